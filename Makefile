@@ -1,0 +1,81 @@
+# Everything a fresh machine with Python 3.11 and the usual build tools needs: each target makes its own environments.
+#   make demo     watch unlabelled texts become a served classifier        make test      unit, then integration tests
+#   make up       start everything on this machine and keep it running     make test-ui   annotate in a real browser
+#   make lint     ruff, mypy, import contracts                             make bench     the measurements in bench/
+#   make clean    remove the environments and .tornio/ (data included)
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-unit test-integration test-ui lint format bench clean env env-argilla chromium
+
+VENV := .venv
+ARGILLA := .venv-argilla
+BIN := $(VENV)/bin
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
+PIP := -m pip --quiet --disable-pip-version-check --no-input
+export HF_HUB_OFFLINE := 1
+export PIP_NO_WARN_SCRIPT_LOCATION := 1
+
+help:
+	@sed -n '2,5s/^#   //p' Makefile
+
+demo: env env-argilla
+	$(BIN)/python -m examples.support.demo $(ARGS)
+
+up: env env-argilla
+	$(BIN)/tornio up $(ARGS)
+
+test: test-unit test-integration
+
+test-unit: env
+	$(BIN)/pytest -m unit $(ARGS)
+
+test-integration: env env-argilla
+	$(BIN)/pytest -m integration $(ARGS)
+
+test-ui: env env-argilla chromium
+	$(BIN)/pytest -m ui $(ARGS)
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: env env-argilla
+	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS); done
+
+clean:
+	rm -rf $(VENV) $(ARGILLA) .tornio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The environments. A stamp is older than what it was made from only when that has changed.
+env: $(VENV)/.made
+env-argilla: $(ARGILLA)/.made
+
+define new_venv # path
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer was not found: install it, or say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(1)/bin/python || "$(PYTHON)" -m venv $(1)
+endef
+
+$(VENV)/.made: pyproject.toml constraints/cluster.txt scripts/install-torch
+	@echo "Installing Tornio with Ray, torch and its tools into $(VENV) (once; 2-5 minutes, 3 GB on disk)"
+	$(call new_venv,$(VENV))
+	@scripts/install-torch $(BIN)/python constraints/cluster.txt
+	@$(BIN)/python $(PIP) install -c constraints/cluster.txt -e '.[cluster,embedded,dev]'
+	@touch $@
+
+$(ARGILLA)/.made: constraints/argilla.txt
+	@echo "Installing Argilla's server into $(ARGILLA), an environment of its own (once; 1-2 minutes, 0.6 GB on disk)"
+	$(call new_venv,$(ARGILLA))
+	@$(ARGILLA)/bin/python $(PIP) install -c constraints/argilla.txt argilla-server
+	@touch $@
+
+chromium:
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	    test "$$(id -u)" = 0 && command -v apt-get >/dev/null || \
+	        { echo "The browser tests need Chromium: install the package 'chromium'"; exit 1; }; \
+	    echo "Installing Chromium (once; 1-2 minutes)"; \
+	    apt-get update -qq >/dev/null && apt-get install -y -qq chromium >/dev/null; }

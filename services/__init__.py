@@ -1,0 +1,1 @@
+"""What stays up: the Ray Serve applications, the controller, and the embedded stack of one machine."""
