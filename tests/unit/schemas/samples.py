@@ -1,0 +1,155 @@
+"""One full sample of every persisted document; the golden files are their bytes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from tornio.records import Purpose
+from tornio.schemas.base import Document
+from tornio.schemas.jobs import TrainArgs
+from tornio.schemas.loop import (
+    Asks,
+    GateIntent,
+    Lease,
+    LoopState,
+    OpenBatch,
+    QueryIntent,
+    StopProgress,
+    SwapIntent,
+    TrainIntent,
+)
+from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderUse, Manifest, Probes
+from tornio.schemas.runs import RunPlan, RunResult
+from tornio.schemas.task import (
+    Batch,
+    BatchItem,
+    GateVerdict,
+    Iteration,
+    SpecDocument,
+    StopSet,
+    SuggestionPart,
+    TaskDocument,
+)
+from tornio.spec import TaskSpec
+
+WHEN = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+BLOB = Blob(sha256="ab" * 32, size=1234)
+TRAIN = TrainIntent(
+    iteration=3, batches=("g1-b0003",), label_seq=12, pool_seq=1, spec_rev=2, parent="v0002-aa", started_at=WHEN
+)
+PLAN = RunPlan.of(
+    "train",
+    "support",
+    "tickets",
+    TrainArgs(generation=1, iteration=3, label_seq=12, pool_seq=1, spec_rev=2, parent="v0002-aa").model_dump(),
+)
+SPEC = TaskSpec.model_validate({"workspace": "support", "name": "tickets", "labels": ["billing", "bug"]})
+
+SAMPLES: dict[str, Document] = {
+    "alias": Alias(
+        alias="current",
+        version="v0003-bb",
+        revision=3,
+        previous="v0002-aa",
+        who="controller",
+        why="not worse than v0002-aa",
+        moved_at=WHEN,
+    ),
+    "batch": Batch(
+        batch="g1-b0003",
+        number=3,
+        generation=1,
+        dataset="tickets",
+        items=(
+            BatchItem(
+                record_id="r1",
+                purpose=Purpose.QUERY,
+                suggestion=SuggestionPart(labels=("billing",), scores=(0.6,)),
+                uncertainty=0.4,
+            ),
+            BatchItem(record_id="r2", purpose=Purpose.HOLDOUT),
+        ),
+        strategy="breaking-ties",
+        agent="v0002-aa",
+        run="query-0123",
+        created_at=WHEN,
+    ),
+    "encoder": EncoderDocument(
+        digest="cd" * 32,
+        source="minilm",
+        architecture="BertModel",
+        dimension=384,
+        pooling="mean",
+        normalise=True,
+        max_length=256,
+        files={"model.safetensors": BLOB},
+    ),
+    "iteration": Iteration(
+        number=3,
+        generation=1,
+        batches=("g1-b0003",),
+        label_seq=12,
+        pool_seq=1,
+        spec_rev=2,
+        labels={"billing": 20, "bug": 34},
+        train_run=PLAN.run,
+        evaluate_run="evaluate-0123",
+        version="v0003-bb",
+        verdict=GateVerdict(promoted=True, integrity=True, reasons=("not worse than v0002-aa",)),
+        metrics={"n": 60, "accuracy": 0.9},
+        stop={"kappa": 0.97},
+        started_at=WHEN,
+        finished_at=WHEN,
+    ),
+    "lease": Lease(holder="controller-1", epoch=2, beat=40),
+    "loop": LoopState(
+        iteration=3,
+        batch_number=4,
+        asks=Asks(train_now=1, hold="rolled back by ops"),
+        served_train_now=1,
+        batches=(OpenBatch(batch="g1-b0003", opened_at=WHEN, closed=True),),
+        query=QueryIntent(number=4, batch="g1-b0004", version="v0002-aa", label_seq=12, pool_seq=1, spec_rev=2),
+        train=TRAIN,
+        gate=GateIntent(train=TRAIN, version="v0003-bb", rivals=(), current="v0002-aa", current_revision=2),
+        swap=SwapIntent(version="v0003-bb", iteration=3, current_revision=2, why="not worse", since=WHEN),
+        newest="v0002-aa",
+        promoted=("v0001-cc", "v0002-aa"),
+        stop=StopProgress(signals=(0.8, 0.9), last_version="v0002-aa"),
+    ),
+    "manifest": Manifest(
+        version="v0003-bb",
+        workspace="support",
+        task="tickets",
+        kind="few-shot",
+        generation=1,
+        iteration=3,
+        labels=("billing", "bug"),
+        label_set_rev=1,
+        multi_label=False,
+        encoder=EncoderUse(digest="cd" * 32, pooling="mean", normalise=True, max_length=256),
+        blobs={"head.safetensors": BLOB},
+        metrics={"cv_log_loss": 0.3},
+        probes=Probes(texts=("A probe.",), logits=((0.1, -0.1),), tolerance={"float32": 1e-4}),
+        parent="v0002-aa",
+        run=PLAN.run,
+        label_seq=12,
+        pool_seq=1,
+        spec_rev=2,
+        seed=7,
+        software={"tornio": "0.1.0"},
+        created_at=WHEN,
+    ),
+    "run-plan": PLAN,
+    "run-result": RunResult(run=PLAN.run, job="train", attempt=1, output={"version": "v0003-bb"}, finished_at=WHEN),
+    "spec": SpecDocument(rev=2, spec=SPEC.model_dump(mode="json"), who="api:ops", created_at=WHEN),
+    "stop-set": StopSet(record_ids=("r1", "r2"), pool_seq=1, seed=7),
+    "task": TaskDocument(
+        workspace="support",
+        task="tickets",
+        spec_rev=2,
+        generation=1,
+        label_set_rev=1,
+        holdout_key="00" * 32,
+        created_at=WHEN,
+    ),
+}

@@ -1,0 +1,59 @@
+"""The Parquet formats: stamped, upgraded on read, refused when too new."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tornio.errors import IntegrityError, SchemaTooNew
+from tornio.schemas.tables import EMBEDDINGS, LABELS, LABELS_COMPACT, POOL, Table
+
+GOLDEN = Path(__file__).parent / "golden"
+EVENT: dict[str, Any] = {
+    "event": "answer", "record_id": "r1", "labels": ["billing"], "label_set_rev": 1, "source": "argilla",
+    "annotator": "a1", "response_id": "x1", "response_updated_at": datetime(2026, 11, 22, tzinfo=UTC),
+    "dataset": "tickets", "batch_id": "g1-b0001", "purpose": "query", "score": None, "model_version": "v1",
+}  # fmt: skip
+ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
+    "pool": (POOL, {"record_id": "r1", "text": "Grüße 🙂", "text_digest": "ab", "metadata": "{}"}),
+    "labels": (LABELS, EVENT),
+    "labels-compact": (LABELS_COMPACT, {"seq": 4, **EVENT}),
+    "embeddings": (EMBEDDINGS, {"record_id": "r1", "embedding": [0.5, -0.5], "truncated": False}),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_golden_file_reads_as_the_sample(name: str) -> None:
+    table, row = ROWS[name]
+    path = GOLDEN / f"{name}.{table.number}.parquet"
+    written = table.encode(pa.Table.from_pylist([row], schema=table.columns))
+    if os.environ.get("TORNIO_WRITE_GOLDEN"):  # for a new number; never to make this test pass
+        path.write_bytes(written)
+    assert table.decode(path.read_bytes()).to_pylist() == [row]
+    assert table.decode(written).to_pylist() == [row]
+
+
+def test_next_number_is_read_with_its_new_columns_and_the_one_after_refused() -> None:
+    table, row = ROWS["pool"]
+    wider = replace(table, number=table.number + 1, columns=table.columns.append(pa.field("lang", pa.string())))
+    body = wider.encode(pa.Table.from_pylist([{**row, "lang": "de"}], schema=wider.columns))
+    assert table.decode(body).column("lang").to_pylist() == ["de"]
+    body = replace(table, number=table.number + 2).encode(pa.Table.from_pylist([row], schema=table.columns))
+    with pytest.raises(SchemaTooNew):
+        table.decode(body)
+
+
+def test_other_bytes_are_an_integrity_error() -> None:
+    plain = io.BytesIO()
+    pq.write_table(pa.table({"record_id": ["r1"]}), plain)
+    for body in (b"", b"PAR1 and no more", plain.getvalue()):
+        with pytest.raises(IntegrityError):
+            POOL.decode(body)

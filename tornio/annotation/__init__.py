@@ -1,0 +1,1 @@
+"""The annotation tool as a port; Argilla behind it."""

@@ -1,0 +1,1 @@
+"""The append-only label log of a task; snapshots; agreement of several annotators."""

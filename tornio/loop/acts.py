@@ -1,0 +1,156 @@
+"""The outside acts that the state's intents still owe. Each has a deterministic id and may be done twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tornio.loop import plans
+from tornio.loop.observation import Observation
+from tornio.schemas.jobs import EvaluateOutput, QueryOutput, TrainOutput
+from tornio.schemas.loop import Attempts, LoopState, QueryIntent, SwapIntent, TrainIntent
+from tornio.schemas.runs import RunPlan
+from tornio.schemas.task import Iteration
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """Write the plan, if absent, and see to it that a runner has it."""
+
+    plan: RunPlan
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBatch:
+    """Write down what the query run picked, if absent."""
+
+    intent: QueryIntent
+    run: str
+    picked: QueryOutput
+
+
+@dataclass(frozen=True, slots=True)
+class LogBatch:
+    """Send a written batch to the annotation tool (an upsert)."""
+
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordIteration:
+    """Write what happened, if absent."""
+
+    iteration: Iteration
+
+
+@dataclass(frozen=True, slots=True)
+class MoveAlias:
+    """Move an alias from the revision that was seen; lost if it has moved since."""
+
+    alias: str
+    version: str
+    expected_revision: int
+    why: str
+
+
+Act = StartRun | WriteBatch | LogBatch | RecordIteration | MoveAlias
+
+
+def owed(state: LoopState, seen: Observation) -> tuple[Act, ...]:
+    """What has to be done for the state's intents, as far as the world does not show it done."""
+    return (*_training(state, seen), *_gating(state, seen), *_swapping(state, seen), *_querying(state, seen))
+
+
+def _due(intent: Attempts, seen: Observation) -> bool:
+    return intent.not_before is None or seen.now >= intent.not_before
+
+
+def _run(plan: RunPlan, intent: Attempts, seen: Observation) -> tuple[Act, ...]:
+    return (StartRun(plan, intent.attempt),) if _due(intent, seen) else ()
+
+
+def _training(state: LoopState, seen: Observation) -> tuple[Act, ...]:
+    if (intent := state.train) is None:
+        return ()
+    plan = plans.train(state, seen.spec, intent)
+    if intent.failure is None:
+        return _run(plan, intent, seen)
+    return (RecordIteration(_iteration(state, seen, intent, failure=intent.failure)),)
+
+
+def _gating(state: LoopState, seen: Observation) -> tuple[Act, ...]:
+    if (intent := state.gate) is None:
+        return ()
+    plan = plans.evaluate(state, seen.spec, intent)
+    if intent.failure is not None:
+        iteration = _iteration(state, seen, intent.train, version=intent.version, failure=intent.failure)
+        return (RecordIteration(iteration),)
+    outcome = seen.runs.get(plan.run)
+    if outcome is None or outcome.output is None:
+        return _run(plan, intent, seen)
+    output = EvaluateOutput.model_validate(outcome.output)
+    iteration = _iteration(
+        state,
+        seen,
+        intent.train,
+        version=intent.version,
+        evaluate_run=plan.run,
+        verdict=output.verdict,
+        metrics=output.holdout,
+        stop={} if output.agreement is None else {"kappa": output.agreement},
+    )
+    return (RecordIteration(iteration),)
+
+
+def _iteration(state: LoopState, seen: Observation, intent: TrainIntent, **fields: object) -> Iteration:
+    run = plans.train(state, seen.spec, intent).run
+    outcome = seen.runs.get(run)
+    trained = TrainOutput.model_validate(outcome.output) if outcome and outcome.output else None
+    return Iteration.model_validate(
+        {
+            "number": intent.iteration,
+            "generation": state.generation,
+            "batches": intent.batches,
+            "label_seq": intent.label_seq,
+            "pool_seq": intent.pool_seq,
+            "spec_rev": intent.spec_rev,
+            "labels": trained.labels if trained else {},
+            "train_run": run,
+            "started_at": intent.started_at,
+            "finished_at": seen.now,
+            **fields,
+        }
+    )
+
+
+def _swapping(state: LoopState, seen: Observation) -> tuple[Act, ...]:
+    if (intent := state.swap) is None or state.asks.hold is not None:
+        return ()
+    candidate = seen.candidate
+    if candidate is None or candidate.version != intent.version:
+        revision = candidate.revision if candidate else 0
+        return (MoveAlias("candidate", intent.version, revision, intent.why),)
+    if replicas_agree(intent, seen):
+        return (MoveAlias("current", intent.version, intent.current_revision, intent.why),)
+    return ()
+
+
+def replicas_agree(intent: SwapIntent, seen: Observation) -> bool:
+    """All that heartbeat are ready; or the deadline has passed and at least one is. None at all is not all."""
+    ready = [intent.version in replica.ready for replica in seen.replicas]
+    late = seen.now >= intent.since + timedelta(seconds=seen.spec.gates.replica_deadline_s)
+    return bool(ready) and (all(ready) or (late and any(ready)))
+
+
+def _querying(state: LoopState, seen: Observation) -> tuple[Act, ...]:
+    if (intent := state.query) is None:
+        return ()
+    if intent.batch in seen.written:
+        progress = seen.batches.get(intent.batch)
+        return () if progress and progress.logged else (LogBatch(intent.batch),)
+    plan = plans.query(state, seen.spec, intent)
+    outcome = seen.runs.get(plan.run)
+    if outcome is None or outcome.output is None:
+        return _run(plan, intent, seen)
+    return (WriteBatch(intent, plan.run, QueryOutput.model_validate(outcome.output)),)

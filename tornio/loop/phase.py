@@ -1,0 +1,72 @@
+"""What to tell a person about where a task stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tornio.loop.observation import Observation
+from tornio.schemas.loop import LoopState
+
+
+class Phase(StrEnum):
+    ATTENTION = "attention"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    TRAINING = "training"
+    GATING = "gating"
+    QUERYING = "querying"
+    SWAPPING = "swapping"
+    LABELLING = "labelling"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``phase`` in a word, ``why`` in a sentence."""
+
+    phase: Phase
+    why: str
+
+
+def standing(state: LoopState, seen: Observation) -> Standing:
+    """Where the task stands. Something that needs attention comes first; the loop goes on all the same."""
+    now = _doing(state, seen)
+    if state.attention is not None:
+        return Standing(Phase.ATTENTION, f"{state.attention} (meanwhile {now.phase}: {now.why})")
+    return now
+
+
+def _doing(state: LoopState, seen: Observation) -> Standing:
+    if state.train:
+        return Standing(Phase.TRAINING, f"iteration {state.train.iteration}, attempt {state.train.attempt}")
+    if state.gate:
+        return Standing(Phase.GATING, f"judging {state.gate.version} on the hold-out")
+    if state.query:
+        return Standing(Phase.QUERYING, f"picking and sending batch {state.query.batch}")
+    if state.asks.paused:
+        return Standing(Phase.PAUSED, "a user paused the task; `tornio resume` goes on")
+    if state.batches:
+        return Standing(Phase.LABELLING, "; ".join(_progress(state, seen)))
+    if state.swap:
+        return Standing(Phase.SWAPPING, _swap(state, seen))
+    if state.stop.stopped is not None:
+        return Standing(Phase.STOPPED, state.stop.stopped)
+    if not seen.pool_seq:
+        return Standing(Phase.WAITING, "the pool is empty: add texts with `tornio pool add`")
+    return Standing(Phase.WAITING, "every text of the pool was asked: add more with `tornio pool add`")
+
+
+def _progress(state: LoopState, seen: Observation) -> list[str]:
+    lines = []
+    for batch in state.batches:
+        progress = seen.batches.get(batch.batch)
+        answered = f"{progress.answered} of {progress.total} answered" if progress else "not read yet"
+        lines.append(f"batch {batch.batch}: {answered}")
+    return lines
+
+
+def _swap(state: LoopState, seen: Observation) -> str:
+    version = state.swap.version if state.swap else ""
+    ready = sum(version in replica.ready for replica in seen.replicas)
+    return f"{version} is loaded by {ready} of {len(seen.replicas)} replicas"

@@ -1,0 +1,63 @@
+"""The plans of the loop's runs: a run's id is a digest of its inputs, so doing it again is the same run."""
+
+from __future__ import annotations
+
+from tornio.schemas.base import Part
+from tornio.schemas.jobs import EvaluateArgs, QueryArgs, TrainArgs
+from tornio.schemas.loop import GateIntent, LoopState, QueryIntent, TrainIntent
+from tornio.schemas.runs import RunPlan
+from tornio.spec import TaskSpec
+
+
+def _plan(job: str, spec: TaskSpec, args: Part) -> RunPlan:
+    return RunPlan.of(job, spec.workspace, spec.name, args.model_dump(mode="json"))
+
+
+def train(state: LoopState, spec: TaskSpec, intent: TrainIntent) -> RunPlan:
+    args = TrainArgs(
+        generation=state.generation,
+        iteration=intent.iteration,
+        label_seq=intent.label_seq,
+        pool_seq=intent.pool_seq,
+        spec_rev=intent.spec_rev,
+        parent=intent.parent,
+    )
+    return _plan("train", spec, args)
+
+
+def evaluate(state: LoopState, spec: TaskSpec, intent: GateIntent) -> RunPlan:
+    args = EvaluateArgs(
+        version=intent.version,
+        current=intent.current,
+        rivals=intent.rivals,
+        agree_with=state.stop.last_version,
+        label_seq=intent.train.label_seq,
+        pool_seq=intent.train.pool_seq,
+        spec_rev=intent.train.spec_rev,
+    )
+    return _plan("evaluate", spec, args)
+
+
+def query(state: LoopState, spec: TaskSpec, intent: QueryIntent) -> RunPlan:
+    args = QueryArgs(
+        batch=intent.batch,
+        number=intent.number,
+        generation=state.generation,
+        version=intent.version,
+        label_seq=intent.label_seq,
+        pool_seq=intent.pool_seq,
+        spec_rev=intent.spec_rev,
+    )
+    return _plan("query", spec, args)
+
+
+def waited_for(state: LoopState, spec: TaskSpec) -> tuple[RunPlan, ...]:
+    """The runs whose outcome the state waits for (a gated version's training included, for the record)."""
+    plans = []
+    if state.train:
+        plans.append(train(state, spec, state.train))
+    if state.gate:
+        plans += [train(state, spec, state.gate.train), evaluate(state, spec, state.gate)]
+    if state.query:
+        plans.append(query(state, spec, state.query))
+    return tuple(plans)

@@ -1,0 +1,65 @@
+"""What walks through the house: records, suggestions, predictions, labels. Labels are always lists;
+single-label is the case of length one."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+MetadataValue = str | int | float | bool
+
+
+class Purpose(StrEnum):
+    """Why a record is shown to annotators, or why a label was imported."""
+
+    QUERY = "query"
+    """Chosen by a query strategy (or at random): trains, and never judges."""
+    HOLDOUT = "holdout"
+    """Drawn at random from the reserve: judges, and never trains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One text of a pool."""
+
+    record_id: str
+    text: str
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What a model proposes for a record: labels, one score in [0, 1] each, and the agent that proposes."""
+
+    labels: tuple[str, ...]
+    scores: tuple[float, ...]
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a served version answers for one text. Probabilities are in the order of the task's labels."""
+
+    labels: tuple[str, ...]
+    probabilities: Mapping[str, float]
+    truncated: bool
+    version: str
+    revision: int
+
+
+def normalise(text: str) -> str:
+    """The form in which two texts count as the same: NFKC, case folded, white space collapsed."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 (hex) of the normalised text: equal for texts that count as the same."""
+    return hashlib.sha256(normalise(text).encode()).hexdigest()
+
+
+def default_record_id(text: str) -> str:
+    """The id of a record that came without one: 32 hex digits of a digest of the exact text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,8 @@
+"""Every random choice derives from what it is for, so that doing it again gives the same."""
+
+import hashlib
+
+
+def derive_seed(*parts: str | int) -> int:
+    """A seed in [0, 2**32) from the names and numbers that a choice is for."""
+    return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:4], "big")

@@ -1,0 +1,318 @@
+"""What a user configures: ``task.yaml`` as frozen models.
+
+Each field says its unit, its default and why, and what happens when it changes on a living task:
+
+- ``live``: takes effect at the controller's next look;
+- ``next iteration``: takes effect when the next batch closes;
+- ``new generation``: would start a new generation of the task;
+- ``refused``: cannot change; make a new task instead.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+Change = Literal["live", "next iteration", "new generation", "refused"]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+
+def setting(default: Any = ..., *, doc: str, change: Change, unit: str = "", **limits: Any) -> Any:
+    """A field of a spec with its documentation: what it is, its unit, and what changing it later does."""
+    return Field(default, description=doc, json_schema_extra={"unit": unit, "change": change}, **limits)
+
+
+class Spec(BaseModel):
+    """Base of the spec's sections: frozen, and a field that nobody knows is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LabelSpec(Spec):
+    """One label; in task.yaml a bare string is its name."""
+
+    name: str = setting(
+        doc="What annotators click and predictions say, at most 200 characters.",
+        change="new generation",
+        min_length=1,
+        max_length=200,
+        pattern=r"^\S(.*\S)?$",
+    )
+    description: str | None = setting(
+        None,
+        doc="One sentence for the teacher and for annotators. Default none: the name alone is used.",
+        change="live",
+        max_length=2000,
+    )
+
+
+def _label(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class ClassifierSpec(Spec):
+    """The model that is trained and served."""
+
+    kind: Literal["few-shot"] = setting(
+        "few-shot",
+        change="next iteration",
+        doc="few-shot: a regularised logistic regression on a frozen encoder. Default because it trains in a second.",
+    )
+    encoder: str = setting(
+        "minilm",
+        change="next iteration",
+        doc="Base model: hub id, s3:// address or local path of a transformers folder; 'minilm' is the one that "
+        "the extra tornio[embedded] ships. Default because it is small and needs no hub.",
+    )
+    max_length: int = setting(
+        256,
+        unit="tokens",
+        change="next iteration",
+        ge=8,
+        le=8192,
+        doc="Longer texts are cut, and their predictions say so. Default 256: what all-MiniLM was made for.",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto",
+        change="next iteration",
+        doc="auto: bfloat16 where the processor or GPU computes in it, else float32. Default for speed.",
+    )
+
+
+class TeacherSpec(Spec):
+    """The zero-shot model that suggests labels before any is given."""
+
+    kind: Literal["embedding", "nli", "none"] = setting(
+        "embedding",
+        change="live",
+        doc="embedding: similarity of text and label; nli: entailment by a cross-encoder; none: no suggestions "
+        "until the first version. Default embedding: needs no second model.",
+    )
+    model: str | None = setting(
+        None,
+        change="live",
+        doc="Hub id, s3:// address or path. Default: the classifier's encoder for 'embedding'; 'nli' needs one.",
+    )
+    templates: tuple[str, ...] = setting(
+        ("{}", "This is about {}.", "The topic is {}."),
+        change="live",
+        min_length=1,
+        max_length=32,
+        doc="Sentences with {} for the label (its name, its description); their embeddings are averaged. "
+        "Default three neutral ones.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind == "nli" and not self.model:
+            raise ValueError("teacher.kind 'nli' needs teacher.model: the hub id or path of an NLI cross-encoder")
+        for template in self.templates:
+            if template.count("{}") != 1:
+                raise ValueError(f"template {template!r} must contain {{}} exactly once, where the label goes")
+        return self
+
+
+class StopSpec(Spec):
+    """When more labels stop paying."""
+
+    criterion: Literal["kappa-average", "max-iterations", "none"] = setting(
+        "kappa-average",
+        change="live",
+        doc="kappa-average: predictions on the stop set hardly change any more; max-iterations; none: never by itself.",
+    )
+    window: int = setting(
+        3,
+        unit="iterations",
+        change="live",
+        ge=1,
+        le=100,
+        doc="kappa-average: agreements that are averaged. Default 3, as in the paper.",
+    )
+    kappa: float = setting(
+        0.99,
+        change="live",
+        gt=0,
+        le=1,
+        doc="kappa-average: stop at this average agreement. Default .99, as in the paper.",
+    )
+    max_iterations: int | None = setting(
+        None,
+        unit="iterations",
+        change="live",
+        ge=1,
+        doc="Stop after so many trainings, whatever the criterion. Default none; max-iterations needs it.",
+    )
+    stop_set_size: int = setting(
+        1000,
+        unit="records",
+        change="refused",
+        ge=10,
+        le=100_000,
+        doc="Records of the pool, drawn once, on which agreement is measured. Default 1000.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.criterion == "max-iterations" and self.max_iterations is None:
+            raise ValueError("loop.stop.criterion 'max-iterations' needs loop.stop.max_iterations")
+        return self
+
+
+class LoopSpec(Spec):
+    """How the loop turns."""
+
+    strategy: Literal["random", "least-confidence", "breaking-ties", "prediction-entropy"] = setting(
+        "breaking-ties",
+        change="live",
+        doc="Query strategy. Default breaking-ties: the strongest of the cheap ones on most text data.",
+    )
+    batch_size: int = setting(
+        20,
+        unit="records",
+        change="live",
+        ge=4,
+        le=5000,
+        doc="Records sent to annotators together, hold-out included. Default 20: a few minutes of work.",
+    )
+    open_batches: int = setting(
+        1,
+        unit="batches",
+        change="live",
+        ge=1,
+        le=20,
+        doc="Batches in the annotators' hands at once. Default 1; 2 leaves nobody idle while a model trains.",
+    )
+    cold_start: Literal["random", "diverse"] = setting(
+        "random",
+        change="live",
+        doc="How records are picked before there is a model. Default random: unbiased and cannot fail.",
+    )
+    close_fraction: float = setting(
+        1.0,
+        unit="share of the batch",
+        change="live",
+        gt=0,
+        le=1,
+        doc="A batch closes when this share is answered (a discard is an answer). Default all.",
+    )
+    close_after_hours: float | None = setting(
+        None,
+        unit="hours",
+        change="live",
+        gt=0,
+        doc="A batch also closes so long after it was sent, answered or not. Default never.",
+    )
+    stop: StopSpec = setting(StopSpec(), change="live", doc="When more labels stop paying.")
+    holdout_share: float = setting(
+        0.1,
+        unit="share of the pool",
+        change="refused",
+        ge=0.01,
+        le=0.5,
+        doc="Share of the pool that only ever judges. Default a tenth. Fixed: a reserve that moved would leak.",
+    )
+    seed: int = setting(
+        0,
+        change="refused",
+        ge=0,
+        lt=2**31,
+        doc="Every random choice of the task derives from it. Default 0.",
+    )
+
+
+class AnnotationSpec(Spec):
+    """What is asked of annotators."""
+
+    min_submitted: int = setting(
+        1,
+        unit="annotators",
+        change="refused",
+        ge=1,
+        le=20,
+        doc="How many annotators answer each record; the majority counts. Default 1.",
+    )
+
+
+class GateSpec(Spec):
+    """What a candidate must show before it serves."""
+
+    min_holdout: int = setting(
+        50,
+        unit="labels",
+        change="live",
+        ge=10,
+        doc="Below so many hold-out labels scores only warn: they say too little. Default 50.",
+    )
+    significance: float = setting(
+        0.05,
+        change="live",
+        gt=0,
+        lt=0.5,
+        doc="Level of the one-sided exact McNemar test against `current`. Default 5 %.",
+    )
+    max_drop: float = setting(
+        0.02,
+        unit="accuracy",
+        change="live",
+        ge=0,
+        le=1,
+        doc="How far below the best promoted version a candidate may be, so that small losses do not add up. "
+        "Default 2 points.",
+    )
+    attention_after: int = setting(
+        3,
+        unit="refusals in a row",
+        change="live",
+        ge=1,
+        doc="The status asks for attention after so many. Default 3.",
+    )
+    replica_deadline_s: float = setting(
+        120.0,
+        unit="seconds",
+        change="live",
+        gt=0,
+        doc="How long replicas may take to load a candidate before those that are ready go on without the rest. "
+        "Default two minutes.",
+    )
+
+
+class TaskSpec(Spec):
+    """One classification problem."""
+
+    workspace: Name = setting(doc="Whose task it is: an Argilla workspace and a storage prefix.", change="refused")
+    name: Name = setting(doc="The task's name in its workspace.", change="refused")
+    labels: tuple[Annotated[LabelSpec, BeforeValidator(_label)], ...] = setting(
+        doc="The labels in their fixed order.",
+        change="new generation",
+        min_length=2,
+        max_length=1000,
+    )
+    multi_label: bool = setting(
+        False, doc="Whether a text may have several labels, or none. Default one each.", change="new generation"
+    )
+    guidelines: str = setting("", doc="Shown to annotators, Markdown.", change="live", max_length=50_000)
+    classifier: ClassifierSpec = setting(
+        ClassifierSpec(), doc="The model that is trained and served.", change="next iteration"
+    )
+    teacher: TeacherSpec = setting(TeacherSpec(), doc="Suggestions before any label.", change="live")
+    loop: LoopSpec = setting(LoopSpec(), doc="How the loop turns.", change="live")
+    annotation: AnnotationSpec = setting(AnnotationSpec(), doc="What is asked of annotators.", change="live")
+    gates: GateSpec = setting(GateSpec(), doc="What a candidate must show.", change="live")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = self.label_names
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"labels {twice} are given twice")
+        return self
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.workspace}/{self.name}"
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return tuple(label.name for label in self.labels)

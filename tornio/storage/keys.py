@@ -1,0 +1,133 @@
+"""Where everything lives in the bucket. Sequence numbers are zero-padded, so that listings are in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+def blob(sha256: str) -> str:
+    return f"blobs/{sha256}"
+
+
+def encoder(digest: str) -> str:
+    return f"encoders/{digest}.json"
+
+
+def seq_name(seq: int) -> str:
+    return f"{seq:012d}.parquet"
+
+
+def seq_of(key: str) -> int:
+    """The sequence number in a key that ends in ``{seq}.parquet``."""
+    return int(key.rsplit("/", 1)[-1].removesuffix(".parquet"))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKeys:
+    """The keys of one task."""
+
+    workspace: str
+    task: str
+
+    @property
+    def root(self) -> str:
+        return f"{self.workspace}/tasks/{self.task}/"
+
+    @property
+    def document(self) -> str:
+        return self.root + "task.json"
+
+    def spec(self, rev: int) -> str:
+        return f"{self.root}specs/{rev}.json"
+
+    @property
+    def pool(self) -> str:
+        return self.root + "pool/"
+
+    def pool_part(self, seq: int) -> str:
+        return self.pool + seq_name(seq)
+
+    def embeddings(self, name: str) -> str:
+        """``name``: encoder digest, pooling, max length, precision, part digest, joined by commas."""
+        return f"{self.root}embeddings/{name}.parquet"
+
+    @property
+    def batches(self) -> str:
+        return self.root + "batches/"
+
+    def batch(self, batch: str) -> str:
+        return f"{self.batches}{batch}.json"
+
+    @property
+    def stop_set(self) -> str:
+        return self.root + "stopset.json"
+
+    @property
+    def labels(self) -> str:
+        return self.root + "labels/"
+
+    def label_part(self, seq: int) -> str:
+        return self.labels + seq_name(seq)
+
+    @property
+    def labels_compact(self) -> str:
+        return self.labels + "compact/"
+
+    def labels_compacted(self, seq: int) -> str:
+        return self.labels_compact + seq_name(seq)
+
+    @property
+    def versions(self) -> str:
+        return self.root + "versions/"
+
+    def version(self, version: str) -> str:
+        return f"{self.versions}{version}.json"
+
+    def alias(self, alias: str) -> str:
+        return f"{self.root}aliases/{alias}.json"
+
+    def alias_history(self, alias: str, revision: int | None = None) -> str:
+        """The past of an alias, a document a revision; the present one stands in the alias itself."""
+        folder = f"{self.root}aliases/history/{alias}/"
+        return folder if revision is None else f"{folder}{revision:08d}.json"
+
+    @property
+    def loop(self) -> str:
+        return self.root + "loop.json"
+
+    @property
+    def lease(self) -> str:
+        return self.root + "lease.json"
+
+    @property
+    def iterations(self) -> str:
+        return self.root + "iterations/"
+
+    def iteration(self, number: int) -> str:
+        return f"{self.iterations}{number:06d}.json"
+
+    def run(self, run: str) -> RunKeys:
+        return RunKeys(f"{self.root}runs/{run}/")
+
+
+@dataclass(frozen=True, slots=True)
+class RunKeys:
+    """The keys of one run."""
+
+    root: str
+
+    @property
+    def plan(self) -> str:
+        return self.root + "plan.json"
+
+    @property
+    def result(self) -> str:
+        return self.root + "result.json"
+
+    def attempt(self, number: int) -> str:
+        return f"{self.root}attempts/{number}/"
+
+
+def workspace_run(workspace: str, run: str) -> RunKeys:
+    """The keys of a run without a task."""
+    return RunKeys(f"{workspace}/runs/{run}/")
