@@ -1,0 +1,196 @@
+"""An annotation tool in memory, with Argilla's semantics, and annotators that a test plays.
+
+A test answers as anybody with ``answer``, ``discard``, ``draft`` and ``withdraw``, moves the tool's clock with
+``advance``, and breaks calls with the ``before`` and ``after`` hooks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from tornio.annotation.checks import Question, check_outgoing, check_same_question
+from tornio.annotation.port import AnnotatedRecord, DatasetSpec, OutgoingRecord, Response, ResponseStatus
+from tornio.errors import InvalidInput, NotFound
+
+Hook = Callable[[str], None]
+"""Called with the operation's name (``log``, ``read``, ...); what it raises is what the caller gets."""
+
+TICK = timedelta(milliseconds=1)
+
+
+@dataclass(slots=True)
+class _Dataset:
+    spec: DatasetSpec
+    last_activity: datetime
+    records: dict[str, OutgoingRecord] = field(default_factory=dict)
+    responses: dict[str, dict[str, Response]] = field(default_factory=dict)
+    """By record id, then annotator."""
+
+    def annotated(self, record_id: str) -> AnnotatedRecord:
+        responses = tuple(self.responses.get(record_id, {}).values())
+        return AnnotatedRecord(record_id, self.records[record_id].batch_id, responses)
+
+
+class FakeAnnotationTool:
+    """The port in memory; safe to share between threads.
+
+    ``before`` runs before an operation has any effect, ``after`` when its effect is complete but its caller does not
+    know yet: a hook that raises there is a reply that got lost. Both may be set at any time. They run outside the
+    lock, so that a hook can let an annotator answer in between.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: datetime = datetime(2025, 1, 1, tzinfo=UTC),
+        before: Hook | None = None,
+        after: Hook | None = None,
+    ) -> None:
+        self.before = before
+        self.after = after
+        self._now = start
+        self._datasets: dict[tuple[str, str], _Dataset] = {}
+        self._response_count = 0
+        self._lock = threading.RLock()
+
+    # The port.
+
+    def ensure_dataset(self, spec: DatasetSpec) -> None:
+        with self._operation("ensure_dataset"):
+            found = self._datasets.get((spec.workspace, spec.name))
+            if found is None:
+                self._datasets[spec.workspace, spec.name] = _Dataset(spec, self._tick())
+                return
+            check_same_question(spec.name, Question.of(found.spec), Question.of(spec))
+            found.spec = spec
+
+    def log(self, workspace: str, dataset: str, records: Sequence[OutgoingRecord]) -> None:
+        with self._operation("log"):
+            found = self._find(workspace, dataset)
+            question = Question.of(found.spec)
+            check_outgoing(records, question.labels, question.multi_label)
+            found.records.update((record.record_id, record) for record in records)
+
+    def read(self, workspace: str, dataset: str, record_ids: Sequence[str]) -> Sequence[AnnotatedRecord]:
+        with self._operation("read"):
+            found = self._find(workspace, dataset)
+            return [found.annotated(record_id) for record_id in dict.fromkeys(record_ids) if record_id in found.records]
+
+    def sweep(self, workspace: str, dataset: str) -> Iterator[AnnotatedRecord]:
+        with self._operation("sweep"):
+            found = self._find(workspace, dataset)
+            return iter([found.annotated(record_id) for record_id in found.records if found.responses.get(record_id)])
+
+    def last_activity(self, workspace: str, dataset: str) -> datetime | None:
+        with self._operation("last_activity"):
+            return self._find(workspace, dataset).last_activity
+
+    def delete(self, workspace: str, dataset: str, record_ids: Iterable[str]) -> None:
+        with self._operation("delete"):
+            found = self._find(workspace, dataset)
+            for record_id in record_ids:
+                found.records.pop(record_id, None)
+                found.responses.pop(record_id, None)
+
+    def delete_dataset(self, workspace: str, dataset: str) -> None:
+        with self._operation("delete_dataset"):
+            self._datasets.pop((workspace, dataset), None)
+
+    # What annotators do; no hooks run.
+
+    def answer(self, workspace: str, dataset: str, record_id: str, annotator: str, labels: Sequence[str]) -> Response:
+        """Submit an answer, or change the one that this annotator gave (same response id, later ``updated_at``)."""
+        question = Question.of(self._find(workspace, dataset).spec)
+        if unknown := [label for label in labels if label not in question.labels]:
+            raise InvalidInput(f"the data set {dataset} has no labels {unknown}; it has {list(question.labels)}")
+        if not question.multi_label and len(labels) != 1:
+            raise InvalidInput(f"the data set {dataset} takes exactly one label a record, not {list(labels)}")
+        return self._respond(workspace, dataset, record_id, annotator, ResponseStatus.SUBMITTED, tuple(labels))
+
+    def discard(self, workspace: str, dataset: str, record_id: str, annotator: str) -> Response:
+        """Set the record aside, in place of any answer that this annotator gave."""
+        return self._respond(workspace, dataset, record_id, annotator, ResponseStatus.DISCARDED, ())
+
+    def draft(self, workspace: str, dataset: str, record_id: str, annotator: str, labels: Sequence[str]) -> Response:
+        """Save labels without submitting them."""
+        return self._respond(workspace, dataset, record_id, annotator, ResponseStatus.DRAFT, tuple(labels))
+
+    def withdraw(self, workspace: str, dataset: str, record_id: str, annotator: str) -> None:
+        """Delete this annotator's response. Raises NotFound where there is none."""
+        with self._lock:
+            found = self._find(workspace, dataset)
+            if found.responses.get(record_id, {}).pop(annotator, None) is None:
+                raise NotFound(f"{annotator} has no response to record {record_id!r}")
+            found.last_activity = self._tick()
+
+    # What a test looks at and turns.
+
+    def records(self, workspace: str, dataset: str) -> Mapping[str, OutgoingRecord]:
+        """A copy of the records by id, as last logged, in the order in which they first came."""
+        with self._lock:
+            return dict(self._find(workspace, dataset).records)
+
+    def spec(self, workspace: str, dataset: str) -> DatasetSpec:
+        """What the data set looks like now."""
+        with self._lock:
+            return self._find(workspace, dataset).spec
+
+    @property
+    def now(self) -> datetime:
+        """The tool's clock. Every change moves it on by a millisecond, so no two changes share a time."""
+        return self._now
+
+    def advance(self, step: timedelta) -> None:
+        """Move the clock forward; never back (ValueError)."""
+        if step < timedelta():
+            raise ValueError(f"the tool's clock only goes forward, not by {step}")
+        with self._lock:
+            self._now += step
+
+    @contextmanager
+    def _operation(self, name: str) -> Iterator[None]:
+        if self.before is not None:
+            self.before(name)
+        with self._lock:
+            yield
+        if self.after is not None:
+            self.after(name)
+
+    def _find(self, workspace: str, dataset: str) -> _Dataset:
+        with self._lock:
+            found = self._datasets.get((workspace, dataset))
+        if found is None:
+            raise NotFound(f"there is no data set {workspace}/{dataset}: create it with ensure_dataset")
+        return found
+
+    def _respond(
+        self,
+        workspace: str,
+        dataset: str,
+        record_id: str,
+        annotator: str,
+        status: ResponseStatus,
+        labels: tuple[str, ...],
+    ) -> Response:
+        with self._lock:
+            found = self._find(workspace, dataset)
+            if record_id not in found.records:
+                raise NotFound(f"there is no record {record_id!r} in {workspace}/{dataset}")
+            responses = found.responses.setdefault(record_id, {})
+            given, now = responses.get(annotator), self._tick()
+            if given is None:
+                self._response_count += 1
+                response = Response(f"response-{self._response_count}", annotator, status, labels, now)
+            else:
+                response = replace(given, status=status, labels=labels, updated_at=now)
+            responses[annotator] = response
+            found.last_activity = now
+            return response
+
+    def _tick(self) -> datetime:
+        self._now += TICK
+        return self._now
