@@ -10,6 +10,8 @@ import csv
 import json
 import random
 import re
+import sys
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +37,7 @@ def read_messages(label: str) -> list[Message]:
 
 def problems(messages: list[Message]) -> list[str]:
     """What is wrong with the messages, in words; empty when they may be published."""
-    found = [f"has spaces around it or is empty: {m.text!r}" for m in messages if not m.text or m.text != m.text.strip()]
+    found = [f"empty, or spaces around it: {m.text!r}" for m in messages if not m.text or m.text != m.text.strip()]
     words = [frozenset(re.findall(r"\w+", m.text.lower())) for m in messages]
     for (a, left), (b, right) in combinations(zip(messages, words, strict=True), 2):
         if len(left & right) > NEAR_DUPLICATE * len(left | right):
@@ -56,7 +58,7 @@ def split(messages: list[Message], rng: random.Random) -> tuple[list[Message], l
     return pool, test
 
 
-def write_csv(name: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def write_csv(name: str, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     with (HERE / name).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
@@ -74,6 +76,7 @@ def main() -> None:
         raise SystemExit("\n".join([*found, f"{len(found)} problems: edit messages/*.txt and run again."]))
 
     rng = random.Random(SEED)
+    counts: list[str] = []
     pool: list[Message] = []
     test: list[Message] = []
     for label, messages in by_label.items():
@@ -81,15 +84,18 @@ def main() -> None:
         pool += label_pool
         test += label_test
         hard = sum(m.hard for m in messages)
-        print(f"| {label} | {len(messages)} | {len(label_pool)} | {len(label_test)} | {hard} |")
-    print(f"| all | {len(pool + test)} | {len(pool)} | {len(test)} | {sum(m.hard for m in pool + test)} |")
+        counts.append(f"| {label} | {len(messages)} | {len(label_pool)} | {len(label_test)} | {hard} |")
+    hard = sum(m.hard for m in pool + test)
+    counts.append(f"| all | {len(pool + test)} | {len(pool)} | {len(test)} | {hard} |")
+    sys.stdout.write("\n".join(counts) + "\n")
 
     rng.shuffle(pool)
     rng.shuffle(test)
     pool_ids = [f"s{number:04}" for number in range(1, len(pool) + 1)]
     test_ids = [f"s{number:04}" for number in range(len(pool) + 1, len(pool) + len(test) + 1)]
-    write_csv("pool.csv", ("id", "text"), [(i, m.text) for i, m in zip(pool_ids, pool, strict=True)])
-    write_csv("answers.csv", ("id", "label"), [(i, m.label) for i, m in zip(pool_ids, pool, strict=True)])
+    pool_rows = [(i, m.text, m.label) for i, m in zip(pool_ids, pool, strict=True)]
+    write_csv("pool.csv", ("id", "text"), [(i, text) for i, text, _ in pool_rows])
+    write_csv("answers.csv", ("id", "label"), [(i, label) for i, _, label in pool_rows])
     write_csv("test.csv", ("id", "text", "label"), [(i, m.text, m.label) for i, m in zip(test_ids, test, strict=True)])
 
 
