@@ -1,0 +1,41 @@
+"""What a user types into Argilla's search box, parsed. Pure, and free of SQL.
+
+Every word or "quoted phrase" must occur as whole words, in any case; ``-word`` must not; ``word*`` is a prefix;
+``a | b`` is either.
+"""
+
+import re
+from dataclasses import dataclass
+
+_TOKEN = re.compile(r'(-?)(?:"([^"]*)"|(\S+))')
+
+
+@dataclass(frozen=True)
+class Term:
+    """Words that follow each other, at least one."""
+
+    words: tuple[str, ...]
+    prefix: bool = False
+    negated: bool = False
+
+    @property
+    def pattern(self) -> str:
+        """As a regular expression, to be searched without regard to case, in Python's and PostgreSQL's dialect."""
+        end = "" if self.prefix else r"(\W|$)"
+        return r"(^|\W)" + r"\W+".join(self.words) + end
+
+
+def parse(query: str) -> tuple[tuple[Term, ...], ...]:
+    """Alternatives, each a conjunction of terms; empty if there is nothing to search for."""
+    alternatives = (_conjunction(part) for part in query.split("|"))
+    return tuple(terms for terms in alternatives if terms)
+
+
+def _conjunction(part: str) -> tuple[Term, ...]:
+    terms = []
+    for minus, phrase, word in _TOKEN.findall(part):
+        token = phrase or word
+        words = tuple(re.findall(r"\w+", token))
+        if words:
+            terms.append(Term(words, prefix=token.endswith("*"), negated=bool(minus)))
+    return tuple(terms)

@@ -1,0 +1,47 @@
+"""Ends process groups when the process that started them is gone, even if it was killed.
+
+A program of its own, run as ``python guard.py`` with a pipe on standard input. Each line is ``+GROUP`` (watch it) or
+``-GROUP`` (forget it). The pipe closes when its writer exits, however it exits: then every group still watched is
+asked to terminate and, five seconds later, killed. Standard library only; needs neither threads nor Linux.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+
+GRACE_S = 5.0
+
+
+def _signal(groups: set[int], number: int) -> None:
+    for group in groups:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number)
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def main() -> None:
+    watched: set[int] = set()
+    for line in sys.stdin:
+        group = int(line[1:])
+        if line.startswith("+"):
+            watched.add(group)
+        else:
+            watched.discard(group)
+    _signal(watched, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_S
+    while time.monotonic() < deadline and any(_alive(group) for group in watched):
+        time.sleep(0.05)
+    _signal(watched, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

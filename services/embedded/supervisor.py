@@ -1,0 +1,259 @@
+"""Child processes of one `tornio up`: started with a log file each, watched, and ended together.
+
+Three things can end them: `Supervisor.stop`, the death of one of them (`check` says which and why), and the death of
+the parent, even by SIGKILL (see `guard`). Every child leads a process group of its own, so a Ctrl-C in the
+terminal reaches the parent alone, which then ends the children in order.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import psutil
+
+from services.embedded import guard
+from tornio.errors import Conflict, Unavailable
+
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+_LOG_TAIL_LINES = 20
+
+
+class ChildDied(Unavailable):
+    """A process of the embedded stack ended by itself; the message carries the end of its log."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run.
+
+    `env` is added to a minimal environment (search path, home, locale): no child sees another's secrets.
+    `grace_s` is how long it may take to end after SIGTERM before it is killed.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cwd: Path | None = None
+    grace_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class Child:
+    """A started program."""
+
+    program: Program
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    started: float
+
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
+        """The end of its log, for an error message."""
+        return tail(self.log, lines)
+
+
+class Supervisor:
+    """Starts programs and ends them all; one per state directory at a time.
+
+    Raises `Conflict` on entry if another process supervises the same directory. Children that an earlier,
+    killed supervisor left behind are ended first, if they are surely its own (same command line and start time).
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._dir = state_dir.resolve()
+        self._logs = self._dir / "logs"
+        self._record = self._dir / "processes.json"
+        self._children: list[Child] = []
+        self._lock: IO[str] | None = None
+        self._guard: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        return tuple(self._children)
+
+    def open(self) -> None:
+        """Takes the state directory, ends what a killed predecessor left, and starts the guard."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._lock = _take_lock(self._dir / "lock")
+        end_stale(self._record)
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", guard.__file__],
+            stdin=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            start_new_session=True,
+        )
+
+    def start(self, program: Program) -> Child:
+        """Starts a program; its output goes to ``logs/NAME.log``, the previous run's to ``NAME.log.1``."""
+        log = self._logs / f"{program.name}.log"
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))
+        inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                program.argv,
+                env={**inherited, "PYTHONUNBUFFERED": "1", **program.env},
+                cwd=program.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        child = Child(program, process, log, time.monotonic())
+        self._children.append(child)
+        self._tell_guard(f"+{process.pid}")
+        self._write_record()
+        return child
+
+    def check(self) -> None:
+        """Raises `ChildDied` if any child has ended."""
+        for child in self._children:
+            code = child.process.poll()
+            if code is not None:
+                raise ChildDied(
+                    f"{child.name} {_how_it_ended(code)} {time.monotonic() - child.started:.0f} s after its start. "
+                    f"The end of its log, {child.log}:\n{child.log_tail()}"
+                )
+
+    def wait_ready(self, child: Child, ready: Callable[[], bool], timeout_s: float) -> None:
+        """Waits until `ready()`; raises `ChildDied` if any child ends, `Unavailable` after `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self.check()
+            if ready():
+                return
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"{child.name} was not ready after {timeout_s:.0f} s; is this machine very busy? "
+                    f"The end of its log, {child.log}:\n{child.log_tail()}"
+                )
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Ends all children, last started first: SIGTERM, their grace, SIGKILL. Safe to call again."""
+        try:
+            for child in reversed(self._children):
+                _signal_group(child.pid, signal.SIGTERM)
+            for child in reversed(self._children):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.process.wait(child.program.grace_s)
+        finally:  # a second Ctrl-C cuts the grace short, not the end
+            for child in self._children:
+                _signal_group(child.pid, signal.SIGKILL)  # also what a child has left in its group
+                child.process.wait()
+                self._tell_guard(f"-{child.pid}")
+            self._children.clear()
+            self._close()
+
+    def _close(self) -> None:
+        if self._lock is None:
+            return
+        self._record.unlink(missing_ok=True)
+        if self._guard is not None and self._guard.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._guard.stdin.close()
+            self._guard.wait()
+            self._guard = None
+        self._lock.close()
+        self._lock = None
+
+    def _tell_guard(self, line: str) -> None:
+        if self._guard is not None and self._guard.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # a killed guard guards nothing, and harms nothing
+                self._guard.stdin.write(line + "\n")
+
+    def _write_record(self) -> None:
+        rows = [
+            {"pid": child.pid, "argv": list(child.program.argv), "started": _start_time(child.pid)}
+            for child in self._children
+        ]
+        self._record.write_text(json.dumps(rows))
+
+
+def end_stale(record: Path) -> list[int]:
+    """Ends children that a killed supervisor recorded in `record`, if they are surely those; returns their pids."""
+    if not record.exists():
+        return []
+    ended = []
+    for row in json.loads(record.read_text() or "[]"):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(row["pid"])
+            same_start = row["started"] is not None and abs(process.create_time() - row["started"]) < 1
+            if same_start and process.cmdline() == row["argv"]:
+                _signal_group(process.pid, signal.SIGKILL)
+                process.wait(5)
+                ended.append(process.pid)
+    record.unlink()
+    return ended
+
+
+def tail(path: Path, lines: int = _LOG_TAIL_LINES) -> str:
+    """The last lines of a file, indented; says so when there are none."""
+    if not path.exists():
+        return "    (there is no log)"
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 64 * 1024))
+        text = file.read().decode("utf-8", errors="replace")
+    last = text.rstrip().splitlines()[-lines:]
+    return "\n".join(f"    {line}" for line in last) or "    (the log is empty)"
+
+
+def _take_lock(path: Path) -> IO[str]:
+    lock = path.open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise Conflict(
+            f"Another process (pid {holder}) already runs the embedded stack in {path.parent}: "
+            "stop it first, or give this one a state directory of its own."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _start_time(pid: int) -> float | None:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _how_it_ended(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
