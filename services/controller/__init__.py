@@ -1,0 +1,1 @@
+"""The controller: looks at the world, decides with ``tornio.loop``, acts, records. Stateless between looks."""

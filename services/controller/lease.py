@@ -1,0 +1,61 @@
+"""The lease: of several controllers, usually one works. It needs no clock in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tornio.errors import AlreadyExists, Changed
+from tornio.schemas.loop import Lease
+from tornio.storage import documents
+from tornio.storage.port import ObjectStore
+
+LEASE_S = 6.0
+"""Seconds that another's lease must stand still, on our own monotonic clock, before we take it over. Short: a
+lease lost by mistake costs some work done twice, never an effect done twice."""
+
+
+@dataclass
+class LeaseKeeper:
+    """Holds, or waits for, one task's lease. Call ``held`` before each look at the task."""
+
+    store: ObjectStore
+    key: str
+    holder: str
+    monotonic: Callable[[], float]
+    _etag: str | None = None
+    _since: float = 0.0
+    """When the lease was last seen to move (another's), or was last renewed (ours)."""
+    _mine: Lease | None = None
+
+    def held(self) -> bool:
+        """Whether we may reconcile now; renews or takes over as needed."""
+        now = self.monotonic()
+        if self._mine is not None:
+            if now - self._since < LEASE_S / 3:
+                return True
+            return self._write(self._mine.evolve(beat=self._mine.beat + 1), now)
+        found = documents.find(self.store, self.key, Lease)
+        if found is None:
+            return self._write(Lease(holder=self.holder, epoch=1, beat=0), now)
+        lease, etag = found
+        if etag != self._etag:
+            self._etag, self._since = etag, now
+            return False
+        if now - self._since < LEASE_S:
+            return False
+        return self._write(Lease(holder=self.holder, epoch=lease.epoch + 1, beat=0), now)
+
+    def _write(self, lease: Lease, now: float) -> bool:
+        try:
+            if self._etag is None:
+                documents.create(self.store, self.key, lease)
+                found = documents.find(self.store, self.key, Lease)
+                self._etag = found[1] if found and found[0].holder == self.holder else None
+            else:
+                self._etag = documents.replace(self.store, self.key, lease, self._etag)
+        except (AlreadyExists, Changed):
+            self._mine, self._etag, self._since = None, None, now
+            return False
+        self._mine, self._since = lease, now
+        return self._etag is not None

@@ -1,0 +1,112 @@
+"""The loop's outside acts, done for real. Each may be done twice, or by two controllers, and has one effect."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobs.port import JobRunner
+from tornio.annotation.port import AnnotationTool, DatasetSpec, OutgoingRecord
+from tornio.errors import Changed
+from tornio.loop.acts import Act, LogBatch, MoveAlias, RecordIteration, StartRun, WriteBatch
+from tornio.records import Purpose, Suggestion
+from tornio.registry import Registry
+from tornio.schemas.task import Batch, BatchItem
+from tornio.spec import TaskSpec
+from tornio.storage import documents
+from tornio.storage.port import ObjectStore
+from tornio.tasks import Task
+
+log = logging.getLogger(__name__)
+WHO = "controller"
+
+
+def dataset_spec(spec: TaskSpec, generation: int) -> DatasetSpec:
+    """The data set of a task's generation in the annotation tool."""
+    return DatasetSpec(
+        workspace=spec.workspace,
+        name=dataset_name(spec.name, generation),
+        labels=spec.labels,
+        multi_label=spec.multi_label,
+        guidelines=spec.guidelines,
+        min_submitted=spec.annotation.min_submitted,
+    )
+
+
+def dataset_name(task: str, generation: int) -> str:
+    return task if generation == 1 else f"{task}-g{generation}"
+
+
+@dataclass(frozen=True)
+class Performer:
+    """Does acts for one task."""
+
+    store: ObjectStore
+    task: Task
+    annotation: AnnotationTool
+    runner: JobRunner
+    clock: Callable[[], datetime]
+
+    def perform(self, act: Act) -> None:
+        """Do one act. Raises TemporaryError when an outside service is away: the next look does it again."""
+        match act:
+            case StartRun():
+                documents.create_or_get(self.store, self.task.keys.run(act.plan.run).plan, act.plan)
+                self.runner.submit(act.plan, act.attempt)
+            case WriteBatch():
+                self._write_batch(act)
+            case LogBatch():
+                self._log_batch(act.batch)
+            case RecordIteration():
+                key = self.task.keys.iteration(act.iteration.number)
+                documents.create_or_get(self.store, key, act.iteration)
+            case MoveAlias():
+                self._move_alias(act)
+
+    def _write_batch(self, act: WriteBatch) -> None:
+        if not act.picked.items:
+            return
+        generation = self.task.document.generation
+        batch = Batch(
+            batch=act.intent.batch,
+            number=act.intent.number,
+            generation=generation,
+            dataset=dataset_name(self.task.spec.name, generation),
+            items=act.picked.items,
+            strategy=act.picked.strategy,
+            agent=act.picked.agent,
+            run=act.run,
+            created_at=self.clock(),
+        )
+        documents.create_or_get(self.store, self.task.keys.batch(batch.batch), batch)
+
+    def _log_batch(self, name: str) -> None:
+        batch, _ = documents.load(self.store, self.task.keys.batch(name), Batch)
+        spec = self.task.spec
+        self.annotation.ensure_dataset(dataset_spec(spec, batch.generation))
+        texts = self.task.pool.read()
+        records = [_outgoing(item, batch, texts.text_of(item.record_id)) for item in batch.items]
+        self.annotation.log(spec.workspace, batch.dataset, records)
+
+    def _move_alias(self, act: MoveAlias) -> None:
+        registry = Registry(self.store, self.task.keys)
+        try:
+            registry.move(act.alias, act.version, act.expected_revision, WHO, act.why)
+        except Changed:  # somebody was first; the next look says who, and the loop decides anew
+            log.info("%s: %s had moved before %s", self.task.spec.full_name, act.alias, act.version)
+
+
+def _outgoing(item: BatchItem, batch: Batch, text: str) -> OutgoingRecord:
+    led = item.suggestion if item.purpose is Purpose.QUERY else None
+    agent = batch.agent or "unknown"
+    return OutgoingRecord(
+        record_id=item.record_id,
+        text=text,
+        batch_id=batch.batch,
+        purpose=item.purpose,
+        suggestion=Suggestion(led.labels, led.scores, agent) if led else None,
+        uncertainty=item.uncertainty if item.purpose is Purpose.QUERY else None,
+        model_version=batch.agent if led else None,
+    )

@@ -1,0 +1,179 @@
+"""Two controllers, looks that are old or repeated, acts that are done twice or never: the loop keeps its promises."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.unit.loop.world import SIZE, World, make_spec
+from tornio.loop.acts import Act, owed
+from tornio.loop.observation import Observation, Replica
+from tornio.loop.phase import Phase, standing
+from tornio.schemas.loop import LoopState
+from tornio.schemas.task import GateVerdict
+
+VERDICTS = [
+    GateVerdict(promoted=True, integrity=True, reasons=("fine",)),
+    GateVerdict(promoted=False, integrity=True, reasons=("worse",)),
+    GateVerdict(promoted=False, integrity=False, reasons=("broken",)),
+]
+
+
+class LoopMachine(RuleBasedStateMachine):
+    """The world does what it likes, controllers look and act when they like; none of it may break a promise."""
+
+    @initialize(open_batches=st.integers(1, 3), pool=st.integers(0, 30), fraction=st.sampled_from([0.5, 1.0]))
+    def begin(self, open_batches: int, pool: int, fraction: float) -> None:
+        stop = {"criterion": "none"}
+        self.world = World(spec=make_spec(open_batches=open_batches, close_fraction=fraction, stop=stop), pool=pool)
+        self.looks: list[tuple[LoopState, Observation]] = []
+        self.debts: list[Act] = []
+        self.closed: set[str] = set()
+
+    # -- controllers -------------------------------------------------------------------------------------
+
+    @rule()
+    def look(self) -> None:
+        self.looks.append((self.world.state, self.world.look()))
+
+    @precondition(lambda self: self.looks)
+    @rule(data=st.data())
+    def decide(self, data: st.DataObject) -> None:
+        """Any controller decides on any look that it once took; only a current one can write."""
+        read, seen = data.draw(st.sampled_from(self.looks[-4:]))
+        state, held = self.world.decide(read, seen)
+        if held:
+            self.debts += owed(state, seen)
+
+    @rule()
+    def look_and_decide(self) -> None:
+        state, _ = self.world.decide(self.world.state, self.world.look())
+        self.debts += owed(state, self.world.look())
+
+    @precondition(lambda self: self.debts)
+    @rule(data=st.data(), again=st.booleans())
+    def act(self, data: st.DataObject, again: bool) -> None:
+        """Acts are done late, twice, in another order, or never (the rule need not run)."""
+        act = data.draw(st.sampled_from(self.debts[-6:]))
+        self.world.act(act)
+        if not again:
+            self.debts.remove(act)
+
+    @rule()
+    def the_controller_is_killed(self) -> None:
+        self.debts.clear()
+
+    # -- the world ---------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.world.running)
+    @rule(data=st.data(), fails=st.booleans(), empty=st.booleans(), verdict=st.sampled_from(VERDICTS))
+    def a_run_ends(self, data: st.DataObject, fails: bool, empty: bool, verdict: GateVerdict) -> None:
+        run = data.draw(st.sampled_from(sorted(self.world.running)))
+        plan = self.world.plans[run]
+        if fails:
+            self.world.fail(run)
+            return
+        if plan.job == "evaluate":
+            self.world.verdicts[plan.args["version"]] = verdict
+        self.world.finish(run, items=0 if empty else SIZE)
+
+    @precondition(lambda self: self.world.logged)
+    @rule(data=st.data(), count=st.integers(1, SIZE))
+    def annotators_answer(self, data: st.DataObject, count: int) -> None:
+        self.world.answer(data.draw(st.sampled_from(sorted(self.world.logged))), count)
+
+    @rule(loads=st.booleans(), gone=st.booleans())
+    def replicas_report(self, loads: bool, gone: bool) -> None:
+        if gone:
+            self.world.fleet = (Replica("r1"),)
+        if loads:
+            self.world.load_candidate()
+
+    @rule(seconds=st.sampled_from([0.5, 5.0, 200.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.wait(seconds)
+
+    @rule(paused=st.booleans(), train=st.booleans(), hold=st.sampled_from([None, "rolled back"]))
+    def users_ask(self, paused: bool, train: bool, hold: str | None) -> None:
+        asks = self.world.state.asks
+        self.world.state = self.world.state.evolve(
+            asks=asks.evolve(paused=paused, train_now=asks.train_now + train, hold=hold)
+        )
+
+    @rule(more=st.integers(1, 12))
+    def texts_come(self, more: int) -> None:
+        self.world.pool += more
+        self.world.pool_seq += 1
+
+    @precondition(lambda self: "current" in self.world.aliases)
+    @rule()
+    def a_user_rolls_back(self) -> None:
+        current = self.world.aliases["current"]
+        if current.previous:
+            asks = self.world.state.asks.evolve(hold="rolled back")
+            self.world.state = self.world.state.evolve(asks=asks)
+            self.world.move("current", current.previous, current.revision, "ops")
+
+    # -- the promises ------------------------------------------------------------------------------------
+
+    @invariant()
+    def no_more_open_batches_than_allowed(self) -> None:
+        state = self.world.state
+        taken = [b for b in state.batches if not b.closed]
+        assert len(taken) + (state.query is not None) <= self.world.spec.loop.open_batches
+
+    @invariant()
+    def no_record_in_two_batches(self) -> None:
+        asked = [item.record_id for batch in self.world.batches.values() for item in batch.items]
+        assert len(asked) == len(set(asked))
+
+    @invariant()
+    def every_sent_batch_is_known_to_the_loop_or_was_trained_on(self) -> None:
+        state = self.world.state
+        known = {b.batch for b in state.batches} | ({state.query.batch} if state.query else set())
+        assert set(self.world.batches) - known <= self._consumed() | self._skipped()
+
+    def _consumed(self) -> set[str]:
+        state = self.world.state
+        taken = {b for iteration in self.world.iterations.values() for b in iteration.batches}
+        for train in (state.train, state.gate.train if state.gate else None):
+            taken |= set(train.batches) if train else set()
+        return taken
+
+    def _skipped(self) -> set[str]:
+        """Closed when there was nothing to train on: fewer than two classes had labels."""
+        answered = sum(self.world.answers.values())
+        return set(self.world.batches) if answered < 2 * len(self.world.batches) else set()
+
+    @invariant()
+    def a_version_that_was_not_judged_good_never_serves(self) -> None:
+        for alias in ("candidate", "current"):
+            if alias in self.world.aliases:
+                verdict = self.world.verdicts.get(self.world.aliases[alias].version)
+                assert verdict is None or verdict.promoted
+
+    @invariant()
+    def iterations_are_counted_without_a_gap(self) -> None:
+        state = self.world.state
+        pending = {train.iteration for train in (state.train, state.gate.train if state.gate else None) if train}
+        assert set(self.world.iterations) | pending == set(range(1, state.iteration + 1))
+
+    def teardown(self) -> None:
+        """Whatever happened: with a fair world from now on, the loop comes to an end and says where it stands."""
+        if not hasattr(self, "world"):
+            return
+        world = self.world
+        world.state = world.state.evolve(asks=world.state.asks.evolve(paused=False, hold=None))
+        world.wait(300)
+        for _ in range(40 + 12 * (world.pool // SIZE + len(world.batches) + 1)):
+            world.turn()
+        said = standing(world.state, world.look())
+        assert said.phase in (Phase.WAITING, Phase.ATTENTION), said
+        assert not world.state.query
+        assert not world.state.train
+        assert not world.state.gate
+
+
+LoopMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestLoopMachine = LoopMachine.TestCase

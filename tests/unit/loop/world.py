@@ -1,0 +1,163 @@
+"""A world for the loop to turn in: everything outside, reduced to what acts do and looks see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tornio.loop.acts import Act, LogBatch, MoveAlias, RecordIteration, StartRun, WriteBatch, owed
+from tornio.loop.advance import advance
+from tornio.loop.observation import BatchProgress, Observation, Replica, RunOutcome
+from tornio.loop.plans import waited_for
+from tornio.records import Purpose
+from tornio.schemas.loop import LoopState
+from tornio.schemas.registry import Alias
+from tornio.schemas.runs import RunPlan
+from tornio.schemas.task import Batch, BatchItem, GateVerdict, Iteration
+from tornio.spec import TaskSpec
+
+START = datetime(2026, 11, 22, tzinfo=UTC)
+SIZE = 4
+
+
+def make_spec(**loop: Any) -> TaskSpec:
+    return TaskSpec.model_validate(
+        {"workspace": "w", "name": "t", "labels": ["a", "b"], "loop": {"batch_size": SIZE, **loop}}
+    )
+
+
+@dataclass
+class World:
+    """Acts have one effect here, as they have on a store with conditional writes."""
+
+    spec: TaskSpec = field(default_factory=make_spec)
+    pool: int = 40
+    state: LoopState = LoopState()
+    now: datetime = START
+    label_seq: int = 0
+    pool_seq: int = 1
+    plans: dict[str, RunPlan] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failed: dict[str, tuple[int, str]] = field(default_factory=dict)
+    batches: dict[str, Batch] = field(default_factory=dict)
+    logged: set[str] = field(default_factory=set)
+    answers: dict[str, int] = field(default_factory=dict)
+    imported: dict[str, int] = field(default_factory=dict)
+    iterations: dict[int, Iteration] = field(default_factory=dict)
+    aliases: dict[str, Alias] = field(default_factory=dict)
+    fleet: tuple[Replica, ...] = (Replica("r1"), Replica("r2"))
+    verdicts: dict[str, GateVerdict] = field(default_factory=dict)
+    agreement: float = 0.5
+
+    # -- what the controller does ------------------------------------------------------------------------
+
+    def look(self) -> Observation:
+        asked = SIZE * len(self.batches)
+        answered = sum(self.answers.values())
+        halves = {"a": (answered + 1) // 2, "b": answered // 2}
+        labels = {name: max(0, count + self.imported.get(name, 0)) for name, count in halves.items()}
+        runs = {}
+        for plan in waited_for(self.state, self.spec):
+            if plan.run in self.results:
+                runs[plan.run] = RunOutcome(output=self.results[plan.run])
+            elif plan.run in self.failed:
+                attempt, error = self.failed[plan.run]
+                runs[plan.run] = RunOutcome(error=error, attempt=attempt)
+        return Observation(
+            now=self.now, spec=self.spec, spec_rev=1, pool_seq=self.pool_seq, label_seq=self.label_seq,
+            queryable=max(0, self.pool - asked), train_labels=labels,
+            batches={
+                name: BatchProgress(len(batch.items), self.answers.get(name, 0), name in self.logged)
+                for name, batch in self.batches.items()
+            },
+            written=dict(self.batches), runs=runs, current=self.aliases.get("current"),
+            candidate=self.aliases.get("candidate"), replicas=self.fleet, recorded=frozenset(self.iterations),
+        )  # fmt: skip
+
+    def decide(self, read: LoopState, seen: Observation) -> tuple[LoopState, bool]:
+        """Advance and compare-and-swap; returns the state to act on and whether the write held."""
+        wanted = advance(read, seen)
+        if self.state != read:
+            return wanted, False
+        self.state = wanted
+        return wanted, True
+
+    def act(self, act: Act) -> None:
+        match act:
+            case StartRun():
+                self.plans.setdefault(act.plan.run, act.plan)
+                if act.plan.run not in self.results:
+                    started = self.failed.get(act.plan.run, (0, ""))[0]
+                    if act.attempt > started:
+                        self.running[act.plan.run] = act.attempt
+            case WriteBatch():
+                if act.picked.items and act.intent.batch not in self.batches:
+                    self.batches[act.intent.batch] = Batch(
+                        batch=act.intent.batch, number=act.intent.number, generation=1, dataset="t",
+                        items=act.picked.items, strategy="random", run=act.run, created_at=self.now,
+                    )  # fmt: skip
+            case LogBatch():
+                self.logged.add(act.batch)
+            case RecordIteration():
+                self.iterations.setdefault(act.iteration.number, act.iteration)
+            case MoveAlias():
+                self.move(act.alias, act.version, act.expected_revision, "controller")
+
+    def move(self, alias: str, version: str, expected: int, who: str) -> None:
+        present = self.aliases.get(alias)
+        if (present.revision if present else 0) != expected:
+            return
+        self.aliases[alias] = Alias(
+            alias=alias, version=version, revision=expected + 1, previous=present.version if present else None,
+            who=who, why="", moved_at=self.now,
+        )  # fmt: skip
+
+    # -- what the rest of the world does -----------------------------------------------------------------
+
+    def finish(self, run: str, items: int = SIZE) -> None:
+        """The run's result appears; the first result of a run is the one that stays."""
+        self.running.pop(run, None)
+        self.results.setdefault(run, self._output(self.plans[run], items))
+
+    def _output(self, plan: RunPlan, items: int) -> dict[str, Any]:
+        if plan.job == "train":
+            return {"version": f"v{plan.args['iteration']}-{plan.run[-6:]}", "labels": {"a": 1, "b": 1}}
+        if plan.job == "evaluate":
+            good = GateVerdict(promoted=True, integrity=True, reasons=("fine",))
+            verdict = self.verdicts.get(plan.args["version"], good)
+            agreement = self.agreement if plan.args["agree_with"] else None
+            return {"verdict": verdict.model_dump(), "agreement": agreement}
+        taken = SIZE * len(self.batches)
+        picked = [BatchItem(record_id=f"r{taken + i}", purpose=Purpose.QUERY) for i in range(items)]
+        return {"items": [item.model_dump(mode="json") for item in picked], "strategy": "random"}
+
+    def fail(self, run: str, error: str = "boom") -> None:
+        self.failed[run] = (self.running.pop(run), error)
+
+    def answer(self, batch: str, count: int = 1) -> None:
+        done = self.answers.get(batch, 0)
+        self.answers[batch] = min(done + count, len(self.batches[batch].items))
+        self.label_seq += 1
+
+    def load_candidate(self) -> None:
+        """Every replica loads what the candidate names."""
+        if candidate := self.aliases.get("candidate"):
+            self.fleet = tuple(replace(r, ready=r.ready | {candidate.version}) for r in self.fleet)
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def turn(self) -> None:
+        """One fair round: the controller looks and acts, runs end, replicas load, annotators answer all."""
+        state, _ = self.decide(self.state, self.look())
+        for act in owed(state, self.look()):
+            self.act(act)
+        for run in list(self.running):
+            self.finish(run)
+        self.load_candidate()
+        for batch in list(self.logged):
+            if self.answers.get(batch, 0) < len(self.batches[batch].items):
+                self.answer(batch, SIZE)
+        self.wait(1)
