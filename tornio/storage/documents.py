@@ -60,8 +60,8 @@ def replace(store: ObjectStore, key: str, document: Document, etag: str) -> str:
 def update(store: ObjectStore, key: str, cls: type[D], change: Callable[[D], D]) -> D:
     """Apply ``change`` to what stands there, again on what another writer put there meanwhile, until it holds.
 
-    ``change`` may run several times and must be pure; where it changes nothing, nothing is written. Raises
-    NotFound, and Changed when the race is lost time after time.
+    ``change`` may run several times, so running it again must do no harm; where it changes nothing, nothing is
+    written, and what it raises is passed on. Raises NotFound, and Changed when the race is lost time after time.
     """
     for _ in range(_UPDATES):
         present, etag = load(store, key, cls)

@@ -1,0 +1,7 @@
+"""Models as blobs, manifests and aliases: publish, resolve, promote, roll back; encoders; the node's cache."""
+
+from tornio.registry.cache import NodeCache
+from tornio.registry.encoders import Encoders
+from tornio.registry.registry import CANDIDATE, CURRENT, Registry
+
+__all__ = ["CANDIDATE", "CURRENT", "Encoders", "NodeCache", "Registry"]
