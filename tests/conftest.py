@@ -1,0 +1,17 @@
+"""What every test shares: no hub, one thread for numerics, and a hypothesis that times nothing."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Before anything imports torch, numpy or transformers.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+# Machines are shared and slow at times: a deadline would test them, not the code.
+settings.register_profile("tornio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("tornio"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "tornio")

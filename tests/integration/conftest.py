@@ -1,0 +1,53 @@
+"""Real servers, started once a run on free ports and ended with it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from services.embedded.stack import EmbeddedStack
+
+
+@dataclass(frozen=True)
+class S3Access:
+    """A real object store; tests share its bucket, so each writes under a prefix of its own."""
+
+    endpoint: str
+    bucket: str
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ArgillaAccess:
+    """A real Argilla and the key of its owner; tests share it, so each makes workspaces of its own."""
+
+    url: str
+    api_key: str = field(repr=False)
+
+
+@pytest.fixture(scope="session")
+def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    """Object store, Redis and Argilla; about 6 s."""
+    with EmbeddedStack(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def s3(embedded_stack: EmbeddedStack) -> S3Access:
+    at = embedded_stack.addresses
+    return S3Access(at.s3_endpoint, at.s3_bucket, at.s3_access_key, at.s3_secret_key)
+
+
+@pytest.fixture(scope="session")
+def argilla(embedded_stack: EmbeddedStack) -> ArgillaAccess:
+    return ArgillaAccess(embedded_stack.addresses.argilla_url, embedded_stack.addresses.argilla_api_key)
+
+
+@pytest.fixture
+def stack_environment(embedded_stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Sets the variables by which jobs and services find the stack, for one test."""
+    variables = embedded_stack.addresses.environment()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
