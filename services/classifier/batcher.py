@@ -1,0 +1,146 @@
+"""Batches without waiting: whenever the model is free, it takes everything that queued up meanwhile.
+
+A batch that is collected before the model is free stays small just when the replica is busiest (measured on Ray
+Serve's ``@serve.batch``: 33 against 57 requests a second). Here nobody waits for company, and load makes batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from tornio.errors import Unavailable
+
+K = TypeVar("K", bound=Hashable)
+R = TypeVar("R")
+Run = Callable[[Sequence[str]], Sequence[R]]
+"""One model call: a result for each text, in order."""
+
+_LONGEST = 2_000
+"""Characters after which a text costs no more: models cut it by then."""
+
+
+def tokens(texts: Sequence[str]) -> int:
+    """About how many tokens the texts are, from their lengths alone: four characters a token, two for the ends."""
+    return sum(2 + min(len(text), _LONGEST) // 4 for text in texts)
+
+
+@dataclass(slots=True, eq=False)
+class _Request(Generic[K, R]):
+    key: K
+    texts: Sequence[str]
+    answer: asyncio.Future[Sequence[R] | Exception] = field(default_factory=asyncio.Future)
+    cost: int = 0
+
+    def __post_init__(self) -> None:
+        self.cost = tokens(self.texts)
+
+
+class Batcher(Generic[K, R]):
+    """One queue and one worker thread in front of models that are known by a key.
+
+    ``bind`` is called when a batch starts and gives the model call that answers all of it: no batch mixes keys, and
+    none mixes versions. Requests of a key are answered in their order; the oldest request is always in the next batch.
+    A request is never split, so one that exceeds ``batch_tokens`` runs alone. What a request's texts break, it
+    alone hears of: a batch that fails is tried again request by request.
+    """
+
+    def __init__(self, bind: Callable[[K], Run[R]], *, batch_tokens: int, queue_tokens: int) -> None:
+        self._bind = bind
+        self._batch_tokens = batch_tokens
+        self._queue_tokens = queue_tokens
+        self._queue: deque[_Request[K, R]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for the model."""
+        return len(self._queue)
+
+    async def submit(self, key: K, texts: Sequence[str]) -> Sequence[R]:
+        """The results of these texts, in order.
+
+        Raises Unavailable when the queue is full, and whatever ``bind`` or the model call raised.
+        """
+        request = _Request[K, R](key, texts)
+        waiting = sum(queued.cost for queued in self._queue)
+        if self._queue and waiting + request.cost > self._queue_tokens:
+            raise Unavailable(
+                f"overloaded: {len(self._queue)} requests (about {waiting} tokens) wait for this replica's model. "
+                "Try again in a moment, send smaller requests, or add replicas"
+            )
+        self._queue.append(request)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work(), name="batcher")
+        try:
+            answer = await request.answer
+        except asyncio.CancelledError:
+            if request in self._queue:
+                self._queue.remove(request)
+            raise
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """End the worker thread after the batch that it runs."""
+        self._thread.shutdown(wait=False)
+
+    async def _work(self) -> None:
+        """Run batch after batch until nothing is queued."""
+        loop = asyncio.get_running_loop()
+        batch: list[_Request[K, R]] = []
+        try:
+            while self._queue:
+                batch = self._take()
+                answers = await loop.run_in_executor(self._thread, self._answer, batch)
+                for request, answer in zip(batch, answers, strict=True):
+                    if not request.answer.done():  # done: who asked has gone
+                        request.answer.set_result(answer)
+        finally:
+            self._worker = None
+            # Only an ending event loop (or a closed thread) interrupts the work: nobody must wait for ever.
+            for request in (*batch, *self._queue):
+                request.answer.cancel()
+            self._queue.clear()
+
+    def _take(self) -> list[_Request[K, R]]:
+        """The oldest request, and of its key all that fit in the budget, in their order."""
+        first = self._queue.popleft()
+        batch, room = [first], self._batch_tokens - first.cost
+        for request in [queued for queued in self._queue if queued.key == first.key]:
+            room -= request.cost
+            if room < 0:
+                break
+            batch.append(request)
+            self._queue.remove(request)
+        return batch
+
+    def _answer(self, batch: Sequence[_Request[K, R]]) -> Sequence[Sequence[R] | Exception]:
+        """Runs in the worker thread; answers each request, with its error if need be."""
+        try:
+            run = self._bind(batch[0].key)
+        except Exception as error:  # noqa: BLE001 - belongs to who asked
+            return [error] * len(batch)
+        together = _attempt(run, [text for request in batch for text in request.texts])
+        if isinstance(together, Exception):
+            if len(batch) == 1:
+                return [together]
+            return [_attempt(run, request.texts) for request in batch]
+        results = iter(together)
+        return [[next(results) for _ in request.texts] for request in batch]
+
+
+def _attempt(run: Run[R], texts: Sequence[str]) -> Sequence[R] | Exception:
+    try:
+        results = run(texts)
+    except Exception as error:  # noqa: BLE001 - belongs to who asked
+        return error
+    if len(results) != len(texts):
+        return RuntimeError(f"the model answered {len(results)} of {len(texts)} texts: this is a bug of the model")
+    return results
