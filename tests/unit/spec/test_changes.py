@@ -1,0 +1,54 @@
+"""What a changed spec would do to a living task."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from tornio.changes import FieldChange, describe_changes
+from tornio.spec import Change, LabelSpec, TaskSpec
+
+pytestmark = pytest.mark.unit
+
+SPEC: dict[str, Any] = {"workspace": "care", "name": "tickets", "labels": ["a", "b"]}
+
+
+def spec(**changes: Any) -> TaskSpec:
+    return TaskSpec.model_validate(SPEC | changes)
+
+
+def test_equal_specs_differ_in_nothing() -> None:
+    assert describe_changes(spec(), spec()) == ()
+
+
+def test_names_each_field_and_what_changing_it_does() -> None:
+    new = spec(loop={"batch_size": 40, "seed": 1, "stop": {"window": 4}}, classifier={"max_length": 128})
+    assert describe_changes(spec(), new) == (
+        FieldChange("classifier.max_length", 256, 128, "next iteration"),
+        FieldChange("loop.batch_size", 20, 40, "live"),
+        FieldChange("loop.stop.window", 3, 4, "live"),
+        FieldChange("loop.seed", 0, 1, "refused"),
+    )
+
+
+def test_labels_are_one_change_and_descriptions_are_live() -> None:
+    new = spec(labels=[{"name": "b", "description": "Bee."}, "c"])
+    assert describe_changes(spec(), new) == (
+        FieldChange("labels", ("a", "b"), ("b", "c"), "new generation"),
+        FieldChange("labels.b.description", None, "Bee.", "live"),
+    )
+
+
+def test_every_field_of_the_spec_says_what_changing_it_does() -> None:
+    def check(model: type[BaseModel]) -> None:
+        for name, info in model.model_fields.items():
+            extra = info.json_schema_extra
+            assert isinstance(extra, dict), name
+            assert extra["change"] in get_args(Change), name
+            if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+                check(info.annotation)
+
+    check(TaskSpec)
+    check(LabelSpec)

@@ -1,0 +1,56 @@
+"""What differs between two specs of a task, and what each difference would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic.fields import FieldInfo
+
+from tornio.spec import Change, Spec, TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs: ``path`` as in ``loop.stop.window``, and what changing it does."""
+
+    path: str
+    old: Any
+    new: Any
+    change: Change
+
+
+def describe_changes(old: TaskSpec, new: TaskSpec) -> tuple[FieldChange, ...]:
+    """Every field in which the specs differ, in the order of the spec; empty for equal specs.
+
+    Labels that were added, removed, renamed or put in another order are one change, of ``labels`` as a whole; a
+    label that only got another description is a change of ``labels.{name}.description``.
+    """
+    return tuple(_differences(old, new))
+
+
+def _differences(old: Spec, new: Spec, at: str = "") -> Iterator[FieldChange]:
+    for name, info in type(old).model_fields.items():
+        before, after = getattr(old, name), getattr(new, name)
+        if before == after:
+            continue
+        if isinstance(before, Spec):
+            yield from _differences(before, after, f"{at}{name}.")
+        elif isinstance(old, TaskSpec) and isinstance(new, TaskSpec) and name == "labels":
+            yield from _label_differences(old, new, info)
+        else:
+            yield FieldChange(f"{at}{name}", before, after, _change_of(info))
+
+
+def _label_differences(old: TaskSpec, new: TaskSpec, info: FieldInfo) -> Iterator[FieldChange]:
+    if old.label_names != new.label_names:
+        yield FieldChange("labels", old.label_names, new.label_names, _change_of(info))
+    before = {label.name: label for label in old.labels}
+    for label in new.labels:
+        if label.name in before:
+            yield from _differences(before[label.name], label, f"labels.{label.name}.")
+
+
+def _change_of(info: FieldInfo) -> Change:
+    return cast("dict[str, Change]", info.json_schema_extra)["change"]
