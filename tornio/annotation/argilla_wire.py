@@ -1,0 +1,192 @@
+"""What Argilla's JSON looks like: Tornio's words to payloads and back, as pure functions.
+
+Limits are those of argilla_server 2.8 (``api/schemas/v1``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from tornio.annotation.checks import Question
+from tornio.annotation.port import AnnotatedRecord, DatasetSpec, OutgoingRecord, Response, ResponseStatus
+from tornio.errors import InvalidInput
+from tornio.records import Suggestion
+
+Json = dict[str, Any]
+
+FIELD = "text"
+QUESTION = "label"
+BATCH = "batch"
+NONE_OF_THESE = "(none of these)"
+"""A choice of every multi-label question: Argilla takes no empty answer, and a text may have no label at all."""
+
+MAX_GUIDELINES = 10_000
+MAX_DESCRIPTION = 1_000
+MAX_AGENT = 200
+MAX_TERMS = 250
+"""Values of one filter."""
+VISIBLE_LABELS = 20
+"""Labels shown before 'more'; Argilla's own clients choose the same."""
+LOG_RECORDS = 100
+"""Records a request. The server takes 500; a hundred take it about a second, far from any proxy's time-out."""
+LOG_CHARS = 500_000
+"""Characters of text a request: below the 1 MB at which proxies commonly stop, unless one text is longer."""
+
+FIELD_PAYLOAD: Json = {"name": FIELD, "title": "Text", "required": True, "settings": {"type": "text"}}
+
+# Annotators do not see these two: who knew where the model wavers, or that it did not look, would answer otherwise.
+METADATA_PAYLOADS: tuple[Json, ...] = (
+    {"name": BATCH, "title": "Batch", "settings": {"type": "terms"}, "visible_for_annotators": True},
+    {"name": "uncertainty", "title": "Uncertainty", "settings": {"type": "float"}, "visible_for_annotators": False},
+    {"name": "model_version", "title": "Model version", "settings": {"type": "terms"}, "visible_for_annotators": False},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A published data set: what calls on its records need to know."""
+
+    dataset_id: str
+    question_id: str
+    labels: tuple[str, ...]
+    multi_label: bool
+
+    @classmethod
+    def of(cls, dataset: Json, question: Json) -> Self:
+        asked = found_question(dataset, question)
+        labels = tuple(label for label in asked.labels if label != NONE_OF_THESE)
+        return cls(dataset["id"], question["id"], labels, asked.multi_label)
+
+
+def wanted_question(spec: DatasetSpec) -> Question:
+    """The question that the data set must ask, with the extra choice of a multi-label one."""
+    names = tuple(option["value"] for option in options(spec))
+    return Question(names, spec.multi_label, spec.min_submitted)
+
+
+def found_question(dataset: Json, question: Json) -> Question:
+    names = tuple(option["value"] for option in question["settings"]["options"])
+    multi_label = question["settings"]["type"] == "multi_label_selection"
+    return Question(names, multi_label, dataset["distribution"]["min_submitted"])
+
+
+def check_limits(spec: DatasetSpec) -> None:
+    """Raise InvalidInput for what Argilla would refuse half way through creation."""
+    if len(spec.guidelines) > MAX_GUIDELINES:
+        raise InvalidInput(
+            f"the guidelines of {spec.name} have {len(spec.guidelines)} characters, and Argilla shows at most "
+            f"{MAX_GUIDELINES}: shorten them, or link to a longer text"
+        )
+    if spec.multi_label and any(label.name == NONE_OF_THESE for label in spec.labels):
+        raise InvalidInput(f"the label {NONE_OF_THESE!r} is what annotators are offered for no label: rename yours")
+
+
+def options(spec: DatasetSpec) -> list[Json]:
+    """The question's choices. Descriptions longer than Argilla shows are cut: they help, they do not decide."""
+    choices = [
+        {"value": label.name, "text": label.name, "description": _cut(label.description)} for label in spec.labels
+    ]
+    if spec.multi_label:
+        choices.append({"value": NONE_OF_THESE, "text": "None of these", "description": None})
+    return choices
+
+
+def dataset_payload(spec: DatasetSpec, workspace_id: str) -> Json:
+    return {
+        "name": spec.name,
+        "workspace_id": workspace_id,
+        "guidelines": spec.guidelines or None,
+        "distribution": {"strategy": "overlap", "min_submitted": spec.min_submitted},
+    }
+
+
+def question_settings(spec: DatasetSpec) -> Json:
+    choices = options(spec)
+    return {
+        "type": "multi_label_selection" if spec.multi_label else "label_selection",
+        "options": choices,
+        "visible_options": VISIBLE_LABELS if len(choices) > VISIBLE_LABELS else None,
+    }
+
+
+def question_payload(spec: DatasetSpec) -> Json:
+    title = "Labels" if spec.multi_label else "Label"
+    return {"name": QUESTION, "title": title, "required": True, "settings": question_settings(spec)}
+
+
+def record_payload(record: OutgoingRecord, handle: Handle) -> Json:
+    """A record to upsert. Its purpose stays with us: nothing that annotators can see tells what is hold-out."""
+    metadata: Json = {BATCH: record.batch_id}
+    if record.model_version is not None:
+        metadata["model_version"] = record.model_version
+    if record.uncertainty is not None:
+        metadata["uncertainty"] = float(record.uncertainty)
+    payload: Json = {"external_id": record.record_id, "fields": {FIELD: _storable(record.text)}, "metadata": metadata}
+    if record.suggestion is not None:
+        payload["suggestions"] = [_suggestion_payload(record.suggestion, handle)]
+    return payload
+
+
+def _suggestion_payload(suggestion: Suggestion, handle: Handle) -> Json:
+    agent = re.sub(r"[^a-zA-Z0-9_:./\s-]", "-", suggestion.agent)[:MAX_AGENT]
+    payload: Json = {"question_id": handle.question_id, "type": "model", "agent": agent}
+    if not handle.multi_label:
+        return payload | {"value": suggestion.labels[0], "score": suggestion.scores[0]}
+    if not suggestion.labels:
+        return payload | {"value": [NONE_OF_THESE]}
+    return payload | {"value": list(suggestion.labels), "score": list(suggestion.scores)}
+
+
+def chunks(records: Sequence[OutgoingRecord]) -> Iterator[list[OutgoingRecord]]:
+    """The records in order, in requests of at most LOG_RECORDS records and, if several, LOG_CHARS characters."""
+    chunk: list[OutgoingRecord] = []
+    chars = 0
+    for record in records:
+        if chunk and (len(chunk) == LOG_RECORDS or chars + len(record.text) > LOG_CHARS):
+            yield chunk
+            chunk, chars = [], 0
+        chunk.append(record)
+        chars += len(record.text)
+    if chunk:
+        yield chunk
+
+
+def external_id_filter(record_ids: Sequence[str]) -> Json:
+    scope = {"entity": "record", "property": "external_id"}
+    return {"filters": {"and": [{"type": "terms", "scope": scope, "values": list(record_ids)}]}}
+
+
+def annotated(record: Json, handle: Handle) -> AnnotatedRecord:
+    """A record that we logged, with its responses in the order in which they were first given."""
+    responses = tuple(_response(response, handle) for response in record.get("responses") or ())
+    return AnnotatedRecord(record["external_id"], (record.get("metadata") or {}).get(BATCH), responses)
+
+
+def _response(response: Json, handle: Handle) -> Response:
+    status = ResponseStatus(response["status"])
+    # Discards often carry no values, or null; a draft may hold any part of an answer.
+    value = ((response.get("values") or {}).get(QUESTION) or {}).get("value")
+    given = set() if status is ResponseStatus.DISCARDED else {value} if isinstance(value, str) else set(value or ())
+    labels = tuple(label for label in handle.labels if label in given)
+    return Response(response["id"], response["user_id"], status, labels, moment(response["updated_at"]))
+
+
+def moment(text: str) -> datetime:
+    """Argilla's times are UTC without saying so."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _cut(description: str | None) -> str | None:
+    if description is None or len(description) <= MAX_DESCRIPTION:
+        return description or None
+    return description[: MAX_DESCRIPTION - 1] + "…"
+
+
+def _storable(text: str) -> str:
+    """The text with the replacement character for what databases do not take: NUL and lone surrogates."""
+    return re.sub("[\\x00\\ud800-\\udfff]", "\N{REPLACEMENT CHARACTER}", text)
