@@ -99,7 +99,8 @@ class Supervisor:
 
     def open(self) -> None:
         """Takes the state directory, ends what a killed predecessor left, and starts the guard."""
-        self._logs.mkdir(parents=True, exist_ok=True)
+        self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # databases in it hold users' keys
+        self._logs.mkdir(exist_ok=True)
         self._lock = _take_lock(self._dir / "lock")
         end_stale(self._record)
         self._guard = subprocess.Popen(
