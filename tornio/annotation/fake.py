@@ -103,13 +103,14 @@ class FakeAnnotationTool:
     # What annotators do; no hooks run.
 
     def answer(self, workspace: str, dataset: str, record_id: str, annotator: str, labels: Sequence[str]) -> Response:
-        """Submit an answer, or change the one that this annotator gave (same response id, later ``updated_at``)."""
+        """Submit an answer (read back in the data set's order of labels), or change the one that this
+        annotator gave (same response id, later ``updated_at``)."""
         question = Question.of(self._find(workspace, dataset).spec)
         if unknown := [label for label in labels if label not in question.labels]:
             raise InvalidInput(f"the data set {dataset} has no labels {unknown}; it has {list(question.labels)}")
         if not question.multi_label and len(labels) != 1:
             raise InvalidInput(f"the data set {dataset} takes exactly one label a record, not {list(labels)}")
-        return self._respond(workspace, dataset, record_id, annotator, ResponseStatus.SUBMITTED, tuple(labels))
+        return self._respond(workspace, dataset, record_id, annotator, ResponseStatus.SUBMITTED, labels)
 
     def discard(self, workspace: str, dataset: str, record_id: str, annotator: str) -> Response:
         """Set the record aside, in place of any answer that this annotator gave."""
@@ -117,7 +118,7 @@ class FakeAnnotationTool:
 
     def draft(self, workspace: str, dataset: str, record_id: str, annotator: str, labels: Sequence[str]) -> Response:
         """Save labels without submitting them."""
-        return self._respond(workspace, dataset, record_id, annotator, ResponseStatus.DRAFT, tuple(labels))
+        return self._respond(workspace, dataset, record_id, annotator, ResponseStatus.DRAFT, labels)
 
     def withdraw(self, workspace: str, dataset: str, record_id: str, annotator: str) -> None:
         """Delete this annotator's response. Raises NotFound where there is none."""
@@ -174,19 +175,20 @@ class FakeAnnotationTool:
         record_id: str,
         annotator: str,
         status: ResponseStatus,
-        labels: tuple[str, ...],
+        labels: Sequence[str],
     ) -> Response:
         with self._lock:
             found = self._find(workspace, dataset)
             if record_id not in found.records:
                 raise NotFound(f"there is no record {record_id!r} in {workspace}/{dataset}")
+            in_order = tuple(label.name for label in found.spec.labels if label.name in labels)
             responses = found.responses.setdefault(record_id, {})
             given, now = responses.get(annotator), self._tick()
             if given is None:
                 self._response_count += 1
-                response = Response(f"response-{self._response_count}", annotator, status, labels, now)
+                response = Response(f"response-{self._response_count}", annotator, status, in_order, now)
             else:
-                response = replace(given, status=status, labels=labels, updated_at=now)
+                response = replace(given, status=status, labels=in_order, updated_at=now)
             responses[annotator] = response
             found.last_activity = now
             return response

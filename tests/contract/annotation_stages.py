@@ -1,0 +1,194 @@
+"""Stages on which the annotation contract is played: a tool, and annotators who use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
+from uuid import uuid4
+
+import httpx
+
+from tornio.annotation.argilla import ArgillaTool
+from tornio.annotation.argilla_wire import NONE_OF_THESE
+from tornio.annotation.fake import FakeAnnotationTool
+from tornio.annotation.port import AnnotationTool
+
+DATASET = "mood"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an annotator sees of a record."""
+
+    text: str
+    suggested: tuple[str, ...] | None
+    agent: str | None
+
+
+class Stage(Protocol):
+    """A tool and two annotators, ``ann`` and ``bob``, who work on the data set DATASET in a workspace of this test."""
+
+    @property
+    def tool(self) -> AnnotationTool: ...
+    @property
+    def workspace(self) -> str: ...
+    def answer(self, record_id: str, annotator: str, labels: Sequence[str]) -> None: ...
+    def discard(self, record_id: str, annotator: str) -> None: ...
+    def draft(self, record_id: str, annotator: str, labels: Sequence[str]) -> None: ...
+    def withdraw(self, record_id: str, annotator: str) -> None: ...
+    def shown(self, record_id: str) -> Shown: ...
+    def guidelines(self) -> tuple[str, Mapping[str, str | None]]:
+        """The data set's guidelines, and the labels' descriptions."""
+        ...
+
+
+@dataclass
+class FakeStage:
+    tool: FakeAnnotationTool = field(default_factory=FakeAnnotationTool)
+    workspace: str = "team"
+
+    def answer(self, record_id: str, annotator: str, labels: Sequence[str]) -> None:
+        self.tool.answer(self.workspace, DATASET, record_id, annotator, labels)
+
+    def discard(self, record_id: str, annotator: str) -> None:
+        self.tool.discard(self.workspace, DATASET, record_id, annotator)
+
+    def draft(self, record_id: str, annotator: str, labels: Sequence[str]) -> None:
+        self.tool.draft(self.workspace, DATASET, record_id, annotator, labels)
+
+    def withdraw(self, record_id: str, annotator: str) -> None:
+        self.tool.withdraw(self.workspace, DATASET, record_id, annotator)
+
+    def shown(self, record_id: str) -> Shown:
+        record = self.tool.records(self.workspace, DATASET)[record_id]
+        if record.suggestion is None:
+            return Shown(record.text, None, None)
+        return Shown(record.text, record.suggestion.labels, record.suggestion.agent)
+
+    def guidelines(self) -> tuple[str, Mapping[str, str | None]]:
+        spec = self.tool.spec(self.workspace, DATASET)
+        return spec.guidelines, {label.name: label.description for label in spec.labels}
+
+
+def rest(url: str, api_key: str) -> httpx.Client:
+    return httpx.Client(base_url=f"{url}/api/v1/", headers={"X-Argilla-Api-Key": api_key}, timeout=60)
+
+
+def expect(response: httpx.Response) -> Any:
+    assert response.is_success, f"{response.request.method} {response.request.url}: {response.text}"
+    return response.json() if response.content else None
+
+
+class ArgillaServerUnderTest:
+    """A server with the annotators of all its tests."""
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self.url = url
+        self.api_key = api_key
+        self.owner = rest(url, api_key)
+        self._users: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.owner.close()
+
+    def user(self, name: str, role: str = "annotator") -> Any:
+        """A user of this name, made at first use, with ``id``, ``username`` and ``api_key``."""
+        if name not in self._users:
+            body = {
+                "first_name": name, "username": f"{name}-{uuid4().hex[:6]}", "role": role, "password": uuid4().hex,
+            }  # fmt: skip
+            self._users[name] = expect(self.owner.post("users", json=body))
+        return self._users[name]
+
+    def workspace_id(self, workspace: str) -> str:
+        items = expect(self.owner.get("me/workspaces"))["items"]
+        return next(str(item["id"]) for item in items if item["name"] == workspace)
+
+    def join(self, workspace: str, name: str) -> None:
+        """Make the user a member."""
+        path = f"workspaces/{self.workspace_id(workspace)}/users"
+        expect(self.owner.post(path, json={"user_id": self.user(name)["id"]}))
+
+
+class ArgillaStage:
+    """A workspace of its own on a shared server."""
+
+    def __init__(self, server: ArgillaServerUnderTest) -> None:
+        self.server = server
+        self.workspace = f"w-{uuid4().hex[:12]}"
+        self.tool = ArgillaTool(server.url, server.api_key)
+        expect(server.owner.post("workspaces", json={"name": self.workspace}))
+        for name in ("ann", "bob"):
+            server.join(self.workspace, name)
+        self._people = {name: rest(server.url, server.user(name)["api_key"]) for name in ("ann", "bob")}
+
+    def close(self) -> None:
+        self.tool.delete_dataset(self.workspace, DATASET)
+        expect(self.server.owner.delete(f"workspaces/{self.server.workspace_id(self.workspace)}"))
+        self.tool.close()
+        for client in self._people.values():
+            client.close()
+
+    def answer(self, record_id: str, annotator: str, labels: Sequence[str]) -> None:
+        self._respond(record_id, annotator, "submitted", labels)
+
+    def discard(self, record_id: str, annotator: str) -> None:
+        self._respond(record_id, annotator, "discarded", None)
+
+    def draft(self, record_id: str, annotator: str, labels: Sequence[str]) -> None:
+        self._respond(record_id, annotator, "draft", labels)
+
+    def withdraw(self, record_id: str, annotator: str) -> None:
+        response = next(r for r in self.record(record_id)["responses"] if r["user_id"] == self.user_id(annotator))
+        expect(self._people[annotator].delete(f"responses/{response['id']}"))
+
+    def shown(self, record_id: str) -> Shown:
+        record = self.record(record_id)
+        suggestion = next(iter(record["suggestions"]), None)
+        if suggestion is None:
+            return Shown(record["fields"]["text"], None, None)
+        value = suggestion["value"]
+        suggested = (value,) if isinstance(value, str) else tuple(label for label in value if label != NONE_OF_THESE)
+        return Shown(record["fields"]["text"], suggested, suggestion["agent"])
+
+    def guidelines(self) -> tuple[str, Mapping[str, str | None]]:
+        dataset = self.dataset()
+        options = self._question(dataset["id"])["settings"]["options"]
+        return dataset["guidelines"] or "", {option["value"]: option["description"] for option in options}
+
+    # What only a real server has.
+
+    def user_id(self, annotator: str) -> str:
+        return str(self.server.user(annotator)["id"])
+
+    def dataset(self) -> Any:
+        params = {"workspace_id": self.server.workspace_id(self.workspace), "name": DATASET}
+        (dataset,) = expect(self.server.owner.get("me/datasets", params=params))["items"]
+        return dataset
+
+    def record(self, record_id: str, annotator: str | None = None) -> Any:
+        """The record's JSON as the owner sees it, or as an annotator does."""
+        scope = {"entity": "record", "property": "external_id"}
+        query = {"filters": {"and": [{"type": "terms", "scope": scope, "values": [record_id]}]}}
+        path = f"datasets/{self.dataset()['id']}/records/search"
+        client = self._people[annotator] if annotator else self.server.owner
+        params = {"include": ["responses", "suggestions"]}
+        (item,) = expect(client.post(f"me/{path}" if annotator else path, json=query, params=params))["items"]
+        return item["record"]
+
+    def _respond(self, record_id: str, annotator: str, status: str, labels: Sequence[str] | None) -> None:
+        body: dict[str, Any] = {"status": status, "record_id": self.record(record_id)["id"], "values": None}
+        if labels is not None:
+            multi_label = self._question(self.dataset()["id"])["settings"]["type"] == "multi_label_selection"
+            value = (list(labels) or [NONE_OF_THESE]) if multi_label else labels[0]
+            body["values"] = {"label": {"value": value}}
+        (item,) = expect(self._people[annotator].post("me/responses/bulk", json={"items": [body]}))["items"]
+        assert item["error"] is None, item["error"]
+
+    def _question(self, dataset_id: str) -> Any:
+        (question,) = expect(self.server.owner.get(f"datasets/{dataset_id}/questions"))["items"]
+        return question
