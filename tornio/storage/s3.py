@@ -1,0 +1,246 @@
+"""The object store over S3: retries, conditional writes that are never misjudged, errors that say what to do."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, TypeVar
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tornio.errors import AlreadyExists, Changed, NotFound, Unavailable
+from tornio.settings import StorageSettings
+from tornio.storage import s3_errors
+from tornio.storage.files import appearing
+from tornio.storage.port import ObjectInfo, ObjectStore, StoredObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_MULTIPART_BYTES = 8 << 20
+_TRANSFER = TransferConfig(
+    multipart_threshold=_MULTIPART_BYTES, multipart_chunksize=_MULTIPART_BYTES, max_concurrency=4
+)
+_PAGE = 1000
+"""The most keys that S3 lists or deletes in one request."""
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
+"""Seconds between two attempts: doubled from the first to the longest, each less up to a half at random."""
+
+
+class _Start(TypedDict, total=False):
+    StartAfter: str
+    ContinuationToken: str
+
+
+class _Condition(TypedDict, total=False):
+    IfNoneMatch: str
+    IfMatch: str
+
+
+def open_store(settings: StorageSettings) -> ObjectStore:
+    """The store of a deployment. Sends nothing; ``probe`` says whether it is fit."""
+    return S3Store(settings)
+
+
+class S3Store:
+    """One bucket and prefix of an S3 server. Thread-safe; make one a process and keep it.
+
+    Faults are retried here for ``retry_seconds`` after the first one, not in botocore: a conditional write whose
+    answer was lost meets its own body when it is sent again, and only who counts the attempts can tell.
+    """
+
+    def __init__(self, settings: StorageSettings) -> None:
+        self._bucket = settings.bucket
+        self._prefix = f"{settings.prefix.strip('/')}/" if settings.prefix.strip("/") else ""
+        self._retry_seconds = settings.retry_seconds
+        self._where = f"bucket {settings.bucket!r} at {settings.endpoint or f'AWS {settings.region}'}"
+        session = boto3.session.Session()
+        self._client = _client(session, settings, attempts=1)
+        # A transfer has many requests, none of them conditional: botocore repeats the one that failed.
+        self._bulk = _client(session, settings, attempts=5)
+
+    def __str__(self) -> str:
+        return self._where
+
+    def get(self, key: str) -> StoredObject:
+        return self._try(key, lambda: self._get(key, {}))
+
+    def get_if_changed(self, key: str, etag: str | None) -> StoredObject | None:
+        def read() -> StoredObject | None:
+            try:
+                return self._get(key, {} if etag is None else {"IfNoneMatch": etag})
+            except ClientError as error:
+                if s3_errors.status(error) == 304:
+                    return None
+                raise
+
+        return self._try(key, read)
+
+    def head(self, key: str) -> ObjectInfo | None:
+        def read() -> ObjectInfo:
+            answer = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+            return ObjectInfo(key, answer["ContentLength"], answer["ETag"])
+
+        try:
+            return self._try(key, read)
+        except NotFound:
+            return None
+
+    def put(self, key: str, body: bytes) -> str:
+        if len(body) <= _MULTIPART_BYTES:
+            return self._try(key, lambda: self._put(key, body, {}))
+        at = self._prefix + key
+        self._try(key, lambda: self._bulk.upload_fileobj(BytesIO(body), self._bucket, at, Config=_TRANSFER))
+        written = self.head(key)
+        if written is None:
+            raise NotFound(f"{key} was deleted by somebody else right after it was written")
+        return written.etag
+
+    def put_if_absent(self, key: str, body: bytes) -> str:
+        etag = self._put_on_condition(key, body, {"IfNoneMatch": "*"})
+        if etag is None:
+            raise AlreadyExists(f"{key} exists already in {self._where}")
+        return etag
+
+    def put_if_match(self, key: str, body: bytes, etag: str) -> str:
+        new = self._put_on_condition(key, body, {"IfMatch": etag})
+        if new is None:
+            raise Changed(f"{key} in {self._where} is not at {etag} any more: read it again")
+        return new
+
+    def list(self, prefix: str, start_after: str | None = None) -> Iterator[ObjectInfo]:
+        start: _Start = {} if start_after is None else {"StartAfter": self._prefix + start_after}
+        while True:
+            page = self._try(prefix, partial(self._page, prefix, start))
+            for line in page.get("Contents", ()):
+                yield ObjectInfo(line["Key"].removeprefix(self._prefix), line["Size"], line["ETag"])
+            if not page["IsTruncated"]:
+                return
+            start = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def delete(self, keys: Iterable[str]) -> None:
+        rest = iter(keys)
+        while batch := tuple(islice(rest, _PAGE)):
+            self._try(batch[0], partial(self._delete, batch))
+
+    def upload(self, path: Path, key: str) -> None:
+        def send() -> None:
+            with path.open("rb") as file:
+                self._bulk.upload_fileobj(file, self._bucket, self._prefix + key, Config=_TRANSFER)
+
+        self._try(key, send)
+
+    def download(self, key: str, path: Path) -> None:
+        with appearing(path) as part:
+
+            def receive() -> None:
+                self._bulk.download_file(self._bucket, self._prefix + key, str(part), Config=_TRANSFER)
+
+            self._try(key, receive)
+
+    def _get(self, key: str, condition: _Condition) -> StoredObject:
+        answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, **condition)
+        with closing(answer["Body"]) as body:
+            return StoredObject(body.read(), answer["ETag"])
+
+    def _put(self, key: str, body: bytes, condition: _Condition) -> str:
+        return self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=body, **condition)["ETag"]
+
+    def _put_on_condition(self, key: str, body: bytes, condition: _Condition) -> str | None:
+        """The ETag of the write, or None when the condition does not hold.
+
+        An attempt whose answer was lost may have been carried out, and then the next one meets its own body. It
+        is told from another writer's by its bytes. What is not seen: our body stood there and was replaced
+        before we looked. Then we report a loss, and who reads again sees what became of it.
+        """
+        attempts = 0
+
+        def attempt() -> str | None:
+            nonlocal attempts
+            attempts += 1
+            try:
+                return self._put(key, body, condition)
+            except ClientError as error:
+                if s3_errors.status(error) != 412 and not s3_errors.is_missing_key(error):
+                    raise
+            return self._etag_of(key, body) if attempts > 1 else None
+
+        return self._try(key, attempt)
+
+    def _etag_of(self, key: str, body: bytes) -> str | None:
+        """The ETag under which exactly this body stands, or None."""
+        try:
+            present = self._get(key, {})
+        except ClientError as error:
+            if s3_errors.is_missing_key(error):
+                return None
+            raise
+        return present.etag if present.body == body else None
+
+    def _page(self, prefix: str, start: _Start) -> ListObjectsV2OutputTypeDef:
+        return self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix + prefix, MaxKeys=_PAGE, **start)
+
+    def _delete(self, keys: tuple[str, ...]) -> None:
+        answer = self._client.delete_objects(
+            Bucket=self._bucket, Delete={"Objects": [{"Key": self._prefix + key} for key in keys], "Quiet": True}
+        )
+        for error in answer.get("Errors", ()):
+            if error.get("Code") != "NoSuchKey":
+                raise ClientError({"Error": {"Code": error["Code"], "Message": error["Message"]}}, "DeleteObjects")
+
+    def _try(self, key: str, act: Callable[[], T]) -> T:
+        """Do it, again after each temporary fault until ``retry_seconds`` after the first.
+
+        Raises our error for a fault that stays, Unavailable when the time is over.
+        """
+        deadline: float | None = None
+        delay = _FIRST_DELAY
+        while True:
+            try:
+                return act()
+            except s3_errors.Fault as error:
+                if not s3_errors.is_temporary(error):
+                    raise s3_errors.told(error, self._where, key) from error
+                if deadline is None:
+                    deadline = time.monotonic() + self._retry_seconds
+                    _log.warning("%s: %s; trying again for %g s", self._where, error, self._retry_seconds)
+                if time.monotonic() + delay > deadline:
+                    raise Unavailable(
+                        f"{self._where} did not answer for {self._retry_seconds:g} s ({error}): "
+                        "check that it runs, TORNIO_S3_ENDPOINT and the network"
+                    ) from error
+                time.sleep(delay * random.uniform(0.5, 1))
+                delay = min(2 * delay, _LONGEST_DELAY)
+
+
+def _client(session: boto3.session.Session, settings: StorageSettings, attempts: int) -> S3Client:
+    return session.client(
+        "s3",
+        endpoint_url=settings.endpoint,
+        region_name=settings.region,
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            connect_timeout=5,
+            read_timeout=30,
+            max_pool_connections=32,
+            # Servers that are not AWS often know neither bucket host names nor AWS's newer checksums.
+            s3={"addressing_style": "path" if settings.endpoint else "auto"},
+            request_checksum_calculation="when_required" if settings.endpoint else "when_supported",
+            response_checksum_validation="when_required" if settings.endpoint else "when_supported",
+        ),
+    )
