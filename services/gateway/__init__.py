@@ -1,0 +1,1 @@
+"""The HTTP API: FastAPI at the edge, a port to everything behind it."""

@@ -1,0 +1,74 @@
+"""What happens before a request's body is read: who is asking, and how much may come. Plain ASGI."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.auth import KeyRing
+from services.gateway import problems
+from tornio.api import MAX_BODY_BYTES, MAX_PREDICT_BYTES, MIB
+from tornio.errors import InvalidInput, Unauthorized
+
+_STATUS = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class KeyGuard:
+    """Lets nobody into ``/v1`` without a key; leaves the caller in ``request.state.caller``."""
+
+    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
+        self._app = app
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _path(scope).startswith("/v1"):
+            try:
+                caller = self._keys.caller(Headers(scope=scope).get("authorization"))
+            except Unauthorized as error:
+                await problems.of_error(error)(scope, receive, send)
+                return
+            scope.setdefault("state", {})["caller"] = caller
+        await self._app(scope, receive, send)
+
+
+class BodyLimit:
+    """Answers 413 to bodies that are larger than their route takes, said or not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = MAX_PREDICT_BYTES if _path(scope).endswith(("/predict", "/zero-shot")) else MAX_BODY_BYTES
+        said = Headers(scope=scope).get("content-length", "")
+        if said.isdigit() and int(said) > limit:
+            await problems.document(InvalidInput, _STATUS, _advice(limit))(scope, receive, send)
+        else:
+            await self._app(scope, _counted(receive, limit), send)
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise HTTPException(_STATUS, _advice(limit))  # the app answers it like one of its own
+        return message
+
+    return counted
+
+
+def _advice(limit: int) -> str:
+    return f"the request's body is larger than {limit // MIB} MiB: send it in several requests (tornio.Client does)"
+
+
+def _path(scope: Scope) -> str:
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))

@@ -1,0 +1,85 @@
+"""What the HTTP API needs of the rest of the house, as a port: the real one, or a fake in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from tornio.api import (
+    Applied,
+    Asked,
+    LabelledRecord,
+    LabelsImported,
+    LabelsIn,
+    PredictionOut,
+    Readiness,
+    RecordIn,
+    RecordsAdded,
+    RollbackIn,
+    Serving,
+    TaskName,
+    TaskStatus,
+    TaskSummary,
+    VersionOut,
+    ZeroShotIn,
+    ZeroShotOut,
+)
+from tornio.spec import TaskSpec
+
+
+class Ask(StrEnum):
+    """What a user may ask of the loop."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    TRAIN_NOW = "train-now"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsExport:
+    """``records`` yields ``count`` of them; it blocks, so it is for a thread."""
+
+    count: int
+    records: Iterator[LabelledRecord]
+
+
+class Backend(Protocol):
+    """Raises the errors of ``tornio.errors``: NotFound for an unknown task, Unavailable for a part that is away."""
+
+    async def apply(self, spec: TaskSpec, who: str) -> Applied:
+        """Create the task, or change its spec. Raises ChangeRefused."""
+
+    async def tasks(self) -> Sequence[TaskSummary]:
+        """Every task, by name; the caller leaves out what is not to be seen."""
+
+    async def status(self, task: TaskName) -> TaskStatus:
+        """Answers also while the controller is away."""
+
+    async def add_records(self, task: TaskName, records: Sequence[RecordIn]) -> RecordsAdded:
+        """Idempotent by record id. Raises InvalidInput where one id is given two texts."""
+
+    async def import_labels(self, task: TaskName, labels: LabelsIn, who: str) -> LabelsImported:
+        """Raises InvalidInput for a label that the task does not have."""
+
+    async def labels(self, task: TaskName) -> LabelsExport:
+        """What the task takes as true now."""
+
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[PredictionOut]:
+        """In the order of ``texts``. Raises NotServable."""
+
+    async def versions(self, task: TaskName) -> Sequence[VersionOut]:
+        """Newest first."""
+
+    async def rollback(self, task: TaskName, asked: RollbackIn, who: str) -> Serving:
+        """``current`` names its previous version, and nothing is promoted until `resume`."""
+
+    async def ask(self, task: TaskName, ask: Ask, who: str) -> Asked:
+        """Write down what a user asks of the loop."""
+
+    async def zero_shot(self, asked: ZeroShotIn) -> ZeroShotOut:
+        """The teacher's answers, in the order of the texts."""
+
+    async def ready(self) -> Readiness:
+        """Whether predictions can be answered."""

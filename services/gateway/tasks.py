@@ -1,0 +1,142 @@
+"""Tasks: what they are, what goes into them, how they stand, and what a user asks of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request
+from fastapi.responses import StreamingResponse
+from pydantic import ValidationError
+
+from services.gateway.dependencies import PROBLEMS, AnyCaller, Operator, Reader, Task, TheBackend
+from services.gateway.port import Ask, LabelsExport
+from tornio.api import (
+    COUNT_HEADER,
+    JSON_LINES,
+    Applied,
+    Asked,
+    LabelsImported,
+    LabelsIn,
+    RecordsAdded,
+    RecordsIn,
+    RollbackIn,
+    Serving,
+    TaskName,
+    Tasks,
+    TaskStatus,
+    Versions,
+)
+from tornio.errors import InvalidSpec
+from tornio.spec import TaskSpec
+from tornio.specfile import read_spec
+
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"], responses=PROBLEMS)
+
+_SPEC_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": TaskSpec.model_json_schema()},
+            "application/yaml": {"schema": {"type": "string", "description": "A task.yaml"}},
+        },
+    }
+}
+
+
+@router.get("")
+async def list_tasks(backend: TheBackend, caller: AnyCaller) -> Tasks:
+    """The tasks of the workspaces that the key has."""
+    return Tasks(tasks=[task for task in await backend.tasks() if caller.sees(task.workspace)])
+
+
+@router.put("/{workspace}/{task}", openapi_extra=_SPEC_BODY)
+async def apply(request: Request, task: Task, backend: TheBackend, caller: Operator) -> Applied:
+    """Create a task, or change its spec. Applying the same spec twice changes nothing."""
+    spec = _read_spec(await request.body(), request.headers.get("content-type", ""), task)
+    return await backend.apply(spec, caller.name)
+
+
+@router.get("/{workspace}/{task}")
+async def status(task: Task, backend: TheBackend, _: Reader) -> TaskStatus:
+    """Where the task stands, and why."""
+    return await backend.status(task)
+
+
+@router.post("/{workspace}/{task}/records")
+async def add_records(body: RecordsIn, task: Task, backend: TheBackend, _: Operator) -> RecordsAdded:
+    """Add texts to the pool. Sending a record again is harmless."""
+    return await backend.add_records(task, body)
+
+
+@router.post("/{workspace}/{task}/labels")
+async def import_labels(body: LabelsIn, task: Task, backend: TheBackend, caller: Operator) -> LabelsImported:
+    """Import labels that exist already, to train or to judge."""
+    return await backend.import_labels(task, body, caller.name)
+
+
+@router.get("/{workspace}/{task}/labels", response_class=StreamingResponse)
+async def export_labels(task: Task, backend: TheBackend, _: Operator) -> StreamingResponse:
+    """What the task takes as true, as JSON lines; the header Tornio-Count says how many."""
+    export = await backend.labels(task)
+    return StreamingResponse(_lines(export), media_type=JSON_LINES, headers={COUNT_HEADER: str(export.count)})
+
+
+@router.get("/{workspace}/{task}/versions")
+async def versions(task: Task, backend: TheBackend, _: Operator) -> Versions:
+    """What was trained, why each version was promoted or refused, and which hold-out answers changed."""
+    return Versions(versions=list(await backend.versions(task)))
+
+
+@router.post("/{workspace}/{task}/rollback")
+async def rollback(
+    task: Task, backend: TheBackend, caller: Operator, body: Annotated[RollbackIn | None, Body()] = None
+) -> Serving:
+    """Serve the previous version again; nothing is promoted until `resume`."""
+    return await backend.rollback(task, body or RollbackIn(), caller.name)
+
+
+@router.post("/{workspace}/{task}/pause")
+async def pause(task: Task, backend: TheBackend, caller: Operator) -> Asked:
+    """Start neither batches nor trainings; what is under way ends, and predictions go on."""
+    return await backend.ask(task, Ask.PAUSE, caller.name)
+
+
+@router.post("/{workspace}/{task}/resume")
+async def resume(task: Task, backend: TheBackend, caller: Operator) -> Asked:
+    """Go on after a pause, or promote again after a rollback."""
+    return await backend.ask(task, Ask.RESUME, caller.name)
+
+
+@router.post("/{workspace}/{task}/train-now")
+async def train_now(task: Task, backend: TheBackend, caller: Operator) -> Asked:
+    """Train with the labels there are, without waiting for the batch to close."""
+    return await backend.ask(task, Ask.TRAIN_NOW, caller.name)
+
+
+def _read_spec(body: bytes, content_type: str, task: TaskName) -> TaskSpec:
+    where = "the request's body"
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidSpec(f"{where} is not UTF-8 (byte {error.start})") from error
+    spec = read_spec(text, where) if "yaml" in content_type else _read_json(text, where)
+    if (spec.workspace, spec.name) != task:
+        raise InvalidSpec(f"{where} describes {spec.full_name}, the address {task}: they must be the same task")
+    return spec
+
+
+def _read_json(text: str, where: str) -> TaskSpec:
+    try:
+        return TaskSpec.model_validate_json(text)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or where}: {fault['msg']}" for fault in error.errors()]
+        raise InvalidSpec("\n".join(faults)) from error
+
+
+def _lines(export: LabelsExport) -> Iterator[str]:
+    """Some hundred lines at a time: a piece costs the same whatever its size."""
+    while piece := list(islice(export.records, 500)):
+        yield "".join(json.dumps(record.model_dump(mode="json"), ensure_ascii=False) + "\n" for record in piece)

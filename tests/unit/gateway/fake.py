@@ -1,0 +1,229 @@
+"""A backend in memory, and a server without sockets: the app itself behind httpx."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import httpx
+from fastapi import FastAPI
+
+from services.auth import FixedKeys, KeyRing, read_keys
+from services.gateway.app import create_app
+from services.gateway.port import Ask, LabelsExport
+from tornio.api import (
+    Applied,
+    Asked,
+    AsksStatus,
+    HoldoutStatus,
+    LabelIn,
+    LabelledRecord,
+    LabelsImported,
+    LabelsIn,
+    PredictionOut,
+    Readiness,
+    RecordIn,
+    RecordsAdded,
+    RollbackIn,
+    Serving,
+    StopStatus,
+    TaskName,
+    TaskStatus,
+    TaskSummary,
+    VersionOut,
+    ZeroShotIn,
+    ZeroShotOut,
+    ZeroShotPrediction,
+)
+from tornio.errors import ChangeRefused, InvalidInput, NotFound, NotServable
+from tornio.records import default_record_id
+from tornio.spec import TaskSpec
+
+NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
+OPERATOR, PREDICTOR = "operator-key-of-tests", "predictor-key-of-tests"
+KEYS = f"""[
+  {{"name": "operator", "key": "{OPERATOR}", "workspaces": ["acme"], "role": "operate"}},
+  {{"name": "predictor", "key": "{PREDICTOR}", "workspaces": ["acme"], "role": "predict"}}
+]"""
+
+
+@dataclass
+class FakeTask:
+    spec: TaskSpec
+    rev: int = 1
+    records: dict[str, RecordIn] = field(default_factory=dict)
+    labels: dict[str, LabelIn] = field(default_factory=dict)
+    serving: Serving | None = None
+    asks: AsksStatus = field(default_factory=AsksStatus)
+    versions: list[VersionOut] = field(default_factory=list)
+
+
+@dataclass
+class FakeBackend:
+    """``tests`` may put tasks, versions and errors in by hand."""
+
+    held: dict[TaskName, FakeTask] = field(default_factory=dict)
+    fails: Exception | None = None
+    fail_times: int = 10**9
+    calls: list[str] = field(default_factory=list)
+    is_ready: bool = True
+
+    def _task(self, name: TaskName) -> FakeTask:
+        if self.fails is not None and self.fail_times > 0:
+            self.fail_times -= 1
+            raise self.fails
+        if name not in self.held:
+            raise NotFound(f"there is no task {name}: make it with `tornio apply`")
+        return self.held[name]
+
+    def serve(self, name: str, version: str = "v1", revision: int = 1, previous: str | None = None) -> None:
+        self.held[TaskName.parse(name)].serving = Serving(
+            version=version, revision=revision, previous=previous, who="controller", why="passed", since=NOW
+        )
+
+    async def apply(self, spec: TaskSpec, who: str) -> Applied:
+        self.calls.append(f"apply by {who}")
+        name = TaskName(spec.workspace, spec.name)
+        task = self.held.get(name)
+        if task is None:
+            self.held[name] = FakeTask(spec)
+            return Applied(workspace=name.workspace, task=name.task, created=True, spec_rev=1)
+        if task.spec.multi_label != spec.multi_label:
+            raise ChangeRefused("multi_label cannot change on a living task: make a new task")
+        changes = [] if task.spec == spec else ["loop.batch_size: 20 -> 10 (live)"]
+        task.rev += bool(changes)
+        task.spec = spec
+        return Applied(workspace=name.workspace, task=name.task, created=False, spec_rev=task.rev, changes=changes)
+
+    async def tasks(self) -> Sequence[TaskSummary]:
+        return [
+            TaskSummary(
+                workspace=name.workspace, task=name.task, phase="labelling", why="batch 1", version=None, revision=None
+            )
+            for name in self.held
+        ]
+
+    async def status(self, task: TaskName) -> TaskStatus:
+        held = self._task(task)
+        return TaskStatus(
+            workspace=task.workspace,
+            task=task.task,
+            phase="paused" if held.asks.paused else "labelling",
+            why="batch g1-b0001: 3 of 20 answered",
+            spec_rev=held.rev,
+            generation=1,
+            label_set_rev=1,
+            labels=list(held.spec.label_names),
+            multi_label=held.spec.multi_label,
+            pool=len(held.records),
+            training_labels=dict.fromkeys(held.spec.label_names, 0),
+            holdout=HoldoutStatus(),
+            serving=held.serving,
+            stop=StopStatus(criterion="kappa-average", threshold=0.99),
+            asks=held.asks,
+        )
+
+    async def add_records(self, task: TaskName, records: Sequence[RecordIn]) -> RecordsAdded:
+        held = self._task(task)
+        self.calls.append(f"{len(records)} records")
+        new = {record.record_id or default_record_id(record.text): record for record in records}
+        known = len(new.keys() & held.records.keys())
+        held.records |= new
+        return RecordsAdded(added=len(new) - known, known=known)
+
+    async def import_labels(self, task: TaskName, labels: LabelsIn, who: str) -> LabelsImported:
+        held = self._task(task)
+        self.calls.append(f"{len(labels.labels)} labels to {labels.purpose} from {labels.source} by {who}")
+        for label in labels.labels:
+            if unknown := set(label.labels) - set(held.spec.label_names):
+                raise InvalidInput(f"unknown labels {sorted(unknown)}")
+        held.labels |= {label.record_id or default_record_id(label.text): label for label in labels.labels}
+        return LabelsImported(imported=len(labels.labels))
+
+    async def labels(self, task: TaskName) -> LabelsExport:
+        held = self._task(task)
+        records = (
+            LabelledRecord(record_id=name, text=label.text, labels=label.labels, purpose=None, source="import")
+            for name, label in held.labels.items()
+        )
+        return LabelsExport(len(held.labels), records)
+
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[PredictionOut]:
+        held = self._task(task)
+        self.calls.append(f"predict {len(texts)}")
+        if held.serving is None:
+            raise NotServable(f"{task} has no current version yet: label some records, then `tornio train-now {task}`")
+        first = held.spec.label_names[0]
+        return [
+            PredictionOut(
+                labels=[first],
+                probabilities={first: 1.0},
+                truncated=len(text) > 1000,
+                version=held.serving.version,
+                revision=held.serving.revision,
+            )
+            for text in texts
+        ]
+
+    async def versions(self, task: TaskName) -> Sequence[VersionOut]:
+        return self._task(task).versions
+
+    async def rollback(self, task: TaskName, asked: RollbackIn, who: str) -> Serving:
+        serving = self._task(task).serving
+        if serving is None or serving.previous is None:
+            raise NotFound("none came before it")
+        self.serve(str(task), serving.previous, serving.revision + 1, serving.version)
+        moved = self.held[task].serving
+        assert moved is not None
+        return moved
+
+    async def ask(self, task: TaskName, ask: Ask, who: str) -> Asked:
+        held = self._task(task)
+        held.asks = AsksStatus(paused=ask is Ask.PAUSE, train_now=ask is Ask.TRAIN_NOW)
+        return Asked(said=f"{ask} {task}", asks=held.asks)
+
+    async def zero_shot(self, asked: ZeroShotIn) -> ZeroShotOut:
+        first = asked.label_specs()[0].name
+        one = ZeroShotPrediction(labels=[first], probabilities={first: 1.0}, truncated=False)
+        return ZeroShotOut(predictions=[one] * len(asked.texts), agent="teacher:fake")
+
+    async def ready(self) -> Readiness:
+        return Readiness(ready=self.is_ready, parts={"object store": "ok" if self.is_ready else "away"})
+
+
+def app_of(backend: FakeBackend, keys: str = KEYS) -> FastAPI:
+    return create_app(backend, KeyRing(FixedKeys(read_keys(keys, "keys"))))
+
+
+class AppTransport(httpx.BaseTransport):
+    """Carries requests of a sync client straight into an ASGI app."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        body = request.read()
+
+        async def carry() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+            inner = httpx.Request(request.method, request.url, headers=request.headers, content=body)
+            response = await transport.handle_async_request(inner)
+            content = await response.aread()
+            return httpx.Response(response.status_code, headers=response.headers, content=content)
+
+        return asyncio.run(carry())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,252 @@
+"""The HTTP API with a backend in memory: what routes answer, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.unit.gateway.fake import KEYS, OPERATOR, PREDICTOR, AppTransport, FakeBackend, FakeTask, app_of
+from tornio import api, errors
+from tornio.api import TaskName
+from tornio.spec import TaskSpec
+
+SPEC = {"workspace": "acme", "name": "support", "labels": ["billing", "bug"]}
+TASK = "/v1/tasks/acme/support"
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    spec = TaskSpec.model_validate(SPEC)
+    return FakeBackend({TaskName("acme", "support"): FakeTask(spec), TaskName("other", "secret"): FakeTask(spec)})
+
+
+def http(backend: FakeBackend, key: str | None = OPERATOR, keys: str = KEYS) -> httpx.Client:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    return httpx.Client(transport=AppTransport(app_of(backend, keys)), base_url="http://tornio", headers=headers)
+
+
+def problem(response: httpx.Response, status: int) -> api.Problem:
+    """The problem document of a response that must be one."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    found = api.Problem.model_validate_json(response.content)
+    assert found.status == status
+    assert found.detail
+    return found
+
+
+def test_a_task_from_spec_to_prediction(backend: FakeBackend) -> None:
+    tornio = http(backend)
+    spec = {**SPEC, "name": "new"}
+    assert tornio.put("/v1/tasks/acme/new", json=spec).json()["created"]
+    assert not tornio.put("/v1/tasks/acme/new", json=spec).json()["created"]
+    task = "/v1/tasks/acme/new"
+    assert tornio.post(f"{task}/records", json=[{"text": "hello"}, {"record_id": "7", "text": "x"}]).json() == {
+        "added": 2,
+        "known": 0,
+        "same_text": 0,
+    }
+    body = {"purpose": "holdout", "source": "a.csv", "labels": [{"text": "my bill", "labels": ["billing"]}]}
+    assert tornio.post(f"{task}/labels", json=body).json()["imported"] == 1
+    assert "1 labels to holdout from a.csv by operator" in backend.calls
+    backend.serve("acme/new", "v7", 3)
+    answer = tornio.post(f"{task}/predict", json={"texts": ["a", "b"]}).json()
+    assert [(p["version"], p["revision"]) for p in answer["predictions"]] == [("v7", 3)] * 2
+    export = tornio.get(f"{task}/labels")
+    assert export.headers[api.COUNT_HEADER] == "1"
+    assert json.loads(export.text)["labels"] == ["billing"]
+
+
+def test_a_spec_may_come_as_yaml(backend: FakeBackend) -> None:
+    text = "workspace: acme\nname: notes\nlabels: [a, b]\n"
+    response = http(backend).put("/v1/tasks/acme/notes", content=text, headers={"Content-Type": "application/yaml"})
+    assert response.json()["created"]
+
+
+def test_without_a_current_version_predicting_is_409_with_advice(backend: FakeBackend) -> None:
+    found = problem(http(backend).post(f"{TASK}/predict", json={"texts": ["a"]}), 409)
+    assert found.type == "urn:tornio:problem:not-servable"
+    assert "train-now" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "says"),
+    [
+        ("GET", "/nowhere", None, 404, "/docs"),
+        ("GET", "/v1/nowhere", None, 404, "/docs"),
+        ("DELETE", TASK, None, 405, "knows no DELETE"),
+        ("GET", "/v1/tasks/acme/missing", None, 404, "there is no task acme/missing"),
+        ("GET", "/v1/tasks/acme/NOT_A_NAME", None, 422, "path.task"),
+        ("PUT", TASK, {**SPEC, "labels": ["one"]}, 422, "labels"),
+        ("PUT", TASK, {**SPEC, "lables": ["a"]}, 422, "lables"),
+        ("PUT", TASK, {**SPEC, "name": "another"}, 422, "the same task"),
+        ("PUT", TASK, {**SPEC, "multi_label": True}, 409, "make a new task"),
+        ("POST", f"{TASK}/records", [], 422, "at least 1"),
+        ("POST", f"{TASK}/records", {"text": "no list"}, 422, "list"),
+        ("POST", f"{TASK}/records", [{"text": " "}], 422, "not white space"),
+        ("POST", f"{TASK}/records", [{"text": "x" * 1_000_000}], 422, "found 1,000,000 characters"),
+        ("POST", f"{TASK}/records", [{"txet": "x"}], 422, "text"),
+        ("POST", f"{TASK}/records", [{"text": "x"}] * 5001, 422, "at most 5000"),
+        ("POST", f"{TASK}/records", [{"text": "x", "record_id": "a\nb"}], 422, "record_id"),
+        ("POST", f"{TASK}/labels", {"labels": [{"text": "x", "labels": ["nope"]}]}, 422, "nope"),
+        ("POST", f"{TASK}/labels", {"purpose": "query", "labels": [{"text": "x", "labels": []}]}, 422, "purpose"),
+        ("POST", f"{TASK}/predict", {"texts": ["x"] * 1001}, 422, "at most 1000"),
+        ("POST", f"{TASK}/predict", {"texts": [7]}, 422, "body.texts.0"),
+        ("POST", "/v1/zero-shot", {"texts": ["x"], "labels": ["one"]}, 422, "at least 2"),
+    ],
+)
+def test_refusals_are_problem_documents(
+    backend: FakeBackend, method: str, path: str, body: Any, status: int, says: str
+) -> None:
+    assert says in problem(http(backend).request(method, path, json=body), status).detail
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"{", b"", b'[{"text": NaN}]'])
+def test_bodies_that_are_no_json(backend: FakeBackend, text: bytes) -> None:
+    response = http(backend).post(f"{TASK}/records", content=text, headers={"Content-Type": "application/json"})
+    assert problem(response, response.status_code).status in (400, 422)
+
+
+def test_half_a_surrogate_pair_is_refused_and_the_refusal_can_be_sent(backend: FakeBackend) -> None:
+    body = b'{"texts": ["\\ud800"]}'
+    response = http(backend).post(f"{TASK}/predict", content=body, headers={"Content-Type": "application/json"})
+    problem(response, 422)
+
+
+def test_infinite_metadata_is_refused(backend: FakeBackend) -> None:
+    body = b'[{"text": "x", "metadata": {"a": Infinity}}]'
+    response = http(backend).post(f"{TASK}/records", content=body, headers={"Content-Type": "application/json"})
+    problem(response, 422)
+
+
+@pytest.mark.parametrize("say_length", [True, False])
+def test_a_body_above_the_limit_is_413(backend: FakeBackend, say_length: bool) -> None:
+    backend.serve("acme/support")
+    body = json.dumps({"texts": ["x" * 90_000] * 100}).encode()
+    response = http(backend).post(
+        f"{TASK}/predict",
+        content=body if say_length else iter([body[:4_000_000], body[4_000_000:]]),
+        headers={"Content-Type": "application/json"},
+    )
+    assert "8 MiB" in problem(response, 413).detail
+    assert backend.calls == []
+
+
+def test_many_faults_are_counted_and_listed(backend: FakeBackend) -> None:
+    found = problem(http(backend).post(f"{TASK}/records", json=[{"text": ""}] * 50), 422)
+    assert "and 47 more" in found.detail
+    assert len(found.errors) == 20
+    assert found.errors[3].where == "body.3.text"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.Unavailable("S3 is away"), 503),
+        (errors.TemporaryError("busy"), 503),
+        (errors.Changed("somebody was first"), 409),
+        (errors.ChangeRefused("no"), 409),
+        (errors.InvalidSpec("line 3"), 422),
+        (errors.Forbidden("ask an owner"), 403),
+        (errors.SchemaTooNew("upgrade"), 500),
+        (errors.RunFailed("no"), 500),
+    ],
+)
+def test_each_error_has_its_status_and_comes_back_as_its_class(
+    backend: FakeBackend, error: errors.TornioError, status: int
+) -> None:
+    backend.fails = error
+    found = problem(http(backend).get(TASK), status)
+    assert api.error_class(found.type) is type(error)
+    assert found.detail == str(error)
+
+
+def test_try_again_says_when(backend: FakeBackend) -> None:
+    backend.fails = errors.Unavailable("busy")
+    assert http(backend).get(TASK).headers["retry-after"] == "1"
+
+
+def test_a_bug_says_nothing_of_itself(backend: FakeBackend) -> None:
+    backend.fails = RuntimeError("password=hunter2")
+    found = problem(http(backend).get(TASK), 500)
+    assert "hunter2" not in found.detail
+
+
+def test_health_needs_no_key(backend: FakeBackend) -> None:
+    tornio = http(backend, key=None)
+    assert tornio.get("/healthz").json() == {"status": "ok"}
+    assert tornio.get("/readyz").status_code == 200
+    backend.is_ready = False
+    refused = tornio.get("/readyz")
+    assert (refused.status_code, refused.json()["parts"]) == (503, {"object store": "away"})
+
+
+def test_the_documentation_lists_every_route(backend: FakeBackend) -> None:
+    tornio = http(backend, key=None)
+    assert tornio.get("/docs").status_code == 200
+    paths = tornio.get("/openapi.json").json()["paths"]
+    assert {"/v1/tasks/{workspace}/{task}/predict", "/v1/zero-shot", "/healthz", "/readyz"} <= set(paths)
+
+
+# Who may do what
+
+ROUTES: list[tuple[str, str, Any]] = [
+    ("GET", TASK, None),
+    ("POST", f"{TASK}/predict", {"texts": ["x"]}),
+    ("POST", "/v1/zero-shot", {"texts": ["x"], "labels": ["a", "b"]}),
+    ("GET", "/v1/tasks", None),
+    ("PUT", TASK, SPEC),
+    ("POST", f"{TASK}/records", [{"text": "x"}]),
+    ("POST", f"{TASK}/labels", {"labels": [{"text": "x", "labels": ["bug"]}]}),
+    ("GET", f"{TASK}/labels", None),
+    ("GET", f"{TASK}/versions", None),
+    ("POST", f"{TASK}/rollback", None),
+    ("POST", f"{TASK}/pause", None),
+    ("POST", f"{TASK}/resume", None),
+    ("POST", f"{TASK}/train-now", None),
+]
+FOR_PREDICTORS = 4
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ROUTES)
+def test_nothing_without_a_key(backend: FakeBackend, method: str, path: str, body: Any) -> None:
+    response = http(backend, key=None).request(method, path, json=body)
+    assert "Authorization" in problem(response, 401).detail
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert "unknown" in problem(http(backend, key="a-key-nobody-has").request(method, path, json=body), 401).detail
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ROUTES[:FOR_PREDICTORS])
+def test_what_the_role_predict_may_do(backend: FakeBackend, method: str, path: str, body: Any) -> None:
+    backend.serve("acme/support")
+    assert http(backend, PREDICTOR).request(method, path, json=body).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ROUTES[FOR_PREDICTORS:])
+def test_what_only_the_role_operate_may_do(backend: FakeBackend, method: str, path: str, body: Any) -> None:
+    backend.serve("acme/support", "v2", 2, "v1")
+    assert "operate" in problem(http(backend, PREDICTOR).request(method, path, json=body), 403).detail
+    assert http(backend).request(method, path, json=body).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path", "body"), [route for route in ROUTES if TASK in route[1]])
+def test_other_workspaces_are_closed(backend: FakeBackend, method: str, path: str, body: Any) -> None:
+    path = path.replace("acme/support", "other/secret")
+    found = problem(http(backend).request(method, path, json=body), 403)
+    assert "'other'" in found.detail
+    assert "ask" in found.detail
+
+
+def test_the_list_shows_own_tasks_only(backend: FakeBackend) -> None:
+    assert [task["workspace"] for task in http(backend).get("/v1/tasks").json()["tasks"]] == ["acme"]
+    everywhere = KEYS.replace('["acme"]', '["*"]')
+    tasks = http(backend, keys=everywhere).get("/v1/tasks").json()["tasks"]
+    assert [task["workspace"] for task in tasks] == ["acme", "other"]
+
+
+def test_a_body_without_a_key_is_not_read(backend: FakeBackend) -> None:
+    response = http(backend, key=None).post(f"{TASK}/predict", content=b"not JSON at all")
+    problem(response, 401)

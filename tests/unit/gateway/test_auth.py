@@ -1,0 +1,138 @@
+"""API keys: where they come from, how they rotate, what is never said of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.auth import ANYBODY, KeyFile, KeyRing, Role, read_keys
+from tornio.errors import Forbidden, InvalidInput, Unauthorized
+
+KEY = "a-key-of-some-length"
+
+
+def entry(**fields: Any) -> dict[str, Any]:
+    return {"name": "ci", "key": KEY, "workspaces": ["acme"], "role": "operate"} | fields
+
+
+def text(*entries: dict[str, Any]) -> str:
+    return json.dumps(entries)
+
+
+def ring(environ: dict[str, str]) -> KeyRing:
+    return KeyRing.from_environment(environ)
+
+
+def test_a_key_in_the_environment_opens() -> None:
+    caller = ring({"TORNIO_API_KEYS": text(entry())}).caller(f"Bearer {KEY}")
+    assert (caller.name, caller.role, caller.workspaces) == ("ci", Role.OPERATE, {"acme"})
+
+
+def test_a_key_may_be_given_by_its_digest() -> None:
+    hashed = entry(sha256=hashlib.sha256(KEY.encode()).hexdigest())
+    del hashed["key"]
+    assert ring({"TORNIO_API_KEYS": text(hashed)}).caller(f"bearer {KEY}").name == "ci"
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", f"Basic {KEY}", KEY, "Bearer wrong-key-of-that-len"])
+def test_what_opens_nothing(header: str | None) -> None:
+    with pytest.raises(Unauthorized):
+        ring({"TORNIO_API_KEYS": text(entry())}).caller(header)
+
+
+@pytest.mark.parametrize(
+    ("environ", "open_to_all"),
+    [
+        ({}, False),
+        ({"TORNIO_INSECURE": "0"}, False),
+        ({"TORNIO_INSECURE": "true"}, False),
+        ({"TORNIO_INSECURE": "1"}, True),
+        ({"TORNIO_INSECURE": "1", "TORNIO_API_KEYS": text(entry())}, False),
+        ({"TORNIO_API_KEYS": "[]"}, False),
+    ],
+)
+def test_without_a_key_only_an_insecure_server_without_keys_opens(environ: dict[str, str], open_to_all: bool) -> None:
+    if open_to_all:
+        assert ring(environ).caller(None) is ANYBODY
+    else:
+        with pytest.raises(Unauthorized):
+            ring(environ).caller(None)
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("{", "not JSON"),
+        ('{"name": "ci"}', "list"),
+        (text(entry(key="short")), "16"),
+        (text(entry(role="admin")), "role"),
+        (text(entry(workspaces=[])), "workspaces"),
+        (text(entry(sha256="0" * 64)), "either"),
+        (text(entry(), entry()), "twice"),
+        (text(entry(owner="me")), "owner"),
+    ],
+)
+def test_keys_that_are_none_are_refused_without_telling_them(keys: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says) as refused:
+        read_keys(keys, "keys.json")
+    assert KEY not in str(refused.value)
+
+
+def write(path: Path, keys: str) -> None:
+    """As a rotation does it: a new file in place of the old one."""
+    new = path.with_suffix(".new")
+    new.write_text(keys)
+    new.replace(path)
+
+
+def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    write(path, text(entry()))
+    keys = ring({"TORNIO_API_KEYS_FILE": str(path)})
+    second = entry(name="new", key="another-key-of-some-length")
+    write(path, text(entry(), second))
+    assert keys.caller(f"Bearer {second['key']}").name == "new"
+    write(path, text(second))
+    with pytest.raises(Unauthorized):
+        keys.caller(f"Bearer {KEY}")
+
+
+@pytest.mark.parametrize("fault", ["broken", "gone"])
+def test_a_file_that_breaks_leaves_the_last_good_keys(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    path = tmp_path / "keys.json"
+    write(path, text(entry()))
+    keys = KeyRing(KeyFile(path))
+    if fault == "broken":
+        write(path, text(entry(role="king")))
+    else:
+        path.unlink()
+    with caplog.at_level(logging.INFO):
+        assert keys.caller(f"Bearer {KEY}").name == "ci"
+    assert "the old ones go on" in caplog.text
+    assert KEY not in caplog.text
+
+
+def test_a_server_does_not_start_with_a_broken_file(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    with pytest.raises(InvalidInput, match=r"keys\.json"):
+        KeyFile(path)
+    path.write_bytes(os.urandom(40) + b"\xff")
+    with pytest.raises(InvalidInput):
+        KeyFile(path)
+
+
+def test_what_a_caller_may() -> None:
+    caller = read_keys(text(entry(role="predict")), "keys")[0][1]
+    caller.check(Role.PREDICT, "acme")
+    with pytest.raises(Forbidden, match="operate"):
+        caller.check(Role.OPERATE, "acme")
+    with pytest.raises(Forbidden, match="workspace 'other'"):
+        caller.check(Role.PREDICT, "other")

@@ -1,0 +1,28 @@
+"""Cuts what a user gives into requests that the server takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def chunks(items: Iterable[T], most: int, most_bytes: int, size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Lists of at most ``most`` items that together have at most ``most_bytes``; a larger item goes alone."""
+    chunk: list[T] = []
+    total = 0
+    for item in items:
+        weight = size(item)
+        if chunk and (len(chunk) >= most or total + weight > most_bytes):
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(item)
+        total += weight
+    if chunk:
+        yield chunk
+
+
+def json_size(text: str) -> int:
+    """Bytes of a text in JSON, at most: non-ASCII is escaped or UTF-8, quotes and new lines are escaped."""
+    return 2 * len(text.encode("utf-8", "surrogatepass")) + 8

@@ -1,0 +1,207 @@
+"""``tornio.Client``: everything that a user does, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import httpx
+
+from tornio import api
+from tornio.api import TaskName
+from tornio.client import address
+from tornio.client.chunks import chunks, json_size
+from tornio.client.http import Session
+from tornio.errors import Unavailable
+from tornio.records import Prediction, Purpose
+from tornio.spec import LabelSpec, TaskSpec
+from tornio.specfile import read_spec
+
+Progress = Callable[[int], None]
+"""Called with the number of items done since the last call."""
+
+
+def _silent(_: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Client:
+    """A Tornio server. Tasks are named ``workspace/task``.
+
+    Without arguments the address and key come from TORNIO_URL and TORNIO_API_KEY (or TORNIO_API_KEY_FILE), else
+    from what ``tornio up`` left in this folder or above it. Requests that may be sent twice without harm are
+    repeated for ``retry_seconds`` while the server is away or busy; ``timeout`` (seconds) is for one request.
+
+    Every method raises the errors of ``tornio.errors``: Unauthorized, Forbidden, NotFound, InvalidInput, Conflict
+    (NotServable where a task has no version yet), Unavailable.
+
+    >>> with Client() as tornio:                                              # doctest: +SKIP
+    ...     tornio.predict("acme/support", ["where is my parcel?"])[0].labels
+    ('delivery',)
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        retry_seconds: float = 10.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        where = address.find(url, api_key)
+        self.url = where.url
+        self._session = Session(where.url, where.api_key, timeout, retry_seconds, transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._session.close()
+
+    # What goes in
+
+    def apply(self, spec: TaskSpec | Mapping[str, Any] | str) -> api.Applied:
+        """Create a task or change its spec; a string is the text of a task.yaml. Raises InvalidSpec, ChangeRefused."""
+        if isinstance(spec, str):
+            spec = read_spec(spec)
+        elif not isinstance(spec, TaskSpec):
+            spec = TaskSpec.model_validate(spec)
+        return self._session.put(_path(spec.full_name), api.Applied, spec.model_dump(mode="json"))
+
+    def add_records(self, task: str, records: Iterable[api.RecordIn], progress: Progress = _silent) -> api.RecordsAdded:
+        """Add texts to the pool. Doing it again is harmless: records are known by their id."""
+        total = api.RecordsAdded()
+        path = _path(task, "records")
+        for chunk in chunks(records, api.MAX_RECORDS, api.MAX_BODY_BYTES, _record_size):
+            body = [record.model_dump(mode="json", exclude_defaults=True) for record in chunk]
+            total += self._session.post(path, api.RecordsAdded, body, repeatable=True)
+            progress(len(chunk))
+        return total
+
+    def import_labels(
+        self,
+        task: str,
+        labels: Iterable[api.LabelIn],
+        purpose: Purpose | str = "train",
+        source: str | None = None,
+        progress: Progress = _silent,
+    ) -> api.LabelsImported:
+        """Import labels that exist already. ``purpose``: 'train', or 'holdout' for those that are to judge."""
+        total = api.LabelsImported()
+        path = _path(task, "labels")
+        for chunk in chunks(labels, api.MAX_RECORDS, api.MAX_BODY_BYTES, _record_size):
+            body = {
+                "purpose": str(purpose),
+                "source": source,
+                "labels": [label.model_dump(mode="json", exclude_defaults=True) for label in chunk],
+            }
+            total += self._session.post(path, api.LabelsImported, body, repeatable=True)
+            progress(len(chunk))
+        return total
+
+    # What comes out
+
+    def predict(self, task: str, texts: Iterable[str], progress: Progress = _silent) -> list[Prediction]:
+        """Classify texts, in their order. Raises NotServable before the task's first version serves."""
+        path = _path(task, "predict")
+        predictions: list[Prediction] = []
+        for chunk in chunks(texts, api.MAX_TEXTS, api.MAX_PREDICT_BYTES, json_size):
+            answer = self._session.post(path, api.Predictions, {"texts": chunk}, repeatable=True)
+            predictions += map(_prediction, answer.predictions)
+            progress(len(chunk))
+        return predictions
+
+    def zero_shot(
+        self,
+        texts: Iterable[str],
+        labels: Sequence[str | LabelSpec],
+        templates: Sequence[str] | None = None,
+        multi_label: bool = False,
+        progress: Progress = _silent,
+    ) -> list[api.ZeroShotPrediction]:
+        """Classify without training, by what the labels' names and descriptions say."""
+        asked = {
+            "labels": [label if isinstance(label, str) else label.model_dump() for label in labels],
+            "templates": None if templates is None else list(templates),
+            "multi_label": multi_label,
+        }
+        predictions: list[api.ZeroShotPrediction] = []
+        for chunk in chunks(texts, api.MAX_TEXTS, api.MAX_PREDICT_BYTES // 2, json_size):
+            body = {"texts": chunk, **asked}
+            predictions += self._session.post("/v1/zero-shot", api.ZeroShotOut, body, repeatable=True).predictions
+            progress(len(chunk))
+        return predictions
+
+    def labels(self, task: str, total: Progress = _silent) -> Iterator[api.LabelledRecord]:
+        """What the task takes as true now, with texts; ``total`` is told how many there will be.
+
+        Raises Unavailable when the stream ends early.
+        """
+        with self._session.stream(_path(task, "labels")) as response:
+            said = int(response.headers[api.COUNT_HEADER])
+            total(said)
+            lines = 0
+            for line in response.iter_lines():
+                yield api.LabelledRecord.model_validate_json(line)
+                lines += 1
+            if lines != said:
+                raise Unavailable(f"the export ended after {lines} of {said} labels: try again")
+
+    # How it stands
+
+    def status(self, task: str) -> api.TaskStatus:
+        """Where the task stands, and why."""
+        return self._session.get(_path(task), api.TaskStatus)
+
+    def tasks(self) -> list[api.TaskSummary]:
+        """The tasks that the key may see."""
+        return self._session.get("/v1/tasks", api.Tasks).tasks
+
+    def versions(self, task: str) -> list[api.VersionOut]:
+        """What was trained and what became of it, newest first."""
+        return self._session.get(_path(task, "versions"), api.Versions).versions
+
+    def ready(self) -> api.Readiness:
+        """Whether the server can answer predictions, and what is wrong if not."""
+        return self._session.get("/readyz", api.Readiness, also=503)
+
+    # What is asked of it
+
+    def rollback(self, task: str, why: str | None = None, expected_revision: int | None = None) -> api.Serving:
+        """Serve the previous version again; nothing is promoted until ``resume``.
+
+        Two rollbacks are back where they began: with ``expected_revision`` the second gets Conflict instead.
+        """
+        body = {"why": why, "expected_revision": expected_revision}
+        return self._session.post(_path(task, "rollback"), api.Serving, body, repeatable=expected_revision is not None)
+
+    def pause(self, task: str) -> api.Asked:
+        """Start neither batches nor trainings; predictions go on."""
+        return self._session.post(_path(task, "pause"), api.Asked, repeatable=True)
+
+    def resume(self, task: str) -> api.Asked:
+        """Go on after a pause, or promote again after a rollback."""
+        return self._session.post(_path(task, "resume"), api.Asked, repeatable=True)
+
+    def train_now(self, task: str) -> api.Asked:
+        """Train with the labels there are."""
+        return self._session.post(_path(task, "train-now"), api.Asked, repeatable=False)
+
+
+def _path(task: str, what: str = "") -> str:
+    name = TaskName.parse(task)
+    return f"/v1/tasks/{name.workspace}/{name.task}" + (f"/{what}" if what else "")
+
+
+def _record_size(record: api.RecordIn | api.LabelIn) -> int:
+    extra = sum(json_size(name) + json_size(str(value)) for name, value in record.metadata.items())
+    labels = sum(map(json_size, record.labels)) if isinstance(record, api.LabelIn) else 0
+    return json_size(record.text) + extra + labels + 300
+
+
+def _prediction(said: api.PredictionOut) -> Prediction:
+    return Prediction(tuple(said.labels), said.probabilities, said.truncated, said.version, said.revision)

@@ -1,0 +1,122 @@
+"""HTTP with the manners that the client needs: short retries where they are harmless, problems as our errors."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from tornio import __version__, errors
+from tornio.api import Problem, error_class
+
+A = TypeVar("A", bound=BaseModel)
+
+_BUSY = (429, 503)
+_KINDS: dict[int, type[errors.TornioError]] = {
+    401: errors.Unauthorized,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    429: errors.Unavailable,
+    502: errors.Unavailable,
+    503: errors.Unavailable,
+    504: errors.Unavailable,
+}
+"""For answers that are no problem document, from a proxy for instance."""
+
+
+class Session:
+    """Requests to one server."""
+
+    def __init__(
+        self, url: str, api_key: str | None, timeout: float, retry_seconds: float, transport: httpx.BaseTransport | None
+    ) -> None:
+        headers = {"User-Agent": f"tornio/{__version__}"}
+        if api_key:
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._url = url
+        self._retry_seconds = retry_seconds
+        try:
+            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        except httpx.InvalidURL as error:
+            raise errors.InvalidInput(f"{url!r} is no address: {error}") from error
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, answer: type[A], also: int | None = None) -> A:
+        """``also``: a status that is no error here."""
+        return _read(self._send("GET", path, repeatable=True, also=also), answer)
+
+    def post(self, path: str, answer: type[A], body: Any = None, *, repeatable: bool) -> A:
+        """``repeatable``: the server may get it twice without harm."""
+        return _read(self._send("POST", path, body, repeatable=repeatable), answer)
+
+    def put(self, path: str, answer: type[A], body: Any) -> A:
+        return _read(self._send("PUT", path, body, repeatable=True), answer)
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[httpx.Response]:
+        try:
+            with self._http.stream("GET", path) as response:
+                if response.is_error:
+                    response.read()
+                _raise(response)
+                yield response
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+
+    def _send(
+        self, method: str, path: str, body: Any = None, *, repeatable: bool, also: int | None = None
+    ) -> httpx.Response:
+        deadline = time.monotonic() + self._retry_seconds
+        pause = 0.1
+        while True:
+            try:
+                response = self._http.request(method, path, json=body)
+                if response.status_code == also:
+                    return response
+                if not (repeatable and response.status_code in _BUSY and time.monotonic() < deadline):
+                    _raise(response)
+                    return response
+            except httpx.TransportError as error:
+                # A connection that was never made carried nothing: any request may be sent again.
+                harmless = repeatable or isinstance(error, httpx.ConnectError)
+                timed_out = isinstance(error, httpx.ReadTimeout)
+                if not harmless or timed_out or time.monotonic() >= deadline:
+                    raise self._away(error) from error
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, 2.0)
+
+    def _away(self, error: httpx.TransportError) -> errors.Unavailable:
+        said = str(error) or type(error).__name__
+        return errors.Unavailable(f"no answer from {self._url} ({said}): is the server up, and the address right?")
+
+
+def _read(response: httpx.Response, answer: type[A]) -> A:
+    try:
+        return answer.model_validate_json(response.content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise errors.TornioError(
+            f"{response.url} answered with something else than a {answer.__name__} ({first['msg']}): "
+            "is it a Tornio server of about this release?"
+        ) from error
+
+
+def _raise(response: httpx.Response) -> None:
+    """Raises the error that the answer tells of, if it does."""
+    if not response.is_error and not response.is_redirect:
+        return
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        kind = _KINDS.get(response.status_code, errors.TornioError)
+        raise kind(f"{response.url} answered {response.status_code} {response.reason_phrase}") from None
+    kind = error_class(problem.type) or _KINDS.get(problem.status, errors.TornioError)
+    raise kind(problem.detail)
