@@ -139,6 +139,11 @@ class ArgillaStage:
     def discard(self, record_id: str, annotator: str) -> None:
         self._respond(record_id, annotator, "discarded", None)
 
+    def discard_with_null(self, record_id: str, annotator: str) -> None:
+        """As clients do that leave out the values; Argilla's page sends an empty object."""
+        body = {"status": "discarded", "record_id": self.record(record_id)["id"], "values": None}
+        expect(self._people[annotator].post("me/responses/bulk", json={"items": [body]}))
+
     def draft(self, record_id: str, annotator: str, labels: Sequence[str]) -> None:
         self._respond(record_id, annotator, "draft", labels)
 
@@ -181,7 +186,7 @@ class ArgillaStage:
         return item["record"]
 
     def _respond(self, record_id: str, annotator: str, status: str, labels: Sequence[str] | None) -> None:
-        body: dict[str, Any] = {"status": status, "record_id": self.record(record_id)["id"], "values": None}
+        body: dict[str, Any] = {"status": status, "record_id": self.record(record_id)["id"], "values": {}}
         if labels is not None:
             multi_label = self._question(self.dataset()["id"])["settings"]["type"] == "multi_label_selection"
             value = (list(labels) or [NONE_OF_THESE]) if multi_label else labels[0]

@@ -441,14 +441,24 @@ def test_annotators_cannot_tell_what_is_hold_out(real: ArgillaStage) -> None:
     assert "holdout" not in str(real.record("h"))
 
 
-def test_foreign_records_and_responses_without_values_are_borne(real: ArgillaStage) -> None:
+def test_records_that_somebody_else_put_there_are_borne(real: ArgillaStage) -> None:
     real.tool.ensure_dataset(spec(real))
     real.tool.log(real.workspace, DATASET, [record("r1")])
+    response = {"user_id": real.user_id("ann"), "status": "submitted", "values": {"label": {"value": "good"}}}
+    by_hand = {"fields": {"text": "typed in"}, "responses": [response]}
     path = f"datasets/{real.dataset()['id']}/records/bulk"
-    by_hand = {"fields": {"text": "typed in"}, "responses": [{"user_id": real.user_id("ann"), "status": "discarded"}]}
     expect(real.server.owner.post(path, json={"items": [by_hand]}))
-    real.discard("r1", "ann")
+    real.answer("r1", "ann", ["bad"])
     assert set(swept(real)) == {"r1"}
+
+
+def test_a_response_with_null_for_values_is_read(real: ArgillaStage) -> None:
+    """Where the index of a real search engine chokes on it (upstream), the answer is in the database all the same."""
+    real.tool.ensure_dataset(spec(real))
+    real.tool.log(real.workspace, DATASET, [record("r1")])
+    real.discard_with_null("r1", "ann")
+    for found in (swept(real), read(real, "r1")):
+        assert [(r.status, r.labels) for r in found["r1"].responses] == [(ResponseStatus.DISCARDED, ())]
 
 
 def test_a_wrong_key_is_unauthorized(real: ArgillaStage) -> None:
