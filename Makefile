@@ -52,7 +52,9 @@ clean:
 
 # The environments. A stamp is older than what it was made from only when that has changed.
 env: $(VENV)/.made
+	@:
 env-argilla: $(ARGILLA)/.made
+	@:
 
 define new_venv # path
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -58,9 +58,10 @@ class ObjectStore:
             "master.telemetry": "false",
             "master.volumeSizeLimitMB": 1024,
             "volume.max": 100,
-            # Alone in its cluster it need not wait long for others: defaults cost 10 s at a restart.
-            "master.electionTimeout": "1s",
-            "master.heartbeatInterval": "200ms",
+            # Alone in its cluster it need not wait long for others: defaults cost 10 s at a restart, and a volume
+            # server that finds no leader at its first try waits 5 s for the second.
+            "master.electionTimeout": "300ms",
+            "master.heartbeatInterval": "50ms",
             "volume.preStopSeconds": 0,
             **self._port_flags(),
         }
@@ -86,14 +87,18 @@ class ObjectStore:
         return True
 
     def settle(self) -> None:
-        """Makes the bucket, and writes one object so that the first real one need not wait for a volume."""
+        """Makes the bucket, then writes and reads until the volumes are there: it answers before they are.
+
+        Raises `Unavailable` if they do not come.
+        """
         from botocore.exceptions import ClientError
 
-        client = self.client(attempts=5)
+        client = self.client(attempts=8)
         with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
             client.create_bucket(Bucket=self.bucket)
         try:
-            client.put_object(Bucket=self.bucket, Key=".warm", Body=b"")
+            client.put_object(Bucket=self.bucket, Key=".warm", Body=b"an empty body would need no volume")
+            client.get_object(Bucket=self.bucket, Key=".warm")["Body"].read()
             client.delete_object(Bucket=self.bucket, Key=".warm")
         except ClientError as error:
             raise Unavailable(

@@ -55,16 +55,17 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
 def test_it_goes_on_where_it_stopped_and_leaves_no_process(tmp_path: Path) -> None:
     with EmbeddedStack(tmp_path) as stack:
         before = stack.addresses
-        client = store(before).client()
-        bodies = {f"numbers/{number}": os.urandom(1000 * number) for number in range(20)}
-        for key, body in bodies.items():
-            client.put_object(Bucket=before.s3_bucket, Key=key, Body=body)
         owner = me(before)
         assert owner["role"] == "owner"
         annotator = ensure_user(before.argilla_url, before.argilla_api_key, "ann", workspaces=("support",))
         assert len(of_this_stack(tmp_path)) >= 3
         with pytest.raises(Conflict, match="already runs the embedded stack"):
             EmbeddedStack(tmp_path).start()
+        # The last act before the end: what the store acknowledged it must give back, though it is killed.
+        client = store(before).client()
+        bodies = {f"numbers/{number}": os.urandom(500 * number) for number in range(100)}
+        for key, body in bodies.items():
+            client.put_object(Bucket=before.s3_bucket, Key=key, Body=body)
     assert of_this_stack(tmp_path) == []
 
     with EmbeddedStack(tmp_path) as stack:
