@@ -45,8 +45,13 @@ class LabelEvent:
     purpose: Purpose | None = None
     score: float | None = None
     model_version: str | None = None
+    origin: str | None = None
+    """What an event without a response comes from (an import's id and row, a request's id)."""
+    recorded_at: datetime | None = None
+    """When it was written, by our clock; orders nothing."""
 
     @property
-    def key(self) -> tuple[str | None, datetime | None, EventKind]:
-        """Two events with one key are one: replays are harmless, and an answer may flip back."""
-        return (self.response_id, self.response_updated_at, self.event)
+    def key(self) -> tuple[str, datetime | None, EventKind] | None:
+        """Two events with one key are one: replays are harmless, and an answer may flip back. None: always new."""
+        source = self.response_id or self.origin
+        return None if source is None else (source, self.response_updated_at, self.event)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from threading import RLock
@@ -19,15 +20,21 @@ from tornio.storage.keys import TaskKeys, seq_of
 from tornio.storage.port import ObjectStore
 
 Events = tuple[LabelEvent, ...]
-Key = tuple[str | None, object, EventKind]
+Key = tuple[str, datetime | None, EventKind]
 
 
 @dataclass(frozen=True)
 class LogView:
-    """The log up to and with ``seq``; 0 is the empty log. ``parts[n]`` are the events of sequence number n + 1."""
+    """The log up to and with ``seq``; 0 is the empty log. Iterates over its events.
+
+    ``parts[n]`` are the events of sequence number n + 1.
+    """
 
     seq: int
     parts: tuple[Events, ...]
+
+    def __iter__(self) -> Iterator[LabelEvent]:
+        return iter(self.events)
 
     @cached_property
     def events(self) -> Events:
@@ -51,6 +58,7 @@ class LabelLog:
         self._keys = keys
         self._parts: list[Events] = []
         self._known: set[Key] = set()
+        self._view: LogView | None = None
         self._lock = RLock()
 
     def last_seq(self) -> int:
@@ -67,7 +75,9 @@ class LabelLog:
             seq = len(self._parts) if upto is None else upto
             if seq > len(self._parts):
                 raise NotFound(f"the label log of {self._keys.root} ends at {len(self._parts)}, asked was {seq}")
-            return LogView(seq, tuple(self._parts[:seq]))
+            if self._view is None or self._view.seq != seq:
+                self._view = LogView(seq, tuple(self._parts[:seq]))
+            return self._view
 
     def append(
         self,
@@ -78,18 +88,19 @@ class LabelLog:
     ) -> int | None:
         """Write the events that the log lacks as one part. Returns its number, or None where it lacks none.
 
-        An event with a response_id is there already when its key is, so replays do no harm; one without is always
-        new. ``after``: where the log stood when the events were worked out. When another writer was there since,
-        or wins the race, ``refresh`` is asked for the events again (read the annotation tool again: what it
-        showed may be old by now); without it the same events go on, less those that the winner has.
+        An event with a key is there already when its key is, so replays do no harm; one without is always new.
+        ``after``: where the log stood when the events were worked out. When another writer was there since, or
+        wins the race, ``refresh`` is asked for the events again (read the annotation tool again: what it showed
+        may be old by now); without it the same events go on, less those that the winner has.
         """
+        now = datetime.now(UTC)
         with self._lock:
             while True:
                 self._catch_up()
                 last = len(self._parts)
                 if refresh is not None and after is not None and last != after:
                     events, after = refresh(), last
-                new = self._lacking(events)
+                new = tuple(replace(event, recorded_at=now) for event in self._lacking(events))
                 if not new:
                     return None
                 # The token tells this body from an equal one of another writer, see ObjectStore.
@@ -108,27 +119,28 @@ class LabelLog:
 
         Returns the number; 0 where there is nothing to write. The parts stay.
         """
-        view = self.read(upto)
-        if view.seq == 0:
-            return 0
-        table = to_table(view.events).add_column(0, "seq", pa.array([seq for seq, _ in view.places], pa.int64()))
-        try:
-            self._store.put_if_absent(self._keys.labels_compacted(view.seq), LABELS_COMPACT.encode(table))
-        except AlreadyExists:
-            return view.seq  # whoever was first wrote the same
-        return view.seq
+        seq = self.read(upto).seq
+        if seq and self._store.head(self._keys.labels_compacted(seq)) is None:
+            table = pa.concat_tables(self._tables(seq), promote_options="default")
+            self._store.put(self._keys.labels_compacted(seq), LABELS_COMPACT.encode(table))
+        return seq
+
+    def _tables(self, upto: int) -> Iterator[pa.Table]:
+        """The parts as they are stored, columns of a later release included, each with its number."""
+        for seq in range(1, upto + 1):
+            key = self._keys.label_part(seq)
+            table = LABELS.decode(self._store.get(key).body, key)
+            yield table.add_column(0, "seq", pa.array([seq] * len(table), pa.int64()))
 
     def _lacking(self, events: Sequence[LabelEvent]) -> Events:
-        once = {event.key if event.response_id else index: event for index, event in enumerate(events)}
-        return tuple(event for event in once.values() if not event.response_id or event.key not in self._known)
+        once = {event.key or index: event for index, event in enumerate(events)}
+        return tuple(event for event in once.values() if event.key is None or event.key not in self._known)
 
     def _catch_up(self) -> None:
         if not self._parts:
             self._load_snapshot()
         last = self._keys.label_part(len(self._parts)) if self._parts else None
         for info in self._store.list(self._keys.labels, start_after=last):
-            if info.key.startswith(self._keys.labels_compact):
-                break  # sorts behind every part
             table = LABELS.decode(self._store.get(info.key).body, info.key)
             self._take(seq_of(info.key), tuple(from_table(table)))
 
@@ -147,4 +159,4 @@ class LabelLog:
                 f"the label log of {self._keys.root} lacks part {len(self._parts) + 1}: restore it from a backup"
             )
         self._parts.append(part)
-        self._known.update(event.key for event in part if event.response_id)
+        self._known.update(event.key for event in part if event.key is not None)

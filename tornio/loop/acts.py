@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from tornio.loop import plans
 from tornio.loop.observation import Observation
+from tornio.loop.standstill import replicas_agree
 from tornio.schemas.jobs import EvaluateOutput, QueryOutput, TrainOutput
-from tornio.schemas.loop import Attempts, LoopState, QueryIntent, SwapIntent, TrainIntent
+from tornio.schemas.loop import Attempts, LoopState, QueryIntent, TrainIntent
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.task import Iteration
 
@@ -131,16 +131,10 @@ def _swapping(state: LoopState, seen: Observation) -> tuple[Act, ...]:
     if candidate is None or candidate.version != intent.version:
         revision = candidate.revision if candidate else 0
         return (MoveAlias("candidate", intent.version, revision, intent.why),)
-    if replicas_agree(intent, seen):
+    judged = state.gate is not None and plans.evaluate(state, seen.spec, state.gate).run in seen.runs
+    if replicas_agree(intent, seen) and not judged:  # a verdict that is about to be recorded was against `current`
         return (MoveAlias("current", intent.version, intent.current_revision, intent.why),)
     return ()
-
-
-def replicas_agree(intent: SwapIntent, seen: Observation) -> bool:
-    """All that heartbeat are ready; or the deadline has passed and at least one is. None at all is not all."""
-    ready = [intent.version in replica.ready for replica in seen.replicas]
-    late = seen.now >= intent.since + timedelta(seconds=seen.spec.gates.replica_deadline_s)
-    return bool(ready) and (all(ready) or (late and any(ready)))
 
 
 def _querying(state: LoopState, seen: Observation) -> tuple[Act, ...]:
@@ -152,5 +146,6 @@ def _querying(state: LoopState, seen: Observation) -> tuple[Act, ...]:
     plan = plans.query(state, seen.spec, intent)
     outcome = seen.runs.get(plan.run)
     if outcome is None or outcome.output is None:
-        return _run(plan, intent, seen)
-    return (WriteBatch(intent, plan.run, QueryOutput.model_validate(outcome.output)),)
+        return (StartRun(plan, intent.attempt),)
+    picked = QueryOutput.model_validate(outcome.output)
+    return (WriteBatch(intent, plan.run, picked),) if picked.items else ()

@@ -1,7 +1,7 @@
 """What the loop makes of what was seen: absorb outcomes, then state new intents. Pure.
 
-The order matters: outcomes first, so that what ended makes room; training before query, so that the next batch
-is picked by the newest version.
+The order matters: outcomes first, so that what ended makes room (the swap before the gate, so that our own
+promotion is not taken for somebody else's); training before query, so that the newest version picks.
 """
 
 from __future__ import annotations
@@ -12,13 +12,25 @@ from typing import TypeVar
 
 from tornio.loop import plans
 from tornio.loop.observation import BatchProgress, Observation, RunOutcome
-from tornio.schemas.jobs import EvaluateOutput, QueryOutput, TrainOutput
-from tornio.schemas.loop import Attempts, GateIntent, LoopState, OpenBatch, QueryIntent, SwapIntent, TrainIntent
+from tornio.loop.standstill import stopped, stuck
+from tornio.schemas.jobs import QueryOutput, TrainOutput
+from tornio.schemas.loop import (
+    Attempts,
+    GateIntent,
+    LoopState,
+    OpenBatch,
+    QueryIntent,
+    StopProgress,
+    SwapIntent,
+    TrainIntent,
+)
 from tornio.schemas.runs import RunPlan
-from tornio.stopping import stop_reason
+from tornio.schemas.task import Iteration
 
 ATTEMPTS = 3
-"""Tries of a training or a judgement before it is given up; a query is tried for ever, ever more slowly."""
+"""Tries of a training or a judgement before it is given up; a query is stated anew for ever, ever more slowly."""
+QUIET = timedelta(seconds=10)
+"""How long the label log must stand still before changed answers alone start a training."""
 
 Intent = TypeVar("Intent", bound=Attempts)
 
@@ -29,31 +41,52 @@ def advance(state: LoopState, seen: Observation) -> LoopState:
         _absorb_query,
         _close_batches,
         _absorb_train,
-        _absorb_gate,
         _absorb_swap,
-        _wake,
+        _absorb_gate,
         _start_training,
         _start_query,
+        _tell_what_hangs,
     ):
         state = step(state, seen)
     return state
 
 
+def attend(state: LoopState, cause: str, text: str | None) -> LoopState:
+    """Ask for a person's attention to a cause, or take that back."""
+    others = {name: said for name, said in state.attention.items() if name != cause}
+    attention = others if text is None else {**others, cause: text}
+    return state if attention == state.attention else state.evolve(attention=attention)
+
+
+# -- what ended ------------------------------------------------------------------------------------------
+
+
 def _absorb_query(state: LoopState, seen: Observation) -> LoopState:
     if (intent := state.query) is None:
         return state
-    progress = seen.batches.get(intent.batch)
-    if intent.batch in seen.written and progress and progress.logged:
+    if intent.batch in seen.written:
+        progress = seen.batches.get(intent.batch)
+        if not (progress and progress.logged):
+            return state
         opened = OpenBatch(batch=intent.batch, opened_at=seen.now)
-        return state.evolve(query=None, batches=(*state.batches, opened))
-    outcome = _outcome(seen, plans.query(state, seen.spec, intent), intent)
+        state = state.evolve(query=None, query_failures=0, batches=(*state.batches, opened))
+        return attend(state, "query", None)
+    outcome = _outcome(seen, plans.query(state, seen.spec, intent), intent.attempt)
     if outcome.output is not None and not QueryOutput.model_validate(outcome.output).items:
-        return state.evolve(query=None, batch_number=intent.number - 1, exhausted_pool_seq=intent.pool_seq)
-    if outcome.error is not None:
-        attention = f"picking the next batch failed {intent.attempt} times: {outcome.error}"
-        state = state.evolve(query=_again(intent, seen))
-        return state.evolve(attention=attention) if intent.attempt >= ATTEMPTS else state
-    return state
+        state = state.evolve(query=None, batch_number=intent.number - 1, exhausted_pool_seq=intent.pool_seq)
+        return attend(state.evolve(query_failures=0), "query", None)
+    if outcome.error is None:
+        return state
+    # Stated anew after a pause, with the version and the spec of that day: either may be what was wrong.
+    failures = state.query_failures + 1
+    state = state.evolve(
+        query=None,
+        batch_number=intent.number - 1,
+        query_failures=failures,
+        query_not_before=seen.now + _pause(failures),
+    )
+    said = f"picking the next batch failed {failures} times: {outcome.error}"
+    return attend(state, "query", said) if failures >= ATTEMPTS else state
 
 
 def _close_batches(state: LoopState, seen: Observation) -> LoopState:
@@ -64,12 +97,14 @@ def _close_batches(state: LoopState, seen: Observation) -> LoopState:
 
 
 def _is_over(batch: OpenBatch, seen: Observation) -> bool:
+    """Answered to its fraction; or past its deadline with something answered: silence is no reason to go on."""
     loop = seen.spec.loop
     progress = seen.batches.get(batch.batch, BatchProgress(total=1, answered=0, logged=False))
     if progress.answered >= math.ceil(loop.close_fraction * progress.total - 1e-9):
         return True
     hours = loop.close_after_hours
-    return hours is not None and seen.now >= batch.opened_at + timedelta(hours=hours)
+    late = hours is not None and seen.now >= batch.opened_at + timedelta(hours=hours)
+    return late and progress.answered > 0
 
 
 def _absorb_train(state: LoopState, seen: Observation) -> LoopState:
@@ -78,59 +113,81 @@ def _absorb_train(state: LoopState, seen: Observation) -> LoopState:
     if intent.failure is not None:
         if intent.iteration not in seen.recorded:
             return state
-        return state.evolve(train=None, attention=f"training {intent.iteration} failed: {intent.failure}")
-    outcome = _outcome(seen, plans.train(state, seen.spec, intent), intent)
+        said = f"training {intent.iteration} failed: {intent.failure}. `tornio train-now` tries again"
+        return attend(state.evolve(train=None), "train", said)
+    outcome = _outcome(seen, plans.train(state, seen.spec, intent), intent.attempt)
     if outcome.error is not None:
-        return state.evolve(train=_again(intent, seen, give_up=outcome.error))
+        return state.evolve(train=_again(intent, seen, outcome.error))
     if outcome.output is None:
         return state
     version = TrainOutput.model_validate(outcome.output).version
-    return state.evolve(train=None, gate=_gate(state, seen, intent, version))
+    return attend(state.evolve(train=None, gate=_gate(state, seen, intent, version)), "train", None)
 
 
 def _gate(state: LoopState, seen: Observation, train: TrainIntent, version: str) -> GateIntent:
     current = seen.current.version if seen.current else None
-    rivals = tuple(v for v in state.promoted if v not in (current, version))
     return GateIntent(
-        train=train, version=version, rivals=rivals, current=current, current_revision=seen.current_revision
+        train=train,
+        version=version,
+        rivals=tuple(v for v in state.promoted if v not in (current, version)),
+        current=current,
+        current_revision=seen.current_revision,
+        since=seen.now,
     )
 
 
+def _absorb_swap(state: LoopState, seen: Observation) -> LoopState:
+    current = seen.current
+    if current and current.version not in state.promoted:  # a fact, whoever moved it
+        state = state.evolve(promoted=(*state.promoted, current.version))
+    if (intent := state.swap) is None or state.asks.hold is not None:
+        return state
+    if current and current.version == intent.version and current.revision > intent.current_revision:
+        state = state.evolve(swap=None, refusals=0)
+        return attend(attend(state, "refusals", None), "swap", None)
+    if seen.current_revision != intent.current_revision:
+        who = current.who if current else "somebody"
+        said = f"{intent.version} passed and was not promoted: {who} moved `current` meanwhile. `tornio train-now` "
+        return attend(state.evolve(swap=None), "swap", said + "trains and judges anew")
+    failed = [replica.failed.get(intent.version) for replica in seen.replicas]
+    if failed and all(failed):
+        state = state.evolve(swap=None, refusals=state.refusals + 1)
+        return attend(state, "swap", f"no replica can load {intent.version}: {failed[0]}")
+    return state
+
+
 def _absorb_gate(state: LoopState, seen: Observation) -> LoopState:
+    """The verdict counts as it was recorded, since of two controllers' records one stands."""
     if (intent := state.gate) is None:
         return state
-    recorded = intent.train.iteration in seen.recorded
+    recorded = seen.recorded.get(intent.train.iteration)
+    if recorded is not None:
+        return _judged(state.evolve(gate=None), seen, intent, recorded)
     if intent.failure is not None:
-        attention = f"judging {intent.version} failed: {intent.failure}"
-        return state.evolve(gate=None, attention=attention) if recorded else state
-    outcome = _outcome(seen, plans.evaluate(state, seen.spec, intent), intent)
-    if outcome.error is not None:
-        return state.evolve(gate=_again(intent, seen, give_up=outcome.error))
-    if outcome.output is None:
         return state
-    if not recorded:
-        moved = seen.current_revision != intent.current_revision
-        return state.evolve(gate=_gate(state, seen, intent.train, intent.version)) if moved else state
-    return _judged(state.evolve(gate=None), seen, intent, EvaluateOutput.model_validate(outcome.output))
+    outcome = _outcome(seen, plans.evaluate(state, seen.spec, intent), intent.attempt)
+    if outcome.error is not None:
+        return state.evolve(gate=_again(intent, seen, outcome.error))
+    if outcome.output is not None and seen.current_revision != intent.current_revision:
+        return state.evolve(gate=_gate(state, seen, intent.train, intent.version))
+    return state
 
 
-def _judged(state: LoopState, seen: Observation, gate: GateIntent, output: EvaluateOutput) -> LoopState:
-    verdict = output.verdict
+def _judged(state: LoopState, seen: Observation, gate: GateIntent, recorded: Iteration) -> LoopState:
+    verdict = recorded.verdict
+    if verdict is None or recorded.version is None:
+        return attend(state, "gate", f"judging {gate.version} failed: {recorded.failure}")
+    state = attend(state, "gate", None)
     if verdict.integrity:
-        stop = state.stop.evolve(last_version=gate.version)
-        if output.agreement is not None:
-            stop = stop.evolve(signals=(*stop.signals, output.agreement))
-        reason = stop_reason(seen.spec.loop.stop, stop.signals, gate.train.iteration)
-        if reason:
-            stop = stop.evolve(stopped=reason, label_seq=seen.label_seq, pool_seq=seen.pool_seq)
-        state = state.evolve(newest=gate.version, stop=stop)
+        state = state.evolve(newest=recorded.version, stop=_signal(state, gate, recorded))
     if not verdict.promoted:
-        return _refused(state, seen, gate.version, "; ".join(verdict.reasons))
-    if state.asks.hold is not None or gate.version == gate.current:
+        return _refused(state, seen, recorded.version, "; ".join(verdict.reasons))
+    state = attend(state, "refusals", None).evolve(refusals=0)
+    if seen.current and recorded.version == seen.current.version:
         return state
     swap = SwapIntent(
-        version=gate.version,
-        iteration=gate.train.iteration,
+        version=recorded.version,
+        iteration=recorded.number,
         current_revision=gate.current_revision,
         why="; ".join(verdict.reasons),
         since=seen.now,
@@ -138,43 +195,21 @@ def _judged(state: LoopState, seen: Observation, gate: GateIntent, output: Evalu
     return state.evolve(swap=swap)
 
 
+def _signal(state: LoopState, gate: GateIntent, recorded: Iteration) -> StopProgress:
+    kappa, seq = recorded.stop.get("kappa"), gate.train.label_seq
+    news = seq > state.stop.last_label_seq
+    signals = (*state.stop.signals, float(kappa)) if news and kappa is not None else state.stop.signals
+    return StopProgress(signals=signals, last_version=recorded.version, last_label_seq=seq)
+
+
 def _refused(state: LoopState, seen: Observation, version: str, why: str) -> LoopState:
     state = state.evolve(refusals=state.refusals + 1)
     if state.refusals < seen.spec.gates.attention_after:
         return state
-    return state.evolve(attention=f"{state.refusals} versions in a row were refused; {version}: {why}")
+    return attend(state, "refusals", f"{state.refusals} versions in a row were refused; {version}: {why}")
 
 
-def _absorb_swap(state: LoopState, seen: Observation) -> LoopState:
-    if (intent := state.swap) is None:
-        return state
-    current = seen.current
-    if current and current.version == intent.version and current.revision > intent.current_revision:
-        promoted = (*(v for v in state.promoted if v != intent.version), intent.version)
-        return state.evolve(swap=None, promoted=promoted, refusals=0, attention=None)
-    if seen.current_revision != intent.current_revision:
-        who = current.who if current else "somebody"
-        return state.evolve(
-            swap=None, attention=f"promotion of {intent.version} abandoned: {who} moved `current` meanwhile"
-        )
-    if state.asks.hold is not None:
-        return state.evolve(swap=None)
-    failed = [replica.failed.get(intent.version) for replica in seen.replicas]
-    if failed and all(failed):
-        state = state.evolve(swap=None, attention=f"no replica can load {intent.version}: {failed[0]}")
-        return state.evolve(refusals=state.refusals + 1)
-    return state
-
-
-def _wake(state: LoopState, seen: Observation) -> LoopState:
-    stop = state.stop
-    if stop.stopped is None:
-        return state
-    asked = state.asks.train_now > state.served_train_now
-    relabelled = seen.label_seq > stop.label_seq
-    if not (relabelled or asked or seen.pool_seq > stop.pool_seq):
-        return state
-    return state.evolve(stop=stop.evolve(stopped=None), retrain=state.retrain or relabelled)
+# -- what begins -----------------------------------------------------------------------------------------
 
 
 def _start_training(state: LoopState, seen: Observation) -> LoopState:
@@ -182,26 +217,53 @@ def _start_training(state: LoopState, seen: Observation) -> LoopState:
         return state
     closed = tuple(batch.batch for batch in state.batches if batch.closed)
     asked = state.asks.train_now > state.served_train_now
-    first = state.newest is None and state.iteration == 0 and all(seen.train_labels.values())
-    if not (closed or asked or first or state.retrain):
+    if not (closed or asked or _first(state, seen) or _relabelled(state, seen)):
         return state
     state = state.evolve(
         batches=tuple(batch for batch in state.batches if not batch.closed),
         served_train_now=state.asks.train_now,
-        retrain=False,
     )
+    untrained = (*state.untrained, *closed)
     if seen.classes_with_labels < 2:
-        return state.evolve(attention=_too_few(seen)) if asked else state
+        state = state.evolve(untrained=untrained, trained_label_seq=seen.label_seq)
+        return attend(state, "labels", _too_few(seen) if asked else None)
     intent = TrainIntent(
         iteration=state.iteration + 1,
-        batches=closed,
+        batches=untrained,
         label_seq=seen.label_seq,
         pool_seq=seen.pool_seq,
         spec_rev=seen.spec_rev,
         parent=state.newest,
         started_at=seen.now,
+        since=seen.now,
     )
-    return state.evolve(train=intent, iteration=intent.iteration)
+    state = state.evolve(
+        train=intent,
+        iteration=intent.iteration,
+        untrained=(),
+        trained_label_seq=seen.label_seq,
+        trained_pool_seq=seen.pool_seq,
+    )
+    return attend(state, "labels", None)
+
+
+def _first(state: LoopState, seen: Observation) -> bool:
+    """There are labels for every class (imported ones), and nothing was trained yet: no need to ask first."""
+    return state.newest is None and state.iteration == 0 and all(seen.train_labels.values())
+
+
+def _relabelled(state: LoopState, seen: Observation) -> bool:
+    """Answers changed or labels came while nothing else will bring the next training about."""
+    if seen.label_seq <= state.trained_label_seq or seen.quiet < QUIET or state.query or state.batches:
+        return False
+    budget = seen.spec.loop.stop.max_iterations
+    if budget is not None and state.iteration >= budget:
+        return False
+    return bool(stopped(state, seen)) or _exhausted(state, seen)
+
+
+def _exhausted(state: LoopState, seen: Observation) -> bool:
+    return not seen.queryable or seen.pool_seq <= state.exhausted_pool_seq
 
 
 def _too_few(seen: Observation) -> str:
@@ -211,9 +273,11 @@ def _too_few(seen: Observation) -> str:
 
 def _start_query(state: LoopState, seen: Observation) -> LoopState:
     busy = state.query or state.train or state.gate or any(batch.closed for batch in state.batches)
-    if busy or state.asks.paused or state.stop.stopped is not None or not seen.queryable:
+    if busy or state.asks.paused or stopped(state, seen) or _exhausted(state, seen):
         return state
-    if len(state.batches) >= seen.spec.loop.open_batches or seen.pool_seq <= state.exhausted_pool_seq:
+    if len(state.batches) >= seen.spec.loop.open_batches:
+        return state
+    if state.query_not_before is not None and seen.now < state.query_not_before:
         return state
     number = state.batch_number + 1
     intent = QueryIntent(
@@ -223,20 +287,37 @@ def _start_query(state: LoopState, seen: Observation) -> LoopState:
         label_seq=seen.label_seq,
         pool_seq=seen.pool_seq,
         spec_rev=seen.spec_rev,
+        attempt=state.query_failures + 1,
+        since=seen.now,
     )
-    return state.evolve(query=intent, batch_number=number)
+    return state.evolve(query=intent, batch_number=number, query_not_before=None)
 
 
-def _outcome(seen: Observation, plan: RunPlan, intent: Attempts) -> RunOutcome:
+def _tell_what_hangs(state: LoopState, seen: Observation) -> LoopState:
+    for cause, text in stuck(state, seen).items():
+        if text is not None or state.attention.get(cause, "").startswith("hangs"):
+            state = attend(state, cause, text)
+    return state
+
+
+# -- attempts --------------------------------------------------------------------------------------------
+
+
+def _outcome(seen: Observation, plan: RunPlan, attempt: int) -> RunOutcome:
     """The run's outcome as far as it concerns this attempt."""
     outcome = seen.runs.get(plan.run, RunOutcome())
-    stale = outcome.error is not None and outcome.attempt != intent.attempt
+    stale = outcome.error is not None and outcome.attempt != attempt
     return RunOutcome() if stale else outcome
 
 
-def _again(intent: Intent, seen: Observation, give_up: str | None = None) -> Intent:
-    """The intent's next attempt, after a pause that doubles up to a minute; or given up, with the reason."""
-    if give_up is not None and intent.attempt >= ATTEMPTS:
-        return intent.evolve(failure=give_up)
-    pause = timedelta(seconds=min(2.0**intent.attempt, 60.0))
-    return intent.evolve(attempt=intent.attempt + 1, not_before=seen.now + pause)
+def _again(intent: Intent, seen: Observation, error: str) -> Intent:
+    """The intent's next attempt after a pause; or given up, with the reason."""
+    if intent.attempt >= ATTEMPTS:
+        return intent.evolve(failure=error)
+    not_before = seen.now + _pause(intent.attempt)
+    return intent.evolve(attempt=intent.attempt + 1, not_before=not_before, since=not_before)
+
+
+def _pause(failures: int) -> timedelta:
+    """Doubles up to a minute."""
+    return timedelta(seconds=min(2.0 ** min(failures, 6), 60.0))

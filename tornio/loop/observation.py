@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tornio.schemas.registry import Alias
-from tornio.schemas.task import Batch
+from tornio.schemas.task import Batch, Iteration
 from tornio.spec import TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """A batch as label log and annotation tool show it. A discard is an answer."""
+    """A batch as label log and annotation tool show it. A discard is an answer.
+
+    Records that are deleted, here or in the tool, count in neither number.
+    """
 
     total: int
     answered: int
     logged: bool
-    """Every record of it was seen in the annotation tool."""
+    """Every record of it was seen in the annotation tool, once; what is missing later was deleted there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,12 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at the world. It may be old by the time it is used: acts are conditional for that reason."""
+    """One look at the world. It may be old by the time it is used: acts are conditional for that reason.
+
+    The state is read first, then answers are appended to the label log, then all of this is read; what speaks of
+    labels (``label_seq``, ``train_labels``, ``batches``) comes from one view of the log, so that a batch that closes
+    freezes a sequence number which holds its last answer.
+    """
 
     now: datetime
     spec: TaskSpec
@@ -60,8 +68,10 @@ class Observation:
     current: Alias | None = None
     candidate: Alias | None = None
     replicas: tuple[Replica, ...] = ()
-    recorded: frozenset[int] = frozenset()
-    """Iterations that stand in the store."""
+    recorded: Mapping[int, Iteration] = field(default_factory=dict)
+    """Iterations of the state's intents that stand in the store."""
+    quiet: timedelta = timedelta(days=1)
+    """How long the label log has stood still, as far as the observer knows."""
 
     @property
     def classes_with_labels(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tornio.loop.observation import Observation
+from tornio.loop.standstill import stopped
 from tornio.schemas.loop import LoopState
 
 
@@ -32,8 +33,9 @@ class Standing:
 def standing(state: LoopState, seen: Observation) -> Standing:
     """Where the task stands. Something that needs attention comes first; the loop goes on all the same."""
     now = _doing(state, seen)
-    if state.attention is not None:
-        return Standing(Phase.ATTENTION, f"{state.attention} (meanwhile {now.phase}: {now.why})")
+    if state.attention:
+        said = "; ".join(text.removeprefix("hangs: ") for text in state.attention.values())
+        return Standing(Phase.ATTENTION, f"{said} (meanwhile {now.phase}: {now.why})")
     return now
 
 
@@ -50,8 +52,8 @@ def _doing(state: LoopState, seen: Observation) -> Standing:
         return Standing(Phase.LABELLING, "; ".join(_progress(state, seen)))
     if state.swap:
         return Standing(Phase.SWAPPING, _swap(state, seen))
-    if state.stop.stopped is not None:
-        return Standing(Phase.STOPPED, state.stop.stopped)
+    if (why := stopped(state, seen)) is not None:
+        return Standing(Phase.STOPPED, why)
     if not seen.pool_seq:
         return Standing(Phase.WAITING, "the pool is empty: add texts with `tornio pool add`")
     return Standing(Phase.WAITING, "every text of the pool was asked: add more with `tornio pool add`")

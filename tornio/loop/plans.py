@@ -1,4 +1,7 @@
-"""The plans of the loop's runs: a run's id is a digest of its inputs, so doing it again is the same run."""
+"""The plans of the loop's runs: a run's id is a digest of its inputs, so doing it again is the same run.
+
+An argument that a later release adds must have a default that means what was done before: see ``RunPlan.args``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from tornio.spec import TaskSpec
 
 
 def _plan(job: str, spec: TaskSpec, args: Part) -> RunPlan:
-    return RunPlan.of(job, spec.workspace, spec.name, args.model_dump(mode="json"))
+    return RunPlan.of(job, spec.workspace, spec.name, args.model_dump(mode="json", exclude_defaults=True))
 
 
 def train(state: LoopState, spec: TaskSpec, intent: TrainIntent) -> RunPlan:

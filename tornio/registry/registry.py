@@ -60,7 +60,9 @@ class Registry:
         found = documents.find(self._store, self._keys.alias(name), Alias)
         return None if found is None else found[0]
 
-    def move(self, alias: str, version: str, expected_revision: int, who: str, why: str) -> Alias:
+    def move(
+        self, alias: str, version: str, expected_revision: int, who: str, why: str, cause: str = "promotion"
+    ) -> Alias:
         """Let an alias that stands at ``expected_revision`` (0: nowhere yet) name ``version``.
 
         Idempotent: a move that has been made, by whomever, and one to where the alias stands already return what
@@ -85,6 +87,7 @@ class Registry:
                 version=version,
                 revision=revision + 1,
                 previous=None if present is None else present.version,
+                cause=cause,
                 who=who,
                 why=why,
                 moved_at=datetime.now(UTC),
@@ -111,7 +114,7 @@ class Registry:
             )
         if present.previous is None:
             raise NotFound(f"{present.version} is the first version that {self._name} serves: none came before it")
-        return self.move(CURRENT, present.previous, present.revision, who, why)
+        return self.move(CURRENT, present.previous, present.revision, who, why, "rollback")
 
     def history(self, alias: str) -> tuple[Alias, ...]:
         """Every document that the alias has been, the present one first."""

@@ -28,6 +28,8 @@ class Attempts(Part):
     """How often an intent's run was tried. ``failure`` is the last word of one that is given up."""
 
     attempt: int = 1
+    since: Timestamp | None = None
+    """When this attempt was stated."""
     not_before: Timestamp | None = None
     """Back-off after a failure."""
     failure: str | None = None
@@ -41,7 +43,7 @@ class OpenBatch(Part):
     closed: bool = False
 
 
-class QueryIntent(Attempts):
+class QueryIntent(Part):
     """Pick the batch ``number``, write it down, send it to the annotators."""
 
     number: int
@@ -51,6 +53,8 @@ class QueryIntent(Attempts):
     label_seq: int
     pool_seq: int
     spec_rev: int
+    attempt: int = 1
+    since: Timestamp | None = None
 
 
 class TrainIntent(Attempts):
@@ -71,7 +75,7 @@ class GateIntent(Attempts):
     train: TrainIntent
     version: str
     rivals: tuple[str, ...]
-    """``current`` first, then the other promoted versions of the generation."""
+    """The promoted versions of the generation, ``current`` not among them."""
     current: str | None
     current_revision: int
     """What the gate saw (0: nothing): a promotion is abandoned if ``current`` has moved since."""
@@ -88,17 +92,14 @@ class SwapIntent(Part):
 
 
 class StopProgress(Part):
-    """What the stopping criterion remembers."""
+    """What the stopping criterion remembers: facts. Whether to stop follows from them and from today's spec."""
 
     signals: tuple[float, ...] = ()
-    """Agreements between consecutive versions on the stop set, oldest first."""
+    """Agreements on the stop set between consecutive versions that new labels lie between, oldest first."""
     last_version: str | None = None
     """The version that the next agreement is measured against."""
-    stopped: str | None = None
-    """Why the loop stopped; none while it turns."""
-    label_seq: int = 0
-    pool_seq: int = 0
-    """Where labels and pool stood when it stopped: anything later wakes the task."""
+    last_label_seq: int = 0
+    """Where the label log stood when that version was trained: without newer labels agreement says nothing."""
 
 
 class LoopState(Document):
@@ -125,12 +126,19 @@ class LoopState(Document):
     refusals: int = 0
     """Refusals in a row."""
     stop: StopProgress = StopProgress()
+    untrained: tuple[str, ...] = ()
+    """Batches that closed while there was nothing to train on; the next training takes them up."""
+    trained_label_seq: int = 0
+    trained_pool_seq: int = 0
+    """Where labels and pool stood at the last training that was stated: anything later wakes the task."""
     exhausted_pool_seq: int = 0
     """Where the pool stood when a query found nothing left to ask."""
-    retrain: bool = False
-    """Labels changed while the loop stood still: train before asking for more."""
-    attention: str | None = None
-    """What a person should look at; the loop goes on with what it can."""
+    query_failures: int = 0
+    """Of the next batch's query, in a row; its attempts count on from there."""
+    query_not_before: Timestamp | None = None
+    attention: dict[str, str] = {}
+    """What a person should look at, by cause (query, train, gate, swap, refusals, labels); the loop goes on with what
+    it can, and takes back what is over."""
 
 
 class Lease(Document):

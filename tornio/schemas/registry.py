@@ -40,6 +40,19 @@ class EncoderDocument(Document):
     files: dict[str, Blob]
 
 
+class EncoderPin(Document):
+    """``pins/{digest of the source}.json``: which encoder a task's spec means by a hub id, a path or a short name.
+
+    Put if absent by whoever resolves it first, so that later runs embed with the same weights although the hub
+    has moved on. Another commit is another source: ``name@revision``.
+    """
+
+    FORMAT: ClassVar[str] = "encoder-pin"
+
+    source: str
+    digest: str
+
+
 class EncoderUse(Part):
     """How a version uses its encoder: all that changes an embedding, beside precision and text."""
 
@@ -102,6 +115,8 @@ class Alias(Document):
     """Counts every move, rollbacks too: it never goes back."""
     previous: str | None = None
     """The version before this move; replicas keep it resident."""
+    cause: str = "promotion"
+    """promotion, rollback or manual."""
     who: str
     why: str
     moved_at: Timestamp

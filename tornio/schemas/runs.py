@@ -20,7 +20,8 @@ class RunPlan(Document):
     workspace: str
     task: str | None
     args: dict[str, Any]
-    """The job's arguments as JSON; everything that its result depends on."""
+    """The job's arguments as JSON; everything that its result depends on. Arguments at their default are left out,
+    so that a release that knows one more gives the same run the same id."""
 
     @classmethod
     def of(cls, job: str, workspace: str, task: str | None, args: dict[str, Any]) -> RunPlan:
@@ -39,4 +40,19 @@ class RunResult(Document):
     job: str
     attempt: int
     output: dict[str, Any]
+    started_at: Timestamp
     finished_at: Timestamp
+    software: dict[str, str] = {}
+
+
+class RunFailure(Document):
+    """``runs/{run}/attempts/{n}/failure.json``: how an attempt ended that has no result."""
+
+    FORMAT: ClassVar[str] = "run-failure"
+
+    run: str
+    job: str
+    attempt: int
+    error: str
+    started_at: Timestamp
+    ended_at: Timestamp

@@ -23,16 +23,23 @@ class Table:
     columns: pa.Schema
 
     def encode(self, table: pa.Table, notes: Mapping[str, str] | None = None) -> bytes:
-        """Parquet bytes (zstd) of a table that has these columns; ``notes`` go to the footer."""
-        table = table.select(self.columns.names).cast(self.columns)
-        footer = {_KEY: f"{self.format}/{self.number}".encode()}
+        """Parquet bytes (zstd) of a table with at least these columns; ``notes`` go to the footer.
+
+        Columns of a later release, and its number, stay in a table that ``decode`` gave.
+        """
+        extra = [name for name in table.column_names if name not in self.columns.names]
+        known = table.select(self.columns.names).cast(self.columns)
+        for name in extra:
+            known = known.append_column(table.schema.field(name), table.column(name))
+        number = max(self.number, _number(table.schema, self.format) or 0)
+        footer = {_KEY: f"{self.format}/{number}".encode()}
         footer |= {key.encode(): value.encode() for key, value in (notes or {}).items()}
         out = io.BytesIO()
-        pq.write_table(table.replace_schema_metadata(footer), out, compression="zstd")
+        pq.write_table(known.replace_schema_metadata(footer), out, compression="zstd")
         return out.getvalue()
 
     def decode(self, body: bytes, where: str = "table") -> pa.Table:
-        """Read Parquet bytes of this format.
+        """Read Parquet bytes of this format; columns that an older release did not have are null.
 
         Raises IntegrityError for bytes that are no such table, SchemaTooNew for those of a later release.
         Columns that a later release added are kept.
@@ -41,18 +48,27 @@ class Table:
             table = pq.read_table(io.BytesIO(body))
         except (pa.ArrowInvalid, OSError) as error:
             raise IntegrityError(f"{where} is not Parquet ({error}): restore it from a backup") from error
-        stamp = (table.schema.metadata or {}).get(_KEY, b"").decode()
-        name, _, number = stamp.partition("/")
-        if name != self.format or not number.isdigit():
-            raise IntegrityError(f"{where} should be a {self.format!r} table, found {stamp or 'no stamp'!r}")
-        if int(number) > self.number + 1:
+        number = _number(table.schema, self.format)
+        if number is None:
+            raise IntegrityError(f"{where} should be a {self.format!r} table, and is not stamped as one")
+        if number > self.number + 1:
             raise SchemaTooNew(
                 f"{where} has schema {number}, this release reads up to {self.number + 1}: upgrade Tornio first"
             )
+        for field in self.columns:
+            if field.name not in table.column_names and field.nullable and number < self.number:
+                table = table.append_column(field, pa.nulls(len(table), field.type))
         missing = [column for column in self.columns.names if column not in table.column_names]
         if missing:
             raise IntegrityError(f"{where} lacks the columns {missing}: restore it from a backup")
         return table
+
+
+def _number(schema: pa.Schema, name: str) -> int | None:
+    """The schema number in a footer's stamp, or None where the stamp is missing or another format's."""
+    stamp = (schema.metadata or {}).get(_KEY, b"").decode()
+    found, _, number = stamp.partition("/")
+    return int(number) if found == name and number.isdigit() else None
 
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -66,6 +82,7 @@ POOL = Table(
             pa.field("text", pa.string(), nullable=False),
             pa.field("text_digest", pa.string(), nullable=False),  # of the normalised text: who is held out
             pa.field("metadata", pa.string(), nullable=False),  # a JSON object
+            pa.field("added_at", _TIME),  # orders nothing
         ]
     ),
 )
@@ -89,6 +106,8 @@ LABELS = Table(
             pa.field("purpose", pa.string()),
             pa.field("score", pa.float32()),
             pa.field("model_version", pa.string()),
+            pa.field("origin", pa.string()),  # of an event without a response: makes its replay harmless
+            pa.field("recorded_at", _TIME),  # our clock: orders nothing
         ]
     ),
 )
@@ -99,7 +118,7 @@ LABELS_COMPACT = Table(
     1,
     LABELS.columns.insert(0, pa.field("seq", pa.int64(), nullable=False)),
 )
-"""``labels/compact/{seq}.parquet``: all events up to and with ``seq``, each with its own."""
+"""``label-snapshots/{seq}.parquet``: all events up to and with ``seq``, each with its own."""
 
 EMBEDDINGS = Table(
     "embeddings",
@@ -113,3 +132,16 @@ EMBEDDINGS = Table(
     ),
 )
 """``embeddings/...parquet``: a cache, one file for each pool file; may be deleted at any time."""
+
+SUGGESTIONS = Table(
+    "suggestions",
+    1,
+    pa.schema(
+        [
+            pa.field("record_id", pa.string(), nullable=False),
+            pa.field("labels", pa.list_(pa.string()), nullable=False),
+            pa.field("scores", pa.list_(pa.float32()), nullable=False),
+        ]
+    ),
+)
+"""What a label run writes: a teacher's proposal for each record of the pool; scores in the order of the labels."""

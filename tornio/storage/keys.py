@@ -1,4 +1,8 @@
-"""Where everything lives in the bucket. Sequence numbers are zero-padded, so that listings are in order."""
+"""Where everything lives in the bucket. Sequence numbers are zero-padded, so that listings are in order.
+
+Parts of a log or a pool are rewritten in place at most (a purge), never deleted: a number that became free could be
+taken by a writer that had slept.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +52,11 @@ class TaskKeys:
         return self.pool + seq_name(seq)
 
     def embeddings(self, name: str) -> str:
-        """``name``: encoder digest, pooling, max length, precision, part digest, joined by commas."""
+        """``name``: all that changes an embedding, and the digest of the pool's part, joined by commas."""
         return f"{self.root}embeddings/{name}.parquet"
+
+    def encoder_pin(self, source_digest: str) -> str:
+        return f"{self.root}pins/{source_digest}.json"
 
     @property
     def batches(self) -> str:
@@ -71,7 +78,7 @@ class TaskKeys:
 
     @property
     def labels_compact(self) -> str:
-        return self.labels + "compact/"
+        return self.root + "label-snapshots/"
 
     def labels_compacted(self, seq: int) -> str:
         return self.labels_compact + seq_name(seq)

@@ -69,6 +69,92 @@ def test_a_pool_without_texts_waits_and_says_for_what() -> None:
     assert "tornio pool add" in said.why
 
 
+def test_trainings_without_new_labels_say_nothing_about_stopping() -> None:
+    world = turns(World(spec=make_spec(stop={"window": 2}), agreement=1.0), 10)
+    signals = len(world.state.stop.signals)
+    for ask in range(1, 4):
+        world.state = world.state.evolve(asks=Asks(train_now=ask, paused=True))
+        label_seq = world.label_seq
+        world.state = world.state.evolve(asks=Asks(train_now=ask))
+        while world.state.served_train_now < ask or world.state.train or world.state.gate:
+            for act in owed(world.decide(world.state, world.look())[0], world.look()):
+                world.act(act)
+            for run in list(world.running):
+                world.finish(run)
+        assert world.label_seq == label_seq
+    assert len(world.state.stop.signals) <= signals + 1
+
+
+def test_silence_closes_no_batch_and_asks_for_attention() -> None:
+    world = World(spec=make_spec(close_after_hours=1))
+    while not world.state.batches:
+        for act in owed(world.decide(world.state, world.look())[0], world.look()):
+            world.act(act)
+        for run in list(world.running):
+            world.finish(run)
+    world.wait(3 * 3600)
+    world.decide(world.state, world.look())
+    assert not world.state.batches[0].closed
+    assert "nobody has answered" in standing(world.state, world.look()).why
+    world.answer(world.state.batches[0].batch)
+    world.decide(world.state, world.look())
+    assert not world.state.attention
+    assert world.state.train is not None or world.state.untrained
+
+
+def test_labels_that_come_when_every_text_was_asked_are_trained_on() -> None:
+    world = turns(World(pool=8), 60)
+    trained = len(world.iterations)
+    world.relabel(a=100)
+    turns(world, 30)
+    assert len(world.iterations) == trained + 1
+    assert world.state.trained_label_seq == world.label_seq
+
+
+def test_texts_and_answers_that_come_during_the_last_training_are_not_forgotten() -> None:
+    world = World(spec=make_spec(stop={"window": 2}), agreement=1.0)
+    while not (len(world.state.stop.signals) == 1 and world.state.gate):
+        world.turn()
+    world.pool_seq += 1
+    world.relabel()
+    turns(world, 60)
+    assert world.state.trained_pool_seq == world.pool_seq
+    assert world.state.trained_label_seq == world.label_seq
+
+
+def test_a_used_up_budget_of_iterations_is_kept_until_the_spec_grants_more() -> None:
+    world = turns(World(spec=make_spec(stop={"max_iterations": 2})), 60)
+    for _ in range(5):
+        world.relabel()
+        turns(world, 15)
+    assert len(world.iterations) == 2
+    world.spec = make_spec(stop={"max_iterations": 4})
+    turns(world, 30)
+    assert len(world.iterations) == 4
+
+
+def test_a_query_that_cannot_work_with_one_version_is_stated_anew_with_the_next() -> None:
+    world = World()
+    while world.state.gate is None:
+        world.turn()
+    broken = world.state.gate.version
+    for _ in range(300):
+        for act in owed(world.decide(world.state, world.look())[0], world.look()):
+            world.act(act)
+        for run in list(world.running):
+            if world.plans[run].args.get("version") == broken and world.plans[run].job == "query":
+                world.fail(run)
+            else:
+                world.finish(run)
+        world.load_candidate()
+        world.wait(20)
+        if "query" in world.state.attention and world.state.asks.train_now == 0:
+            world.state = world.state.evolve(asks=Asks(train_now=1))
+    assert world.state.newest != broken
+    assert world.state.batches
+    assert "query" not in world.state.attention
+
+
 def test_pause_starts_nothing_and_resume_goes_on() -> None:
     world = turns(World(state=World().state.evolve(asks=Asks(paused=True))), 5)
     assert not world.batches
@@ -98,8 +184,7 @@ def test_train_now_with_too_few_labels_says_what_is_missing() -> None:
     world = World(pool=0)
     world.state = world.state.evolve(asks=Asks(train_now=1))
     turns(world, 3)
-    assert world.state.attention is not None
-    assert "at least two classes" in world.state.attention
+    assert "at least two classes" in world.state.attention["labels"]
 
 
 def test_train_now_trains_once() -> None:
@@ -179,8 +264,7 @@ def test_a_version_that_no_replica_can_load_is_given_up_with_the_reason() -> Non
     world.fleet = tuple(replace(r, ready=frozenset(), failed={version: "probes differ"}) for r in world.fleet)
     world.decide(world.state, world.look())
     assert world.state.swap is None
-    assert world.state.attention is not None
-    assert "probes differ" in world.state.attention
+    assert "probes differ" in world.state.attention["swap"]
 
 
 @pytest.mark.parametrize("job", ["train", "evaluate", "query"])
@@ -191,18 +275,21 @@ def test_a_run_that_fails_is_tried_again_and_a_lasting_failure_is_said(job: str)
         for act in owed(state, world.look()):
             world.act(act)
         for run in list(world.running):
-            world.fail(run) if world.plans[run].job == job else world.finish(run)
+            if world.plans[run].job == job:
+                world.fail(run)
+            else:
+                world.finish(run)
         for batch in world.logged:
             world.answer(batch, SIZE)
         world.wait(30)
         if world.state.attention:
             break
-    assert world.state.attention is not None
-    assert "boom" in world.state.attention
-    tries = {run: attempt for run, (attempt, _) in world.failed.items()}
-    assert max(tries.values()) >= 3
-    turns(world, 40)
+    assert "boom" in " ".join(world.state.attention.values())
+    assert max(attempt for attempt, _ in world.failed.values()) >= 3
+    turns(world, 100)
     assert len(world.batches) > 1
+    assert world.aliases["current"].version == world.state.newest
+    assert not set(world.state.attention) - {"train", "gate"}
 
 
 def test_a_move_of_current_while_the_gate_judges_is_judged_anew() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -23,10 +25,15 @@ VERDICTS = [
 class LoopMachine(RuleBasedStateMachine):
     """The world does what it likes, controllers look and act when they like; none of it may break a promise."""
 
-    @initialize(open_batches=st.integers(1, 3), pool=st.integers(0, 30), fraction=st.sampled_from([0.5, 1.0]))
-    def begin(self, open_batches: int, pool: int, fraction: float) -> None:
-        stop = {"criterion": "none"}
-        self.world = World(spec=make_spec(open_batches=open_batches, close_fraction=fraction, stop=stop), pool=pool)
+    @initialize(
+        open_batches=st.integers(1, 3),
+        pool=st.integers(0, 30),
+        fraction=st.sampled_from([0.5, 1.0]),
+        stop=st.sampled_from([{"criterion": "none"}, {"window": 2}, {"max_iterations": 3}]),
+    )
+    def begin(self, open_batches: int, pool: int, fraction: float, stop: dict[str, Any]) -> None:
+        spec = make_spec(open_batches=open_batches, close_fraction=fraction, stop=stop)
+        self.world = World(spec=spec, pool=pool, agreement=0.995)
         self.looks: list[tuple[LoopState, Observation]] = []
         self.debts: list[Act] = []
         self.closed: set[str] = set()
@@ -101,6 +108,10 @@ class LoopMachine(RuleBasedStateMachine):
             asks=asks.evolve(paused=paused, train_now=asks.train_now + train, hold=hold)
         )
 
+    @rule()
+    def an_answer_changes(self) -> None:
+        self.world.relabel()
+
     @rule(more=st.integers(1, 12))
     def texts_come(self, more: int) -> None:
         self.world.pool += more
@@ -129,22 +140,32 @@ class LoopMachine(RuleBasedStateMachine):
         assert len(asked) == len(set(asked))
 
     @invariant()
-    def every_sent_batch_is_known_to_the_loop_or_was_trained_on(self) -> None:
+    def every_sent_batch_is_open_waits_for_a_training_or_stands_in_one_iteration(self) -> None:
         state = self.world.state
-        known = {b.batch for b in state.batches} | ({state.query.batch} if state.query else set())
-        assert set(self.world.batches) - known <= self._consumed() | self._skipped()
-
-    def _consumed(self) -> set[str]:
-        state = self.world.state
-        taken = {b for iteration in self.world.iterations.values() for b in iteration.batches}
+        held = [b.batch for b in state.batches] + list(state.untrained)
+        held += [state.query.batch] if state.query else []
         for train in (state.train, state.gate.train if state.gate else None):
-            taken |= set(train.batches) if train else set()
-        return taken
+            if train and train.iteration not in self.world.iterations:
+                held += train.batches
+        held += [b for iteration in self.world.iterations.values() for b in iteration.batches]
+        assert len(held) == len(set(held))
+        assert set(self.world.batches) <= set(held) | self._ahead()
 
-    def _skipped(self) -> set[str]:
-        """Closed when there was nothing to train on: fewer than two classes had labels."""
-        answered = sum(self.world.answers.values())
-        return set(self.world.batches) if answered < 2 * len(self.world.batches) else set()
+    def _ahead(self) -> set[str]:
+        """Written late by a controller that had slept: the next query of that number takes it up."""
+        ahead = self.world.state.batch_number + 1
+        return {b.batch for b in self.world.batches.values() if b.number >= ahead}
+
+    @invariant()
+    def signals_are_fewer_than_trainings_with_new_labels(self) -> None:
+        seqs = {iteration.label_seq for iteration in self.world.iterations.values()}
+        assert len(self.world.state.stop.signals) <= max(0, len(seqs) - 1)
+
+    @invariant()
+    def what_has_served_is_known(self) -> None:
+        self.served = getattr(self, "served", set())
+        if "current" in self.world.aliases:
+            self.served.add(self.world.aliases["current"].version)
 
     @invariant()
     def a_version_that_was_not_judged_good_never_serves(self) -> None:
@@ -169,10 +190,13 @@ class LoopMachine(RuleBasedStateMachine):
         for _ in range(40 + 12 * (world.pool // SIZE + len(world.batches) + 1)):
             world.turn()
         said = standing(world.state, world.look())
-        assert said.phase in (Phase.WAITING, Phase.ATTENTION), said
-        assert not world.state.query
-        assert not world.state.train
-        assert not world.state.gate
+        assert said.phase in (Phase.WAITING, Phase.STOPPED, Phase.ATTENTION), said
+        state = world.state
+        assert (state.query, state.train, state.gate, state.batches) == (None, None, None, ())
+        budget = world.spec.loop.stop.max_iterations
+        spent = budget is not None and state.iteration >= budget
+        assert state.trained_label_seq == world.label_seq or spent or not world.iterations
+        assert self.served <= set(state.promoted) | {world.aliases[a].version for a in world.aliases}
 
 
 LoopMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)

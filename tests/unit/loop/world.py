@@ -33,9 +33,10 @@ class World:
 
     spec: TaskSpec = field(default_factory=make_spec)
     pool: int = 40
-    state: LoopState = LoopState()
+    state: LoopState = field(default_factory=LoopState)
     now: datetime = START
     label_seq: int = 0
+    labels_moved: datetime = START
     pool_seq: int = 1
     plans: dict[str, RunPlan] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
@@ -73,7 +74,8 @@ class World:
                 for name, batch in self.batches.items()
             },
             written=dict(self.batches), runs=runs, current=self.aliases.get("current"),
-            candidate=self.aliases.get("candidate"), replicas=self.fleet, recorded=frozenset(self.iterations),
+            candidate=self.aliases.get("candidate"), replicas=self.fleet,
+            recorded=dict(self.iterations), quiet=self.now - self.labels_moved,
         )  # fmt: skip
 
     def decide(self, read: LoopState, seen: Observation) -> tuple[LoopState, bool]:
@@ -139,7 +141,13 @@ class World:
     def answer(self, batch: str, count: int = 1) -> None:
         done = self.answers.get(batch, 0)
         self.answers[batch] = min(done + count, len(self.batches[batch].items))
+        self.relabel()
+
+    def relabel(self, **imported: int) -> None:
+        """An answer changes, or labels are imported."""
+        self.imported |= imported
         self.label_seq += 1
+        self.labels_moved = self.now
 
     def load_candidate(self) -> None:
         """Every replica loads what the candidate names."""

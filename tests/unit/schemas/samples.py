@@ -18,8 +18,8 @@ from tornio.schemas.loop import (
     SwapIntent,
     TrainIntent,
 )
-from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderUse, Manifest, Probes
-from tornio.schemas.runs import RunPlan, RunResult
+from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderPin, EncoderUse, Manifest, Probes
+from tornio.schemas.runs import RunFailure, RunPlan, RunResult
 from tornio.schemas.task import (
     Batch,
     BatchItem,
@@ -35,7 +35,17 @@ from tornio.spec import TaskSpec
 WHEN = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 BLOB = Blob(sha256="ab" * 32, size=1234)
 TRAIN = TrainIntent(
-    iteration=3, batches=("g1-b0003",), label_seq=12, pool_seq=1, spec_rev=2, parent="v0002-aa", started_at=WHEN
+    iteration=3,
+    batches=("g1-b0003",),
+    label_seq=12,
+    pool_seq=1,
+    spec_rev=2,
+    parent="v0002-aa",
+    started_at=WHEN,
+    attempt=2,
+    since=WHEN,
+    not_before=WHEN,
+    failure="out of memory",
 )
 PLAN = RunPlan.of(
     "train",
@@ -77,6 +87,7 @@ SAMPLES: dict[str, Document] = {
     "encoder": EncoderDocument(
         digest="cd" * 32,
         source="minilm",
+        commit="0a1b",
         architecture="BertModel",
         dimension=384,
         pooling="mean",
@@ -114,7 +125,13 @@ SAMPLES: dict[str, Document] = {
         swap=SwapIntent(version="v0003-bb", iteration=3, current_revision=2, why="not worse", since=WHEN),
         newest="v0002-aa",
         promoted=("v0001-cc", "v0002-aa"),
-        stop=StopProgress(signals=(0.8, 0.9), last_version="v0002-aa"),
+        stop=StopProgress(signals=(0.8, 0.9), last_version="v0002-aa", last_label_seq=9),
+        untrained=("g1-b0001",),
+        trained_label_seq=12,
+        trained_pool_seq=1,
+        query_failures=1,
+        query_not_before=WHEN,
+        attention={"query": "picking the next batch failed 3 times"},
     ),
     "manifest": Manifest(
         version="v0003-bb",
@@ -140,7 +157,19 @@ SAMPLES: dict[str, Document] = {
         created_at=WHEN,
     ),
     "run-plan": PLAN,
-    "run-result": RunResult(run=PLAN.run, job="train", attempt=1, output={"version": "v0003-bb"}, finished_at=WHEN),
+    "run-result": RunResult(
+        run=PLAN.run,
+        job="train",
+        attempt=1,
+        output={"version": "v0003-bb"},
+        started_at=WHEN,
+        finished_at=WHEN,
+        software={"tornio": "0.1.0"},
+    ),
+    "run-failure": RunFailure(
+        run=PLAN.run, job="train", attempt=1, error="out of memory", started_at=WHEN, ended_at=WHEN
+    ),
+    "encoder-pin": EncoderPin(source="minilm", digest="cd" * 32),
     "spec": SpecDocument(rev=2, spec=SPEC.model_dump(mode="json"), who="api:ops", created_at=WHEN),
     "stop-set": StopSet(record_ids=("r1", "r2"), pool_seq=1, seed=7),
     "task": TaskDocument(

@@ -14,19 +14,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from tornio.errors import IntegrityError, SchemaTooNew
-from tornio.schemas.tables import EMBEDDINGS, LABELS, LABELS_COMPACT, POOL, Table
+from tornio.schemas.tables import EMBEDDINGS, LABELS, LABELS_COMPACT, POOL, SUGGESTIONS, Table
 
 GOLDEN = Path(__file__).parent / "golden"
 EVENT: dict[str, Any] = {
     "event": "answer", "record_id": "r1", "labels": ["billing"], "label_set_rev": 1, "source": "argilla",
     "annotator": "a1", "response_id": "x1", "response_updated_at": datetime(2026, 11, 22, tzinfo=UTC),
     "dataset": "tickets", "batch_id": "g1-b0001", "purpose": "query", "score": None, "model_version": "v1",
+    "origin": None, "recorded_at": datetime(2026, 11, 22, tzinfo=UTC),
 }  # fmt: skip
 ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
-    "pool": (POOL, {"record_id": "r1", "text": "Grüße 🙂", "text_digest": "ab", "metadata": "{}"}),
+    "pool": (POOL, {"record_id": "r1", "text": "Grüße 🙂", "text_digest": "ab", "metadata": "{}", "added_at": None}),
     "labels": (LABELS, EVENT),
     "labels-compact": (LABELS_COMPACT, {"seq": 4, **EVENT}),
     "embeddings": (EMBEDDINGS, {"record_id": "r1", "embedding": [0.5, -0.5], "truncated": False}),
+    "suggestions": (SUGGESTIONS, {"record_id": "r1", "labels": ["billing"], "scores": [0.5]}),
 }
 
 
@@ -49,6 +51,20 @@ def test_next_number_is_read_with_its_new_columns_and_the_one_after_refused() ->
     body = replace(table, number=table.number + 2).encode(pa.Table.from_pylist([row], schema=table.columns))
     with pytest.raises(SchemaTooNew):
         table.decode(body)
+
+
+def test_a_later_release_s_columns_and_number_survive_a_rewrite() -> None:
+    table, row = ROWS["pool"]
+    wider = replace(table, number=table.number + 1, columns=table.columns.append(pa.field("lang", pa.string())))
+    body = wider.encode(pa.Table.from_pylist([{**row, "lang": "de"}], schema=wider.columns))
+    assert wider.decode(table.encode(table.decode(body))).column("lang").to_pylist() == ["de"]
+
+
+def test_an_older_table_is_read_with_nulls_for_what_it_did_not_have() -> None:
+    table, row = ROWS["pool"]
+    older = replace(table, columns=table.columns.remove(table.columns.get_field_index("added_at")))
+    body = older.encode(pa.Table.from_pylist([row], schema=older.columns))
+    assert replace(table, number=table.number + 1).decode(body).column("added_at").to_pylist() == [None]
 
 
 def test_other_bytes_are_an_integrity_error() -> None:

@@ -1,0 +1,81 @@
+"""When the loop stands still, and whether it should: facts of state and look, never stored verdicts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tornio.loop.observation import Observation
+from tornio.schemas.loop import LoopState, SwapIntent
+from tornio.stopping import stop_reason
+
+RUN_HANGS = timedelta(minutes=30)
+"""A run of the loop that takes longer needs a person's eye. Small work ends in seconds, large work says more itself."""
+SILENCE = timedelta(minutes=1)
+"""Replicas that never spoke for so long, while a version waits for them."""
+
+
+def stopped(state: LoopState, seen: Observation) -> str | None:
+    """Why no further batch is asked for, or None. A new spec, new texts or train-now wake the task by themselves.
+
+    ``loop.stop.max_iterations`` is a budget: only a new spec wakes a task that has used it up.
+    """
+    stop = seen.spec.loop.stop
+    reason = stop_reason(stop, state.stop.signals, state.iteration)
+    if reason is None:
+        return None
+    if stop.max_iterations is not None and state.iteration >= stop.max_iterations:
+        return reason
+    return reason if seen.pool_seq <= state.trained_pool_seq else None
+
+
+def replicas_agree(intent: SwapIntent, seen: Observation) -> bool:
+    """All that heartbeat are ready; or the deadline has passed and at least one is. None at all is not all."""
+    ready = [intent.version in replica.ready for replica in seen.replicas]
+    return bool(ready) and (all(ready) or (any(ready) and seen.now >= _deadline(intent, seen)))
+
+
+def stuck(state: LoopState, seen: Observation) -> dict[str, str | None]:
+    """What has taken too long, by cause; None where a cause has nothing to say."""
+    return {
+        "run": _hanging_run(state, seen),
+        "waiting-swap": _hanging_swap(state, seen),
+        "silent-annotators": _silent_annotators(state, seen),
+    }
+
+
+def _hanging_run(state: LoopState, seen: Observation) -> str | None:
+    for name, intent in (("training", state.train), ("judging", state.gate), ("picking a batch", state.query)):
+        if intent and intent.since and seen.now > intent.since + RUN_HANGS:
+            return f"hangs: {name} has been running since {_clock(intent.since)}; look at the job worker's log"
+    return None
+
+
+def _hanging_swap(state: LoopState, seen: Observation) -> str | None:
+    swap = state.swap
+    if swap is None or state.asks.hold is not None or replicas_agree(swap, seen):
+        return None
+    if not seen.replicas and seen.now > swap.since + SILENCE:
+        return f"hangs: {swap.version} waits to serve, and no replica of the classifier reports"
+    if seen.now < _deadline(swap, seen):
+        return None
+    failed = [f"{r.replica_id}: {r.failed[swap.version]}" for r in seen.replicas if swap.version in r.failed]
+    return f"hangs: {swap.version} waits to serve, and no replica is ready ({'; '.join(failed) or 'all still load'})"
+
+
+def _silent_annotators(state: LoopState, seen: Observation) -> str | None:
+    hours = seen.spec.loop.close_after_hours
+    for batch in state.batches:
+        progress = seen.batches.get(batch.batch)
+        if hours is None or batch.closed or progress is None or progress.answered:
+            continue
+        if seen.now >= batch.opened_at + timedelta(hours=hours):
+            return f"hangs: nobody has answered in batch {batch.batch} since {_clock(batch.opened_at)}"
+    return None
+
+
+def _deadline(intent: SwapIntent, seen: Observation) -> datetime:
+    return intent.since + timedelta(seconds=seen.spec.gates.replica_deadline_s)
+
+
+def _clock(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,171 @@
+"""The append-only pool of a task: one Parquet file an append."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import RLock
+from uuid import uuid4
+
+import pyarrow as pa
+
+from tornio.errors import AlreadyExists, IntegrityError, InvalidInput, NotFound
+from tornio.pool.checks import record_problem
+from tornio.pool.view import PoolPart, PoolView
+from tornio.records import Record, text_digest
+from tornio.schemas.tables import POOL
+from tornio.storage.keys import TaskKeys, seq_of
+from tornio.storage.port import ObjectStore
+
+PART_ROWS = 10_000
+PART_CHARACTERS = 32 << 20
+"""A part is closed at either bound: it is read whole, and it is what embeddings are cached by."""
+_SHOWN = 10
+"""Records that an error names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of the records. ``known``: in the pool already, same id and text. ``same_text``: of those added,
+    how many have a text that the pool has under another id. ``seq``: where the pool stands now."""
+
+    added: int
+    known: int
+    same_text: int
+    seq: int
+
+
+class Pool:
+    """Reads and appends. Parts are immutable, so a process fetches each once. Thread-safe.
+
+    Every method raises Unavailable where the store is away, IntegrityError where it holds what it should not.
+    """
+
+    def __init__(self, store: ObjectStore, keys: TaskKeys) -> None:
+        self._store = store
+        self._keys = keys
+        self._parts: list[PoolPart] = []
+        self._rows: dict[str, int] = {}
+        self._digests: set[str] = set()
+        self._view: PoolView | None = None
+        self._lock = RLock()
+
+    def last_seq(self) -> int:
+        """The number of the last part; 0 for an empty pool."""
+        with self._lock:
+            self._catch_up()
+            return len(self._parts)
+
+    def read(self, upto: int | None = None) -> PoolView:
+        """The pool up to and with a part, or as it stands. Raises NotFound for a part that is not there yet."""
+        with self._lock:
+            if upto is None or upto > len(self._parts):
+                self._catch_up()
+            seq = len(self._parts) if upto is None else upto
+            if seq > len(self._parts):
+                raise NotFound(f"the pool of {self._keys.root} ends at part {len(self._parts)}, asked was {seq}")
+            if self._view is None or self._view.seq != seq:
+                self._view = PoolView(seq, tuple(self._parts[:seq]), self._rows)
+            return self._view
+
+    def append(self, records: Sequence[Record]) -> Added:
+        """Add the records that the pool lacks, in their order; those it has are left alone, so it may be repeated.
+
+        Raises InvalidInput, before anything is written, for records that no pool takes (see ``record_problem``)
+        and for an id that stands for another text here or twice in ``records``. Where another writer takes such
+        an id at the same moment the error comes late, and full parts before it may stand.
+        """
+        _refuse(records, [record_problem(record) for record in records])
+        with self._lock:
+            self._catch_up()
+            lacking = self._lacking(records)
+            added, same_text = len(lacking), self._same_text(lacking)
+            while lacking:
+                rows = _part_size(lacking)
+                if self._put(lacking[:rows]):
+                    lacking = lacking[rows:]
+                else:
+                    self._catch_up()
+                    still = self._lacking(lacking)
+                    added -= len(lacking) - len(still)
+                    lacking = still
+            return Added(added, len(records) - added, same_text, len(self._parts))
+
+    def _lacking(self, records: Sequence[Record]) -> list[Record]:
+        view, new, problems = self.read(len(self._parts)), dict[str, Record](), list[str | None]()
+        for record in records:
+            row = view.row(record.record_id)
+            known = view.texts[row] if row is not None else new.get(record.record_id, record).text
+            other = None if known == record.text else "its id already stands for another text: give it another id"
+            problems.append(other)
+            if row is None:
+                new.setdefault(record.record_id, record)
+        _refuse(records, problems)
+        return list(new.values())
+
+    def _same_text(self, records: Sequence[Record]) -> int:
+        fresh = {text_digest(record.text) for record in records} - self._digests
+        return len(records) - len(fresh)
+
+    def _put(self, records: Sequence[Record]) -> bool:
+        """Write the next part; False when another writer was first."""
+        seq = len(self._parts) + 1
+        rows = {
+            "record_id": [record.record_id for record in records],
+            "text": [record.text for record in records],
+            "text_digest": [text_digest(record.text) for record in records],
+            "metadata": [json.dumps(dict(record.metadata), ensure_ascii=False) for record in records],
+            "added_at": [datetime.now(UTC)] * len(records),
+        }
+        # The token tells this body from an equal one of another writer, see ObjectStore.
+        body = POOL.encode(pa.Table.from_pydict(rows, schema=POOL.columns), {"writer": uuid4().hex})
+        try:
+            self._store.put_if_absent(self._keys.pool_part(seq), body)
+        except AlreadyExists:
+            return False
+        self._take(seq, body)
+        return True
+
+    def _catch_up(self) -> None:
+        last = self._keys.pool_part(len(self._parts)) if self._parts else None
+        for info in self._store.list(self._keys.pool, start_after=last):
+            self._take(seq_of(info.key), self._store.get(info.key).body)
+
+    def _take(self, seq: int, body: bytes) -> None:
+        if seq != len(self._parts) + 1:
+            raise IntegrityError(
+                f"the pool of {self._keys.root} lacks part {len(self._parts) + 1}: restore it from a backup"
+            )
+        table = POOL.decode(body, self._keys.pool_part(seq)).select(POOL.columns.names)
+        part = PoolPart(hashlib.sha256(body).hexdigest(), table)
+        self._rows.update((record_id, row) for row, record_id in enumerate(part.record_ids, len(self._rows)))
+        self._digests.update(table["text_digest"].to_pylist())
+        self._parts.append(part)
+
+
+def _part_size(records: Sequence[Record]) -> int:
+    """How many of the records fill one part; at least one."""
+    characters = 0
+    for rows, record in enumerate(records[:PART_ROWS]):
+        characters += len(record.text)
+        if rows and characters > PART_CHARACTERS:
+            return rows
+    return min(len(records), PART_ROWS)
+
+
+def _refuse(records: Sequence[Record], problems: Sequence[str | None]) -> None:
+    """Raises InvalidInput with the first few of the problems, by record."""
+    told = [(place, record, why) for place, (record, why) in enumerate(zip(records, problems, strict=True), 1) if why]
+    if told:
+        raise InvalidInput("\n".join(_lines(told)))
+
+
+def _lines(told: Sequence[tuple[int, Record, str]]) -> Iterator[str]:
+    yield f"{len(told)} of the records cannot be added, so none was:"
+    for place, record, why in told[:_SHOWN]:
+        yield f"record {place} ({record.record_id[:80]!r}): {why}"
+    if len(told) > _SHOWN:
+        yield f"and {len(told) - _SHOWN} more"
