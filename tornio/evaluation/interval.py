@@ -1,0 +1,49 @@
+"""How sure an accuracy is."""
+
+from __future__ import annotations
+
+from scipy.stats import norm
+
+CONFIDENCE = 0.95
+
+
+def wilson_interval(correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The interval that an accuracy of ``correct`` among ``n`` speaks for; (0, 1) where n is 0.
+
+    Source: Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference".
+    """
+    return _wilson(correct / n, n, confidence) if n else (0.0, 1.0)
+
+
+def labels_to_halve(correct: int, n: int, confidence: float = CONFIDENCE) -> int:
+    """How many more hold-out labels would halve the interval's width, if the accuracy stays what it is.
+
+    About three times as many as there are.
+    """
+    share = correct / n if n else 0.5
+    low, high = wilson_interval(correct, n, confidence)
+    wanted = (high - low) / 2
+    enough = max(n, 1)
+    while _width(share, enough, confidence) > wanted:
+        enough *= 2
+    short = enough // 2
+    while enough - short > 1:  # the width falls with n: halve what is between too few and enough
+        middle = (short + enough) // 2
+        if _width(share, middle, confidence) > wanted:
+            short = middle
+        else:
+            enough = middle
+    return enough - n
+
+
+def _width(share: float, n: int, confidence: float) -> float:
+    low, high = _wilson(share, n, confidence)
+    return high - low
+
+
+def _wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
+    z = float(norm.ppf(0.5 + confidence / 2))
+    scale = 1 + z * z / n
+    centre = (share + z * z / (2 * n)) / scale
+    half = z / scale * ((share * (1 - share) + z * z / (4 * n)) / n) ** 0.5
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,50 @@
+"""The hold-out figure of a version, as iterations remember it and pages show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tornio.evaluation import metrics
+from tornio.evaluation.interval import CONFIDENCE, labels_to_halve, wilson_interval
+from tornio.evaluation.metrics import Labels
+from tornio.models.port import FloatMatrix
+
+
+def holdout_report(
+    truth: Labels,
+    answers: Labels,
+    label_names: Sequence[str],
+    multi_label: bool,
+    discarded: int = 0,
+    probabilities: FloatMatrix | None = None,
+) -> dict[str, Any]:
+    """Everything worth knowing, as JSON; ``truth`` must not be empty.
+
+    ``discarded``: hold-out records that annotators discarded; reported, not judged. ``probabilities``, float32
+    [n, labels], add the calibration error. Keys: n, discarded, accuracy, interval (of the accuracy), confidence,
+    labels_to_halve_interval, macro_f1, micro_f1, per_class (by label), calibration_error; confusion (rows what is
+    true, columns what was answered, in the task's order) only with one label each.
+    """
+    if not truth:
+        raise ValueError("there are no hold-out labels to report on")
+    true, said = metrics.indicators(truth, label_names), metrics.indicators(answers, label_names)
+    n, correct = len(true), round(metrics.accuracy(true, said) * len(true))
+    figures = dict(zip(label_names, map(asdict, metrics.per_class(true, said)), strict=True))
+    report: dict[str, Any] = {
+        "n": n,
+        "discarded": discarded,
+        "accuracy": correct / n,
+        "interval": list(wilson_interval(correct, n)),
+        "confidence": CONFIDENCE,
+        "labels_to_halve_interval": labels_to_halve(correct, n),
+        "macro_f1": metrics.macro_f1(true, said),
+        "micro_f1": metrics.micro_f1(true, said),
+        "per_class": figures,
+    }
+    if not multi_label:
+        report["confusion"] = metrics.confusion(true, said)
+    if probabilities is not None:
+        report["calibration_error"] = metrics.calibration_error(probabilities, true, multi_label)
+    return report

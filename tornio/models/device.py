@@ -1,0 +1,36 @@
+"""Where a model computes, and in which precision."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from tornio.spec import ClassifierSpec
+
+Precision = Literal["float32", "bfloat16"]
+Wish = Literal["auto", "float32", "bfloat16"]
+
+
+def device() -> torch.device:
+    """The first GPU, or the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def precision(wish: str = ClassifierSpec().precision) -> Precision:
+    """What ``auto`` means here: bfloat16 where the hardware computes in it, not where it is emulated.
+
+    Raises ValueError for another wish than auto, float32 and bfloat16.
+    """
+    if wish not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision {wish!r} is not one of auto, float32, bfloat16")
+    if wish == "float32" or (wish == "auto" and not _computes_bfloat16()):
+        return "float32"
+    return "bfloat16"
+
+
+def _computes_bfloat16() -> bool:
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))

@@ -1,0 +1,150 @@
+"""From manifests to models that have proved themselves. One loader a process shares its encoders."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import fields
+from threading import Lock
+from typing import Protocol
+
+from tornio.errors import IntegrityError, InvalidInput, NotFound, UnfitCheckpoint
+from tornio.models.device import Precision
+from tornio.models.device import precision as precision_for
+from tornio.models.encoder import Encoder, encoder_from
+from tornio.models.fewshot import KIND as FEW_SHOT
+from tornio.models.fewshot import FewShotModel
+from tornio.models.nli import NliZeroShot
+from tornio.models.port import Model, ZeroShotModel
+from tornio.models.probes import check_probes
+from tornio.models.sources import resolve_encoder
+from tornio.models.zeroshot import EmbeddingZeroShot
+from tornio.registry import Encoders, NodeCache
+from tornio.schemas.registry import EncoderUse, Manifest
+from tornio.spec import ClassifierSpec, TeacherSpec
+from tornio.storage.port import ObjectStore
+
+_KEPT = 64
+"""Models kept loaded for whoever asks again; a few-shot model is kilobytes beside its shared encoder."""
+
+
+class ModelLoader(Protocol):
+    """What loads one kind of model."""
+
+    def __call__(self, manifest: Manifest, loader: Loader) -> Model: ...
+
+
+class Loader:
+    """Models and encoders of one process. Safe to share between threads.
+
+    ``precision`` is what this machine computes in: float32 or bfloat16.
+    """
+
+    def __init__(self, store: ObjectStore, cache: NodeCache, precision: str = "auto") -> None:
+        self.precision: Precision = precision_for(precision)
+        self.cache = cache
+        self._published = Encoders(store)
+        self._encoders: dict[EncoderUse, Encoder] = {}
+        self._uses: dict[tuple[str, int], tuple[EncoderUse, str]] = {}
+        self._models: OrderedDict[tuple[str, str, str], tuple[Manifest, Model]] = OrderedDict()
+        self._teachers: dict[tuple[str, str, int], ZeroShotModel] = {}
+        self._encoder_lock = Lock()
+        self._model_lock = Lock()
+        self._teacher_lock = Lock()
+
+    def encoder(self, use: EncoderUse) -> Encoder:
+        """The published encoder, used so; one copy a process. Raises NotFound, IntegrityError, Unavailable."""
+        with self._encoder_lock:
+            if use not in self._encoders:
+                folder = self.cache.folder(self._published.get(use.digest).files)
+                self._encoders[use] = encoder_from(folder, use, self.precision)
+            return self._encoders[use]
+
+    def encoder_use(self, name: str, max_length: int) -> EncoderUse:
+        """How to use the base model of this name (see ``resolve_encoder``), which is published on the way, once.
+
+        ``max_length``: tokens; the model's own limit where that is smaller.
+        """
+        return self._resolved(name, max_length)[0]
+
+    def model(self, manifest: Manifest) -> Model:
+        """The model of this manifest, after all proofs: digests, label set, finite weights, probes.
+
+        Raises UnfitCheckpoint, with the reason, for one that must not answer; Unavailable when the store is away.
+        """
+        key = (manifest.workspace, manifest.task, manifest.version)
+        with self._model_lock:
+            kept = self._models.get(key)
+            if kept is not None and kept[0] == manifest:
+                self._models.move_to_end(key)
+                return kept[1]
+        model = self._proved(manifest)
+        with self._model_lock:
+            self._models[key] = manifest, model
+            while len(self._models) > _KEPT:
+                self._models.popitem(last=False)
+        return model
+
+    def teacher(self, spec: TeacherSpec, classifier: ClassifierSpec) -> ZeroShotModel:
+        """The zero-shot model that this spec asks for.
+
+        Raises InvalidInput for kind ``none`` and for a model that is none, NotFound or Unavailable where its model is
+        not to be had.
+        """
+        if spec.kind == "none":
+            raise InvalidInput("this task has no teacher: set teacher.kind to 'embedding' or 'nli' in task.yaml")
+        name = spec.model or classifier.encoder
+        key = (spec.kind, name, classifier.max_length)
+        with self._teacher_lock:
+            if key not in self._teachers:
+                self._teachers[key] = self._load_teacher(*key)
+            return self._teachers[key]
+
+    def _proved(self, manifest: Manifest) -> Model:
+        try:
+            load = _KINDS.get(manifest.kind)
+            if load is None:
+                raise UnfitCheckpoint(
+                    f"it is of kind {manifest.kind!r}, which this release cannot load: upgrade Tornio"
+                )
+            model = load(manifest, self)
+            if model.labels != manifest.labels or model.multi_label != manifest.multi_label:
+                raise UnfitCheckpoint(
+                    f"it was trained for the labels {list(model.labels)}, its manifest says {list(manifest.labels)}"
+                )
+            check_probes(model, manifest.probes, self.precision)
+        except (IntegrityError, InvalidInput, NotFound) as error:
+            raise UnfitCheckpoint(f"version {manifest.version} cannot serve: {error}") from error
+        return model
+
+    def _resolved(self, name: str, max_length: int) -> tuple[EncoderUse, str]:
+        """The use, and the name of where it came from."""
+        with self._encoder_lock:
+            if (name, max_length) not in self._uses:
+                source = resolve_encoder(name)
+                values = {field.name: getattr(source, field.name) for field in fields(source)}
+                document = self._published.publish(values.pop("folder"), **values)
+                use = EncoderUse(
+                    digest=document.digest,
+                    pooling=source.pooling,
+                    normalise=source.normalise,
+                    max_length=min(max_length, source.max_length),
+                )
+                self._uses[name, max_length] = use, source.source
+            return self._uses[name, max_length]
+
+    def _load_teacher(self, kind: str, name: str, max_length: int) -> ZeroShotModel:
+        if kind == "nli":
+            source = resolve_encoder(name)
+            return NliZeroShot(source.folder, source.source, source.max_length, self.precision)
+        use, source_name = self._resolved(name, max_length)
+        return EmbeddingZeroShot(self.encoder(use), source_name)
+
+
+def _few_shot(manifest: Manifest, loader: Loader) -> Model:
+    if manifest.encoder is None:
+        raise UnfitCheckpoint("its manifest names no encoder: train again")
+    folder = loader.cache.folder(manifest.blobs)
+    return FewShotModel.load(folder, manifest.encoder, loader.encoder(manifest.encoder))
+
+
+_KINDS: dict[str, ModelLoader] = {FEW_SHOT: _few_shot}

@@ -1,0 +1,61 @@
+"""Texts written for the purpose, which prove that a loaded model is the one that was trained."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tornio.errors import UnfitCheckpoint
+from tornio.models.device import Precision
+from tornio.models.port import Model
+from tornio.schemas.registry import Probes
+
+TEXTS = (
+    "The parcel arrived two days late and the box was torn open.",
+    "How far is it from the harbour to the old lighthouse?",
+    "Please cancel my order 20417 and refund the 39.90 to my card.",
+    "Wunderbar! Das Konzert gestern Abend war jeden Cent wert.",
+    "El servidor no responde desde esta mañana; ¿alguien lo está mirando?",
+    "ok",
+    "",
+    "The committee met on Tuesday to talk about the new bridge. " * 12,
+)
+
+FLOAT32_TOLERANCE = 1e-3
+"""Share of the logits' range: far above what other processors and batch sizes change (about 1e-6)."""
+BFLOAT16_TOLERANCE = 0.1
+"""Share of the logits' range: bfloat16 has eight bits, and its errors add up over the layers."""
+
+
+def make_probes(model: Model, precision: Precision = "float32") -> Probes:
+    """What this model, freshly trained, answers to ``TEXTS``. ``precision``: what it computed in just now.
+
+    After a training in bfloat16 a loader that computes in float32 is granted bfloat16's tolerance, too.
+    """
+    logits = model.score(TEXTS).logits
+    scale = max(1.0, float(np.ptp(logits)))
+    coarse = BFLOAT16_TOLERANCE * scale
+    fine = FLOAT32_TOLERANCE * scale if precision == "float32" else coarse
+    return Probes(
+        texts=TEXTS,
+        logits=tuple(tuple(float(value) for value in row) for row in logits),
+        tolerance={"float32": fine, "bfloat16": coarse},
+    )
+
+
+def check_probes(model: Model, probes: Probes, precision: Precision) -> None:
+    """Raises UnfitCheckpoint for a model that does not answer what it answered when it was trained."""
+    if not probes.texts or len(probes.texts) != len(probes.logits):
+        raise UnfitCheckpoint("its manifest has no usable probes: train again")
+    expected = np.array(probes.logits, dtype=np.float32)
+    scores = model.score(probes.texts)
+    if scores.logits.shape != expected.shape:
+        raise UnfitCheckpoint(f"it answers its probes in shape {scores.logits.shape}, {expected.shape} expected")
+    if not (np.isfinite(scores.logits).all() and np.isfinite(scores.probabilities).all()):
+        raise UnfitCheckpoint("it answers its probes with numbers that are not finite: train again")
+    worst = float(np.abs(scores.logits - expected).max())
+    allowed = probes.tolerance.get(precision, 0.0)
+    if not worst <= allowed:
+        raise UnfitCheckpoint(
+            f"it answers its probes otherwise than when it was trained: a logit is {worst:.4g} off, {allowed:.4g} "
+            f"allowed in {precision}; its head and encoder do not belong together, or one is damaged: train again"
+        )

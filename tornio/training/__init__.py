@@ -1,0 +1,1 @@
+"""Learning: what turns labels into models."""
