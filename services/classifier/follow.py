@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,11 +75,12 @@ class Follower:
         self._known: Known = {}
         self._controller_answers = controller is not None
         self._loading = ThreadPoolExecutor(1, thread_name_prefix="loading")
+        self._asking = ThreadPoolExecutor(2, thread_name_prefix="asking")
         self._to_load = asyncio.Event()
         self._to_report = asyncio.Event()
         self._to_poll = asyncio.Event()
         self._progress = asyncio.Condition()
-        self._asked: dict[str, float] = {}
+        self._asked: dict[str, tuple[float, asyncio.Task[Exception | None]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, deadline_s: float) -> None:
@@ -102,6 +104,7 @@ class Follower:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._loading.shutdown(wait=False)
+        self._asking.shutdown(wait=False)
 
     def check(self) -> None:
         """Raises RuntimeError when a background task has died: the replica must then be replaced."""
@@ -117,9 +120,12 @@ class Follower:
         """
         try:
             return self._shelf.serving(task)
+        except Unavailable:
+            pass  # being loaded, unless it is settled that nothing loads
         except (NotFound, NotServable):
-            if not await self._look_up(task):
-                raise
+            error = await self._look_up(task)
+            if error is not None:
+                raise error from None
         await self._wait_until_settled(self._pace.new_task, task)
         return self._shelf.serving(task)
 
@@ -139,22 +145,23 @@ class Follower:
         token: str | None = None
         while True:
             try:
-                said = await asyncio.wait_for(
-                    controller.watch(token, self._pace.watch), self._pace.watch + self._pace.patience
-                )
+                async with asyncio.timeout(self._pace.watch + self._pace.patience):
+                    said = await controller.watch(token, self._pace.watch)
                 self._apply(heard(self._known, {task: Aliases.from_message(a) for task, a in said["tasks"].items()}))
                 token = said["token"]
             except Exception as error:  # noqa: BLE001 - whatever it is, the store is asked and the watch begins anew
                 log.info("The controller's watch broke off (%s): asking the store meanwhile", _short(error))
+                if token is not None:
+                    self._to_poll.set()
                 token = None
-                self._to_poll.set()
                 await asyncio.sleep(self._pace.heartbeat / 4)
 
     async def _report(self, controller: Controller) -> None:
         while True:
             self._to_report.clear()
             try:
-                await asyncio.wait_for(controller.report(self._replica_id, self._shelf.report()), self._pace.patience)
+                async with asyncio.timeout(self._pace.patience):
+                    await controller.report(self._replica_id, self._shelf.report())
                 self._heartbeat(answered=True)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next heartbeat is due soon
                 self._heartbeat(answered=False, error=error)
@@ -187,20 +194,29 @@ class Follower:
         self._apply(looked_up(self._known, before, found, broken))
         return True
 
-    async def _look_up(self, task: str) -> bool:
-        """Ask the store about one task. Returns whether it was asked now; raises NotFound, Unavailable."""
+    async def _look_up(self, task: str) -> Exception | None:
+        """Ask the store about one task; who comes while that runs, or soon after, shares the answer."""
         now = asyncio.get_running_loop().time()
-        self._asked = {name: at for name, at in self._asked.items() if now - at < self._pace.look_up}
-        if task in self._asked or len(self._asked) >= _LOOK_UPS:
-            return False
-        self._asked[task] = now
+        fresh = {name: (at, asked) for name, (at, asked) in self._asked.items() if now - at < self._pace.look_up}
+        self._asked = fresh
+        if task not in fresh:
+            if len(fresh) >= _LOOK_UPS:
+                return Unavailable("overloaded: too many unknown tasks are asked for, try again in a moment")
+            fresh[task] = now, asyncio.create_task(self._ask(task))
+        return await asyncio.shield(fresh[task][1])
+
+    async def _ask(self, task: str) -> Exception | None:
+        """Returns why nothing was learnt, if so. A reader of its own: the slow poll may be using the other one."""
+        reading = asyncio.get_running_loop().run_in_executor(self._asking, AliasReader(self._store).read, task)
         try:
-            # A reader of its own: the slow poll may be using the other one in its thread.
-            found = await asyncio.wait_for(asyncio.to_thread(AliasReader(self._store).read, task), self._pace.patience)
+            async with asyncio.timeout(self._pace.patience):
+                found = await reading
         except TimeoutError:
-            raise Unavailable(f"{task} is not known here and the object store does not answer: try again") from None
+            return Unavailable(f"{task} is not known here and the object store does not answer: try again")
+        except Exception as error:  # noqa: BLE001 - belongs to who asked
+            return error
         self._apply(heard(self._known, {task: found}))
-        return True
+        return None
 
     # The shelf's work
 
@@ -209,19 +225,19 @@ class Follower:
         while True:
             self._to_load.clear()
             wait = await loop.run_in_executor(self._loading, self._shelf.work)
+            async with self._progress:
+                self._progress.notify_all()
             if wait == 0:
                 self._to_report.set()
-                async with self._progress:
-                    self._progress.notify_all()
             else:
                 await _wait(self._to_load, wait)
 
     async def _wait_until_settled(self, seconds: float, task: str | None = None) -> bool:
-        async with self._progress:
-            try:
-                await asyncio.wait_for(self._progress.wait_for(lambda: self._shelf.settled(task)), seconds)
-            except TimeoutError:
-                return False
+        try:
+            async with asyncio.timeout(seconds), self._progress:
+                await self._progress.wait_for(lambda: self._shelf.settled(task))
+        except TimeoutError:
+            return False
         return True
 
 
@@ -230,11 +246,10 @@ _LOOK_UPS = 20
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:
-    """Until the event is set, or so long."""
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
+    """Until the event is set, or so long. (Python 3.11's ``wait_for`` can swallow a cancellation.)"""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _short(error: BaseException | None) -> str:
