@@ -80,4 +80,4 @@ chromium:
 	    test "$$(id -u)" = 0 && command -v apt-get >/dev/null || \
 	        { echo "The browser tests need Chromium: install the package 'chromium'"; exit 1; }; \
 	    echo "Installing Chromium (once; 1-2 minutes)"; \
-	    apt-get update -qq >/dev/null && apt-get install -y -qq chromium >/dev/null; }
+	    apt-get update -qq >/dev/null && apt-get install -y -qq chromium >/dev/null 2>&1; }
