@@ -90,7 +90,7 @@ def _of_record(
                     response_updated_at=when,
                 )
         elif complete and known is not None and known.event is not EventKind.WITHDRAW:
-            yield replace(known, event=EventKind.WITHDRAW, labels=())
+            yield replace(known, event=EventKind.WITHDRAW, labels=(), recorded_at=None)
 
 
 def _date(response: Response, known: LabelEvent | None, complete: bool) -> datetime | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.log import LabelLog
 from tornio.labels.table import from_table, to_table
 from tornio.records import Purpose
-from tornio.schemas.tables import LABELS
+from tornio.schemas.tables import LABELS, LABELS_COMPACT
 from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 
@@ -44,6 +46,11 @@ def imported(record_id: str, label: str = "a") -> LabelEvent:
     return LabelEvent(EventKind.IMPORT, record_id, (label,), 1, "import:seed.csv", purpose=Purpose.QUERY)
 
 
+def plain(events: Iterable[LabelEvent]) -> tuple[LabelEvent, ...]:
+    """Without the time of writing."""
+    return tuple(replace(event, recorded_at=None) for event in events)
+
+
 def test_what_is_appended_is_read_in_its_place() -> None:
     log = LabelLog(MemoryStore(), KEYS)
     assert log.last_seq() == 0
@@ -51,9 +58,9 @@ def test_what_is_appended_is_read_in_its_place() -> None:
     assert log.append([answer("r3")]) == 2
     view = log.read()
     assert view.seq == 2
-    assert view.events == (imported("r1"), answer("r2"), answer("r3"))
+    assert plain(view) == (imported("r1"), answer("r2"), answer("r3"))
     assert view.places == ((1, 0), (1, 1), (2, 0))
-    assert log.read(1).events == (imported("r1"), answer("r2"))
+    assert plain(log.read(1)) == (imported("r1"), answer("r2"))
     with pytest.raises(NotFound, match="ends at 2, asked was 3"):
         log.read(3)
 
@@ -64,14 +71,42 @@ def test_replays_are_harmless_and_answers_may_flip_back() -> None:
     assert [log.append([flip]) for flip in flips] == [1, 2, 3]
     assert log.append(flips) is None
     assert log.append([*flips, answer("r2"), answer("r2")]) == 4
-    assert log.read().parts[3] == (answer("r2"),)
+    assert plain(log.read().parts[3]) == (answer("r2"),)
 
 
-def test_events_without_response_are_never_the_same() -> None:
+def test_events_without_a_key_are_never_the_same() -> None:
     log = LabelLog(MemoryStore(), KEYS)
     assert log.append([imported("r1"), imported("r1")]) == 1
     assert log.append([imported("r1")]) == 2
     assert len(log.read().events) == 3
+
+
+def test_an_import_that_is_sent_again_is_known_by_its_origin() -> None:
+    log = LabelLog(MemoryStore(), KEYS)
+    row = replace(imported("r1"), origin="request-1#1")
+    assert log.append([row]) == 1
+    assert log.append([imported("r1", "b")]) == 2
+    assert log.append([row]) is None
+
+
+def test_what_is_appended_says_when_it_was_written() -> None:
+    log = LabelLog(MemoryStore(), KEYS)
+    before = datetime.now(UTC)
+    log.append([answer("r1")])
+    (event,) = log.read()
+    assert event.recorded_at is not None
+    assert before <= event.recorded_at <= datetime.now(UTC)
+
+
+def test_a_snapshot_keeps_the_columns_of_a_later_release() -> None:
+    store = MemoryStore()
+    later = to_table([answer("r1")]).append_column("mood", pa.array(["fine"]))
+    LabelLog(store, KEYS).append([answer("r0")])
+    store.put(KEYS.label_part(2), LABELS.encode(later))
+    LabelLog(store, KEYS).compact()
+    snapshot = LABELS_COMPACT.decode(store.get(KEYS.labels_compacted(2)).body)
+    assert snapshot["mood"].to_pylist() == [None, "fine"]
+    assert len(LabelLog(store, KEYS).read().events) == 2
 
 
 def test_appending_nothing_writes_nothing() -> None:
@@ -89,7 +124,7 @@ def test_who_loses_the_race_drops_what_the_winner_has() -> None:
 
     store.before = race
     assert loser.append([answer("r1"), answer("r2")]) == 2
-    assert loser.read().parts == ((answer("r1"),), (answer("r2"),))
+    assert [plain(part) for part in loser.read().parts] == [(answer("r1"),), (answer("r2"),)]
 
 
 def test_who_loses_the_race_reads_the_tool_again() -> None:
@@ -103,7 +138,7 @@ def test_who_loses_the_race_reads_the_tool_again() -> None:
 
     store.before = race
     assert loser.append([answer("r2", "old")], refresh=lambda: [answer("r2", "new", 5)]) == 2
-    assert loser.read().events == (answer("r1"), answer("r2", "new", 5))
+    assert plain(loser.read()) == (answer("r1"), answer("r2", "new", 5))
 
 
 def test_events_worked_out_on_an_older_log_are_worked_out_again() -> None:
@@ -129,7 +164,7 @@ def test_a_new_reader_starts_from_the_snapshot(snapshot: int) -> None:
     store.before = lambda operation, key: fetched.append(key) if operation == "get" else None
     new = LabelLog(store, KEYS)
     assert new.read() == log.read()
-    assert new.read(1).events == (imported("r1"), answer("r1"))
+    assert plain(new.read(1)) == (imported("r1"), answer("r1"))
     assert len(fetched) == 3 - snapshot + bool(snapshot)
     assert new.append([answer("r4")]) is None
     assert new.append([answer("r5")]) == 4
@@ -180,6 +215,8 @@ EVENTS = st.builds(
     purpose=st.none() | st.sampled_from(Purpose),
     score=st.none() | st.floats(0, 1, width=32),
     model_version=st.none() | st.text(max_size=5),
+    origin=st.none() | st.text(max_size=5),
+    recorded_at=st.none() | st.datetimes(min_value=datetime(1970, 1, 2), timezones=st.just(UTC)),
 )
 
 

@@ -1,0 +1,7 @@
+"""The pool of a task: its texts, append-only."""
+
+from tornio.pool.checks import record_problem
+from tornio.pool.pool import Added, Pool
+from tornio.pool.view import PoolView
+
+__all__ = ["Added", "Pool", "PoolView", "record_problem"]

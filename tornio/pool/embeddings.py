@@ -1,0 +1,127 @@
+"""Embeddings of a pool, computed once: kept in the process, and beside the pool for the next process."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+
+from tornio.errors import IntegrityError, NotFound
+from tornio.models.port import Embedded
+from tornio.pool.view import PoolPart, PoolView
+from tornio.schemas.registry import EncoderUse
+from tornio.schemas.tables import EMBEDDINGS
+from tornio.storage.keys import TaskKeys
+from tornio.storage.port import ObjectStore
+
+log = logging.getLogger(__name__)
+
+MEMORY_BYTES = 512 << 20
+"""Vectors that a process keeps: 350,000 texts of 384 dimensions. What was used longest ago goes first."""
+
+Embed = Callable[[Sequence[str]], Embedded]
+
+
+class VectorMemory:
+    """Least recently used first out, bounded in bytes. Thread-safe."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[str, Embedded] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, name: str) -> Embedded | None:
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+            return self._kept.get(name)
+
+    def put(self, name: str, embedded: Embedded) -> None:
+        with self._lock:
+            self._forget(name)
+            self._kept[name] = embedded
+            self._bytes += embedded.vectors.nbytes
+            while self._bytes > self._max_bytes and self._kept:
+                self._forget(next(iter(self._kept)))
+
+    def _forget(self, name: str) -> None:
+        if (old := self._kept.pop(name, None)) is not None:
+            self._bytes -= old.vectors.nbytes
+
+
+_PROCESS = VectorMemory(MEMORY_BYTES)
+"""Shared by all caches of the process: names are digests of content, so they mean the same everywhere."""
+
+
+class EmbeddingCache:
+    """The embeddings of one task's pool, a file for each part of the pool. May be deleted at any time."""
+
+    def __init__(self, store: ObjectStore, keys: TaskKeys, memory: VectorMemory = _PROCESS) -> None:
+        self._store = store
+        self._keys = keys
+        self._memory = memory
+
+    def vectors(self, view: PoolView, use: EncoderUse, precision: str, embed: Embed) -> Embedded:
+        """float32 [n, dim] in the order of the view, n its length.
+
+        ``precision``: what ``embed`` computes in. ``embed`` is called with the texts of a part that was never
+        embedded, and with none for an empty pool, to learn ``dim``. The arrays are shared: do not write to them.
+        """
+        parts = [self._of_part(part, _name(part, use, precision), embed) for part in view.parts]
+        if not parts:
+            return embed([])
+        if len(parts) == 1:
+            return parts[0]
+        return Embedded(
+            np.concatenate([part.vectors for part in parts]), np.concatenate([part.truncated for part in parts])
+        )
+
+    def _of_part(self, part: PoolPart, name: str, embed: Embed) -> Embedded:
+        if (kept := self._memory.get(name)) is not None:
+            return kept
+        embedded = self._stored(part, name)
+        if embedded is None:
+            embedded = embed(part.texts)
+            self._store.put(self._keys.embeddings(name), _encode(part, embedded))
+        embedded.vectors.flags.writeable = embedded.truncated.flags.writeable = False
+        self._memory.put(name, embedded)
+        return embedded
+
+    def _stored(self, part: PoolPart, name: str) -> Embedded | None:
+        key = self._keys.embeddings(name)
+        try:
+            return _decode(part, self._store.get(key).body, key)
+        except NotFound:
+            return None
+        except IntegrityError as error:
+            log.warning("embedding %d texts anew: %s", len(part.table), error)
+            return None
+
+
+def _name(part: PoolPart, use: EncoderUse, precision: str) -> str:
+    pooling = f"{use.pooling}-normalised" if use.normalise else use.pooling
+    return ",".join((use.digest, pooling, str(use.max_length), precision, part.digest))
+
+
+def _encode(part: PoolPart, embedded: Embedded) -> bytes:
+    rows, dimension = embedded.vectors.shape
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * np.int32(dimension))
+    lists = pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(embedded.vectors).reshape(-1)))
+    columns = [part.table["record_id"], lists, pa.array(embedded.truncated)]
+    return EMBEDDINGS.encode(pa.Table.from_arrays(columns, schema=EMBEDDINGS.columns))
+
+
+def _decode(part: PoolPart, body: bytes, where: str) -> Embedded:
+    table = EMBEDDINGS.decode(body, where)
+    if not table["record_id"].equals(part.table["record_id"]):
+        raise IntegrityError(f"{where} is not of the part that its name says")
+    flat = table["embedding"].combine_chunks().flatten().to_numpy()
+    if flat.size % len(table):
+        raise IntegrityError(f"{where} has vectors of different lengths")
+    vectors = flat.reshape(len(table), -1).astype(np.float32)
+    return Embedded(vectors, table["truncated"].to_numpy().astype(np.bool_))

@@ -1,0 +1,126 @@
+"""What a task trains and judges on: pure functions of the pool, the label log, the spec and the hold-out key.
+
+Given the same label-log sequence, pool sequence and spec revision they are the same for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tornio.labels.events import EventKind, LabelEvent
+from tornio.labels.resolve import Resolved, resolve
+from tornio.pool.view import PoolView
+from tornio.records import Purpose
+from tornio.spec import TaskSpec
+from tornio.tasks.holdout import reserved_records
+from tornio.tasks.task import Task
+
+Labels = tuple[tuple[str, ...], ...]
+_SEEN_BY_PEOPLE = (EventKind.ANSWER, EventKind.CORRECTION)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """Sorted by record_id; ``labels`` of each record in the order of the task's labels."""
+
+    record_ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.record_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldoutSet:
+    """Reserved records with an answer, sorted by record_id. ``reserved``: how many there are, answered or not;
+    ``discarded``, ``disputed``: how many of those were asked and have no label."""
+
+    record_ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    labels: Labels
+    reserved: int
+    discarded: int
+    disputed: int
+
+    def __len__(self) -> int:
+        return len(self.record_ids)
+
+
+def select_training(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec, key: str) -> TrainingSet:
+    """Every record of the view with a label of this spec that is neither deleted nor held out.
+
+    What annotators answered as hold-out never trains, even where an import has taken its text out of the reserve.
+    """
+    events = tuple(events)
+    held = reserved_records(view, events, key, spec.loop.holdout_share)
+    chosen = [
+        (record_id, resolved.labels)
+        for record_id, resolved in sorted(_resolved(events, spec).items())
+        if resolved.labels is not None
+        and record_id in view
+        and record_id not in held
+        and not (resolved.purpose is Purpose.HOLDOUT and resolved.kind in _SEEN_BY_PEOPLE)
+        and set(resolved.labels) <= set(spec.label_names)
+    ]
+    return TrainingSet(*_columns(view, chosen))
+
+
+def select_holdout(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec, key: str) -> HoldoutSet:
+    """The reserved records of the view that people have labelled; auto labels do not judge."""
+    events = tuple(events)
+    resolved = _resolved(events, spec)
+    held = [
+        (record_id, resolved.get(record_id, Resolved()))
+        for record_id in sorted(reserved_records(view, events, key, spec.loop.holdout_share))
+    ]
+    held = [(record_id, said) for record_id, said in held if not said.deleted]
+    chosen = [
+        (record_id, said.labels)
+        for record_id, said in held
+        if said.labels is not None and said.kind is not EventKind.AUTO and set(said.labels) <= set(spec.label_names)
+    ]
+    return HoldoutSet(
+        *_columns(view, chosen),
+        reserved=len(held),
+        discarded=sum(said.discarded for _, said in held),
+        disputed=sum(said.disputed for _, said in held),
+    )
+
+
+def reserve(task: Task, view: PoolView, events: Iterable[LabelEvent]) -> frozenset[str]:
+    """The records of the view that are held out: see ``reserved_records``."""
+    return reserved_records(view, events, task.document.holdout_key, task.spec.loop.holdout_share)
+
+
+def training_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None = None) -> TrainingSet:
+    """What the task trains on as its log and pool stood; ``spec``: default the current one. Raises NotFound for a
+    sequence number that is not reached."""
+    view, events = task.pool.read(pool_seq), task.labels.read(label_seq).events
+    return select_training(view, events, spec or task.spec, task.document.holdout_key)
+
+
+def holdout_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None = None) -> HoldoutSet:
+    """What the task judges on as its log and pool stood; ``spec``: default the current one. Raises NotFound for a
+    sequence number that is not reached."""
+    view, events = task.pool.read(pool_seq), task.labels.read(label_seq).events
+    return select_holdout(view, events, spec or task.spec, task.document.holdout_key)
+
+
+def training_labels(task: Task, view: PoolView, events: Iterable[LabelEvent]) -> dict[str, int]:
+    """Training labels by class, every class of the task."""
+    labels = select_training(view, events, task.spec, task.document.holdout_key).labels
+    return {name: sum(name in given for given in labels) for name in task.spec.label_names}
+
+
+def _resolved(events: Iterable[LabelEvent], spec: TaskSpec) -> Mapping[str, Resolved]:
+    return resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
+
+
+def _columns(
+    view: PoolView, chosen: list[tuple[str, tuple[str, ...]]]
+) -> tuple[tuple[str, ...], tuple[str, ...], Labels]:
+    record_ids = tuple(record_id for record_id, _ in chosen)
+    texts = tuple(view.texts[row] for row in view.rows_of(record_ids).tolist())
+    return record_ids, texts, tuple(labels for _, labels in chosen)

@@ -1,0 +1,146 @@
+"""All tasks of a store: make, change, find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any
+
+from tornio.changes import FieldChange, describe_changes
+from tornio.errors import AlreadyExists, Changed, ChangeRefused, Conflict, InvalidSpec
+from tornio.schemas.loop import LoopState
+from tornio.schemas.task import SpecDocument, TaskDocument
+from tornio.spec import TaskSpec
+from tornio.storage import documents
+from tornio.storage.keys import TaskKeys
+from tornio.storage.port import ObjectStore
+from tornio.tasks.holdout import holdout_key
+from tornio.tasks.task import Task
+
+_TAKEN = ("blobs", "encoders")
+"""Folders beside those of the workspaces."""
+_TRIES = 50
+_ADVICE = {
+    "refused": "cannot change on a living task: make a new task under another name",
+    "new generation": "would start a new generation of the task, which this release cannot do: make a new task under "
+    "another name and import the old labels into it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """``changes``: what differs from the spec before; empty for a new task and where nothing did."""
+
+    created: bool
+    spec_rev: int
+    changes: tuple[FieldChange, ...] = ()
+
+
+class Tasks:
+    """The tasks of a store. Keeps those that it opened. Thread-safe."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._opened: dict[TaskKeys, Task] = {}
+        self._lock = Lock()
+
+    def open(self, workspace: str, task: str) -> Task:
+        """The task as it stands. Raises NotFound."""
+        keys = TaskKeys(workspace, task)
+        with self._lock:
+            opened = self._opened.get(keys)
+            if opened is None:
+                opened = self._opened[keys] = Task(self._store, keys)
+                return opened
+        opened.refresh()
+        return opened
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Workspace and name of every task, in order. Costs one listing a task, and skips what a task holds."""
+        after: str | None = None
+        while (info := next(iter(self._store.list("", start_after=after)), None)) is not None:
+            first, *rest = info.key.split("/")
+            if not rest:
+                after = info.key
+            elif first in _TAKEN:
+                after = f"{first}0"  # '0' comes right behind '/': behind everything in the folder
+            elif rest[0] != "tasks":
+                after = f"{first}/{rest[0]}0"
+            else:
+                keys = TaskKeys(first, rest[1])
+                if self._store.head(keys.document):
+                    yield keys.workspace, keys.task
+                after = keys.root.removesuffix("/") + "0"
+
+    def apply(self, spec: TaskSpec, who: str) -> Applied:
+        """Make the task, or change its spec; the same spec again changes nothing.
+
+        Raises ChangeRefused for a change that a living task cannot make, InvalidSpec for a workspace that cannot
+        be, Conflict when other writers change the task again and again.
+        """
+        if spec.workspace in _TAKEN:
+            raise InvalidSpec(f"workspace {spec.workspace!r} is a name that the store needs: take another")
+        keys = TaskKeys(spec.workspace, spec.name)
+        for _ in range(_TRIES):
+            try:
+                found = documents.find(self._store, keys.document, TaskDocument)
+                return self._create(keys, spec, who) if found is None else self._change(keys, *found, spec, who)
+            except (AlreadyExists, Changed):
+                continue  # somebody else was first: look again
+        raise Conflict(f"{spec.full_name} was changed by others {_TRIES} times in a row: try again")
+
+    def _create(self, keys: TaskKeys, spec: TaskSpec, who: str) -> Applied:
+        """The task is there when task.json is: that comes last. Raises AlreadyExists."""
+        rev = self._write_spec(keys, 1, spec.model_dump(mode="json"), who)
+        documents.create_or_get(self._store, keys.loop, LoopState())
+        document = TaskDocument(
+            workspace=keys.workspace,
+            task=keys.task,
+            spec_rev=rev,
+            generation=1,
+            label_set_rev=1,
+            holdout_key=holdout_key(spec.full_name, spec.loop.seed),
+            created_at=datetime.now(UTC),
+        )
+        documents.create(self._store, keys.document, document)
+        return Applied(created=True, spec_rev=rev)
+
+    def _change(self, keys: TaskKeys, document: TaskDocument, etag: str, spec: TaskSpec, who: str) -> Applied:
+        """Raises Changed, ChangeRefused."""
+        old, _ = documents.load(self._store, keys.spec(document.spec_rev), SpecDocument)
+        changes = describe_changes(old.task_spec(), spec)
+        if not changes:
+            return Applied(created=False, spec_rev=document.spec_rev)
+        _refuse(spec, changes)
+        wanted = _with_unknown(old.spec, spec.model_dump(mode="json"))
+        rev = self._write_spec(keys, document.spec_rev + 1, wanted, who)
+        documents.replace(self._store, keys.document, document.evolve(spec_rev=rev), etag)
+        return Applied(created=False, spec_rev=rev, changes=changes)
+
+    def _write_spec(self, keys: TaskKeys, rev: int, spec: dict[str, Any], who: str) -> int:
+        """Write the spec under the first number that is free, or that has it already (an apply that was cut off)."""
+        while True:
+            wanted = SpecDocument(rev=rev, spec=spec, who=who, created_at=datetime.now(UTC))
+            if documents.create_or_get(self._store, keys.spec(rev), wanted).spec == spec:
+                return rev
+            rev += 1
+
+
+def _refuse(spec: TaskSpec, changes: Sequence[FieldChange]) -> None:
+    refused = [change for change in changes if change.change in _ADVICE]
+    if refused:
+        lines = [f"{change.path}: {change.old!r} -> {change.new!r} {_ADVICE[change.change]}" for change in refused]
+        raise ChangeRefused("\n".join([f"{spec.full_name} stays as it is:", *lines]))
+
+
+def _with_unknown(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """``new``, with the fields of a later release that stood in ``old``."""
+    kept = {name: value for name, value in old.items() if name not in new}
+    return kept | {
+        name: _with_unknown(old[name], value)
+        if isinstance(value, Mapping) and isinstance(old.get(name), Mapping)
+        else value
+        for name, value in new.items()
+    }
