@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tests.contract import servers
+from tests.unit.storage.faulty_proxy import lose_answer, proxy_to
 from tornio.errors import AlreadyExists, Changed, Conflict, NotFound
 from tornio.storage import s3
 from tornio.storage.memory import MemoryStore
@@ -221,3 +222,15 @@ def test_a_download_replaces_the_file_at_once(store: ObjectStore, tmp_path: Path
 def test_the_probe_accepts_it_and_leaves_nothing(store: ObjectStore) -> None:
     probe(store)
     assert list(store.list("")) == []
+
+
+@pytest.mark.integration
+def test_a_lost_answer_on_a_real_server_is_no_lost_race(seaweedfs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers.use_credentials(monkeypatch)
+    with proxy_to(seaweedfs) as proxy:
+        store = open_store(servers.settings(proxy.endpoint, "lost"))
+        proxy.fail(lose_answer)
+        etag = store.put_if_absent("a", b"mine")
+        proxy.fail(lose_answer)
+        etag = store.put_if_match("a", b"mine too", etag)
+        assert (store.get("a").body, store.get("a").etag) == (b"mine too", etag)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from tornio.errors import AlreadyExists, Changed, NotFound, Unavailable
+from tornio.errors import AlreadyExists, Changed, InvalidInput, NotFound, Unavailable
 from tornio.settings import StorageSettings
 from tornio.storage import s3_errors
 from tornio.storage.files import appearing
@@ -229,18 +229,17 @@ class S3Store:
 
 
 def _client(session: boto3.session.Session, settings: StorageSettings, attempts: int) -> S3Client:
-    return session.client(
-        "s3",
-        endpoint_url=settings.endpoint,
-        region_name=settings.region,
-        config=Config(
-            retries={"mode": "standard", "total_max_attempts": attempts},
-            connect_timeout=5,
-            read_timeout=30,
-            max_pool_connections=32,
-            # Servers that are not AWS often know neither bucket host names nor AWS's newer checksums.
-            s3={"addressing_style": "path" if settings.endpoint else "auto"},
-            request_checksum_calculation="when_required" if settings.endpoint else "when_supported",
-            response_checksum_validation="when_required" if settings.endpoint else "when_supported",
-        ),
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=5,
+        read_timeout=30,
+        max_pool_connections=32,
+        # Servers that are not AWS often know neither bucket host names nor AWS's newer checksums.
+        s3={"addressing_style": "path" if settings.endpoint else "auto"},
+        request_checksum_calculation="when_required" if settings.endpoint else "when_supported",
+        response_checksum_validation="when_required" if settings.endpoint else "when_supported",
     )
+    try:
+        return session.client("s3", endpoint_url=settings.endpoint, region_name=settings.region, config=config)
+    except (ValueError, BotoCoreError) as error:
+        raise InvalidInput(f"{error}: check TORNIO_S3_ENDPOINT, TORNIO_S3_REGION and the AWS profile") from error

@@ -1,0 +1,252 @@
+"""The S3 store on a bad day: what it retries, what it tells, and that it never misjudges a conditional write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.contract import servers
+from tests.unit.storage.faulty_proxy import Fault, Proxy, cut_body, drop, lose_answer, meanwhile, proxy_to, refuse
+from tornio.errors import AlreadyExists, Changed, Forbidden, InvalidInput, NotFound, Unavailable
+from tornio.storage import s3
+from tornio.storage.s3 import S3Store
+
+pytestmark = pytest.mark.unit
+
+slow_down = refuse(503, "SlowDown")
+conflict = refuse(409, "ConditionalRequestConflict")
+failed_but_done = refuse(500, "InternalError", carried_out=True)
+
+UNCLEAR = [
+    pytest.param(lose_answer, id="answer lost"),
+    pytest.param(failed_but_done, id="500 but carried out"),
+    pytest.param(refuse(409, "ConditionalRequestConflict", carried_out=True), id="409 but carried out"),
+]
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with servers.moto() as endpoint, pytest.MonkeyPatch.context() as patch:
+        servers.use_credentials(patch)
+        patch.setattr(s3, "_FIRST_DELAY", 0.001)
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def line(endpoint: str) -> Iterator[Proxy]:
+    with proxy_to(endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def store(line: Proxy) -> S3Store:
+    """Behind the proxy."""
+    return S3Store(servers.settings(line.endpoint))
+
+
+@pytest.fixture(scope="module")
+def other(endpoint: str) -> S3Store:
+    """Somebody else, whose line is good."""
+    return S3Store(servers.settings(endpoint))
+
+
+@pytest.fixture(autouse=True)
+def proxy(line: Proxy, other: S3Store) -> Iterator[Proxy]:
+    """The proxy without faults, an empty store behind it."""
+    yield line
+    line.faults.clear()
+    line.seen.clear()
+    other.delete([info.key for info in other.list("")])
+
+
+@pytest.mark.parametrize("fault", UNCLEAR)
+def test_a_write_where_nothing_stood_whose_answer_was_lost_is_ours(store: S3Store, proxy: Proxy, fault: Fault) -> None:
+    proxy.fail(fault)
+    etag = store.put_if_absent("a", b"mine")
+    assert (store.get("a").body, store.get("a").etag) == (b"mine", etag)
+
+
+@pytest.mark.parametrize("fault", UNCLEAR)
+def test_a_write_over_what_was_read_whose_answer_was_lost_is_ours(store: S3Store, proxy: Proxy, fault: Fault) -> None:
+    before = store.put("a", b"before")
+    proxy.fail(fault)
+    etag = store.put_if_match("a", b"mine", before)
+    assert (store.get("a").body, store.get("a").etag) == (b"mine", etag)
+
+
+def test_after_a_lost_request_another_writer_may_have_won(store: S3Store, proxy: Proxy, other: S3Store) -> None:
+    proxy.fail(meanwhile(partial(other.put, "a", b"theirs")))
+    with pytest.raises(AlreadyExists):
+        store.put_if_absent("a", b"mine")
+    etag = other.get("a").etag
+    proxy.fail(meanwhile(partial(other.put, "a", b"theirs again")))
+    with pytest.raises(Changed):
+        store.put_if_match("a", b"mine", etag)
+    assert other.get("a").body == b"theirs again"
+
+
+def test_an_answer_lost_before_another_writer_came_is_reported_as_a_loss(
+    store: S3Store, proxy: Proxy, other: S3Store
+) -> None:
+    """The one case that reading back cannot tell; who reads again sees what became of it."""
+    before = store.put("a", b"before")
+
+    def overwrite() -> None:
+        other.put_if_match("a", b"built on mine", other.get("a").etag)
+
+    proxy.fail(lose_answer, refuse(503, "SlowDown", before=overwrite))
+    with pytest.raises(Changed):
+        store.put_if_match("a", b"mine", before)
+
+
+def test_a_body_deleted_before_it_is_read_back_is_lost(store: S3Store, proxy: Proxy, other: S3Store) -> None:
+    etag = store.put("a", b"before")
+    proxy.fail(meanwhile(lambda: other.delete(["a"])))
+    with pytest.raises(Changed):
+        store.put_if_match("a", b"mine", etag)
+
+
+def test_a_fault_while_reading_back_changes_nothing(store: S3Store, proxy: Proxy) -> None:
+    proxy.fail(lose_answer, None, drop, None, cut_body)
+    etag = store.put_if_absent("a", b"mine")
+    assert store.get("a").etag == etag
+    assert [method for method, _ in proxy.seen[:7]] == ["PUT", "PUT", "GET", "PUT", "GET", "PUT", "GET"]
+
+
+def test_who_loses_at_the_first_attempt_reads_nothing_back(store: S3Store, proxy: Proxy, other: S3Store) -> None:
+    """The same bytes from somebody else are not our write."""
+    other.put("a", b"same")
+    with pytest.raises(AlreadyExists):
+        store.put_if_absent("a", b"same")
+    assert [method for method, _ in proxy.seen] == ["PUT"]
+
+
+def test_a_conflict_of_requests_is_tried_again(store: S3Store, proxy: Proxy) -> None:
+    proxy.fail(conflict, conflict)
+    etag = store.put_if_absent("a", b"mine")
+    proxy.fail(conflict)
+    store.put_if_match("a", b"mine too", etag)
+    assert store.get("a").body == b"mine too"
+
+
+@pytest.mark.parametrize("fault", [drop, slow_down, failed_but_done, refuse(429, "TooManyRequests"), refuse(502, "")])
+@pytest.mark.parametrize(
+    ("act", "expected"),
+    [
+        (lambda store: store.get("a").body, b"x"),
+        (lambda store: store.get_if_changed("a", '"other"').body, b"x"),
+        (lambda store: store.head("a").size, 1),
+        (lambda store: bool(store.put("a", b"x")), True),
+        (lambda store: [info.key for info in store.list("")], ["a"]),
+        (lambda store: store.delete(["a"]), None),
+    ],
+    ids=["get", "get_if_changed", "head", "put", "list", "delete"],
+)
+def test_passing_faults_are_not_noticed(
+    store: S3Store, other: S3Store, proxy: Proxy, fault: Fault, act: Callable[[S3Store], object], expected: object
+) -> None:
+    other.put("a", b"x")
+    proxy.fail(fault, fault)
+    assert act(store) == expected
+    assert len(proxy.seen) == 3
+
+
+def test_a_body_cut_short_is_read_again(store: S3Store, other: S3Store, proxy: Proxy, tmp_path: Path) -> None:
+    body = b"0123456789" * 1000
+    other.put("a", body)
+    proxy.fail(cut_body)
+    assert store.get("a").body == body
+    proxy.fail(cut_body, cut_body)
+    store.download("a", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == body
+
+
+@pytest.mark.parametrize("fault", [drop, cut_body])
+def test_a_part_of_an_upload_that_fails_is_sent_again(
+    store: S3Store, other: S3Store, proxy: Proxy, tmp_path: Path, fault: Fault
+) -> None:
+    body = bytes(range(256)) * (9 << 12)
+    (tmp_path / "file").write_bytes(body)
+    proxy.fail(None, fault)
+    store.upload(tmp_path / "file", "a")
+    assert other.get("a").body == body
+
+
+def test_a_failed_download_leaves_no_file(store: S3Store, other: S3Store, proxy: Proxy, tmp_path: Path) -> None:
+    other.put("a", b"0123456789")
+    proxy.fail(cut_body, refuse(403, "AccessDenied"))
+    with pytest.raises(Forbidden):
+        store.download("a", tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("act", ["put_if_absent", "put_if_match"])
+def test_botocore_never_repeats_a_conditional_write(proxy: Proxy, act: str) -> None:
+    store = S3Store(servers.settings(proxy.endpoint, retry_seconds=0))
+    proxy.fail(slow_down, drop)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            store.put_if_absent("a", b"x") if act == "put_if_absent" else store.put_if_match("a", b"x", '"e"')
+    assert len(proxy.seen) == 2
+
+
+def test_a_store_that_stays_away_is_unavailable() -> None:
+    store = S3Store(servers.settings("http://127.0.0.1:9", retry_seconds=0.05))
+    with pytest.raises(Unavailable, match=r"tornio-test.*127\.0\.0\.1:9 did not answer.*TORNIO_S3_ENDPOINT"):
+        store.get("a")
+
+
+def test_a_refusal_is_told_at_once_with_advice(store: S3Store, proxy: Proxy) -> None:
+    proxy.fail(refuse(403, "AccessDenied"))
+    with pytest.raises(Forbidden, match=r"refused PutObject of a .*s3:PutObject"):
+        store.put_if_absent("a", b"x")
+    proxy.fail(refuse(400, "ExpiredToken"))
+    with pytest.raises(Forbidden, match="credentials"):
+        store.get("a")
+    assert len(proxy.seen) == 2
+
+
+def test_a_deletion_refused_in_part_is_told(store: S3Store, proxy: Proxy) -> None:
+    refused = b"<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>"
+    answer = refuse(200, "")
+
+    def fault(forward: Callable[[], object]) -> object:
+        reply = answer(lambda: None)  # type: ignore[arg-type, return-value]
+        assert reply is not None
+        reply.body, reply.headers = refused, [("Content-Length", str(len(refused)))]
+        return reply
+
+    proxy.fail(fault)  # type: ignore[arg-type]
+    with pytest.raises(Forbidden, match="s3:DeleteObject"):
+        store.delete(["a"])
+
+
+def test_a_bucket_that_is_not_there_is_told(endpoint: str) -> None:
+    store = S3Store(servers.settings(endpoint, bucket="nowhere"))
+    for act in (lambda: store.put("a", b""), lambda: store.put_if_absent("a", b""), lambda: list(store.list(""))):
+        with pytest.raises(NotFound, match=r"'nowhere' at .* does not exist: create it"):
+            act()
+
+
+def test_a_wrong_region_is_told(store: S3Store, proxy: Proxy) -> None:
+    proxy.fail(refuse(400, "AuthorizationHeaderMalformed"))
+    with pytest.raises(InvalidInput, match="TORNIO_S3_REGION"):
+        store.get("a")
+
+
+def test_missing_credentials_are_told(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(Forbidden, match="AWS_ACCESS_KEY_ID"):
+        S3Store(servers.settings(endpoint)).get("a")
+
+
+def test_an_address_that_is_none_is_told() -> None:
+    with pytest.raises(InvalidInput, match="TORNIO_S3_ENDPOINT"):
+        S3Store(servers.settings("not an address"))
