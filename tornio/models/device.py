@@ -6,10 +6,7 @@ from typing import Literal
 
 import torch
 
-from tornio.spec import ClassifierSpec
-
 Precision = Literal["float32", "bfloat16"]
-Wish = Literal["auto", "float32", "bfloat16"]
 
 
 def device() -> torch.device:
@@ -17,7 +14,7 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def precision(wish: str = ClassifierSpec().precision) -> Precision:
+def precision(wish: str = "auto") -> Precision:
     """What ``auto`` means here: bfloat16 where the hardware computes in it, not where it is emulated.
 
     Raises ValueError for another wish than auto, float32 and bfloat16.

@@ -24,7 +24,7 @@ def load_pretrained(auto_class: Any, folder: Path, precision: Precision) -> Any:
 
     ``auto_class``: AutoModel or one of its siblings. Raises InvalidInput for a folder that is no such model.
     """
-    disable_progress_bar()  # of reading one local file
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # of reading one local file
     try:
         model = auto_class.from_pretrained(
             str(folder),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tornio.errors import InvalidInput
 from tornio.models.head import LinearHead
@@ -63,8 +64,9 @@ def fit_few_shot(
         raise InvalidInput(f"all {len(X)} training labels are {seen[0]!r}: label records of at least one other class")
     # Encoders differ in the length of their vectors; the grid is meant for length one.
     scale = float(np.sqrt((X**2).sum(axis=1).mean())) or 1.0
-    c, loss = _choose_c(X / scale, Y, multi_label, seed)
-    weight, bias = _fit(X / scale, Y, multi_label, c)
+    with threadpool_limits(1):  # matrices this small are several times slower on two contended threads
+        c, loss = _choose_c(X / scale, Y, multi_label, seed)
+        weight, bias = _fit(X / scale, Y, multi_label, c)
     metrics = {"examples": float(len(X)), "c": c} | ({} if loss is None else {"cv_log_loss": loss})
     return LinearHead(
         labels=tuple(label_names),
