@@ -6,6 +6,7 @@ Secrets are read from ``TORNIO_..._FILE`` where that is set, so that they need n
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -54,6 +55,11 @@ class NodeSettings(BaseSettings):
         Path.home() / ".cache" / "tornio",
         description="Node-local cache of blobs, shared by the node's processes. "
         "Default ~/.cache/tornio; on Kubernetes an emptyDir.",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="What models compute in. Default auto: bfloat16 where the processor or GPU computes in it, else "
+        "float32.",
     )
     torch_threads: int = Field(
         1, ge=1, description="Threads of each process's torch. Default 1: replicas share the cores."

@@ -74,11 +74,6 @@ class ClassifierSpec(Spec):
         le=8192,
         doc="Longer texts are cut, and their predictions say so. Default 256: what all-MiniLM was made for.",
     )
-    precision: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto",
-        change="next iteration",
-        doc="auto: bfloat16 where the processor or GPU computes in it, else float32. Default for speed.",
-    )
 
 
 class TeacherSpec(Spec):

@@ -11,6 +11,8 @@ from tornio.loop.observation import Replica
 
 STALE_S = 5.0
 """Seconds without a heartbeat after which a replica counts as gone: replicas report each second."""
+LISTEN_S = 2.5
+"""Seconds that a new controller listens before it believes that it has heard all replicas."""
 
 
 class Fleet(Protocol):
@@ -29,12 +31,14 @@ class Heartbeat:
 
 
 class HeartbeatFleet:
-    """Filled by the replicas' reports. Thread-safe. Empty after a restart, which is not "all ready"."""
+    """Filled by the replicas' reports. Thread-safe. Empty after a restart, which is not "all ready"; and silent for
+    two heartbeats, so that the first replica to speak is not taken for all of them."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._beats: dict[str, Heartbeat] = {}
         self._lock = Lock()
+        self._began = monotonic()
 
     def report(self, replica_id: str, report: Mapping[str, Mapping[str, Any]]) -> bool:
         """Take a heartbeat; returns whether it says anything else than the last one."""
@@ -44,6 +48,8 @@ class HeartbeatFleet:
         return before is None or before.report != report
 
     def replicas(self, task: str) -> tuple[Replica, ...]:
+        if self._monotonic() - self._began < LISTEN_S:
+            return ()
         return tuple(
             Replica(replica, frozenset(said.get("ready", ())), dict(said.get("failed", {})))
             for replica, _, said in self._alive(task)

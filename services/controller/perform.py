@@ -10,6 +10,7 @@ from datetime import datetime
 from jobs.port import JobRunner
 from tornio.annotation.port import AnnotationTool, DatasetSpec, OutgoingRecord
 from tornio.errors import Changed
+from tornio.labels.events import EventKind
 from tornio.loop.acts import Act, LogBatch, MoveAlias, RecordIteration, StartRun, WriteBatch
 from tornio.records import Purpose, Suggestion
 from tornio.registry import Registry
@@ -86,8 +87,14 @@ class Performer:
         batch, _ = documents.load(self.store, self.task.keys.batch(name), Batch)
         spec = self.task.spec
         self.annotation.ensure_dataset(dataset_spec(spec, batch.generation))
-        texts = self.task.pool.read()
-        records = [_outgoing(item, batch, texts.text_of(item.record_id)) for item in batch.items]
+        view = self.task.pool.read()
+        rows = view.rows_of(item.record_id for item in batch.items).tolist()
+        deleted = {event.record_id for event in self.task.labels.read() if event.event is EventKind.TOMBSTONE}
+        records = [
+            _outgoing(item, batch, view.texts[row])
+            for item, row in zip(batch.items, rows, strict=True)
+            if item.record_id not in deleted
+        ]
         self.annotation.log(spec.workspace, batch.dataset, records)
 
     def _move_alias(self, act: MoveAlias) -> None:

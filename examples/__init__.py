@@ -1,0 +1,1 @@
+"""Examples with data written for this project."""

@@ -1,0 +1,107 @@
+"""What a job works with: the store, the node's cache, models that stay loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+import tornio
+from tornio.models.fewshot import FewShotModel
+from tornio.models.loading import Loader
+from tornio.models.port import Embedded, FloatMatrix, Model
+from tornio.pool.embeddings import EmbeddingCache
+from tornio.registry import Encoders, NodeCache, Registry
+from tornio.schemas.registry import EncoderPin, EncoderUse
+from tornio.settings import NodeSettings, StorageSettings
+from tornio.spec import ClassifierSpec
+from tornio.storage import documents
+from tornio.storage.port import ObjectStore
+from tornio.tasks import Task, Tasks
+
+SOFTWARE = ("torch", "transformers", "scikit-learn", "numpy")
+"""Whose versions are noted with what they have made."""
+
+
+def software() -> dict[str, str]:
+    """The versions of Tornio and of what it computes with."""
+    return {"tornio": tornio.__version__, **{name: metadata.version(name) for name in SOFTWARE}}
+
+
+@dataclass
+class JobContext:
+    """Kept by a process that runs jobs, so that the second run finds everything warm."""
+
+    store: ObjectStore
+    cache: NodeCache
+    loader: Loader
+    tasks: Tasks
+
+    @classmethod
+    def over(cls, store: ObjectStore, cache_dir: Path, precision: str = "auto") -> JobContext:
+        cache = NodeCache(cache_dir, store)
+        return cls(store, cache, Loader(store, cache, precision), Tasks(store))
+
+    @classmethod
+    def from_environment(cls) -> JobContext:
+        """From TORNIO_S3_... and TORNIO_...: see ``tornio.settings``."""
+        import torch
+
+        from tornio.storage.s3 import open_store
+
+        node = NodeSettings()
+        torch.set_num_threads(node.torch_threads)
+        return cls.over(open_store(StorageSettings()), node.cache_dir, node.precision)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run: its task, its id, and the folder of this attempt."""
+
+    job: JobContext
+    task: Task
+    run: str
+    attempt_folder: str
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.job.store, self.task.keys)
+
+    def encoder_use(self, classifier: ClassifierSpec) -> EncoderUse:
+        """How this spec uses its encoder. What its name means is pinned, for the task, by whoever asks first."""
+        key = self.task.keys.encoder_pin(sha256(classifier.encoder.encode()).hexdigest()[:32])
+        pinned = documents.find(self.job.store, key, EncoderPin)
+        if pinned is None:
+            use = self.job.loader.encoder_use(classifier.encoder, classifier.max_length)
+            pin = EncoderPin(source=classifier.encoder, digest=use.digest)
+            digest = documents.create_or_get(self.job.store, key, pin).digest
+        else:
+            digest = pinned[0].digest
+        document = Encoders(self.job.store).get(digest)
+        return EncoderUse(
+            digest=digest,
+            pooling=document.pooling,
+            normalise=document.normalise,
+            max_length=min(classifier.max_length, document.max_length),
+        )
+
+    def pool_vectors(self, use: EncoderUse, pool_seq: int) -> Embedded:
+        """Embeddings of the whole pool up to ``pool_seq``, in its order; computed once, then from the cache."""
+        encoder = self.job.loader.encoder(use)
+        cache = EmbeddingCache(self.job.store, self.task.keys)
+        return cache.vectors(self.task.pool.read(pool_seq), use, self.job.loader.precision, encoder.embed)
+
+    def pool_probabilities(self, model: Model, pool_seq: int, rows: Sequence[int]) -> FloatMatrix:
+        """float32 [rows, labels] for these rows of the pool; a few-shot model reads cached embeddings."""
+        if not len(rows):
+            return np.zeros((0, len(model.labels)), np.float32)
+        index = np.asarray(rows)
+        if isinstance(model, FewShotModel):
+            vectors = self.pool_vectors(model.use, pool_seq).vectors
+            return model.score_vectors(vectors[index]).probabilities
+        texts = self.task.pool.read(pool_seq).texts
+        return model.predict_proba([texts[int(row)] for row in rows])

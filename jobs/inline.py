@@ -1,0 +1,40 @@
+"""The runner that works in this process: for tests, benchmarks and ``tornio job``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from jobs.failures import describe
+from jobs.port import RunPhase, RunStatus
+from tornio.errors import TornioError
+from tornio.schemas.runs import RunPlan, RunResult
+
+log = logging.getLogger(__name__)
+Execute = Callable[[RunPlan, int], RunResult]
+
+
+class InlineRunner:
+    """Does a plan at once, in ``submit``. An error of the job is a failed run, as with any runner."""
+
+    def __init__(self, execute: Execute) -> None:
+        self._execute = execute
+        self._runs: dict[str, RunStatus] = {}
+
+    def submit(self, plan: RunPlan, attempt: int) -> None:
+        known = self._runs.get(plan.run)
+        if known is not None and (known.phase is RunPhase.DONE or known.attempt >= attempt):
+            return
+        try:
+            self._execute(plan, attempt)
+        except (TornioError, ValueError, RuntimeError, OSError) as error:
+            log.warning("run %s, attempt %d, failed", plan.run, attempt, exc_info=True)
+            self._runs[plan.run] = RunStatus(RunPhase.FAILED, attempt, describe(error))
+        else:
+            self._runs[plan.run] = RunStatus(RunPhase.DONE, attempt, progress=1.0)
+
+    def status(self, run: str) -> RunStatus:
+        return self._runs.get(run, RunStatus(RunPhase.UNKNOWN))
+
+    def cancel(self, run: str) -> None:
+        """Nothing to stop: a run is over when ``submit`` returns."""

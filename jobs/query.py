@@ -1,0 +1,102 @@
+"""Pick the next batch: the strategy's records, some of the reserve, and suggestions for the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jobs.context import RunContext
+from tornio.labels.resolve import resolve
+from tornio.models.decide import decide_labels
+from tornio.models.port import FloatMatrix
+from tornio.query import Picked, cold_start, pick_batch, uncertainty
+from tornio.records import Purpose
+from tornio.schemas.jobs import QueryArgs, QueryOutput
+from tornio.schemas.task import BatchItem, SuggestionPart
+from tornio.seeds import derive_seed
+from tornio.spec import TaskSpec
+from tornio.tasks import reserve
+
+__all__ = ["QueryArgs", "run"]
+
+
+def run(args: QueryArgs, context: RunContext) -> QueryOutput:
+    """The records of batch ``number``; none when nothing is left to ask. Pure in what the arguments name."""
+    task, spec = context.task, context.task.spec_at(args.spec_rev)
+    view = task.pool.read(args.pool_seq)
+    events = task.labels.read(args.label_seq).events
+    held_out = reserve(task, view, events)
+    asked = {i.record_id for b in task.batches() if b.number < args.number for i in b.items}
+    answered = set(resolve(events, spec.label_names, spec.multi_label))
+    closed = asked | answered
+    open_rows = [row for row, r in enumerate(view.record_ids) if r not in closed and r not in held_out]
+    reserve_rows = [row for row, r in enumerate(view.record_ids) if r not in closed and r in held_out]
+    seed = derive_seed(spec.full_name, args.generation, args.number, "query")
+    strategy, scores, order = _ranked(args, context, spec, open_rows, seed)
+    picked = pick_batch(order, reserve_rows, spec.loop.batch_size, spec.loop.holdout_share, seed)
+    if not any(p.purpose is Purpose.QUERY for p in picked):
+        return QueryOutput(items=(), strategy=strategy)
+    agent, suggestions = _suggest(args, context, spec, [p.row for p in picked if p.purpose is Purpose.QUERY])
+    return QueryOutput(
+        items=tuple(_item(p, view.record_ids[p.row], scores, suggestions) for p in picked),
+        strategy=strategy,
+        agent=agent,
+    )
+
+
+def _ranked(
+    args: QueryArgs, context: RunContext, spec: TaskSpec, rows: Sequence[int], seed: int
+) -> tuple[str, dict[int, float], list[int]]:
+    """Name of what ranked, uncertainty by row, and the rows in the order in which they are wanted."""
+    if args.version is None:
+        vectors = None
+        if spec.loop.cold_start == "diverse":
+            use = context.encoder_use(spec.classifier)
+            vectors = context.pool_vectors(use, args.pool_seq).vectors[np.asarray(rows, dtype=np.int64)]
+        order = cold_start(spec.loop.cold_start, len(rows), spec.loop.batch_size, seed, vectors)
+        return f"cold-start-{spec.loop.cold_start}", {}, [rows[i] for i in order]
+    model = context.job.loader.model(context.registry.manifest(args.version))
+    probabilities = context.pool_probabilities(model, args.pool_seq, rows)
+    values = uncertainty(spec.loop.strategy, probabilities, spec.multi_label, seed)
+    shown = dict(zip(rows, values.shown.tolist(), strict=True))
+    return spec.loop.strategy, shown, [rows[i] for i in values.order]
+
+
+def _suggest(
+    args: QueryArgs, context: RunContext, spec: TaskSpec, rows: Sequence[int]
+) -> tuple[str | None, dict[int, SuggestionPart]]:
+    """Who suggests, and what, for these rows of the pool."""
+    if args.version is not None:
+        model = context.job.loader.model(context.registry.manifest(args.version))
+        probabilities, agent = context.pool_probabilities(model, args.pool_seq, rows), args.version
+    elif spec.teacher.kind == "none":
+        return None, {}
+    else:
+        teacher = context.job.loader.teacher(spec.teacher, spec.classifier)
+        texts = context.task.pool.read(args.pool_seq).texts
+        scored = teacher.score([texts[row] for row in rows], spec.labels, spec.teacher.templates, spec.multi_label)
+        probabilities, agent = scored.probabilities, teacher.name
+    return agent, dict(zip(rows, _proposals(probabilities, spec), strict=True))
+
+
+def _proposals(probabilities: FloatMatrix, spec: TaskSpec) -> list[SuggestionPart]:
+    names = spec.label_names
+    chosen = decide_labels(probabilities, names, spec.multi_label)
+    return [
+        SuggestionPart(labels=labels, scores=tuple(round(float(row[names.index(name)]), 4) for name in labels))
+        for labels, row in zip(chosen, probabilities, strict=True)
+    ]
+
+
+def _item(
+    picked: Picked, record_id: str, scores: dict[int, float], suggestions: dict[int, SuggestionPart]
+) -> BatchItem:
+    if picked.purpose is Purpose.HOLDOUT:  # shown bare: a judged label must not be led
+        return BatchItem(record_id=record_id, purpose=picked.purpose)
+    return BatchItem(
+        record_id=record_id,
+        purpose=picked.purpose,
+        suggestion=suggestions.get(picked.row),
+        uncertainty=scores.get(picked.row),
+    )

@@ -1,0 +1,128 @@
+"""Keeps every task reconciled: finds tasks, and looks at each as often as it needs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from jobs.port import JobRunner
+from services.controller.fleet import Fleet
+from services.controller.lease import LeaseKeeper
+from services.controller.reconciler import Look, Reconciler
+from tornio.annotation.port import AnnotationTool
+from tornio.errors import NotFound, TornioError
+from tornio.loop.phase import Phase, Standing
+from tornio.storage.port import ObjectStore
+from tornio.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+BUSY_S = 0.02
+"""Seconds to the next look while things move: an actor that works needs a moment."""
+WATCH_S = 0.25
+"""Seconds between looks at a task whose annotators work or whose runs run."""
+IDLE_S = 2.0
+"""Seconds between looks at a task that waits, is paused or has stopped; a nudge wakes it."""
+DISCOVER_S = 5.0
+"""Seconds between listings of tasks; the gateway nudges for a new one."""
+TROUBLE_S = 2.0
+"""Seconds to the next look after one that failed."""
+
+
+@dataclass
+class Watched:
+    """A task, the thread that looks at it, and what it saw last."""
+
+    name: tuple[str, str]
+    wake: threading.Event = field(default_factory=threading.Event)
+    last: Look | None = None
+    standing: Standing = field(default_factory=lambda: Standing(Phase.WAITING, "not looked at yet"))
+    gone: bool = False
+
+
+@dataclass
+class Keeper:
+    """Runs a thread a task. ``told`` is called, in that thread, after each look."""
+
+    store: ObjectStore
+    annotation: AnnotationTool
+    runner: JobRunner
+    fleet: Fleet
+    holder: str
+    told: Callable[[Watched], None]
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    watched: dict[tuple[str, str], Watched] = field(default_factory=dict)
+    _end: threading.Event = field(default_factory=threading.Event)
+    _discover: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Find tasks until ``end``; each gets its thread."""
+        tasks = Tasks(self.store)
+        while not self._end.is_set():
+            try:
+                for name in tasks.names():
+                    if name not in self.watched:
+                        self.watched[name] = Watched(name)
+                        threading.Thread(target=self._keep, args=(self.watched[name],), daemon=True).start()
+            except TornioError as error:
+                log.warning("cannot list tasks: %s", error)
+            self._discover.wait(DISCOVER_S)
+            self._discover.clear()
+
+    def nudge(self, name: tuple[str, str]) -> None:
+        """Look at this task now; find it if it is new."""
+        if name in self.watched:
+            self.watched[name].wake.set()
+        else:
+            self._discover.set()
+
+    def end(self) -> None:
+        self._end.set()
+        self._discover.set()
+        for watched in self.watched.values():
+            watched.wake.set()
+
+    def _keep(self, watched: Watched) -> None:
+        reconciler: Reconciler | None = None
+        lease: LeaseKeeper | None = None
+        while not self._end.is_set():
+            pause = WATCH_S
+            try:
+                if reconciler is None or lease is None:
+                    task = Tasks(self.store).open(*watched.name)
+                    reconciler = Reconciler(self.store, task, self.annotation, self.runner, self.fleet, self.clock)
+                    lease = LeaseKeeper(self.store, task.keys.lease, self.holder, time.monotonic)
+                if lease.held():
+                    watched.last = reconciler.look()
+                    watched.standing = watched.last.standing
+                    pause = _pause(watched.last)
+                else:
+                    watched.standing = Standing(Phase.WAITING, "another controller holds the lease of this task")
+            except NotFound as error:  # deleted under us
+                log.info("%s/%s: %s", *watched.name, error)
+                watched.gone = True
+                self.watched.pop(watched.name, None)
+                self.told(watched)
+                return
+            except TornioError as error:
+                log.warning("%s/%s: %s", *watched.name, error)
+                watched.standing = Standing(Phase.ATTENTION, str(error))
+                pause = TROUBLE_S
+            except Exception as error:  # a defect of ours: say it where people look, and keep the other tasks going
+                log.exception("%s/%s", *watched.name)
+                watched.standing = Standing(Phase.ATTENTION, f"defect: {type(error).__name__}: {error}")
+                pause, reconciler = TROUBLE_S, None
+            self.told(watched)
+            watched.wake.wait(pause)
+            watched.wake.clear()
+
+
+def _pause(look: Look) -> float:
+    if look.busy:
+        return BUSY_S
+    idle = look.standing.phase in (Phase.WAITING, Phase.PAUSED, Phase.STOPPED)
+    return IDLE_S if idle else WATCH_S

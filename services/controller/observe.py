@@ -1,0 +1,119 @@
+"""One look at the world for the loop: everything that its decisions depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from jobs.execute import run_keys
+from jobs.port import JobRunner, RunPhase
+from services.controller.fleet import Fleet
+from services.controller.sync import Polled
+from tornio.labels.events import EventKind, LabelEvent
+from tornio.labels.log import LogView
+from tornio.labels.resolve import annotators_done, by_record, resolve
+from tornio.loop.observation import BatchProgress, Observation, RunOutcome
+from tornio.loop.plans import waited_for
+from tornio.registry import CANDIDATE, CURRENT, Registry
+from tornio.schemas.loop import LoopState
+from tornio.schemas.runs import RunPlan, RunResult
+from tornio.schemas.task import Batch, Iteration
+from tornio.storage import documents
+from tornio.storage.port import ObjectStore
+from tornio.tasks import Task, reserve, training_labels
+
+
+@dataclass
+class Observer:
+    """Looks at store, runner and replicas."""
+
+    store: ObjectStore
+    task: Task
+    runner: JobRunner
+    fleet: Fleet
+    clock: Callable[[], datetime]
+    _counted: tuple[tuple[int, int, int], int, Mapping[str, int]] | None = field(default=None, init=False)
+    _moved: tuple[int, datetime] | None = field(default=None, init=False)
+
+    def observe(self, state: LoopState, polled: Polled) -> Observation:
+        task, registry = self.task, Registry(self.store, self.task.keys)
+        log = task.labels.read()
+        batches = task.batches()
+        queryable, train_labels = self._count(batches, log)
+        return Observation(
+            now=self.clock(),
+            spec=task.spec,
+            spec_rev=task.document.spec_rev,
+            pool_seq=task.pool.last_seq(),
+            label_seq=log.seq,
+            queryable=queryable,
+            train_labels=train_labels,
+            batches=self._progress(state, batches, log, polled),
+            written={b.batch: b for b in batches if state.query and b.batch == state.query.batch},
+            runs={plan.run: self._outcome(plan) for plan in waited_for(state, task.spec)},
+            current=registry.alias(CURRENT),
+            candidate=registry.alias(CANDIDATE),
+            replicas=self.fleet.replicas(task.spec.full_name),
+            recorded=self._recorded(state),
+            quiet=self._quiet(log.seq),
+        )
+
+    def _count(self, batches: tuple[Batch, ...], log: LogView) -> tuple[int, Mapping[str, int]]:
+        """Records that may be queried, training labels by class; counted anew when anything was added."""
+        task = self.task
+        stand = (task.pool.last_seq(), log.seq, len(batches))
+        if self._counted is None or self._counted[0] != stand:
+            view = task.pool.read()
+            closed = {item.record_id for batch in batches for item in batch.items}
+            closed |= set(resolve(log.events, task.spec.label_names, task.spec.multi_label))
+            closed |= reserve(task, view, log.events)
+            queryable = sum(record_id not in closed for record_id in view.record_ids)
+            self._counted = (stand, queryable, training_labels(task, view, log.events))
+        return self._counted[1], self._counted[2]
+
+    def _progress(
+        self, state: LoopState, batches: tuple[Batch, ...], log: LogView, polled: Polled
+    ) -> dict[str, BatchProgress]:
+        opened = {b.batch for b in state.batches}
+        wanted = opened | ({state.query.batch} if state.query else set())
+        said = by_record(log.events) if wanted else {}
+        return {
+            batch.batch: self._batch_progress(batch, said, polled.shown.get(batch.batch), batch.batch in opened)
+            for batch in batches
+            if batch.batch in wanted
+        }
+
+    def _batch_progress(
+        self, batch: Batch, said: Mapping[str, list[LabelEvent]], shown: frozenset[str] | None, opened: bool
+    ) -> BatchProgress:
+        deleted = {r for r, events in said.items() if any(e.event is EventKind.TOMBSTONE for e in events)}
+        alive = {item.record_id for item in batch.items} - deleted
+        logged = opened or (shown is not None and alive <= shown)
+        if logged and shown is not None:  # what is missing from a batch that was whole was deleted in the tool
+            alive &= shown
+        needed = self.task.spec.annotation.min_submitted
+        answered = sum(annotators_done(said.get(record_id, ())) >= needed for record_id in alive)
+        return BatchProgress(total=len(alive), answered=answered, logged=logged)
+
+    def _outcome(self, plan: RunPlan) -> RunOutcome:
+        found = documents.find(self.store, run_keys(plan).result, RunResult)
+        if found is not None:
+            return RunOutcome(output=found[0].output, attempt=found[0].attempt)
+        status = self.runner.status(plan.run)
+        if status.phase is RunPhase.FAILED:
+            return RunOutcome(error=status.error or "no reason given", attempt=status.attempt)
+        return RunOutcome()
+
+    def _recorded(self, state: LoopState) -> dict[int, Iteration]:
+        trains = (state.train, state.gate.train if state.gate else None)
+        numbers = [train.iteration for train in trains if train]
+        found = {n: documents.find(self.store, self.task.keys.iteration(n), Iteration) for n in numbers}
+        return {n: document[0] for n, document in found.items() if document is not None}
+
+    def _quiet(self, label_seq: int) -> timedelta:
+        """How long the log has stood still since this observer first looked."""
+        now = self.clock()
+        if self._moved is None or self._moved[0] != label_seq:
+            self._moved = (label_seq, now)
+        return now - self._moved[1]

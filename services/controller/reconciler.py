@@ -1,0 +1,88 @@
+"""One task, one look: read answers, look at the world, decide, write the intent, act."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from jobs.port import JobRunner
+from services.controller.fleet import Fleet
+from services.controller.observe import Observer
+from services.controller.perform import Performer
+from services.controller.sync import Sync
+from tornio.annotation.port import AnnotationTool
+from tornio.errors import Changed, TornioError
+from tornio.loop.acts import owed
+from tornio.loop.advance import advance
+from tornio.loop.observation import Observation
+from tornio.loop.phase import Phase, Standing, standing
+from tornio.schemas.loop import LoopState
+from tornio.storage import documents
+from tornio.storage.port import ObjectStore
+from tornio.tasks import Task
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look came to. ``busy``: something moved, so look again at once."""
+
+    state: LoopState
+    seen: Observation
+    standing: Standing
+    busy: bool
+
+
+@dataclass
+class Reconciler:
+    """Reconciles one task. Keeps caches only: a new one, in another process, goes on where this one was."""
+
+    store: ObjectStore
+    task: Task
+    annotation: AnnotationTool
+    runner: JobRunner
+    fleet: Fleet
+    clock: Callable[[], datetime]
+    _sync: Sync = field(init=False)
+    _observer: Observer = field(init=False)
+    _performer: Performer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sync = Sync(self.task, self.annotation, self.clock)
+        self._observer = Observer(self.store, self.task, self.runner, self.fleet, self.clock)
+        self._performer = Performer(self.store, self.task, self.annotation, self.runner, self.clock)
+
+    def look(self) -> Look:
+        """One round. An outside service that is away is told in the standing; the rest goes on without it.
+
+        Raises what is wrong with the store itself: without it nothing is known.
+        """
+        self.task.refresh()
+        state, etag = documents.load(self.store, self.task.keys.loop, LoopState)
+        troubles: list[str] = []
+        try:
+            polled = self._sync.poll(state)
+        except TornioError as error:
+            polled = self._sync.last
+            troubles.append(f"the annotation tool: {error}")
+        seen = self._observer.observe(state, polled)
+        wanted = advance(state, seen)
+        if wanted != state:
+            try:
+                documents.replace(self.store, self.task.keys.loop, wanted, etag)
+            except Changed:  # a user asked for something, or another controller was first: look again
+                return Look(state, seen, standing(state, seen), busy=True)
+        acts = owed(wanted, seen)
+        for act in acts:
+            try:
+                self._performer.perform(act)
+            except TornioError as error:
+                log.warning("%s: %s failed: %s", self.task.spec.full_name, type(act).__name__, error)
+                troubles.append(str(error))
+        said = standing(wanted, seen)
+        if troubles:
+            said = Standing(Phase.ATTENTION, f"{'; '.join(troubles)} (meanwhile {said.phase}: {said.why})")
+        return Look(wanted, seen, said, busy=not troubles and (wanted != state or bool(acts)))

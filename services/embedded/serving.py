@@ -1,0 +1,65 @@
+"""Ray and the Serve application in one process on loopback, for ``tornio up``; a program of its own.
+
+    python -m services.embedded.serving --port 8000
+
+Where store and annotation tool are comes from the environment, here as in production.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import ray
+from ray import serve
+
+from services.embedded.ports import HOST
+
+NAME = "tornio"
+LOGICAL_CPUS = 8
+"""Logical, so that every actor starts on two cores: they are idle most of the time."""
+OBJECT_STORE_BYTES = 200 << 20
+"""Nothing large goes through Ray's object store: data walks through S3."""
+
+
+def run(port: int, temp_dir: Path | None = None) -> None:
+    """Start everything, serve until SIGTERM or SIGINT, end everything."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    ray.init(
+        num_cpus=LOGICAL_CPUS,
+        num_gpus=None,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        namespace=NAME,
+        log_to_driver=True,
+        _node_ip_address=HOST,
+        _temp_dir=None if temp_dir is None else str(temp_dir),
+    )
+    try:
+        serve.start(http_options={"host": HOST, "port": port, "request_timeout_s": 120})
+        from services.app import build
+
+        serve.run(build(), name=NAME, route_prefix="/", blocking=False)
+        ended.wait()
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    args = parser.parse_args()
+    run(args.port)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

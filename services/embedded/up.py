@@ -1,0 +1,101 @@
+"""All of Tornio on one machine: the embedded stack, and Ray with the Serve application on top of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from services.embedded import ports
+from services.embedded.credentials import write_private
+from services.embedded.ports import HOST
+from services.embedded.stack import Addresses, EmbeddedStack
+from services.embedded.supervisor import Program
+
+SESSION_FILE = "session.json"
+API_PORTS_FILE = "api-port.json"
+START_S = 180.0
+"""Seconds that Ray and the application may take: half a minute, more on a machine that does other things too."""
+
+
+class Everything:
+    """``with Everything(Path(".tornio")) as tornio: ...``; goes on where it stopped."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        port: int | None = None,
+        given_ports: Mapping[str, int] | None = None,
+        argilla_python: Path | None = None,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.stack = EmbeddedStack(state_dir, ports=given_ports, argilla_python=argilla_python, report=report)
+        self._given = {"api": port} if port is not None else {}
+        self._report = report
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def addresses(self) -> Addresses:
+        return self.stack.addresses
+
+    @property
+    def session_file(self) -> Path:
+        """Where the command line finds the address (mode 0600)."""
+        return self.stack.state_dir / SESSION_FILE
+
+    def start(self) -> Self:
+        """Start everything and wait until it serves. Raises what `EmbeddedStack.start` raises."""
+        self.stack.launch()
+        try:
+            port = ports.assign(self.stack.state_dir / API_PORTS_FILE, ("api",), self._given)["api"]
+            self.url = f"http://{HOST}:{port}"
+            child = self.stack.supervisor.start(self._program(port))
+            self.stack.wait()
+            self.stack.supervisor.wait_ready(child, self._ready, START_S)
+        except BaseException:
+            self.stack.stop()
+            raise
+        self._report(f"Ray and the application are ready after {time.monotonic() - child.started:.1f} s")
+        write_private(self.session_file, json.dumps({"url": self.url, "argilla_url": self.addresses.argilla_url}))
+        return self
+
+    def stop(self) -> None:
+        """End everything that was started. Safe to call again."""
+        self.session_file.unlink(missing_ok=True)
+        self.stack.stop()
+
+    def _program(self, port: int) -> Program:
+        state = self.stack.state_dir
+        environment = {
+            **self.addresses.environment(),
+            "TORNIO_INSECURE": "1",  # on loopback only: no keys to hand out on one's own machine
+            "TORNIO_CACHE_DIR": str(state / "cache"),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "OMP_NUM_THREADS": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+        argv = (sys.executable, "-m", "services.embedded.serving", "--port", str(port))
+        return Program("ray", argv, environment, cwd=state, grace_s=30.0)
+
+    def _ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=2.0).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False

@@ -1,0 +1,51 @@
+"""``tornio up``: everything on one machine, on loopback, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+console = Console()
+WATCH_S = 1.0
+"""Seconds between looks whether all processes live."""
+
+
+def up(
+    state: Annotated[Path, typer.Option(help="Folder that keeps data, logs and credentials.")] = Path(".tornio"),
+    port: Annotated[int | None, typer.Option(help="Port of the HTTP API; a free one by default.")] = None,
+    argilla_port: Annotated[int | None, typer.Option(help="Port of Argilla; a free one by default.")] = None,
+    s3_port: Annotated[int | None, typer.Option(help="Port of the object store; a free one by default.")] = None,
+) -> None:
+    """Start object store, Argilla, Ray and the application on 127.0.0.1, and end them all on Ctrl-C."""
+    try:
+        from services.embedded.up import Everything
+    except ImportError as error:
+        raise typer.BadParameter(
+            f"`tornio up` needs the extras: pip install 'tornio[cluster,embedded]' ({error})"
+        ) from error
+    given = {"argilla": argilla_port, "seaweedfs_s3": s3_port}
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    console.print(f"Starting Tornio in {state}/ (half a minute the first time) ...")
+    with Everything(
+        state,
+        port=port,
+        given_ports={name: number for name, number in given.items() if number is not None},
+        report=lambda line: console.print(f"  {line}", highlight=False),
+    ) as tornio:
+        console.print(f"\n[bold]API[/]      {tornio.url}  (docs: {tornio.url}/docs)")
+        console.print(f"[bold]Argilla[/]  {tornio.addresses.argilla_url}  (user {tornio.addresses.argilla_username})")
+        console.print(f"[bold]S3[/]       {tornio.addresses.s3_endpoint}/{tornio.addresses.s3_bucket}")
+        console.print(
+            f"Credentials: {tornio.stack.credentials_file}\nCtrl-C ends everything; `tornio up` goes on here."
+        )
+        try:
+            while not ended.wait(WATCH_S):
+                tornio.stack.check()
+        except KeyboardInterrupt:
+            console.print("Ending ...")
