@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from tornio.registry.registry import CANDIDATE, CURRENT
 from tornio.schemas.registry import Alias
 from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
+from tornio.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ class AliasReader:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self._tasks = Tasks(store)
         self._seen: dict[str, tuple[str, Alias]] = {}
         """Key -> ETag and document."""
 
@@ -105,8 +107,8 @@ class AliasReader:
         """Of every task, and the tasks whose aliases cannot be read. Raises Unavailable."""
         found: dict[str, Aliases] = {}
         broken: set[str] = set()
-        for keys in tasks(self._store):
-            task = f"{keys.workspace}/{keys.task}"
+        for workspace, name in self._tasks.names():
+            task = f"{workspace}/{name}"
             try:
                 found[task] = self.read(task)
             except NotFound:  # deleted since it was listed
@@ -128,22 +130,3 @@ class AliasReader:
             document = Alias.decode(stored.body, key)
             self._seen[key] = (stored.etag, document)
         return document
-
-
-def tasks(store: ObjectStore) -> Iterator[TaskKeys]:
-    """Every task in the store, found by leaps: a listing or two a task, however many objects each has.
-
-    A leap goes to the end of the folder at hand, never past its name: S3 lists ``a-2/`` before ``a/``, others behind.
-    """
-    after: str | None = None
-    while (key := next((info.key for info in store.list("", after)), None)) is not None:
-        top, *path = key.split("/")
-        if not path:
-            after = key
-        elif path[0] == "tasks" and len(path) > 2:
-            yield TaskKeys(top, path[1])
-            after = f"{top}/tasks/{path[1]}/~"
-        elif path[0] < "tasks":
-            after = f"{top}/tasks/!"
-        else:
-            after = f"{top}/~"

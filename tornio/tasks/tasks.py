@@ -58,21 +58,25 @@ class Tasks:
         return opened
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """Workspace and name of every task, in order. Costs one listing a task, and skips what a task holds."""
+        """Workspace and name of every task. Costs one listing a task, and skips what a task holds.
+
+        It leaps to the end of the folder at hand ("~" comes behind all our names), never past the folder's name: S3
+        lists ``a-2/`` before ``a/``, SeaweedFS behind it.
+        """
         after: str | None = None
         while (info := next(iter(self._store.list("", start_after=after)), None)) is not None:
             first, *rest = info.key.split("/")
             if not rest:
                 after = info.key
             elif first in _TAKEN:
-                after = f"{first}0"  # '0' comes right behind '/': behind everything in the folder
+                after = f"{first}/~"
             elif rest[0] != "tasks":
-                after = f"{first}/{rest[0]}0"
+                after = f"{first}/{rest[0]}/~"
             else:
                 keys = TaskKeys(first, rest[1])
                 if self._store.head(keys.document):
                     yield keys.workspace, keys.task
-                after = keys.root.removesuffix("/") + "0"
+                after = keys.root + "~"
 
     def apply(self, spec: TaskSpec, who: str) -> Applied:
         """Make the task, or change its spec; the same spec again changes nothing.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.classifier.aliases import Aliases, AliasReader, heard, looked_up, tasks
+from services.classifier.aliases import Aliases, AliasReader, heard, looked_up
 from tornio.errors import NotFound
 from tornio.schemas.registry import Alias
 from tornio.storage.keys import TaskKeys
@@ -56,24 +56,6 @@ def test_the_store_is_the_truth_except_for_what_was_heard_while_it_was_read() ->
     assert looked_up({"w/a": V1}, {"w/a": V1}, {}, broken=frozenset({"w/a"})) == {"w/a": V1}
 
 
-def test_tasks_are_found_among_many_other_objects() -> None:
-    store = MemoryStore()
-    for digit in "0123456789abcdef":
-        store.put(f"blobs/{digit * 64}", b"")
-    for task in ("a/x", "a/x-2", "a/x0", "a/xy", "b/y", "blobs/z", "tasks/tasks"):
-        keys = TaskKeys(*task.split("/"))
-        for key in (keys.document, keys.loop, keys.alias("current"), keys.pool_part(1), keys.run("r").plan):
-            store.put(key, b"")
-    for key in ("encoders/ab.json", "b/runs/r/plan.json", "c/runs/r/plan.json", "z/zoo/tasks/no/task.json", "stray"):
-        store.put(key, b"")
-    listings: list[str] = []
-    store.before = lambda operation, key: listings.append(key) if operation == "list" else None
-    found = [f"{keys.workspace}/{keys.task}" for keys in tasks(store)]
-    assert sorted(found) == ["a/x", "a/x-2", "a/x0", "a/xy", "b/y", "blobs/z", "tasks/tasks"]
-    assert len(found) == len(set(found))
-    assert len(listings) < 25
-
-
 def test_an_alias_is_read_again_only_when_it_has_moved() -> None:
     store = MemoryStore()
     keys = TaskKeys("w", "a")
@@ -100,6 +82,8 @@ def test_an_alias_is_read_again_only_when_it_has_moved() -> None:
 
 def test_one_task_with_a_broken_alias_hides_no_other() -> None:
     store = MemoryStore()
+    for task in "ab":
+        store.put(TaskKeys("w", task).document, b"{}")
     store.put(TaskKeys("w", "a").alias("current"), b"not json")
     store.put(TaskKeys("w", "b").alias("current"), alias("current", "v1", 1))
     assert AliasReader(store).read_all() == ({"w/b": V1}, frozenset({"w/a"}))
