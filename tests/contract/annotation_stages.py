@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol, Self
 from uuid import uuid4
 
 import httpx
 
+from services.embedded import ports
+from services.embedded.argilla_server import ArgillaServer, find_python
+from services.embedded.credentials import Credentials
+from services.embedded.redis import Redis
+from services.embedded.supervisor import Supervisor
 from tornio.annotation.argilla import ArgillaTool
 from tornio.annotation.argilla_wire import NONE_OF_THESE
 from tornio.annotation.fake import FakeAnnotationTool
@@ -78,6 +85,23 @@ def rest(url: str, api_key: str) -> httpx.Client:
 def expect(response: httpx.Response) -> Any:
     assert response.is_success, f"{response.request.method} {response.request.url}: {response.text}"
     return response.json() if response.content else None
+
+
+@contextmanager
+def argilla(folder: Path, **engine: str) -> Iterator[ArgillaServerUnderTest]:
+    """An Argilla of its own, with the embedded search engine or with settings ARGILLA_... for another."""
+    credentials = Credentials()
+    chosen = ports.assign(folder / "ports.json", ("redis", "argilla"))
+    (folder / "redis").mkdir()
+    redis = Redis(folder / "redis", chosen["redis"], credentials.redis_password)
+    server = ArgillaServer(folder / "argilla", chosen["argilla"], redis.url, credentials, find_python())
+    program = server.program()
+    program = replace(program, env={**program.env, **engine})
+    with Supervisor(folder) as supervisor:
+        supervisor.wait_ready(supervisor.start(redis.program()), redis.ready, redis.timeout_s)
+        supervisor.wait_ready(supervisor.start(program), server.ready, server.timeout_s)
+        with ArgillaServerUnderTest(server.url, credentials.argilla_api_key) as under_test:
+            yield under_test
 
 
 class ArgillaServerUnderTest:

@@ -10,20 +10,15 @@ from uuid import uuid4
 
 import pytest
 
-from services.embedded import ports
-from services.embedded.argilla_server import ArgillaServer, find_python
-from services.embedded.credentials import Credentials
-from services.embedded.redis import Redis
-from services.embedded.supervisor import Supervisor
 from tests.contract.annotation_stages import (
     DATASET,
     ArgillaServerUnderTest,
     ArgillaStage,
     FakeStage,
     Stage,
+    argilla,
     expect,
 )
-from tests.integration.conftest import argilla, embedded_stack
 from tornio.annotation.argilla import ArgillaTool
 from tornio.annotation.port import (
     AnnotatedRecord,
@@ -36,15 +31,12 @@ from tornio.errors import Forbidden, InvalidInput, NotFound, Unauthorized, Unava
 from tornio.records import Purpose, Suggestion
 from tornio.spec import LabelSpec
 
-__all__ = ["argilla", "embedded_stack"]  # fixtures
-
 OPENSEARCH = os.environ.get("TORNIO_TEST_OPENSEARCH")
 
 
 @pytest.fixture(scope="session")
-def embedded_server(request: pytest.FixtureRequest) -> Iterator[ArgillaServerUnderTest]:
-    access = request.getfixturevalue("argilla")
-    with ArgillaServerUnderTest(access.url, access.api_key) as server:
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArgillaServerUnderTest]:
+    with argilla(tmp_path_factory.mktemp("argilla")) as server:
         yield server
 
 
@@ -53,20 +45,9 @@ def opensearch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Argi
     """A second Argilla, whose search engine is the OpenSearch that runs at TORNIO_TEST_OPENSEARCH."""
     if not OPENSEARCH:
         pytest.skip("TORNIO_TEST_OPENSEARCH names no OpenSearch, e.g. http://127.0.0.1:9200")
-    folder = tmp_path_factory.mktemp("argilla-opensearch")
-    credentials = Credentials()
-    chosen = ports.assign(folder / "ports.json", ("redis", "argilla"))
-    (folder / "redis").mkdir()
-    redis = Redis(folder / "redis", chosen["redis"], credentials.redis_password)
-    server = ArgillaServer(folder / "argilla", chosen["argilla"], redis.url, credentials, find_python())
-    with Supervisor(folder) as supervisor:
-        supervisor.wait_ready(supervisor.start(redis.program()), redis.ready, redis.timeout_s)
-        program = server.program()
-        engine = {"ARGILLA_SEARCH_ENGINE": "opensearch", "ARGILLA_ELASTICSEARCH": OPENSEARCH}
-        child = supervisor.start(replace(program, env={**program.env, **engine}))
-        supervisor.wait_ready(child, server.ready, server.timeout_s)
-        with ArgillaServerUnderTest(server.url, credentials.argilla_api_key) as under_test:
-            yield under_test
+    engine = {"ARGILLA_SEARCH_ENGINE": "opensearch", "ARGILLA_ELASTICSEARCH": OPENSEARCH}
+    with argilla(tmp_path_factory.mktemp("argilla-opensearch"), **engine) as server:
+        yield server
 
 
 def on_a_server(request: pytest.FixtureRequest, fixture: str) -> Iterator[ArgillaStage]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx
 
@@ -82,14 +82,14 @@ class ArgillaTool:
 
     def read(self, workspace: str, dataset: str, record_ids: Sequence[str]) -> Sequence[AnnotatedRecord]:
         def fetch(handle: Handle) -> list[AnnotatedRecord]:
-            return [wire.annotated(record, handle) for record in self._search(handle, record_ids, include="responses")]
+            records = self._search(handle, record_ids, include="responses")
+            return [found for record in records if (found := wire.annotated(record, handle)) is not None]
 
         return self._on_dataset(workspace, dataset, fetch)
 
     def sweep(self, workspace: str, dataset: str) -> Iterator[AnnotatedRecord]:
         def fetch(handle: Handle) -> list[AnnotatedRecord]:
-            records = (wire.annotated(record, handle) for record in self._list(handle) if record.get("external_id"))
-            return [record for record in records if record.responses]
+            return [record for record in self._list(handle) if record is not None and record.responses]
 
         return iter(self._on_dataset(workspace, dataset, fetch))
 
@@ -126,28 +126,30 @@ class ArgillaTool:
             found = self._api.post(path, wire.external_id_filter(chunk), limit=len(chunk), **params)
             yield from (item["record"] for item in found["items"])
 
-    def _list(self, handle: Handle) -> list[Json]:
-        """All records, complete: each that was there at the start and still is at the end.
+    def _list(self, handle: Handle) -> list[AnnotatedRecord | None]:
+        """All records, complete: each that was there at the start and still is at the end (None for one not ours).
 
         Straight from the database (the search index may lag), in order of creation and *from the last page to the
         first*: a deletion meanwhile moves records that are still to come towards pages still to come, never past
-        them. The count says whether that held.
+        them. Records created in the same microsecond have no certain order: where nothing else explains a count that
+        falls short, the listing is read again.
         """
         for _ in range(SWEEP_ATTEMPTS):
-            page = self._page(handle, offset=0)
-            total = page["total"]
-            seen = {record["id"]: record for record in page["items"]}
+            seen, total = self._page(handle, offset=0)
+            still = total
             # The first page is read again at the end: what moved into it meanwhile must not be missed.
             for offset in range((total - 1) // PAGE * PAGE, -1, -PAGE) if total > PAGE else ():
-                page = self._page(handle, offset)
-                seen |= {record["id"]: record for record in page["items"]}
-            if len(seen) >= min(total, page["total"]):
+                page, still = self._page(handle, offset)
+                seen |= page
+            if still != total or len(seen) >= total:
                 return list(seen.values())
         raise Unavailable(f"data set {handle.dataset_id} in Argilla changes faster than it can be listed: try again")
 
-    def _page(self, handle: Handle, offset: int) -> Any:
+    def _page(self, handle: Handle, offset: int) -> tuple[dict[str, AnnotatedRecord | None], int]:
+        """Records by the server's own ids, and how many there are in all."""
         path = f"datasets/{handle.dataset_id}/records"
-        return self._api.get(path, include="responses", offset=offset, limit=PAGE)
+        page = self._api.get(path, include="responses", offset=offset, limit=PAGE)
+        return {record["id"]: wire.annotated(record, handle) for record in page["items"]}, page["total"]
 
     def _drop_suggestions(self, logged: Sequence[Json], record_ids: set[str]) -> None:
         """An upsert leaves an earlier suggestion alone; these records must come without one."""

@@ -61,7 +61,11 @@ class ArgillaApi:
         """The server's version. Raises InvalidInput for one that is too old, or that is not Argilla."""
         with self._version_lock:
             if self._version is None:
-                self._version = self._check_version(self._send("GET", "version"))
+                try:
+                    answer = self._send("GET", "version")
+                except NotFound as error:
+                    raise InvalidInput(f"{error}: is this Argilla 2? Check TORNIO_ARGILLA_URL") from None
+                self._version = self._check_version(answer)
             return self._version
 
     def get(self, path: str, **params: str | int) -> Any:
@@ -155,6 +159,10 @@ class ArgillaApi:
 
 
 def _answered(response: httpx.Response) -> bool:
+    """Whether Argilla itself answered, and not to say that it cannot now."""
+    if response.status_code == httpx.codes.NOT_FOUND:
+        # A proxy that has lost Argilla says so in its own words: nothing has been deleted.
+        return "json" in response.headers.get("content-type", "")
     return response.status_code != httpx.codes.TOO_MANY_REQUESTS and not response.is_server_error
 
 

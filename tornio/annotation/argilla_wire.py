@@ -160,8 +160,10 @@ def external_id_filter(record_ids: Sequence[str]) -> Json:
     return {"filters": {"and": [{"type": "terms", "scope": scope, "values": list(record_ids)}]}}
 
 
-def annotated(record: Json, handle: Handle) -> AnnotatedRecord:
-    """A record that we logged, with its responses in the order in which they were first given."""
+def annotated(record: Json, handle: Handle) -> AnnotatedRecord | None:
+    """A record with its responses in the order in which they were first given; None for one that we did not log."""
+    if not record.get("external_id"):
+        return None
     responses = tuple(_response(response, handle) for response in record.get("responses") or ())
     return AnnotatedRecord(record["external_id"], (record.get("metadata") or {}).get(BATCH), responses)
 

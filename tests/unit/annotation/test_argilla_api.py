@@ -53,6 +53,7 @@ def connect(handler: Callable[[httpx.Request], httpx.Response]) -> ArgillaApi:
         httpx.Response(503, text="starting"),
         httpx.Response(500, json={"detail": {"code": "generic", "params": {}}}),
         httpx.Response(429),
+        httpx.Response(404, text="default backend - 404"),
         httpx.ConnectError("refused"),
         httpx.ReadTimeout("slow"),
         httpx.RemoteProtocolError("cut off"),
@@ -111,6 +112,11 @@ def test_later_servers_are_taken(version: str) -> None:
 def test_a_server_that_is_not_argilla_is_refused(answer: object) -> None:
     with pytest.raises(InvalidInput, match="does not answer like Argilla"):
         connect(lambda _: httpx.Response(200, json=answer)).version()
+
+
+def test_a_server_without_this_api_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="TORNIO_ARGILLA_URL"):
+        connect(lambda _: httpx.Response(404, json={"detail": "Not Found"})).get("things")
 
 
 def test_an_address_without_a_scheme_is_refused() -> None:

@@ -32,8 +32,9 @@ def response(status: str, values: object) -> dict[str, Any]:
 
 
 def parsed(handle: wire.Handle, status: str, values: object) -> tuple[ResponseStatus, tuple[str, ...]]:
-    found = wire.annotated({"external_id": "r1", "responses": [response(status, values)]}, handle).responses[0]
-    return found.status, found.labels
+    found = wire.annotated({"external_id": "r1", "responses": [response(status, values)]}, handle)
+    assert found is not None
+    return found.responses[0].status, found.responses[0].labels
 
 
 @given(st.lists(st.text(max_size=20).map(lambda text: text * 10_000), max_size=300))
