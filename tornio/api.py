@@ -203,9 +203,14 @@ class Serving(Answer):
 
 
 class ReplicaStatus(Answer):
-    """A classifier replica. ``lags``: why it does not answer with what it should, none where it does."""
+    """A classifier replica, what it answers with, and which versions it holds or cannot load (and why).
+
+    ``lags``: why it does not answer with what it should, none where it does. ``age_s``: of its last heartbeat.
+    """
 
     replica: str
+    version: str | None = None
+    revision: int | None = None
     ready: list[str] = []
     failed: dict[str, str] = {}
     age_s: float | None = None
@@ -213,13 +218,17 @@ class ReplicaStatus(Answer):
 
 
 class Swap(Answer):
-    """A move of ``current``. ``seconds``: from the gate's word until replicas were ready; none for a rollback."""
+    """A move of ``current``; its ``cause`` is promotion, rollback or manual.
+
+    ``seconds``: from the gate's word until replicas were ready and it moved; none where it was no promotion.
+    """
 
     version: str
     revision: int
     previous: str | None
     at: datetime
     seconds: float | None
+    cause: str = "promotion"
     who: str
     why: str
 
@@ -272,16 +281,6 @@ class StopStatus(Answer):
     threshold: float | None = None
     signals: list[float] = []
     stopped: str | None = None
-
-
-class ControllerStatus(Answer):
-    """What ``controller`` answers the gateway. ``replicas`` that heartbeat, ``batches`` with their progress."""
-
-    phase: str
-    why: str
-    batches: list[BatchStatus] = []
-    replicas: list[ReplicaStatus] = []
-    annotate_url: str | None = None
 
 
 class TaskStatus(Answer):
@@ -384,8 +383,8 @@ class LabelledRecord(Answer):
     labels: list[str]
     purpose: Purpose | None
     source: str
+    """The kind of event that decided: answer, correction, import or auto."""
     annotators: int = 0
-    agreement: float | None = None
 
 
 class Readiness(Answer):

@@ -13,6 +13,8 @@ from tornio import api, errors
 from tornio.api import TaskName
 from tornio.spec import TaskSpec
 
+pytestmark = pytest.mark.unit
+
 SPEC = {"workspace": "acme", "name": "support", "labels": ["billing", "bug"]}
 TASK = "/v1/tasks/acme/support"
 

@@ -14,6 +14,8 @@ import pytest
 from services.auth import ANYBODY, KeyFile, KeyRing, Role, read_keys
 from tornio.errors import Forbidden, InvalidInput, Unauthorized
 
+pytestmark = pytest.mark.unit
+
 KEY = "a-key-of-some-length"
 
 
@@ -31,7 +33,7 @@ def ring(environ: dict[str, str]) -> KeyRing:
 
 def test_a_key_in_the_environment_opens() -> None:
     caller = ring({"TORNIO_API_KEYS": text(entry())}).caller(f"Bearer {KEY}")
-    assert (caller.name, caller.role, caller.workspaces) == ("ci", Role.OPERATE, {"acme"})
+    assert (caller.name, caller.role, caller.workspaces) == ("ci", Role.OPERATE, frozenset({"acme"}))
 
 
 def test_a_key_may_be_given_by_its_digest() -> None:

@@ -1,0 +1,34 @@
+"""The other deployments as the gateway sees them, as a port: Serve handles, or a fake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from tornio.api import TaskName
+from tornio.spec import LabelSpec
+
+
+class Cluster(Protocol):
+    """Classifier, teacher and controller.
+
+    Every method raises Unavailable where nobody answers, and what the other side raises of ``tornio.errors``.
+    """
+
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        """A ``records.Prediction`` as a mapping for each text. Raises NotFound, NotServable."""
+
+    async def score(
+        self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool
+    ) -> Mapping[str, Any]:
+        """``{"labels": [[name]], "probabilities": [{name: p}], "truncated": [bool], "agent": str}``."""
+
+    async def controller_status(self, task: TaskName) -> Mapping[str, Any]:
+        """``{"phase", "why", "batches": [{batch, total, answered, closed}], "replicas": [{replica, age_s, serving,
+        ready, failed}]}``."""
+
+    async def nudge(self, task: TaskName) -> None:
+        """Something was written: the controller should look at once."""
+
+    def serving(self) -> bool:
+        """Whether a classifier replica is up, as far as is known here."""

@@ -1,0 +1,393 @@
+"""The real backend over a store in memory, with a cluster that is played."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pytest
+
+from services.gateway.backend import StoreBackend
+from services.gateway.port import Ask
+from tests.unit.registry.example import manifest
+from tornio.api import LabelIn, LabelsIn, RecordIn, RollbackIn, TaskName, TaskStatus, VersionOut, ZeroShotIn
+from tornio.errors import Changed, NotFound, NotServable, TornioError, Unavailable
+from tornio.labels.events import EventKind, LabelEvent
+from tornio.records import Purpose
+from tornio.registry import CANDIDATE, CURRENT, Registry
+from tornio.schemas.loop import LoopState, OpenBatch
+from tornio.schemas.runs import RunResult
+from tornio.schemas.task import Batch, BatchItem, GateVerdict, Iteration
+from tornio.spec import LabelSpec, TaskSpec
+from tornio.storage import documents
+from tornio.storage.keys import TaskKeys
+from tornio.storage.memory import MemoryStore
+from tornio.tasks import Tasks
+
+pytestmark = pytest.mark.unit
+
+NAME = TaskName("support", "tickets")
+KEYS = TaskKeys(*NAME)
+SPEC = TaskSpec.model_validate({"workspace": "support", "name": "tickets", "labels": ["billing", "bug"]})
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+T = TypeVar("T")
+
+
+@dataclass
+class FakeCluster:
+    controller: Mapping[str, Any] | TornioError = field(
+        default_factory=lambda: {"phase": "labelling", "why": "batch 1", "batches": [], "replicas": []}
+    )
+    nudged: list[TaskName] = field(default_factory=list)
+    up: bool = True
+
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        one = {"labels": ("bug",), "probabilities": {"bug": 1.0}, "truncated": False, "version": "v1", "revision": 1}
+        return [one] * len(texts)
+
+    async def score(
+        self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool
+    ) -> Mapping[str, Any]:
+        n, first = len(texts), labels[0].name
+        said = {"labels": [[first]] * n, "probabilities": [{first: 0.9}] * n, "truncated": [False] * n}
+        return {**said, "agent": f"teacher:fake with {len(templates)} templates"}
+
+    async def controller_status(self, task: TaskName) -> Mapping[str, Any]:
+        if isinstance(self.controller, TornioError):
+            raise self.controller
+        return self.controller
+
+    async def nudge(self, task: TaskName) -> None:
+        if isinstance(self.controller, TornioError):
+            raise self.controller
+        self.nudged.append(task)
+
+    def serving(self) -> bool:
+        return self.up
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    store = MemoryStore()
+    Tasks(store).apply(SPEC, "test")
+    return store
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+@pytest.fixture
+def backend(store: MemoryStore, cluster: FakeCluster) -> StoreBackend:
+    return StoreBackend(store, cluster, annotate_url="http://argilla", clock=lambda: NOW)
+
+
+def run(*calls: Callable[[], Awaitable[T]]) -> list[T]:
+    """Each call in one event loop, and what they left in the background."""
+
+    async def all_of_them() -> list[T]:
+        done = [await call() for call in calls]
+        await asyncio.sleep(0)
+        return done
+
+    return asyncio.run(all_of_them())
+
+
+def status(backend: StoreBackend) -> TaskStatus:
+    return run(lambda: backend.status(NAME))[0]
+
+
+def versions(backend: StoreBackend) -> dict[str, VersionOut]:
+    return {version.version: version for version in run(lambda: backend.versions(NAME))[0]}
+
+
+def add(backend: StoreBackend, *texts: str) -> None:
+    run(lambda: backend.add_records(NAME, [RecordIn(record_id=f"r{n}", text=text) for n, text in enumerate(texts)]))
+
+
+def labels_in(*pairs: tuple[str, str], purpose: str = "train", source: str | None = None) -> LabelsIn:
+    labels = [LabelIn(text=text, labels=[label]) for text, label in pairs]
+    return LabelsIn.model_validate({"purpose": purpose, "source": source, "labels": labels})
+
+
+def test_apply_says_what_changed_and_when_it_counts(backend: StoreBackend, cluster: FakeCluster) -> None:
+    spec = SPEC.model_copy(update={"loop": SPEC.loop.model_copy(update={"batch_size": 10})})
+    (applied, again) = run(lambda: backend.apply(spec, "ci"), lambda: backend.apply(spec, "ci"))
+    assert applied.changes == ["loop.batch_size: 20 -> 10 (live)"]
+    assert (applied.spec_rev, again.changes) == (2, [])
+    assert cluster.nudged == [NAME, NAME]
+
+
+def test_records_come_once(backend: StoreBackend) -> None:
+    records = [RecordIn(text="one"), RecordIn(record_id="7", text="two", metadata={"lang": "en"})]
+    first, second = run(lambda: backend.add_records(NAME, records), lambda: backend.add_records(NAME, records))
+    assert (first.added, first.known) == (2, 0)
+    assert (second.added, second.known) == (0, 2)
+
+
+def test_a_label_without_id_finds_the_record_of_its_text(backend: StoreBackend, store: MemoryStore) -> None:
+    add(backend, "My bill  is wrong", "it crashes")
+    given = labels_in(("my bill is wrong", "billing"), ("brand new", "bug"), source="seed.csv")
+    (imported,) = run(lambda: backend.import_labels(NAME, given, "ci"))
+    assert (imported.imported, imported.records_added) == (2, 1)
+    events = {event.record_id: event for event in Tasks(store).open(*NAME).labels.read().events}
+    assert events["r0"].labels == ("billing",)
+    assert events["r0"].source == "import:seed.csv"
+
+
+def test_what_is_imported_again_is_unchanged(backend: StoreBackend) -> None:
+    given = labels_in(("a", "bug"), ("b", "billing"))
+    first, second = run(
+        lambda: backend.import_labels(NAME, given, "ci"), lambda: backend.import_labels(NAME, given, "ci")
+    )
+    assert (first.imported, second.imported, second.unchanged) == (2, 0, 2)
+
+
+def test_the_export_has_what_is_true_in_the_order_of_the_pool(backend: StoreBackend) -> None:
+    add(backend, "one", "two", "three")
+    given = labels_in(("three", "bug"), ("one", "billing"))
+    run(lambda: backend.import_labels(NAME, given, "ci"))
+    (export,) = run(lambda: backend.labels(NAME))
+    records = list(export.records)
+    assert export.count == len(records) == 2
+    assert [(r.record_id, r.text, r.labels, r.source) for r in records] == [
+        ("r0", "one", ["billing"], "import"),
+        ("r2", "three", ["bug"], "import"),
+    ]
+
+
+def test_the_status_of_a_new_task(backend: StoreBackend) -> None:
+    found = status(backend)
+    assert (found.phase, found.why, found.controller_away) == ("labelling", "batch 1", None)
+    assert (found.pool, found.training_labels) == (0, {"billing": 0, "bug": 0})
+    assert (found.serving, found.metrics, found.curve, found.swaps) == (None, None, [], [])
+    assert found.stop.threshold == SPEC.loop.stop.kappa
+    assert found.annotate_url == "http://argilla"
+
+
+def test_the_status_answers_while_the_controller_is_away(
+    backend: StoreBackend, cluster: FakeCluster, store: MemoryStore
+) -> None:
+    add(backend, *(f"text {n}" for n in range(30)))
+    batch = Batch(
+        batch="g1-b0001",
+        number=1,
+        generation=1,
+        dataset="tickets",
+        items=tuple(BatchItem(record_id=f"r{n}", purpose=Purpose.QUERY) for n in range(4)),
+        strategy="cold-start-random",
+        run="query-1",
+        created_at=NOW,
+    )
+    documents.create(store, KEYS.batch(batch.batch), batch)
+    documents.update(
+        store,
+        KEYS.loop,
+        LoopState,
+        lambda state: state.evolve(batches=(OpenBatch(batch=batch.batch, opened_at=NOW),), attention={"run": "slow"}),
+    )
+    answer = LabelEvent(
+        EventKind.ANSWER, "r1", ("bug",), 1, "argilla", annotator="u1", response_id="x", response_updated_at=NOW
+    )
+    Tasks(store).open(*NAME).labels.append([answer])
+    cluster.controller = Unavailable("the controller did not answer within 2 s: try again")
+    found = status(backend)
+    assert found.phase == "attention"
+    assert "slow" in found.why
+    assert "batch g1-b0001: 1 of 4 answered" in found.why
+    assert found.controller_away is not None
+    assert "did not answer" in found.controller_away
+    assert [(one.batch, one.answered, one.total) for one in found.batches] == [("g1-b0001", 1, 4)]
+
+
+def test_a_write_succeeds_while_the_controller_is_away(
+    backend: StoreBackend, cluster: FakeCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster.controller = Unavailable("gone")
+    add(backend, "one")
+    assert "will see for itself" in caplog.text
+
+
+def judged(store: MemoryStore, number: int, *, promoted: bool, changed: tuple[dict[str, object], ...] = ()) -> None:
+    """A version, its iteration and the judgement of it."""
+    version = f"v{number}"
+    documents.create(store, KEYS.version(version), manifest(version, minute=number))
+    verdict = GateVerdict(promoted=promoted, integrity=True, reasons=("better" if promoted else "worse by 5 points",))
+    iteration = Iteration(
+        number=number,
+        generation=1,
+        batches=(),
+        label_seq=1,
+        pool_seq=1,
+        spec_rev=1,
+        labels={"billing": 10 * number, "bug": 3},
+        train_run=f"train-{number}",
+        evaluate_run=f"evaluate-{number}",
+        version=version,
+        verdict=verdict,
+        metrics={"n": 40, "accuracy": 0.8, "interval": [0.65, 0.9], "macro_f1": 0.7},
+        stop={"kappa": 0.9},
+        started_at=NOW,
+        finished_at=NOW,
+    )
+    documents.create(store, KEYS.iteration(number), iteration)
+    output = {"verdict": verdict.model_dump(mode="json"), "changed": list(changed)}
+    result = RunResult.model_validate(
+        {
+            "run": f"evaluate-{number}",
+            "job": "evaluate",
+            "attempt": 1,
+            "output": output,
+            "started_at": NOW,
+            "finished_at": NOW,
+        }
+    )
+    documents.create(store, KEYS.run(f"evaluate-{number}").result, result)
+
+
+def serve(store: MemoryStore, *names: str) -> None:
+    """Each version is promoted in turn, as the controller does it."""
+    registry = Registry(store, KEYS)
+    for revision, name in enumerate(names):
+        registry.move(CANDIDATE, name, revision, "controller", "passed")
+        registry.move(CURRENT, name, revision, "controller", "passed")
+
+
+def test_the_status_tells_of_versions_swaps_and_replicas_that_lag(
+    backend: StoreBackend, store: MemoryStore, cluster: FakeCluster
+) -> None:
+    for number in (1, 2):
+        judged(store, number, promoted=True)
+    serve(store, "v1", "v2")
+    cluster.controller = {
+        "phase": "waiting",
+        "why": "nothing to do",
+        "batches": [],
+        "replicas": [
+            {"replica": "a", "age_s": 0.4, "serving": ["v2", 2], "ready": ["v1", "v2"], "failed": {}},
+            {"replica": "b", "age_s": 0.1, "serving": ["v1", 1], "ready": ["v1"], "failed": {"v2": "NaN in head"}},
+            {"replica": "c", "age_s": 0.1},
+        ],
+    }
+    found = status(backend)
+    assert found.serving is not None
+    assert (found.serving.version, found.serving.revision, found.serving.previous) == ("v2", 2, "v1")
+    assert [(swap.version, swap.seconds is not None) for swap in found.swaps] == [("v2", True), ("v1", True)]
+    assert [(replica.replica, replica.lags) for replica in found.replicas] == [
+        ("a", None),
+        ("b", "answers with v1; v2: NaN in head"),
+        ("c", "answers with nothing; v2: is being loaded"),
+    ]
+    assert [(point.iteration, point.labels, point.accuracy, point.signal) for point in found.curve] == [
+        (1, 13, 0.8, 0.9),
+        (2, 23, 0.8, 0.9),
+    ]
+    assert found.metrics is not None
+    assert (found.metrics.version, found.metrics.holdout, found.metrics.interval) == ("v2", 40, (0.65, 0.9))
+    assert found.metrics.values["macro_f1"] == 0.7
+
+
+def test_versions_say_what_became_of_them_and_what_changed(backend: StoreBackend, store: MemoryStore) -> None:
+    add(backend, "my bill", "it crashes")
+    for number in (1, 2, 3):
+        judged(store, number, promoted=True)
+    changed: dict[str, object] = {"record_id": "r0", "label": ["billing"], "current": ["billing"], "candidate": ["bug"]}
+    judged(store, 4, promoted=False, changed=(changed,))
+    judged(store, 5, promoted=True)
+    documents.create(store, KEYS.version("v6"), manifest("v6", minute=6))
+    serve(store, "v1", "v2", "v3")
+    found = versions(backend)
+    assert list(found) == ["v6", "v5", "v4", "v3", "v2", "v1"]
+    assert [one.state for one in found.values()] == ["unjudged", "waiting", "refused", "serving", "previous", "served"]
+    refused = found["v4"]
+    assert refused.reasons == ["worse by 5 points"]
+    (answer,) = refused.changed
+    assert (answer.text, answer.label, answer.before, answer.after) == ("my bill", ["billing"], ["billing"], ["bug"])
+
+
+def test_rollback_serves_the_previous_version_and_holds_promotion(backend: StoreBackend, store: MemoryStore) -> None:
+    for number in (1, 2, 3):
+        judged(store, number, promoted=True)
+    serve(store, "v1", "v2")
+    (moved,) = run(lambda: backend.rollback(NAME, RollbackIn(why="odd answers"), "ann"))
+    assert (moved.version, moved.revision, moved.previous) == ("v1", 3, "v2")
+    found = status(backend)
+    assert found.asks.hold == "ann rolled back from v2: odd answers"
+    assert found.swaps[0].seconds is None
+    assert versions(backend)["v3"].state == "held"
+    (asked,) = run(lambda: backend.ask(NAME, Ask.RESUME, "ann"))
+    assert asked.asks.hold is None
+
+
+@pytest.mark.parametrize(
+    ("served", "asked", "error"),
+    [
+        ((), RollbackIn(), NotServable),
+        (("v1",), RollbackIn(), NotFound),
+        (("v1", "v2"), RollbackIn(expected_revision=1), Changed),
+    ],
+)
+def test_a_rollback_that_cannot_be_leaves_no_hold(
+    backend: StoreBackend, store: MemoryStore, served: tuple[str, ...], asked: RollbackIn, error: type[TornioError]
+) -> None:
+    for number in (1, 2):
+        judged(store, number, promoted=True)
+    serve(store, *served)
+    with pytest.raises(error):
+        run(lambda: backend.rollback(NAME, asked, "ann"))
+    assert status(backend).asks.hold is None
+
+
+def test_what_a_user_asks_is_written_down(backend: StoreBackend) -> None:
+    paused, trained = run(lambda: backend.ask(NAME, Ask.PAUSE, "a"), lambda: backend.ask(NAME, Ask.TRAIN_NOW, "a"))
+    assert paused.asks.paused
+    assert trained.asks.train_now
+    assert "tornio resume support/tickets" in paused.said
+
+
+def test_the_list_says_where_each_task_stands(backend: StoreBackend, store: MemoryStore, cluster: FakeCluster) -> None:
+    judged(store, 1, promoted=True)
+    serve(store, "v1")
+    ((task,),) = run(backend.tasks)
+    assert (task.workspace, task.task, task.phase, task.version, task.revision) == (*NAME, "labelling", "v1", 1)
+    cluster.controller = Unavailable("gone")
+    ((task,),) = run(backend.tasks)
+    assert (task.phase, task.why) == ("unknown", "gone")
+
+
+def test_zero_shot_uses_the_default_templates(backend: StoreBackend) -> None:
+    (said,) = run(lambda: backend.zero_shot(ZeroShotIn(texts=["a", "b"], labels=["x", "y"])))
+    assert [one.labels for one in said.predictions] == [["x"], ["x"]]
+    assert said.agent == "teacher:fake with 3 templates"
+
+
+@pytest.mark.parametrize("call", ["status", "versions", "labels"])
+def test_an_unknown_task_is_not_found(backend: StoreBackend, call: str) -> None:
+    with pytest.raises(NotFound, match="support/missing"):
+        run(lambda: getattr(backend, call)(TaskName("support", "missing")))
+
+
+def test_ready_says_what_is_wrong(backend: StoreBackend, store: MemoryStore, cluster: FakeCluster) -> None:
+    assert run(backend.ready)[0].ready
+    cluster.up = False
+    assert run(backend.ready)[0].parts == {"object store": "ok", "classifier": "no replica is ready yet"}
+
+    def away(operation: str, key: str) -> None:
+        raise Unavailable("S3 is away")
+
+    cluster.up, store.before = True, away
+    found = run(backend.ready)[0]
+    assert (found.ready, found.parts["object store"]) == (False, "S3 is away")
+
+
+def test_a_status_seen_again_counts_only_what_is_new(backend: StoreBackend, store: MemoryStore) -> None:
+    add(backend, "one", "two")
+    before = status(backend)
+    run(lambda: backend.import_labels(NAME, labels_in(("one", "bug"), purpose="holdout"), "ci"))
+    after = status(backend)
+    assert (before.holdout.labelled, after.holdout.labelled) == (0, 1)
+    assert after.pool == 2

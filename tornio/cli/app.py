@@ -1,0 +1,46 @@
+"""The commands, in the order of a user's way."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from tornio import __version__
+from tornio.cli import data, predict, tasks
+
+_OF_THE_CLUSTER = ("up", "job")
+"""Modules with a function of their name, which imports what a client does not have only when it is called."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From unlabelled text and a few annotators to a served classifier that keeps getting better. Tasks are named "
+    "workspace/task. The server is TORNIO_URL with the key TORNIO_API_KEY (or TORNIO_API_KEY_FILE), else the one that "
+    "`tornio up` started in this folder or above it.",
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print it.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+for _module in (tasks, data, predict):
+    _module.register(app)
+for _name in _OF_THE_CLUSTER:
+    if find_spec(f"tornio.cli.{_name}"):
+        app.command(_name)(getattr(import_module(f"tornio.cli.{_name}"), _name))

@@ -1,0 +1,206 @@
+"""Commands that carry data in and out: pool add, labels import, export labels."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tornio.api import LabelIn, LabelledRecord
+from tornio.cli import files, screen
+from tornio.cli.connect import Context, Json, Task, Url, connect
+from tornio.cli.files import Columns, Format, Options, Read, Skipped
+from tornio.cli.files.rows import SEPARATOR
+from tornio.cli.files.write import write_lines
+from tornio.errors import InvalidFile
+from tornio.records import Purpose
+
+File = Annotated[
+    str,
+    typer.Argument(help="CSV, TSV, JSON lines, Parquet or plain lines; '-' is standard input.", show_default=False),
+]
+TextColumn = Annotated[str | None, typer.Option(help="Column that holds the text.", show_default="text")]
+IdColumn = Annotated[
+    str | None, typer.Option(help="Column that holds the record id.", show_default="record_id or id, if there")
+]
+MetadataColumns = Annotated[
+    str | None, typer.Option(help="Columns to keep with the records, with commas between.", show_default="none")
+]
+NoHeader = Annotated[
+    bool,
+    typer.Option(
+        "--no-header",
+        help="The first line is data: one text a line, or, with --text-column 2, a CSV whose columns are 1, 2, ...",
+    ),
+]
+Encoding = Annotated[str | None, typer.Option(help="Of the file.", show_default="UTF-8")]
+Delimiter = Annotated[str | None, typer.Option(help="Between the columns of a CSV.", show_default="found out")]
+FileFormat = Annotated[Format | None, typer.Option("--format", help="Of the file.", show_default="by its name")]
+
+
+def register(app: typer.Typer) -> None:
+    pool = typer.Typer(no_args_is_help=True, help="The texts of a task.")
+    pool.command("add")(pool_add)
+    app.add_typer(pool, name="pool")
+    labels = typer.Typer(no_args_is_help=True, help="Labels that exist already.")
+    labels.command("import")(labels_import)
+    app.add_typer(labels, name="labels")
+    export = typer.Typer(no_args_is_help=True, help="What the task knows.")
+    export.command("labels")(export_labels)
+    app.add_typer(export, name="export")
+
+
+def pool_add(
+    ctx: Context,
+    task: Task,
+    file: File,
+    text_column: TextColumn = None,
+    id_column: IdColumn = None,
+    metadata_columns: MetadataColumns = None,
+    no_header: NoHeader = False,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    format: FileFormat = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Add a file's texts to the pool. Adding them again is harmless."""
+    columns = Columns(text_column, id_column, None, _names(metadata_columns))
+    options = Options(format, encoding, delimiter, not no_header, columns.named)
+    read = files.read_records(files.load(file, options), columns, file)
+    with (
+        connect(ctx, url) as client,
+        screen.progress("sending texts", len(read.items), quiet=as_json) as advance,
+    ):
+        added = client.add_records(task, read.items, advance)
+    if as_json:
+        screen.dump({**added.model_dump(), **_read_as_json(read)})
+        return
+    same = f", {added.same_text} of them with a text that was there under another id" if added.same_text else ""
+    _say_read(read, "texts")
+    screen.say(f"added {added.added:,} records to the pool of {task}{same}; {added.known:,} were there already")
+
+
+def labels_import(
+    ctx: Context,
+    task: Task,
+    file: File,
+    holdout: Annotated[bool, typer.Option("--holdout", help="These labels judge; they never train.")] = False,
+    text_column: TextColumn = None,
+    label_column: Annotated[str | None, typer.Option(help="Column that holds the label.", show_default="label")] = None,
+    separator: Annotated[str, typer.Option(help="Between the labels of a text that has several.")] = SEPARATOR,
+    id_column: IdColumn = None,
+    metadata_columns: MetadataColumns = None,
+    no_header: NoHeader = False,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    format: FileFormat = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Import texts whose labels are known already; new texts join the pool."""
+    columns = Columns(text_column, id_column, label_column, _names(metadata_columns))
+    options = Options(format, encoding, delimiter, not no_header, columns.named)
+    table = files.load(file, options)
+    purpose = Purpose.HOLDOUT if holdout else "train"
+    with connect(ctx, url) as client:
+        known = client.status(task)
+        read = files.read_labels(table, columns, file, multi_label=known.multi_label, separator=separator)
+        _check_labels(read.items, known.labels, file)
+        with screen.progress("sending labels", len(read.items), quiet=as_json) as advance:
+            source = None if file == "-" else Path(file).name
+            imported = client.import_labels(task, read.items, purpose, source, advance)
+    if as_json:
+        screen.dump({**imported.model_dump(), **_read_as_json(read)})
+        return
+    _say_read(read, "labels")
+    use = "to judge with" if holdout else "to train with"
+    screen.say(
+        f"imported {imported.imported:,} labels {use} into {task}; {imported.unchanged:,} were there already; "
+        f"{imported.records_added:,} of the texts were new to the pool"
+    )
+
+
+def export_labels(
+    ctx: Context,
+    task: Task,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="A .csv, .tsv, .jsonl or .parquet; '-' prints JSON lines.")
+    ] = "-",
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Write what the task takes as true: record, text, labels, and who said so."""
+    write = None if output == "-" else files.writer_for(Path(output))
+    count = 0
+    with connect(ctx, url) as client:
+
+        def counted(records: Iterator[LabelledRecord]) -> Iterator[LabelledRecord]:
+            nonlocal count
+            with screen.progress("reading labels", None, quiet=as_json or write is None) as advance:
+                for record in records:
+                    count += 1
+                    advance(1)
+                    yield record
+
+        records = counted(client.labels(task))
+        if write is None:
+            write_lines(records, sys.stdout)
+            return
+        write(records)
+    if as_json:
+        screen.dump({"path": output, "labels": count})
+    else:
+        screen.say(f"wrote {count:,} labels to {output}")
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
+
+
+def _check_labels(labels: Sequence[LabelIn], known: Sequence[str], where: str) -> None:
+    """Labels that the task does not have are found before anything is sent."""
+    unknown: dict[str, int] = {}
+    for label in labels:
+        for name in label.labels:
+            if name not in known:
+                unknown[name] = unknown.get(name, 0) + 1
+    if not unknown:
+        return
+    shown = ", ".join(f"{name!r} ({count} x)" for name, count in list(unknown.items())[:10])
+    more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+    raise InvalidFile(
+        f"{where} has labels that the task does not: {shown}{more}; the task has {', '.join(map(repr, known))}. "
+        "Nothing was imported"
+    )
+
+
+def _say_read(read: Read[object], what: str) -> None:
+    screen.say(f"read {len(read.items):,} {what} ({read.what})")
+    for line in skipped_lines(read.skipped):
+        screen.note(line, style="yellow")
+
+
+def _read_as_json(read: Read[object]) -> dict[str, object]:
+    return {
+        "read": len(read.items),
+        "read_as": read.what,
+        "skipped": [{"line": skip.line, "reason": skip.reason} for skip in read.skipped],
+    }
+
+
+def skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
+    """What was skipped and why, alike reasons together: their numbers and names may differ."""
+    alike: dict[str, list[Skipped]] = {}
+    for skip in skipped:
+        alike.setdefault(re.sub(r"'[^']*'|\d[\d,]*", "", skip.reason), []).append(skip)
+    lines = []
+    for group in alike.values():
+        places = ", ".join(str(skip.line) for skip in group[:5]) + (", ..." if len(group) > 5 else "")
+        example = group[0].reason if len(group) == 1 else f"such as: {group[0].reason}"
+        lines.append(f"skipped {len(group):,} (line {places}): {example}")
+    return lines

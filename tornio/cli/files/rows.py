@@ -1,0 +1,248 @@
+"""Rows of a table to records and labels; what cannot be used is skipped, with the line and the reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from tornio.api import MAX_TEXT, LabelIn, RecordIn
+from tornio.cli.files.tables import Row, Table
+from tornio.errors import InvalidFile
+from tornio.records import MetadataValue, default_record_id
+
+T_co = TypeVar("T_co", covariant=True)
+
+TEXT_NAMES = ("text", "texts", "content", "message", "body", "sentence", "comment", "review")
+ID_NAMES = ("record_id", "id")
+LABEL_NAMES = ("label", "labels", "category", "class")
+SEPARATOR = "|"
+"""Between the labels of a text that has several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns mean what; None: the usual names. ``metadata``: columns to send along, by default none."""
+
+    text: str | None = None
+    record_id: str | None = None
+    label: str | None = None
+    metadata: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Those that a user named."""
+        return tuple(name for name in (self.text, self.record_id, self.label, *self.metadata) if name)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that was left out. ``line``: where it begins in the file (in Parquet and JSON lists: the row)."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[T_co]):
+    """What was read, how (in words), and what was skipped."""
+
+    items: Sequence[T_co]
+    skipped: list[Skipped]
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    text: str
+    record_id: str | None
+    label: str | None
+    metadata: tuple[str, ...]
+
+
+class _Skip(Exception):
+    """Leave the row out, for this reason."""
+
+
+def read_records(table: Table, columns: Columns, where: str) -> Read[RecordIn]:
+    """The texts of a table. Raises InvalidFile where no column can be the text, or where not a row can be used."""
+    used = _choose(table, columns, where, label=False)
+
+    def make(values: Mapping[str, Any]) -> RecordIn:
+        return RecordIn(record_id=_record_id(values, used), text=_text(values, used), metadata=_metadata(values, used))
+
+    return _read(table, used, where, make)
+
+
+def read_labels(
+    table: Table, columns: Columns, where: str, *, multi_label: bool, separator: str = SEPARATOR
+) -> Read[LabelIn]:
+    """The labelled texts of a table; with ``multi_label`` a cell has labels between separators. Raises InvalidFile."""
+    used = _choose(table, columns, where, label=True)
+
+    def make(values: Mapping[str, Any]) -> LabelIn:
+        return LabelIn(
+            record_id=_record_id(values, used),
+            text=_text(values, used),
+            labels=_labels(values[used.label or ""], multi_label, separator),
+            metadata=_metadata(values, used),
+        )
+
+    return _read(table, used, where, make)
+
+
+def _read(table: Table, used: _Used, where: str, make: Any) -> Read[Any]:
+    items: list[Any] = []
+    skipped: list[Skipped] = []
+    first: dict[str, tuple[int, str]] = {}
+    for row, item in _made(table.rows, make):
+        if isinstance(item, str):
+            skipped.append(Skipped(row.line, item))
+            continue
+        key = item.record_id or default_record_id(item.text)
+        if key in first:
+            skipped.append(Skipped(row.line, _twice(item, *first[key])))
+            continue
+        first[key] = (row.line, item.text)
+        items.append(item)
+    if not items:
+        raise InvalidFile(f"{where} has no row that can be used" + _first_reason(skipped))
+    return Read(items, skipped, table.what + _said(table, used))
+
+
+def _made(rows: Sequence[Row], make: Any) -> Iterator[tuple[Row, Any]]:
+    for row in rows:
+        if isinstance(row.values, str):
+            yield row, row.values
+            continue
+        try:
+            yield row, make(row.values)
+        except _Skip as reason:
+            yield row, str(reason)
+
+
+def _twice(item: Any, line: int, text: str) -> str:
+    if item.record_id is None:
+        return f"the same text as line {line}"
+    return f"the id {item.record_id!r} again, " + (
+        f"as in line {line}" if item.text == text else f"with another text than in line {line}: ids must be unique"
+    )
+
+
+def _first_reason(skipped: Sequence[Skipped]) -> str:
+    return f"; line {skipped[0].line}: {skipped[0].reason}" if skipped else ": there is nothing below the first line"
+
+
+def _said(table: Table, used: _Used) -> str:
+    if table.columns is None:
+        return ""
+    parts = [f"text from {used.text!r}"]
+    parts += [f"id from {used.record_id!r}"] if used.record_id else []
+    parts += [f"label from {used.label!r}"] if used.label else []
+    return ", " + ", ".join(parts)
+
+
+# Which column means what
+
+
+def _choose(table: Table, columns: Columns, where: str, *, label: bool) -> _Used:
+    if table.columns is None:
+        if label:
+            raise InvalidFile(f"{where} was read as one text a line: labels need a file with columns, such as CSV")
+        return _Used("", None, None, ())
+    for name in columns.named:
+        if name not in table.columns:
+            raise InvalidFile(f"{where} has no column {name!r}; it has {_names(table.columns)}")
+    text = columns.text or _usual(table.columns, TEXT_NAMES)
+    if text is None:
+        raise InvalidFile(_no_text(table.columns, where))
+    found_label = (columns.label or _usual(table.columns, LABEL_NAMES)) if label else None
+    if label and found_label is None:
+        raise InvalidFile(
+            f"{where} has no column 'label'; it has {_names(table.columns)}: say which with --label-column"
+        )
+    record_id = columns.record_id or _usual(table.columns, ID_NAMES)
+    return _Used(text, record_id, found_label, columns.metadata)
+
+
+def _usual(columns: Sequence[str], names: Sequence[str]) -> str | None:
+    by_lower = {name.lower(): name for name in reversed(columns)}
+    return next((by_lower[name] for name in names if name in by_lower), None)
+
+
+def _no_text(columns: Sequence[str], where: str) -> str:
+    return (
+        f"{where} has no column 'text'; its first line says {_names(columns)}. If these are columns, say which holds "
+        "the text with --text-column; if the file has no first line with names, say --no-header"
+        + ("" if len(columns) == 1 else " and --text-column with its number (1, 2, ...)")
+    )
+
+
+def _names(columns: Sequence[str]) -> str:
+    shown = [repr(name if len(name) <= 40 else name[:37] + "...") for name in columns[:10]]
+    return ", ".join(shown) + (f" and {len(columns) - 10} more" if len(columns) > 10 else "")
+
+
+# Cells
+
+
+def _text(values: Mapping[str, Any], used: _Used) -> str:
+    text = values.get(used.text)
+    if text is None or (isinstance(text, str) and not text.strip()):
+        raise _Skip("no text")
+    if not isinstance(text, str):
+        raise _Skip(f"the text is a {type(text).__name__}, not a string")
+    if len(text) > MAX_TEXT:
+        raise _Skip(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are taken: split it")
+    return _unicode(text)
+
+
+def _record_id(values: Mapping[str, Any], used: _Used) -> str | None:
+    value = values.get(used.record_id) if used.record_id else None
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool | float | dict | list):
+        raise _Skip(f"the id {value!r} is neither a string nor a whole number")
+    record_id = _unicode(str(value).strip())
+    if not 1 <= len(record_id) <= 200 or not record_id.isprintable():
+        raise _Skip(f"the id {record_id[:40]!r} must have 1 to 200 printable characters")
+    return record_id
+
+
+def _labels(value: Any, multi_label: bool, separator: str) -> list[str]:
+    if isinstance(value, list):
+        if not all(isinstance(name, str) for name in value):
+            raise _Skip("labels that are not strings")
+        names = value
+    elif value is None or (isinstance(value, str) and not value.strip()):
+        raise _Skip("no label")
+    elif not isinstance(value, str | int) or isinstance(value, bool):
+        raise _Skip(f"the label is a {type(value).__name__}, not a string")
+    else:
+        names = str(value).split(separator) if multi_label else [str(value)]
+    names = [_unicode(name.strip()) for name in names]
+    if not multi_label and len(names) != 1:
+        raise _Skip(f"{len(names)} labels; each text of this task has one")
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _metadata(values: Mapping[str, Any], used: _Used) -> dict[str, MetadataValue]:
+    found = {name: values.get(name) for name in used.metadata}
+    return {name: _plain(value) for name, value in found.items() if not _missing(value)}
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and not math.isfinite(value))
+
+
+def _plain(value: Any) -> MetadataValue:
+    if isinstance(value, str):
+        return _unicode(value)
+    return value if isinstance(value, int | float | bool) else str(value)
+
+
+def _unicode(text: str) -> str:
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise _Skip("half of a surrogate pair (\\ud800...), which is no text")
+    return text

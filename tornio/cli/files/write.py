@@ -1,0 +1,101 @@
+"""Labelled records to a file, in the format that its name says. The file appears only when it is whole."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from tornio.api import LabelledRecord
+from tornio.cli.files.rows import SEPARATOR
+from tornio.errors import InvalidFile
+
+Write = Callable[[Iterable[LabelledRecord]], None]
+
+COLUMNS = ("record_id", "text", "label", "purpose", "source", "annotators")
+
+
+def writer_for(path: Path) -> Write:
+    """What writes to this path, by its ending: .csv, .tsv, .jsonl or .parquet. Raises InvalidFile."""
+    writers: dict[str, Callable[[Iterable[LabelledRecord], Path], None]] = {
+        ".csv": _write_csv,
+        ".tsv": lambda records, part: _write_csv(records, part, "\t"),
+        ".jsonl": _write_jsonl,
+        ".ndjson": _write_jsonl,
+        ".parquet": _write_parquet,
+    }
+    write = writers.get(path.suffix.lower())
+    if write is None:
+        raise InvalidFile(f"{path}: the ending {path.suffix!r} says no format: use {', '.join(writers)}")
+    if not path.parent.is_dir():
+        raise InvalidFile(f"{path}: there is no folder {path.parent}")
+    if write is _write_parquet:
+        _pyarrow()
+
+    def whole(records: Iterable[LabelledRecord]) -> None:
+        with _replacing(path) as part:
+            write(records, part)
+
+    return whole
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise InvalidFile(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_lines(records: Iterable[LabelledRecord], out: TextIO) -> None:
+    """JSON lines, a record each, with ``labels`` as a list."""
+    for record in records:
+        out.write(record.model_dump_json() + "\n")
+
+
+def _write_jsonl(records: Iterable[LabelledRecord], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as out:
+        write_lines(records, out)
+
+
+def _write_csv(records: Iterable[LabelledRecord], path: Path, delimiter: str = ",") -> None:
+    with path.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for record in records:
+            label = SEPARATOR.join(record.labels)
+            writer.writerow(
+                [record.record_id, record.text, label, record.purpose or "", record.source, record.annotators]
+            )
+
+
+def _write_parquet(records: Iterable[LabelledRecord], path: Path) -> None:
+    pa, pq = _pyarrow()
+    rows = [record.model_dump(mode="json") for record in records]
+    schema = pa.schema(
+        [
+            ("record_id", pa.string()),
+            ("text", pa.string()),
+            ("labels", pa.list_(pa.string())),
+            ("purpose", pa.string()),
+            ("source", pa.string()),
+            ("annotators", pa.int32()),
+        ]
+    )
+    pq.write_table(pa.Table.from_pylist(rows, schema), path, compression="zstd")
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise InvalidFile("writing Parquet needs pyarrow: pip install pyarrow; or write .csv or .jsonl") from error
+    return pa, pq

@@ -1,0 +1,164 @@
+"""Answers of the server for a terminal. Pure: from wire models to things that rich can print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tornio.api import BatchStatus, ChangedAnswer, HoldoutStatus, Metrics, Serving, TaskStatus, TaskSummary, VersionOut
+from tornio.cli.screen import percent, table
+
+_COLOURS = {"attention": "bold red", "paused": "yellow", "stopped": "green", "labelling": "cyan"}
+_STATES = {"serving": "bold green", "refused": "red", "failed": "red", "held": "yellow"}
+_SHOWN = 5
+
+
+def tasks_view(tasks: Sequence[TaskSummary]) -> RenderableType:
+    made = table("task", "phase", "serves", "why")
+    for task in tasks:
+        serves = f"{task.version} (revision {task.revision})" if task.version else "nothing yet"
+        made.add_row(f"{task.workspace}/{task.task}", _phase(task.phase), serves, Text(task.why))
+    return made
+
+
+def status_view(status: TaskStatus, now: datetime | None = None) -> RenderableType:
+    """Everything about a task on one screen."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in _lines(status, now or datetime.now(UTC)):
+        made.add_row(name, value)
+    title = Text.assemble((f"{status.workspace}/{status.task}", "bold"), "  ", _phase(status.phase), "  ", status.why)
+    return Group(title, made)
+
+
+def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableType]]:
+    if status.attention:
+        yield "attention", Text(status.attention, style="red")
+    if status.controller_away:
+        yield "controller", Text(status.controller_away, style="red")
+    yield "serves", _serving(status.serving, now)
+    if status.candidate:
+        yield "loading", Text(status.candidate)
+    if status.asks.hold:
+        yield "held", Text(f"{status.asks.hold}; go on with: tornio resume", style="yellow")
+    if status.metrics:
+        yield "accuracy", _accuracy(status.metrics)
+    yield "hold-out", _holdout(status.holdout)
+    yield "labels", _labels(status)
+    yield "pool", Text(f"{status.pool:,} records")
+    for batch in status.batches:
+        yield "batch", _batch(batch)
+    yield "stop", _stop(status)
+    if status.annotate_url:
+        yield "annotate", Text(status.annotate_url)
+    for swap in status.swaps[:_SHOWN]:
+        seconds = f" in {swap.seconds:.1f} s" if swap.seconds is not None else ""
+        yield "swap", Text(f"{_ago(swap.at, now)}: {swap.version} (revision {swap.revision}){seconds}; {swap.why}")
+    for replica in status.replicas:
+        if replica.lags:
+            yield "replica", Text(f"{replica.replica} lags: {replica.lags}", style="red")
+    if status.replicas and not any(replica.lags for replica in status.replicas):
+        yield "replicas", Text(f"{len(status.replicas)}, all with it")
+
+
+def _phase(phase: str) -> Text:
+    return Text(phase, style=_COLOURS.get(phase, "cyan"))
+
+
+def _serving(serving: Serving | None, now: datetime) -> Text:
+    if serving is None:
+        return Text("nothing yet", style="yellow")
+    before = f", before: {serving.previous}" if serving.previous else ""
+    return Text.assemble(
+        (serving.version, "bold green"), f" (revision {serving.revision}{before}), {_ago(serving.since, now)}"
+    )
+
+
+def _accuracy(metrics: Metrics) -> Text:
+    if metrics.accuracy is None:
+        return Text(f"{metrics.version} was not measured: there are no hold-out labels yet")
+    return Text(
+        f"{measured(metrics.accuracy, metrics.interval)} on {metrics.holdout} hold-out labels ({metrics.version})"
+    )
+
+
+def measured(accuracy: float | None, interval: tuple[float, float] | None) -> str:
+    """``84.0 % (95 %: 70.1-93.0)``."""
+    if accuracy is None or interval is None:
+        return percent(accuracy)
+    return f"{percent(accuracy)} (95 %: {100 * interval[0]:.1f}-{100 * interval[1]:.1f})"
+
+
+def _holdout(holdout: HoldoutStatus) -> Text:
+    discarded = f", {holdout.discarded} discarded" if holdout.discarded else ""
+    return Text(f"{holdout.labelled} labelled of {holdout.reserved} reserved{discarded}")
+
+
+def _labels(status: TaskStatus) -> Text:
+    counts = [f"{name} {status.training_labels.get(name, 0)}" for name in status.labels]
+    shown = ", ".join(counts[:20]) + (f" and {len(counts) - 20} more classes" if len(counts) > 20 else "")
+    return Text(f"{sum(status.training_labels.values()):,} to train: {shown}")
+
+
+def _batch(batch: BatchStatus) -> RenderableType:
+    if batch.total is None or batch.answered is None:
+        return Text(f"{batch.batch}, not read yet")
+    row = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=batch.total, completed=batch.answered, width=24)
+    row.add_row(batch.batch, bar, f"{batch.answered} of {batch.total} answered{', closed' if batch.closed else ''}")
+    return row
+
+
+def _stop(status: TaskStatus) -> Text:
+    stop = status.stop
+    signals = " ".join(f"{signal:.3f}" for signal in stop.signals[-6:]) or "no signal yet"
+    needs = f", stops at {stop.threshold:g}" if stop.threshold is not None else ""
+    text = Text(f"{stop.criterion}: {signals}{needs}")
+    if stop.stopped:
+        text.append(f"; stopped: {stop.stopped}", style="green")
+    return text
+
+
+def _ago(then: datetime, now: datetime) -> str:
+    seconds = max(0, int((now - then).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def versions_view(versions: Sequence[VersionOut]) -> RenderableType:
+    parts: list[RenderableType] = []
+    for version in versions:
+        title = Text.assemble(
+            (version.version, "bold"), "  ", (version.state, _STATES.get(version.state, "cyan")),
+            f"  iteration {version.iteration}, {version.training_labels} labels",
+        )  # fmt: skip
+        if version.accuracy is not None:
+            title.append(f", {measured(version.accuracy, version.interval)} on {version.holdout} hold-out labels")
+        parts.append(title)
+        parts += [Text(f"  {reason}") for reason in version.reasons]
+        parts += [Text(f"  {warning}", style="yellow") for warning in version.warnings]
+        if version.changed:
+            parts += [Text(f"  {len(version.changed)} hold-out answers changed:"), _changed(version.changed)]
+    return Group(*parts)
+
+
+def _changed(answers: Sequence[ChangedAnswer]) -> RenderableType:
+    made = table("  ", "right", "before", "after", "text")
+    for answer in answers[:20]:
+        better = (
+            "+" if set(answer.after) == set(answer.label) else "-" if set(answer.before) == set(answer.label) else " "
+        )
+        text = (answer.text or answer.record_id).replace("\n", " ")
+        cells = [", ".join(names) or "none" for names in (answer.label, answer.before, answer.after)]
+        made.add_row(f"  {better}", *map(Text, cells), Text(text if len(text) <= 80 else text[:77] + "..."))
+    if len(answers) > 20:
+        made.add_row("", f"and {len(answers) - 20} more")
+    return made
