@@ -1,0 +1,159 @@
+"""The controller survives being killed after any outside call: what comes out is what would have come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.controller.turning import Turning, make_spec, quick_fit
+from tornio.errors import Unavailable
+from tornio.loop.phase import Phase
+from tornio.registry import CURRENT, Registry
+
+pytestmark = pytest.mark.unit
+WRITES = ("put", "put_if_absent", "put_if_match", "delete", "upload", "log", "ensure_dataset")
+
+
+@pytest.fixture(autouse=True)
+def _quick() -> Iterator[None]:
+    with quick_fit():
+        yield
+
+
+class Killed(BaseException):
+    """The process is gone: nothing below catches it."""
+
+
+class Trap:
+    """Counts outside calls, and kills after one of them."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.at, self.calls = at, 0
+
+    def store(self, operation: str, key: str) -> None:
+        self.count(operation)
+
+    def count(self, operation: str) -> None:
+        if operation in WRITES:
+            self.calls += 1
+            if self.calls == self.at:
+                raise Killed
+
+
+def run_with_trap(folder: Path, trap: Trap) -> tuple[Turning, bool]:
+    turning = Turning(folder).begin()
+    turning.store.after, turning.annotation.after = trap.store, trap.count
+    try:
+        turning.turn()
+    except Killed:
+        killed = True
+    else:
+        killed = False
+    turning.store.after = turning.annotation.after = None
+    return turning, killed
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Turning, int]:
+    trap = Trap()
+    with quick_fit():
+        turning, _ = run_with_trap(tmp_path_factory.mktemp("cache"), trap)
+    return turning, trap.calls
+
+
+def test_the_loop_turns_to_its_end(undisturbed: tuple[Turning, int]) -> None:
+    turning, calls = undisturbed
+    assert len(turning.task.iterations()) == 3
+    current = Registry(turning.store, turning.task.keys).alias(CURRENT)
+    assert current is not None
+    assert (current.revision, current.version) == (3, turning.task.iterations()[-1].version)
+    assert calls > 50
+
+
+def test_killed_after_any_outside_call_the_next_controller_comes_to_the_same(
+    undisturbed: tuple[Turning, int], tmp_path: Path
+) -> None:
+    expected, calls = undisturbed
+    for at in range(1, calls + 1):
+        turning, killed = run_with_trap(tmp_path, Trap(at))
+        assert killed
+        turning.turn()
+        assert turning.facts() == expected.facts(), f"killed after write {at}"
+
+
+def test_two_controllers_at_once_have_one_effect(undisturbed: tuple[Turning, int], tmp_path: Path) -> None:
+    expected, _ = undisturbed
+    turning = Turning(tmp_path).begin()
+    one, other = turning.controller(), turning.controller()
+    for _ in range(400):
+        looks = [one.look(), other.look()]
+        if not any(look.busy for look in looks) and not turning.answer():
+            if all(look.standing.phase is Phase.STOPPED for look in looks):
+                break
+    assert turning.facts() == expected.facts()
+
+
+def test_an_annotation_tool_that_is_away_is_said_and_waited_for(tmp_path: Path) -> None:
+    turning = Turning(tmp_path).begin()
+
+    def away(operation: str) -> None:
+        raise Unavailable("Argilla does not answer: is it up?")
+
+    controller = turning.controller()
+    turning.annotation.before = away
+    for _ in range(10):
+        look = controller.look()
+    assert look.standing.phase is Phase.ATTENTION
+    assert "is it up?" in look.standing.why
+    turning.annotation.before = None
+    assert turning.turn(controller).standing.phase is Phase.STOPPED
+
+
+def test_a_store_that_fails_now_and_then_costs_looks_and_nothing_else(
+    undisturbed: tuple[Turning, int], tmp_path: Path
+) -> None:
+    expected, _ = undisturbed
+    turning = Turning(tmp_path).begin()
+    count = 0
+
+    def shaky(operation: str, key: str) -> None:
+        nonlocal count
+        count += 1
+        if count % 97 == 0:
+            raise Unavailable("the store does not answer")
+
+    controller = turning.controller()
+    turning.store.before = shaky
+    ended = False
+    for _ in range(2000):
+        try:
+            look = controller.look()
+        except Unavailable:
+            continue
+        turning.store.before = None
+        answered = turning.answer() if look.state.batches else 0
+        turning.store.before = shaky
+        ended = look.standing.phase is Phase.STOPPED and not look.busy and not answered
+        if ended:
+            break
+    turning.store.before = None
+    assert ended
+    assert turning.facts() == expected.facts()
+
+
+def test_an_answer_that_changes_after_its_batch_closed_counts_in_the_next_training(tmp_path: Path) -> None:
+    turning = Turning(tmp_path, spec=make_spec(stop={"criterion": "none"})).begin()
+    controller = turning.controller()
+    while not turning.task.iterations():
+        look = controller.look()
+        if not look.busy and look.state.batches:
+            turning.answer()
+    (first,) = turning.task.iterations()
+    record_id = next(i.record_id for i in turning.task.batches()[0].items if int(i.record_id[1:]) % 5 != 4)
+    turning.annotation.answer("w", "t", record_id, "a1", ["river"])
+    turning.turn(controller)
+    said = [e.labels for e in turning.task.labels.read() if e.record_id == record_id]
+    assert said[-1] == ("river",)
+    assert len(turning.task.iterations()) > first.number
