@@ -1,0 +1,44 @@
+"""From a task and a version to a model that may answer."""
+
+from __future__ import annotations
+
+from tornio.errors import UnfitCheckpoint
+from tornio.models.loading import Loader
+from tornio.models.port import Model
+from tornio.registry import Registry
+from tornio.schemas.registry import Manifest
+from tornio.schemas.task import SpecDocument
+from tornio.storage import documents
+from tornio.storage.keys import TaskKeys
+from tornio.storage.port import ObjectStore
+
+
+class Checkpoints:
+    """Loads versions from the store. For one thread at a time; the loader may be shared."""
+
+    def __init__(self, store: ObjectStore, loader: Loader) -> None:
+        self._store = store
+        self._loader = loader
+
+    def load(self, task: str, version: str) -> Model:
+        """The model, proved (digests, finite weights, labels, probes) and, having answered its probes, warm.
+
+        Raises IntegrityError or UnfitCheckpoint, with the reason, for one that must not answer; NotFound; Unavailable.
+        """
+        workspace, _, name = task.partition("/")
+        keys = TaskKeys(workspace, name)
+        manifest = Registry(self._store, keys).manifest(version)
+        if (manifest.workspace, manifest.task, manifest.version) != (workspace, name, version):
+            found = f"{manifest.workspace}/{manifest.task} {manifest.version}"
+            raise UnfitCheckpoint(f"the manifest of {task} {version} is that of {found}: restore it from a backup")
+        self._check_labels(keys, manifest)
+        return self._loader.model(manifest)
+
+    def _check_labels(self, keys: TaskKeys, manifest: Manifest) -> None:
+        """Its labels must be those of the spec it was trained under; a later label set is a new generation's."""
+        spec = documents.load(self._store, keys.spec(manifest.spec_rev), SpecDocument)[0].task_spec()
+        if manifest.labels != spec.label_names or manifest.multi_label != spec.multi_label:
+            raise UnfitCheckpoint(
+                f"version {manifest.version} cannot serve: it has the labels {list(manifest.labels)}, the task has "
+                f"{list(spec.label_names)} (spec {manifest.spec_rev}): train again"
+            )

@@ -1,0 +1,1 @@
+"""The teacher: zero-shot answers with labels given by the request."""

@@ -1,0 +1,62 @@
+"""The teacher as a Serve deployment. Its model is loaded with the first question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ray import serve
+
+from services.classifier.batcher import Batcher
+from services.teacher.questions import Answer, Question, ask, columns
+from services.teacher.settings import TeacherSettings
+from tornio.models.loading import Loader
+from tornio.registry import NodeCache
+from tornio.settings import NodeSettings, StorageSettings
+from tornio.spec import ClassifierSpec
+from tornio.storage.s3 import open_store
+
+_settings = TeacherSettings()
+
+
+@serve.deployment(
+    name="teacher",
+    num_replicas=_settings.replicas,
+    max_ongoing_requests=_settings.max_ongoing_requests,
+    max_queued_requests=_settings.max_queued_requests,
+    ray_actor_options={"num_cpus": _settings.num_cpus, "num_gpus": _settings.num_gpus},
+)
+class Teacher:
+    """Zero-shot answers: labels and templates come with the request."""
+
+    def __init__(self) -> None:
+        import torch
+
+        node = NodeSettings()
+        torch.set_num_threads(node.torch_threads)
+        self._settings = TeacherSettings()
+        store = open_store(StorageSettings())
+        self._loader = Loader(store, NodeCache(node.cache_dir, store))
+        self._batcher = Batcher[Question, Answer](
+            self._bind, batch_tokens=self._settings.batch_tokens, queue_tokens=self._settings.queue_tokens
+        )
+
+    async def score(
+        self,
+        texts: list[str],
+        labels: list[dict[str, Any]],
+        templates: Sequence[str] = (),
+        multi_label: bool = False,
+    ) -> Mapping[str, Any]:
+        """``{"labels": [[name]], "probabilities": [{name: p}], "truncated": [bool], "agent": str}``.
+
+        ``labels``: ``LabelSpec`` as JSON; ``templates``: those of task.yaml's default where none are given. Raises
+        InvalidInput, NotFound or Unavailable where the teacher's model is not to be had, Unavailable if overloaded.
+        """
+        question = Question.of(labels, templates, multi_label)
+        return columns(await self._batcher.submit(question, texts))
+
+    def _bind(self, question: Question) -> Callable[[Sequence[str]], Sequence[Answer]]:
+        model = self._loader.teacher(self._settings.spec(), ClassifierSpec())
+        return partial(ask, model, question)

@@ -1,0 +1,94 @@
+"""From the store to an answer: sound versions serve, broken ones are refused with their reason."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from services.classifier.aliases import Aliases
+from services.classifier.answers import answer
+from services.classifier.checkpoints import Checkpoints
+from services.classifier.shelf import Shelf
+from tests.unit.classifier.workshop import BROKEN, FULL_NAME, LABELS, Workshop, tiny_encoder
+from tornio.errors import NotFound, UnfitCheckpoint
+from tornio.models.loading import Loader
+from tornio.models.port import Model
+from tornio.registry import NodeCache
+from tornio.storage.memory import MemoryStore
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny_encoder(tmp_path_factory.mktemp("encoder")))
+
+
+@pytest.fixture
+def workshop(encoder: str, tmp_path: Path) -> Workshop:
+    return Workshop.over(MemoryStore(), tmp_path / "trainer", encoder)
+
+
+@pytest.fixture
+def shelf(workshop: Workshop, tmp_path: Path) -> Shelf[Model]:
+    """A replica's, with a cache of its own."""
+    loader = Loader(workshop.store, NodeCache(tmp_path / "replica", workshop.store), "float32")
+    return Shelf[Model](Checkpoints(workshop.store, loader).load, time.monotonic)
+
+
+def serve(shelf: Shelf[Model], aliases: Aliases) -> None:
+    shelf.apply({FULL_NAME: aliases})
+    while shelf.work() == 0:
+        pass
+
+
+def test_answers_carry_version_and_revision(workshop: Workshop, shelf: Shelf[Model]) -> None:
+    workshop.publish("v1", favourite=1)
+    serve(shelf, Aliases(("v1", 3)))
+    first, second = answer(shelf.serving(FULL_NAME), ["short", "long " * 200])
+    assert first["labels"] == ["bug"]
+    assert list(first["probabilities"]) == list(LABELS)
+    assert sum(first["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert (first["version"], first["revision"]) == ("v1", 3)
+    assert (first["truncated"], second["truncated"]) == (False, True)
+    assert answer(shelf.serving(FULL_NAME), []) == []
+
+
+REASONS = {
+    "corrupt": "digest|sha256|bytes",
+    "truncated": "digest|sha256|bytes",
+    "not_a_number": "not all finite",
+    "other_labels": "spam",
+    "another_tasks": "the task has",
+    "failing_probe": "probes otherwise",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_version_answers_nothing_and_its_reason_is_reported(
+    workshop: Workshop, shelf: Shelf[Model], how: str
+) -> None:
+    workshop.publish("v1")
+    serve(shelf, Aliases(("v1", 1)))
+    getattr(workshop, how)("bad")
+    serve(shelf, Aliases(("v1", 1), candidate="bad"))
+    serve(shelf, Aliases(("bad", 2), previous="v1", candidate="bad"))
+    report = shelf.report()[FULL_NAME]
+    assert report["serving"] == ["v1", 1]
+    assert report["ready"] == ["v1"]
+    assert list(report["failed"]) == ["bad"]
+    assert any(part in report["failed"]["bad"] for part in REASONS[how].split("|")), report["failed"]["bad"]
+    assert shelf.work() is None  # final: it is not tried again
+    assert answer(shelf.serving(FULL_NAME), ["hello"])[0]["version"] == "v1"
+
+
+def test_a_manifest_in_anothers_place_is_refused(workshop: Workshop) -> None:
+    workshop.publish("v1")
+    workshop.store.put(workshop.keys.version("v2"), workshop.store.get(workshop.keys.version("v1")).body)
+    checkpoints = Checkpoints(workshop.store, workshop.loader)
+    with pytest.raises(UnfitCheckpoint, match="that of support/tickets v1"):
+        checkpoints.load(FULL_NAME, "v2")
+    with pytest.raises(NotFound):
+        checkpoints.load(FULL_NAME, "v3")
