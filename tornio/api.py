@@ -10,11 +10,11 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tornio import errors
 from tornio.records import MetadataValue, Purpose
-from tornio.spec import NAME_PATTERN, LabelSpec
+from tornio.spec import NAME_PATTERN, LabelSpec, TaskSpec
 
 MIB = 1 << 20
 MAX_TEXTS = 1_000
@@ -407,6 +407,19 @@ class Problem(Answer):
     status: int
     detail: str
     errors: list[FieldError] = []
+
+
+def checked_spec(values: Any, where: str = "the spec") -> TaskSpec:
+    """The spec that these values, or this JSON text, describe. Raises InvalidSpec, with a line for each fault."""
+    try:
+        if isinstance(values, str):
+            return TaskSpec.model_validate_json(values)
+        return TaskSpec.model_validate(values)
+    except ValidationError as error:
+        faults = [
+            f"{where}, {'.'.join(map(str, fault['loc'])) or 'as a whole'}: {fault['msg']}" for fault in error.errors()
+        ]
+        raise errors.InvalidSpec("\n".join(faults)) from error
 
 
 _PREFIX = "urn:tornio:problem:"

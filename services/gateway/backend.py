@@ -166,7 +166,7 @@ class StoreBackend:
     async def ready(self) -> Readiness:
         parts = {
             "object store": await self._store_answers(),
-            "classifier": "ok" if self.cluster.serving() else "no replica is ready yet",
+            "classifier": await self._classifier_answers(),
         }
         return Readiness(ready=all(said == "ok" for said in parts.values()), parts=parts)
 
@@ -248,6 +248,13 @@ class StoreBackend:
         running = asyncio.get_running_loop().create_task(work)
         self._background.add(running)  # the loop keeps weak references only
         running.add_done_callback(self._background.discard)
+
+    async def _classifier_answers(self) -> str:
+        try:
+            await self.cluster.serving()
+        except Unavailable as error:
+            return f"no replica is ready: {error}"
+        return "ok"
 
     async def _store_answers(self) -> str:
         """'ok', or what is wrong. One probe at a time: an away store would hold a thread for each."""

@@ -30,5 +30,5 @@ class Cluster(Protocol):
     async def nudge(self, task: TaskName) -> None:
         """Something was written: the controller should look at once."""
 
-    def serving(self) -> bool:
-        """Whether a classifier replica is up, as far as is known here."""
+    async def serving(self) -> None:
+        """Returns when a classifier replica has answered. Raises Unavailable when none does in time."""

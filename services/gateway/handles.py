@@ -59,8 +59,9 @@ class Handles:
         async with _told("the controller", PATIENCE_S):
             await self._controller.nudge.remote(task.workspace, task.task)
 
-    def serving(self) -> bool:
-        return bool(self._classifier.running_replicas_populated())
+    async def serving(self) -> None:
+        async with _told("the classifier", PATIENCE_S):
+            await self._classifier.report.remote()
 
 
 class _ReplicaDied(Unavailable):

@@ -9,7 +9,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import StreamingResponse
-from pydantic import ValidationError
 
 from services.gateway.dependencies import PROBLEMS, AnyCaller, Operator, Reader, Task, TheBackend
 from services.gateway.port import Ask, LabelsExport
@@ -28,6 +27,7 @@ from tornio.api import (
     Tasks,
     TaskStatus,
     Versions,
+    checked_spec,
 )
 from tornio.errors import InvalidSpec
 from tornio.spec import TaskSpec
@@ -122,18 +122,10 @@ def _read_spec(body: bytes, content_type: str, task: TaskName) -> TaskSpec:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidSpec(f"{where} is not UTF-8 (byte {error.start})") from error
-    spec = read_spec(text, where) if "yaml" in content_type else _read_json(text, where)
+    spec = read_spec(text, where) if "yaml" in content_type else checked_spec(text, where)
     if (spec.workspace, spec.name) != task:
         raise InvalidSpec(f"{where} describes {spec.full_name}, the address {task}: they must be the same task")
     return spec
-
-
-def _read_json(text: str, where: str) -> TaskSpec:
-    try:
-        return TaskSpec.model_validate_json(text)
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or where}: {fault['msg']}" for fault in error.errors()]
-        raise InvalidSpec("\n".join(faults)) from error
 
 
 def _lines(export: LabelsExport) -> Iterator[str]:

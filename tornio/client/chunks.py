@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -24,5 +25,5 @@ def chunks(items: Iterable[T], most: int, most_bytes: int, size: Callable[[T], i
 
 
 def json_size(text: str) -> int:
-    """Bytes of a text in JSON, at most: non-ASCII is escaped or UTF-8, quotes and new lines are escaped."""
-    return 2 * len(text.encode("utf-8", "surrogatepass")) + 8
+    """Bytes of a text in a JSON list."""
+    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")) + 1

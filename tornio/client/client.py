@@ -69,14 +69,14 @@ class Client:
         if isinstance(spec, str):
             spec = read_spec(spec)
         elif not isinstance(spec, TaskSpec):
-            spec = TaskSpec.model_validate(spec)
+            spec = api.checked_spec(spec)
         return self._session.put(_path(spec.full_name), api.Applied, spec.model_dump(mode="json"))
 
     def add_records(self, task: str, records: Iterable[api.RecordIn], progress: Progress = _silent) -> api.RecordsAdded:
         """Add texts to the pool. Doing it again is harmless: records are known by their id."""
         total = api.RecordsAdded()
         path = _path(task, "records")
-        for chunk in chunks(records, api.MAX_RECORDS, api.MAX_BODY_BYTES, _record_size):
+        for chunk in chunks(records, api.MAX_RECORDS, api.MAX_BODY_BYTES - api.MIB, _record_size):
             body = [record.model_dump(mode="json", exclude_defaults=True) for record in chunk]
             total += self._session.post(path, api.RecordsAdded, body, repeatable=True)
             progress(len(chunk))
@@ -93,7 +93,7 @@ class Client:
         """Import labels that exist already. ``purpose``: 'train', or 'holdout' for those that are to judge."""
         total = api.LabelsImported()
         path = _path(task, "labels")
-        for chunk in chunks(labels, api.MAX_RECORDS, api.MAX_BODY_BYTES, _record_size):
+        for chunk in chunks(labels, api.MAX_RECORDS, api.MAX_BODY_BYTES - api.MIB, _record_size):
             body = {
                 "purpose": str(purpose),
                 "source": source,
@@ -109,7 +109,7 @@ class Client:
         """Classify texts, in their order. Raises NotServable before the task's first version serves."""
         path = _path(task, "predict")
         predictions: list[Prediction] = []
-        for chunk in chunks(texts, api.MAX_TEXTS, api.MAX_PREDICT_BYTES, json_size):
+        for chunk in chunks(texts, api.MAX_TEXTS, api.MAX_PREDICT_BYTES - api.MIB, json_size):
             answer = self._session.post(path, api.Predictions, {"texts": chunk}, repeatable=True)
             predictions += map(_prediction, answer.predictions)
             progress(len(chunk))
@@ -145,7 +145,7 @@ class Client:
             said = int(response.headers[api.COUNT_HEADER])
             total(said)
             lines = 0
-            for line in response.iter_lines():
+            for line in _lines(response):
                 yield api.LabelledRecord.model_validate_json(line)
                 lines += 1
             if lines != said:
@@ -195,6 +195,16 @@ class Client:
 def _path(task: str, what: str = "") -> str:
     name = TaskName.parse(task)
     return f"/v1/tasks/{name.workspace}/{name.task}" + (f"/{what}" if what else "")
+
+
+def _lines(response: httpx.Response) -> Iterator[str]:
+    """Lines that end with a line feed, and with nothing else: texts may hold other ends of lines."""
+    rest = ""
+    for piece in response.iter_text():
+        *lines, rest = (rest + piece).split("\n")
+        yield from lines
+    if rest:
+        yield rest
 
 
 def _record_size(record: api.RecordIn | api.LabelIn) -> int:

@@ -84,6 +84,10 @@ class Session:
                 if not (repeatable and response.status_code in _BUSY and time.monotonic() < deadline):
                     _raise(response)
                     return response
+            except UnicodeEncodeError as error:
+                raise errors.InvalidInput(
+                    f"a text holds half a surrogate pair ({error.object[error.start]!a}): read it with its own encoding"
+                ) from error
             except httpx.TransportError as error:
                 # A connection that was never made carried nothing: any request may be sent again.
                 harmless = repeatable or isinstance(error, httpx.ConnectError)

@@ -85,7 +85,7 @@ def read_labels(
         return LabelIn(
             record_id=_record_id(values, used),
             text=_text(values, used),
-            labels=_labels(values[used.label or ""], multi_label, separator),
+            labels=_labels(values.get(used.label or ""), multi_label, separator),
             metadata=_metadata(values, used),
         )
 
@@ -243,6 +243,8 @@ def _plain(value: Any) -> MetadataValue:
 
 
 def _unicode(text: str) -> str:
+    if "\0" in text:
+        raise _Skip("a NUL character, which is no text")
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise _Skip("half of a surrogate pair (\\ud800...), which is no text")
     return text

@@ -1,0 +1,319 @@
+"""The command line end to end: commands, the client, the app, and a backend in memory. No sockets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.unit.gateway.fake import NOW, OPERATOR, AppTransport, FakeBackend, app_of
+from tornio import errors
+from tornio.api import ChangedAnswer, TaskName, VersionOut
+from tornio.cli import main
+from tornio.client import Client
+
+pytestmark = pytest.mark.unit
+
+TASK = "acme/support"
+SPEC = "workspace: acme\nname: support\nlabels: [billing, bug]\n"
+
+
+class Tornio(Protocol):
+    """Runs a command and returns its exit code, standard output and standard error."""
+
+    def __call__(self, *argv: object) -> tuple[int, str, str]: ...
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+@pytest.fixture
+def tornio(
+    backend: FakeBackend, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Tornio:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def open_client(url: str | None) -> Client:
+        transport = AppTransport(app_of(backend))
+        return Client(url or "http://tornio", OPERATOR, transport=transport, retry_seconds=0)
+
+    def run(*argv: object) -> tuple[int, str, str]:
+        code = main([str(word) for word in argv], open_client)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def task(tornio: Tornio, tmp_path: Path) -> Tornio:
+    """The same, with a task made by `apply`."""
+    (tmp_path / "task.yaml").write_text(SPEC)
+    code, out, _ = tornio("apply", "task.yaml")
+    assert code == 0
+    assert "created acme/support with 2 labels; next: tornio pool add" in out
+    return tornio
+
+
+def put(name: str, text: str) -> str:
+    Path(name).write_text(text)
+    return name
+
+
+def answer(done: tuple[int, str, str]) -> Any:
+    """The JSON document that is the whole of standard output."""
+    code, out, err = done
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_applying_again_says_what_changed(task: Tornio) -> None:
+    assert "is like that already (spec 1)" in task("apply", "task.yaml")[1]
+    put("task.yaml", SPEC + "guidelines: be kind\n")
+    _, out, _ = task("apply", "task.yaml")
+    assert "now at spec 2" in out
+    assert "(live)" in out
+
+
+def test_pool_add_says_what_it_read_and_skipped_and_why(task: Tornio, backend: FakeBackend) -> None:
+    file = put("pool.csv", "id,text\n1,my bill\n2,\n3,it crashes\n1,again\n4,\n5,a,b\n")
+    code, out, err = task("pool", "add", TASK, file)
+    assert code == 0
+    assert "read 2 texts (CSV separated by commas, text from 'text', id from 'id')" in out
+    assert "added 2 records to the pool of acme/support; 0 were there already" in out
+    assert "skipped 2 (line 3, 6): such as: no text" in err
+    assert "skipped 1 (line 5): the id '1' again, with another text than in line 2" in err
+    assert "skipped 1 (line 7): 3 fields where the first line has 2" in err
+    assert set(backend.held[TaskName("acme", "support")].records) == {"1", "3"}
+    assert "2 were there already" in task("pool", "add", TASK, file)[1]
+
+
+def test_pool_add_for_programs(task: Tornio) -> None:
+    file = put("pool.csv", "text,lang\na,en\nb,de\n,de\n")
+    said = answer(task("pool", "add", TASK, file, "--metadata-columns", "lang", "--json"))
+    assert (said["added"], said["known"], said["read"]) == (2, 0, 2)
+    assert said["skipped"] == [{"line": 4, "reason": "no text"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "options", "says"),
+    [
+        ("a.csv", "just a line\nand another\n", [], "--no-header"),
+        ("a.csv", "", [], "is empty"),
+        ("a.csv", "a,b\n1,2\n", ["--text-column", "c"], "no column 'c'"),
+        ("none.csv", None, [], "No such file"),
+    ],
+)
+def test_files_that_cannot_be_read_are_one_red_line(
+    task: Tornio, name: str, text: str | None, options: list[str], says: str
+) -> None:
+    if text is not None:
+        put(name, text)
+    code, out, err = task("pool", "add", TASK, name, *options)
+    assert (code, out) == (1, "")
+    assert says in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_a_file_that_is_not_utf8(task: Tornio) -> None:
+    Path("a.csv").write_bytes("text\nKöln\n".encode("latin-1"))
+    code, _, err = task("pool", "add", TASK, "a.csv")
+    assert code == 1
+    assert "byte 0xf6 at offset 6" in err
+    assert "--encoding" in err
+    assert task("pool", "add", TASK, "a.csv", "--encoding", "latin-1")[0] == 0
+
+
+def test_standard_input(task: Tornio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put("in", '{"text": "from a pipe"}\n')
+    with (tmp_path / "in").open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert answer(task("pool", "add", TASK, "-", "--json"))["added"] == 1
+
+
+def test_labels_import(task: Tornio, backend: FakeBackend) -> None:
+    file = put("seed.csv", "text,label\nmy bill,billing\nit crashes,bug\nwhat,\n")
+    code, out, err = task("labels", "import", TASK, file)
+    assert code == 0
+    assert "imported 2 labels to train with into acme/support" in out
+    assert "skipped 1 (line 4): no label" in err
+    assert task("labels", "import", TASK, file, "--holdout")[0] == 0
+    assert backend.calls[-2:] == [
+        "2 labels to train from seed.csv by operator",
+        "2 labels to holdout from seed.csv by operator",
+    ]
+
+
+def test_unknown_labels_are_found_before_anything_is_sent(task: Tornio, backend: FakeBackend) -> None:
+    code, out, err = task("labels", "import", TASK, put("a.csv", "text,label\na,bug\nb,bgu\nc,bgu\n"))
+    assert (code, out) == (1, "")
+    assert "'bgu' (2 x); the task has 'billing', 'bug'. Nothing was imported" in err
+    assert not any("labels" in call for call in backend.calls)
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet"])
+def test_export_and_import_again(task: Tornio, name: str) -> None:
+    task("labels", "import", TASK, put("seed.csv", "id,text,label\n1,my bill,billing\n2,it crashes,bug\n"))
+    assert "wrote 2 labels to" in task("export", "labels", TASK, "-o", name)[1]
+    assert answer(task("labels", "import", TASK, name, "--json"))["imported"] == 2
+
+
+def test_export_to_standard_output_is_json_lines(task: Tornio) -> None:
+    task("labels", "import", TASK, put("seed.csv", "id,text,label\n1,my bill,billing\n"))
+    code, out, _ = task("export", "labels", TASK)
+    assert code == 0
+    assert json.loads(out)["labels"] == ["billing"]
+
+
+def test_predict(task: Tornio, backend: FakeBackend) -> None:
+    code, _, err = task("predict", TASK, "my bill is wrong")
+    assert code == 1
+    assert "has no current version yet" in err
+    backend.serve(TASK, "v4", 9)
+    code, out, err = task("predict", TASK, "my bill is wrong", "x" * 2000)
+    assert code == 0
+    assert out.startswith("billing 1.00  my bill is wrong\n")
+    assert "only its beginning was read" in out
+    assert "v4 (revision 9)" in err
+    said = answer(task("predict", TASK, "--file", put("a.txt", "one\ntwo\n"), "--json"))
+    assert [(one["labels"], one["version"]) for one in said] == [(["billing"], "v4")] * 2
+
+
+@pytest.mark.parametrize("argv", [["predict", TASK], ["predict", TASK, "text", "--file", "a.txt"]])
+def test_predict_wants_texts_or_a_file(task: Tornio, argv: list[str]) -> None:
+    code, _, err = task(*argv)
+    assert code == 1
+    assert "give texts, or --file" in err
+
+
+def test_zero_shot(task: Tornio) -> None:
+    assert "at least two" in task("zero-shot", "great!", "--label", "praise")[2]
+    assert "praise 1.00  great!" in task("zero-shot", "great!", "-l", "praise", "-l", "anger=Somebody is angry.")[1]
+    assert answer(task("zero-shot", "great!", "-l", "a", "-l", "b", "--json"))[0]["labels"] == ["a"]
+
+
+def test_status(task: Tornio, backend: FakeBackend) -> None:
+    assert "nothing yet" in task("status", TASK)[1]
+    backend.serve(TASK, "v4", 9, "v3")
+    out = task("status", TASK)[1]
+    assert "batch g1-b0001: 3 of 20 answered" in out
+    assert "v4 (revision 9, before: v3)" in out
+    assert answer(task("status", TASK, "--json"))["serving"]["version"] == "v4"
+
+
+def test_watching_looks_again_until_it_is_interrupted(
+    task: Tornio, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("tornio.cli.tasks.time.sleep", pause)
+    code, out, _ = task("status", TASK, "--watch")
+    assert code == 130
+    assert "labelling" in out
+
+
+def test_versions_say_why_and_what_changed(task: Tornio, backend: FakeBackend) -> None:
+    assert "no version yet" in task("versions", TASK)[1]
+    changed = ChangedAnswer(record_id="1", text="my bill", label=["billing"], before=["bug"], after=["billing"])
+    backend.held[TaskName("acme", "support")].versions = [
+        VersionOut(
+            version="v2",
+            iteration=2,
+            state="refused",
+            reasons=["3.1 points below v1"],
+            warnings=["only 30 hold-out labels"],
+            training_labels=40,
+            holdout=30,
+            accuracy=0.8,
+            interval=(0.6, 0.9),
+            changed=[changed],
+            created_at=NOW,
+        )
+    ]
+    out = task("versions", TASK)[1]
+    for words in (
+        "v2  refused",
+        "3.1 points below v1",
+        "only 30 hold-out labels",
+        "80.0 %",
+        "1 hold-out answers changed",
+    ):
+        assert words in out
+    assert "+" in out
+    assert answer(task("versions", TASK, "--json"))[0]["changed"][0]["after"] == ["billing"]
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "train-now"])
+def test_asking_of_the_loop(task: Tornio, command: str) -> None:
+    assert command in task(command, TASK)[1]
+    assert command in answer(task(command, TASK, "--json"))["said"]
+
+
+def test_rollback(task: Tornio, backend: FakeBackend) -> None:
+    assert "none came before" in task("rollback", TASK)[2]
+    backend.serve(TASK, "v2", 2, "v1")
+    out = task("rollback", TASK, "--why", "odd answers")[1]
+    assert "serves v1 again (revision 3, before: v2)" in out
+    assert "tornio resume" in out
+
+
+def test_tasks(tornio: Tornio) -> None:
+    assert "no task yet" in tornio("tasks")[1]
+    tornio("apply", put("task.yaml", SPEC))
+    assert TASK in tornio("tasks")[1]
+    assert answer(tornio("tasks", "--json"))[0]["task"] == "support"
+
+
+def test_a_spec_with_faults_names_their_lines(tornio: Tornio) -> None:
+    code, _, err = tornio("apply", put("task.yaml", "workspace: acme\nname: Support\nlabels: [a]\n"))
+    assert code == 1
+    assert "task.yaml, line 2" in err
+    assert "task.yaml, line 3" in err
+    assert "No such file" in tornio("apply", "none.yaml")[2]
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["status", "acme/missing"], "there is no task acme/missing"),
+        (["status", "other/secret"], "ask whoever runs this server"),
+        (["status", "missing"], "write workspace/task"),
+    ],
+)
+def test_what_the_server_refuses_is_one_line(task: Tornio, argv: list[str], says: str) -> None:
+    code, out, err = task(*argv)
+    assert (code, out) == (1, "")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_a_server_that_is_busy_or_broken(task: Tornio, backend: FakeBackend) -> None:
+    for error, says in ((errors.Unavailable("S3 is away"), "S3 is away"), (RuntimeError("oh"), "server's log")):
+        backend.fails = error
+        code, _, err = task("status", TASK)
+        assert code == 1
+        assert says in err
+        assert "Traceback" not in err
+
+
+def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORNIO_URL", "http://127.0.0.1:9")
+    opened: Callable[[str | None], Client] = lambda url: Client(url, retry_seconds=0)  # noqa: E731
+    assert main(["tasks"], opened) == 1
+    assert "no answer from http://127.0.0.1:9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["--version"], 0), (["nonsense"], 2), (["status"], 2)])
+def test_usage(tornio: Tornio, argv: list[str], code: int) -> None:
+    assert tornio(*argv)[0] == code

@@ -1,0 +1,87 @@
+"""Where the server is, and whom its key is shown to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tornio.client.address import Address, find
+from tornio.errors import InvalidInput, NotFound
+
+pytestmark = pytest.mark.unit
+
+SESSION = Address("http://127.0.0.1:8000", "session-key")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder below one that `tornio up` was started in."""
+    session = tmp_path / ".tornio" / "session.json"
+    session.parent.mkdir()
+    session.write_text(json.dumps({"url": SESSION.url + "/", "api_key": SESSION.api_key}))
+    session.chmod(0o600)
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    return below
+
+
+def test_the_session_is_found_upwards(folder: Path) -> None:
+    assert find(environ={}, start=folder) == SESSION
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "environ", "expected"),
+    [
+        ("http://given/", "given", {"TORNIO_URL": "http://env", "TORNIO_API_KEY": "env"}, ("http://given", "given")),
+        (None, None, {"TORNIO_URL": "http://env", "TORNIO_API_KEY": "env"}, ("http://env", "env")),
+        (None, None, {"TORNIO_API_KEY": "env"}, (SESSION.url, "env")),
+        ("http://elsewhere", None, {}, ("http://elsewhere", None)),
+        (SESSION.url, None, {}, (SESSION.url, "session-key")),
+    ],
+)
+def test_what_was_given_goes_before_the_environment_and_a_session_key_nowhere_else(
+    folder: Path, url: str | None, key: str | None, environ: dict[str, str], expected: tuple[str, str | None]
+) -> None:
+    found = find(url, key, environ, folder)
+    assert (found.url, found.api_key) == expected
+
+
+def test_a_key_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from-a-file\n")
+    environ = {"TORNIO_URL": "http://env", "TORNIO_API_KEY_FILE": str(tmp_path / "key")}
+    assert find(environ=environ, start=tmp_path).api_key == "from-a-file"
+    with pytest.raises(InvalidInput, match="TORNIO_API_KEY_FILE"):
+        find(environ=environ | {"TORNIO_API_KEY_FILE": str(tmp_path / "none")}, start=tmp_path)
+
+
+def test_without_any_of_them_it_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="tornio up"):
+        find(environ={}, start=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "key"), [("example.org", None), ("ftp://x", None), ("http://x", "kéy"), ("http://x", "a\nb")]
+)
+def test_addresses_and_keys_that_are_none(tmp_path: Path, url: str, key: str | None) -> None:
+    with pytest.raises(InvalidInput):
+        find(url, key, {}, tmp_path)
+
+
+def test_a_session_that_others_can_read_is_refused(folder: Path) -> None:
+    session = folder.parents[1] / ".tornio" / "session.json"
+    session.chmod(0o644)
+    with pytest.raises(InvalidInput, match="chmod 600"):
+        find(environ={}, start=folder)
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"url": 7}', '{"url": "x"}'])
+def test_a_session_that_is_none(folder: Path, body: str) -> None:
+    (folder.parents[1] / ".tornio" / "session.json").write_text(body)
+    with pytest.raises(InvalidInput):
+        find(environ={}, start=folder)
+
+
+def test_an_address_does_not_show_its_key() -> None:
+    assert "session-key" not in repr(SESSION)

@@ -1,0 +1,221 @@
+"""The client against the app itself: nothing between them but httpx."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.unit.gateway.fake import KEYS, OPERATOR, PREDICTOR, AppTransport, FakeBackend, app_of
+from tornio import Client, api, errors
+from tornio.api import LabelIn, RecordIn
+from tornio.spec import LabelSpec, TaskSpec
+
+pytestmark = pytest.mark.unit
+
+SPEC = TaskSpec.model_validate({"workspace": "acme", "name": "support", "labels": ["billing", "bug"]})
+TASK = "acme/support"
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+def client_of(backend: FakeBackend, key: str = OPERATOR, retry_seconds: float = 5.0) -> Client:
+    transport = AppTransport(app_of(backend, KEYS))
+    return Client("http://tornio", key, transport=transport, retry_seconds=retry_seconds)
+
+
+@pytest.fixture
+def client(backend: FakeBackend) -> Client:
+    client = client_of(backend)
+    client.apply(SPEC)
+    return client
+
+
+def test_a_task_may_be_given_as_model_mapping_or_yaml(backend: FakeBackend) -> None:
+    client = client_of(backend)
+    assert client.apply(SPEC).created
+    assert not client.apply(SPEC.model_dump(mode="json")).created
+    assert not client.apply("workspace: acme\nname: support\nlabels: [billing, bug]\n").created
+    with pytest.raises(errors.InvalidSpec, match="line 3"):
+        client.apply("workspace: acme\nname: support\nlabels: [billing]\n")
+    with pytest.raises(errors.InvalidSpec, match="labels"):
+        client.apply({"workspace": "acme", "name": "support"})
+
+
+def test_what_goes_in_comes_out(client: Client, backend: FakeBackend) -> None:
+    added = client.add_records(TASK, [RecordIn(record_id="1", text="a"), RecordIn(text="b")])
+    assert (added.added, added.known) == (2, 0)
+    labels = [LabelIn(record_id=str(n), text=f"text {n}\u2028\n", labels=["bug"]) for n in range(3)]
+    assert client.import_labels(TASK, labels, "holdout", source="a.csv").imported == 3
+    totals: list[int] = []
+    assert [record.text for record in client.labels(TASK, totals.append)] == [label.text for label in labels]
+    assert totals == [3]
+    assert "3 labels to holdout from a.csv by operator" in backend.calls
+
+
+def test_much_goes_in_several_requests_and_progress_is_told(client: Client, backend: FakeBackend) -> None:
+    done: list[int] = []
+    client.add_records(TASK, (RecordIn(text=f"text {n}") for n in range(12_001)), done.append)
+    assert done == [5000, 5000, 2001]
+    backend.serve(TASK)
+    assert len(client.predict(TASK, (f"text {n}" for n in range(2500)))) == 2500
+    assert [call for call in backend.calls if call.startswith("predict")] == ["predict 1000"] * 2 + ["predict 500"]
+
+
+@pytest.mark.parametrize("text", ["x" * 90_000, "\n\0\x1f" * 30_000, "ü" * 90_000, "😀" * 90_000])
+def test_no_request_is_larger_than_the_server_takes(client: Client, backend: FakeBackend, text: str) -> None:
+    backend.serve(TASK)
+    assert len(client.predict(TASK, [text] * 200)) == 200
+
+
+def test_predictions_carry_version_and_revision(client: Client, backend: FakeBackend) -> None:
+    with pytest.raises(errors.NotServable, match="train-now"):
+        client.predict(TASK, ["a"])
+    backend.serve(TASK, "v3", 7)
+    (prediction,) = client.predict(TASK, ["a"])
+    assert (prediction.labels, prediction.version, prediction.revision) == (("billing",), "v3", 7)
+    assert client.predict(TASK, []) == []
+
+
+def test_asking_of_the_loop(client: Client, backend: FakeBackend) -> None:
+    assert client.pause(TASK).asks.paused
+    assert client.status(TASK).phase == "paused"
+    assert not client.resume(TASK).asks.paused
+    assert client.train_now(TASK).asks.train_now
+    backend.serve(TASK, "v2", 2, "v1")
+    assert client.rollback(TASK, "odd").version == "v1"
+    assert [task.task for task in client.tasks()] == ["support"]
+    assert client.versions(TASK) == []
+
+
+def test_zero_shot(client: Client) -> None:
+    said = client.zero_shot(["a", "b"], ["praise", LabelSpec(name="anger", description="Somebody is angry.")])
+    assert [one.labels for one in said] == [["praise"], ["praise"]]
+
+
+def test_readiness_is_an_answer_not_an_error(client: Client, backend: FakeBackend) -> None:
+    assert client.ready().ready
+    backend.is_ready = False
+    assert client.ready().parts == {"object store": "away"}
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda client: client.status("acme/missing"), errors.NotFound),
+        (lambda client: client.status("other/secret"), errors.Forbidden),
+        (lambda client: client.status("no-slash"), errors.InvalidInput),
+        (lambda client: client.status("acme/../../x"), errors.InvalidInput),
+        (lambda client: client.apply(SPEC.model_copy(update={"multi_label": True})), errors.ChangeRefused),
+        (lambda client: client.import_labels(TASK, [LabelIn(text="a", labels=["x"])]), errors.InvalidInput),
+        (lambda client: client.rollback(TASK), errors.NotFound),
+        (lambda client: client.predict(TASK, ["\ud83d"]), errors.InvalidInput),
+        (lambda client: client.predict(TASK, ["x" * 1_000_000]), errors.InvalidInput),
+        (lambda client: next(client.labels("acme/missing")), errors.NotFound),
+    ],
+)
+def test_problems_come_back_as_the_errors_they_were(
+    client: Client, call: Callable[[Client], object], error: type[errors.TornioError]
+) -> None:
+    with pytest.raises(error) as raised:
+        call(client)
+    assert type(raised.value) is error
+
+
+def test_keys(client: Client, backend: FakeBackend) -> None:
+    with pytest.raises(errors.Unauthorized, match="unknown here"):
+        client_of(backend, "not-a-key-of-this-server").tasks()
+    predictor = client_of(backend, PREDICTOR)
+    assert predictor.status(TASK).task == "support"
+    with pytest.raises(errors.Forbidden, match="operate"):
+        predictor.pause(TASK)
+
+
+def test_busy_is_tried_again_where_that_is_harmless(client: Client, backend: FakeBackend) -> None:
+    backend.fails, backend.fail_times = errors.Unavailable("busy"), 2
+    assert client.status(TASK).task == "support"
+    backend.fail_times = 1
+    with pytest.raises(errors.Unavailable, match="busy"):
+        client.train_now(TASK)
+
+
+def test_trying_again_ends(backend: FakeBackend) -> None:
+    backend.fails = errors.Unavailable("busy")
+    with pytest.raises(errors.Unavailable, match="busy"):
+        client_of(backend, retry_seconds=0.0).status(TASK)
+
+
+class Broken(httpx.BaseTransport):
+    """Fails some times, then answers."""
+
+    def __init__(self, error: Exception, times: int, answer: httpx.Response | None = None) -> None:
+        self.error, self.times, self.tried = error, times, 0
+        self.answer = answer or httpx.Response(200, json={"tasks": []})
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.tried += 1
+        if self.tried <= self.times:
+            raise self.error
+        return self.answer
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.RemoteProtocolError("closed")])
+def test_a_broken_connection_is_tried_again(error: Exception) -> None:
+    transport = Broken(error, 2)
+    assert Client("http://x", "key", transport=transport).tasks() == []
+    assert transport.tried == 3
+
+
+def test_what_may_have_been_done_is_not_done_twice() -> None:
+    transport = Broken(httpx.RemoteProtocolError("closed"), 2)
+    with pytest.raises(errors.Unavailable, match="no answer from http://x"):
+        Client("http://x", "key", transport=transport).train_now(TASK)
+    assert transport.tried == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "says"),
+    [
+        (httpx.Response(502, text="<html>"), errors.Unavailable, "502"),
+        (httpx.Response(404, text="nginx"), errors.NotFound, "404"),
+        (httpx.Response(418, text="tea"), errors.TornioError, "418"),
+        (httpx.Response(302, headers={"location": "/login"}), errors.TornioError, "302"),
+        (httpx.Response(200, text="<html>"), errors.TornioError, "Is it a Tornio server".lower()[:8]),
+        (
+            httpx.Response(409, json={"type": "urn:tornio:problem:of-2030", "title": "", "status": 409, "detail": "x"}),
+            errors.Conflict,
+            "x",
+        ),
+    ],
+)
+def test_answers_that_are_not_ours(answer: httpx.Response, error: type[errors.TornioError], says: str) -> None:
+    with pytest.raises(error, match=says):
+        Client("http://x", "key", transport=Broken(ValueError(), 0, answer), retry_seconds=0).tasks()
+
+
+def test_an_export_that_ends_early_is_an_error() -> None:
+    line = api.LabelledRecord(record_id="1", text="a", labels=[], purpose=None, source="answer").model_dump_json()
+    answer = httpx.Response(200, text=line + "\n", headers={api.COUNT_HEADER: "2"})
+    with pytest.raises(errors.Unavailable, match="1 of 2"):
+        list(Client("http://x", "key", transport=Broken(ValueError(), 0, answer)).labels(TASK))
+
+
+@pytest.mark.parametrize("module", ["tornio", "tornio.client", "tornio.cli"])
+def test_the_client_is_light(module: str) -> None:
+    heavy = ["torch", "ray", "numpy", "pyarrow", "boto3", "transformers", "fastapi"]
+    code = (
+        f"import sys, {module}, tornio; tornio.Client\n"
+        f"loaded = [name for name in {heavy} if name in sys.modules]\n"
+        "sys.exit(f'{loaded} were loaded' if loaded else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3]
+    )
+    assert done.returncode == 0, done.stderr
