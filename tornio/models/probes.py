@@ -46,6 +46,8 @@ def check_probes(model: Model, probes: Probes, precision: Precision) -> None:
     """Raises UnfitCheckpoint for a model that does not answer what it answered when it was trained."""
     if not probes.texts or len(probes.texts) != len(probes.logits):
         raise UnfitCheckpoint("its manifest has no usable probes: train again")
+    if precision not in probes.tolerance:
+        raise UnfitCheckpoint(f"its manifest grants no tolerance for {precision}: train again, or load in another one")
     expected = np.array(probes.logits, dtype=np.float32)
     scores = model.score(probes.texts)
     if scores.logits.shape != expected.shape:
@@ -53,7 +55,7 @@ def check_probes(model: Model, probes: Probes, precision: Precision) -> None:
     if not (np.isfinite(scores.logits).all() and np.isfinite(scores.probabilities).all()):
         raise UnfitCheckpoint("it answers its probes with numbers that are not finite: train again")
     worst = float(np.abs(scores.logits - expected).max())
-    allowed = probes.tolerance.get(precision, 0.0)
+    allowed = probes.tolerance[precision]
     if not worst <= allowed:
         raise UnfitCheckpoint(
             f"it answers its probes otherwise than when it was trained: a logit is {worst:.4g} off, {allowed:.4g} "

@@ -17,6 +17,7 @@ _CHARACTERS_PER_TOKEN = 16
 """More than almost any text has; one that has more (long runs of spaces, say) is read again with twice as many."""
 _CHUNK = 1024
 """Texts tokenised together: bounds the memory of the encodings."""
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.spm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ class Tokenizer:
     def __init__(self, folder: Path, max_length: int) -> None:
         from transformers import AutoTokenizer
 
+        if not any(found for pattern in _VOCABULARIES for found in folder.glob(pattern)):
+            # transformers would go on with an empty vocabulary, for which every word is unknown
+            raise InvalidInput(f"{folder} has no tokenizer.json and no vocabulary: copy the whole folder")
         try:
             loaded: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, ImportError) as error:

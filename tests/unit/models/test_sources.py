@@ -1,0 +1,72 @@
+"""Where base models come from, and what is said when they cannot be had."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tornio.errors import InvalidInput, NotFound, TornioError, Unavailable
+from tornio.models.sources import EncoderSource, describe, resolve_encoder
+
+pytestmark = pytest.mark.unit
+
+
+def folder_with(path: Path, **files: object) -> Path:
+    """A folder of JSON files; ``__`` in a name is a slash."""
+    for name, content in files.items():
+        file = path / (name.replace("__", "/") + ".json")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content))
+    return path
+
+
+def test_the_shipped_encoder(minilm: EncoderSource) -> None:
+    assert (minilm.pooling, minilm.normalise) == ("mean", True)
+    assert (minilm.dimension, minilm.max_length, minilm.architecture) == (384, 256, "BertModel")
+
+
+def test_a_local_path_is_described_the_same(minilm: EncoderSource) -> None:
+    local = resolve_encoder(str(minilm.folder))
+    assert (local.folder, local.source, local.commit) == (minilm.folder, minilm.folder.name, None)
+    assert (local.pooling, local.max_length) == (minilm.pooling, minilm.max_length)
+
+
+def test_a_plain_transformers_folder_pools_by_mean(tmp_path: Path) -> None:
+    config = {"model_type": "roberta", "hidden_size": 16, "max_position_embeddings": 514}
+    source = describe(folder_with(tmp_path, config=config, tokenizer_config={"model_max_length": 1e30}), "x")
+    assert (source.pooling, source.normalise, source.max_length, source.architecture) == ("mean", False, 512, "roberta")
+
+
+@pytest.mark.parametrize(
+    "pooling", [{"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, {"pooling_mode": "cls"}]
+)
+def test_pooling_by_the_first_token(tmp_path: Path, pooling: dict[str, object]) -> None:
+    config = {"model_type": "bert", "hidden_size": 16}
+    assert describe(folder_with(tmp_path, config=config, **{"1_Pooling__config": pooling}), "x").pooling == "cls"
+
+
+def test_an_unknown_pooling_is_refused(tmp_path: Path) -> None:
+    pooling = {"pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": False}
+    folder = folder_with(tmp_path, config={"model_type": "bert", "hidden_size": 16}, **{"1_Pooling__config": pooling})
+    with pytest.raises(InvalidInput, match="max_tokens"):
+        describe(folder, "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "advice"),
+    [
+        ("org/a-model-nobody-has", Unavailable, "copy the folder here"),
+        ("./no-such-folder", NotFound, "path of a transformers folder"),
+        ("what is this?", InvalidInput, "hub id"),
+    ],
+)
+def test_what_is_not_to_be_had_says_what_to_do(name: str, error: type[TornioError], advice: str) -> None:
+    with pytest.raises(error, match=advice):
+        resolve_encoder(name)
+
+
+def test_a_folder_without_a_model(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"config\.json"):
+        resolve_encoder(str(tmp_path))
