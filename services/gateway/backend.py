@@ -37,7 +37,7 @@ from tornio.api import (
     ZeroShotOut,
     ZeroShotPrediction,
 )
-from tornio.errors import Conflict, NotFound, NotServable, TornioError
+from tornio.errors import Conflict, NotFound, NotServable, TornioError, Unavailable
 from tornio.labels.resolve import Resolved, resolve
 from tornio.pool import PoolView
 from tornio.records import Record, default_record_id, text_digest
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 THREADS = 16
 """Calls to the store under way at once: they wait far more than they work."""
-READY_S = 3.0
+READY_S = 2.0
 """Seconds that the store may take to answer a readiness probe."""
 
 
@@ -164,10 +164,8 @@ class StoreBackend:
         return await self._blocking(read)
 
     async def ready(self) -> Readiness:
-        parts = {
-            "object store": await self._store_answers(),
-            "classifier": await self._classifier_answers(),
-        }
+        store, classifier = await asyncio.gather(self._store_answers(), self._classifier_answers())
+        parts = {"object store": store, "classifier": classifier}
         return Readiness(ready=all(said == "ok" for said in parts.values()), parts=parts)
 
     # What is asked of it

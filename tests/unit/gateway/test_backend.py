@@ -65,8 +65,9 @@ class FakeCluster:
             raise self.controller
         self.nudged.append(task)
 
-    def serving(self) -> bool:
-        return self.up
+    async def serving(self) -> None:
+        if not self.up:
+            raise Unavailable("the classifier is away")
 
 
 @pytest.fixture
@@ -374,7 +375,10 @@ def test_an_unknown_task_is_not_found(backend: StoreBackend, call: str) -> None:
 def test_ready_says_what_is_wrong(backend: StoreBackend, store: MemoryStore, cluster: FakeCluster) -> None:
     assert run(backend.ready)[0].ready
     cluster.up = False
-    assert run(backend.ready)[0].parts == {"object store": "ok", "classifier": "no replica is ready yet"}
+    assert run(backend.ready)[0].parts == {
+        "object store": "ok",
+        "classifier": "no replica is ready: the classifier is away",
+    }
 
     def away(operation: str, key: str) -> None:
         raise Unavailable("S3 is away")
