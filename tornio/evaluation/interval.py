@@ -7,12 +7,19 @@ from scipy.stats import norm
 CONFIDENCE = 0.95
 
 
-def wilson_interval(correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson_interval(correct: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The interval that an accuracy of ``correct`` among ``n`` speaks for; (0, 1) where n is 0.
 
     Source: Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference".
     """
-    return _wilson(correct / n, n, confidence) if n else (0.0, 1.0)
+    if not n:
+        return 0.0, 1.0
+    share = correct / n
+    z = float(norm.ppf(0.5 + confidence / 2))
+    scale = 1 + z * z / n
+    centre = (share + z * z / (2 * n)) / scale
+    half = z / scale * ((share * (1 - share) + z * z / (4 * n)) / n) ** 0.5
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def labels_to_halve(correct: int, n: int, confidence: float = CONFIDENCE) -> int:
@@ -37,13 +44,5 @@ def labels_to_halve(correct: int, n: int, confidence: float = CONFIDENCE) -> int
 
 
 def _width(share: float, n: int, confidence: float) -> float:
-    low, high = _wilson(share, n, confidence)
+    low, high = wilson_interval(share * n, n, confidence)
     return high - low
-
-
-def _wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
-    z = float(norm.ppf(0.5 + confidence / 2))
-    scale = 1 + z * z / n
-    centre = (share + z * z / (2 * n)) / scale
-    half = z / scale * ((share * (1 - share) + z * z / (4 * n)) / n) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,114 @@
+"""Figures are scikit-learn's."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from tornio.evaluation import calibration_error, cohen_kappa, holdout_report
+from tornio.evaluation.metrics import accuracy, confusion, indicators, macro_f1, micro_f1, per_class
+
+pytestmark = pytest.mark.unit
+
+NAMES = ("a", "b", "c", "d")
+single = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), min_size=1, max_size=60)
+several = st.lists(st.tuples(st.sets(st.sampled_from(NAMES)), st.sets(st.sampled_from(NAMES))), min_size=1, max_size=60)
+
+
+@given(single)
+def test_one_label_each(pairs: list[tuple[str, str]]) -> None:
+    truth, said = [t for t, _ in pairs], [s for _, s in pairs]
+    T, S = indicators([(t,) for t in truth], NAMES), indicators([(s,) for s in said], NAMES)
+    assert accuracy(T, S) == pytest.approx(sk.accuracy_score(truth, said))
+    assert micro_f1(T, S) == pytest.approx(sk.f1_score(truth, said, average="micro"))
+    assert macro_f1(T, S) == pytest.approx(sk.f1_score(truth, said, average="macro", zero_division=0))
+    assert confusion(T, S) == sk.confusion_matrix(truth, said, labels=NAMES).tolist()
+    columns = sk.precision_recall_fscore_support(truth, said, labels=NAMES, zero_division=0)
+    ours = [(f.precision, f.recall, f.f1, f.support) for f in per_class(T, S)]
+    np.testing.assert_allclose(ours, np.array(columns).T)
+
+
+@given(several)
+def test_several_labels(pairs: list[tuple[set[str], set[str]]]) -> None:
+    T = indicators([tuple(t) for t, _ in pairs], NAMES)
+    S = indicators([tuple(s) for _, s in pairs], NAMES)
+    assert accuracy(T, S) == pytest.approx(sk.accuracy_score(T, S))
+    assert micro_f1(T, S) == pytest.approx(sk.f1_score(T, S, average="micro", zero_division=0))
+    occurs = (T | S).any(axis=0)
+    if occurs.any():
+        theirs = sk.f1_score(T, S, average="macro", labels=np.flatnonzero(occurs), zero_division=0)
+        assert macro_f1(T, S) == pytest.approx(theirs)
+
+
+def test_a_label_of_another_task_is_no_figure() -> None:
+    with pytest.raises(ValueError, match="'z'"):
+        indicators([("z",)], NAMES)
+
+
+def test_calibration_error_by_hand() -> None:
+    """Four say .9 and three of them are right, two say .6 and both are right: (4 * .15 + 2 * .4) / 6."""
+    probabilities = np.array([[0.9, 0.1]] * 4 + [[0.6, 0.4]] * 2, dtype=np.float32)
+    truth = indicators([("a",)] * 3 + [("b",)] + [("a",)] * 2, ("a", "b"))
+    assert calibration_error(probabilities, truth, False) == pytest.approx((4 * 0.15 + 2 * 0.4) / 6, abs=1e-6)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_who_says_how_sure_it_is_has_no_calibration_error(multi_label: bool) -> None:
+    random = np.random.default_rng(0)
+    p = random.uniform(0.01, 0.99, 200_000)
+    probabilities = np.stack([p, 1 - p], axis=1).astype(np.float32)
+    first = random.random(len(p)) < p
+    truth = np.stack([first, ~first], axis=1)
+    assert calibration_error(probabilities, truth, multi_label) < 0.005
+    overconfident = np.clip(probabilities * 4 - 1.5, 0, 1)
+    assert calibration_error(overconfident, truth, multi_label) > 0.1
+
+
+@given(single)
+def test_kappa_is_scikit_learns(pairs: list[tuple[str, str]]) -> None:
+    first, second = [t for t, _ in pairs], [s for _, s in pairs]
+    if first == second:
+        assert cohen_kappa(first, second) == 1.0
+    else:
+        assert cohen_kappa(first, second) == pytest.approx(sk.cohen_kappa_score(first, second))
+
+
+def test_kappa_where_all_are_one_class() -> None:
+    assert cohen_kappa(["a"] * 5, ["a"] * 5) == 1.0
+    assert cohen_kappa(["a"] * 5, ["b"] * 5) == 0.0
+
+
+def test_kappa_wants_the_same_texts() -> None:
+    with pytest.raises(ValueError, match="same texts"):
+        cohen_kappa(["a"], ["a", "b"])
+
+
+def test_the_holdout_report_is_json_with_everything() -> None:
+    truth = [("a",), ("b",), ("b",), ("c",)]
+    answers = [("a",), ("b",), ("a",), ("c",)]
+    probabilities = np.full((4, 4), 0.25, dtype=np.float32)
+    report = holdout_report(truth, answers, NAMES, False, discarded=2, probabilities=probabilities)
+    assert json.loads(json.dumps(report)) == report
+    assert (report["n"], report["discarded"], report["accuracy"]) == (4, 2, 0.75)
+    assert report["interval"][0] < 0.75 < report["interval"][1]
+    assert report["per_class"]["b"] == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2}
+    assert report["confusion"][1] == [1, 1, 0, 0]
+    assert report["labels_to_halve_interval"] > 4
+    assert 0 <= report["calibration_error"] <= 1
+
+
+def test_the_report_of_several_labels_has_no_confusion() -> None:
+    report = holdout_report([("a", "b"), ()], [("a",), ()], NAMES, True)
+    assert report["accuracy"] == 0.5
+    assert "confusion" not in report
+    assert "calibration_error" not in report
+
+
+def test_no_label_is_no_report() -> None:
+    with pytest.raises(ValueError, match="no hold-out labels"):
+        holdout_report([], [], NAMES, False)
