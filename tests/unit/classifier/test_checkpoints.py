@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.swapping.workshop import BROKEN, FULL_NAME, LABELS, Workshop, tiny_encoder
 from services.classifier.aliases import Aliases
 from services.classifier.answers import answer
 from services.classifier.checkpoints import Checkpoints
 from services.classifier.shelf import Shelf
-from tests.unit.classifier.workshop import BROKEN, FULL_NAME, LABELS, Workshop, tiny_encoder
 from tornio.errors import NotFound, UnfitCheckpoint
 from tornio.models.loading import Loader
 from tornio.models.port import Model

@@ -1,0 +1,123 @@
+"""Hot swap under load: seconds from `current` moved to every replica answering with it, and failed requests.
+
+    python bench/hot_swap.py [--swaps 10] [--rate 15] [--replicas 2]
+
+Real SeaweedFS, Ray Serve and MiniLM on loopback. Before each swap the new version is `candidate` until every replica
+reports it ready, as the controller does it. A stand-in plays the controller; all else is the code that serves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ray
+from ray import serve
+
+from bench.swapping.rig import Rig, Traffic, environment, until
+from bench.swapping.workshop import LABELS, Workshop
+from services.embedded import objectstore, ports
+from services.embedded.supervisor import Supervisor
+from tornio.models.sources import MINILM
+from tornio.settings import StorageSettings
+from tornio.storage.s3 import open_store
+
+BAR_S = 1.5
+ACCESS_KEY, SECRET_KEY = "bench-access-key", "bench-secret-key"
+
+
+@contextmanager
+def object_store(folder: Path) -> Iterator[objectstore.ObjectStore]:
+    """SeaweedFS for as long as the block."""
+    chosen = ports.assign(folder / "ports.json", objectstore.PORTS, {})
+    store = objectstore.ObjectStore(folder / "seaweedfs", chosen, ACCESS_KEY, SECRET_KEY)
+    store.dir.mkdir(parents=True, exist_ok=True)
+    with Supervisor(folder) as supervisor:
+        supervisor.wait_ready(supervisor.start(store.program()), store.ready, store.timeout_s)
+        store.settle()
+        yield store
+    store.clean()
+
+
+@contextmanager
+def cluster(variables: dict[str, str]) -> Iterator[None]:
+    """Ray and Serve for as long as the block; workers inherit the variables."""
+    os.environ.update(variables)
+    ray.init(num_cpus=8, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
+    try:
+        yield
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--swaps", type=int, default=10)
+    parser.add_argument("--rate", type=float, default=15.0, help="requests a second")
+    parser.add_argument("--replicas", type=int, default=2)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        with object_store(folder) as store:
+            variables = environment(store.endpoint, store.bucket, ACCESS_KEY, SECRET_KEY, "hot-swap", folder / "node")
+            with cluster(variables):
+                return measure(folder, variables, args.swaps, args.rate, args.replicas)
+
+
+def measure(folder: Path, variables: dict[str, str], swaps: int, rate: float, replicas: int) -> int:
+    """Print the table; returns the exit code."""
+    workshop = Workshop.over(open_store(StorageSettings()), folder / "trainer", MINILM)
+    for number in range(swaps + 1):
+        workshop.publish(f"v{number}", favourite=number % len(LABELS))
+    workshop.promote("v0")
+    rig = Rig(workshop, variables, replicas)
+    begun = time.monotonic()
+    rig.deploy()
+    until(lambda: rig.all_ready("v0"), "both replicas are ready", 240)
+    print(f"{replicas} replicas ready after {time.monotonic() - begun:.1f} s; {rate:g} requests/s\n")
+    print("swap   preload s   swap s   ratio to bar   failures")
+    took: list[float] = []
+    with Traffic(rig, rate) as traffic:
+        for number in range(1, swaps + 1):
+            preload = rig.preload(f"v{number}")
+            revision, moved = rig.promote(f"v{number}")
+            took.append(traffic.wait_for(revision, replicas) - moved)
+            time.sleep(1)
+            failures = len(traffic.failures)
+            print(f"{number:4d}   {preload:9.2f}   {took[-1]:6.2f}   {took[-1] / BAR_S:12.2f}   {failures:8d}")
+        revision, moved = rig.promote(f"v{swaps - 1}")
+        rollback = traffic.wait_for(revision, replicas) - moved
+        time.sleep(1)
+    return summary(traffic, took, rollback)
+
+
+def summary(traffic: Traffic, took: list[float], rollback: float) -> int:
+    """Print what it comes to; returns the exit code."""
+    waits = [one.done - one.sent for one in traffic.answered]
+    wrong = [one for one in traffic.answered if not one.error and one.label != favourite(one.version)]
+    print(f"\nrollback                {rollback:.2f} s")
+    print(f"requests                {len(waits)}, failed {len(traffic.failures)}, by the wrong model {len(wrong)}")
+    print(f"latency                 p50 {statistics.median(waits):.3f} s, max {max(waits):.3f} s")
+    print(f"swap                    median {statistics.median(took):.2f} s, worst {max(took):.2f} s, bar {BAR_S} s")
+    for one in traffic.failures[:5]:
+        print(f"failure                 {one.error}")
+    good = max(*took, rollback) <= BAR_S and not traffic.failures and not wrong
+    print(f"\n{'within' if good else 'NOT within'} the bar: worst / bar = {max(took) / BAR_S:.2f}")
+    return 0 if good else 1
+
+
+def favourite(version: str) -> str:
+    """What the version of this name answers to everything."""
+    return LABELS[int(version.removeprefix("v")) % len(LABELS)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

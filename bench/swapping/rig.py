@@ -1,0 +1,252 @@
+"""A real classifier on Ray Serve and a real store, with a stand-in for the controller and a stream of requests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from bench.swapping.workshop import FULL_NAME, Workshop
+from services.classifier.aliases import AliasReader
+from services.classifier.deployment import Classifier
+from services.controller.aliases import AliasBoard
+from services.gateway.handles import Handles
+from tornio.api import TaskName
+from tornio.errors import TornioError
+from tornio.settings import StorageSettings
+from tornio.storage.s3 import open_store
+
+TEXTS = (
+    "The parcel arrived two days late and the box was torn open.",
+    "I was charged twice for March.",
+    "Love the new dashboard, thank you!",
+)
+
+
+class StandIn:
+    """The controller's two methods for replicas; it looks at the store when it is told to, and at its start."""
+
+    async def __init__(self) -> None:  # type: ignore[misc]  # Serve awaits it
+        self._reader = AliasReader(open_store(StorageSettings()))
+        self._board = AliasBoard(uuid.uuid4().hex[:8])
+        self._reports: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        await self.look()
+
+    async def look(self) -> None:
+        found, _ = await asyncio.to_thread(self._reader.read_all)
+        for task, aliases in found.items():
+            current = list(aliases.current) if aliases.current else None
+            positions = {"current": current, "previous": aliases.previous, "candidate": aliases.candidate}
+            self._board.post(task, positions)
+
+    async def watch(self, token: str | None, timeout_s: float) -> dict[str, Any]:
+        return await self._board.wait(token, timeout_s)
+
+    async def report(self, replica_id: str, report: Mapping[str, Any]) -> None:
+        self._reports[replica_id] = (time.monotonic(), report)
+
+    async def reports(self) -> list[Mapping[str, Any]]:
+        """Of replicas that reported in the last three seconds."""
+        now = time.monotonic()
+        return [report for at, report in self._reports.values() if now - at < 3]
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+
+class Tagged(Classifier.func_or_class):  # type: ignore[misc, name-defined]
+    """The classifier; its predictions also say which replica made them."""
+
+    async def predict(self, task: str, texts: list[str]) -> list[dict[str, Any]]:
+        return [{**row, "pid": os.getpid()} for row in await super().predict(task, texts)]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One request of the stream. Times in monotonic seconds."""
+
+    sent: float
+    done: float
+    pid: int = 0
+    version: str = ""
+    revision: int = 0
+    label: str = ""
+    error: str | None = None
+
+
+@dataclass
+class Rig:
+    """Serve application and workshop. Close it."""
+
+    workshop: Workshop
+    environment: Mapping[str, str]
+    replicas: int = 2
+    name: str = field(default_factory=lambda: f"rig-{uuid.uuid4().hex[:6]}")
+
+    def __post_init__(self) -> None:
+        self._controller: DeploymentHandle[Any] | None = None
+        self._classifier: DeploymentHandle[Any] | None = None
+
+    def deploy(self) -> None:
+        """Start the application; called again, Serve replaces every replica, one after the other."""
+        runtime = {"runtime_env": {"env_vars": dict(self.environment)}}
+        controller = serve.deployment(
+            name="controller",
+            max_ongoing_requests=1000,
+            graceful_shutdown_timeout_s=2,
+            ray_actor_options={"num_cpus": 0.1, **runtime},
+        )(StandIn)
+        classifier = serve.deployment(
+            name="classifier",
+            num_replicas=self.replicas,
+            max_ongoing_requests=64,
+            max_queued_requests=256,
+            health_check_period_s=2,
+            graceful_shutdown_wait_loop_s=1,
+            graceful_shutdown_timeout_s=20,
+            ray_actor_options={"num_cpus": 0.25, **runtime},
+        )(Tagged)
+        serve.run(classifier.bind(controller.bind()), name=self.name, route_prefix=None, blocking=False)
+        self._controller = serve.get_deployment_handle("controller", self.name)
+        self._classifier = serve.get_deployment_handle("classifier", self.name)
+
+    def close(self) -> None:
+        serve.delete(self.name)
+
+    @property
+    def controller(self) -> DeploymentHandle[Any]:
+        assert self._controller is not None, "deploy first"
+        return self._controller
+
+    @property
+    def classifier(self) -> DeploymentHandle[Any]:
+        assert self._classifier is not None, "deploy first"
+        return self._classifier
+
+    def handles(self) -> Handles:
+        return Handles(self.controller, self.classifier, self.classifier)
+
+    def told(self) -> None:
+        """The controller looks at the aliases, as it does at once where it moved them itself."""
+        self.controller.look.remote().result(timeout_s=30)
+
+    def reports(self, task: str = FULL_NAME) -> list[Mapping[str, Any]]:
+        """Of each replica that heartbeats, what it says of the task."""
+        return [report.get(task, {}) for report in self.controller.reports.remote().result(timeout_s=30)]
+
+    def all_ready(self, version: str) -> bool:
+        reports = self.reports()
+        return len(reports) >= self.replicas and all(version in report.get("ready", ()) for report in reports)
+
+    def preload(self, version: str) -> float:
+        """Make it `candidate` and wait until every replica holds it; returns the seconds that took."""
+        begun = time.monotonic()
+        self.workshop.candidate(version)
+        self.told()
+        until(lambda: self.all_ready(version), f"both replicas hold {version}")
+        return time.monotonic() - begun
+
+    def promote(self, version: str) -> tuple[int, float]:
+        """Move `current`; returns its revision and the moment when it had moved."""
+        revision, moved = self.workshop.promote(version).revision, time.monotonic()
+        self.told()
+        return revision, moved
+
+
+class Traffic:
+    """A steady stream of single-text requests through the gateway's own handles, from a thread of its own."""
+
+    def __init__(self, rig: Rig, per_second: float = 15.0, task: str = FULL_NAME) -> None:
+        self.answered: list[Answered] = []
+        self._rig = rig
+        self._interval = 1 / per_second
+        self._task = TaskName.parse(task)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="traffic")
+
+    def __enter__(self) -> Traffic:
+        self._thread.start()
+        until(lambda: len(self.answered) >= 5, "the first requests are answered")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def failures(self) -> list[Answered]:
+        return [one for one in self.answered if one.error is not None]
+
+    def since(self, moment: float) -> list[Answered]:
+        """Requests that were sent after this."""
+        return [one for one in list(self.answered) if one.sent >= moment]
+
+    def first_by_replica(self, revision: int) -> dict[int, float]:
+        """Pid of each replica that has answered under this revision or a later one -> when it first did."""
+        first: dict[int, float] = {}
+        for one in sorted((one for one in list(self.answered) if one.revision >= revision), key=lambda a: a.done):
+            first.setdefault(one.pid, one.done)
+        return first
+
+    def wait_for(self, revision: int, replicas: int = 2) -> float:
+        """Wait until so many replicas have answered under this revision; returns when the last one first did."""
+        until(lambda: len(self.first_by_replica(revision)) >= replicas, f"{replicas} replicas answer as {revision}")
+        return max(self.first_by_replica(revision).values())
+
+    async def _run(self) -> None:
+        handles = self._rig.handles()
+        pending: set[asyncio.Task[None]] = set()
+        due = time.monotonic()
+        number = 0
+        while not self._ended.is_set():
+            task = asyncio.create_task(self._send(handles, TEXTS[number % len(TEXTS)]))
+            pending.add(task)
+            task.add_done_callback(pending.discard)
+            number, due = number + 1, due + self._interval
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+        await asyncio.gather(*pending)
+
+    async def _send(self, handles: Handles, text: str) -> None:
+        sent = time.monotonic()
+        try:
+            (row,) = await handles.predict(self._task, [text])
+        except (TornioError, RuntimeError, OSError, ValueError) as error:
+            self.answered.append(Answered(sent, time.monotonic(), error=f"{type(error).__name__}: {error}"))
+            return
+        done = time.monotonic()
+        (label,) = row["labels"]
+        self.answered.append(Answered(sent, done, row["pid"], row["version"], row["revision"], label))
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+    """Wait for a condition. Raises TimeoutError that says what was waited for."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {seconds:.0f} s in vain until {what}")
+        time.sleep(0.02)
+
+
+def environment(
+    endpoint: str, bucket: str, access_key: str, secret_key: str, prefix: str, cache: Path
+) -> dict[str, str]:
+    """By which replicas find the store."""
+    return {
+        "TORNIO_S3_ENDPOINT": endpoint,
+        "TORNIO_S3_BUCKET": bucket,
+        "TORNIO_S3_PREFIX": prefix,
+        "AWS_ACCESS_KEY_ID": access_key,
+        "AWS_SECRET_ACCESS_KEY": secret_key,
+        "TORNIO_CACHE_DIR": str(cache),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
