@@ -24,6 +24,15 @@ from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, reserve, training_labels
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Records that may be queried; training labels by class, and the imported ones among them."""
+
+    queryable: int
+    train_labels: Mapping[str, int]
+    imported_labels: Mapping[str, int]
+
+
 @dataclass
 class Observer:
     """Looks at store, runner and replicas."""
@@ -33,22 +42,23 @@ class Observer:
     runner: JobRunner
     fleet: Fleet
     clock: Callable[[], datetime]
-    _counted: tuple[tuple[int, int, int], int, Mapping[str, int]] | None = field(default=None, init=False)
+    _counted: tuple[tuple[int, ...], Counts] | None = field(default=None, init=False)
     _moved: tuple[int, datetime] | None = field(default=None, init=False)
 
     def observe(self, state: LoopState, polled: Polled) -> Observation:
         task, registry = self.task, Registry(self.store, self.task.keys)
         log = task.labels.read()
         batches = task.batches()
-        queryable, train_labels = self._count(batches, log)
+        counts = self._count(batches, log)
         return Observation(
             now=self.clock(),
             spec=task.spec,
             spec_rev=task.document.spec_rev,
             pool_seq=task.pool.last_seq(),
             label_seq=log.seq,
-            queryable=queryable,
-            train_labels=train_labels,
+            queryable=counts.queryable,
+            train_labels=counts.train_labels,
+            imported_labels=counts.imported_labels,
             batches=self._progress(state, batches, log, polled),
             written={b.batch: b for b in batches if state.query and b.batch == state.query.batch},
             runs={plan.run: self._outcome(plan) for plan in waited_for(state, task.spec)},
@@ -59,18 +69,23 @@ class Observer:
             quiet=self._quiet(log.seq),
         )
 
-    def _count(self, batches: tuple[Batch, ...], log: LogView) -> tuple[int, Mapping[str, int]]:
-        """Records that may be queried, training labels by class; counted anew when anything was added."""
+    def _count(self, batches: tuple[Batch, ...], log: LogView) -> Counts:
+        """Counted anew when anything was added."""
         task = self.task
-        stand = (task.pool.last_seq(), log.seq, len(batches))
+        stand = (task.pool.last_seq(), log.seq, len(batches), task.document.spec_rev)
         if self._counted is None or self._counted[0] != stand:
             view = task.pool.read()
             closed = {item.record_id for batch in batches for item in batch.items}
             closed |= set(resolve(log.events, task.spec.label_names, task.spec.multi_label))
             closed |= reserve(task, view, log.events)
-            queryable = sum(record_id not in closed for record_id in view.record_ids)
-            self._counted = (stand, queryable, training_labels(task, view, log.events))
-        return self._counted[1], self._counted[2]
+            imports = [event for event in log.events if event.event is EventKind.IMPORT]
+            counts = Counts(
+                queryable=sum(record_id not in closed for record_id in view.record_ids),
+                train_labels=training_labels(task, view, log.events),
+                imported_labels=training_labels(task, view, imports) if imports else {},
+            )
+            self._counted = (stand, counts)
+        return self._counted[1]
 
     def _progress(
         self, state: LoopState, batches: tuple[Batch, ...], log: LogView, polled: Polled

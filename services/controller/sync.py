@@ -17,6 +17,8 @@ from tornio.tasks import Task
 
 SWEEP_EVERY = timedelta(seconds=10)
 """Answers to batches that are closed are looked for no oftener: they count in the next training only."""
+SWEEP_ANYWAY = timedelta(hours=1)
+"""A user who is deleted, with all answers, does not move the data set's last activity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Sync:
     last: Polled = field(default_factory=Polled)
     _swept_activity: datetime | None = None
     _swept_at: datetime | None = None
+    _swept_full: datetime | None = None
 
     def poll(self, state: LoopState) -> Polled:
         """Append what annotators did since the last time. Raises what the annotation tool raises."""
@@ -71,7 +74,9 @@ class Sync:
         workspace = self.task.workspace
         try:
             activity = self.annotation.last_activity(workspace, dataset)
-            if activity is None or activity != self._swept_activity:
+            overdue = self._swept_full is None or now - self._swept_full > SWEEP_ANYWAY
+            if overdue or activity is None or activity != self._swept_activity:
+                self._swept_full = now
                 listing = lambda: list(self.annotation.sweep(workspace, dataset))  # noqa: E731
                 self._append(dataset, sent, listing, lambda known: answered_records(known, dataset))
         except NotFound:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import ray
 from ray import serve
+from ray.serve.schema import LoggingConfig
 
 from services.embedded.ports import HOST
 
@@ -45,7 +46,8 @@ def run(port: int, temp_dir: Path | None = None) -> None:
         serve.start(http_options={"host": HOST, "port": port, "request_timeout_s": 120})
         from services.app import build
 
-        serve.run(build(), name=NAME, route_prefix="/", blocking=False)
+        quiet = LoggingConfig(enable_access_log=False)  # a line a heartbeat would bury everything else
+        serve.run(build(), name=NAME, route_prefix="/", blocking=False, logging_config=quiet)
         ended.wait()
     finally:
         serve.shutdown()

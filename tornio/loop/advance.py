@@ -248,8 +248,12 @@ def _start_training(state: LoopState, seen: Observation) -> LoopState:
 
 
 def _first(state: LoopState, seen: Observation) -> bool:
-    """There are labels for every class (imported ones), and nothing was trained yet: no need to ask first."""
-    return state.newest is None and state.iteration == 0 and all(seen.train_labels.values())
+    """Labels for every class were imported, and nothing was trained yet: no need to ask first.
+
+    Answers do not count here: they train when their batch closes, whenever the controller happens to look.
+    """
+    imported = seen.imported_labels
+    return state.newest is None and state.iteration == 0 and bool(imported) and all(imported.values())
 
 
 def _relabelled(state: LoopState, seen: Observation) -> bool:

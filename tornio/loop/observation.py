@@ -61,6 +61,8 @@ class Observation:
     """Records outside the reserve that are in no batch and have no label."""
     train_labels: Mapping[str, int]
     """Training labels by class, every class of the task."""
+    imported_labels: Mapping[str, int] = field(default_factory=dict)
+    """The part of them that was imported, not answered."""
     batches: Mapping[str, BatchProgress] = field(default_factory=dict)
     written: Mapping[str, Batch] = field(default_factory=dict)
     """Batches of the state's intents that stand in the store."""

@@ -89,9 +89,9 @@ def test_two_controllers_at_once_have_one_effect(undisturbed: tuple[Turning, int
     one, other = turning.controller(), turning.controller()
     for _ in range(400):
         looks = [one.look(), other.look()]
-        if not any(look.busy for look in looks) and not turning.answer():
-            if all(look.standing.phase is Phase.STOPPED for look in looks):
-                break
+        still = not any(look.busy for look in looks) and not turning.answer()
+        if still and all(look.standing.phase is Phase.STOPPED for look in looks):
+            break
     assert turning.facts() == expected.facts()
 
 

@@ -117,7 +117,7 @@ def make_pool(size: int = 60) -> tuple[list[Record], dict[str, str]]:
     records, truth = [], {}
     for n in range(size):
         label = LABELS[n % len(LABELS)]
-        words = rng.choice(WORDS[label].split(), 2).tolist() + [f"word{rng.integers(40)}"]
+        words = [*rng.choice(WORDS[label].split(), 2).tolist(), f"word{rng.integers(40)}"]
         records.append(Record(f"r{n:03d}", " ".join([*words, str(n)])))
         truth[f"r{n:03d}"] = label
     return records, truth

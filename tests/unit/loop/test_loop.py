@@ -188,8 +188,7 @@ def test_train_now_with_too_few_labels_says_what_is_missing() -> None:
 
 
 def test_train_now_trains_once() -> None:
-    world = World(pool=0, imported={"a": 2})
-    world.imported["b"] = 2
+    world = World(pool=0, imported={"a": 2, "b": 2})
     turns(world, 10)
     assert len(world.iterations) == 1
     world.state = world.state.evolve(asks=Asks(train_now=1))

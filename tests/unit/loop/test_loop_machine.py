@@ -36,7 +36,7 @@ class LoopMachine(RuleBasedStateMachine):
         self.world = World(spec=spec, pool=pool, agreement=0.995)
         self.looks: list[tuple[LoopState, Observation]] = []
         self.debts: list[Act] = []
-        self.closed: set[str] = set()
+        self.served: set[str] = set()
 
     # -- controllers -------------------------------------------------------------------------------------
 
@@ -163,7 +163,6 @@ class LoopMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_has_served_is_known(self) -> None:
-        self.served = getattr(self, "served", set())
         if "current" in self.world.aliases:
             self.served.add(self.world.aliases["current"].version)
 

@@ -68,7 +68,7 @@ class World:
                 runs[plan.run] = RunOutcome(error=error, attempt=attempt)
         return Observation(
             now=self.now, spec=self.spec, spec_rev=1, pool_seq=self.pool_seq, label_seq=self.label_seq,
-            queryable=max(0, self.pool - asked), train_labels=labels,
+            queryable=max(0, self.pool - asked), train_labels=labels, imported_labels=self.imported,
             batches={
                 name: BatchProgress(len(batch.items), self.answers.get(name, 0), name in self.logged)
                 for name, batch in self.batches.items()
