@@ -22,8 +22,8 @@ TEXTS = (
 
 FLOAT32_TOLERANCE = 1e-3
 """Share of the logits' range: far above what other processors and batch sizes change (about 1e-6)."""
-BFLOAT16_TOLERANCE = 0.1
-"""Share of the logits' range: bfloat16 has eight bits, and its errors add up over the layers."""
+BFLOAT16_TOLERANCE = 0.03
+"""Share of the logits' range: seven times what bfloat16 was measured to change with MiniLM; deeper models err more."""
 
 
 def make_probes(model: Model, precision: Precision = "float32") -> Probes:

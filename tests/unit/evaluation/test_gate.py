@@ -107,7 +107,7 @@ def test_rates_of_right_and_wrong_refusals(capsys: pytest.CaptureFixture[str]) -
         print("", *lines, sep="\n")  # noqa: T201
     for n, (equal, worse) in rates.items():
         assert equal.test <= GATES.significance + 0.01  # the exact test keeps its level
-        assert worse.gate > worse.test  # the two points refuse what the test cannot yet see
         assert worse.gate > 0.85 if n >= 100 else worse.gate > 0.75
+    assert rates[50][1].gate > rates[50][1].test + 0.3  # the two points refuse what the test cannot see yet
     assert rates[400][1].gate > 0.99
     assert rates[400][0].gate < rates[100][0].gate  # more labels, fewer wrong refusals
