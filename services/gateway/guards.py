@@ -35,7 +35,10 @@ class KeyGuard:
 
 
 class BodyLimit:
-    """Answers 413 to bodies that are larger than their route takes, said or not."""
+    """Answers 413 to bodies that are larger than their route takes, said or not.
+
+    Ours, because Starlette's own limit answers in plain text, and we owe a problem document.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,0 +1,119 @@
+"""What a terminal shows of a task in trouble, and of one that does well."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from tornio.api import (
+    AsksStatus,
+    BatchStatus,
+    HoldoutStatus,
+    Metrics,
+    ReplicaStatus,
+    Serving,
+    StopStatus,
+    Swap,
+    TaskStatus,
+)
+from tornio.cli.views import measured, status_view
+
+pytestmark = pytest.mark.unit
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+STATUS = TaskStatus(
+    workspace="acme",
+    task="support",
+    phase="labelling",
+    why="batch g1-b0002: 3 of 20 answered",
+    spec_rev=1,
+    generation=1,
+    label_set_rev=1,
+    labels=["billing", "[bug]"],
+    multi_label=False,
+    pool=1234,
+    training_labels={"billing": 7, "[bug]": 5},
+    holdout=HoldoutStatus(reserved=120, labelled=11, discarded=2),
+    stop=StopStatus(criterion="kappa-average", threshold=0.99, signals=[0.8, 0.91]),
+)
+
+
+def shown(status: TaskStatus) -> str:
+    console = Console(width=160, record=True, force_terminal=False)
+    with console.capture() as capture:
+        console.print(status_view(status, NOW))
+    return capture.get()
+
+
+def test_a_task_that_serves_nothing_yet() -> None:
+    text = shown(STATUS)
+    for words in (
+        "acme/support  labelling  batch g1-b0002: 3 of 20 answered",
+        "nothing yet",
+        "11 labelled of 120 reserved, 2 discarded",
+        "12 to train: billing 7, [bug] 5",
+        "1,234 records",
+        "kappa-average: 0.800 0.910, stops at 0.99",
+    ):
+        assert words in text
+
+
+def test_a_task_that_serves() -> None:
+    then = NOW - timedelta(minutes=3)
+    serving = Serving(version="v2", revision=2, previous="v1", who="controller", why="better", since=then)
+    swap = Swap(version="v2", revision=2, previous="v1", at=then, seconds=0.84, who="controller", why="better")
+    text = shown(
+        STATUS.model_copy(
+            update={
+                "serving": serving,
+                "swaps": [swap],
+                "batches": [BatchStatus(batch="g1-b0002", total=20, answered=3), BatchStatus(batch="g1-b0003")],
+                "metrics": Metrics(version="v2", iteration=2, holdout=50, accuracy=0.84, interval=(0.7, 0.93)),
+                "replicas": [ReplicaStatus(replica="a", version="v2", revision=2)],
+                "annotate_url": "http://127.0.0.1:6900",
+            }
+        )
+    )
+    for words in (
+        "v2 (revision 2, before: v1), 3 min ago",
+        "3 min ago: v2 (revision 2) in 0.8 s; better",
+        "84.0 % (95 %: 70.0-93.0) on 50 hold-out labels (v2)",
+        "3 of 20 answered",
+        "g1-b0003, not read yet",
+        "1, all with it",
+        "http://127.0.0.1:6900",
+    ):
+        assert words in text
+
+
+def test_a_task_in_trouble() -> None:
+    text = shown(
+        STATUS.model_copy(
+            update={
+                "phase": "attention",
+                "attention": "3 versions in a row were refused",
+                "controller_away": "the controller did not answer within 2 s",
+                "asks": AsksStatus(hold="ann rolled back from v2"),
+                "replicas": [ReplicaStatus(replica="b", lags="answers with v1; v2: NaN in head")],
+                "stop": StopStatus(criterion="none", stopped="agreement .995"),
+            }
+        )
+    )
+    for words in (
+        "3 versions in a row were refused",
+        "did not answer within 2 s",
+        "ann rolled back from v2; go on with: tornio resume",
+        "b lags: answers with v1; v2: NaN in head",
+        "stopped: agreement .995",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "interval", "text"),
+    [(None, None, ""), (0.5, None, "50.0 %"), (0.5, (0.25, 0.75), "50.0 % (95 %: 25.0-75.0)")],
+)
+def test_measured(accuracy: float | None, interval: tuple[float, float] | None, text: str) -> None:
+    assert measured(accuracy, interval) == text

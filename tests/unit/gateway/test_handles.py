@@ -1,0 +1,113 @@
+"""What Ray says of other deployments, in our own errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from ray.exceptions import ActorDiedError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+
+from services.gateway import handles
+from services.gateway.handles import Handle, Handles
+from tornio.api import TaskName
+from tornio.errors import NotServable, Unavailable
+from tornio.spec import LabelSpec
+
+pytestmark = pytest.mark.unit
+
+TASK = TaskName("acme", "support")
+
+
+class FakeHandle:
+    """A Serve handle whose every method does in turn what it is told: raise, or answer."""
+
+    def __init__(self, *does: Any) -> None:
+        self.does = list(does)
+        self.asked: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattr__(self, method: str) -> Any:
+        handle = self
+
+        class Method:
+            async def remote(self, *args: Any) -> Any:
+                handle.asked.append((method, args))
+                does = handle.does.pop(0)
+                if isinstance(does, BaseException):
+                    raise does
+                if callable(does):
+                    return await does()
+                return does
+
+        return Method()
+
+
+def cluster(*does: Any) -> tuple[Handles, FakeHandle]:
+    handle = FakeHandle(*does)
+    same = cast(Handle, handle)
+    return Handles(same, same, same), handle
+
+
+def predict(*does: Any) -> Sequence[Any]:
+    return asyncio.run(cluster(*does)[0].predict(TASK, ["a"]))
+
+
+def raised(error: Exception) -> Exception:
+    """As Ray raises what a replica raised: an error of both classes, with the replica's traceback in its text."""
+    said = RayTaskError("predict", "Traceback of the replica", error)  # type: ignore[no-untyped-call]
+    return cast(Exception, said.as_instanceof_cause())  # type: ignore[no-untyped-call]
+
+
+def test_arguments_are_plain() -> None:
+    played, handle = cluster([{}], {}, {}, None)
+
+    async def ask() -> None:
+        await played.predict(TASK, ("a", "b"))
+        await played.score(("a",), (LabelSpec(name="x"),), ("{}",), False)
+        await played.controller_status(TASK)
+        await played.nudge(TASK)
+
+    asyncio.run(ask())
+    assert handle.asked == [
+        ("predict", ("acme/support", ["a", "b"])),
+        ("score", (["a"], [{"name": "x", "description": None}], ["{}"], False)),
+        ("status", ("acme", "support")),
+        ("nudge", ("acme", "support")),
+    ]
+
+
+def test_our_own_errors_come_through_without_the_replicas_traceback() -> None:
+    with pytest.raises(NotServable) as error:
+        predict(raised(NotServable("no current yet")))
+    assert str(error.value) == "no current yet"
+
+
+def test_a_bug_stays_a_bug() -> None:
+    with pytest.raises(KeyError):
+        predict(raised(KeyError("oh")))
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (BackPressureError(num_queued_requests=7, max_queued_requests=7), "busy"),
+        (DeploymentUnavailableError(cast(Any, "classifier")), "is away"),
+    ],
+)
+def test_busy_or_away_is_unavailable(error: Exception, says: str) -> None:
+    with pytest.raises(Unavailable, match=says):
+        predict(error)
+
+
+def test_a_replica_that_dies_is_replaced_by_its_neighbour_once() -> None:
+    assert predict(ActorDiedError(), [{"version": "v1"}]) == [{"version": "v1"}]
+    with pytest.raises(Unavailable, match="mid-request"):
+        predict(ActorDiedError(), ActorDiedError())
+
+
+def test_a_controller_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handles, "PATIENCE_S", 0.01)
+    with pytest.raises(Unavailable, match="the controller did not answer"):
+        asyncio.run(cluster(lambda: asyncio.sleep(60))[0].controller_status(TASK))
