@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-import threading
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -29,8 +29,8 @@ def up(
             f"`tornio up` needs the extras: pip install 'tornio[cluster,embedded]' ({error})"
         ) from error
     given = {"argilla": argilla_port, "seaweedfs_s3": s3_port}
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell that starts us in the background ignores Ctrl-C for us
+        signal.signal(number, signal.default_int_handler)
     console.print(f"Starting Tornio in {state}/ (half a minute the first time) ...")
     with Everything(
         state,
@@ -45,7 +45,8 @@ def up(
             f"Credentials: {tornio.stack.credentials_file}\nCtrl-C ends everything; `tornio up` goes on here."
         )
         try:
-            while not ended.wait(WATCH_S):
+            while True:
+                time.sleep(WATCH_S)
                 tornio.stack.check()
         except KeyboardInterrupt:
             console.print("Ending ...")
