@@ -150,8 +150,8 @@ class Follower:
                 self._apply(heard(self._known, {task: Aliases.from_message(a) for task, a in said["tasks"].items()}))
                 token = said["token"]
             except Exception as error:  # noqa: BLE001 - whatever it is, the store is asked and the watch begins anew
-                log.info("The controller's watch broke off (%s): asking the store meanwhile", _short(error))
                 if token is not None:
+                    log.info("The controller's watch broke off (%s): asking the store meanwhile", _short(error))
                     self._to_poll.set()
                 token = None
                 await asyncio.sleep(self._pace.heartbeat / 4)

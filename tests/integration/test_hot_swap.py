@@ -1,0 +1,167 @@
+"""Versions come and go under a stream of requests, on real Ray Serve and a real object store: no request fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import ray
+from ray import serve
+
+from bench.swapping.rig import Rig, Traffic, environment, until
+from bench.swapping.workshop import BROKEN, FULL_NAME, LABELS, Workshop, tiny_encoder
+from tests.integration.conftest import S3Access
+from tornio.api import TaskName
+from tornio.errors import NotFound, NotServable
+from tornio.settings import StorageSettings
+from tornio.spec import TaskSpec
+from tornio.storage.s3 import open_store
+from tornio.tasks import Tasks
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """Ray and Serve in this process; logical CPUs, so that every actor starts on two cores."""
+    ray.init(num_cpus=8, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
+    try:
+        yield
+    finally:
+        serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def rig(ray_cluster: None, s3: S3Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """Two replicas that serve ``v0`` of one task."""
+    folder = tmp_path_factory.mktemp("rig")
+    variables = environment(
+        s3.endpoint, s3.bucket, s3.access_key, s3.secret_key, f"rig-{uuid.uuid4().hex[:8]}", folder / "node"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        workshop = Workshop.over(open_store(StorageSettings()), folder / "trainer", str(tiny_encoder(folder / "bert")))
+        workshop.publish("v0")
+        workshop.promote("v0")
+        rig = Rig(workshop, variables)
+        rig.deploy()
+        until(lambda: rig.all_ready("v0"), "both replicas are ready", 240)
+        yield rig
+        rig.close()
+
+
+@pytest.fixture
+def traffic(rig: Rig) -> Iterator[Traffic]:
+    """15 requests a second; the test fails if one of them did, or was answered by a model that is not its version."""
+    with Traffic(rig) as stream:
+        yield stream
+    assert stream.failures == []
+    assert not [one for one in stream.answered if one.label != expected(one.version)]
+
+
+def expected(version: str) -> str:
+    """What ``fresh`` versions answer to everything."""
+    return LABELS[int(version.rpartition("v")[2]) % len(LABELS)]
+
+
+def fresh(rig: Rig) -> str:
+    """Publish the next version; it answers otherwise than the one before it."""
+    number = len([one for one in rig.workshop.registry.versions() if one.version.startswith("v")])
+    rig.workshop.publish(f"v{number}", favourite=number % len(LABELS))
+    return f"v{number}"
+
+
+def test_swaps_under_load_reach_every_replica_and_no_request_fails(rig: Rig, traffic: Traffic) -> None:
+    for _ in range(3):
+        version = fresh(rig)
+        rig.preload(version)
+        revision, moved = rig.promote(version)
+        last = traffic.wait_for(revision)
+        assert last > moved
+        assert {one.version for one in traffic.since(last)} <= {version}
+    for pid in {one.pid for one in traffic.answered}:
+        revisions = [one.revision for one in sorted(traffic.answered, key=lambda a: a.done) if one.pid == pid]
+        assert revisions == sorted(revisions)
+
+
+def test_a_rollback_is_one_exchange_of_what_is_resident(rig: Rig, traffic: Traffic) -> None:
+    before, version = rig.workshop.registry.alias("current"), fresh(rig)
+    assert before is not None
+    rig.preload(version)
+    traffic.wait_for(rig.promote(version)[0])
+    assert all(before.version in report["ready"] for report in rig.reports())
+    back = rig.workshop.registry.rollback("test", "it was worse")
+    assert (back.version, back.revision) == (before.version, before.revision + 2)
+    rig.told()
+    traffic.wait_for(back.revision)
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_version_answers_not_one_request(rig: Rig, traffic: Traffic, how: str) -> None:
+    serving = rig.workshop.registry.alias("current")
+    assert serving is not None
+    bad = f"bad-{how}"
+    getattr(rig.workshop, how)(bad)
+    rig.workshop.candidate(bad)
+    rig.told()
+    until(lambda: all(bad in report.get("failed", {}) for report in rig.reports()), "both replicas refuse it")
+    assert all(len(report["failed"][bad]) > 30 for report in rig.reports())  # a reason, not a word
+    moved = rig.promote(bad)[1]
+    until(lambda: len(traffic.since(moved)) >= 15, "requests are answered after the move")
+    assert {one.version for one in traffic.since(moved)} == {serving.version}
+    version = fresh(rig)
+    rig.preload(version)
+    traffic.wait_for(rig.promote(version)[0])
+
+
+def test_a_killed_replica_comes_back_with_what_is_current_by_then(rig: Rig, traffic: Traffic) -> None:
+    version = fresh(rig)
+    rig.preload(version)
+    killed = traffic.answered[-1].pid
+    os.kill(killed, signal.SIGKILL)
+    revision, _ = rig.promote(version)
+    until(lambda: len(traffic.first_by_replica(revision)) >= 2, "two replicas answer again", 120)
+    assert killed not in traffic.first_by_replica(revision)
+
+
+def test_without_the_controller_replicas_follow_the_store(rig: Rig, traffic: Traffic) -> None:
+    version = fresh(rig)
+    rig.preload(version)
+    os.kill(rig.controller.pid.remote().result(timeout_s=30), signal.SIGKILL)
+    revision = rig.workshop.promote(version).revision
+    traffic.wait_for(revision)
+    until(lambda: rig.all_ready(version), "replicas report to the new controller", 120)
+
+
+def test_replicas_that_are_replaced_gracefully_fail_no_request(rig: Rig, traffic: Traffic) -> None:
+    before = {one.pid for one in traffic.answered}
+    rig.deploy()
+    until(lambda: not before & {one.pid for one in traffic.answered[-20:]}, "all replicas are new", 180)
+    until(lambda: len({one.pid for one in traffic.answered[-20:]}) == 2, "both new ones answer", 180)
+
+
+def test_errors_arrive_as_what_they_are(rig: Rig) -> None:
+    spec = {"workspace": "support", "name": "tickets-2", "labels": LABELS}
+    Tasks(rig.workshop.store).apply(TaskSpec.model_validate(spec), "test")
+
+    async def ask(task: str) -> None:
+        await rig.handles().predict(TaskName.parse(task), ["hello"])
+
+    with pytest.raises(NotFound, match="support/none"):
+        asyncio.run(ask("support/none"))
+    with pytest.raises(NotServable, match="no current version"):
+        asyncio.run(ask("support/tickets-2"))
+
+
+def test_a_task_whose_name_goes_on_from_anothers_is_found(rig: Rig) -> None:
+    store = rig.workshop.store
+    for name in ("tickets-3", "tickets0", "ticketsx"):
+        Tasks(store).apply(TaskSpec.model_validate({"workspace": "support", "name": name, "labels": LABELS}), "test")
+    found = {"/".join(name) for name in Tasks(store).names()}
+    assert {FULL_NAME, "support/tickets-3", "support/tickets0", "support/ticketsx"} <= found
