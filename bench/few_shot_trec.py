@@ -188,9 +188,8 @@ def report(name: str, results: Sequence[Result]) -> float:
     """Print one line a seed and the mean, which is returned."""
     for seed, result in enumerate(results):
         points = "  ".join(f"{value:.3f}" for value in result.curve[::3])
-        print(
-            f"{name:10s} seed {seed}: {points}  {result.labels} labels  final {result.curve[-1]:.3f}  turn <= {result.slowest_turn:.2f} s"
-        )
+        final = f"{result.labels} labels  final {result.curve[-1]:.3f}  turn <= {result.slowest_turn:.2f} s"
+        print(f"{name:10s} seed {seed}: {points}  {final}")
     last = [result.curve[-1] for result in results]
     print(f"{name:10s} mean {np.mean(last):.3f}  sd {np.std(last):.3f}")
     return float(np.mean(last))

@@ -34,7 +34,6 @@ def run(port: int, temp_dir: Path | None = None) -> None:
         signal.signal(number, lambda *_: ended.set())
     ray.init(
         num_cpus=LOGICAL_CPUS,
-        num_gpus=None,
         include_dashboard=False,
         object_store_memory=OBJECT_STORE_BYTES,
         namespace=NAME,
@@ -50,7 +49,7 @@ def run(port: int, temp_dir: Path | None = None) -> None:
         serve.run(build(), name=NAME, route_prefix="/", blocking=False, logging_config=quiet)
         ended.wait()
     finally:
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
 
