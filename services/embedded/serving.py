@@ -33,6 +33,7 @@ def run(port: int, temp_dir: Path | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     ray.init(
+        address="local",  # a cluster of its own, whatever else runs on this machine
         num_cpus=LOGICAL_CPUS,
         include_dashboard=False,
         object_store_memory=OBJECT_STORE_BYTES,

@@ -89,6 +89,7 @@ class Everything:
             "OMP_NUM_THREADS": "1",
             "TOKENIZERS_PARALLELISM": "false",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",  # by default Ray's workers yield to Argilla and the store
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
         argv = (sys.executable, "-m", "services.embedded.serving", "--port", str(port))
