@@ -6,17 +6,21 @@ import csv
 import hashlib
 import logging
 import secrets
-import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from examples.support.background import Background
+
 log = logging.getLogger(__name__)
 WRONG, DISCARDED = 0.03, 0.02
 """Share of answers that are wrong, and of records that are discarded, as with people."""
+PAUSE_S = 0.2
+"""Seconds between looks for something to answer."""
+AWAY_S = 1.0
+"""Seconds before another try when Argilla does not answer."""
 
 
 def known_answers(path: Path) -> dict[str, str]:
@@ -25,32 +29,32 @@ def known_answers(path: Path) -> dict[str, str]:
         return {row["id"]: row["label"] for row in csv.DictReader(file)}
 
 
-@dataclass
-class Annotator:
-    """Answers whatever is pending for it in a data set, in a thread of its own, until ``end``."""
+class Annotator(Background):
+    """Answers whatever is pending for it in a data set.
 
-    url: str
-    owner_key: str
-    workspace: str
-    dataset: str
-    answers: Mapping[str, str]
-    labels: tuple[str, ...]
-    name: str = "annotator"
-    pause_s: float = 0.2
-    answered: int = 0
-    _end: threading.Event = field(default_factory=threading.Event)
+    The owner's key makes its account, gives it the workspace, and is not used any more: what it answers, it answers
+    as itself.
+    """
 
-    def start(self) -> threading.Thread:
-        thread = threading.Thread(target=self.run, daemon=True, name=f"annotator-{self.dataset}")
-        thread.start()
-        return thread
-
-    def end(self) -> None:
-        self._end.set()
+    def __init__(
+        self,
+        argilla_url: str,
+        owner_key: str,
+        task: str,
+        answers: Mapping[str, str],
+        labels: Sequence[str],
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        super().__init__()
+        self.answered = 0
+        self._workspace, self._dataset = task.split("/")
+        self.name = f"annotator-{self._dataset}"
+        self._url, self._owner_key, self._transport = argilla_url, owner_key, transport
+        self._answers, self._labels = answers, labels
 
     def run(self) -> None:
         me: httpx.Client | None = None
-        while not self._end.wait(self.pause_s):
+        while not self.ended.wait(PAUSE_S):
             try:
                 if me is None:
                     me = self._log_in()
@@ -58,35 +62,39 @@ class Annotator:
                     self._answer_all(me)
             except httpx.HTTPError as error:  # Argilla starts, or restarts: people would try again, too
                 log.warning("%s: %s", self.name, error)
-                self._end.wait(1.0)
+                self.ended.wait(AWAY_S)
+        if me is not None:
+            me.close()
+
+    def _client(self, headers: Mapping[str, str]) -> httpx.Client:
+        return httpx.Client(base_url=self._url, headers=headers, timeout=30, transport=self._transport)
 
     def _log_in(self) -> httpx.Client | None:
         """The annotator's own session; None while the workspace is not there yet."""
-        with httpx.Client(base_url=self.url, headers={"X-Argilla-Api-Key": self.owner_key}, timeout=30) as owner:
+        with self._client({"X-Argilla-Api-Key": self._owner_key}) as owner:
             workspaces = _json(owner.get("/api/v1/me/workspaces"))["items"]
-            found = [w["id"] for w in workspaces if w["name"] == self.workspace]
+            found = [space["id"] for space in workspaces if space["name"] == self._workspace]
             if not found:
                 return None
-            users = {u["username"]: u["id"] for u in _json(owner.get("/api/v1/users"))["items"]}
-            if self.name in users:  # from an earlier run, whose password nobody kept
+            users = {user["username"]: user["id"] for user in _json(owner.get("/api/v1/users"))["items"]}
+            if self.name in users:  # from a try that broke off, whose password nobody kept
                 owner.delete(f"/api/v1/users/{users[self.name]}").raise_for_status()
             password = secrets.token_urlsafe(16)
             user = {"username": self.name, "first_name": self.name, "role": "annotator", "password": password}
             made = _json(owner.post("/api/v1/users", json=user))
             owner.post(f"/api/v1/workspaces/{found[0]}/users", json={"user_id": made["id"]}).raise_for_status()
-        me = httpx.Client(base_url=self.url, timeout=30)
+        me = self._client({})
         token = _json(me.post("/api/v1/token", data={"username": self.name, "password": password}))["access_token"]
         me.headers["Authorization"] = f"Bearer {token}"
         return me
 
     def _answer_all(self, me: httpx.Client) -> None:
-        datasets = _json(me.get("/api/v1/me/datasets"))["items"]
-        for dataset in datasets:
-            if dataset["name"] == self.dataset:
+        for dataset in _json(me.get("/api/v1/me/datasets"))["items"]:
+            if dataset["name"] == self._dataset:
                 for record in self._pending(me, dataset["id"]):
-                    if self._end.is_set():
+                    if self.ended.is_set():
                         return
-                    body = self._response(record["external_id"])
+                    body = response(self.name, record["external_id"], self._answers, self._labels)
                     me.post(f"/api/v1/records/{record['id']}/responses", json=body).raise_for_status()
                     self.answered += 1
 
@@ -96,17 +104,18 @@ class Annotator:
         found = me.post(f"/api/v1/me/datasets/{dataset_id}/records/search", params={"limit": 100}, json=body)
         return [item["record"] for item in _json(found)["items"]]
 
-    def _response(self, record_id: str) -> dict[str, Any]:
-        """What this annotator says of a record: the same every time, whoever runs it."""
-        dice = hashlib.sha256(f"{self.name}:{record_id}".encode()).digest()
-        draw = int.from_bytes(dice[:4], "big") / 2**32
-        if draw < DISCARDED:
-            return {"status": "discarded", "values": {}}
-        label = self.answers[record_id]
-        if draw < DISCARDED + WRONG:
-            others = [name for name in self.labels if name != label]
-            label = others[dice[4] % len(others)]
-        return {"status": "submitted", "values": {"label": {"value": label}}}
+
+def response(name: str, record_id: str, answers: Mapping[str, str], labels: Sequence[str]) -> dict[str, Any]:
+    """What the annotator ``name`` says of a record, as Argilla wants it: the same every time it is asked."""
+    dice = hashlib.sha256(f"{name}:{record_id}".encode()).digest()
+    draw = int.from_bytes(dice[:4], "big") / 2**32
+    if draw < DISCARDED:
+        return {"status": "discarded", "values": {}}
+    label = answers[record_id]
+    if draw < DISCARDED + WRONG:
+        others = [other for other in labels if other != label]
+        label = others[dice[4] % len(others)]
+    return {"status": "submitted", "values": {"label": {"value": label}}}
 
 
 def _json(response: httpx.Response) -> Any:

@@ -1,221 +1,203 @@
 """``make demo``: unlabelled messages become a served classifier, batch after batch.
 
-Starts ``tornio up``, and from there on uses what a user has: the command line, the client, and Argilla's own page.
-A simulated annotator answers. The test split is looked at by this script alone: no gate, threshold or choice of
-the system ever reads it.
+Starts ``tornio up``, and from there on uses what a user has: the command line, the client, and Argilla's own API.
+A simulated annotator answers. The test split is looked at by this script alone: the system gets its texts to
+classify and never its labels.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import json
+import logging
 import os
+import shutil
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from rich.logging import RichHandler
 
 from examples.support import report
-from examples.support.annotator import Annotator, known_answers
-from examples.support.report import Point, Story
+from examples.support.annotator import WRONG, Annotator, known_answers
+from examples.support.server import Server, command, tornio_up
+from examples.support.story import Load, Story
 from examples.support.traffic import Traffic
+from examples.support.watch import Curve, Split, follow
 from tornio.api import TaskStatus
 from tornio.client import Client
 from tornio.errors import TornioError
+from tornio.spec import TaskSpec
+from tornio.specfile import read_spec
 
 HERE = Path(__file__).parent
-TORNIO = (sys.executable, "-m", "tornio")
-START_S, TASK_S = 300.0, 600.0
-console = Console()
+STATE = Path(".tornio") / "demo"
+REPORT = Path("demo-report.html")
+LEAST_SWAPS = 6
+ITERATIONS = 12
+EXAMPLES = ("My card was charged twice, please send one of them back.", "The app closes as soon as I open the basket.")
 
 
 @dataclass(frozen=True)
-class Split:
-    """Texts and their true labels, for the eyes of this script."""
+class Turned:
+    """What became of a task."""
 
-    texts: list[str]
-    labels: list[str]
-
-    @classmethod
-    def read(cls, path: Path) -> Split:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        return cls([row["text"] for row in rows], [row["label"] for row in rows])
+    curve: Curve
+    status: TaskStatus
+    load: Load
 
 
-@dataclass
-class Curve:
-    """Measures each version that serves, once, on the test split."""
+class Demo:
+    """One run, on a server that is up."""
 
-    client: Client
-    task: str
-    test: Split
-    points: list[Point] = field(default_factory=list)
+    def __init__(self, server: Server, client: Client, state: Path, console: Console) -> None:
+        self._server, self._client, self._state, self._console = server, client, state, console
+        self._test = Split.read(HERE / "data" / "test.csv")
+        self._answers = known_answers(HERE / "data" / "answers.csv")
+        self._suffix = time.strftime("%m%d-%H%M%S")  # tasks of its own, so that the demo can be run again
 
-    def measure(self, status: TaskStatus) -> None:
-        serving = status.serving
-        if serving is None or any(point.version == serving.version for point in self.points):
-            return
-        answers = self.client.predict(self.task, self.test.texts)
-        versions = {answer.version for answer in answers}
-        if len(versions) != 1:  # a swap happened in between: the next look measures one version whole
-            return
-        (version,) = versions
-        said = [answer.labels[0] for answer in answers]
-        right = sum(a == b for a, b in zip(said, self.test.labels, strict=True))
-        iteration = next((p for p in status.curve if p.version == version), None)
-        self.points.append(
-            Point(
-                version=version,
-                iteration=iteration.iteration if iteration else 0,
-                labels=(iteration.labels if iteration else 0) + status.holdout.labelled,
-                accuracy=right / len(said),
-                signal=iteration.signal if iteration else None,
-                swap_s=next((s.seconds for s in status.swaps if s.version == version), None),
-                answers=tuple(said),
-                confidences=tuple(max(answer.probabilities.values()) for answer in answers),
+    def run(self) -> Story:
+        began = time.monotonic()
+        template = read_spec((HERE / "task.yaml").read_text(), "task.yaml")
+        zero_shot = self._zero_shot(template)
+        self._say(
+            f"\nBefore anybody has labelled anything, similarity to the labels' descriptions is right on "
+            f"{zero_shot:.3f} of the {len(self._test.texts)} test messages. Now {template.loop.strategy} chooses what "
+            "is asked, and a simulated annotator answers in Argilla:\n"
+        )
+        spec = _changed(template, f"support-{self._suffix}", max_iterations=ITERATIONS)
+        chosen = self._turn(spec, watched=True)
+        self._say("\nThe same once more with messages picked at random, for comparison:\n")
+        spec = _changed(
+            template,
+            f"random-{self._suffix}",
+            strategy="random",
+            criterion="max-iterations",
+            max_iterations=max(len(chosen.status.curve), 1),
+        )
+        random = self._turn(spec, watched=False)
+        self._say("\nAnd this is how a user asks for predictions:\n")
+        command(self._server, self._console, "predict", chosen.curve.task, *EXAMPLES)
+        return Story(
+            status=chosen.status,
+            points=chosen.curve.points,
+            random=random.curve.points,
+            answers=chosen.curve.answers,
+            load=chosen.load,
+            strategy=template.loop.strategy,
+            zero_shot=zero_shot,
+            annotator_errors=WRONG,
+            seconds=time.monotonic() - began,
+        )
+
+    def _turn(self, spec: TaskSpec, watched: bool) -> Turned:
+        """A task from nothing to its end, by the commands that a user has."""
+        path = self._state / f"{spec.name}.yaml"
+        path.write_text(spec.model_dump_json(indent=2))  # JSON is YAML
+        command(self._server, self._console, "apply", str(path))
+        pool = HERE / "data" / "pool.csv"
+        with suppress(ValueError):
+            pool = pool.relative_to(Path.cwd())  # shorter to read
+        command(self._server, self._console, "pool", "add", spec.full_name, str(pool))
+        curve = Curve(self._client, spec.full_name, self._test)
+        with ExitStack() as stack:
+            annotator = stack.enter_context(
+                Annotator(
+                    self._server.argilla_url, self._server.owner_key, spec.full_name, self._answers, spec.label_names
+                )
             )
+            traffic = None
+            if watched:
+                once = stack.enter_context(Client(self._server.url, retry_seconds=0))
+                traffic = stack.enter_context(Traffic(once, spec.full_name, self._test.texts))
+            status = follow(curve, annotator, traffic, self._console)
+        return Turned(curve, status, traffic.load if traffic else Load(0))
+
+    def _zero_shot(self, spec: TaskSpec) -> float:
+        said = self._client.zero_shot(self._test.texts, spec.labels, templates=spec.teacher.templates)
+        right = [one.labels == [label] for one, label in zip(said, self._test.labels, strict=True)]
+        return sum(right) / len(right)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+
+def _changed(template: TaskSpec, name: str, *, strategy: str | None = None, **stop: object) -> TaskSpec:
+    """The example's task under another name, with another strategy and other words on when to stop."""
+    said = template.model_dump()
+    said["name"] = name
+    said["loop"]["strategy"] = strategy or template.loop.strategy
+    said["loop"]["stop"] |= stop
+    return TaskSpec.model_validate(said)
+
+
+def complaints(story: Story) -> list[str]:
+    """What a demo must show and this one did not."""
+    found = []
+    if story.load.failed:
+        found.append(f"{len(story.load.failed)} predictions failed, the first: {story.load.failed[0]}")
+    if not story.load.sent:
+        found.append("no prediction was sent")
+    if len(story.status.swaps) < LEAST_SWAPS:
+        found.append(f"only {len(story.status.swaps)} swaps, of at least {LEAST_SWAPS}")
+    return found
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    state: Path = options.state
+    if options.fresh and state.exists():
+        shutil.rmtree(state)
+    state.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    with tornio_up(state, console) as server, Client(server.url) as client:
+        story = Demo(server, client, state, console).run()
+        REPORT.write_text(report.render(story), "utf-8")
+        console.print(
+            f"\n{len(story.status.swaps)} swaps, {story.load.sent} predictions, {len(story.load.failed)} failed, "
+            f"test accuracy {story.accuracy:.3f} with {story.labels} labels, {time.monotonic() - began:.0f} s in all.\n"
+            f"Report: {REPORT}",
+            highlight=False,
         )
+        found = complaints(story)
+        for complaint in found:
+            console.print(f"[red]{complaint}[/]")
+        if options.keep:
+            console.print(
+                f"\nEverything stays up until Ctrl-C. In another terminal: export TORNIO_URL={server.url}\n"
+                f"Argilla: {server.argilla_url} (user owner, password in {state}/credentials.json)",
+                highlight=False,
+            )
+            with suppress(KeyboardInterrupt):
+                signal.pause()
+    return 1 if found else 0
 
 
-def run_cli(*args: str, cwd: Path) -> None:
-    """A command as a user types it; its output is shown."""
-    console.print(f"[bold cyan]$ tornio {' '.join(args)}[/]")
-    subprocess.run([*TORNIO, *args], cwd=cwd, check=True)
-
-
-@contextmanager
-def tornio_up(folder: Path) -> Iterator[dict[str, str]]:
-    """``tornio up`` as a process of its own, until the block ends."""
-    console.print("[bold cyan]$ tornio up[/]")
-    session = folder / ".tornio" / "session.json"
-    session.unlink(missing_ok=True)
-    process = subprocess.Popen([*TORNIO, "up"], cwd=folder, start_new_session=True)
-    try:
-        deadline = time.monotonic() + START_S
-        while not session.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("`tornio up` did not start; see above")
-            time.sleep(0.2)
-        yield json.loads(session.read_text())
-    finally:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
-        process.wait(60)
-
-
-def live_table(task: str, status: TaskStatus, curve: Curve, traffic: Traffic | None) -> Table:
-    table = Table(title=f"{task}   {status.phase}: {status.why}", title_justify="left")
-    for column in ("iteration", "labels", "test accuracy", "stop signal", "version serving", "swap"):
-        table.add_column(column, justify="right")
-    for point in curve.points:
-        signal_text = "" if point.signal is None else f"{point.signal:.3f}"
-        swap = "" if point.swap_s is None else f"{point.swap_s:.2f} s"
-        table.add_row(
-            str(point.iteration), str(point.labels), f"{point.accuracy:.3f}", signal_text, point.version, swap
-        )
-    if traffic is not None:
-        table.caption = f"{traffic.sent} predictions sent meanwhile, {len(traffic.failed)} failed"
-    return table
-
-
-def follow(client: Client, curve: Curve, traffic: Traffic | None) -> TaskStatus:
-    """Show the task until it stops by itself and its last version serves."""
-    deadline = time.monotonic() + TASK_S
-    with Live(console=console, refresh_per_second=4) as live:
-        while True:
-            status = client.status(curve.task)
-            curve.measure(status)
-            live.update(live_table(curve.task, status, curve, traffic))
-            if status.phase == "stopped" and status.candidate in (None, status.serving and status.serving.version):
-                curve.measure(status)
-                live.update(live_table(curve.task, status, curve, traffic))
-                return status
-            if time.monotonic() > deadline:
-                raise TornioError(f"{curve.task} did not stop in {TASK_S:.0f} s: {status.phase}, {status.why}")
-            time.sleep(0.5)
-
-
-def write_task(folder: Path, name: str, strategy: str) -> Path:
-    """The example's task.yaml under another name and strategy."""
-    spec = yaml.safe_load((HERE / "task.yaml").read_text())
-    spec["name"] = name
-    spec["loop"]["strategy"] = strategy
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(spec, sort_keys=False))
-    return path
-
-
-def turn(client: Client, folder: Path, argilla_url: str, spec: Path, test: Split, watched: bool) -> tuple[Curve, TaskStatus, Traffic | None]:
-    """One task from nothing to its end, by the commands that a user has."""
-    loaded = yaml.safe_load(spec.read_text())
-    task = f"{loaded['workspace']}/{loaded['name']}"
-    run_cli("apply", str(spec), cwd=folder)
-    run_cli("pool", "add", task, str(HERE / "data" / "pool.csv"), "--id-column", "id", cwd=folder)
-    owner = json.loads((folder / ".tornio" / "credentials.json").read_text())
-    annotator = Annotator(
-        url=argilla_url,
-        owner_key=owner["argilla_api_key"],
-        workspace=loaded["workspace"],
-        dataset=loaded["name"],
-        answers=known_answers(HERE / "data" / "answers.csv"),
-        labels=tuple(label["name"] for label in loaded["labels"]),
-        name=f"annotator-{loaded['name']}",
-    )
-    curve = Curve(client, task, test)
-    traffic = Traffic(client, task, test.texts) if watched else None
-    annotator.start()
-    if traffic is not None:
-        traffic.start()
-    try:
-        status = follow(client, curve, traffic)
-    finally:
-        annotator.end()
-        if traffic is not None:
-            traffic.end()
-    return curve, status, traffic
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
-    parser.add_argument("--fresh", action="store_true", help="forget an earlier demo's state first")
-    parser.add_argument("--folder", type=Path, default=Path("demo"), help="where state and report are kept")
+    parser.add_argument("--fresh", action="store_true", help="forget what earlier demos left in the state folder")
+    parser.add_argument("--state", type=Path, default=STATE, help="where the demo keeps its data and logs")
     options = parser.parse_args()
-    folder = options.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    started = time.monotonic()
-    test = Split.read(HERE / "data" / "test.csv")
-    suffix = time.strftime("%m%d-%H%M%S")  # each demo makes tasks of its own, so it can be run again
-    with tornio_up(folder) as session, Client(session["url"]) as client:
-        argilla_url = session["argilla_url"]
-        chosen = turn(client, folder, argilla_url, write_task(folder, f"support-{suffix}", "breaking-ties"), test, True)
-        console.print("\nThe same with records picked at random, for comparison:")
-        random = turn(client, folder, argilla_url, write_task(folder, f"random-{suffix}", "random"), test, False)
-        curve, status, traffic = chosen
-        assert traffic is not None
-        path = folder.parent / "demo-report.html"
-        story = Story(status, curve.points, random[0].points, test.texts, test.labels, traffic.sent, traffic.failed)
-        path.write_text(report.render(story))
-        seconds = time.monotonic() - started
-        console.print(f"\n{len(status.swaps)} swaps, {traffic.sent} predictions, {len(traffic.failed)} failed, {seconds:.0f} s")
-        console.print(f"Report: {path}")
-        if options.keep:
-            console.print(f"Argilla: {argilla_url} (credentials in {folder}/.tornio/credentials.json). Ctrl-C ends.")
-            with suppress(KeyboardInterrupt):
-                signal.pause()
-    return 1 if traffic.failed else 0
+    for number in (signal.SIGTERM, signal.SIGHUP):  # end what was started then, too
+        signal.signal(number, _interrupt)
+    console = Console()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console)])
+    try:
+        return run(options, console)
+    except KeyboardInterrupt:
+        console.print("Ended.")
+        return 130
+    except TornioError as error:
+        console.print(f"[red]{type(error).__name__}: {error}[/]", highlight=False)
+        return 1
 
 
 if __name__ == "__main__":

@@ -3,56 +3,59 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from examples.support.background import Background
+from examples.support.story import Load
 from tornio.client import Client
 from tornio.errors import NotServable, TornioError
 
+UNTRAINED_S = 0.5
+"""Seconds between looks whether the task serves yet."""
 
-@dataclass
-class Traffic:
-    """Sends one text after the other, ``rate`` a second, from the moment when the task first serves."""
 
-    client: Client
-    task: str
-    texts: Sequence[str]
-    rate: float = 5.0
-    sent: int = 0
-    failed: list[str] = field(default_factory=list)
-    versions: list[str] = field(default_factory=list)
-    """Versions that answered, in the order in which they first did."""
-    _end: threading.Event = field(default_factory=threading.Event)
+class Traffic(Background):
+    """Sends one text after the other, ``rate`` a second, from the moment when the task first serves.
 
-    def start(self) -> threading.Thread:
-        thread = threading.Thread(target=self.run, daemon=True, name="traffic")
-        thread.start()
-        return thread
+    ``client`` must not repeat requests (``retry_seconds=0``): a repeated one would hide a failure.
+    """
 
-    def end(self) -> None:
-        self._end.set()
+    def __init__(self, client: Client, task: str, texts: Sequence[str], rate: float = 5.0) -> None:
+        super().__init__()
+        self.versions: list[str] = []
+        """Versions that answered, in the order in which they first did."""
+        self._client, self._task, self._texts, self._rate = client, task, texts, rate
+        self._sent = 0
+        self._failed: list[str] = []
+        self._seconds: list[float] = []
+
+    @property
+    def load(self) -> Load:
+        """What was sent so far."""
+        return Load(self._sent, tuple(self._failed), tuple(self._seconds))
 
     def run(self) -> None:
         due = time.monotonic()
-        for text in itertools.cycle(self.texts):
-            due = max(due + 1 / self.rate, time.monotonic())
-            if self._end.wait(max(0.0, due - time.monotonic())):
+        for text in itertools.cycle(self._texts):
+            due = max(due + 1 / self._rate, time.monotonic())
+            if self.ended.wait(max(0.0, due - time.monotonic())):
                 return
             self._send(text)
 
     def _send(self, text: str) -> None:
+        began = time.monotonic()
         try:
-            (prediction,) = self.client.predict(self.task, [text])
-        except NotServable:
-            if not self.sent:  # not trained yet: the stream has not begun
-                self._end.wait(0.5)
+            (prediction,) = self._client.predict(self._task, [text])
+        except NotServable as error:
+            if not self._sent:  # not trained yet: the stream has not begun
+                self.ended.wait(UNTRAINED_S)
                 return
-            self.failed.append("409 after the task had served")
+            self._failed.append(f"after the task had served: {error}")
         except TornioError as error:
-            self.failed.append(f"{type(error).__name__}: {error}")
+            self._failed.append(f"{type(error).__name__}: {error}")
         else:
+            self._seconds.append(time.monotonic() - began)
             if prediction.version not in self.versions:
                 self.versions.append(prediction.version)
-        self.sent += 1
+        self._sent += 1
