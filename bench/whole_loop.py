@@ -96,9 +96,8 @@ def main() -> int:
     parts = ", ".join(f"{part} {size / 2**20:.0f}" for part, size in memory.items())
     print(f"iterations {len(status.curve)}, swaps {len(status.swaps)}, test accuracy {right:.3f}")
     ratio = median / LATENCY_BAR_S
-    print(
-        f"last answer -> next batch: median {median:.2f} s of {len(timed)} (max {max(timed):.2f}), {ratio:.2f} of the bar"
-    )
+    spread = f"median {median:.2f} s of {len(timed)} (max {max(timed):.2f})"
+    print(f"last answer -> next batch: {spread}, {ratio:.2f} of the bar")
     print(f"the first, which embeds the whole pool: {waits[0]:.1f} s")
     print(f"memory (PSS): {total / 2**30:.2f} GB of {MEMORY_TARGET / 2**30:.0f}; MB: {parts}")
     return 0 if median <= LATENCY_BAR_S and len(status.curve) >= 5 else 1

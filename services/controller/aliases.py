@@ -43,7 +43,8 @@ class AliasBoard:
         """The whole board: at once if it is not the one of ``token``, else when it changes or after the timeout."""
         if token == self._token():
             with suppress(TimeoutError):  # nothing has changed: the same board, with the same token
-                await asyncio.wait_for(self._changed.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._changed.wait()
         return {"token": self._token(), "tasks": self._tasks}
 
     def _token(self) -> str:

@@ -16,6 +16,7 @@ from services.controller.aliases import AliasBoard, wanted
 from services.controller.fleet import HeartbeatFleet
 from services.controller.keeper import Keeper, Watched
 from tornio.annotation.argilla import ArgillaTool
+from tornio.loop.phase import Phase
 from tornio.settings import ArgillaSettings, StorageSettings
 from tornio.storage.s3 import open_store
 
@@ -75,8 +76,10 @@ class Controller:
         watched = self._keeper.watched.get((workspace, task))
         replicas = self._fleet.describe(f"{workspace}/{task}")
         if watched is None:
-            return {"phase": "waiting", "why": "the controller has not found the task yet", "batches": [],
-                    "replicas": replicas}  # fmt: skip
+            trouble = self._keeper.trouble
+            phase = Phase.ATTENTION if trouble else Phase.WAITING
+            why = trouble or "the controller has not found the task yet"
+            return {"phase": str(phase), "why": why, "batches": [], "replicas": replicas}
         look = watched.last
         progress = look.seen.batches if look else {}
         batches = [

@@ -17,6 +17,7 @@ from tornio.annotation.port import AnnotationTool
 from tornio.errors import NotFound, TornioError
 from tornio.loop.phase import Phase, Standing
 from tornio.storage.port import ObjectStore
+from tornio.storage.probe import probe
 from tornio.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -25,10 +26,14 @@ BUSY_S = 0.02
 """Seconds to the next look while things move: an actor that works needs a moment."""
 WATCH_S = 0.25
 """Seconds between looks at a task whose annotators work or whose runs run."""
+SLOW_WATCH_S = 2.0
+"""Seconds between looks when nobody has answered for a while: the pause grows with the silence up to this."""
 IDLE_S = 2.0
 """Seconds between looks at a task that waits, is paused or has stopped; a nudge wakes it."""
 DISCOVER_S = 5.0
 """Seconds between listings of tasks; the gateway nudges for a new one."""
+PROVE_AGAIN_S = 10.0
+"""Seconds to the next proof of a store that failed it: it may have been away, or be replaced."""
 TROUBLE_S = 2.0
 """Seconds to the next look after one that failed."""
 
@@ -56,11 +61,14 @@ class Keeper:
     told: Callable[[Watched], None]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     watched: dict[tuple[str, str], Watched] = field(default_factory=dict)
+    trouble: str | None = None
+    """What keeps this keeper from beginning."""
     _end: threading.Event = field(default_factory=threading.Event)
     _discover: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Find tasks until ``end``; each gets its thread."""
+        """Find tasks until ``end``; each gets its thread. Nothing is touched in a store that lets two writers win."""
+        self._prove_store()
         tasks = Tasks(self.store)
         while not self._end.is_set():
             try:
@@ -72,6 +80,18 @@ class Keeper:
                 log.warning("cannot list tasks: %s", error)
             self._discover.wait(DISCOVER_S)
             self._discover.clear()
+
+    def _prove_store(self) -> None:
+        while not self._end.is_set():
+            try:
+                probe(self.store)
+            except TornioError as error:
+                log.error("the object store cannot be used: %s", error)
+                self.trouble = str(error)
+                self._end.wait(PROVE_AGAIN_S)
+            else:
+                self.trouble = None
+                return
 
     def nudge(self, name: tuple[str, str]) -> None:
         """Look at this task now; find it if it is new."""
@@ -124,5 +144,9 @@ class Keeper:
 def _pause(look: Look) -> float:
     if look.busy:
         return BUSY_S
-    idle = look.standing.phase in (Phase.WAITING, Phase.PAUSED, Phase.STOPPED)
-    return IDLE_S if idle else WATCH_S
+    state = look.state
+    if state.train or state.gate or state.query or state.swap:
+        return WATCH_S
+    if not state.batches:
+        return IDLE_S
+    return min(max(look.seen.quiet.total_seconds() / 20, WATCH_S), SLOW_WATCH_S)

@@ -19,6 +19,8 @@ SWEEP_EVERY = timedelta(seconds=10)
 """Answers to batches that are closed are looked for no oftener: they count in the next training only."""
 SWEEP_ANYWAY = timedelta(hours=1)
 """A user who is deleted, with all answers, does not move the data set's last activity."""
+COMPACT_EVERY = 64
+"""Parts of the label log after which a snapshot is written, so that a new reader fetches few objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +110,6 @@ class Sync:
 
         after = self.task.labels.last_seq()
         if events := missing():
-            self.task.labels.append(events, after=after, refresh=missing)
+            seq = self.task.labels.append(events, after=after, refresh=missing)
+            if seq is not None and seq % COMPACT_EVERY == 0:
+                self.task.labels.compact(seq)
