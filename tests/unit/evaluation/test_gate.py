@@ -81,7 +81,7 @@ class Rates:
     test: float
 
 
-def refusals(n: int, lost: float, won: float, trials: int = 1000) -> Rates:
+def refusals(n: int, lost: float, won: float, trials: int = 500) -> Rates:
     """``lost``, ``won``: the chance that a record is one that only current, or only the candidate, answers rightly.
 
     Three of four records both answer rightly; current is also the best that was promoted.
@@ -106,7 +106,7 @@ def test_rates_of_right_and_wrong_refusals(capsys: pytest.CaptureFixture[str]) -
     with capsys.disabled():
         print("", *lines, sep="\n")  # noqa: T201
     for n, (equal, worse) in rates.items():
-        assert equal.test <= GATES.significance + 0.01  # the exact test keeps its level
+        assert equal.test <= GATES.significance + 0.02  # the exact test keeps its level
         assert worse.gate > 0.85 if n >= 100 else worse.gate > 0.75
     assert rates[50][1].gate > rates[50][1].test + 0.3  # the two points refuse what the test cannot see yet
     assert rates[400][1].gate > 0.99

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -20,6 +20,7 @@ single = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), min
 several = st.lists(st.tuples(st.sets(st.sampled_from(NAMES)), st.sets(st.sampled_from(NAMES))), min_size=1, max_size=60)
 
 
+@settings(max_examples=30)
 @given(single)
 def test_one_label_each(pairs: list[tuple[str, str]]) -> None:
     truth, said = [t for t, _ in pairs], [s for _, s in pairs]
@@ -33,6 +34,7 @@ def test_one_label_each(pairs: list[tuple[str, str]]) -> None:
     np.testing.assert_allclose(ours, np.array(columns).T)
 
 
+@settings(max_examples=30)
 @given(several)
 def test_several_labels(pairs: list[tuple[set[str], set[str]]]) -> None:
     T = indicators([tuple(t) for t, _ in pairs], NAMES)
@@ -60,15 +62,16 @@ def test_calibration_error_by_hand() -> None:
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_who_says_how_sure_it_is_has_no_calibration_error(multi_label: bool) -> None:
     random = np.random.default_rng(0)
-    p = random.uniform(0.01, 0.99, 200_000)
+    p = random.uniform(0.01, 0.99, 50_000)
     probabilities = np.stack([p, 1 - p], axis=1).astype(np.float32)
     first = random.random(len(p)) < p
     truth = np.stack([first, ~first], axis=1)
-    assert calibration_error(probabilities, truth, multi_label) < 0.005
+    assert calibration_error(probabilities, truth, multi_label) < 0.01
     overconfident = np.clip(probabilities * 4 - 1.5, 0, 1)
     assert calibration_error(overconfident, truth, multi_label) > 0.1
 
 
+@settings(max_examples=30)
 @given(single)
 def test_kappa_is_scikit_learns(pairs: list[tuple[str, str]]) -> None:
     first, second = [t for t, _ in pairs], [s for _, s in pairs]

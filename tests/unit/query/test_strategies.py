@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import small_text
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tornio.models.port import FloatMatrix
@@ -27,6 +27,7 @@ def drawn(rows: int, labels: int, seed: int) -> FloatMatrix:
 
 
 @pytest.mark.parametrize("strategy", PEERS)
+@settings(max_examples=25)
 @given(rows=st.integers(3, 200), labels=st.integers(2, 12), seed=st.integers(0, 999), share=st.floats(0.05, 0.9))
 def test_the_choice_is_small_texts(strategy: str, rows: int, labels: int, seed: int, share: float) -> None:
     probabilities, n = drawn(rows, labels, seed), max(1, int(share * rows))
@@ -38,6 +39,7 @@ def test_the_choice_is_small_texts(strategy: str, rows: int, labels: int, seed: 
 
 @pytest.mark.parametrize("strategy", [*PEERS, "random"])
 @pytest.mark.parametrize("multi_label", [False, True])
+@settings(max_examples=25)
 @given(rows=st.integers(0, 50), labels=st.integers(2, 8), seed=st.integers(0, 999))
 def test_what_is_shown_lies_in_the_unit_interval(
     strategy: str, multi_label: bool, rows: int, labels: int, seed: int

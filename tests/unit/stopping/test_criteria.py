@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import small_text
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_text.stopping_criteria.base import StoppingCriterion
 from small_text.stopping_criteria.kappa import KappaAverage
@@ -36,6 +36,7 @@ def first_stop(criterion: StoppingCriterion, predictions: list[np.ndarray]) -> i
     return None
 
 
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 999),
     classes=st.integers(2, 6),
