@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
 from services.auth import KeyRing
@@ -14,7 +15,7 @@ from tornio import __version__
 
 def create_app(backend: Backend, keys: KeyRing) -> FastAPI:
     """The HTTP API on this backend, open to the holders of these keys."""
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Tornio",
         version=__version__,
         summary="From unlabelled text and a few annotators to a served classifier that keeps getting better.",

@@ -60,7 +60,9 @@ class Handles:
             await self._controller.nudge.remote(task.workspace, task.task)
 
     async def serving(self) -> None:
-        async with _told("the classifier", PATIENCE_S):
+        if self._classifier.running_replicas_populated():  # a busy classifier is not one that is away
+            return
+        async with _told("the classifier", PATIENCE_S):  # the first call makes the handle's router, which then knows
             await self._classifier.report.remote()
 
 
