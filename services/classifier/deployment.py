@@ -60,7 +60,7 @@ class Classifier:
         torch.set_num_threads(node.torch_threads)
         settings = ClassifierSettings()
         store = open_store(StorageSettings())
-        checkpoints = Checkpoints(store, Loader(store, NodeCache(node.cache_dir, store)))
+        checkpoints = Checkpoints(store, Loader(store, NodeCache(node.cache_dir, store), node.precision))
         self._shelf = Shelf[Model](checkpoints.load, time.monotonic)
         self._batcher = Batcher[str, dict[str, Any]](
             self._bind, batch_tokens=settings.batch_tokens, queue_tokens=settings.queue_tokens

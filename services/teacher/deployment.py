@@ -37,7 +37,7 @@ class Teacher:
         torch.set_num_threads(node.torch_threads)
         self._settings = TeacherSettings()
         store = open_store(StorageSettings())
-        self._loader = Loader(store, NodeCache(node.cache_dir, store))
+        self._loader = Loader(store, NodeCache(node.cache_dir, store), node.precision)
         self._batcher = Batcher[Question, Answer](
             self._bind, batch_tokens=self._settings.batch_tokens, queue_tokens=self._settings.queue_tokens
         )
