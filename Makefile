@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 export HF_HUB_OFFLINE := 1
+BENCHES ?= few_shot_trec hot_swap whole_loop controller_kills
 export PIP_NO_WARN_SCRIPT_LOCATION := 1
 
 help:
@@ -45,7 +46,7 @@ format: env
 	$(BIN)/ruff format .
 
 bench: env env-argilla
-	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS); done
+	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m bench.$$name; done
 
 clean:
 	rm -rf $(VENV) $(ARGILLA) .tornio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

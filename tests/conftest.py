@@ -1,7 +1,9 @@
 """What every test shares: no hub, one thread for numerics, and a hypothesis that times nothing."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Before anything imports torch, numpy or transformers.
@@ -15,3 +17,15 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 settings.register_profile("tornio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("tornio"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "tornio")
+
+_FOLDERS = {"unit", "integration", "ui"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test's folder says which set it belongs to, unless it says so itself, as the contracts do."""
+    for item in items:
+        if not any(item.get_closest_marker(name) for name in _FOLDERS):
+            folder = item.path.relative_to(Path(__file__).parent).parts[0]
+            if folder not in _FOLDERS:
+                raise pytest.UsageError(f"{item.nodeid} is in no set of tests: mark it unit, integration or ui")
+            item.add_marker(folder)
