@@ -122,7 +122,7 @@ class Demo:
         return sum(right) / len(right)
 
     def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=not self._console.is_terminal)
 
 
 def _changed(template: TaskSpec, name: str, *, strategy: str | None = None, **stop: object) -> TaskSpec:

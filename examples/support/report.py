@@ -55,13 +55,13 @@ def seconds(value: float | None) -> str:
 
 
 def beside(told: Story) -> tuple[int, float, float] | None:
-    """At the most labels that both lines reach: labels, accuracy of the strategy, accuracy of random sampling."""
+    """After the last iteration that both lines reached: labels, accuracy of the strategy, that of random sampling."""
     if not (told.points and told.random):
         return None
-    labels = min(told.points[-1].labels, told.random[-1].labels)
-    chosen = [point.accuracy for point in told.points if point.labels <= labels]
-    random = [point.accuracy for point in told.random if point.labels <= labels]
-    return (labels, chosen[-1], random[-1]) if chosen and random else None
+    last = min(told.points[-1].iteration, told.random[-1].iteration)
+    chosen = [point for point in told.points if point.iteration <= last]
+    random = [point for point in told.random if point.iteration <= last]
+    return (chosen[-1].labels, chosen[-1].accuracy, random[-1].accuracy) if chosen and random else None
 
 
 def last_judged(told: Story) -> CurvePoint | None:

@@ -94,7 +94,7 @@ def follow(curve: Curve, annotator: Annotator, traffic: Traffic | None, console:
             new = curve.measure(status)
             live.update(view(status, curve.points, traffic), refresh=console.is_terminal)
             if new is not None and not console.is_terminal:
-                console.print(_line(new), highlight=False)
+                console.print(_line(new), highlight=False, soft_wrap=True)
             if has_ended(status) and (status.serving is None or curve.has(status.serving.version)):
                 return status
             annotator.check()

@@ -108,7 +108,7 @@ def test_a_run_without_anything_still_has_a_page() -> None:
     assert "No version served." in Page(render(nothing)).text
 
 
-def test_lines_are_compared_at_the_labels_that_both_reached() -> None:
+def test_lines_are_compared_after_the_last_iteration_that_both_reached() -> None:
     story = sample_story(iterations=12)
     shorter = replace(story, random=story.random[:5])
     assert beside(shorter) == (100, story.points[4].accuracy, story.random[4].accuracy)
