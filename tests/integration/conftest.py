@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from services.embedded.stack import EmbeddedStack
+from tests.running import Running, running
+from tornio.cli import main
 
 
 @dataclass(frozen=True)
@@ -51,3 +53,39 @@ def stack_environment(embedded_stack: EmbeddedStack, monkeypatch: pytest.MonkeyP
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return variables
+
+
+@pytest.fixture(scope="session")
+def tornio_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """All of Tornio, as `tornio up` starts it; tests share it, so each makes tasks of its own."""
+    with running(tmp_path_factory.mktemp("tornio")) as up:
+        yield up
+
+
+@dataclass(frozen=True)
+class Command:
+    """``command("status", "shop/inbox")``: the command, as typed; returns what it prints."""
+
+    capture: pytest.CaptureFixture[str]
+
+    def __call__(self, *words: str) -> str:
+        code, out, err = self._run(words)
+        assert code == 0, f"tornio {' '.join(words)} ended with {code}: {out}{err}"
+        return out
+
+    def fails(self, *words: str) -> str:
+        """What a command says that cannot be done, on one line."""
+        code, out, err = self._run(words)
+        assert code == 1, f"tornio {' '.join(words)} ended with {code}: {out}{err}"
+        return " ".join(err.split())
+
+    def _run(self, words: tuple[str, ...]) -> tuple[int, str, str]:
+        self.capture.readouterr()
+        return main(words), *self.capture.readouterr()
+
+
+@pytest.fixture
+def command(tornio_up: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line of a user of ``tornio_up``."""
+    monkeypatch.setenv("TORNIO_URL", tornio_up.url)
+    return Command(capsys)

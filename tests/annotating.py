@@ -1,0 +1,92 @@
+"""People who annotate in Argilla: its REST API, as a second user who knows nothing of Tornio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+
+from services.embedded.argilla_users import ensure_user
+from tests.running import Running
+
+Decide = Callable[[str, str], list[str] | str | None]
+"""Record id and text -> label, or labels; None discards."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A record as its annotator gets it."""
+
+    id: str
+    record_id: str
+    text: str
+    suggestion: Mapping[str, Any] | None
+
+
+class Annotator:
+    """One annotator of one workspace, with an own account."""
+
+    def __init__(self, tornio: Running, workspace: str, name: str = "ann") -> None:
+        at = tornio.addresses
+        user = ensure_user(
+            at.argilla_url,
+            at.argilla_api_key,
+            name,
+            workspaces=(workspace,),
+            password=f"the password of {name}",
+        )
+        self.name, self.password = name, user.password
+        self._http = httpx.Client(
+            base_url=f"{at.argilla_url}/api/v1", headers={"X-Argilla-Api-Key": user.api_key}, timeout=60
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def pending(self, dataset: str) -> list[Shown]:
+        """What waits for an answer; nothing while the data set is not there."""
+        return self._search(dataset, {"entity": "response", "property": "status"}, "pending")
+
+    def answer(self, record: Shown, labels: list[str] | str | None) -> None:
+        """Submit an answer; None discards."""
+        body: dict[str, Any] = {"status": "discarded", "values": {}}
+        if labels is not None:
+            body = {"status": "submitted", "values": {"label": {"value": labels}}}
+        self._http.post(f"/records/{record.id}/responses", json=body).raise_for_status()
+
+    def answer_all(self, dataset: str, decide: Decide) -> dict[str, list[str] | str | None]:
+        """Answer everything that waits; returns what was said by record id."""
+        said = {}
+        for record in self.pending(dataset):
+            said[record.record_id] = decide(record.record_id, record.text)
+            self.answer(record, said[record.record_id])
+        return said
+
+    def records(self, dataset: str) -> list[str]:
+        """Ids of all records of the data set, as often as they are there."""
+        return [record.record_id for record in self._search(dataset, None, "")]
+
+    def _search(self, dataset: str, scope: Mapping[str, str] | None, value: str) -> list[Shown]:
+        found = [each for each in self._get("/me/datasets")["items"] if each["name"] == dataset]
+        if not found:
+            return []
+        body = {} if scope is None else {"filters": {"and": [{"type": "terms", "scope": scope, "values": [value]}]}}
+        answer = self._http.post(
+            f"/me/datasets/{found[0]['id']}/records/search",
+            params={"limit": 500, "include": ["suggestions", "responses"]},
+            json=body,
+        )
+        return [_shown(item["record"]) for item in answer.raise_for_status().json()["items"]]
+
+    def _get(self, path: str) -> Any:
+        return self._http.get(path).raise_for_status().json()
+
+
+def _shown(record: Mapping[str, Any]) -> Shown:
+    suggestions = record.get("suggestions") or [None]
+    return Shown(record["id"], record["external_id"], record["fields"]["text"], suggestions[0])

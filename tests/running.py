@@ -1,0 +1,106 @@
+"""A whole Tornio that runs, as `tornio up` starts it, and what tests need around it."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from services.embedded.stack import Addresses
+from services.embedded.supervisor import Child
+from services.embedded.up import Everything
+from tornio.api import TaskStatus
+from tornio.client import Client
+
+T = TypeVar("T")
+DATA = Path(__file__).parents[1] / "examples" / "support" / "data"
+LABELS = ("billing", "delivery", "login", "bug", "cancel", "how_to", "feedback")
+
+
+@dataclass(frozen=True)
+class Running:
+    """Everything, up, with a client of its API."""
+
+    everything: Everything
+    client: Client
+
+    @property
+    def url(self) -> str:
+        return self.everything.url
+
+    @property
+    def addresses(self) -> Addresses:
+        return self.everything.addresses
+
+    def child(self, name: str) -> Child:
+        """The process that was started last under this name: seaweedfs, redis, argilla or ray."""
+        return next(child for child in reversed(self.everything.stack.supervisor.children) if child.name == name)
+
+    def restart(self, name: str) -> None:
+        """Start a child that has ended once more, on the same ports."""
+        self.everything.stack.supervisor.start(self.child(name).program)
+
+    def actors(self, title: str) -> list[psutil.Process]:
+        """Living Ray workers of this stack alone whose title begins so: ``ServeReplica:tornio:controller``."""
+        return [process for process in psutil.Process(self.child("ray").pid).children(True) if _is(process, title)]
+
+
+def _is(process: psutil.Process, title: str) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and " ".join(process.cmdline()).startswith(f"ray::{title}")
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def running(state_dir: Path) -> Iterator[Running]:
+    """All of Tornio on free ports, until the block ends; about half a minute."""
+    with Everything(state_dir) as everything, Client(everything.url) as client:
+        yield Running(everything, client)
+
+
+def until(look: Callable[[], T | None], what: str, seconds: float = 120.0) -> T:
+    """What ``look`` finds (anything true), as soon as it does. Patient: machines are shared and slow at times."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.1)
+    return found
+
+
+def serving(client: Client, task: str, revision: int, seconds: float = 120.0) -> TaskStatus:
+    """The status once ``current`` has got that far."""
+    last: list[TaskStatus] = []
+
+    def look() -> TaskStatus | None:
+        last[:] = [client.status(task)]
+        return last[0] if last[0].serving and last[0].serving.revision >= revision else None
+
+    try:
+        return until(look, f"{task} serves revision {revision}", seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {last[0].phase}: {last[0].why}") from error
+
+
+def spec(name: str, **changes: Any) -> dict[str, Any]:
+    """A task over the example's messages, with small batches."""
+    loop = {"batch_size": 8, "stop": {"criterion": "none"}, **changes.pop("loop", {})}
+    return {"workspace": "shop", "name": name, "labels": list(LABELS), "loop": loop, **changes}
+
+
+def messages(count: int, start: int = 0) -> dict[str, tuple[str, str]]:
+    """Record id -> text and label, of the example's pool."""
+    answers = {row["id"]: row["label"] for row in _rows(DATA / "answers.csv")}
+    pool = {row["id"]: (row["text"], answers[row["id"]]) for row in _rows(DATA / "pool.csv")}
+    return dict(list(pool.items())[start : start + count])
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
