@@ -62,7 +62,13 @@ def load_trec() -> tuple[Split, Split]:
     """Training and test split, embedded."""
     root = Path(os.environ.get("TORNIO_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     source = resolve_encoder(MINILM)
-    encoder = Encoder(source.folder, pooling=source.pooling, normalise=source.normalise, max_length=source.max_length)
+    encoder = Encoder(
+        source.folder,
+        pooling=source.pooling,
+        normalise=source.normalise,
+        max_length=source.max_length,
+        layer=source.layer,
+    )
 
     def read(name: str) -> Split:
         table = pq.read_table(root / "trec" / f"{name}.parquet")

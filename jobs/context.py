@@ -77,13 +77,14 @@ class RunContext:
         pinned = documents.find(self.job.store, key, EncoderPin)
         if pinned is None:
             use = self.job.loader.encoder_use(classifier.encoder, classifier.max_length)
-            pin = EncoderPin(source=classifier.encoder, digest=use.digest)
-            digest = documents.create_or_get(self.job.store, key, pin).digest
+            pin = EncoderPin(source=classifier.encoder, digest=use.digest, layer=use.layer)
+            pin = documents.create_or_get(self.job.store, key, pin)
         else:
-            digest = pinned[0].digest
-        document = Encoders(self.job.store).get(digest)
+            pin = pinned[0]
+        document = Encoders(self.job.store).get(pin.digest)
         return EncoderUse(
-            digest=digest,
+            digest=pin.digest,
+            layer=pin.layer,
             pooling=document.pooling,
             normalise=document.normalise,
             max_length=min(classifier.max_length, document.max_length),

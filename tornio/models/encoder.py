@@ -54,6 +54,7 @@ class Encoder:
         pooling: Pooling,
         normalise: bool,
         max_length: int,
+        layer: int = -1,
         precision: str = "auto",
     ) -> None:
         from transformers import AutoModel
@@ -62,6 +63,7 @@ class Encoder:
         self._model = load_pretrained(AutoModel, folder, self.precision)
         self._tokenizer = Tokenizer(folder, max_length)
         self._pooling = pooling
+        self._layer = layer
         self._normalise = normalise
 
     @property
@@ -78,9 +80,17 @@ class Encoder:
                 vectors[batch] = self._pooled(torch.from_numpy(ids), torch.from_numpy(mask)).cpu().numpy()
         return Embedded(vectors, tokens.truncated)
 
+    def _hidden(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if self._layer == -1:
+            last: torch.Tensor = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
+            return last
+        layers = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+        chosen: torch.Tensor = layers[self._layer]
+        return chosen
+
     def _pooled(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         ids, mask = ids.to(self._model.device), mask.to(self._model.device)
-        hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        hidden = self._hidden(ids, mask).float()
         if self._pooling == "cls":
             pooled = hidden[:, 0]
         else:
@@ -91,4 +101,11 @@ class Encoder:
 
 def encoder_from(folder: Path, use: EncoderUse, precision: str = "auto") -> Encoder:
     """The encoder in this folder, used as a version says."""
-    return Encoder(folder, pooling=use.pooling, normalise=use.normalise, max_length=use.max_length, precision=precision)
+    return Encoder(
+        folder,
+        pooling=use.pooling,
+        normalise=use.normalise,
+        max_length=use.max_length,
+        layer=use.layer,
+        precision=precision,
+    )

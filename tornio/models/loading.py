@@ -122,9 +122,11 @@ class Loader:
             if (name, max_length) not in self._uses:
                 source = resolve_encoder(name)
                 values = {field.name: getattr(source, field.name) for field in fields(source)}
+                layer = values.pop("layer")  # of the use, not of the files
                 document = self._published.publish(values.pop("folder"), **values)
                 use = EncoderUse(
                     digest=document.digest,
+                    layer=layer,
                     pooling=source.pooling,
                     normalise=source.normalise,
                     max_length=min(max_length, source.max_length),
@@ -137,7 +139,8 @@ class Loader:
             source = resolve_encoder(name)
             return NliZeroShot(source.folder, source.source, source.max_length, self.precision)
         use, source_name = self._resolved(name, max_length)
-        return EmbeddingZeroShot(self.encoder(use), source_name)
+        last = use.evolve(layer=-1)  # the one that was trained for similarity
+        return EmbeddingZeroShot(self.encoder(last), source_name)
 
 
 def _few_shot(manifest: Manifest, loader: Loader) -> Model:

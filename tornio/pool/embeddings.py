@@ -105,7 +105,7 @@ class EmbeddingCache:
 
 def _name(part: PoolPart, use: EncoderUse, precision: str) -> str:
     pooling = f"{use.pooling}-normalised" if use.normalise else use.pooling
-    return ",".join((use.digest, pooling, str(use.max_length), precision, part.digest))
+    return ",".join((use.digest, pooling, f"layer{use.layer}", str(use.max_length), precision, part.digest))
 
 
 def _encode(part: PoolPart, embedded: Embedded) -> bytes:

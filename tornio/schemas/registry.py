@@ -51,6 +51,7 @@ class EncoderPin(Document):
 
     source: str
     digest: str
+    layer: int = -1
 
 
 class EncoderUse(Part):
@@ -60,6 +61,8 @@ class EncoderUse(Part):
     pooling: Pooling
     normalise: bool
     max_length: int
+    layer: int = -1
+    """Which hidden layer is pooled, counted from the end: -1 is the last."""
 
 
 class Probes(Part):

@@ -115,3 +115,16 @@ def test_a_pickle_is_never_read(minilm: EncoderSource, tmp_path: Path) -> None:
     torch.save({}, folder / "pytorch_model.bin")
     with pytest.raises(InvalidInput, match="safetensors"):
         Encoder(folder, pooling="mean", normalise=True, max_length=64)
+
+
+def test_an_earlier_layer_is_that_of_a_plain_forward_pass(minilm: EncoderSource) -> None:
+    texts = ["Where is my parcel?", "The app closes as soon as I open the basket, every time."]
+    from transformers import AutoModel, AutoTokenizer
+
+    model = AutoModel.from_pretrained(minilm.folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(minilm.folder)
+    ours = Encoder(minilm.folder, pooling="mean", normalise=False, max_length=64, layer=-2, precision="float32")
+    for text, vector in zip(texts, ours.embed(texts).vectors, strict=True):
+        with torch.inference_mode():
+            layers = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True).hidden_states
+        np.testing.assert_allclose(vector, layers[-2][0].mean(0).numpy(), rtol=0, atol=1e-5)
