@@ -186,8 +186,9 @@ def main() -> int:
     parser.add_argument("--state", type=Path, default=STATE, help="where the demo keeps its data and logs")
     options = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    for number in (signal.SIGTERM, signal.SIGHUP):  # end what was started then, too
-        signal.signal(number, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # each ends what was started
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
+            signal.signal(number, _interrupt)
     console = Console()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console)])
     try:
