@@ -23,7 +23,8 @@ def all_documents(kind: type[Document] = Document) -> set[type[Document]]:
 
 
 def test_every_document_has_a_golden_file() -> None:
-    assert {document.FORMAT for document in all_documents()} == set(NAMES)
+    ours = {document for document in all_documents() if document.__module__.startswith("tornio.")}
+    assert {document.FORMAT for document in ours} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
