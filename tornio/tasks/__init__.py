@@ -1,5 +1,6 @@
 """A task's documents, pool and labels behind one door, for gateway, jobs and controller."""
 
+from tornio.tasks.asking import Askable, askable
 from tornio.tasks.data import (
     HoldoutSet,
     TrainingSet,
@@ -13,10 +14,12 @@ from tornio.tasks.tasks import Applied, Tasks
 
 __all__ = [
     "Applied",
+    "Askable",
     "HoldoutSet",
     "Task",
     "Tasks",
     "TrainingSet",
+    "askable",
     "holdout_set",
     "reserve",
     "training_labels",
