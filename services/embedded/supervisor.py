@@ -99,7 +99,8 @@ class Supervisor:
 
     def open(self) -> None:
         """Takes the state directory, ends what a killed predecessor left, and starts the guard."""
-        self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # databases in it hold users' keys
+        self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._dir.chmod(0o700)  # also one that was there already: databases in it hold users' keys
         self._logs.mkdir(exist_ok=True)
         self._lock = _take_lock(self._dir / "lock")
         end_stale(self._record)

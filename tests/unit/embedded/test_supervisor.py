@@ -52,6 +52,12 @@ def test_stop_ends_every_child_and_leaves_nothing_behind(tmp_path: Path) -> None
     assert not (tmp_path / "processes.json").exists()
 
 
+def test_a_state_folder_that_is_open_to_others_is_closed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with Supervisor(tmp_path):
+        assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_child_that_ignores_the_polite_signal_is_killed(tmp_path: Path) -> None:
     deaf = """
         import signal, time
