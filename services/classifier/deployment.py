@@ -10,8 +10,8 @@ from typing import Any
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from services.batching import Batcher
 from services.classifier.answers import answer
-from services.classifier.batcher import Batcher
 from services.classifier.checkpoints import Checkpoints
 from services.classifier.follow import Follower
 from services.classifier.settings import ClassifierSettings

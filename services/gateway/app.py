@@ -6,8 +6,8 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
-from services.auth import KeyRing
 from services.gateway import health, predicting, problems, tasks
+from services.gateway.auth import KeyRing
 from services.gateway.guards import BodyLimit, KeyGuard
 from services.gateway.port import Backend
 from tornio import __version__

@@ -7,7 +7,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Path, Request, Security
 from fastapi.security import HTTPBearer
 
-from services.auth import Caller, Role
+from services.gateway.auth import Caller, Role
 from services.gateway.port import Backend
 from tornio.api import Problem, TaskName
 from tornio.spec import NAME_PATTERN

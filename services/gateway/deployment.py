@@ -7,8 +7,8 @@ import os
 from fastapi import FastAPI
 from ray import serve
 
-from services.auth import KeyRing
 from services.gateway.app import create_app
+from services.gateway.auth import KeyRing
 from services.gateway.backend import StoreBackend
 from services.gateway.handles import Handle, Handles
 from tornio.settings import StorageSettings

@@ -8,8 +8,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.auth import KeyRing
 from services.gateway import problems
+from services.gateway.auth import KeyRing
 from tornio.api import MAX_BODY_BYTES, MAX_PREDICT_BYTES, MIB
 from tornio.errors import InvalidInput, Unauthorized
 

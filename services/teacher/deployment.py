@@ -8,7 +8,7 @@ from typing import Any
 
 from ray import serve
 
-from services.classifier.batcher import Batcher
+from services.batching import Batcher
 from services.teacher.questions import Answer, Question, ask, columns
 from services.teacher.settings import TeacherSettings
 from tornio.models.loading import Loader

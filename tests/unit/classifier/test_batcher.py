@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.classifier.batcher import Batcher, tokens
+from services.batching import Batcher, tokens
 from tornio.errors import NotFound, Unavailable
 
 pytestmark = pytest.mark.unit

@@ -12,8 +12,8 @@ from typing import Self
 import httpx
 from fastapi import FastAPI
 
-from services.auth import FixedKeys, KeyRing, read_keys
 from services.gateway.app import create_app
+from services.gateway.auth import FixedKeys, KeyRing, read_keys
 from services.gateway.port import Ask, LabelsExport
 from tornio.api import (
     Applied,

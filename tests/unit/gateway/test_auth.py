@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from services.auth import ANYBODY, KeyFile, KeyRing, Role, read_keys
+from services.gateway.auth import ANYBODY, KeyFile, KeyRing, Role, read_keys
 from tornio.errors import Forbidden, InvalidInput, Unauthorized
 
 pytestmark = pytest.mark.unit

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from services.classifier.batcher import Batcher
+from services.batching import Batcher
 from services.teacher.questions import Answer, Question, ask, columns
 from services.teacher.settings import TeacherSettings
 from tornio.errors import InvalidInput
