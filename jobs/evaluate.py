@@ -34,7 +34,7 @@ def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
     probabilities = _probabilities(context, candidate, args.pool_seq, judged.record_ids)
     answers = decide_labels(probabilities, candidate.labels, candidate.multi_label)
     truth = judged.labels
-    others = {name: _answers_of(context, name, args, judged) for name in _others(args)}
+    others, unreadable = _answers_of_others(context, args, judged)
     accuracies = {name: float(np.mean(_correct(a, truth))) for name, a in others.items() if len(truth)}
     current = others.get(args.current) if args.current else None
     best = max(accuracies.items(), key=lambda item: item[1], default=None)
@@ -45,6 +45,7 @@ def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
         spec.gates,
         integrity_error=None,
     )
+    verdict = verdict.evolve(warnings=(*verdict.warnings, *unreadable))
     return EvaluateOutput(
         verdict=verdict,
         holdout=holdout_report(truth, answers, spec.label_names, spec.multi_label, judged.discarded, probabilities)
@@ -65,8 +66,18 @@ def _load(context: RunContext, version: str) -> Model:
     return context.job.loader.model(context.registry.manifest(version))
 
 
-def _answers_of(context: RunContext, version: str, args: EvaluateArgs, judged: HoldoutSet) -> Labels:
-    return _predict(context, _load(context, version), args.pool_seq, judged.record_ids)
+def _answers_of_others(
+    context: RunContext, args: EvaluateArgs, judged: HoldoutSet
+) -> tuple[dict[str, Labels], tuple[str, ...]]:
+    """What the others answer. One that cannot be read any more judges nobody: a new version must be able to follow
+    it; why is among the second, for the verdict's warnings."""
+    answers, unreadable = dict[str, Labels](), list[str]()
+    for name in _others(args):
+        try:
+            answers[name] = _predict(context, _load(context, name), args.pool_seq, judged.record_ids)
+        except IntegrityError as error:
+            unreadable.append(f"not compared with {name}: {error}")
+    return answers, tuple(unreadable)
 
 
 def _predict(context: RunContext, model: Model, pool_seq: int, record_ids: Sequence[str]) -> Labels:
@@ -96,8 +107,12 @@ def _changed(judged: HoldoutSet, current: Labels | None, answers: Labels) -> tup
 def _agreement(context: RunContext, args: EvaluateArgs, candidate: Model) -> float | None:
     if args.agree_with is None:
         return None
+    try:
+        before_model = _load(context, args.agree_with)
+    except IntegrityError:  # nothing to agree with; the warnings of the verdict say why, where it has served
+        return None
     ids = stop_set(context.task, args.pool_seq, context).record_ids
-    before = _predict(context, _load(context, args.agree_with), args.pool_seq, ids)
+    before = _predict(context, before_model, args.pool_seq, ids)
     after = _predict(context, candidate, args.pool_seq, ids)
     return cohen_kappa(["\x1f".join(sorted(a)) for a in before], ["\x1f".join(sorted(a)) for a in after])
 

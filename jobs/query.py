@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 
 from jobs.context import RunContext
+from tornio.errors import IntegrityError
 from tornio.labels.resolve import resolve
 from tornio.models.decide import decide_labels
-from tornio.models.port import FloatMatrix
+from tornio.models.port import FloatMatrix, Model
 from tornio.query import Picked, cold_start, pick_batch, uncertainty
 from tornio.records import Purpose
 from tornio.schemas.jobs import QueryArgs, QueryOutput
@@ -19,6 +21,8 @@ from tornio.spec import TaskSpec
 from tornio.tasks import reserve
 
 __all__ = ["QueryArgs", "run"]
+
+log = logging.getLogger(__name__)
 
 
 def run(args: QueryArgs, context: RunContext) -> QueryOutput:
@@ -33,11 +37,12 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     open_rows = [row for row, r in enumerate(view.record_ids) if r not in closed and r not in held_out]
     reserve_rows = [row for row, r in enumerate(view.record_ids) if r not in closed and r in held_out]
     seed = derive_seed(spec.full_name, args.generation, args.number, "query")
-    strategy, scores, order = _ranked(args, context, spec, open_rows, seed)
+    model = _model(args, context)
+    strategy, scores, order = _ranked(args, context, spec, open_rows, seed, model)
     picked = pick_batch(order, reserve_rows, spec.loop.batch_size, spec.loop.holdout_share, seed)
     if not any(p.purpose is Purpose.QUERY for p in picked):
         return QueryOutput(items=(), strategy=strategy)
-    agent, suggestions = _suggest(args, context, spec, [p.row for p in picked if p.purpose is Purpose.QUERY])
+    agent, suggestions = _suggest(args, context, spec, model, [p.row for p in picked if p.purpose is Purpose.QUERY])
     return QueryOutput(
         items=tuple(_item(p, view.record_ids[p.row], scores, suggestions) for p in picked),
         strategy=strategy,
@@ -45,18 +50,29 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     )
 
 
+def _model(args: QueryArgs, context: RunContext) -> Model | None:
+    """Whose predictions pick: none in a cold start, or where the version cannot be read any more, so that labels go
+    on coming for one that can."""
+    if args.version is None:
+        return None
+    try:
+        return context.job.loader.model(context.registry.manifest(args.version))
+    except IntegrityError:
+        log.warning("%s cannot pick batch %s: as in a cold start", args.version, args.batch, exc_info=True)
+        return None
+
+
 def _ranked(
-    args: QueryArgs, context: RunContext, spec: TaskSpec, rows: Sequence[int], seed: int
+    args: QueryArgs, context: RunContext, spec: TaskSpec, rows: Sequence[int], seed: int, model: Model | None
 ) -> tuple[str, dict[int, float], list[int]]:
     """Name of what ranked, uncertainty by row, and the rows in the order in which they are wanted."""
-    if args.version is None:
+    if model is None:
         vectors = None
         if spec.loop.cold_start == "diverse":
             use = context.encoder_use(spec.classifier)
             vectors = context.pool_vectors(use, args.pool_seq).vectors[np.asarray(rows, dtype=np.int64)]
         order = cold_start(spec.loop.cold_start, len(rows), spec.loop.batch_size, seed, vectors)
         return f"cold-start-{spec.loop.cold_start}", {}, [rows[i] for i in order]
-    model = context.job.loader.model(context.registry.manifest(args.version))
     probabilities = context.pool_probabilities(model, args.pool_seq, rows)
     values = uncertainty(spec.loop.strategy, probabilities, spec.multi_label, seed)
     shown = dict(zip(rows, values.shown.tolist(), strict=True))
@@ -64,11 +80,10 @@ def _ranked(
 
 
 def _suggest(
-    args: QueryArgs, context: RunContext, spec: TaskSpec, rows: Sequence[int]
+    args: QueryArgs, context: RunContext, spec: TaskSpec, model: Model | None, rows: Sequence[int]
 ) -> tuple[str | None, dict[int, SuggestionPart]]:
     """Who suggests, and what, for these rows of the pool."""
-    if args.version is not None:
-        model = context.job.loader.model(context.registry.manifest(args.version))
+    if model is not None and args.version is not None:
         probabilities, agent = context.pool_probabilities(model, args.pool_seq, rows), args.version
     elif spec.teacher.kind == "none":
         return None, {}

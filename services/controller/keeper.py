@@ -18,7 +18,7 @@ from tornio.errors import NotFound, TornioError
 from tornio.loop.phase import Phase, Standing
 from tornio.storage.port import ObjectStore
 from tornio.storage.probe import probe
-from tornio.tasks import Tasks
+from tornio.tasks import Task, Tasks
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ BUSY_S = 0.02
 """Seconds to the next look while things move: an actor that works needs a moment."""
 WATCH_S = 0.25
 """Seconds between looks at a task whose annotators work or whose runs run."""
+RUN_S = 0.1
+"""Seconds between looks at a run or a swap: what comes next waits for it."""
 SLOW_WATCH_S = 2.0
 """Seconds between looks when nobody has answered for a while: the pause grows with the silence up to this."""
 IDLE_S = 2.0
@@ -45,6 +47,7 @@ class Watched:
     name: tuple[str, str]
     wake: threading.Event = field(default_factory=threading.Event)
     last: Look | None = None
+    thread: threading.Thread | None = None
     standing: Standing = field(default_factory=lambda: Standing(Phase.WAITING, "not looked at yet"))
     gone: bool = False
 
@@ -73,13 +76,18 @@ class Keeper:
         while not self._end.is_set():
             try:
                 for name in tasks.names():
-                    if name not in self.watched:
-                        self.watched[name] = Watched(name)
-                        threading.Thread(target=self._keep, args=(self.watched[name],), daemon=True).start()
+                    self._watch(name)
             except TornioError as error:
                 log.warning("cannot list tasks: %s", error)
             self._discover.wait(DISCOVER_S)
             self._discover.clear()
+
+    def _watch(self, name: tuple[str, str]) -> None:
+        """See to it that the task has a thread that lives."""
+        watched = self.watched.setdefault(name, Watched(name))
+        if watched.thread is None or not watched.thread.is_alive():
+            watched.thread = threading.Thread(target=self._keep, args=(watched,), daemon=True, name="/".join(name))
+            watched.thread.start()
 
     def _prove_store(self) -> None:
         while not self._end.is_set():
@@ -113,7 +121,9 @@ class Keeper:
             pause = WATCH_S
             try:
                 if reconciler is None or lease is None:
-                    task = Tasks(self.store).open(*watched.name)
+                    task = self._open(watched)
+                    if task is None:
+                        return
                     reconciler = Reconciler(self.store, task, self.annotation, self.runner, self.fleet, self.clock)
                     lease = LeaseKeeper(self.store, task.keys.lease, self.holder, time.monotonic)
                 if lease.held():
@@ -122,16 +132,12 @@ class Keeper:
                     pause = _pause(watched.last)
                 else:
                     watched.standing = Standing(Phase.WAITING, "another controller holds the lease of this task")
-            except NotFound as error:  # deleted under us
-                log.info("%s/%s: %s", *watched.name, error)
-                watched.gone = True
-                self.watched.pop(watched.name, None)
-                self.told(watched)
-                return
             except TornioError as error:
                 log.warning("%s/%s: %s", *watched.name, error)
                 watched.standing = Standing(Phase.ATTENTION, str(error))
                 pause = TROUBLE_S
+                if isinstance(error, NotFound):  # perhaps the task was deleted: open it again and see
+                    reconciler = None
             except Exception as error:  # a defect of ours: say it where people look, and keep the other tasks going
                 log.exception("%s/%s", *watched.name)
                 watched.standing = Standing(Phase.ATTENTION, f"defect: {type(error).__name__}: {error}")
@@ -140,13 +146,24 @@ class Keeper:
             watched.wake.wait(pause)
             watched.wake.clear()
 
+    def _open(self, watched: Watched) -> Task | None:
+        """The task, or None where it was deleted: then nobody watches it any more."""
+        try:
+            return Tasks(self.store).open(*watched.name)
+        except NotFound as error:
+            log.info("%s/%s: %s", *watched.name, error)
+            watched.gone = True
+            self.watched.pop(watched.name, None)
+            self.told(watched)
+            return None
+
 
 def _pause(look: Look) -> float:
     if look.busy:
         return BUSY_S
     state = look.state
     if state.train or state.gate or state.query or state.swap:
-        return WATCH_S
+        return RUN_S
     if not state.batches:
         return IDLE_S
     return min(max(look.seen.quiet.total_seconds() / 20, WATCH_S), SLOW_WATCH_S)

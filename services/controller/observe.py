@@ -94,22 +94,22 @@ class Observer:
         wanted = opened | ({state.query.batch} if state.query else set())
         said = by_record(log.events) if wanted else {}
         return {
-            batch.batch: self._batch_progress(batch, said, polled.shown.get(batch.batch), batch.batch in opened)
+            batch.batch: self._batch_progress(batch, said, polled, batch.batch in opened)
             for batch in batches
             if batch.batch in wanted
         }
 
     def _batch_progress(
-        self, batch: Batch, said: Mapping[str, list[LabelEvent]], shown: frozenset[str] | None, opened: bool
+        self, batch: Batch, said: Mapping[str, list[LabelEvent]], polled: Polled, opened: bool
     ) -> BatchProgress:
         deleted = {r for r, events in said.items() if any(e.event is EventKind.TOMBSTONE for e in events)}
         alive = {item.record_id for item in batch.items} - deleted
-        logged = opened or (shown is not None and alive <= shown)
-        if logged and shown is not None:  # what is missing from a batch that was whole was deleted in the tool
-            alive &= shown
+        logged = opened or alive <= polled.shown.get(batch.batch, frozenset())
+        if logged:
+            alive -= polled.deleted.get(batch.batch, frozenset())
         needed = self.task.spec.annotation.min_submitted
         answered = sum(annotators_done(said.get(record_id, ())) >= needed for record_id in alive)
-        return BatchProgress(total=len(alive), answered=answered, logged=logged)
+        return BatchProgress(len(alive), answered, logged, lost=opened and batch.batch in polled.lost)
 
     def _outcome(self, plan: RunPlan) -> RunOutcome:
         found = documents.find(self.store, run_keys(plan).result, RunResult)
@@ -118,7 +118,7 @@ class Observer:
         status = self.runner.status(plan.run)
         if status.phase is RunPhase.FAILED:
             return RunOutcome(error=status.error or "no reason given", attempt=status.attempt)
-        return RunOutcome()
+        return RunOutcome(running=status.phase is RunPhase.RUNNING, attempt=status.attempt)
 
     def _recorded(self, state: LoopState) -> dict[int, Iteration]:
         trains = (state.train, state.gate.train if state.gate else None)

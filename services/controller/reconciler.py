@@ -14,7 +14,7 @@ from services.controller.perform import Performer
 from services.controller.sync import Sync
 from tornio.annotation.port import AnnotationTool
 from tornio.errors import Changed, TornioError
-from tornio.loop.acts import owed
+from tornio.loop.acts import Act, owed
 from tornio.loop.advance import advance
 from tornio.loop.observation import Observation
 from tornio.loop.phase import Phase, Standing, standing
@@ -49,6 +49,7 @@ class Reconciler:
     _sync: Sync = field(init=False)
     _observer: Observer = field(init=False)
     _performer: Performer = field(init=False)
+    _owed: tuple[Act, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         self._sync = Sync(self.task, self.annotation, self.clock)
@@ -85,4 +86,6 @@ class Reconciler:
         said = standing(wanted, seen)
         if troubles:
             said = Standing(Phase.ATTENTION, f"{'; '.join(troubles)} (meanwhile {said.phase}: {said.why})")
-        return Look(wanted, seen, said, busy=not troubles and (wanted != state or bool(acts)))
+        news = wanted != state or acts != self._owed
+        self._owed = acts
+        return Look(wanted, seen, said, busy=news and not troubles)

@@ -23,11 +23,19 @@ COMPACT_EVERY = 64
 """Parts of the label log after which a snapshot is written, so that a new reader fetches few objects."""
 
 
+GONE_AFTER = timedelta(minutes=2)
+"""How long a record must be missing from the annotation tool before it counts as deleted there: a search index that
+lags, or is built anew, misses records that are there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """Batches, and which of their records the annotation tool has."""
+    """By batch: the records that the annotation tool showed, those that were deleted there, and whether the whole
+    data set is gone."""
 
     shown: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    deleted: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -41,18 +49,33 @@ class Sync:
     _swept_activity: datetime | None = None
     _swept_at: datetime | None = None
     _swept_full: datetime | None = None
+    _missing_since: dict[str, datetime] = field(default_factory=dict)
 
     def poll(self, state: LoopState) -> Polled:
         """Append what annotators did since the last time. Raises what the annotation tool raises."""
         batches = {batch.batch: batch for batch in self.task.batches()}
         wanted = [b.batch for b in state.batches] + ([state.query.batch] if state.query else [])
-        shown = {name: self._read(batches[name]) for name in wanted if name in batches}
+        found = {name: self._read(batches[name]) for name in wanted if name in batches}
         self._sweep(state, list(batches.values()))
-        self.last = Polled(shown)
+        shown = {name: records for name, records in found.items() if records is not None}
+        deleted = {name: self._deleted(batches[name], records) for name, records in shown.items()}
+        self.last = Polled(shown, deleted, frozenset(name for name in found if name not in shown))
         return self.last
 
-    def _read(self, batch: Batch) -> frozenset[str]:
-        """Take up what was answered in a batch; returns the records of it that the tool has."""
+    def _deleted(self, batch: Batch, shown: frozenset[str]) -> frozenset[str]:
+        """Records of the batch that have been missing for long; none where all are: that is no way to delete."""
+        now = self.clock()
+        missing = {item.record_id for item in batch.items} - shown
+        for record_id in shown:
+            self._missing_since.pop(record_id, None)
+        if not shown:
+            return frozenset()
+        since = {record_id: self._missing_since.setdefault(record_id, now) for record_id in missing}
+        return frozenset(record_id for record_id, moment in since.items() if now - moment >= GONE_AFTER)
+
+    def _read(self, batch: Batch) -> frozenset[str] | None:
+        """Take up what was answered in a batch; returns the records of it that the tool shows, None where there is
+        no data set."""
         ids = [item.record_id for item in batch.items]
         shown: list[AnnotatedRecord] = []
 
@@ -61,13 +84,17 @@ class Sync:
             return shown
 
         try:
-            self._append(batch.dataset, [batch], read, lambda _: ids)
-        except NotFound:  # the data set is not there yet: the act that logs the batch creates it
-            return frozenset()
+            self._append(batch.dataset, [batch], read)
+        except NotFound:  # not there yet, or not any more: the act that logs the batch makes it
+            return None
         return frozenset(record.record_id for record in shown)
 
     def _sweep(self, state: LoopState, batches: Sequence[Batch]) -> None:
-        """Late answers: a complete listing, when the data set has changed since the last one."""
+        """Late answers: a complete listing, when the data set has changed since the last one.
+
+        An answer that the listing lacks is withdrawn where the tool still shows its record. A record that is gone
+        from the tool, with the whole data set or by itself, takes no label with it.
+        """
         dataset = dataset_name(self.task.name, state.generation)
         sent = [batch for batch in batches if batch.dataset == dataset]
         now = self.clock()
@@ -78,20 +105,20 @@ class Sync:
             activity = self.annotation.last_activity(workspace, dataset)
             overdue = self._swept_full is None or now - self._swept_full > SWEEP_ANYWAY
             if overdue or activity is None or activity != self._swept_activity:
+                self._append(dataset, sent, lambda: self._listing(dataset))
                 self._swept_full = now
-                listing = lambda: list(self.annotation.sweep(workspace, dataset))  # noqa: E731
-                self._append(dataset, sent, listing, lambda known: answered_records(known, dataset))
         except NotFound:
             return
         self._swept_activity, self._swept_at = activity, now
 
-    def _append(
-        self,
-        dataset: str,
-        batches: Sequence[Batch],
-        read: Callable[[], Sequence[AnnotatedRecord]],
-        listed: Callable[[Sequence[LabelEvent]], Sequence[str] | set[str]],
-    ) -> None:
+    def _listing(self, dataset: str) -> list[AnnotatedRecord]:
+        """All records with responses, and those that had one and are still there."""
+        workspace = self.task.workspace
+        found = list(self.annotation.sweep(workspace, dataset))
+        silent = answered_records(self.task.labels.read(), dataset) - {record.record_id for record in found}
+        return [*found, *(self.annotation.read(workspace, dataset, sorted(silent)) if silent else ())]
+
+    def _append(self, dataset: str, batches: Sequence[Batch], read: Callable[[], Sequence[AnnotatedRecord]]) -> None:
         """Bring the log up to what ``read`` shows. The log is read first: what is gone later is gone for sure."""
         purposes = {item.record_id: item.purpose for batch in batches for item in batch.items}
 
@@ -105,11 +132,10 @@ class Sync:
                 label_set_rev=self.task.document.label_set_rev,
                 dataset=dataset,
                 complete=True,
-                listed=listed(known.events),
             )
 
         after = self.task.labels.last_seq()
         if events := missing():
             seq = self.task.labels.append(events, after=after, refresh=missing)
-            if seq is not None and seq % COMPACT_EVERY == 0:
+            if seq is not None and seq // COMPACT_EVERY > after // COMPACT_EVERY:
                 self.task.labels.compact(seq)

@@ -59,15 +59,27 @@ Act = StartRun | WriteBatch | LogBatch | RecordIteration | MoveAlias
 
 def owed(state: LoopState, seen: Observation) -> tuple[Act, ...]:
     """What has to be done for the state's intents, as far as the world does not show it done."""
-    return (*_training(state, seen), *_gating(state, seen), *_swapping(state, seen), *_querying(state, seen))
+    return (
+        *_training(state, seen),
+        *_gating(state, seen),
+        *_swapping(state, seen),
+        *_querying(state, seen),
+        *_sending_again(state, seen),
+    )
 
 
 def _due(intent: Attempts, seen: Observation) -> bool:
     return intent.not_before is None or seen.now >= intent.not_before
 
 
+def _start(plan: RunPlan, attempt: int, seen: Observation) -> tuple[Act, ...]:
+    outcome = seen.runs.get(plan.run)
+    at_it = outcome is not None and outcome.running and outcome.attempt >= attempt
+    return () if at_it else (StartRun(plan, attempt),)
+
+
 def _run(plan: RunPlan, intent: Attempts, seen: Observation) -> tuple[Act, ...]:
-    return (StartRun(plan, intent.attempt),) if _due(intent, seen) else ()
+    return _start(plan, intent.attempt, seen) if _due(intent, seen) else ()
 
 
 def _training(state: LoopState, seen: Observation) -> tuple[Act, ...]:
@@ -131,7 +143,8 @@ def _swapping(state: LoopState, seen: Observation) -> tuple[Act, ...]:
     if candidate is None or candidate.version != intent.version:
         revision = candidate.revision if candidate else 0
         return (MoveAlias("candidate", intent.version, revision, intent.why),)
-    judged = state.gate is not None and plans.evaluate(state, seen.spec, state.gate).run in seen.runs
+    verdict = seen.runs.get(plans.evaluate(state, seen.spec, state.gate).run) if state.gate else None
+    judged = verdict is not None and verdict.output is not None
     if replicas_agree(intent, seen) and not judged:  # a verdict that is about to be recorded was against `current`
         return (MoveAlias("current", intent.version, intent.current_revision, intent.why),)
     return ()
@@ -146,6 +159,12 @@ def _querying(state: LoopState, seen: Observation) -> tuple[Act, ...]:
     plan = plans.query(state, seen.spec, intent)
     outcome = seen.runs.get(plan.run)
     if outcome is None or outcome.output is None:
-        return (StartRun(plan, intent.attempt),)
+        return _start(plan, intent.attempt, seen)
     picked = QueryOutput.model_validate(outcome.output)
     return (WriteBatch(intent, plan.run, picked),) if picked.items else ()
+
+
+def _sending_again(state: LoopState, seen: Observation) -> tuple[Act, ...]:
+    """Open batches whose data set was deleted. What was answered in them is in the label log, and stays."""
+    progress = {batch.batch: seen.batches.get(batch.batch) for batch in state.batches if not batch.closed}
+    return tuple(LogBatch(name) for name, seen_of in progress.items() if seen_of and seen_of.lost)

@@ -23,6 +23,8 @@ class BatchProgress:
     answered: int
     logged: bool
     """Every record of it was seen in the annotation tool, once; what is missing later was deleted there."""
+    lost: bool = False
+    """It was sent, and its data set is gone from the tool: send it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class RunOutcome:
     output: Mapping[str, Any] | None = None
     error: str | None = None
     attempt: int = 0
+    running: bool = False
+    """A runner is at this attempt: nothing to do but wait."""
 
 
 @dataclass(frozen=True, slots=True)

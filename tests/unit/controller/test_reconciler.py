@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.unit.controller.turning import Turning, make_spec, quick_fit
 from tornio.errors import Unavailable
 from tornio.loop.phase import Phase
 from tornio.registry import CURRENT, Registry
+from tornio.storage import keys
 
 pytestmark = pytest.mark.unit
 WRITES = ("put", "put_if_absent", "put_if_match", "delete", "upload", "log", "ensure_dataset")
@@ -76,7 +78,7 @@ def test_killed_after_any_outside_call_the_next_controller_comes_to_the_same(
     undisturbed: tuple[Turning, int], tmp_path: Path
 ) -> None:
     expected, calls = undisturbed
-    for at in range(1, calls + 1):
+    for at in range(1, calls + 1):  # each kill in a run of its own
         turning, killed = run_with_trap(tmp_path, Trap(at))
         assert killed
         turning.turn()
@@ -157,3 +159,71 @@ def test_an_answer_that_changes_after_its_batch_closed_counts_in_the_next_traini
     said = [e.labels for e in turning.task.labels.read() if e.record_id == record_id]
     assert said[-1] == ("river",)
     assert len(turning.task.iterations()) > first.number
+
+
+def test_a_data_set_deleted_in_the_tool_takes_no_label_with_it_and_its_open_batch_is_sent_again(
+    tmp_path: Path,
+) -> None:
+    turning = Turning(tmp_path, spec=make_spec(stop={"criterion": "none"})).begin()
+    controller = turning.controller()
+    while len(turning.task.iterations()) < 2 or not controller.look().state.batches:
+        if not controller.look().busy:
+            turning.answer()
+    said = {(e.record_id, e.labels) for e in turning.task.labels.read()}
+    turning.annotation.delete_dataset("w", "t")
+    turning.clock.now += timedelta(hours=2)  # past the next full sweep
+    for _ in range(20):
+        look = controller.look()
+    assert {(e.record_id, e.labels) for e in turning.task.labels.read()} == said
+    (opened,) = (batch for batch in look.state.batches if not batch.closed)
+    (batch,) = (b for b in turning.task.batches() if b.batch == opened.batch)
+    assert set(turning.annotation.records("w", "t")) == {item.record_id for item in batch.items}
+
+
+def test_a_reading_that_misses_records_for_a_moment_withdraws_nothing_and_closes_nothing(tmp_path: Path) -> None:
+    turning = Turning(tmp_path).begin()
+    controller = turning.controller()
+    while not controller.look().state.batches:
+        pass
+    batch = turning.task.batches()[0]
+    turning.annotation.answer("w", "t", batch.items[0].record_id, "a1", [turning.truth[batch.items[0].record_id]])
+    controller.look()
+    events = len(turning.task.labels.read().events)
+    with pytest.MonkeyPatch.context() as patch:  # an index that is being built anew
+        patch.setattr(turning.annotation, "read", lambda workspace, dataset, ids: [])
+        for _ in range(10):
+            look = controller.look()
+    assert len(turning.task.labels.read().events) == events
+    assert look.state.batches
+    assert not look.state.batches[0].closed
+
+
+def test_an_answer_that_is_taken_back_is_withdrawn(tmp_path: Path) -> None:
+    turning = Turning(tmp_path).begin()
+    controller = turning.controller()
+    while not controller.look().state.batches:
+        pass
+    record_id = turning.task.batches()[0].items[0].record_id
+    turning.annotation.answer("w", "t", record_id, "a1", [turning.truth[record_id]])
+    controller.look()
+    turning.annotation.withdraw("w", "t", record_id, "a1")
+    controller.look()
+    assert [str(e.event) for e in turning.task.labels.read()] == ["answer", "withdraw"]
+
+
+def test_a_version_that_cannot_be_read_any_more_stops_nothing(tmp_path: Path) -> None:
+    turning = Turning(tmp_path, spec=make_spec(stop={"max_iterations": 4})).begin()
+    controller = turning.controller()
+    while len(turning.task.iterations()) < 2:
+        if not controller.look().busy:
+            turning.answer()
+    current = Registry(turning.store, turning.task.keys).alias(CURRENT)
+    assert current is not None
+    manifest = Registry(turning.store, turning.task.keys).manifest(current.version)
+    for blob in manifest.blobs.values():
+        turning.store.put(keys.blob(blob.sha256), b"rotten")
+    turning.folder = tmp_path / "a new node"
+    turning.turn()
+    after = Registry(turning.store, turning.task.keys).alias(CURRENT)
+    assert after is not None
+    assert after.version == turning.task.iterations()[-1].version
