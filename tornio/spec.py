@@ -197,7 +197,8 @@ class LoopSpec(Spec):
         unit="hours",
         change="live",
         gt=0,
-        doc="A batch also closes so long after it was sent, answered or not. Default never.",
+        doc="A batch also closes so long after it was sent if any of it is answered; one without an answer stays open, "
+        "and status says so. Default never.",
     )
     stop: StopSpec = setting(StopSpec(), change="live", doc="When more labels stop paying.")
     holdout_share: float = setting(
@@ -253,7 +254,7 @@ class GateSpec(Spec):
         change="live",
         ge=0,
         le=1,
-        doc="How far below the best promoted version a candidate may be, so that small losses do not add up. "
+        doc="How far below the best of the last promoted versions a candidate may be, so that small losses do not add up. "
         "Default 2 points.",
     )
     attention_after: int = setting(

@@ -20,8 +20,9 @@ def judge(
     """The verdict on a candidate from its hold-out answers.
 
     ``candidate_correct``, ``current_correct``: bool [n], which hold-out records each answers rightly, in one order;
-    ``current`` is None where nothing serves yet. ``best_rival``: the version, of those that have been promoted, with
-    the highest accuracy on the same records. A broken candidate is always refused. Below ``gates.min_holdout``
+    ``current`` is None where nothing serves yet. ``best_rival``: the version, of ``current`` and the last that have
+    been promoted (not of all that ever were: each is loaded to be judged), with the highest accuracy on the same
+    records. A broken candidate is always refused. Below ``gates.min_holdout``
     labels what would refuse is a warning.
     """
     if integrity_error is not None:

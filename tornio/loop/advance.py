@@ -29,6 +29,9 @@ from tornio.schemas.task import Iteration
 
 ATTEMPTS = 3
 """Tries of a training or a judgement before it is given up; a query is stated anew for ever, ever more slowly."""
+RIVALS = 10
+"""How many versions that have served are remembered, and judge the next beside ``current``: a task that lives for years
+must not load them all at each gate."""
 QUIET = timedelta(seconds=10)
 """How long the label log must stand still before changed answers alone start a training."""
 
@@ -139,7 +142,7 @@ def _gate(state: LoopState, seen: Observation, train: TrainIntent, version: str)
 def _absorb_swap(state: LoopState, seen: Observation) -> LoopState:
     current = seen.current
     if current and current.version not in state.promoted:  # a fact, whoever moved it
-        state = state.evolve(promoted=(*state.promoted, current.version))
+        state = state.evolve(promoted=(*state.promoted, current.version)[-RIVALS:])
     if (intent := state.swap) is None or state.asks.hold is not None:
         return state
     if current and current.version == intent.version and current.revision > intent.current_revision:

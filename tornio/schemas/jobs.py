@@ -32,7 +32,7 @@ class EvaluateArgs(Part):
     version: str
     current: str | None
     rivals: tuple[str, ...]
-    """Promoted versions of the generation, ``current`` not among them."""
+    """The last promoted versions of the generation, ``current`` not among them."""
     agree_with: str | None
     """The version that agreement on the stop set is measured against."""
     label_seq: int

@@ -75,7 +75,7 @@ class GateIntent(Attempts):
     train: TrainIntent
     version: str
     rivals: tuple[str, ...]
-    """The promoted versions of the generation, ``current`` not among them."""
+    """The last promoted versions of the generation, ``current`` not among them."""
     current: str | None
     current_revision: int
     """What the gate saw (0: nothing): a promotion is abandoned if ``current`` has moved since."""
@@ -122,7 +122,7 @@ class LoopState(Document):
     newest: str | None = None
     """The newest trained version whose integrity held: it picks the next batch, promoted or not."""
     promoted: tuple[str, ...] = ()
-    """Versions of this generation that have served, oldest first."""
+    """The last versions of this generation that have served, oldest first."""
     refusals: int = 0
     """Refusals in a row."""
     stop: StopProgress = StopProgress()

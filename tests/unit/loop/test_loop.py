@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.loop.world import SIZE, World, make_spec
 from tornio.loop.acts import LogBatch, MoveAlias, StartRun, WriteBatch, owed
+from tornio.loop.advance import RIVALS
 from tornio.loop.observation import Replica
 from tornio.loop.phase import Phase, standing
 from tornio.schemas.loop import Asks
@@ -301,3 +302,12 @@ def test_a_move_of_current_while_the_gate_judges_is_judged_anew() -> None:
     assert world.state.gate is not None
     assert world.state.gate.current == "by-hand"
     assert world.state.gate.current_revision == gate.current_revision + 1
+
+
+def test_the_versions_that_judge_the_next_stay_few() -> None:
+    world = turns(World(pool=20 * SIZE), 400)
+    assert len(world.iterations) == 20
+    served = [world.iterations[n].version for n in sorted(world.iterations)]
+    assert world.state.promoted == tuple(served[-RIVALS:])
+    judged = [plan for plan in world.plans.values() if plan.job == "evaluate"]
+    assert max(len(plan.args["rivals"]) for plan in judged) == RIVALS - 1  # and `current`
