@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tornio.errors import InvalidInput, NotFound, Unavailable
+from tornio.registry.blobs import check_names
 from tornio.schemas.registry import Pooling
 from tornio.settings import NodeSettings, StorageSettings
 
@@ -129,15 +130,24 @@ def _from_s3(address: str) -> tuple[Path, str, str | None]:
 
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     store = open_store(StorageSettings(bucket=bucket, prefix=prefix))
-    found = [info for info in store.list("") if any(fnmatch(info.key, pattern) for pattern in _FILES)]
+    found = [info for info in store.list("") if _is_wanted(info.key)]
     if not found:
         raise NotFound(f"there is no model under {address}: give the prefix that has config.json right below it")
+    check_names(info.key for info in found)  # they become paths on this node
     content = hashlib.sha256(repr([(info.key, info.etag) for info in found]).encode()).hexdigest()
     folder = NodeSettings().cache_dir / "sources" / content
     for info in found:
         if not (folder / info.key).exists():  # a file appears only when it is whole
             store.download(info.key, folder / info.key)
     return folder, address, None
+
+
+def _is_wanted(key: str) -> bool:
+    """Whether one of ``_FILES`` names it: as deep as the pattern, so that ``*`` stays within a folder."""
+    parts = key.split("/")
+    return any(
+        len(parts) == len(pattern.split("/")) and all(map(fnmatch, parts, pattern.split("/"))) for pattern in _FILES
+    )
 
 
 def _from_hub(name: str) -> tuple[Path, str, str | None]:

@@ -9,6 +9,7 @@ import pytest
 
 from tornio.errors import InvalidInput, NotFound, TornioError, Unavailable
 from tornio.models.sources import EncoderSource, describe, resolve_encoder
+from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit
 
@@ -70,3 +71,31 @@ def test_what_is_not_to_be_had_says_what_to_do(name: str, error: type[TornioErro
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"config\.json"):
         resolve_encoder(str(tmp_path))
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MemoryStore:
+    """What stands at any s3:// address; the node's cache is in ``tmp_path``."""
+    store = MemoryStore()
+    monkeypatch.setenv("TORNIO_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("tornio.storage.s3.open_store", lambda settings: store)
+    return store
+
+
+def test_a_model_in_s3_is_fetched_without_what_is_no_model(bucket: MemoryStore) -> None:
+    config = json.dumps({"model_type": "bert", "hidden_size": 16}).encode()
+    for key in ("config.json", "1_Pooling/config.json", "model.safetensors", "run.py", "old/model.safetensors"):
+        bucket.put(key, config)
+    source = resolve_encoder("s3://models/mine")
+    assert source.source == "s3://models/mine"
+    found = sorted(path.relative_to(source.folder).as_posix() for path in source.folder.rglob("*") if path.is_file())
+    assert found == ["1_Pooling/config.json", "config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize("key", ["tokenizer/../../../../escaped", "../vocab.txt", "/vocab.txt"])
+def test_a_key_that_would_leave_its_folder_is_not_fetched(bucket: MemoryStore, tmp_path: Path, key: str) -> None:
+    bucket.put("config.json", json.dumps({"model_type": "bert", "hidden_size": 16}).encode())
+    bucket.put(key, b"x")
+    resolve_encoder("s3://models/mine")
+    files = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == ["config.json"]
