@@ -9,7 +9,6 @@ import numpy as np
 
 from jobs.context import RunContext
 from tornio.errors import IntegrityError
-from tornio.labels.resolve import resolve
 from tornio.models.decide import decide_labels
 from tornio.models.port import FloatMatrix, Model
 from tornio.query import Picked, cold_start, pick_batch, uncertainty
@@ -18,7 +17,7 @@ from tornio.schemas.jobs import QueryArgs, QueryOutput
 from tornio.schemas.task import BatchItem, SuggestionPart
 from tornio.seeds import derive_seed
 from tornio.spec import TaskSpec
-from tornio.tasks import reserve
+from tornio.tasks import askable
 
 __all__ = ["QueryArgs", "run"]
 
@@ -30,16 +29,11 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     task, spec = context.task, context.task.spec_at(args.spec_rev)
     view = task.pool.read(args.pool_seq)
     events = task.labels.read(args.label_seq).events
-    held_out = reserve(task, view, events)
-    asked = {i.record_id for b in task.batches() if b.number < args.number for i in b.items}
-    answered = set(resolve(events, spec.label_names, spec.multi_label))
-    closed = asked | answered
-    open_rows = [row for row, r in enumerate(view.record_ids) if r not in closed and r not in held_out]
-    reserve_rows = [row for row, r in enumerate(view.record_ids) if r not in closed and r in held_out]
+    left = askable(task, view, events, (b for b in task.batches() if b.number < args.number), spec)
     seed = derive_seed(spec.full_name, args.generation, args.number, "query")
     model = _model(args, context)
-    strategy, scores, order = _ranked(args, context, spec, open_rows, seed, model)
-    picked = pick_batch(order, reserve_rows, spec.loop.batch_size, spec.loop.holdout_share, seed)
+    strategy, scores, order = _ranked(args, context, spec, left.open_rows, seed, model)
+    picked = pick_batch(order, left.reserve_rows, spec.loop.batch_size, spec.loop.holdout_share, seed)
     if not any(p.purpose is Purpose.QUERY for p in picked):
         return QueryOutput(items=(), strategy=strategy)
     agent, suggestions = _suggest(args, context, spec, model, [p.row for p in picked if p.purpose is Purpose.QUERY])

@@ -12,7 +12,7 @@ from services.controller.fleet import Fleet
 from services.controller.sync import Polled
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.log import LogView
-from tornio.labels.resolve import annotators_done, by_record, resolve
+from tornio.labels.resolve import annotators_done, by_record
 from tornio.loop.observation import BatchProgress, Observation, RunOutcome
 from tornio.loop.plans import waited_for
 from tornio.registry import CANDIDATE, CURRENT, Registry
@@ -21,7 +21,7 @@ from tornio.schemas.runs import RunPlan, RunResult
 from tornio.schemas.task import Batch, Iteration
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
-from tornio.tasks import Task, reserve, training_labels
+from tornio.tasks import Task, askable, training_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,9 @@ class Observer:
         stand = (task.pool.last_seq(), log.seq, len(batches), task.document.spec_rev)
         if self._counted is None or self._counted[0] != stand:
             view = task.pool.read()
-            closed = {item.record_id for batch in batches for item in batch.items}
-            closed |= set(resolve(log.events, task.spec.label_names, task.spec.multi_label))
-            closed |= reserve(task, view, log.events)
             imports = [event for event in log.events if event.event is EventKind.IMPORT]
             counts = Counts(
-                queryable=sum(record_id not in closed for record_id in view.record_ids),
+                queryable=len(askable(task, view, log.events, batches).open_rows),
                 train_labels=training_labels(task, view, log.events),
                 imported_labels=training_labels(task, view, imports) if imports else {},
             )

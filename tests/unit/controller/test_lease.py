@@ -69,3 +69,12 @@ def test_after_any_history_one_at_most_still_holds_it_when_all_have_looked(steps
     assert len(holders) <= 1
     if holders:
         assert documents.load(store, "lease.json", Lease)[0].holder == holders[0]
+
+
+def test_a_lease_that_was_cut_off_in_writing_is_taken_over() -> None:
+    store, clock = MemoryStore(), Clock()
+    store.put("lease.json", b"")
+    one = keeper(store, "one", clock)
+    assert not one.held()
+    clock.now += LEASE_S + 0.1
+    assert one.held()
