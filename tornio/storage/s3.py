@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import random
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
+from hashlib import md5
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -139,6 +141,10 @@ class S3Store:
             self._try(batch[0], partial(self._delete, batch))
 
     def upload(self, path: Path, key: str) -> None:
+        if path.stat().st_size <= _MULTIPART_BYTES:
+            self.put(key, path.read_bytes())
+            return
+
         def send() -> None:
             with path.open("rb") as file:
                 self._bulk.upload_fileobj(file, self._bucket, self._prefix + key, Config=_TRANSFER)
@@ -159,7 +165,10 @@ class S3Store:
             return StoredObject(body.read(), answer["ETag"])
 
     def _put(self, key: str, body: bytes, condition: _Condition) -> str:
-        return self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=body, **condition)["ETag"]
+        """The ETag. With a digest: SeaweedFS keeps an empty object of a writer that died between head and body."""
+        digest = b64encode(md5(body, usedforsecurity=False).digest()).decode()
+        at = self._prefix + key
+        return self._client.put_object(Bucket=self._bucket, Key=at, Body=body, ContentMD5=digest, **condition)["ETag"]
 
     def _put_on_condition(self, key: str, body: bytes, condition: _Condition) -> str | None:
         """The ETag of the write, or None when the condition does not hold.
