@@ -19,6 +19,7 @@ from examples.support.story import Answer, Point
 from examples.support.traffic import Traffic
 from tornio.api import TaskStatus
 from tornio.client import Client
+from tornio.errors import NotServable
 from tornio.records import Prediction
 
 LOOK_S = 0.5
@@ -57,7 +58,10 @@ class Curve:
         """The point of the version that serves now, if it is a new one."""
         if status.serving is None or self.has(status.serving.version):
             return None
-        said = self.client.predict(self.task, self.test.texts)
+        try:
+            said = self.client.predict(self.task, self.test.texts)
+        except NotServable:  # `current` has just moved for the first time: the replicas are at it
+            return None
         if {prediction.version for prediction in said} != {status.serving.version}:
             return None  # a swap came in between: the next look measures one version whole
         self.answers = [answer(*one) for one in zip(self.test.texts, self.test.labels, said, strict=True)]

@@ -49,8 +49,8 @@ class Pace:
     """Reads of the store while the controller answers."""
     fast_poll: float = 2.0
     """Reads of the store while it does not."""
-    look_up: float = 2.0
-    """The store is asked about one unknown task at most so often."""
+    look_up: float = 0.2
+    """The store is asked about one task that does not serve here at most so often: its neighbour may serve it."""
     new_task: float = 5.0
     """A request for a task that was just found waits so long for its first version."""
 
