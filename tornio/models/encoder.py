@@ -41,6 +41,13 @@ def load_pretrained(auto_class: Any, folder: Path, precision: Precision) -> Any:
     return model.eval().requires_grad_(False).to(device())
 
 
+def load_weights(folder: Path, precision: Precision) -> Any:
+    """The transformers model of an encoder's folder; see ``load_pretrained``."""
+    from transformers import AutoModel
+
+    return load_pretrained(AutoModel, folder, precision)
+
+
 class Encoder:
     """The ``TextEncoder`` over a transformers folder. Safe to share between threads.
 
@@ -56,11 +63,11 @@ class Encoder:
         max_length: int,
         layer: int = -1,
         precision: str = "auto",
+        weights: Any = None,
     ) -> None:
-        from transformers import AutoModel
-
+        """``weights``: this folder's model where it is loaded already; encoders of one model may share it."""
         self.precision = precision_for(precision)
-        self._model = load_pretrained(AutoModel, folder, self.precision)
+        self._model = load_weights(folder, self.precision) if weights is None else weights
         self._tokenizer = Tokenizer(folder, max_length)
         self._pooling = pooling
         self._layer = layer
@@ -99,7 +106,7 @@ class Encoder:
         return torch.nn.functional.normalize(pooled, dim=1) if self._normalise else pooled
 
 
-def encoder_from(folder: Path, use: EncoderUse, precision: str = "auto") -> Encoder:
+def encoder_from(folder: Path, use: EncoderUse, precision: str = "auto", weights: Any = None) -> Encoder:
     """The encoder in this folder, used as a version says."""
     return Encoder(
         folder,
@@ -108,4 +115,5 @@ def encoder_from(folder: Path, use: EncoderUse, precision: str = "auto") -> Enco
         max_length=use.max_length,
         layer=use.layer,
         precision=precision,
+        weights=weights,
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import fields
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from tornio.errors import IntegrityError, InvalidInput, NotFound, UnfitCheckpoint
 from tornio.models.device import Precision
 from tornio.models.device import precision as precision_for
-from tornio.models.encoder import Encoder, encoder_from
+from tornio.models.encoder import Encoder, encoder_from, load_weights
 from tornio.models.fewshot import KIND as FEW_SHOT
 from tornio.models.fewshot import FewShotModel
 from tornio.models.nli import NliZeroShot
@@ -25,6 +26,9 @@ from tornio.storage.port import ObjectStore
 
 _KEPT = 64
 """Models kept loaded for whoever asks again; a few-shot model is kilobytes beside its shared encoder."""
+_KEPT_ENCODERS = 8
+"""Uses of encoders kept ready for whoever asks again. Uses of one encoder share its weights, which go with the last
+encoder or model that has them."""
 
 
 class ModelLoader(Protocol):
@@ -43,7 +47,8 @@ class Loader:
         self.precision: Precision = precision_for(precision)
         self.cache = cache
         self._published = Encoders(store)
-        self._encoders: dict[EncoderUse, Encoder] = {}
+        self._encoders: OrderedDict[EncoderUse, Encoder] = OrderedDict()
+        self._weights: WeakValueDictionary[str, Any] = WeakValueDictionary()
         self._uses: dict[tuple[str, int], tuple[EncoderUse, str]] = {}
         self._models: OrderedDict[tuple[str, str, str], tuple[Manifest, Model]] = OrderedDict()
         self._teachers: dict[tuple[str, str, int], ZeroShotModel] = {}
@@ -52,11 +57,16 @@ class Loader:
         self._teacher_lock = Lock()
 
     def encoder(self, use: EncoderUse) -> Encoder:
-        """The published encoder, used so; one copy a process. Raises NotFound, IntegrityError, Unavailable."""
+        """The published encoder, used so. Its weights are in memory once, whatever the uses.
+
+        Raises NotFound, IntegrityError, Unavailable.
+        """
         with self._encoder_lock:
             if use not in self._encoders:
-                folder = self.cache.folder(self._published.get(use.digest).files)
-                self._encoders[use] = encoder_from(folder, use, self.precision)
+                self._encoders[use] = self._load_encoder(use)
+            self._encoders.move_to_end(use)
+            while len(self._encoders) > _KEPT_ENCODERS:
+                self._encoders.popitem(last=False)
             return self._encoders[use]
 
     def encoder_use(self, name: str, max_length: int) -> EncoderUse:
@@ -133,6 +143,13 @@ class Loader:
                 )
                 self._uses[name, max_length] = use, source.source
             return self._uses[name, max_length]
+
+    def _load_encoder(self, use: EncoderUse) -> Encoder:
+        folder = self.cache.folder(self._published.get(use.digest).files)
+        weights = self._weights.get(use.digest)
+        if weights is None:
+            weights = self._weights[use.digest] = load_weights(folder, self.precision)
+        return encoder_from(folder, use, self.precision, weights)
 
     def _load_teacher(self, kind: str, name: str, max_length: int) -> ZeroShotModel:
         if kind == "nli":

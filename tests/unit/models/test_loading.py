@@ -6,11 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tornio.errors import InvalidInput, UnfitCheckpoint
+from tornio.models.device import Precision
+from tornio.models.encoder import load_weights
 from tornio.models.fewshot import KIND, FewShotModel
 from tornio.models.head import LinearHead
 from tornio.models.loading import Loader
@@ -164,6 +167,26 @@ def test_a_head_with_nan_is_refused_although_its_digest_is_right(
 def test_users_of_one_encoder_share_it(loader: Loader, use: EncoderUse, published: Manifest) -> None:
     assert loader.encoder(use) is loader.encoder(EncoderUse.model_validate(use.model_dump()))
     assert loader.encoder_use("minilm", 4096).max_length == 256  # the model's own limit
+
+
+def test_other_uses_of_one_encoder_share_its_weights(
+    store: MemoryStore, use: EncoderUse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Path] = []
+
+    def counted(folder: Path, precision: Precision) -> Any:
+        loaded.append(folder)
+        return load_weights(folder, precision)
+
+    monkeypatch.setattr("tornio.models.loading.load_weights", counted)
+    fresh = Loader(store, NodeCache(tmp_path, store), "float32")
+    for layer in range(-6, 0):
+        for length in (16, 32):
+            fresh.encoder(use.evolve(layer=layer, max_length=length))
+    assert len(loaded) == 1
+    long, short = (fresh.encoder(use.evolve(layer=-1, max_length=n)) for n in (32, 4))
+    text = ["Why is my bill higher than before?"]
+    assert (long.embed(text).truncated.tolist(), short.embed(text).truncated.tolist()) == ([False], [True])
 
 
 def test_the_teacher_that_a_spec_asks_for(loader: Loader, nli_folder: Path) -> None:
