@@ -91,6 +91,11 @@ class LabelsIn(Request):
 
     purpose: Literal["train", "holdout"] = "train"
     source: str | None = Field(None, min_length=1, max_length=200, description="Where they come from, such as a file.")
+    request: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-]{8,64}$",
+        description="An id of this request, never used for another: sent again, it writes nothing a second time.",
+    )
     labels: list[LabelIn] = Field(min_length=1, max_length=MAX_RECORDS)
 
 
@@ -234,15 +239,20 @@ class Swap(Answer):
 
 
 class HoldoutStatus(Answer):
-    """``reserved``: records of the pool that only ever judge; ``labelled``: those that can, having an answer."""
+    """``reserved``: records of the pool that only ever judge; ``labelled``: those that can, having an answer;
+    ``discarded``, ``disputed``: those that were asked and have no label."""
 
     reserved: int = 0
     labelled: int = 0
     discarded: int = 0
+    disputed: int = 0
 
 
 class CurvePoint(Answer):
-    """One iteration. ``accuracy`` and its 95 % ``interval`` on the hold-out, ``signal`` of the stopping criterion."""
+    """One iteration. ``accuracy`` and its 95 % ``interval`` on the hold-out, ``signal`` of the stopping criterion.
+
+    ``labels_to_halve``: how many more hold-out labels would make the interval half as wide; here as elsewhere.
+    """
 
     iteration: int
     labels: int
@@ -251,6 +261,7 @@ class CurvePoint(Answer):
     holdout: int | None = None
     accuracy: float | None = None
     interval: tuple[float, float] | None = None
+    labels_to_halve: int | None = None
     signal: float | None = None
     failure: str | None = None
 
@@ -263,7 +274,16 @@ class Metrics(Answer):
     holdout: int | None = None
     accuracy: float | None = None
     interval: tuple[float, float] | None = None
+    labels_to_halve: int | None = None
     values: dict[str, Any] = {}
+
+
+class AgreementStatus(Answer):
+    """Krippendorff's ``alpha`` of several annotators (1 perfect, 0 chance) over the ``records`` that two or more
+    labelled."""
+
+    alpha: float
+    records: int
 
 
 class AsksStatus(Answer):
@@ -300,9 +320,13 @@ class TaskStatus(Answer):
     multi_label: bool
     pool: int
     """Records."""
+    queryable: int | None = None
+    """Records that a query may still pick; none while the controller is away."""
     training_labels: dict[str, int]
     """Training labels by class."""
     holdout: HoldoutStatus
+    agreement: AgreementStatus | None = None
+    """None while no record has two annotators' answers."""
     batches: list[BatchStatus] = []
     serving: Serving | None = None
     candidate: str | None = None
@@ -358,6 +382,7 @@ class VersionOut(Answer):
     holdout: int | None = None
     accuracy: float | None = None
     interval: tuple[float, float] | None = None
+    labels_to_halve: int | None = None
     metrics: dict[str, Any] = {}
     changed: list[ChangedAnswer] = []
     created_at: datetime

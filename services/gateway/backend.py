@@ -102,7 +102,7 @@ class StoreBackend:
         def bring_in() -> LabelsImported:
             opened = self._open(task)
             items = _items(opened.pool.read(), labels.labels)
-            done = opened.import_labels(items, labels.purpose, source)
+            done = opened.import_labels(items, labels.purpose, source, labels.request)
             return LabelsImported(imported=done.imported, unchanged=done.unchanged, records_added=done.records_added)
 
         imported = await self._blocking(bring_in)
@@ -132,15 +132,20 @@ class StoreBackend:
 
     # How it stands
 
-    async def tasks(self) -> Sequence[TaskSummary]:
-        names = [TaskName(*name) for name in await self._blocking(lambda: list(self._tasks.names()))]
-        return await asyncio.gather(*(self._summary(name) for name in names))
+    async def tasks(self, sees: Callable[[str], bool]) -> Sequence[TaskSummary]:
+        names = await self._blocking(lambda: [TaskName(*name) for name in self._tasks.names()])
+        return await asyncio.gather(*(self._summary(name) for name in names if sees(name.workspace)))
 
     async def _summary(self, task: TaskName) -> TaskSummary:
-        told, current = await asyncio.gather(
-            self._controller(task),
-            self._blocking(lambda: Registry(self.store, TaskKeys(task.workspace, task.task)).alias(CURRENT)),
-        )
+        """One task that is broken must not hide the others: it says what is wrong with it."""
+        registry = Registry(self.store, TaskKeys(task.workspace, task.task))
+        try:
+            told, current = await asyncio.gather(
+                self._controller(task), self._blocking(lambda: registry.alias(CURRENT))
+            )
+        except TornioError as error:
+            log.warning("%s cannot be read: %s", task, error)
+            told, current = str(error), None
         return TaskSummary(
             workspace=task.workspace,
             task=task.task,
@@ -192,8 +197,27 @@ class StoreBackend:
             expected = present.revision if asked.expected_revision is None else asked.expected_revision
             return serving(registry.rollback(who, why, expected))
         except Conflict:
-            opened.update_asks(lambda asks: asks.evolve(hold=before) if asks.hold == why else asks)
+            _release(opened, why, before)
             raise
+        except TornioError as error:
+            return self._after_fault(opened, registry, why, before, error)
+
+    def _after_fault(
+        self, opened: Task, registry: Registry, why: str, before: str | None, error: TornioError
+    ) -> Serving:
+        """The move failed, or its answer was lost: told by what `current` is now. Raises ``error`` where it did not
+        move, the hold taken back; where that cannot be said, the hold stays and the error says so."""
+        try:
+            now = registry.alias(CURRENT)
+            if now is not None and now.why == why:
+                return serving(now)
+            _release(opened, why, before)
+        except TornioError as again:
+            raise type(error)(
+                f"{error}; look with `tornio status {opened.full_name}` whether it was rolled back: "
+                f"nothing is promoted until `tornio resume {opened.full_name}`"
+            ) from again
+        raise error
 
     async def ask(self, task: TaskName, ask: Ask, who: str) -> Asked:
         def write() -> AsksStatus:
@@ -204,7 +228,8 @@ class StoreBackend:
         asks = await self._blocking(write)
         self._nudge(task)
         log.info("%s asked %s of %s", who, ask, task)
-        return Asked(said=_SAID[ask].format(task=task), asks=asks)
+        said = _WAITS if ask is Ask.TRAIN_NOW and asks.paused else _SAID[ask]
+        return Asked(said=said.format(task=task), asks=asks)
 
     # How the parts are reached
 
@@ -275,6 +300,13 @@ _SAID = {
     Ask.RESUME: "{task} goes on",
     Ask.TRAIN_NOW: "{task} trains with the labels there are as soon as what runs now has ended",
 }
+
+_WAITS = "{task} is paused: it trains with the labels there are after `tornio resume {task}`"
+
+
+def _release(task: Task, why: str, before: str | None) -> None:
+    """Take back the hold that a rollback set, unless somebody has set another since."""
+    task.update_asks(lambda asks: asks.evolve(hold=before) if asks.hold == why else asks)
 
 
 def _short(value: object) -> str:

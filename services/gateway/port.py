@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -51,8 +51,8 @@ class Backend(Protocol):
     async def apply(self, spec: TaskSpec, who: str) -> Applied:
         """Create the task, or change its spec. Raises ChangeRefused."""
 
-    async def tasks(self) -> Sequence[TaskSummary]:
-        """Every task, by name; the caller leaves out what is not to be seen."""
+    async def tasks(self, sees: Callable[[str], bool]) -> Sequence[TaskSummary]:
+        """The tasks of the workspaces that ``sees`` accepts, by name; one that cannot be read says why."""
 
     async def status(self, task: TaskName) -> TaskStatus:
         """Answers also while the controller is away."""

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 
-from tornio.labels.resolve import annotators_done, by_record
+from tornio.labels.agreement import Agreement, agreement
+from tornio.labels.resolve import by_record
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.jobs import EvaluateOutput
 from tornio.schemas.loop import LoopState
@@ -17,20 +18,23 @@ from tornio.schemas.task import Iteration
 from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
-from tornio.tasks import Task
+from tornio.tasks import Progress, Task, batch_progress
 from tornio.tasks.data import select_holdout, select_training
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much there is. ``answered``: of each batch, how many records are finished and how many it has."""
+    """How much there is. ``batches``: how far each is; the controller also knows what was deleted in the annotation
+    tool. ``agreement``: of several annotators, None while no record has two answers."""
 
     pool: int
     training: Mapping[str, int]
     reserved: int
     labelled: int
     discarded: int
-    answered: Mapping[str, tuple[int, int]]
+    disputed: int
+    batches: Mapping[str, Progress]
+    agreement: Agreement | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +127,11 @@ class Reader:
             reserved=holdout.reserved,
             labelled=len(holdout),
             discarded=holdout.discarded,
-            answered={
-                batch.batch: (
-                    sum(annotators_done(said.get(item.record_id, ())) >= needed for item in batch.items),
-                    len(batch.items),
-                )
-                for batch in batches
+            disputed=holdout.disputed,
+            batches={
+                batch.batch: batch_progress((item.record_id for item in batch.items), said, needed) for batch in batches
             },
+            agreement=agreement(log.events),
         )
         with self._lock:
             self._counted = (stand, counts)

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.gateway.snapshot import Snapshot
 from tornio.api import (
+    AgreementStatus,
     AsksStatus,
     BatchStatus,
     CurvePoint,
@@ -41,12 +42,13 @@ def task_status(
     now_doing = standing(seen.state, observation) if away else Standing(told["phase"], told["why"])
     current = seen.current[0] if seen.current else None
     candidate = seen.candidate[0].version if seen.candidate else None
+    agreed = seen.counts.agreement
     return TaskStatus(
         workspace=seen.workspace,
         task=seen.task,
         phase=now_doing.phase,
         why=now_doing.why,
-        attention="; ".join(seen.state.attention.values()) or None,
+        attention="; ".join(text.removeprefix("hangs: ") for text in seen.state.attention.values()) or None,
         controller_away=away,
         spec_rev=seen.spec_rev,
         generation=seen.generation,
@@ -54,11 +56,16 @@ def task_status(
         labels=list(seen.spec.label_names),
         multi_label=seen.spec.multi_label,
         pool=seen.counts.pool,
+        queryable=told.get("queryable"),
         training_labels=dict(seen.counts.training),
         holdout=HoldoutStatus(
-            reserved=seen.counts.reserved, labelled=seen.counts.labelled, discarded=seen.counts.discarded
+            reserved=seen.counts.reserved,
+            labelled=seen.counts.labelled,
+            discarded=seen.counts.discarded,
+            disputed=seen.counts.disputed,
         ),
-        batches=_batches(seen),
+        agreement=None if agreed is None else AgreementStatus(alpha=agreed.alpha, records=agreed.records),
+        batches=list(_batches(seen, told)),
         serving=None if current is None else serving(current),
         candidate=candidate if seen.state.swap and candidate == seen.state.swap.version else None,
         metrics=_metrics(seen.iterations),
@@ -67,7 +74,7 @@ def task_status(
         swaps=list(_swaps(seen.current, seen.candidate))[:SWAPS],
         replicas=[_replica(replica, current) for replica in told.get("replicas", ())],
         asks=asks_status(seen.state),
-        annotate_url=told.get("annotate_url") or annotate_url,
+        annotate_url=annotate_url,
     )
 
 
@@ -81,7 +88,7 @@ def observed(seen: Snapshot, now: datetime) -> Observation:
         label_seq=seen.label_seq,
         queryable=0,
         train_labels=seen.counts.training,
-        batches={name: BatchProgress(total, done, True) for name, (done, total) in seen.counts.answered.items()},
+        batches={name: BatchProgress(one.total, one.answered, True) for name, one in seen.counts.batches.items()},
     )
 
 
@@ -102,26 +109,25 @@ def asks_status(state: LoopState) -> AsksStatus:
 
 
 def figures(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Size, accuracy and interval of a hold-out report; none where there were no labels."""
+    """Size, accuracy, its interval and what would halve it, of a hold-out report; none where there were no labels."""
     interval = values.get("interval")
     return {
         "holdout": values.get("n"),
         "accuracy": values.get("accuracy"),
         "interval": None if interval is None else tuple(interval),
+        "labels_to_halve": values.get("labels_to_halve_interval"),
     }
 
 
-def _batches(seen: Snapshot) -> list[BatchStatus]:
-    return [
-        BatchStatus(
-            batch=batch.batch,
-            total=seen.counts.answered[batch.batch][1] if batch.batch in seen.counts.answered else None,
-            answered=seen.counts.answered[batch.batch][0] if batch.batch in seen.counts.answered else None,
-            opened_at=batch.opened_at,
-            closed=batch.closed,
+def _batches(seen: Snapshot, told: Mapping[str, Any]) -> Iterator[BatchStatus]:
+    """The controller's count, which ``why`` speaks of too; where it says nothing, the store's."""
+    counted = {one["batch"]: (one["total"], one["answered"]) for one in told.get("batches", ())}
+    for batch in seen.state.batches:
+        own = seen.counts.batches.get(batch.batch)
+        total, answered = counted.get(batch.batch, (own.total, own.answered) if own else (None, None))
+        yield BatchStatus(
+            batch=batch.batch, total=total, answered=answered, opened_at=batch.opened_at, closed=batch.closed
         )
-        for batch in seen.state.batches
-    ]
 
 
 def _metrics(iterations: Sequence[Iteration]) -> Metrics | None:

@@ -49,7 +49,7 @@ _SPEC_BODY = {
 @router.get("")
 async def list_tasks(backend: TheBackend, caller: AnyCaller) -> Tasks:
     """The tasks of the workspaces that the key has."""
-    return Tasks(tasks=[task for task in await backend.tasks() if caller.sees(task.workspace)])
+    return Tasks(tasks=list(await backend.tasks(caller.sees)))
 
 
 @router.put("/{workspace}/{task}", openapi_extra=_SPEC_BODY)

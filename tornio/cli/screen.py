@@ -55,6 +55,12 @@ def dump(answer: BaseModel | Sequence[BaseModel] | Mapping[str, Any]) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201 - rich would wrap it
 
 
+def dump_line(answer: BaseModel | Mapping[str, Any]) -> None:
+    """The answer as a line of JSON, at once: what follows may take long, and the reader may be a pipe."""
+    value = answer.model_dump(mode="json") if isinstance(answer, BaseModel) else dict(answer)
+    print(json.dumps(value, ensure_ascii=False), flush=True)  # noqa: T201 - rich would wrap it
+
+
 def table(*columns: str) -> Table:
     """A plain table; columns whose name begins with '#' are numbers, to the right."""
     made = Table(box=None, pad_edge=False, header_style="bold")

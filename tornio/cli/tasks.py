@@ -14,7 +14,7 @@ from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.views import status_view, tasks_view, versions_view
 from tornio.client import Client
-from tornio.errors import InvalidFile, InvalidInput
+from tornio.errors import InvalidFile
 from tornio.specfile import read_spec
 
 WATCH_SECONDS = 2.0
@@ -69,19 +69,27 @@ def tasks(ctx: Context, url: Url = None, as_json: Json = False) -> None:
 def status(
     ctx: Context,
     task: Task,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again every 2 seconds, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Look again every 2 seconds, until Ctrl-C; with --json a line each.")
+    ] = False,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
     """Say where a task stands, and why."""
     with connect(ctx, url) as client:
         if watch and as_json:
-            raise InvalidInput("--watch is for people: leave out --json, or ask again and again")
-        if watch:
+            _watch_lines(client, task)
+        elif watch:
             _watch(client, task)
         else:
             found = client.status(task)
             screen.dump(found) if as_json else screen.show(status_view(found))
+
+
+def _watch_lines(client: Client, task: str) -> None:
+    while True:
+        screen.dump_line(client.status(task))
+        time.sleep(WATCH_SECONDS)
 
 
 def _watch(client: Client, task: str) -> None:

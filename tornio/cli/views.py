@@ -10,7 +10,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tornio.api import BatchStatus, ChangedAnswer, HoldoutStatus, Metrics, Serving, TaskStatus, TaskSummary, VersionOut
+from tornio.api import (
+    AgreementStatus,
+    BatchStatus,
+    ChangedAnswer,
+    HoldoutStatus,
+    Metrics,
+    Serving,
+    TaskStatus,
+    TaskSummary,
+    VersionOut,
+)
 from tornio.cli.screen import percent, table
 
 _COLOURS = {"attention": "bold red", "paused": "yellow", "stopped": "green", "labelling": "cyan"}
@@ -38,7 +48,7 @@ def status_view(status: TaskStatus, now: datetime | None = None) -> RenderableTy
 
 
 def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableType]]:
-    if status.attention:
+    if status.attention and status.attention not in status.why:
         yield "attention", Text(status.attention, style="red")
     if status.controller_away:
         yield "controller", Text(status.controller_away, style="red")
@@ -51,7 +61,9 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
         yield "accuracy", _accuracy(status.metrics)
     yield "hold-out", _holdout(status.holdout)
     yield "labels", _labels(status)
-    yield "pool", Text(f"{status.pool:,} records")
+    if status.agreement:
+        yield "agreement", _agreement(status.agreement)
+    yield "pool", Text(f"{status.pool:,} records" + _open(status.queryable))
     for batch in status.batches:
         yield "batch", _batch(batch)
     yield "stop", _stop(status)
@@ -85,6 +97,7 @@ def _accuracy(metrics: Metrics) -> Text:
         return Text(f"{metrics.version} was not measured: there are no hold-out labels yet")
     return Text(
         f"{measured(metrics.accuracy, metrics.interval)} on {metrics.holdout} hold-out labels ({metrics.version})"
+        + halving(metrics.labels_to_halve)
     )
 
 
@@ -95,9 +108,23 @@ def measured(accuracy: float | None, interval: tuple[float, float] | None) -> st
     return f"{percent(accuracy)} (95 %: {100 * interval[0]:.1f}-{100 * interval[1]:.1f})"
 
 
+def halving(labels: int | None) -> str:
+    """``; 120 more would halve the interval``."""
+    return "" if labels is None else f"; {labels:,} more would halve the interval"
+
+
+def _agreement(agreement: AgreementStatus) -> Text:
+    return Text(f"alpha {agreement.alpha:.2f} (1 perfect, 0 chance) on {agreement.records} texts that several labelled")
+
+
+def _open(queryable: int | None) -> str:
+    return "" if queryable is None else f", {queryable:,} of them may still be asked"
+
+
 def _holdout(holdout: HoldoutStatus) -> Text:
     discarded = f", {holdout.discarded} discarded" if holdout.discarded else ""
-    return Text(f"{holdout.labelled} labelled of {holdout.reserved} reserved{discarded}")
+    disputed = f", {holdout.disputed} disputed" if holdout.disputed else ""
+    return Text(f"{holdout.labelled} labelled of {holdout.reserved} reserved{discarded}{disputed}")
 
 
 def _labels(status: TaskStatus) -> Text:
@@ -141,7 +168,10 @@ def versions_view(versions: Sequence[VersionOut]) -> RenderableType:
             f"  iteration {version.iteration}, {version.training_labels} labels",
         )  # fmt: skip
         if version.accuracy is not None:
-            title.append(f", {measured(version.accuracy, version.interval)} on {version.holdout} hold-out labels")
+            title.append(
+                f", {measured(version.accuracy, version.interval)} on {version.holdout} hold-out labels"
+                f"{halving(version.labels_to_halve)}"
+            )
         parts.append(title)
         parts += [Text(f"  {reason}") for reason in version.reasons]
         parts += [Text(f"  {warning}", style="yellow") for warning in version.warnings]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 
@@ -97,6 +98,7 @@ class Client:
             body = {
                 "purpose": str(purpose),
                 "source": source,
+                "request": uuid4().hex,  # sent again on a retry: what others import meanwhile stays the newest
                 "labels": [label.model_dump(mode="json", exclude_defaults=True) for label in chunk],
             }
             total += self._session.post(path, api.LabelsImported, body, repeatable=True)

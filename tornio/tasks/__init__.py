@@ -9,6 +9,7 @@ from tornio.tasks.data import (
     training_labels,
     training_set,
 )
+from tornio.tasks.progress import Progress, batch_progress
 from tornio.tasks.task import Task
 from tornio.tasks.tasks import Applied, Tasks
 
@@ -16,10 +17,12 @@ __all__ = [
     "Applied",
     "Askable",
     "HoldoutSet",
+    "Progress",
     "Task",
     "Tasks",
     "TrainingSet",
     "askable",
+    "batch_progress",
     "holdout_set",
     "reserve",
     "training_labels",

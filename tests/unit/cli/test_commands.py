@@ -221,6 +221,10 @@ def test_watching_looks_again_until_it_is_interrupted(
     code, out, _ = task("status", TASK, "--watch")
     assert code == 130
     assert "labelling" in out
+    pauses.clear()
+    code, out, _ = task("status", TASK, "--watch", "--json")
+    assert code == 130
+    assert [json.loads(line)["phase"] for line in out.splitlines()] == ["labelling"] * 3
 
 
 def test_versions_say_why_and_what_changed(task: Tornio, backend: FakeBackend) -> None:
@@ -237,6 +241,7 @@ def test_versions_say_why_and_what_changed(task: Tornio, backend: FakeBackend) -
             holdout=30,
             accuracy=0.8,
             interval=(0.6, 0.9),
+            labels_to_halve=91,
             changed=[changed],
             created_at=NOW,
         )
@@ -247,6 +252,7 @@ def test_versions_say_why_and_what_changed(task: Tornio, backend: FakeBackend) -
         "3.1 points below v1",
         "only 30 hold-out labels",
         "80.0 %",
+        "91 more would halve the interval",
         "1 hold-out answers changed",
     ):
         assert words in out

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from tornio.api import (
+    AgreementStatus,
     AsksStatus,
     BatchStatus,
     HoldoutStatus,
@@ -70,16 +71,22 @@ def test_a_task_that_serves() -> None:
                 "serving": serving,
                 "swaps": [swap],
                 "batches": [BatchStatus(batch="g1-b0002", total=20, answered=3), BatchStatus(batch="g1-b0003")],
-                "metrics": Metrics(version="v2", iteration=2, holdout=50, accuracy=0.84, interval=(0.7, 0.93)),
+                "metrics": Metrics(
+                    version="v2", iteration=2, holdout=50, accuracy=0.84, interval=(0.7, 0.93), labels_to_halve=151
+                ),
                 "replicas": [ReplicaStatus(replica="a", version="v2", revision=2)],
                 "annotate_url": "http://127.0.0.1:6900",
+                "agreement": AgreementStatus(alpha=0.8123, records=12),
+                "queryable": 900,
             }
         )
     )
     for words in (
         "v2 (revision 2, before: v1), 3 min ago",
         "3 min ago: v2 (revision 2) in 0.8 s; better",
-        "84.0 % (95 %: 70.0-93.0) on 50 hold-out labels (v2)",
+        "84.0 % (95 %: 70.0-93.0) on 50 hold-out labels (v2); 151 more would halve the interval",
+        "alpha 0.81 (1 perfect, 0 chance) on 12 texts",
+        "1,234 records, 900 of them may still be asked",
         "3 of 20 answered",
         "g1-b0003, not read yet",
         "1, all with it",

@@ -207,6 +207,23 @@ def test_an_export_that_ends_early_is_an_error() -> None:
         list(Client("http://x", "key", transport=Broken(ValueError(), 0, answer)).labels(TASK))
 
 
+def test_an_import_that_is_tried_again_carries_the_same_id(client: Client, backend: FakeBackend) -> None:
+    sent = list[str | None]()
+    real = backend.import_labels
+
+    async def import_labels(task: api.TaskName, labels: api.LabelsIn, who: str) -> api.LabelsImported:
+        sent.append(labels.request)
+        if len(sent) == 1:
+            raise errors.Unavailable("busy")
+        return await real(task, labels, who)
+
+    backend.import_labels = import_labels  # type: ignore[method-assign]
+    labels = [LabelIn(text=f"text {n}", labels=["bug"]) for n in range(5001)]
+    assert client.import_labels(TASK, labels).imported == 5001
+    assert sent[0] is not None
+    assert sent[0] == sent[1] != sent[2]
+
+
 @pytest.mark.parametrize("module", ["tornio", "tornio.client", "tornio.cli"])
 def test_the_client_is_light(module: str) -> None:
     heavy = ["torch", "ray", "numpy", "pyarrow", "boto3", "transformers", "fastapi"]

@@ -29,7 +29,7 @@ def sample_story(iterations: int = 12, seed: int = 1) -> Story:
     curve = [
         CurvePoint(
             iteration=n, labels=18 * n, version=f"v{n:04}", promoted=True, holdout=2 * n,
-            accuracy=0.8, interval=(0.55, 0.93), signal=0.7 + 0.02 * n,
+            accuracy=0.8, interval=(0.55, 0.93), labels_to_halve=6 * n, signal=0.7 + 0.02 * n,
         )
         for n in numbers
     ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -99,12 +99,13 @@ class FakeBackend:
         task.spec = spec
         return Applied(workspace=name.workspace, task=name.task, created=False, spec_rev=task.rev, changes=changes)
 
-    async def tasks(self) -> Sequence[TaskSummary]:
+    async def tasks(self, sees: Callable[[str], bool]) -> Sequence[TaskSummary]:
         return [
             TaskSummary(
                 workspace=name.workspace, task=name.task, phase="labelling", why="batch 1", version=None, revision=None
             )
             for name in self.held
+            if sees(name.workspace)
         ]
 
     async def status(self, task: TaskName) -> TaskStatus:
@@ -195,8 +196,8 @@ class FakeBackend:
         return Readiness(ready=self.is_ready, parts={"object store": "ok" if self.is_ready else "away"})
 
 
-def app_of(backend: FakeBackend, keys: str = KEYS) -> FastAPI:
-    return create_app(backend, KeyRing(FixedKeys(read_keys(keys, "keys"))))
+def app_of(backend: FakeBackend, keys: str = KEYS, insecure: bool = False) -> FastAPI:
+    return create_app(backend, KeyRing(FixedKeys(read_keys(keys, "keys")), insecure))
 
 
 class AppTransport(httpx.BaseTransport):

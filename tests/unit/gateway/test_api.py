@@ -252,3 +252,52 @@ def test_the_list_shows_own_tasks_only(backend: FakeBackend) -> None:
 def test_a_body_without_a_key_is_not_read(backend: FakeBackend) -> None:
     response = http(backend, key=None).post(f"{TASK}/predict", content=b"not JSON at all")
     problem(response, 401)
+
+
+# Without keys, on one's own machine
+
+
+def from_browser(backend: FakeBackend, host: str, origin: str | None = None) -> httpx.Response:
+    headers = {"Host": host} | ({} if origin is None else {"Origin": origin})
+    app = app_of(backend, keys="[]", insecure=True)
+    with httpx.Client(transport=AppTransport(app), base_url="http://127.0.0.1:8000", headers=headers) as tornio:
+        return tornio.post(f"{TASK}/pause")
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("127.0.0.1:8000", None),
+        ("localhost:8000", "http://localhost:8000"),
+        ("LOCALHOST", None),
+        ("[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_a_server_without_keys_answers_on_its_own_machine(backend: FakeBackend, host: str, origin: str | None) -> None:
+    assert from_browser(backend, host, origin).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("evil.example", None),
+        ("evil.example:8000", "http://evil.example:8000"),
+        ("127.0.0.1.evil.example", None),
+        ("192.168.0.7:8000", None),
+        ("[::1", None),
+        ("", None),
+        ("127.0.0.1:8000", "https://evil.example"),
+        ("127.0.0.1:8000", "http://127.0.0.1:3000"),
+        ("127.0.0.1:8000", "null"),
+    ],
+)
+def test_a_server_without_keys_is_closed_to_pages_of_others(
+    backend: FakeBackend, host: str, origin: str | None
+) -> None:
+    assert "no API keys" in problem(from_browser(backend, host, origin), 403).detail
+    assert not backend.held[TaskName("acme", "support")].asks.paused
+
+
+def test_with_a_key_any_name_of_the_server_will_do(backend: FakeBackend) -> None:
+    response = http(backend).post(f"{TASK}/pause", headers={"Host": "tornio.acme.example", "Origin": "https://x.org"})
+    assert response.status_code == 200

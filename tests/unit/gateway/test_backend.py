@@ -148,6 +148,16 @@ def test_what_is_imported_again_is_unchanged(backend: StoreBackend) -> None:
     assert (first.imported, second.imported, second.unchanged) == (2, 0, 2)
 
 
+def test_an_import_that_is_sent_again_does_not_undo_what_came_between(
+    backend: StoreBackend, store: MemoryStore
+) -> None:
+    first = labels_in(("a", "bug")).model_copy(update={"request": "first-import"})
+    second = labels_in(("a", "billing")).model_copy(update={"request": "second-import"})
+    for given in (first, second, first):
+        run(lambda given=given: backend.import_labels(NAME, given, "ci"))  # type: ignore[misc]
+    assert [event.labels for event in Tasks(store).open(*NAME).labels.read().events] == [("bug",), ("billing",)]
+
+
 def test_the_export_has_what_is_true_in_the_order_of_the_pool(backend: StoreBackend) -> None:
     add(backend, "one", "two", "three")
     given = labels_in(("three", "bug"), ("one", "billing"))
@@ -189,7 +199,9 @@ def test_the_status_answers_while_the_controller_is_away(
         store,
         KEYS.loop,
         LoopState,
-        lambda state: state.evolve(batches=(OpenBatch(batch=batch.batch, opened_at=NOW),), attention={"run": "slow"}),
+        lambda state: state.evolve(
+            batches=(OpenBatch(batch=batch.batch, opened_at=NOW),), attention={"run": "hangs: slow"}
+        ),
     )
     answer = LabelEvent(
         EventKind.ANSWER, "r1", ("bug",), 1, "argilla", annotator="u1", response_id="x", response_updated_at=NOW
@@ -199,10 +211,16 @@ def test_the_status_answers_while_the_controller_is_away(
     found = status(backend)
     assert found.phase == "attention"
     assert "slow" in found.why
+    assert found.attention == "slow"
     assert "batch g1-b0001: 1 of 4 answered" in found.why
     assert found.controller_away is not None
     assert "did not answer" in found.controller_away
     assert [(one.batch, one.answered, one.total) for one in found.batches] == [("g1-b0001", 1, 4)]
+    told = {"batch": "g1-b0001", "total": 3, "answered": 1, "closed": False}  # one was deleted in the tool
+    cluster.controller = {"phase": "labelling", "why": "1 of 3", "batches": [told], "queryable": 26, "replicas": []}
+    found = status(backend)
+    assert [(one.batch, one.answered, one.total) for one in found.batches] == [("g1-b0001", 1, 3)]
+    assert found.queryable == 26
 
 
 def test_a_write_succeeds_while_the_controller_is_away(
@@ -343,6 +361,60 @@ def test_a_rollback_that_cannot_be_leaves_no_hold(
     assert status(backend).asks.hold is None
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_rollback_that_the_store_interrupts_is_told_as_it_ended(
+    backend: StoreBackend, store: MemoryStore, moved: bool
+) -> None:
+    """A put may fail, or succeed and its answer be lost."""
+    for number in (1, 2):
+        judged(store, number, promoted=True)
+    serve(store, "v1", "v2")
+    real = store.put_if_match
+
+    def put(key: str, body: bytes, etag: str) -> str:
+        if key != KEYS.alias(CURRENT):
+            return real(key, body, etag)
+        if moved:
+            real(key, body, etag)
+        raise Unavailable("the connection broke")
+
+    store.put_if_match = put  # type: ignore[method-assign]
+    if moved:
+        assert run(lambda: backend.rollback(NAME, RollbackIn(), "ann"))[0].version == "v1"
+    else:
+        with pytest.raises(Unavailable, match="the connection broke"):
+            run(lambda: backend.rollback(NAME, RollbackIn(), "ann"))
+    assert bool(status(backend).asks.hold) is moved
+
+
+def test_a_rollback_of_which_nothing_is_known_says_that_the_hold_stays(
+    backend: StoreBackend, store: MemoryStore
+) -> None:
+    for number in (1, 2):
+        judged(store, number, promoted=True)
+    serve(store, "v1", "v2")
+    away = list[str]()
+
+    def before(operation: str, key: str) -> None:
+        if key == KEYS.alias(CURRENT) and operation == "put_if_match":
+            away.append(key)
+        if away:
+            raise Unavailable("S3 is away")
+
+    store.before = before
+    with pytest.raises(Unavailable, match="nothing is promoted until `tornio resume support/tickets`"):
+        run(lambda: backend.rollback(NAME, RollbackIn(), "ann"))
+    store.before = lambda operation, key: None
+    assert status(backend).asks.hold
+
+
+def test_a_paused_task_says_that_training_waits_for_resume(backend: StoreBackend) -> None:
+    (at_once,) = run(lambda: backend.ask(NAME, Ask.TRAIN_NOW, "a"))
+    _, later = run(lambda: backend.ask(NAME, Ask.PAUSE, "a"), lambda: backend.ask(NAME, Ask.TRAIN_NOW, "a"))
+    assert "resume" not in at_once.said
+    assert "after `tornio resume support/tickets`" in later.said
+
+
 def test_what_a_user_asks_is_written_down(backend: StoreBackend) -> None:
     paused, trained = run(lambda: backend.ask(NAME, Ask.PAUSE, "a"), lambda: backend.ask(NAME, Ask.TRAIN_NOW, "a"))
     assert paused.asks.paused
@@ -353,11 +425,29 @@ def test_what_a_user_asks_is_written_down(backend: StoreBackend) -> None:
 def test_the_list_says_where_each_task_stands(backend: StoreBackend, store: MemoryStore, cluster: FakeCluster) -> None:
     judged(store, 1, promoted=True)
     serve(store, "v1")
-    ((task,),) = run(backend.tasks)
+    ((task,),) = run(lambda: backend.tasks(lambda _: True))
     assert (task.workspace, task.task, task.phase, task.version, task.revision) == (*NAME, "labelling", "v1", 1)
     cluster.controller = Unavailable("gone")
-    ((task,),) = run(backend.tasks)
+    ((task,),) = run(lambda: backend.tasks(lambda _: True))
     assert (task.phase, task.why) == ("unknown", "gone")
+
+
+def test_a_broken_task_is_a_row_and_other_workspaces_are_not_read(
+    backend: StoreBackend, store: MemoryStore, cluster: FakeCluster
+) -> None:
+    Tasks(store).apply(SPEC.model_copy(update={"workspace": "others"}), "test")
+    Tasks(store).apply(SPEC.model_copy(update={"name": "broken"}), "test")
+    store.put_if_absent(TaskKeys("support", "broken").alias(CURRENT), b"{}")
+    asked = list[str]()
+
+    def before(operation: str, key: str) -> None:
+        asked.append(key)
+
+    store.before = before
+    (rows,) = run(lambda: backend.tasks(lambda workspace: workspace == "support"))
+    assert [(row.task, row.phase) for row in rows] == [("broken", "unknown"), ("tickets", "labelling")]
+    assert "document" in rows[0].why
+    assert not [key for key in asked if TaskKeys("others", "tickets").alias(CURRENT) in key]
 
 
 def test_zero_shot_uses_the_default_templates(backend: StoreBackend) -> None:
