@@ -3,7 +3,9 @@
     python -m bench.controller_kills
 
 Turns the same task twice from nothing, undisturbed and with the kills, and compares: the same batches, the same set of
-(record, labels, purpose), no record twice, and an end. Data: the support example.
+(record, annotator, labels, purpose), no record twice in the store or in Argilla, and an end. A phase may pass before it
+is seen: a kill that misses is told, and tried again in a later iteration; a moment that was never hit fails the run.
+Data: the support example.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import yaml
 
@@ -33,8 +36,11 @@ from tornio.tasks import Tasks
 SUPPORT = Path(__file__).resolve().parents[1] / "examples" / "support"
 ITERATIONS, BATCH = 6, 20
 PATIENCE_S = 300.0
-MOMENTS = ("querying", "labelling", "training", "gating", "any")
-"""In iteration 2, 3, ...: the phase in which the controller is killed (phases that pass too fast: right after)."""
+MOMENTS = ("querying", "labelling", "training", "gating", "swapping")
+"""The phases in which the controller is killed, one in each iteration from the first on."""
+LABELLING, SWAPPING = "labelling", "swapping"
+SEEN_S = 20.0
+"""Seconds in which a phase must come by after a batch was answered, or it is missed."""
 
 
 @dataclass
@@ -43,9 +49,12 @@ class Facts:
 
     batches: dict[str, list[str]]
     labels: list[tuple[Any, ...]]
+    in_argilla: list[str]
+    """The record ids that Argilla holds, each as often as it does."""
     iterations: int
     stopped: bool
-    killed: list[str] = field(default_factory=list)
+    hit: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
 
 
 def controller_of(pid: int) -> psutil.Process | None:
@@ -74,7 +83,7 @@ def turn(folder: Path, kills: bool) -> Facts:
     path = folder / "task.yaml"
     path.write_text(yaml.safe_dump(spec, sort_keys=False))
     task = f"{spec['workspace']}/{spec['name']}"
-    killed: list[str] = []
+    left, missed = list(MOMENTS if kills else ()), list[str]()
     with Everything(folder / "state", report=print) as tornio, Client(tornio.url) as client:
         os.environ["TORNIO_URL"] = tornio.url
         ray_pid = next(child.pid for child in tornio.stack.supervisor.children if child.name == "ray")
@@ -86,47 +95,92 @@ def turn(folder: Path, kills: bool) -> Facts:
         person = Person(tornio.addresses, spec["workspace"], spec["name"], answers)
         for number in range(1, ITERATIONS + 1):
             records = person.wait(BATCH, PATIENCE_S)
-            moment = MOMENTS[number - 2] if kills and 2 <= number < 2 + len(MOMENTS) else None
+            moment = next(iter(left), None)
+            if moment == "querying" and number == ITERATIONS:  # no batch follows
+                moment = next(iter(left[1:]), None)
             person.answer(records[: BATCH // 2])
-            if moment == "labelling":
-                killed.append(strike(ray_pid, client, task, "any"))
+            if moment == LABELLING:
+                killed = strike(ray_pid, client, task, moment)
             person.answer(records[BATCH // 2 :])
-            if moment not in (None, "labelling"):
-                killed.append(strike(ray_pid, client, task, str(moment)))
-            print(f"  batch {number} answered{f', controller killed while {killed[-1]}' if moment else ''}", flush=True)
-        wait_until(lambda: client.status(task).phase == "stopped")
-        return facts(tornio, task, killed)
+            if moment is not None and moment != LABELLING:
+                killed = strike(ray_pid, client, task, moment)
+            if moment is not None:
+                left.remove(moment)
+                if not killed:  # after the others, while there are iterations
+                    missed.append(f"{moment} in iteration {number}")
+                    left.append(moment)
+            said = "" if moment is None else f", controller {'killed' if killed else 'not caught'} while {moment}"
+            print(f"  batch {number} answered{said}", flush=True)
+        stopped = wait_until(lambda: client.status(task).phase == "stopped")
+        hit = [moment for moment in MOMENTS if moment not in left] if kills else []
+        return facts(tornio, task, stopped, hit, missed)
 
 
-def strike(ray_pid: int, client: Client, task: str, moment: str) -> str:
-    """Kill the controller when the task is in the phase; or after a while, when that passes too fast to be seen."""
-    deadline = time.monotonic() + 5
-    while True:
-        phase = client.status(task).phase
-        if moment in (phase, "any") or time.monotonic() > deadline:
+def strike(ray_pid: int, client: Client, task: str, moment: str) -> bool:
+    """Kill the controller when the task is in the phase; False when it passed too fast to be seen."""
+    deadline = time.monotonic() + SEEN_S
+    while time.monotonic() < deadline:
+        status = client.status(task)
+        if moment == status.phase or (moment == SWAPPING and status.candidate):  # a swap goes on beside other things
             kill_controller(ray_pid)
-            return phase
+            return True
+    return False
 
 
-def wait_until(done: Callable[[], bool]) -> None:
+def wait_until(done: Callable[[], bool]) -> bool:
+    """Whether it came to be in time."""
     deadline = time.monotonic() + PATIENCE_S
     while not done():
         if time.monotonic() > deadline:
-            raise TimeoutError("the task did not stop")
+            return False
         time.sleep(0.5)
+    return True
 
 
-def facts(tornio: Everything, task: str, killed: list[str]) -> Facts:
+def facts(tornio: Everything, task: str, stopped: bool, hit: list[str], missed: list[str]) -> Facts:
     os.environ.update(tornio.addresses.environment())
     workspace, _, name = task.partition("/")
     opened = Tasks(open_store(StorageSettings())).open(workspace, name)
+    names = annotators(tornio)
     return Facts(
         batches={batch.batch: [item.record_id for item in batch.items] for batch in opened.batches()},
-        labels=sorted((e.record_id, e.labels, str(e.event), str(e.purpose)) for e in opened.labels.read()),
+        labels=sorted(
+            (e.record_id, names.get(e.annotator or "", ""), e.labels, str(e.event), str(e.purpose))
+            for e in opened.labels.read()
+        ),
+        in_argilla=in_argilla(tornio, workspace, name),
         iterations=len(opened.iterations()),
-        stopped=True,
-        killed=killed,
+        stopped=stopped,
+        hit=hit,
+        missed=missed,
     )
+
+
+def argilla(tornio: Everything) -> httpx.Client:
+    where = tornio.addresses
+    headers = {"X-Argilla-Api-Key": where.argilla_api_key}
+    return httpx.Client(base_url=f"{where.argilla_url}/api/v1", headers=headers, timeout=30)
+
+
+def annotators(tornio: Everything) -> dict[str, str]:
+    """Names by id: an id is another one in each run."""
+    with argilla(tornio) as api:
+        return {user["id"]: user["username"] for user in api.get("/users").raise_for_status().json()["items"]}
+
+
+def in_argilla(tornio: Everything, workspace: str, dataset: str) -> list[str]:
+    """The external ids of all records, from Argilla's database, by place."""
+    with argilla(tornio) as api:
+        spaces = api.get("/me/workspaces").raise_for_status().json()["items"]
+        space = next(one["id"] for one in spaces if one["name"] == workspace)
+        found = api.get("/me/datasets", params={"workspace_id": space}).raise_for_status().json()["items"]
+        path = next(f"/datasets/{one['id']}/records" for one in found if one["name"] == dataset)
+        ids = list[str]()
+        while True:
+            page = api.get(path, params={"offset": len(ids), "limit": 500}).raise_for_status().json()["items"]
+            if not page:
+                return ids
+            ids += [record["external_id"] for record in page]
 
 
 def main() -> int:
@@ -137,12 +191,17 @@ def main() -> int:
         rough = turn(Path(other), kills=True)
     asked = [record for records in rough.batches.values() for record in records]
     checks = {
+        "each moment was hit": set(rough.hit) == set(MOMENTS),
         "same batches": calm.batches == rough.batches,
-        "same (record, labels, purpose)": calm.labels == rough.labels,
-        "no record twice": len(asked) == len(set(asked)) and len(rough.labels) == len(set(rough.labels)),
+        "same (record, annotator, labels, purpose)": calm.labels == rough.labels,
+        "every answer has its annotator": all(who for _, who, *_ in rough.labels),
+        "no record asked twice": len(asked) == len(set(asked)),
+        "no label twice": len(rough.labels) == len(set(rough.labels)),
+        "Argilla holds what was asked, once each": sorted(rough.in_argilla) == sorted(asked),
+        "both ended": calm.stopped and rough.stopped,
         "ended after as many iterations": calm.iterations == rough.iterations == ITERATIONS,
     }
-    print(f"killed while: {', '.join(rough.killed)}")
+    print(f"killed while: {', '.join(rough.hit) or 'never'}; missed: {', '.join(rough.missed) or 'none'}")
     for check, held in checks.items():
         print(f"{'ok    ' if held else 'FAILED'} {check}")
     return 0 if all(checks.values()) else 1

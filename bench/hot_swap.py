@@ -54,7 +54,7 @@ def cluster(variables: dict[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
 
