@@ -94,6 +94,11 @@ class _Reading:
         return "a mapping" if isinstance(node, yaml.MappingNode) else "a list"
 
 
+MAX_CHARACTERS = 4_000_000
+"""Room for a thousand labels with the longest descriptions."""
+MAX_BRACKETS = 3_000
+
+
 def read_spec(text: str, where: str = "task.yaml") -> TaskSpec:
     """The spec that a ``task.yaml`` describes; ``where`` is how messages call the file.
 
@@ -120,6 +125,10 @@ def read_spec(text: str, where: str = "task.yaml") -> TaskSpec:
 
 def _compose(text: str, where: str) -> yaml.Node | None:
     text = text.removeprefix("\ufeff")
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidSpec(f"{where} has {len(text):,} characters: a task.yaml has at most {MAX_CHARACTERS:,}")
+    if sum(map(text.count, "[{")) > MAX_BRACKETS:  # each level costs the parser a frame, and time beyond linear
+        raise InvalidSpec(f"{where} has more than {MAX_BRACKETS:,} opening brackets: write a label to a line")
     try:
         for token in yaml.scan(text, Loader=yaml.SafeLoader):
             if isinstance(token, yaml.AliasToken):  # a file could contain itself
@@ -129,6 +138,8 @@ def _compose(text: str, where: str) -> yaml.Node | None:
                     "quotes around a text that begins with '*'"
                 )
         return yaml.compose(text, Loader=yaml.SafeLoader)
+    except RecursionError as error:
+        raise InvalidSpec(f"{where} is nested too deeply: a task.yaml has four levels at most") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = error.problem or "something that is not YAML"

@@ -29,13 +29,20 @@ def askable(
     batches: Iterable[Batch],
     spec: TaskSpec | None = None,
 ) -> Askable:
-    """The records of the view that are in none of the batches and that no event speaks of, whatever it says: a text
-    is asked once, one that was imported never. ``spec``: default the current one; its hold-out share counts."""
+    """The records of the view that are in none of the batches and that no event speaks of, whatever it says, the
+    first of each text: a text is asked once, one that was imported never, under whichever id. ``spec``: default the
+    current one; its hold-out share counts."""
     events = tuple(events)
     share = (spec or task.spec).loop.holdout_share
     held = reserved_records(view, events, task.document.holdout_key, share)
     closed = {item.record_id for batch in batches for item in batch.items} | {event.record_id for event in events}
-    left = [(row, record_id in held) for row, record_id in enumerate(view.record_ids) if record_id not in closed]
+    digests = list(view.text_digests)
+    seen = {digest for record_id, digest in zip(view.record_ids, digests, strict=True) if record_id in closed}
+    left = list[tuple[int, bool]]()
+    for row, (record_id, digest) in enumerate(zip(view.record_ids, digests, strict=True)):
+        if digest not in seen:
+            seen.add(digest)
+            left.append((row, record_id in held))
     return Askable(
         open_rows=tuple(row for row, reserved in left if not reserved),
         reserve_rows=tuple(row for row, reserved in left if reserved),

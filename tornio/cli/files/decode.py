@@ -40,8 +40,10 @@ def decode(body: bytes, where: str, encoding: str | None = None) -> tuple[str, s
 
 def _codec(encoding: str) -> str:
     try:
-        return codecs.lookup(encoding).name
-    except LookupError as error:
+        codec = codecs.lookup(encoding)
+        "text".encode(codec.name)  # some codecs turn bytes into bytes, or nothing into anything
+        return codec.name
+    except (LookupError, UnicodeError) as error:
         raise InvalidFile(f"--encoding {encoding} is unknown: try utf-8, windows-1252, latin-1 or utf-16") from error
 
 

@@ -122,6 +122,8 @@ def _csv(text: str, where: str, options: Options, delimiter: str | None) -> Tabl
     if delimiter is None:
         delimiter = _sniff(text, options.wanted if options.header else ())
     records = _parse(text, delimiter, where)
+    if not records:
+        raise InvalidFile(f"{where} has nothing but empty fields: it needs a line of column names, and texts below")
     _, first = records[0]
     if options.header:
         columns, records = tuple(name.strip() for name in first), records[1:]
