@@ -75,6 +75,7 @@ def test_tells_what_the_run_saw() -> None:
     for label in LABELS:
         assert label in said
     assert "v0012" in said
+    assert "72 more labels would halve that" in said
 
 
 def test_failures_are_not_hidden() -> None:
