@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 
@@ -40,6 +41,8 @@ class JobContext:
     cache: NodeCache
     loader: Loader
     tasks: Tasks
+    worker: str = field(default_factory=lambda: uuid4().hex)
+    """Token of this process: tells the attempts that it began from those of one that is gone."""
 
     @classmethod
     def over(cls, store: ObjectStore, cache_dir: Path, precision: str = "auto") -> JobContext:

@@ -6,16 +6,21 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
+
+from pydantic import ValidationError
 
 from jobs import evaluate, label, query, train
 from jobs.context import JobContext, RunContext, software
 from jobs.failures import describe
-from tornio.errors import InvalidInput
+from tornio.api import TaskName
+from tornio.errors import InvalidInput, RunFailed, TornioError
 from tornio.schemas.base import Part
-from tornio.schemas.runs import RunFailure, RunPlan, RunResult
+from tornio.schemas.runs import RunFailure, RunPlan, RunResult, RunStarted
 from tornio.storage import documents
 from tornio.storage.keys import RunKeys, TaskKeys, workspace_run
+from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
 
@@ -43,40 +48,94 @@ def run_keys(plan: RunPlan) -> RunKeys:
     return TaskKeys(plan.workspace, plan.task).run(plan.run)
 
 
+def plan_job(job: str, task: TaskName, args: str) -> RunPlan:
+    """The plan of a job with these arguments, in JSON: the same as the loop's where they mean the same.
+
+    Raises InvalidInput for a job that nobody knows and for arguments that are not its own.
+    """
+    try:
+        given = _job(job).args.model_validate_json(args)
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}" for e in error.errors())
+        raise InvalidInput(f"the arguments of {job} cannot be used ({said}): give a JSON object") from error
+    if given.model_extra:
+        raise InvalidInput(f"{job} has no argument {', '.join(sorted(given.model_extra))}: look at its docstring")
+    return RunPlan.of(job, task.workspace, task.task, given)
+
+
+def next_attempt(plan: RunPlan, store: ObjectStore) -> int:
+    """The first attempt that nobody has begun."""
+    keys = run_keys(plan)
+    return next(number for number in count(1) if store.head(keys.started(number)) is None)
+
+
 def execute(plan: RunPlan, attempt: int, context: JobContext) -> RunResult:
     """Do a plan, or take the result that stands there. Of two attempts the loser takes the winner's.
 
-    Raises InvalidInput for a job that nobody knows, and whatever the job raises.
+    An attempt is made once: one that has failed fails again with the same words, and one that another worker began
+    and never ended has failed, because that worker died in it. So work that kills its worker is not tried for ever.
+
+    Raises InvalidInput for a job that nobody knows and a plan without a task, RunFailed for an attempt that is over,
+    and whatever the job raises.
     """
-    job = JOBS.get(plan.job)
-    if job is None or plan.task is None:
-        raise InvalidInput(f"no job is called {plan.job!r}; there are: {', '.join(sorted(JOBS))}")
+    job = _job(plan.job)
+    if plan.task is None:
+        raise InvalidInput(f"{plan.job} works on a task, and run {plan.run} names none: plan it with one")
     keys = run_keys(plan)
     done = documents.find(context.store, keys.result, RunResult)
     if done is not None:
         return done[0]
     run = RunContext(context, context.tasks.open(plan.workspace, plan.task), plan.run, keys.attempt(attempt))
-    started = datetime.now(UTC)
+    started = _begin(plan, attempt, context)
     try:
         output = job.run(job.args.model_validate(plan.args), run)
     except Exception as error:
-        failure = RunFailure(
-            run=plan.run,
-            job=plan.job,
-            attempt=attempt,
-            error=describe(error),
-            started_at=started,
-            ended_at=datetime.now(UTC),
-        )
-        documents.create_or_get(context.store, f"{keys.attempt(attempt)}failure.json", failure)
+        _note_failure(plan, started, describe(error), context)
         raise
     result = RunResult(
         run=plan.run,
         job=plan.job,
         attempt=attempt,
         output=output.model_dump(mode="json"),
-        started_at=started,
+        started_at=started.started_at,
         finished_at=datetime.now(UTC),
         software=software(),
     )
     return documents.create_or_get(context.store, keys.result, result)
+
+
+def _job(name: str) -> Job:
+    if name not in JOBS:
+        raise InvalidInput(f"no job is called {name!r}; there are: {', '.join(sorted(JOBS))}")
+    return JOBS[name]
+
+
+def _begin(plan: RunPlan, attempt: int, context: JobContext) -> RunStarted:
+    """Say that this worker makes the attempt. Raises RunFailed where the attempt is over."""
+    keys = run_keys(plan)
+    mine = RunStarted(run=plan.run, job=plan.job, attempt=attempt, worker=context.worker, started_at=datetime.now(UTC))
+    started = documents.create_or_get(context.store, keys.started(attempt), mine)
+    failed = documents.find(context.store, keys.failure(attempt), RunFailure)
+    if failed is not None:
+        raise RunFailed(failed[0].error)
+    if started.worker != context.worker:
+        said = f"its worker ended in the middle of attempt {attempt}; if it was killed for memory, give it more"
+        _note_failure(plan, started, said, context)
+        raise RunFailed(said)
+    return started
+
+
+def _note_failure(plan: RunPlan, started: RunStarted, error: str, context: JobContext) -> None:
+    """Write down why an attempt failed; where that fails too, it must not hide why."""
+    failure = RunFailure(
+        run=plan.run,
+        job=plan.job,
+        attempt=started.attempt,
+        error=error,
+        started_at=started.started_at,
+        ended_at=datetime.now(UTC),
+    )
+    try:
+        documents.create_or_get(context.store, run_keys(plan).failure(started.attempt), failure)
+    except TornioError:
+        log.warning("run %s, attempt %d: its failure could not be noted", plan.run, started.attempt, exc_info=True)

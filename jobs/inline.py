@@ -1,4 +1,4 @@
-"""The runner that works in this process: for tests, benchmarks and ``tornio job``."""
+"""The runner that works in this process: for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -31,10 +31,7 @@ class InlineRunner:
             log.warning("run %s, attempt %d, failed", plan.run, attempt, exc_info=True)
             self._runs[plan.run] = RunStatus(RunPhase.FAILED, attempt, describe(error))
         else:
-            self._runs[plan.run] = RunStatus(RunPhase.DONE, attempt, progress=1.0)
+            self._runs[plan.run] = RunStatus(RunPhase.DONE, attempt)
 
     def status(self, run: str) -> RunStatus:
         return self._runs.get(run, RunStatus(RunPhase.UNKNOWN))
-
-    def cancel(self, run: str) -> None:
-        """Nothing to stop: a run is over when ``submit`` returns."""

@@ -13,7 +13,7 @@ class RunPhase(StrEnum):
     """Where an execution stands, as its runner sees it. The run's result.json is the truth."""
 
     UNKNOWN = "unknown"
-    """This runner has not heard of it: submit it."""
+    """This runner has not heard of it, or cannot say now: submit it."""
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -21,13 +21,12 @@ class RunPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """``error`` says why an attempt failed; ``progress`` in [0, 1] where known."""
+    """``error`` says why an attempt failed."""
 
     phase: RunPhase
     attempt: int = 0
     """The attempt that this speaks of."""
     error: str | None = None
-    progress: float | None = None
 
 
 class JobRunner(Protocol):
@@ -37,7 +36,4 @@ class JobRunner(Protocol):
         """Start the plan unless this attempt of it was started here already. Returns at once."""
 
     def status(self, run: str) -> RunStatus:
-        """What this runner knows of the run."""
-
-    def cancel(self, run: str) -> None:
-        """Stop a run; one that is unknown or over is no error."""
+        """What this runner knows of the run, within seconds; UNKNOWN where it cannot be asked."""

@@ -1,14 +1,20 @@
-"""The runner for small work: an actor of the cluster that stays warm, because importing torch costs seconds."""
+"""The runner for small work: an actor of the cluster that stays warm, because importing torch costs seconds.
+
+It does one run at a time and none is stopped for taking long; the loop says when one hangs. An actor that dies, or
+that is ended because it no longer answers, is started again, and the attempt that it was at has failed: see
+``jobs.execute``.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import GetTimeoutError, RayActorError
 
 from jobs.failures import describe
 from jobs.port import RunPhase, RunStatus
@@ -18,8 +24,12 @@ from tornio.schemas.runs import RunPlan
 log = logging.getLogger(__name__)
 NAMESPACE = "tornio"
 NAME = "warm-jobs"
-CALL_S = 30.0
-"""Seconds that a call of the actor may take: it only looks things up, but a cold one imports torch first."""
+SUBMIT_S = 30.0
+"""Seconds that a submission may take: it only takes the plan in, but a cold actor starts a process first."""
+STATUS_S = 3.0
+"""Seconds that a question may take: whoever asks has other things to look at, and asks again."""
+HUNG_S = 120.0
+"""Seconds without any answer after which the actor is ended, and started again: far more than a cold one needs."""
 
 
 class WarmWorker:
@@ -30,7 +40,7 @@ class WarmWorker:
         self._runs: dict[str, tuple[int, Future[None]]] = {}
         self._lock = Lock()
         self._context: Any = None
-        self._pool.submit(self._ready)
+        self._pool.submit(self._warm_up)
 
     def submit(self, plan: str, attempt: int) -> None:
         known = RunPlan.decode(plan.encode())
@@ -47,16 +57,14 @@ class WarmWorker:
             return RunPhase.UNKNOWN, 0, None
         if not future.done():
             return RunPhase.RUNNING, attempt, None
-        error = None if future.cancelled() else future.exception()
-        if future.cancelled() or error is not None:
-            return RunPhase.FAILED, attempt, "cancelled" if error is None else describe(error)
-        return RunPhase.DONE, attempt, None
+        error = future.exception()
+        return (RunPhase.DONE, attempt, None) if error is None else (RunPhase.FAILED, attempt, describe(error))
 
-    def cancel(self, run: str) -> None:
-        """Stops a run that has not begun; one that has is short, and ends by itself."""
-        with self._lock:
-            if run in self._runs:
-                self._runs[run][1].cancel()
+    def _warm_up(self) -> None:
+        try:
+            self._ready()
+        except Exception:  # the first run tries again, and fails with it
+            log.warning("the job worker cannot get ready", exc_info=True)
 
     def _ready(self) -> Any:
         if self._context is None:
@@ -76,7 +84,7 @@ class WarmWorker:
 
 
 def _succeeded(future: Future[None]) -> bool:
-    return future.done() and not future.cancelled() and future.exception() is None
+    return future.done() and future.exception() is None
 
 
 class WarmRunner:
@@ -93,20 +101,42 @@ class WarmRunner:
             "num_gpus": num_gpus,
             "max_restarts": -1,
         }
+        self._silent_since: float | None = None
 
     def submit(self, plan: RunPlan, attempt: int) -> None:
-        self._call("submit", plan.encode().decode(), attempt)
+        """Raises Unavailable where the actor does not take it in time: submit it again."""
+        try:
+            self._call(SUBMIT_S, "submit", plan.encode().decode(), attempt)
+        except (RayActorError, GetTimeoutError) as error:
+            raise Unavailable(f"the job worker does not answer ({describe(error)}); it is asked again") from error
 
     def status(self, run: str) -> RunStatus:
-        phase, attempt, error = self._call("status", run)
+        try:
+            phase, attempt, error = self._call(STATUS_S, "status", run)
+        except (RayActorError, GetTimeoutError) as away:
+            log.info("the job worker does not say how run %s stands: %s", run, describe(away))
+            return RunStatus(RunPhase.UNKNOWN)
         return RunStatus(RunPhase(phase), attempt, error)
 
-    def cancel(self, run: str) -> None:
-        self._call("cancel", run)
-
-    def _call(self, method: str, *args: Any) -> Any:
+    def _call(self, timeout_s: float, method: str, *args: Any) -> Any:
+        """Raises RayActorError where the actor has died, GetTimeoutError where it is slow."""
         worker = ray.remote(WarmWorker).options(**self._options).remote()
         try:
-            return ray.get(getattr(worker, method).remote(*args), timeout=CALL_S)
-        except (RayActorError, ray.exceptions.GetTimeoutError) as error:
-            raise Unavailable(f"the job worker does not answer ({describe(error)}); it is started again") from error
+            answer = ray.get(getattr(worker, method).remote(*args), timeout=timeout_s)
+        except GetTimeoutError:
+            self._end_if_hung(worker)
+            raise
+        except RayActorError:  # dead is not hung: the cluster starts it again
+            self._silent_since = None
+            raise
+        self._silent_since = None
+        return answer
+
+    def _end_if_hung(self, worker: Any) -> None:
+        now = time.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+        elif now - self._silent_since > HUNG_S:
+            log.warning("the job worker has not answered for %.0f s: it is ended and started again", HUNG_S)
+            ray.kill(worker, no_restart=False)
+            self._silent_since = None

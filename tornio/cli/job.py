@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from tornio.api import TaskName
 
 console = Console()
 
@@ -15,17 +16,20 @@ def job(
     name: Annotated[str, typer.Argument(help="train, evaluate, query or label.")],
     task: Annotated[str, typer.Argument(help="workspace/task")],
     args: Annotated[str, typer.Option(help="The job's arguments, as JSON.")] = "{}",
-    attempt: Annotated[int, typer.Option(help="Number of this try.")] = 1,
+    attempt: Annotated[int | None, typer.Option(min=1, help="Number of this try. Default: the next.")] = None,
 ) -> None:
     """Run a job where the store is given by TORNIO_S3_...; done already, its result is shown."""
     try:
         from jobs.context import JobContext
-        from jobs.execute import execute
+        from jobs.execute import execute, next_attempt, plan_job, run_keys
     except ImportError as error:
         raise typer.BadParameter(f"jobs need the extra: pip install 'tornio[cluster]' ({error})") from error
-    from tornio.schemas.runs import RunPlan
+    from tornio.storage import documents
 
-    workspace, _, task_name = task.partition("/")
-    plan = RunPlan.of(name, workspace, task_name, json.loads(args))
-    result = execute(plan, attempt, JobContext.from_environment())
+    named = TaskName.parse(task)
+    plan = plan_job(name, named, args)
+    context = JobContext.from_environment()
+    context.tasks.open(*named)
+    documents.create_or_get(context.store, run_keys(plan).plan, plan)
+    result = execute(plan, attempt or next_attempt(plan, context.store), context)
     console.print_json(result.model_dump_json(by_alias=True))

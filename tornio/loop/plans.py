@@ -13,7 +13,7 @@ from tornio.spec import TaskSpec
 
 
 def _plan(job: str, spec: TaskSpec, args: Part) -> RunPlan:
-    return RunPlan.of(job, spec.workspace, spec.name, args.model_dump(mode="json", exclude_defaults=True))
+    return RunPlan.of(job, spec.workspace, spec.name, args)
 
 
 def train(state: LoopState, spec: TaskSpec, intent: TrainIntent) -> RunPlan:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, ClassVar
 
-from tornio.schemas.base import Document, Timestamp
+from tornio.schemas.base import Document, Part, Timestamp
 
 
 class RunPlan(Document):
@@ -24,11 +24,28 @@ class RunPlan(Document):
     so that a release that knows one more gives the same run the same id."""
 
     @classmethod
-    def of(cls, job: str, workspace: str, task: str | None, args: dict[str, Any]) -> RunPlan:
+    def of(cls, job: str, workspace: str, task: str | None, args: Part) -> RunPlan:
         """The plan of these inputs, with the id that follows from them."""
-        inputs = json.dumps([job, workspace, task, args], sort_keys=True, ensure_ascii=False)
+        values = args.model_dump(mode="json", exclude_defaults=True)
+        inputs = json.dumps([job, workspace, task, values], sort_keys=True, ensure_ascii=False)
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:20]
-        return cls(run=f"{job}-{digest}", job=job, workspace=workspace, task=task, args=args)
+        return cls(run=f"{job}-{digest}", job=job, workspace=workspace, task=task, args=values)
+
+
+class RunStarted(Document):
+    """``runs/{run}/attempts/{n}/started.json``: put if absent, before the work.
+
+    Whoever finds another worker's, and neither a failure nor a result, knows that this worker died in the attempt.
+    """
+
+    FORMAT: ClassVar[str] = "run-started"
+
+    run: str
+    job: str
+    attempt: int
+    worker: str
+    """Token of the process that does it; a process that is started again has another."""
+    started_at: Timestamp
 
 
 class RunResult(Document):

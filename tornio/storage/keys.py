@@ -134,6 +134,12 @@ class RunKeys:
     def attempt(self, number: int) -> str:
         return f"{self.root}attempts/{number}/"
 
+    def started(self, number: int) -> str:
+        return self.attempt(number) + "started.json"
+
+    def failure(self, number: int) -> str:
+        return self.attempt(number) + "failure.json"
+
 
 def workspace_run(workspace: str, run: str) -> RunKeys:
     """The keys of a run without a task."""

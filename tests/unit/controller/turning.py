@@ -176,6 +176,9 @@ class Turning:
             look = controller.look()
             if look.busy or (look.state.batches and self.answer()):
                 continue
+            again = look.state.query_not_before  # an attempt whose process was killed is made again after a pause
+            if again is not None and look.seen.now < again:
+                continue
             if look.standing.phase in (Phase.STOPPED, Phase.WAITING, Phase.PAUSED):
                 return look
         raise AssertionError(f"no end in {looks} looks: {look.standing}")

@@ -19,7 +19,7 @@ from tornio.schemas.loop import (
     TrainIntent,
 )
 from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderPin, EncoderUse, Manifest, Probes
-from tornio.schemas.runs import RunFailure, RunPlan, RunResult
+from tornio.schemas.runs import RunFailure, RunPlan, RunResult, RunStarted
 from tornio.schemas.task import (
     Batch,
     BatchItem,
@@ -51,7 +51,7 @@ PLAN = RunPlan.of(
     "train",
     "support",
     "tickets",
-    TrainArgs(generation=1, iteration=3, label_seq=12, pool_seq=1, spec_rev=2, parent="v0002-aa").model_dump(),
+    TrainArgs(generation=1, iteration=3, label_seq=12, pool_seq=1, spec_rev=2, parent="v0002-aa"),
 )
 SPEC = TaskSpec.model_validate({"workspace": "support", "name": "tickets", "labels": ["billing", "bug"]})
 
@@ -169,6 +169,7 @@ SAMPLES: dict[str, Document] = {
     "run-failure": RunFailure(
         run=PLAN.run, job="train", attempt=1, error="out of memory", started_at=WHEN, ended_at=WHEN
     ),
+    "run-started": RunStarted(run=PLAN.run, job="train", attempt=2, worker="0a1b2c", started_at=WHEN),
     "encoder-pin": EncoderPin(source="minilm", digest="cd" * 32),
     "spec": SpecDocument(rev=2, spec=SPEC.model_dump(mode="json"), who="api:ops", created_at=WHEN),
     "stop-set": StopSet(record_ids=("r1", "r2"), pool_seq=1, seed=7),
