@@ -1,6 +1,6 @@
 """Hot swap under load: seconds from `current` moved to every replica answering with it, and failed requests.
 
-    python bench/hot_swap.py [--swaps 10] [--rate 15] [--replicas 2]
+    python -m bench.hot_swap [--swaps 10] [--rate 15] [--replicas 2]
 
 Real SeaweedFS, Ray Serve and MiniLM on loopback. Before each swap the new version is `candidate` until every replica
 reports it ready, as the controller does it. A stand-in plays the controller; all else is the code that serves.

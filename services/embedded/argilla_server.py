@@ -90,5 +90,6 @@ def find_python(given: Path | None = None) -> Path:
             return candidate.absolute()  # not resolved: the link is what makes it that environment
     raise Unavailable(
         f"Argilla's own Python environment was not found at {' or '.join(map(str, candidates))}: make it with "
-        f"`make env-argilla`, or name its interpreter in {PYTHON_VARIABLE}."
+        f"`make env-argilla` in a checkout, else `python -m venv {DEFAULT_VENV}` and argilla-server installed "
+        f"in it, or name its interpreter in {PYTHON_VARIABLE}."
     )

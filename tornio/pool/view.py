@@ -98,10 +98,6 @@ class PoolView:
             rows.append(row)
         return np.array(rows, dtype=np.int64)
 
-    def text_of(self, record_id: str) -> str:
-        """The record's text. Raises NotFound."""
-        return self.texts[int(self.rows_of([record_id])[0])]
-
     def record(self, record_id: str) -> Record:
         """The record with its metadata. Raises NotFound."""
         row = int(self.rows_of([record_id])[0])

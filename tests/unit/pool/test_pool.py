@@ -34,7 +34,6 @@ def test_what_is_added_is_read_in_its_order() -> None:
     assert view.texts[:2] == ["Text of b.", "Text of a."]
     assert list(view.text_digests) == [text_digest(text) for text in view.texts]
     assert view.rows_of(["c", "b"]).tolist() == [2, 0]
-    assert view.text_of("c") == "Text of c."
     assert pool.last_seq() == 2
 
 
