@@ -27,7 +27,7 @@ up: env env-argilla
 test: test-unit test-integration
 
 test-unit: env
-	$(BIN)/pytest -m unit $(ARGS)
+	$(BIN)/pytest -m unit -n auto $(ARGS)
 
 test-integration: env env-argilla
 	$(BIN)/pytest -m integration $(ARGS)

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from services import auth
+from services.gateway import auth
 from services.classifier.settings import ClassifierSettings
 from services.embedded import argilla_server
 from services.teacher.settings import TeacherSettings
