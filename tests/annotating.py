@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 from services.embedded.argilla_users import ensure_user
-from tests.running import Running
+from tests.running import Running, until
 
 Decide = Callable[[str, str], list[str] | str | None]
 """Record id and text -> label, or labels; None discards."""
@@ -85,6 +85,19 @@ class Annotator:
 
     def _get(self, path: str) -> Any:
         return self._http.get(path).raise_for_status().json()
+
+
+def whole_batch(tornio: Running, annotator: Annotator, task: str) -> list[Shown]:
+    """The records of the open batches, once all of them are in Argilla."""
+    dataset = task.split("/")[1]
+
+    def look() -> list[Shown] | None:
+        open_batches = [batch for batch in tornio.client.status(task).batches if not batch.closed]
+        waiting = sum((batch.total or 0) - (batch.answered or 0) for batch in open_batches)
+        pending = annotator.pending(dataset)
+        return pending if len(pending) == waiting else None
+
+    return until(look, f"a whole batch of {task} is in Argilla")
 
 
 def _shown(record: Mapping[str, Any]) -> Shown:

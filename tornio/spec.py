@@ -254,7 +254,7 @@ class GateSpec(Spec):
         change="live",
         ge=0,
         le=1,
-        doc="How far below the best of the last promoted versions a candidate may be, so that small losses do not add up. "
+        doc="How far below the best of the last promoted versions a candidate may be: small losses must not add up. "
         "Default 2 points.",
     )
     attention_after: int = setting(

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
 from pathlib import Path
 
+import psutil
 import ray
 from ray import serve
 from ray.serve.schema import LoggingConfig
 
 from services.embedded.ports import HOST
+from tornio.errors import TornioError
 
+log = logging.getLogger(__name__)
 NAME = "tornio"
 LOGICAL_CPUS = 8
 """Logical, so that every actor starts on two cores: they are idle most of the time."""
@@ -32,16 +36,7 @@ def run(port: int, temp_dir: Path | None = None) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    ray.init(
-        address="local",  # a cluster of its own, whatever else runs on this machine
-        num_cpus=LOGICAL_CPUS,
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        namespace=NAME,
-        log_to_driver=True,
-        _node_ip_address=HOST,
-        _temp_dir=None if temp_dir is None else str(temp_dir),
-    )
+    _start_ray(temp_dir)
     try:
         serve.start(http_options={"host": HOST, "port": port, "request_timeout_s": 120})
         from services.app import build
@@ -54,12 +49,45 @@ def run(port: int, temp_dir: Path | None = None) -> None:
         ray.shutdown()
 
 
+class RayDidNotStart(TornioError):
+    """Ray gives its own node half a minute to come up, fixed, which can be too short on a busy machine."""
+
+
+def _start_ray(temp_dir: Path | None) -> None:
+    try:
+        ray.init(
+            address="local",  # a cluster of its own, whatever else runs on this machine
+            num_cpus=LOGICAL_CPUS,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            namespace=NAME,
+            log_to_driver=True,
+            _node_ip_address=HOST,
+            _temp_dir=None if temp_dir is None else str(temp_dir),
+        )
+    except Exception as error:  # it raises no other class
+        raise RayDidNotStart(
+            "Ray did not start: see the logs of its last session, under session_latest in its temporary folder"
+        ) from error
+
+
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--last-try", action="store_true", help="do not start anew when Ray does not come up")
     args = parser.parse_args()
-    run(args.port)
+    try:
+        run(args.port)
+    except RayDidNotStart as error:
+        if args.last_try:
+            raise
+        log.warning("Ray did not start, once more: %s", error.__cause__)
+        left = psutil.Process().children(recursive=True)
+        for process in left:
+            process.kill()
+        psutil.wait_procs(left, timeout=5)
+        os.execv(sys.executable, [*sys.orig_argv, "--last-try"])  # Ray's modules remember what they began
     return 0
 
 

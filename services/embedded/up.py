@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +21,8 @@ from services.embedded.supervisor import Program
 
 SESSION_FILE = "session.json"
 API_PORTS_FILE = "api-port.json"
-START_S = 180.0
+RAY_AUTH_FILE = "ray-token"
+START_S = 300.0
 """Seconds that Ray and the application may take: half a minute, more on a machine that does other things too."""
 
 
@@ -81,6 +83,8 @@ class Everything:
 
     def _program(self, port: int) -> Program:
         state = self.stack.state_dir
+        token = state / RAY_AUTH_FILE
+        write_private(token, secrets.token_hex(32))
         environment = {
             **self.addresses.environment(),
             "TORNIO_INSECURE": "1",  # on loopback only: no keys to hand out on one's own machine
@@ -89,6 +93,9 @@ class Everything:
             "OMP_NUM_THREADS": "1",
             "TOKENIZERS_PARALLELISM": "false",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # or it takes the machine's address, and listens to everybody
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_worker_niceness": "0",  # by default Ray's workers yield to Argilla and the store
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }

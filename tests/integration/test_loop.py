@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.annotating import Annotator
+from tests.annotating import Annotator, whole_batch
 from tests.integration.conftest import Command
 from tests.running import LABELS, Running, messages, serving, spec, until
 from tornio.api import LabelIn, RecordIn, TaskStatus
@@ -77,9 +77,7 @@ def test_unlabelled_texts_become_a_classifier_that_goes_on_learning(
     said: dict[str, Any] = {}
     bare: set[str] = set()
     for iteration in (1, 2, 3):
-        shown = until(lambda: ann.pending("inbox"), f"batch {iteration} is in Argilla")
-        until(lambda: len(ann.pending("inbox")) == 8, f"batch {iteration} is there as a whole")
-        shown = ann.pending("inbox")
+        shown = whole_batch(tornio_up, ann, "shop/inbox")
         assert not {record.record_id for record in shown} & set(said)
         bare |= {record.record_id for record in shown if record.suggestion is None}
         agents = {record.suggestion["agent"] for record in shown if record.suggestion}
