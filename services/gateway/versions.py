@@ -53,8 +53,8 @@ def _state(seen: Snapshot, version: str, iteration: Iteration | None) -> Version
         return "previous"
     if any(version == alias.version for alias in seen.current):
         return "served"
-    if seen.state.swap and seen.state.swap.version == version:
-        return "loading"
+    if seen.state.swap and seen.state.swap.version == version:  # the loop keeps it under a hold, and waits
+        return "held" if seen.state.asks.hold is not None else "loading"
     if iteration is None:
         return "unjudged"
     if iteration.verdict is None:
