@@ -18,7 +18,7 @@ from tornio.errors import Changed, NotFound, NotServable, TornioError, Unavailab
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.records import Purpose
 from tornio.registry import CANDIDATE, CURRENT, Registry
-from tornio.schemas.loop import LoopState, OpenBatch
+from tornio.schemas.loop import LoopState, OpenBatch, SwapIntent
 from tornio.schemas.runs import RunResult
 from tornio.schemas.task import Batch, BatchItem, GateVerdict, Iteration
 from tornio.spec import LabelSpec, TaskSpec
@@ -337,6 +337,9 @@ def test_rollback_serves_the_previous_version_and_holds_promotion(backend: Store
     found = status(backend)
     assert found.asks.hold == "ann rolled back from v2: odd answers"
     assert found.swaps[0].seconds is None
+    assert versions(backend)["v3"].state == "held"
+    kept = SwapIntent(version="v3", iteration=3, current_revision=3, why="not worse", since=NOW)
+    documents.update(store, KEYS.loop, LoopState, lambda state: state.evolve(swap=kept))
     assert versions(backend)["v3"].state == "held"
     (asked,) = run(lambda: backend.ask(NAME, Ask.RESUME, "ann"))
     assert asked.asks.hold is None
