@@ -17,17 +17,24 @@ _TRIES = 200
 def assign(path: Path, names: Iterable[str], given: Mapping[str, int] | None = None) -> dict[str, int]:
     """A port for every name: the given one, else the one remembered in `path` if it is free, else a free one.
 
-    The choice is remembered in `path` (names of others stay there). Raises `Conflict` if a given port is taken.
+    No two names get the same: assign all that run together in one call. The choice is remembered in `path`
+    (names of others stay there). Raises `Conflict` if a given port is taken, or given twice.
     """
     remembered: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    given = given or {}
     chosen: dict[str, int] = {}
-    for name in names:
-        asked = (given or {}).get(name)
-        if asked is not None and not is_free(asked):
+    for name, asked in given.items():
+        if asked in chosen.values():
+            raise Conflict(f"Port {asked} is given twice, once for {name}: give each part a port of its own.")
+        if not is_free(asked):
             raise Conflict(f"Port {asked} for {name} is taken on {HOST}: give another one, or none for a free one.")
-        others = {*chosen.values(), *(port for other, port in remembered.items() if other != name)}
-        before = remembered.get(name)
-        chosen[name] = asked or (before if before and is_free(before) else _free(others))
+        chosen[name] = asked
+    for name in names:
+        if name not in chosen:
+            others = {*chosen.values(), *(port for other, port in remembered.items() if other != name)}
+            before = remembered.get(name, 0)
+            keep = before and before not in chosen.values() and is_free(before)
+            chosen[name] = before if keep else _free(others)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**remembered, **chosen}, indent=2))
     return chosen

@@ -8,7 +8,7 @@ Ray and the Serve application are not part of it; they are started on top, under
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -82,6 +82,7 @@ class EmbeddedStack:
     Args:
         state_dir: Holds data, credentials (0600), ports and logs; made if missing.
         ports: Ports to use by name (`PORTS`); others are free ones, remembered for the next start.
+        also: Names of further ports that the caller needs, chosen together with these so that no two are the same.
         argilla_python: Interpreter of Argilla's own environment; see `argilla_server.find_python`.
         report: Called with a line for the user when something takes a while or is done.
     """
@@ -91,12 +92,16 @@ class EmbeddedStack:
         state_dir: Path,
         *,
         ports: Mapping[str, int] | None = None,
+        also: Sequence[str] = (),
         argilla_python: Path | None = None,
         report: Callable[[str], None] = log.info,
     ) -> None:
         self.state_dir = state_dir.resolve()
         self.supervisor = Supervisor(self.state_dir)
         self._given_ports = dict(ports or {})
+        self._port_names = (*PORTS, *also)
+        self.ports: Mapping[str, int] = {}
+        """Known from `launch` on, by name."""
         self._argilla_python = argilla_python
         self._report = report
         self._waiting: list[tuple[Service, Child]] = []
@@ -174,7 +179,7 @@ class EmbeddedStack:
         python = find_python(self._argilla_python)
         self.supervisor.open()
         credentials = Credentials.load_or_create(self.credentials_file)
-        chosen = ports.assign(self.state_dir / PORTS_FILE, PORTS, self._given_ports)
+        self.ports = chosen = ports.assign(self.state_dir / PORTS_FILE, self._port_names, self._given_ports)
         self._store = ObjectStore(
             self._folder("seaweedfs"),
             {name: chosen[name] for name in objectstore.PORTS},

@@ -13,14 +13,13 @@ from typing import Self
 
 import httpx
 
-from services.embedded import ports
 from services.embedded.credentials import write_private
 from services.embedded.ports import HOST
 from services.embedded.stack import Addresses, EmbeddedStack
 from services.embedded.supervisor import Program
 
 SESSION_FILE = "session.json"
-API_PORTS_FILE = "api-port.json"
+API_PORT = "api"
 RAY_AUTH_FILE = "ray-token"
 START_S = 300.0
 """Seconds that Ray and the application may take: half a minute, more on a machine that does other things too."""
@@ -38,8 +37,10 @@ class Everything:
         argilla_python: Path | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.stack = EmbeddedStack(state_dir, ports=given_ports, argilla_python=argilla_python, report=report)
-        self._given = {"api": port} if port is not None else {}
+        given = {**(given_ports or {}), **({API_PORT: port} if port is not None else {})}
+        self.stack = EmbeddedStack(
+            state_dir, ports=given, also=(API_PORT,), argilla_python=argilla_python, report=report
+        )
         self._report = report
         self.url = ""
 
@@ -64,7 +65,7 @@ class Everything:
         """Start everything and wait until it serves. Raises what `EmbeddedStack.start` raises."""
         self.stack.launch()
         try:
-            port = ports.assign(self.stack.state_dir / API_PORTS_FILE, ("api",), self._given)["api"]
+            port = self.stack.ports[API_PORT]
             self.url = f"http://{HOST}:{port}"
             child = self.stack.supervisor.start(self._program(port))
             self.stack.wait()

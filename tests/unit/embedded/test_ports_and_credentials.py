@@ -39,6 +39,16 @@ def test_a_port_that_is_taken_meanwhile_is_replaced_unless_it_was_asked_for(tmp_
             assign(path, ["a"], {"a": port})
 
 
+def test_a_given_port_is_nobody_elses(tmp_path: Path) -> None:
+    path = tmp_path / "ports.json"
+    first = assign(path, ["a", "b"])
+    swapped = assign(path, ["a", "b"], {"b": first["a"]})  # a's own of the last time, now asked for by b
+    assert swapped["b"] == first["a"]
+    assert swapped["a"] != swapped["b"]
+    with pytest.raises(Conflict, match=f"Port {first['a']} is given twice"):
+        assign(path, ["a", "b"], {"a": first["a"], "b": first["a"]})
+
+
 def test_credentials_are_made_once_for_their_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "state" / "credentials.json"
     credentials = Credentials.load_or_create(path)
