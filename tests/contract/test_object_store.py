@@ -1,4 +1,4 @@
-"""What every object store promises, shown on each one: in memory, moto's server, a real SeaweedFS."""
+"""What every object store promises, shown on each one: in memory, in a folder, moto's server, a real SeaweedFS."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.contract import servers
 from tests.unit.storage.faulty_proxy import lose_answer, proxy_to
 from tornio.errors import AlreadyExists, Changed, Conflict, NotFound
 from tornio.storage import s3
+from tornio.storage.local import LocalStore
 from tornio.storage.memory import MemoryStore
 from tornio.storage.port import ObjectStore
 from tornio.storage.probe import probe
@@ -37,15 +38,20 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(
     params=[
         pytest.param("memory", marks=pytest.mark.unit),
+        pytest.param("local", marks=pytest.mark.unit),
         pytest.param("moto", marks=pytest.mark.unit),
         pytest.param("seaweedfs", marks=pytest.mark.integration),
     ]
 )
-def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+def store(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> ObjectStore:
     """An empty store: a fresh prefix of the server's bucket."""
     servers.use_credentials(monkeypatch)
     if request.param == "memory":
         return MemoryStore()
+    if request.param == "local":
+        return LocalStore(tmp_path_factory.mktemp("store"))
     return open_store(servers.settings(request.getfixturevalue(request.param), prefix=uuid4().hex))
 
 

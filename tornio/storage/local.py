@@ -1,0 +1,122 @@
+"""An object store in a folder of this machine: for runs without a server. Many processes may use it at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from tornio.errors import AlreadyExists, Changed, InvalidInput, NotFound, Unavailable
+from tornio.storage.files import appearing
+from tornio.storage.port import ObjectInfo, StoredObject
+
+_LOCK = ".lock"
+
+
+class LocalStore:
+    """The ``ObjectStore`` over a folder, which is made if missing. A key's parts are folders, percent-encoded.
+
+    A body appears whole or not at all. Writes take turns through one lock file, so conditional writes hold between
+    processes of this machine; not between machines that share the folder over a network.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInput(f"{folder} cannot be a folder for runs ({error}): choose another one") from error
+
+    def get(self, key: str) -> StoredObject:
+        try:
+            with self._path(key).open("rb") as file:
+                return StoredObject(file.read(), _etag(os.fstat(file.fileno())))
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise NotFound(f"there is no object {key}") from None
+
+    def get_if_changed(self, key: str, etag: str | None) -> StoredObject | None:
+        present = self.get(key)
+        return None if present.etag == etag else present
+
+    def head(self, key: str) -> ObjectInfo | None:
+        path = self._path(key)
+        return self._info(path) if path.is_file() else None
+
+    def put(self, key: str, body: bytes) -> str:
+        with self._writing():
+            return self._write(key, body)
+
+    def put_if_absent(self, key: str, body: bytes) -> str:
+        with self._writing():
+            if self._path(key).exists():
+                raise AlreadyExists(f"{key} exists already")
+            return self._write(key, body)
+
+    def put_if_match(self, key: str, body: bytes, etag: str) -> str:
+        with self._writing():
+            present = self.head(key)
+            if present is None or present.etag != etag:
+                raise Changed(f"{key} is not at {etag} any more: read it again")
+            return self._write(key, body)
+
+    def list(self, prefix: str, start_after: str | None = None) -> Iterator[ObjectInfo]:
+        folder = self._path(prefix.rpartition("/")[0]) if "/" in prefix else self.folder
+        keys = {self._key(path): path for path in folder.rglob("*") if path.is_file() and not _hidden(path)}
+        for key in sorted(keys):
+            if key.startswith(prefix) and key > (start_after or ""):
+                yield self._info(keys[key])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        with self._writing():
+            for key in keys:
+                self._path(key).unlink(missing_ok=True)
+
+    def upload(self, path: Path, key: str) -> None:
+        with self._writing(), appearing(self._path(key)) as part:
+            shutil.copyfile(path, part)
+
+    def download(self, key: str, path: Path) -> None:
+        source = self._path(key)
+        if not source.is_file():
+            raise NotFound(f"there is no object {key}")
+        with appearing(path) as part:
+            shutil.copyfile(source, part)
+
+    def _write(self, key: str, body: bytes) -> str:
+        try:
+            with appearing(self._path(key)) as part:
+                part.write_bytes(body)
+            return _etag(self._path(key).stat())
+        except OSError as error:
+            raise Unavailable(f"{self.folder} cannot be written ({error}): is the disk full?") from error
+
+    def _path(self, key: str) -> Path:
+        # dots are escaped where a name begins with one: no part can leave the folder, or hide
+        parts = [quote(part, safe=" ,=@+") for part in key.split("/") if part]
+        return self.folder.joinpath(*("%2E" + part[1:] if part.startswith(".") else part for part in parts))
+
+    def _key(self, path: Path) -> str:
+        return "/".join(unquote(part) for part in path.relative_to(self.folder).parts)
+
+    def _info(self, path: Path) -> ObjectInfo:
+        found = path.stat()
+        return ObjectInfo(self._key(path), found.st_size, _etag(found))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with (self.folder / _LOCK).open("a") as lock:
+            flock(lock, LOCK_EX)  # let go when the file is closed, also by a kill
+            yield
+
+
+def _hidden(path: Path) -> bool:
+    return path.name.startswith(".")
+
+
+def _etag(found: os.stat_result) -> str:
+    """Every write makes a new file, so this tells two writes apart without reading them."""
+    return f'"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"'
