@@ -10,13 +10,14 @@ from typing import Annotated
 
 import typer
 
+from tornio import files
 from tornio.api import LabelIn, LabelledRecord
-from tornio.cli import files, screen
+from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
-from tornio.cli.files import Columns, Format, Options, Read, Skipped
-from tornio.cli.files.rows import SEPARATOR
-from tornio.cli.files.write import write_lines
 from tornio.errors import InvalidFile
+from tornio.files import Columns, Format, Options, Read, Skipped
+from tornio.files.rows import SEPARATOR
+from tornio.files.write import write_lines
 from tornio.records import Purpose
 
 File = Annotated[

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from tornio import files
 from tornio.api import PredictionOut
-from tornio.cli import files, screen
+from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.data import Encoding, FileFormat, NoHeader, TextColumn, skipped_lines
-from tornio.cli.files import Columns, Options
 from tornio.errors import InvalidInput
+from tornio.files import Columns, Options
 from tornio.spec import LabelSpec
 
 Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="What to classify.", show_default=False)]

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tornio.api import LabelIn, LabelledRecord, RecordIn
-from tornio.cli.files import Columns, Format, Options, Read, load, read_labels, read_records, writer_for
 from tornio.errors import InvalidFile, Unavailable
+from tornio.files import Columns, Format, Options, Read, load, read_labels, read_records, writer_for
 
 pytestmark = pytest.mark.unit
 

@@ -1,8 +1,8 @@
 """Data files in and out: CSV, TSV, JSON lines, Parquet, plain lines. A file is read whole before anything is sent."""
 
-from tornio.cli.files.rows import Columns, Read, Skipped, read_labels, read_records
-from tornio.cli.files.tables import Format, Options, load
-from tornio.cli.files.write import writer_for
+from tornio.files.rows import Columns, Read, Skipped, read_labels, read_records
+from tornio.files.tables import Format, Options, load
+from tornio.files.write import writer_for
 
 __all__ = [
     "Columns",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from tornio.api import MAX_TEXT, LabelIn, RecordIn
-from tornio.cli.files.tables import Row, Table
 from tornio.errors import InvalidFile
+from tornio.files.tables import Row, Table
 from tornio.records import MetadataValue, default_record_id
 
 T_co = TypeVar("T_co", covariant=True)
@@ -54,23 +54,27 @@ class Read(Generic[T_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Used:
+class Used:
+    """The columns that are read, by what they mean."""
+
     text: str
     record_id: str | None
     label: str | None
     metadata: tuple[str, ...]
 
 
-class _Skip(Exception):
+class Skip(Exception):
     """Leave the row out, for this reason."""
 
 
 def read_records(table: Table, columns: Columns, where: str) -> Read[RecordIn]:
     """The texts of a table. Raises InvalidFile where no column can be the text, or where not a row can be used."""
-    used = _choose(table, columns, where, label=False)
+    used = choose(table.columns, columns, where, label=False)
 
     def make(values: Mapping[str, Any]) -> RecordIn:
-        return RecordIn(record_id=_record_id(values, used), text=_text(values, used), metadata=_metadata(values, used))
+        return RecordIn(
+            record_id=record_id_of(values, used), text=text_of(values, used), metadata=_metadata(values, used)
+        )
 
     return _read(table, used, where, make)
 
@@ -79,20 +83,20 @@ def read_labels(
     table: Table, columns: Columns, where: str, *, multi_label: bool, separator: str = SEPARATOR
 ) -> Read[LabelIn]:
     """The labelled texts of a table; with ``multi_label`` a cell has labels between separators. Raises InvalidFile."""
-    used = _choose(table, columns, where, label=True)
+    used = choose(table.columns, columns, where, label=True)
 
     def make(values: Mapping[str, Any]) -> LabelIn:
         return LabelIn(
-            record_id=_record_id(values, used),
-            text=_text(values, used),
-            labels=_labels(values.get(used.label or ""), multi_label, separator),
+            record_id=record_id_of(values, used),
+            text=text_of(values, used),
+            labels=labels_of(values.get(used.label or ""), multi_label, separator),
             metadata=_metadata(values, used),
         )
 
     return _read(table, used, where, make)
 
 
-def _read(table: Table, used: _Used, where: str, make: Any) -> Read[Any]:
+def _read(table: Table, used: Used, where: str, make: Any) -> Read[Any]:
     items: list[Any] = []
     skipped: list[Skipped] = []
     first: dict[str, tuple[int, str]] = {}
@@ -118,7 +122,7 @@ def _made(rows: Sequence[Row], make: Any) -> Iterator[tuple[Row, Any]]:
             continue
         try:
             yield row, make(row.values)
-        except _Skip as reason:
+        except Skip as reason:
             yield row, str(reason)
 
 
@@ -134,7 +138,7 @@ def _first_reason(skipped: Sequence[Skipped]) -> str:
     return f"; line {skipped[0].line}: {skipped[0].reason}" if skipped else ": there is nothing below the first line"
 
 
-def _said(table: Table, used: _Used) -> str:
+def _said(table: Table, used: Used) -> str:
     if table.columns is None:
         return ""
     parts = [f"text from {used.text!r}"]
@@ -146,24 +150,23 @@ def _said(table: Table, used: _Used) -> str:
 # Which column means what
 
 
-def _choose(table: Table, columns: Columns, where: str, *, label: bool) -> _Used:
-    if table.columns is None:
+def choose(names: Sequence[str] | None, columns: Columns, where: str, *, label: bool) -> Used:
+    """Which of a file's columns mean what; ``names`` None: its lines are texts. Raises InvalidFile."""
+    if names is None:
         if label:
             raise InvalidFile(f"{where} was read as one text a line: labels need a file with columns, such as CSV")
-        return _Used("", None, None, ())
+        return Used("", None, None, ())
     for name in columns.named:
-        if name not in table.columns:
-            raise InvalidFile(f"{where} has no column {name!r}; it has {_names(table.columns)}")
-    text = columns.text or _usual(table.columns, TEXT_NAMES)
+        if name not in names:
+            raise InvalidFile(f"{where} has no column {name!r}; it has {_names(names)}")
+    text = columns.text or _usual(names, TEXT_NAMES)
     if text is None:
-        raise InvalidFile(_no_text(table.columns, where))
-    found_label = (columns.label or _usual(table.columns, LABEL_NAMES)) if label else None
+        raise InvalidFile(_no_text(names, where))
+    found_label = (columns.label or _usual(names, LABEL_NAMES)) if label else None
     if label and found_label is None:
-        raise InvalidFile(
-            f"{where} has no column 'label'; it has {_names(table.columns)}: say which with --label-column"
-        )
-    record_id = columns.record_id or _usual(table.columns, ID_NAMES)
-    return _Used(text, record_id, found_label, columns.metadata)
+        raise InvalidFile(f"{where} has no column 'label'; it has {_names(names)}: say which with --label-column")
+    record_id = columns.record_id or _usual(names, ID_NAMES)
+    return Used(text, record_id, found_label, columns.metadata)
 
 
 def _usual(columns: Sequence[str], names: Sequence[str]) -> str | None:
@@ -187,47 +190,50 @@ def _names(columns: Sequence[str]) -> str:
 # Cells
 
 
-def _text(values: Mapping[str, Any], used: _Used) -> str:
+def text_of(values: Mapping[str, Any], used: Used) -> str:
+    """The row's text. Raises Skip."""
     text = values.get(used.text)
     if text is None or (isinstance(text, str) and not text.strip()):
-        raise _Skip("no text")
+        raise Skip("no text")
     if not isinstance(text, str):
-        raise _Skip(f"the text is a {type(text).__name__}, not a string")
+        raise Skip(f"the text is a {type(text).__name__}, not a string")
     if len(text) > MAX_TEXT:
-        raise _Skip(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are taken: split it")
+        raise Skip(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are taken: split it")
     return _unicode(text)
 
 
-def _record_id(values: Mapping[str, Any], used: _Used) -> str | None:
+def record_id_of(values: Mapping[str, Any], used: Used) -> str | None:
+    """The row's id, if it has one. Raises Skip."""
     value = values.get(used.record_id) if used.record_id else None
     if value is None or value == "":
         return None
     if isinstance(value, bool | float | dict | list):
-        raise _Skip(f"the id {value!r} is neither a string nor a whole number")
+        raise Skip(f"the id {value!r} is neither a string nor a whole number")
     record_id = _unicode(str(value).strip())
     if not 1 <= len(record_id) <= 200 or not record_id.isprintable():
-        raise _Skip(f"the id {record_id[:40]!r} must have 1 to 200 printable characters")
+        raise Skip(f"the id {record_id[:40]!r} must have 1 to 200 printable characters")
     return record_id
 
 
-def _labels(value: Any, multi_label: bool, separator: str) -> list[str]:
+def labels_of(value: Any, multi_label: bool, separator: str) -> list[str]:
+    """The labels in a cell. Raises Skip."""
     if isinstance(value, list):
         if not all(isinstance(name, str) for name in value):
-            raise _Skip("labels that are not strings")
+            raise Skip("labels that are not strings")
         names = value
     elif value is None or (isinstance(value, str) and not value.strip()):
-        raise _Skip("no label")
+        raise Skip("no label")
     elif not isinstance(value, str | int) or isinstance(value, bool):
-        raise _Skip(f"the label is a {type(value).__name__}, not a string")
+        raise Skip(f"the label is a {type(value).__name__}, not a string")
     else:
         names = str(value).split(separator) if multi_label else [str(value)]
     names = [_unicode(name.strip()) for name in names]
     if not multi_label and len(names) != 1:
-        raise _Skip(f"{len(names)} labels; each text of this task has one")
+        raise Skip(f"{len(names)} labels; each text of this task has one")
     return list(dict.fromkeys(name for name in names if name))
 
 
-def _metadata(values: Mapping[str, Any], used: _Used) -> dict[str, MetadataValue]:
+def _metadata(values: Mapping[str, Any], used: Used) -> dict[str, MetadataValue]:
     found = {name: values.get(name) for name in used.metadata}
     return {name: _plain(value) for name, value in found.items() if not _missing(value)}
 
@@ -244,7 +250,7 @@ def _plain(value: Any) -> MetadataValue:
 
 def _unicode(text: str) -> str:
     if "\0" in text:
-        raise _Skip("a NUL character, which is no text")
+        raise Skip("a NUL character, which is no text")
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise _Skip("half of a surrogate pair (\\ud800...), which is no text")
+        raise Skip("half of a surrogate pair (\\ud800...), which is no text")
     return text

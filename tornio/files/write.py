@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tornio.api import LabelledRecord
-from tornio.cli.files.rows import SEPARATOR
 from tornio.errors import InvalidFile
+from tornio.files.rows import SEPARATOR
 
 Write = Callable[[Iterable[LabelledRecord]], None]
 

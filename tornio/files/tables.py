@@ -12,8 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from tornio.cli.files.decode import decode
 from tornio.errors import InvalidFile
+from tornio.files.decode import decode
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SNIFFED_ROWS = 200
