@@ -11,11 +11,12 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from tornio.errors import InvalidInput
-from tornio.models.batching import token_batches
 from tornio.models.device import Precision, device
 from tornio.models.device import precision as precision_for
-from tornio.models.port import Embedded
-from tornio.models.tokens import Tokenizer, padded
+from tornio.models.engine import Engine, engine_for
+from tornio.models.port import Embedded, FloatMatrix
+from tornio.models.tokens import Tokenizer
+from tornio.models.windows import one_ahead, windows
 from tornio.schemas.registry import EncoderUse, Pooling
 
 
@@ -48,6 +49,11 @@ def load_weights(folder: Path, precision: Precision) -> Any:
     return load_pretrained(AutoModel, folder, precision)
 
 
+def load_engine(folder: Path, precision: Precision) -> Engine:
+    """The engine of an encoder's folder; see ``load_pretrained``."""
+    return engine_for(load_weights(folder, precision))
+
+
 class Encoder:
     """The ``TextEncoder`` over a transformers folder. Safe to share between threads.
 
@@ -63,11 +69,14 @@ class Encoder:
         max_length: int,
         layer: int = -1,
         precision: str = "auto",
-        weights: Any = None,
+        engine: Engine | None = None,
     ) -> None:
-        """``weights``: this folder's model where it is loaded already; encoders of one model may share it."""
+        """``engine``: this folder's where it is loaded already; encoders of one model may share it.
+
+        ``precision``: of an engine that is loaded here.
+        """
         self.precision = precision_for(precision)
-        self._model = load_weights(folder, self.precision) if weights is None else weights
+        self._engine = load_engine(folder, self.precision) if engine is None else engine
         self._tokenizer = Tokenizer(folder, max_length)
         self._pooling = pooling
         self._layer = layer
@@ -75,38 +84,29 @@ class Encoder:
 
     @property
     def dimension(self) -> int:
-        return int(self._model.config.hidden_size)
+        return self._engine.hidden_size
 
     def embed(self, texts: Sequence[str]) -> Embedded:
-        """float32 [n, dim], in the order of ``texts``; n may be 0."""
-        tokens = self._tokenizer.encode(texts)
+        """float32 [n, dim], in the order of ``texts``; n may be 0.
+
+        Of many texts some thousand are in work at a time, and the next are tokenised meanwhile.
+        """
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        with torch.inference_mode():
-            for batch in token_batches(tokens.lengths):
-                ids, mask = padded([tokens.ids[i] for i in batch], self._tokenizer.pad_id)
-                vectors[batch] = self._pooled(torch.from_numpy(ids), torch.from_numpy(mask)).cpu().numpy()
-        return Embedded(vectors, tokens.truncated)
-
-    def _hidden(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        if self._layer == -1:
-            last: torch.Tensor = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
-            return last
-        layers = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
-        chosen: torch.Tensor = layers[self._layer]
-        return chosen
-
-    def _pooled(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        ids, mask = ids.to(self._model.device), mask.to(self._model.device)
-        hidden = self._hidden(ids, mask).float()
-        if self._pooling == "cls":
-            pooled = hidden[:, 0]
-        else:
-            weights = mask[..., None].float()
-            pooled = (hidden * weights).sum(1) / weights.sum(1)
-        return torch.nn.functional.normalize(pooled, dim=1) if self._normalise else pooled
+        truncated = np.empty(len(texts), dtype=bool)
+        parts = windows(len(texts))
+        for rows, tokens in zip(parts, one_ahead(lambda rows: self._tokenizer.encode(texts[rows]), parts), strict=True):
+            vectors[rows] = self._engine.pooled(tokens, self._pooling, self._layer)
+            truncated[rows] = tokens.truncated
+        return Embedded(_normalised(vectors) if self._normalise else vectors, truncated)
 
 
-def encoder_from(folder: Path, use: EncoderUse, precision: str = "auto", weights: Any = None) -> Encoder:
+def _normalised(vectors: FloatMatrix) -> FloatMatrix:
+    """Each of length 1; of length 0 where it was."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12))
+
+
+def encoder_from(folder: Path, use: EncoderUse, precision: str = "auto", engine: Engine | None = None) -> Encoder:
     """The encoder in this folder, used as a version says."""
     return Encoder(
         folder,
@@ -115,5 +115,5 @@ def encoder_from(folder: Path, use: EncoderUse, precision: str = "auto", weights
         max_length=use.max_length,
         layer=use.layer,
         precision=precision,
-        weights=weights,
+        engine=engine,
     )

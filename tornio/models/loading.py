@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import fields
 from threading import Lock
-from typing import Any, Protocol
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 from tornio.errors import IntegrityError, InvalidInput, NotFound, UnfitCheckpoint
 from tornio.models.device import Precision
 from tornio.models.device import precision as precision_for
-from tornio.models.encoder import Encoder, encoder_from, load_weights
+from tornio.models.encoder import Encoder, encoder_from, load_engine
+from tornio.models.engine import Engine
 from tornio.models.fewshot import KIND as FEW_SHOT
 from tornio.models.fewshot import FewShotModel
 from tornio.models.nli import NliZeroShot
@@ -48,7 +49,7 @@ class Loader:
         self.cache = cache
         self._published = Encoders(store)
         self._encoders: OrderedDict[EncoderUse, Encoder] = OrderedDict()
-        self._weights: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        self._engines: WeakValueDictionary[str, Engine] = WeakValueDictionary()
         self._uses: dict[tuple[str, int], tuple[EncoderUse, str]] = {}
         self._models: OrderedDict[tuple[str, str, str], tuple[Manifest, Model]] = OrderedDict()
         self._teachers: dict[tuple[str, str, int], ZeroShotModel] = {}
@@ -146,10 +147,10 @@ class Loader:
 
     def _load_encoder(self, use: EncoderUse) -> Encoder:
         folder = self.cache.folder(self._published.get(use.digest).files)
-        weights = self._weights.get(use.digest)
-        if weights is None:
-            weights = self._weights[use.digest] = load_weights(folder, self.precision)
-        return encoder_from(folder, use, self.precision, weights)
+        engine = self._engines.get(use.digest)
+        if engine is None:
+            engine = self._engines[use.digest] = load_engine(folder, self.precision)
+        return encoder_from(folder, use, self.precision, engine)
 
     def _load_teacher(self, kind: str, name: str, max_length: int) -> ZeroShotModel:
         if kind == "nli":

@@ -22,10 +22,13 @@ _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.spm"
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """``ids`` and ``type_ids``: one int64 array a text; ``truncated``: bool [n]."""
+    """``ids``: one int64 array a text, never empty; ``type_ids``: the same, None: all 0.
+
+    ``truncated``: bool [n].
+    """
 
     ids: list[NDArray[np.int64]]
-    type_ids: list[NDArray[np.int64]]
+    type_ids: list[NDArray[np.int64]] | None
     truncated: NDArray[np.bool_]
 
     @property
@@ -55,8 +58,8 @@ class Tokenizer:
         if self._backend is None:
             raise InvalidInput(f"{folder} has no fast tokenizer: it needs a tokenizer.json")
         self.max_length = max_length
-        self.pad_id: int = loaded.pad_token_id if loaded.pad_token_id is not None else 0
-        self.takes_type_ids = "token_type_ids" in loaded.model_input_names
+        self._pad_id: int = loaded.pad_token_id if loaded.pad_token_id is not None else 0
+        self._tells_types = "token_type_ids" in loaded.model_input_names
         # The folder may ask for another length and for padding, which then stays on for every later call.
         self._backend.no_padding()
         self._backend.enable_truncation(max_length)
@@ -64,20 +67,22 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Ids of each text, in order. Any string goes: empty, a megabyte, with lone surrogates."""
-        return self._gather([(text,) for text in texts])
+        return self._gather([(text,) for text in texts], with_types=False)
 
     def encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> Tokens:
-        """Ids of (text, second text); of the two the longer is cut first."""
-        return self._gather(pairs)
+        """Ids of (text, second text), and which of the two a token is of; of the two the longer is cut first."""
+        return self._gather(pairs, with_types=self._tells_types)
 
-    def _gather(self, inputs: Sequence[tuple[str, ...]]) -> Tokens:
+    def _gather(self, inputs: Sequence[tuple[str, ...]], with_types: bool) -> Tokens:
         ids: list[NDArray[np.int64]] = []
-        types: list[NDArray[np.int64]] = []
+        types: list[NDArray[np.int64]] | None = [] if with_types else None
         truncated: list[bool] = []
         for start in range(0, len(inputs), _CHUNK):
             for encoding, cut in self._encode(inputs[start : start + _CHUNK]):
-                ids.append(np.array(encoding.ids, dtype=np.int64))
-                types.append(np.array(encoding.type_ids, dtype=np.int64))
+                # A text without any token is one of padding: attention over nothing is not a number.
+                ids.append(np.array(encoding.ids or [self._pad_id], dtype=np.int64))
+                if types is not None:
+                    types.append(np.array(encoding.type_ids or [0], dtype=np.int64))
                 truncated.append(cut)
         return Tokens(ids, types, np.array(truncated, dtype=bool))
 
@@ -88,11 +93,13 @@ class Tokenizer:
         waiting = list(range(len(inputs)))
         while waiting:
             pieces = [tuple(_well_formed(part[:limit]) for part in inputs[i]) for i in waiting]
+            cuts = [any(len(part) > limit for part in inputs[i]) for i in waiting]
+            # The fast one gives no offsets, which tell where the tokens of a long text end.
+            encode = self._backend.encode_batch if any(cuts) else self._backend.encode_batch_fast
             with self._lock:
-                encodings = self._backend.encode_batch([p if len(p) > 1 else p[0] for p in pieces])
+                encodings = encode([p if len(p) > 1 else p[0] for p in pieces])
             again = []
-            for i, encoding in zip(waiting, encodings, strict=True):
-                cut = any(len(part) > limit for part in inputs[i])
+            for i, encoding, cut in zip(waiting, encodings, cuts, strict=True):
                 if cut and not _ends_well_before(encoding, limit // 2):
                     again.append(i)
                 else:
@@ -116,11 +123,7 @@ def _well_formed(text: str) -> str:
 
 
 def padded(rows: Sequence[NDArray[np.int64]], pad: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ids int64 [n, longest], padded on the right, and their mask (1: a token).
-
-    A row without any token gets one of padding: attention over nothing is not a number.
-    """
-    rows = [row if len(row) else np.array([pad]) for row in rows]
+    """Ids int64 [n, longest], padded on the right, and their mask (1: a token)."""
     width = max(len(row) for row in rows)
     ids = np.full((len(rows), width), pad, dtype=np.int64)
     mask = np.zeros((len(rows), width), dtype=np.int64)

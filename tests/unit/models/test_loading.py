@@ -13,7 +13,7 @@ import pytest
 
 from tornio.errors import InvalidInput, UnfitCheckpoint
 from tornio.models.device import Precision
-from tornio.models.encoder import load_weights
+from tornio.models.encoder import load_engine
 from tornio.models.fewshot import KIND, FewShotModel
 from tornio.models.head import LinearHead
 from tornio.models.loading import Loader
@@ -176,9 +176,9 @@ def test_other_uses_of_one_encoder_share_its_weights(
 
     def counted(folder: Path, precision: Precision) -> Any:
         loaded.append(folder)
-        return load_weights(folder, precision)
+        return load_engine(folder, precision)
 
-    monkeypatch.setattr("tornio.models.loading.load_weights", counted)
+    monkeypatch.setattr("tornio.models.loading.load_engine", counted)
     fresh = Loader(store, NodeCache(tmp_path, store), "float32")
     for layer in range(-6, 0):
         for length in (16, 32):

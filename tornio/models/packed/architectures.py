@@ -1,0 +1,236 @@
+"""The weights of BERT, DistilBERT, RoBERTa and ELECTRA, read from a transformers model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Head = Callable[[Tensor], Tensor]
+"""Logits [n, classes] of hidden states [n, hidden], in the model's own precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """``weight`` [out, in], ``bias`` [out]."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """Of the last axis: ``weight`` and ``bias`` [hidden], ``epsilon`` in the root."""
+
+    weight: Tensor
+    bias: Tensor
+    epsilon: float
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Post-norm: attention, residual, norm; feed-forward, residual, norm. ``qkv``: the three, one below the other."""
+
+    qkv: Linear
+    attention_output: Linear
+    attention_norm: Norm
+    up: Linear
+    down: Linear
+    norm: Norm
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the forward pass needs.
+
+    ``words`` [vocabulary, embedding], ``positions`` [length, embedding], ``types`` [2, embedding] where there are
+    types; ``projection`` where embeddings are not as wide as layers. ``padding``: positions count from this token id
+    on, and skip that token; None: from 0, and none is skipped.
+    """
+
+    words: Tensor
+    positions: Tensor
+    types: Tensor | None
+    norm: Norm
+    projection: Linear | None
+    layers: tuple[Layer, ...]
+    heads: int
+    activation: Callable[[Tensor], Tensor]
+    padding: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Architecture:
+    """Where a transformers class keeps its parameters. ``layer`` and what follows are names within a layer."""
+
+    body: str
+    classifier: str
+    head: Callable[[Any], Head]
+    layer: str
+    qkv: tuple[str, str, str]
+    attention_output: str
+    attention_norm: str
+    up: str
+    down: str
+    norm: str
+    has_types: bool = True
+    counts_from_padding: bool = False
+
+    @property
+    def in_layer(self) -> tuple[str, ...]:
+        return *self.qkv, self.attention_output, self.attention_norm, self.up, self.down, self.norm
+
+
+def _bert_head(model: Any) -> Head:
+    pooler, classifier = model.bert.pooler, model.classifier
+    return lambda first: classifier(pooler(first[:, None]))
+
+
+def _distilbert_head(model: Any) -> Head:
+    before, classifier = model.pre_classifier, model.classifier
+    return lambda first: classifier(torch.relu(before(first)))
+
+
+def _first_token_head(model: Any) -> Head:
+    classifier = model.classifier
+    return lambda first: classifier(first[:, None])
+
+
+def _like_bert(body: str, classifier: str, head: Callable[[Any], Head], **more: bool) -> _Architecture:
+    return _Architecture(
+        body=body,
+        classifier=classifier,
+        head=head,
+        layer="encoder.layer",
+        qkv=("attention.self.query", "attention.self.key", "attention.self.value"),
+        attention_output="attention.output.dense",
+        attention_norm="attention.output.LayerNorm",
+        up="intermediate.dense",
+        down="output.dense",
+        norm="output.LayerNorm",
+        **more,
+    )
+
+
+_ARCHITECTURES = {
+    "bert": _like_bert("BertModel", "BertForSequenceClassification", _bert_head),
+    "roberta": _like_bert(
+        "RobertaModel", "RobertaForSequenceClassification", _first_token_head, counts_from_padding=True
+    ),
+    "electra": _like_bert("ElectraModel", "ElectraForSequenceClassification", _first_token_head),
+    "distilbert": _Architecture(
+        body="DistilBertModel",
+        classifier="DistilBertForSequenceClassification",
+        head=_distilbert_head,
+        layer="transformer.layer",
+        qkv=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+        attention_output="attention.out_lin",
+        attention_norm="sa_layer_norm",
+        up="ffn.lin1",
+        down="ffn.lin2",
+        norm="output_layer_norm",
+        has_types=False,
+    ),
+}
+_DISTILBERT_EPSILON = 1e-12
+"""Stands in the class, not in the configuration."""
+_NOT_READ = ("pooler.",)
+"""A part of the body that hidden states do not depend on."""
+
+
+def why_not(model: Any) -> str | None:
+    """Why this transformers model (a body, or one with a classification head) cannot be read; None: it can.
+
+    Whatever decides about its hidden states has to be known: a class or a parameter that is not refuses.
+    """
+    config = model.config
+    architecture = _ARCHITECTURES.get(config.model_type)
+    name = type(model).__name__
+    if architecture is None or name not in (architecture.body, architecture.classifier):
+        return f"{name} is not among BERT, DistilBERT, RoBERTa and ELECTRA"
+    if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
+        return "it is a decoder"
+    if getattr(config, "position_embedding_type", None) not in (None, "absolute"):
+        return f"its position embeddings are {config.position_embedding_type}"
+    if getattr(config, "quantization_config", None) is not None:
+        return "it is quantized"
+    if not isinstance(_activation_name(config), str):
+        return "its activation has no name"
+    found = {name for name, _ in body_of(model).named_parameters() if not name.startswith(_NOT_READ)}
+    odd = sorted(found ^ set(_names(architecture, config)))
+    return f"its parameters are not the usual ones: {', '.join(odd[:3])}" if odd else None
+
+
+def read_weights(model: Any) -> Weights:
+    """The weights of a model that ``why_not`` has nothing against; shared with the model, but for ``qkv``."""
+    config = model.config
+    architecture = _ARCHITECTURES[config.model_type]
+    parameters = {name: parameter.detach() for name, parameter in body_of(model).named_parameters()}
+    epsilon = getattr(config, "layer_norm_eps", _DISTILBERT_EPSILON)
+
+    def linear(name: str) -> Linear:
+        return Linear(parameters[f"{name}.weight"], parameters[f"{name}.bias"])
+
+    def norm(name: str) -> Norm:
+        return Norm(parameters[f"{name}.weight"], parameters[f"{name}.bias"], epsilon)
+
+    def layer(prefix: str) -> Layer:
+        three = [linear(f"{prefix}.{part}") for part in architecture.qkv]
+        return Layer(
+            qkv=Linear(torch.cat([one.weight for one in three]), torch.cat([one.bias for one in three])),
+            attention_output=linear(f"{prefix}.{architecture.attention_output}"),
+            attention_norm=norm(f"{prefix}.{architecture.attention_norm}"),
+            up=linear(f"{prefix}.{architecture.up}"),
+            down=linear(f"{prefix}.{architecture.down}"),
+            norm=norm(f"{prefix}.{architecture.norm}"),
+        )
+
+    return Weights(
+        words=parameters["embeddings.word_embeddings.weight"],
+        positions=parameters["embeddings.position_embeddings.weight"],
+        types=parameters.get("embeddings.token_type_embeddings.weight"),
+        norm=norm("embeddings.LayerNorm"),
+        projection=linear("embeddings_project") if "embeddings_project.weight" in parameters else None,
+        layers=tuple(layer(f"{architecture.layer}.{number}") for number in range(config.num_hidden_layers)),
+        heads=config.num_attention_heads,
+        activation=_activation(_activation_name(config)),
+        padding=config.pad_token_id if architecture.counts_from_padding else None,
+    )
+
+
+def body_of(model: Any) -> Any:
+    """The model without a head."""
+    return model.base_model
+
+
+def head_of(model: Any) -> Head:
+    """The classification head of a model that ``why_not`` has nothing against; it does not hold the body."""
+    return _ARCHITECTURES[model.config.model_type].head(model)
+
+
+def _names(architecture: _Architecture, config: Any) -> Iterator[str]:
+    """Every parameter of the body that hidden states depend on."""
+    yield from ("embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight")
+    if architecture.has_types:
+        yield "embeddings.token_type_embeddings.weight"
+    modules = ["embeddings.LayerNorm"]
+    if getattr(config, "embedding_size", config.hidden_size) != config.hidden_size:
+        modules.append("embeddings_project")
+    for number in range(config.num_hidden_layers):
+        modules += (f"{architecture.layer}.{number}.{part}" for part in architecture.in_layer)
+    for module in modules:
+        yield from (f"{module}.weight", f"{module}.bias")
+
+
+def _activation_name(config: Any) -> Any:
+    return config.activation if config.model_type == "distilbert" else config.hidden_act
+
+
+def _activation(name: str) -> Callable[[Tensor], Tensor]:
+    from transformers.activations import ACT2FN
+
+    found: Callable[[Tensor], Tensor] = ACT2FN[name]
+    return found

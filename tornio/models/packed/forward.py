@@ -1,0 +1,127 @@
+"""The forward pass over packed texts.
+
+No padding at all: the tokens of a batch are one matrix [T, hidden], and attention goes by runs of texts of equal
+length (on a GPU by varlen attention). Only as many layers are run as the wanted one needs, and the last of them only
+for the tokens that are read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from tornio.models.packed.architectures import Layer, Norm, Weights, head_of, read_weights
+from tornio.models.packed.attention import Attention
+from tornio.models.packed.batch import Batch, packed_batches, position_ids
+from tornio.models.packed.dense import dense
+from tornio.models.port import FloatMatrix
+from tornio.models.tokens import Tokens
+from tornio.schemas.registry import Pooling
+
+TOKEN_BUDGET = {"cpu": 4096, "cuda": 32_768}
+"""Tokens a batch. On a processor activations stay in the cache; the one for GPUs is a guess (unmeasured)."""
+
+
+class PackedEngine:
+    """An ``Engine`` over the weights of a model that ``why_not`` has nothing against.
+
+    In float32 its hidden states are those of transformers within 1e-4, whatever a text shares its batch with. It
+    shares memory with the model that it was made from: make it anew when that has been trained on.
+    """
+
+    def __init__(self, model: Any) -> None:
+        weights = read_weights(model)
+        self.hidden_size = int(model.config.hidden_size)
+        self.device: torch.device = weights.words.device
+        self.dtype: torch.dtype = weights.words.dtype
+        self._embedding = _Embedding(weights)
+        self._layers = tuple(_PackedLayer(layer, weights) for layer in weights.layers)
+        self._budget = TOKEN_BUDGET.get(self.device.type, TOKEN_BUDGET["cpu"])
+
+    def pooled(self, tokens: Tokens, pooling: Pooling, layer: int = -1) -> FloatMatrix:
+        """float32 [n, hidden_size]; see ``Engine``."""
+        pooled = np.empty((len(tokens.ids), self.hidden_size), dtype=np.float32)
+        with torch.inference_mode():
+            for batch in packed_batches(tokens.lengths, self._budget):
+                pooled[batch.rows] = self._pooled(tokens, batch, pooling, layer).cpu().numpy()
+        return pooled
+
+    def _pooled(self, tokens: Tokens, batch: Batch, pooling: Pooling, layer: int) -> Tensor:
+        """float32 [n, hidden] of one batch, in its order."""
+        depth = range(len(self._layers) + 1)[layer]
+        starts = torch.from_numpy(batch.starts).to(self.device)
+        attention = Attention(batch, self.device)
+        hidden = self._embedding(tokens, batch)
+        for number, run in enumerate(self._layers[:depth], start=1):
+            first = starts if pooling == "cls" and number == depth else None
+            hidden = run(hidden, attention, first)
+        if pooling == "cls":
+            return hidden.float() if depth else hidden[starts].float()
+        return torch.cat([hidden[run.tokens].view(run.rows, run.length, -1).float().mean(dim=1) for run in batch.runs])
+
+
+class PackedClassifier:
+    """A ``Classifier`` over a model with a classification head that ``why_not`` has nothing against."""
+
+    def __init__(self, model: Any) -> None:
+        self._engine = PackedEngine(model)
+        self._head = head_of(model)
+
+    def logits(self, tokens: Tokens) -> FloatMatrix:
+        """float32 [n, classes]; see ``Classifier``."""
+        first = torch.from_numpy(self._engine.pooled(tokens, "cls"))
+        with torch.inference_mode():
+            logits = self._head(first.to(self._engine.device, self._engine.dtype))
+        return np.asarray(logits.float().cpu().numpy())
+
+
+class _Embedding:
+    """Words, types and positions, summed and normed; widened where layers are wider."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self._projection = dense(weights.projection) if weights.projection else None
+
+    def __call__(self, tokens: Tokens, batch: Batch) -> Tensor:
+        """[T, hidden]."""
+        weights = self._weights
+        ids = batch.concatenated(tokens.ids)
+        embedded = _looked_up(weights.words, ids)
+        if weights.types is not None:
+            types = tokens.type_ids
+            embedded += weights.types[0] if types is None else _looked_up(weights.types, batch.concatenated(types))
+        embedded += _looked_up(weights.positions, position_ids(ids, batch, weights.padding))
+        embedded = _normed(embedded, weights.norm)
+        return embedded if self._projection is None else self._projection(embedded)
+
+
+class _PackedLayer:
+    """One layer over packed texts."""
+
+    def __init__(self, layer: Layer, weights: Weights) -> None:
+        self._heads = weights.heads
+        self._activation = weights.activation
+        self._attention_norm, self._norm = layer.attention_norm, layer.norm
+        self._qkv, self._attention_output = dense(layer.qkv), dense(layer.attention_output)
+        self._up, self._down = dense(layer.up), dense(layer.down)
+
+    def __call__(self, hidden: Tensor, attention: Attention, first: Tensor | None) -> Tensor:
+        """[T, hidden] -> [T, hidden], or with ``first``, where texts begin, [n, hidden] of their first tokens."""
+        qkv = self._qkv(hidden).view(len(hidden), 3, self._heads, -1)
+        attended = attention(qkv, first_only=first is not None)
+        residual = hidden if first is None else hidden[first]
+        hidden = _normed(self._attention_output(attended).add_(residual), self._attention_norm)
+        return _normed(self._down(self._activation(self._up(hidden))).add_(hidden), self._norm)
+
+
+def _looked_up(table: Tensor, ids: NDArray[np.int64]) -> Tensor:
+    return functional.embedding(torch.from_numpy(ids).to(table.device), table)
+
+
+def _normed(x: Tensor, norm: Norm) -> Tensor:
+    return functional.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.epsilon)

@@ -1,0 +1,75 @@
+"""The forward pass of transformers itself, for whatever architecture: batches sorted by length, padded to the longest.
+
+What ``tornio.models.packed`` does not know runs here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tornio.models.batching import token_batches
+from tornio.models.port import FloatMatrix
+from tornio.models.tokens import Tokens, padded
+from tornio.schemas.registry import Pooling
+
+
+class PaddedEngine:
+    """An ``Engine`` over any transformers body."""
+
+    def __init__(self, model: Any, pad_id: int) -> None:
+        self._model = model
+        self._pad_id = pad_id
+        self.hidden_size = int(model.config.hidden_size)
+
+    def pooled(self, tokens: Tokens, pooling: Pooling, layer: int = -1) -> FloatMatrix:
+        """float32 [n, hidden_size]; see ``Engine``."""
+        pooled = np.empty((len(tokens.ids), self.hidden_size), dtype=np.float32)
+        with torch.inference_mode():
+            for batch in token_batches(tokens.lengths):
+                inputs = _inputs(self._model, tokens, batch, self._pad_id)
+                pooled[batch] = _pooled(self._hidden(inputs, layer), inputs["attention_mask"], pooling).cpu().numpy()
+        return pooled
+
+    def _hidden(self, inputs: dict[str, Tensor], layer: int) -> Tensor:
+        if layer == -1:
+            last: Tensor = self._model(**inputs).last_hidden_state
+            return last
+        chosen: Tensor = self._model(**inputs, output_hidden_states=True).hidden_states[layer]
+        return chosen
+
+
+class PaddedClassifier:
+    """A ``Classifier`` over any transformers model for sequence classification."""
+
+    def __init__(self, model: Any, pad_id: int) -> None:
+        self._model = model
+        self._pad_id = pad_id
+
+    def logits(self, tokens: Tokens) -> FloatMatrix:
+        """float32 [n, classes]; see ``Classifier``."""
+        logits = np.empty((len(tokens.ids), self._model.config.num_labels), dtype=np.float32)
+        with torch.inference_mode():
+            for batch in token_batches(tokens.lengths):
+                inputs = _inputs(self._model, tokens, batch, self._pad_id)
+                logits[batch] = self._model(**inputs).logits.float().cpu().numpy()
+        return logits
+
+
+def _inputs(model: Any, tokens: Tokens, batch: Any, pad_id: int) -> dict[str, Tensor]:
+    ids, mask = padded([tokens.ids[i] for i in batch], pad_id)
+    arrays = {"input_ids": ids, "attention_mask": mask}
+    if tokens.type_ids is not None:
+        arrays["token_type_ids"] = padded([tokens.type_ids[i] for i in batch], 0)[0]
+    return {name: torch.from_numpy(array).to(model.device) for name, array in arrays.items()}
+
+
+def _pooled(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+    hidden = hidden.float()
+    if pooling == "cls":
+        return hidden[:, 0]
+    weights = mask[..., None].float()
+    return (hidden * weights).sum(1) / weights.sum(1)
