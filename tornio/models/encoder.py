@@ -16,7 +16,7 @@ from tornio.models.device import precision as precision_for
 from tornio.models.engine import Engine, engine_for
 from tornio.models.port import Embedded, FloatMatrix
 from tornio.models.tokens import Tokenizer
-from tornio.models.windows import one_ahead, windows
+from tornio.models.windows import WINDOW, one_ahead, windows
 from tornio.schemas.registry import EncoderUse, Pooling
 
 
@@ -93,7 +93,7 @@ class Encoder:
         """
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         truncated = np.empty(len(texts), dtype=bool)
-        parts = windows(len(texts))
+        parts = windows(len(texts), WINDOW)
         for rows, tokens in zip(parts, one_ahead(lambda rows: self._tokenizer.encode(texts[rows]), parts), strict=True):
             vectors[rows] = self._engine.pooled(tokens, self._pooling, self._layer)
             truncated[rows] = tokens.truncated

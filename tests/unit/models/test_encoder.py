@@ -86,6 +86,15 @@ def test_leading_space_does_not_push_the_text_out(encoder: Encoder) -> None:
     np.testing.assert_allclose(padded, plain, rtol=0, atol=1e-5)
 
 
+def test_texts_come_in_windows_and_vectors_in_order(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"{i} " * (1 + i * 7 % 5) for i in range(11)]
+    at_once = encoder.embed([*texts, "cut " * 70])
+    monkeypatch.setattr("tornio.models.encoder.WINDOW", 4)
+    by_window = encoder.embed([*texts, "cut " * 70])
+    np.testing.assert_allclose(by_window.vectors, at_once.vectors, rtol=0, atol=1e-5)
+    assert by_window.truncated.tolist() == [False] * 11 + [True]
+
+
 def test_threads_share_an_encoder(encoder: Encoder) -> None:
     texts = [[f"question {i} of thread {t} " * (i % 5 + 1) for i in range(10)] for t in range(4)]
     alone = [encoder.embed(t).vectors for t in texts]

@@ -34,14 +34,15 @@ class PackedEngine:
     shares memory with the model that it was made from: make it anew when that has been trained on.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, budget: int | None = None) -> None:
+        """``budget``: tokens a batch; None: what suits the device."""
         weights = read_weights(model)
         self.hidden_size = int(model.config.hidden_size)
         self.device: torch.device = weights.words.device
         self.dtype: torch.dtype = weights.words.dtype
         self._embedding = _Embedding(weights)
         self._layers = tuple(_PackedLayer(layer, weights) for layer in weights.layers)
-        self._budget = TOKEN_BUDGET.get(self.device.type, TOKEN_BUDGET["cpu"])
+        self._budget = budget or TOKEN_BUDGET.get(self.device.type, TOKEN_BUDGET["cpu"])
 
     def pooled(self, tokens: Tokens, pooling: Pooling, layer: int = -1) -> FloatMatrix:
         """float32 [n, hidden_size]; see ``Engine``."""
