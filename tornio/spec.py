@@ -52,13 +52,106 @@ def _label(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+class FineTuningSpec(Spec):
+    """How a fine-tuned model is trained."""
+
+    epochs: int = setting(
+        15,
+        unit="passes over the labels",
+        change="next iteration",
+        ge=1,
+        le=1000,
+        doc="The most, where early stopping is at work; else exactly so many.",
+    )
+    batch_size: int = setting(
+        16,
+        unit="examples",
+        change="next iteration",
+        ge=1,
+        le=4096,
+        doc="Examples of one step, over all workers.",
+    )
+    learning_rate: float = setting(
+        1e-4,
+        change="next iteration",
+        gt=0,
+        le=1,
+        doc="Of the encoder, at its highest. Larger encoders want less: 2e-5 for BERT-base.",
+    )
+    head_learning_rate: float = setting(
+        1e-3,
+        change="next iteration",
+        gt=0,
+        le=1,
+        doc="Of the head.",
+    )
+    warmup: float = setting(
+        0.1,
+        unit="share of the steps",
+        change="next iteration",
+        ge=0,
+        le=1,
+        doc="The learning rate rises from 0 for so long, then falls to 0 in a line.",
+    )
+    weight_decay: float = setting(
+        0.01,
+        change="next iteration",
+        ge=0,
+        le=1,
+        doc="AdamW's, on matrices alone: not on embeddings, biases and norms.",
+    )
+    max_gradient_norm: float = setting(
+        1.0,
+        change="next iteration",
+        gt=0,
+        doc="Longer gradients are cut to this length.",
+    )
+    class_weights: Literal["balanced", "none"] = setting(
+        "none",
+        change="next iteration",
+        doc="balanced: classes weigh the same whatever their number of examples; with several labels allowed every "
+        "example weighs the same in any case.",
+    )
+    head_start: Literal["logistic-regression", "random"] = setting(
+        "random",
+        change="next iteration",
+        doc="What the head is before the first step; logistic-regression: the few-shot head on the frozen encoder.",
+    )
+    validation_from: int = setting(
+        1000,
+        unit="labels",
+        change="next iteration",
+        ge=20,
+        doc="From so many training labels on a share of them is not trained on but tells when to stop. Default 1000: "
+        "with fewer, what they teach is worth more than what they tell.",
+    )
+    validation_share: float = setting(
+        0.1,
+        unit="share of the training labels",
+        change="next iteration",
+        gt=0,
+        le=0.5,
+        doc="How large that share is. Default a tenth.",
+    )
+    patience: int = setting(
+        3,
+        unit="passes over the labels",
+        change="next iteration",
+        ge=1,
+        le=1000,
+        doc="Stop after so many without a better validation, and keep the best weights. Default 3.",
+    )
+
+
 class ClassifierSpec(Spec):
     """The model that is trained and served."""
 
-    kind: Literal["few-shot"] = setting(
+    kind: Literal["few-shot", "fine-tuned", "auto"] = setting(
         "few-shot",
         change="next iteration",
-        doc="few-shot: a regularised logistic regression on a frozen encoder. Default because it trains in a second.",
+        doc="few-shot: a regularised logistic regression on a frozen encoder; fine-tuned: an encoder trained together "
+        "with its head; auto: few-shot below fine_tuned_from labels, then fine-tuned. Default few-shot because it "
+        "trains in a second.",
     )
     encoder: str = setting(
         "minilm",
@@ -73,6 +166,16 @@ class ClassifierSpec(Spec):
         ge=8,
         le=8192,
         doc="Longer texts are cut, and their predictions say so. Default 256: what all-MiniLM was made for.",
+    )
+    fine_tuned_from: int = setting(
+        200,
+        unit="labels",
+        change="next iteration",
+        ge=2,
+        doc="auto: from so many training labels on the model is fine-tuned.",
+    )
+    fine_tuning: FineTuningSpec = setting(
+        FineTuningSpec(), change="next iteration", doc="How a fine-tuned model is trained."
     )
 
 

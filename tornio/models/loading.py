@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from threading import Lock
-from typing import Protocol
 from weakref import WeakValueDictionary
 
 from tornio.errors import IntegrityError, InvalidInput, NotFound, UnfitCheckpoint
@@ -15,6 +15,8 @@ from tornio.models.encoder import Encoder, encoder_from, load_engine
 from tornio.models.engine import Engine
 from tornio.models.fewshot import KIND as FEW_SHOT
 from tornio.models.fewshot import FewShotModel
+from tornio.models.finetuned import KIND as FINE_TUNED
+from tornio.models.finetuned import FineTunedModel
 from tornio.models.nli import NliZeroShot
 from tornio.models.port import Model, ZeroShotModel
 from tornio.models.probes import check_probes
@@ -25,17 +27,18 @@ from tornio.schemas.registry import EncoderUse, Manifest
 from tornio.spec import ClassifierSpec, TeacherSpec
 from tornio.storage.port import ObjectStore
 
-_KEPT = 64
-"""Models kept loaded for whoever asks again; a few-shot model is kilobytes beside its shared encoder."""
 _KEPT_ENCODERS = 8
 """Uses of encoders kept ready for whoever asks again. Uses of one encoder share its weights, which go with the last
 encoder or model that has them."""
 
 
-class ModelLoader(Protocol):
-    """What loads one kind of model."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """``load``: a model of one kind; ``kept``: how many stay loaded for whoever asks again. Who holds one keeps it
+    in any case."""
 
-    def __call__(self, manifest: Manifest, loader: Loader) -> Model: ...
+    load: Callable[[Manifest, Loader], Model]
+    kept: int
 
 
 class Loader:
@@ -91,8 +94,10 @@ class Loader:
         model = self._proved(manifest)
         with self._model_lock:
             self._models[key] = manifest, model
-            while len(self._models) > _KEPT:
-                self._models.popitem(last=False)
+            self._models.move_to_end(key)
+            alike = [other for other, (kept_as, _) in self._models.items() if kept_as.kind == manifest.kind]
+            for oldest in alike[: -_KINDS[manifest.kind].kept]:
+                del self._models[oldest]
         return model
 
     def teacher(self, spec: TeacherSpec, classifier: ClassifierSpec) -> ZeroShotModel:
@@ -112,12 +117,12 @@ class Loader:
 
     def _proved(self, manifest: Manifest) -> Model:
         try:
-            load = _KINDS.get(manifest.kind)
-            if load is None:
+            kind = _KINDS.get(manifest.kind)
+            if kind is None:
                 raise UnfitCheckpoint(
                     f"it is of kind {manifest.kind!r}, which this release cannot load: upgrade Tornio"
                 )
-            model = load(manifest, self)
+            model = kind.load(manifest, self)
             if model.labels != manifest.labels or model.multi_label != manifest.multi_label:
                 raise UnfitCheckpoint(
                     f"it was trained for the labels {list(model.labels)}, its manifest says {list(manifest.labels)}"
@@ -168,4 +173,13 @@ def _few_shot(manifest: Manifest, loader: Loader) -> Model:
     return FewShotModel.load(folder, manifest.encoder, loader.encoder(manifest.encoder))
 
 
-_KINDS: dict[str, ModelLoader] = {FEW_SHOT: _few_shot}
+def _fine_tuned(manifest: Manifest, loader: Loader) -> Model:
+    if manifest.encoder is None:
+        raise UnfitCheckpoint("its manifest does not say how its encoder is used: train again")
+    return FineTunedModel.load(loader.cache.folder(manifest.blobs), manifest.encoder, loader.precision)
+
+
+_KINDS = {
+    FEW_SHOT: _Kind(_few_shot, kept=64),  # kilobytes beside its shared encoder
+    FINE_TUNED: _Kind(_fine_tuned, kept=2),  # an encoder each: what serves and what is judged against it
+}

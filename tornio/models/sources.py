@@ -19,13 +19,7 @@ from tornio.settings import NodeSettings, StorageSettings
 MINILM = "minilm"
 """The name of the encoder that ``tornio[embedded]`` ships: all-MiniLM-L6-v2, 384 wide, 22.7 M parameters."""
 
-_FILES = (
-    "config.json",
-    "modules.json",
-    "sentence_bert_config.json",
-    "1_Pooling/config.json",
-    "*.safetensors",
-    "model.safetensors.index.json",
+TOKENIZER_FILES = (
     "tokenizer*",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -33,6 +27,16 @@ _FILES = (
     "merges.txt",
     "*.model",
     "*.spm",
+)
+"""Whatever a tokenizer may be made of."""
+_FILES = (
+    "config.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "1_Pooling/config.json",
+    "*.safetensors",
+    "model.safetensors.index.json",
+    *TOKENIZER_FILES,
 )
 """What is fetched from the hub or from S3: safetensors, tokenizer, configuration; never code, never a pickle."""
 

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tornio.errors import InvalidInput
 from tornio.models.head import LinearHead
 from tornio.models.port import FloatMatrix
+from tornio.training.targets import UNSEEN_LOGIT, IntArray, check_sufficient, indicators, stratified_folds
 
 GRID = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Inverse strengths of the L2 penalty (scikit-learn's C), strongest penalty first.
@@ -23,14 +24,10 @@ less regularisation than the rest of the pool likes (TREC, 260 labels: about .79
 DEFAULT_C = 3.0
 """Where there are too few examples to validate on."""
 FOLDS = 5
-UNSEEN_LOGIT = -20.0
-"""Logit of a label without a training example: a probability of about 1e-9, so it has a column and is not predicted."""
-
 _LEAST = 1e-6
 """A probability below this counts as this much in the log-loss."""
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 def fit_few_shot(
@@ -52,16 +49,12 @@ def fit_few_shot(
     ``multi_label``, examples of one class only.
     """
     X = np.asarray(embeddings, dtype=np.float64)
-    Y = _indicators(labels, label_names, multi_label)
+    Y = indicators(labels, label_names, multi_label)
     if len(X) != len(Y):
         raise ValueError(f"{len(X)} embeddings for {len(Y)} rows of labels")
-    if not len(X):
-        raise InvalidInput("there is no training label yet: label some records first")
+    check_sufficient(Y, label_names, multi_label)
     if not np.isfinite(X).all():
         raise InvalidInput("the embeddings are not all finite: the encoder is broken, choose another")
-    seen = [name for name, column in zip(label_names, Y.T, strict=True) if column.any()]
-    if not multi_label and len(seen) < 2:
-        raise InvalidInput(f"all {len(X)} training labels are {seen[0]!r}: label records of at least one other class")
     # Encoders differ in the length of their vectors; the grid is meant for length one.
     scale = float(np.sqrt((X**2).sum(axis=1).mean())) or 1.0
     with threadpool_limits(1):  # matrices this small are several times slower on two contended threads
@@ -77,27 +70,13 @@ def fit_few_shot(
     )
 
 
-def _indicators(labels: Sequence[tuple[str, ...]], names: Sequence[str], multi_label: bool) -> IntArray:
-    """int64 [n, labels] of 0 and 1."""
-    column = {name: j for j, name in enumerate(names)}
-    Y = np.zeros((len(labels), len(names)), dtype=np.int64)
-    for i, row in enumerate(labels):
-        unknown = [name for name in row if name not in column]
-        if unknown:
-            raise InvalidInput(f"label {unknown[0]!r} is not one of the task's: {', '.join(names)}")
-        if not multi_label and len(row) != 1:
-            raise InvalidInput(f"example {i} has the labels {list(row)}: this task takes exactly one each")
-        Y[i, [column[name] for name in row]] = 1
-    return Y
-
-
 def _choose_c(X: FloatArray, Y: IntArray, multi_label: bool, seed: int) -> tuple[float, float | None]:
     """The C of the grid with the smallest held-out log-loss, and that loss; the default where nothing can be held out.
 
     Single label: the loss is the mean over classes, as the fit weighs them; an example whose class the rest of the
     folds do not have says nothing about C and is left out.
     """
-    folds = _stratified_folds(Y, seed)
+    folds = stratified_folds(Y, FOLDS, seed)
     losses = np.full((len(GRID), *Y.shape), np.nan)
     for fold in range(FOLDS):
         held, rest = folds == fold, folds != fold
@@ -114,15 +93,6 @@ def _choose_c(X: FloatArray, Y: IntArray, multi_label: bool, seed: int) -> tuple
     means = np.nanmean(losses[:, :, columns], axis=1).mean(axis=1)
     best = int(means.argmin())  # of equals the strongest penalty
     return GRID[best], float(means[best])
-
-
-def _stratified_folds(Y: IntArray, seed: int) -> IntArray:
-    """A fold for each example, dealt out like cards after sorting by labels: int64 [n]."""
-    shuffled = np.random.default_rng(seed).permutation(len(Y))
-    order = np.lexsort((shuffled, *Y.T))
-    folds = np.empty(len(Y), dtype=np.int64)
-    folds[order] = np.arange(len(Y)) % FOLDS
-    return folds
 
 
 def _log_losses(logits: FloatArray, Y: IntArray, multi_label: bool) -> FloatArray:

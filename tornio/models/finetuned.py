@@ -1,0 +1,85 @@
+"""The fine-tuned model: an encoder of its own, trained together with its head."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from tornio.models.encoder import encoder_from
+from tornio.models.head import LinearHead
+from tornio.models.port import FloatMatrix, Scores, TextEncoder
+from tornio.models.sources import TOKENIZER_FILES
+from tornio.schemas.registry import EncoderUse
+
+KIND = "fine-tuned"
+
+
+class FineTunedModel:
+    """The ``Model`` of kind fine-tuned. Its folder is that of a transformers encoder, which any tool reads, with the
+    two files of the head: as large as its base (90 MB for MiniLM).
+
+    Logits are ``head(encoder(texts))``, with the last layer pooled as the base pools, and not normalised. A label
+    without a training example has its column, with a probability near 0.
+    """
+
+    def __init__(self, folder: Path, head: LinearHead, use: EncoderUse, encoder: TextEncoder) -> None:
+        """``use``: how the encoder is used; its digest is the base's, for where the model comes from."""
+        self.head = head
+        self.use = use
+        self._folder = folder
+        self._encoder = encoder
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.head.labels
+
+    @property
+    def multi_label(self) -> bool:
+        return self.head.multi_label
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        embedded = self._encoder.embed(texts)
+        logits = self.head.logits(embedded.vectors)
+        return Scores(logits, self.head.probabilities(logits), embedded.truncated)
+
+    def predict_proba(self, texts: Sequence[str]) -> FloatMatrix:
+        return self.score(texts).probabilities
+
+    def embed(self, texts: Sequence[str]) -> FloatMatrix:
+        return self._encoder.embed(texts).vectors
+
+    def save(self, folder: Path) -> None:
+        """Copy the model's files."""
+        for path in self._folder.iterdir():
+            shutil.copyfile(path, folder / path.name)
+
+    def with_metrics(self, metrics: Mapping[str, float]) -> FineTunedModel:
+        """The same model, which knows what training found."""
+        return FineTunedModel(self._folder, replace(self.head, metrics=metrics), self.use, self._encoder)
+
+    @classmethod
+    def load(cls, folder: Path, use: EncoderUse, precision: str = "auto") -> FineTunedModel:
+        """The model in this folder, which must stay.
+
+        Raises UnfitCheckpoint (see ``LinearHead.load``), InvalidInput for a folder without a usable encoder.
+        """
+        encoder = encoder_from(folder, use, precision)
+        return cls(folder, LinearHead.load(folder, encoder.dimension), use, encoder)
+
+
+def use_of(base: EncoderUse) -> EncoderUse:
+    """How a fine-tuned model uses the encoder that it makes of this base: all its layers, vectors as they come."""
+    return base.evolve(layer=-1, normalise=False)
+
+
+def write_model(folder: Path, body: Any, head: LinearHead, base: Path) -> None:
+    """Write a model's files: of this transformers body and head, with the tokenizer of its base."""
+    body.save_pretrained(folder, safe_serialization=True)
+    head.save(folder)
+    for path in base.iterdir():
+        if any(fnmatch(path.name, pattern) for pattern in TOKENIZER_FILES):
+            shutil.copyfile(path, folder / path.name)

@@ -1,0 +1,99 @@
+"""The network that fine-tuning changes: a transformers encoder, its pooling, and a linear head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tornio.models.device import Precision, device
+from tornio.models.encoder import load_weights
+from tornio.models.tokens import padded
+from tornio.schemas.registry import Pooling
+
+_UNUSED = "pooler."
+"""BERT's and RoBERTa's layer over [CLS], which neither pooling reads."""
+
+
+class Network(nn.Module):
+    """Token ids to logits [n, labels]: ``head(pool(body(ids)))``, which an ``Encoder`` over the saved body and a
+    ``LinearHead`` compute again.
+
+    While it trains, its word embeddings are the rows of the tokens that occur. The others have no gradient, and
+    embeddings are not decayed, so they would not change anyway; but an optimizer over all of them would spend half
+    of a small model's step on rows that stay (MiniLM: 11.7 of 22.7 million parameters).
+    """
+
+    def __init__(self, folder: Path, pooling: Pooling, outputs: int, precision: Precision = "float32") -> None:
+        """``precision``: what the body computes in; its weights, and the head, are float32 in any case."""
+        super().__init__()
+        self.body: Any = load_weights(folder, "float32").requires_grad_(True)
+        for name, parameter in self.body.named_parameters():
+            parameter.requires_grad_(not name.startswith(_UNUSED))
+        self.head = nn.Linear(int(self.body.config.hidden_size), outputs).to(device())
+        nn.init.normal_(self.head.weight, std=float(getattr(self.body.config, "initializer_range", 0.02)))
+        nn.init.zeros_(self.head.bias)
+        pad = getattr(self.body.config, "pad_token_id", None)
+        self._pad_id = pad if isinstance(pad, int) else 0
+        self._pooling = pooling
+        self._half = precision == "bfloat16"
+        self._table: nn.Embedding | None = None
+        self._place: NDArray[np.int64] | None = None
+
+    def narrow(self, ids: Iterable[NDArray[np.int64]]) -> None:
+        """Keep the embeddings of these tokens alone, until ``widen``. Later texts must be made of them."""
+        table = self.body.get_input_embeddings()
+        # Models count positions by the padding's id: it and those before it keep their places.
+        kept = np.unique(np.concatenate([np.arange(self._pad_id + 1), *ids]))
+        self._place = np.full(table.num_embeddings, -1, dtype=np.int64)
+        self._place[kept] = np.arange(len(kept))
+        self._table = table
+        rows = table.weight.detach()[torch.from_numpy(kept).to(table.weight.device)]
+        narrow = nn.Embedding(len(rows), rows.shape[1], table.padding_idx, device=rows.device)
+        narrow.weight.data = rows
+        self.body.set_input_embeddings(narrow)
+
+    def widen(self) -> None:
+        """Write what was learned back into the whole table."""
+        if self._table is None or self._place is None:
+            return
+        kept = torch.from_numpy(np.flatnonzero(self._place >= 0)).to(self._table.weight.device)
+        with torch.no_grad():
+            self._table.weight[kept] = self.body.get_input_embeddings().weight
+        self.body.set_input_embeddings(self._table)
+        self._table = self._place = None
+
+    def pooled(self, rows: Sequence[NDArray[np.int64]]) -> torch.Tensor:
+        """float32 [n, dim] of token ids."""
+        if self._place is not None:
+            rows = [self._place[row] for row in rows]
+        ids, mask = (torch.from_numpy(array).to(device()) for array in padded(rows, self._pad_id))
+        with torch.autocast(device().type, torch.bfloat16, enabled=self._half):
+            hidden = self.body(input_ids=ids, attention_mask=mask).last_hidden_state
+        hidden = hidden.float()
+        if self._pooling == "cls":
+            first: torch.Tensor = hidden[:, 0]
+            return first
+        weights = mask[..., None].float()
+        mean: torch.Tensor = (hidden * weights).sum(1) / weights.sum(1)
+        return mean
+
+    def forward(self, rows: Sequence[NDArray[np.int64]]) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.pooled(rows))
+        return logits
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """What training changes, by name."""
+        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+
+    def is_head(self, name: str) -> bool:
+        return name.startswith("head.")
+
+    def decays(self, name: str, parameter: nn.Parameter) -> bool:
+        """Whether weight decay pulls at it: matrices do, biases, norms and embeddings do not."""
+        return parameter.ndim > 1 and "embedding" not in name
