@@ -120,7 +120,7 @@ def _csv(text: str, where: str, options: Options, delimiter: str | None) -> Tabl
     if delimiter is not None and len(delimiter) != 1:
         raise InvalidFile(f"--delimiter {delimiter!r} must be one character")
     if delimiter is None:
-        delimiter = _sniff(text, options.wanted if options.header else ())
+        delimiter = sniff(text, options.wanted if options.header else ())
     records = _parse(text, delimiter, where)
     if not records:
         raise InvalidFile(f"{where} has nothing but empty fields: it needs a line of column names, and texts below")
@@ -132,7 +132,7 @@ def _csv(text: str, where: str, options: Options, delimiter: str | None) -> Tabl
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
         raise InvalidFile(f"{where}: the columns {twice} appear twice in the first line: rename one of each")
-    rows = [Row(line, _fields(fields, columns)) for line, fields in records]
+    rows = [Row(line, fields_of(fields, columns)) for line, fields in records]
     return Table(columns, rows, f"CSV separated by {_DELIMITERS.get(delimiter, repr(delimiter))}")
 
 
@@ -149,12 +149,13 @@ def _parse(text: str, delimiter: str, where: str) -> list[tuple[int, list[str]]]
             begins = reader.line_num + 1
     except csv.Error as error:
         raise InvalidFile(
-            f"{where}, line {begins}: {_csv_advice(str(error))}. If the file holds one text a line, say --no-header"
+            f"{where}, line {begins}: {csv_advice(str(error))}. If the file holds one text a line, say --no-header"
         ) from error
     return rows
 
 
-def _csv_advice(error: str) -> str:
+def csv_advice(error: str) -> str:
+    """What the csv module's error means for whoever wrote the file."""
     if "unexpected end" in error:
         return 'a quote (") opens here and is never closed: close it, and double quotes inside a quoted text'
     if "expected after" in error:
@@ -162,7 +163,8 @@ def _csv_advice(error: str) -> str:
     return f"not CSV ({error})"
 
 
-def _fields(fields: list[str], columns: tuple[str, ...]) -> dict[str, Any] | str:
+def fields_of(fields: list[str], columns: tuple[str, ...]) -> dict[str, Any] | str:
+    """A row's fields by column, or what is wrong with it."""
     if len(fields) == len(columns):
         return dict(zip(columns, fields, strict=True))
     if len(fields) == len(columns) + 1 and not fields[-1].strip():  # a delimiter at the end of each line
@@ -170,7 +172,7 @@ def _fields(fields: list[str], columns: tuple[str, ...]) -> dict[str, Any] | str
     return f"{len(fields)} fields where the first line has {len(columns)}: put quotes around texts with delimiters"
 
 
-def _sniff(text: str, wanted: Iterable[str]) -> str:
+def sniff(text: str, wanted: Iterable[str]) -> str:
     """The delimiter that shows the wanted columns, else the one by which most rows are as wide as the first."""
     sample = "".join(io.StringIO(text).readlines()[:_SNIFFED_ROWS])
 

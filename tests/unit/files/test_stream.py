@@ -1,0 +1,127 @@
+"""Large files row by row: every format gives the same rows, and what is wrong with one is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import ClassLabel, Dataset, Features, Sequence, Value
+
+from tornio.errors import Changed, InvalidFile
+from tornio.files.rows import Columns
+from tornio.files.sources import check_unchanged, class_names, find_files, on_disk
+from tornio.files.stream import stream_rows
+from tornio.files.tables import Options
+
+pytestmark = pytest.mark.unit
+ROWS = [{"text": "one, and more", "label": "a"}, {"text": 'zwei "Wörter"\nin zwei Zeilen', "label": "b"}]
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    table = pa.Table.from_pylist(rows)
+    match path.suffix:
+        case ".parquet":
+            pq.write_table(table, path, row_group_size=1)
+        case ".arrow":
+            with pa.ipc.new_stream(path, table.schema) as out:
+                out.write_table(table)
+        case ".feather":
+            with pa.ipc.new_file(path, table.schema) as out:
+                out.write_table(table)
+        case ".jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        case ".csv" | ".tsv":
+            tab = "\t" if path.suffix == ".tsv" else ";"
+            quoted = [[value.replace('"', '""') for value in row.values()] for row in rows]
+            lines = [f"text{tab}label", *(tab.join(f'"{value}"' for value in row) for row in quoted)]
+            path.write_bytes("\r\n".join(lines).encode())
+    return path
+
+
+def read(path: Path) -> list[Any]:
+    stream = stream_rows(path, Columns(), Options(), str(path))
+    return [row.values for row in stream.rows]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "feather", "jsonl", "csv", "tsv"])
+def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
+    assert read(write(tmp_path / f"data.{suffix}", ROWS)) == ROWS
+
+
+def test_a_row_that_is_broken_says_so_and_the_next_one_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nfine,a\none,two,three\nalso fine,b\n")
+    assert [row if isinstance(row, str) else row["text"] for row in read(tmp_path / "a.csv")] == [
+        "fine",
+        "3 fields where the first line has 2: put quotes around texts with delimiters",
+        "also fine",
+    ]
+    (tmp_path / "a.jsonl").write_text('{"text": "fine", "label": "a"}\n{"text": \n[1]\n')
+    rows = read(tmp_path / "a.jsonl")
+    assert rows[0] == {"text": "fine", "label": "a"}
+    assert rows[1].startswith("not JSON")
+    assert rows[2] == "not a JSON object ({...})"
+
+
+def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
+    for name, body, said in [
+        ("a.parquet", b"no", "not Parquet"),
+        ("a.arrow", b"no", "not Arrow"),
+        ("a.csv", b"", "is empty"),
+        ("b.csv", b"text,label\n\xff\xfe,a\n", "not utf-8"),
+        ("c.csv", b"words,label\nx,a\n", "no column 'text'"),
+        ("a.jsonl", b"[]\n", "no JSON object"),
+        ("a.xlsx", b"", "no format"),
+    ]:
+        (tmp_path / name).write_bytes(body)
+        with pytest.raises(InvalidFile, match=said):
+            read(tmp_path / name)
+    (tmp_path / "d.csv").write_text('text,label\n"open,a\n')
+    with pytest.raises(InvalidFile, match="never closed"):
+        read(tmp_path / "d.csv")
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_a_data_set_that_was_saved_is_read_with_the_names_of_its_classes(tmp_path: Path, multi: bool) -> None:
+    label = ClassLabel(names=["no", "yes"])
+    features = Features({"text": Value("string"), "label": Sequence(label) if multi else label})
+    values = [[1], [0, 1]] if multi else [1, 0]
+    data = Dataset.from_dict({"text": ["one", "two"], "label": values}, features=features)
+    data.save_to_disk(tmp_path / "saved", num_shards=2)
+    data.to_parquet(tmp_path / "data.parquet")
+    files = find_files(str(tmp_path / "saved"))
+    assert len(files) == 2
+    assert [class_names(file, "label") for file in files] == [("no", "yes")] * 2
+    parquet = stream_rows(tmp_path / "data.parquet", Columns(), Options(), "data")
+    assert parquet.class_names == ("no", "yes")
+    rows = []
+    for file in files:
+        with on_disk(file) as path:
+            rows += read(path)
+    assert rows == [row.values for row in parquet.rows]
+    assert [row["label"] for row in rows] == values
+
+
+def test_a_folder_is_its_files_in_order_and_a_change_is_seen(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.csv"):
+        write(tmp_path / name, ROWS)
+    (tmp_path / "README").write_text("not data")
+    files = find_files(str(tmp_path))
+    assert [Path(file.uri).name for file in files] == ["a.csv", "b.csv"]
+    check_unchanged(files)
+    write(tmp_path / "b.csv", ROWS[:1])
+    with pytest.raises(Changed, match=r"b\.csv has changed since this run was planned"):
+        check_unchanged(files)
+
+
+def test_a_folder_that_cannot_be_used_says_why(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match="holds no file"):
+        find_files(str(tmp_path))
+    with pytest.raises(InvalidFile, match="no file or folder"):
+        find_files(str(tmp_path / "nothing"))
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    with pytest.raises(InvalidFile, match="several splits"):
+        find_files(str(tmp_path))
