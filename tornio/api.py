@@ -375,6 +375,9 @@ class VersionOut(Answer):
 
     version: str
     iteration: int
+    kind: str = ""
+    why: str = ""
+    """Why it is of this kind, where classifier.kind is auto."""
     state: VersionState
     reasons: list[str] = []
     warnings: list[str] = []

@@ -27,6 +27,8 @@ def version_list(seen: Snapshot, trained: Trained, texts: Mapping[str, str]) -> 
             VersionOut(
                 version=manifest.version,
                 iteration=manifest.iteration,
+                kind=manifest.kind,
+                why=manifest.why,
                 state=_state(seen, manifest.version, iteration),
                 reasons=list(_reasons(seen, manifest.version, iteration)),
                 warnings=list(verdict.warnings) if verdict else [],

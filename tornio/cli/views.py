@@ -165,7 +165,7 @@ def versions_view(versions: Sequence[VersionOut]) -> RenderableType:
     for version in versions:
         title = Text.assemble(
             (version.version, "bold"), "  ", (version.state, _STATES.get(version.state, "cyan")),
-            f"  iteration {version.iteration}, {version.training_labels} labels",
+            f"  {version.kind}, iteration {version.iteration}, {version.training_labels} labels",
         )  # fmt: skip
         if version.accuracy is not None:
             title.append(
@@ -173,6 +173,7 @@ def versions_view(versions: Sequence[VersionOut]) -> RenderableType:
                 f"{halving(version.labels_to_halve)}"
             )
         parts.append(title)
+        parts += [Text(f"  {version.kind}: {version.why}")] if version.why else []
         parts += [Text(f"  {reason}") for reason in version.reasons]
         parts += [Text(f"  {warning}", style="yellow") for warning in version.warnings]
         if version.changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from threading import Lock
 from weakref import WeakValueDictionary
 
@@ -72,6 +73,13 @@ class Loader:
             while len(self._encoders) > _KEPT_ENCODERS:
                 self._encoders.popitem(last=False)
             return self._encoders[use]
+
+    def base_folder(self, use: EncoderUse) -> Path:
+        """The published encoder's files, on this node; they are not to be changed.
+
+        Raises NotFound, IntegrityError, Unavailable.
+        """
+        return self.cache.folder(self._published.get(use.digest).files)
 
     def encoder_use(self, name: str, max_length: int) -> EncoderUse:
         """How to use the base model of this name (see ``resolve_encoder``), which is published on the way, once.
@@ -151,7 +159,7 @@ class Loader:
             return self._uses[name, max_length]
 
     def _load_encoder(self, use: EncoderUse) -> Encoder:
-        folder = self.cache.folder(self._published.get(use.digest).files)
+        folder = self.base_folder(use)
         engine = self._engines.get(use.digest)
         if engine is None:
             engine = self._engines[use.digest] = load_engine(folder, self.precision)

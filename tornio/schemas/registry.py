@@ -85,6 +85,8 @@ class Manifest(Document):
     task: str
     kind: str
     """few-shot, fine-tuned, ...: which loader reads the blobs."""
+    why: str = ""
+    """Why it is of this kind, where the spec leaves that open."""
     generation: int
     iteration: int
     labels: tuple[str, ...]

@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.learning import NAMES, examples
 from tornio.errors import InvalidInput
 from tornio.models.finetuned import FineTunedModel
 from tornio.models.port import FloatMatrix
@@ -26,21 +27,7 @@ from tornio.training.supervised import Progress, fit
 
 pytestmark = pytest.mark.unit
 
-NAMES = ("money", "place", "animal")
-WORDS = {
-    "money": ["invoice", "refund", "price", "charge"],
-    "place": ["river", "city", "mountain", "harbour"],
-    "animal": ["horse", "dog", "eagle", "fish"],
-}
 QUICK = FineTuningSpec(epochs=12, batch_size=16, learning_rate=2e-3, head_learning_rate=1e-2)
-
-
-def examples(count: int, seed: int = 0) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Texts of different lengths, told apart by one word."""
-    random = np.random.default_rng(seed)
-    labels = [NAMES[i % 3] for i in range(count)]
-    texts = [f"about {'really ' * random.integers(0, 6)}the {random.choice(WORDS[label])}" for label in labels]
-    return texts, [(label,) for label in labels]
 
 
 @dataclass

@@ -1,0 +1,47 @@
+"""What fine-tuning is tried on: texts that one word tells apart, and a task of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tornio.records import Record
+from tornio.spec import TaskSpec
+from tornio.storage.port import ObjectStore
+from tornio.tasks import Task, Tasks
+
+NAMES = ("money", "place", "animal")
+WORDS = {
+    "money": ["invoice", "refund", "price", "charge"],
+    "place": ["river", "city", "mountain", "harbour"],
+    "animal": ["horse", "dog", "eagle", "fish"],
+}
+
+
+def examples(count: int, seed: int = 0) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Texts of different lengths, and their labels."""
+    random = np.random.default_rng(seed)
+    labels = [NAMES[i % 3] for i in range(count)]
+    texts = [f"about {'really ' * random.integers(0, 6)}the {random.choice(WORDS[label])}" for label in labels]
+    return texts, [(label,) for label in labels]
+
+
+def labelled_task(store: ObjectStore, base: Path, labels: int, **classifier: object) -> Task:
+    """A task ``w/t`` over ``base`` with so many training labels, and 40 records without."""
+    spec = TaskSpec.model_validate(
+        {
+            "workspace": "w",
+            "name": "t",
+            "labels": list(NAMES),
+            "teacher": {"kind": "none"},
+            "classifier": {"encoder": str(base), "max_length": 32, **classifier},
+        }
+    )
+    Tasks(store).apply(spec, "test")
+    task = Tasks(store).open("w", "t")
+    texts, given = examples(labels)
+    records = [Record(f"l{i:03d}", f"{text} {i}") for i, text in enumerate(texts)]
+    task.import_labels([(record, list(row)) for record, row in zip(records, given, strict=True)], "train", "test")
+    task.add_records([Record(f"p{i:03d}", f"{text} again {i}") for i, text in enumerate(examples(40, seed=1)[0])])
+    return task
