@@ -97,13 +97,14 @@ class Encoder:
         for rows, tokens in zip(parts, one_ahead(lambda rows: self._tokenizer.encode(texts[rows]), parts), strict=True):
             vectors[rows] = self._engine.pooled(tokens, self._pooling, self._layer)
             truncated[rows] = tokens.truncated
-        return Embedded(_normalised(vectors) if self._normalise else vectors, truncated)
+            if self._normalise:
+                _normalise(vectors[rows])
+        return Embedded(vectors, truncated)
 
 
-def _normalised(vectors: FloatMatrix) -> FloatMatrix:
-    """Each of length 1; of length 0 where it was."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12))
+def _normalise(vectors: FloatMatrix) -> None:
+    """Each to length 1, in place; one of length 0 stays."""
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def encoder_from(folder: Path, use: EncoderUse, precision: str = "auto", engine: Engine | None = None) -> Encoder:

@@ -43,12 +43,11 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    """What the forward pass needs.
+class Embeddings:
+    """``words`` [vocabulary, embedding], ``positions`` [length, embedding], ``types`` [2, embedding] where there are.
 
-    ``words`` [vocabulary, embedding], ``positions`` [length, embedding], ``types`` [2, embedding] where there are
-    types; ``projection`` where embeddings are not as wide as layers. ``padding``: positions count from this token id
-    on, and skip that token; None: from 0, and none is skipped.
+    ``projection``: where embeddings are not as wide as layers. ``padding``: positions count from this token id on, and
+    skip that token; None: from 0, and none is skipped.
     """
 
     words: Tensor
@@ -56,10 +55,17 @@ class Weights:
     types: Tensor | None
     norm: Norm
     projection: Linear | None
+    padding: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the forward pass needs. ``heads``: of the attention in each layer."""
+
+    embeddings: Embeddings
     layers: tuple[Layer, ...]
     heads: int
     activation: Callable[[Tensor], Tensor]
-    padding: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +194,19 @@ def read_weights(model: Any) -> Weights:
             norm=norm(f"{prefix}.{architecture.norm}"),
         )
 
-    return Weights(
+    embeddings = Embeddings(
         words=parameters["embeddings.word_embeddings.weight"],
         positions=parameters["embeddings.position_embeddings.weight"],
         types=parameters.get("embeddings.token_type_embeddings.weight"),
         norm=norm("embeddings.LayerNorm"),
         projection=linear("embeddings_project") if "embeddings_project.weight" in parameters else None,
+        padding=config.pad_token_id if architecture.counts_from_padding else None,
+    )
+    return Weights(
+        embeddings=embeddings,
         layers=tuple(layer(f"{architecture.layer}.{number}") for number in range(config.num_hidden_layers)),
         heads=config.num_attention_heads,
         activation=_activation(_activation_name(config)),
-        padding=config.pad_token_id if architecture.counts_from_padding else None,
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tornio.models.packed.architectures import Layer, Norm, Weights, head_of, read_weights
+from tornio.models.packed.architectures import Embeddings, Layer, Norm, Weights, head_of, read_weights
 from tornio.models.packed.attention import Attention
 from tornio.models.packed.batch import Batch, packed_batches, position_ids
 from tornio.models.packed.dense import dense
@@ -38,9 +38,9 @@ class PackedEngine:
         """``budget``: tokens a batch; None: what suits the device."""
         weights = read_weights(model)
         self.hidden_size = int(model.config.hidden_size)
-        self.device: torch.device = weights.words.device
-        self.dtype: torch.dtype = weights.words.dtype
-        self._embedding = _Embedding(weights)
+        self.device: torch.device = weights.embeddings.words.device
+        self.dtype: torch.dtype = weights.embeddings.words.dtype
+        self._embedding = _Embedding(weights.embeddings)
         self._layers = tuple(_PackedLayer(layer, weights) for layer in weights.layers)
         self._budget = budget or TOKEN_BUDGET.get(self.device.type, TOKEN_BUDGET["cpu"])
 
@@ -84,7 +84,7 @@ class PackedClassifier:
 class _Embedding:
     """Words, types and positions, summed and normed; widened where layers are wider."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Embeddings) -> None:
         self._weights = weights
         self._projection = dense(weights.projection) if weights.projection else None
 
