@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from services.controller.perform import dataset_name
 from tornio.annotation.port import AnnotatedRecord, AnnotationTool
 from tornio.errors import NotFound
-from tornio.labels.diff import answered_records, diff_answers
-from tornio.labels.events import LabelEvent
+from tornio.labels.diff import answered_records
+from tornio.labels.pull import list_answers, pull
 from tornio.schemas.loop import LoopState
 from tornio.schemas.task import Batch
 from tornio.tasks import Task
@@ -19,10 +19,6 @@ SWEEP_EVERY = timedelta(seconds=10)
 """Answers to batches that are closed are looked for no oftener: they count in the next training only."""
 SWEEP_ANYWAY = timedelta(hours=1)
 """A user who is deleted, with all answers, does not move the data set's last activity."""
-COMPACT_EVERY = 64
-"""Parts of the label log after which a snapshot is written, so that a new reader fetches few objects."""
-
-
 GONE_AFTER = timedelta(minutes=2)
 """How long a record must be missing from the annotation tool before it counts as deleted there: a search index that
 lags, or is built anew, misses records that are there."""
@@ -113,29 +109,10 @@ class Sync:
 
     def _listing(self, dataset: str) -> list[AnnotatedRecord]:
         """All records with responses, and those that had one and are still there."""
-        workspace = self.task.workspace
-        found = list(self.annotation.sweep(workspace, dataset))
-        silent = answered_records(self.task.labels.read(), dataset) - {record.record_id for record in found}
-        return [*found, *(self.annotation.read(workspace, dataset, sorted(silent)) if silent else ())]
+        answered = answered_records(self.task.labels.read(), dataset)
+        return list_answers(self.annotation, self.task.workspace, dataset, answered)
 
     def _append(self, dataset: str, batches: Sequence[Batch], read: Callable[[], Sequence[AnnotatedRecord]]) -> None:
-        """Bring the log up to what ``read`` shows. The log is read first: what is gone later is gone for sure."""
         purposes = {item.record_id: item.purpose for batch in batches for item in batch.items}
-
-        def missing() -> list[LabelEvent]:
-            known = self.task.labels.read()
-            records = [record for record in read() if record.record_id in purposes]
-            return diff_answers(
-                known.events,
-                records,
-                purposes=purposes,
-                label_set_rev=self.task.document.label_set_rev,
-                dataset=dataset,
-                complete=True,
-            )
-
-        after = self.task.labels.last_seq()
-        if events := missing():
-            seq = self.task.labels.append(events, after=after, refresh=missing)
-            if seq is not None and seq // COMPACT_EVERY > after // COMPACT_EVERY:
-                self.task.labels.compact(seq)
+        rev = self.task.document.label_set_rev
+        pull(self.task.labels, read, purposes=purposes, label_set_rev=rev, dataset=dataset)

@@ -31,6 +31,8 @@ class Shown:
     text: str
     suggested: tuple[str, ...] | None
     agent: str | None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Beside the text."""
 
 
 class Stage(Protocol):
@@ -45,6 +47,14 @@ class Stage(Protocol):
     def draft(self, record_id: str, annotator: str, labels: Sequence[str]) -> None: ...
     def withdraw(self, record_id: str, annotator: str) -> None: ...
     def shown(self, record_id: str) -> Shown: ...
+    def metadata(self, record_id: str) -> Mapping[str, Any]:
+        """What an annotator may filter and sort by, less the batch."""
+        ...
+
+    def on_page(self, address: str) -> list[str]:
+        """The records as they come to an annotator who opens this address."""
+        ...
+
     def guidelines(self) -> tuple[str, Mapping[str, str | None]]:
         """The data set's guidelines, and the labels' descriptions."""
         ...
@@ -70,8 +80,17 @@ class FakeStage:
     def shown(self, record_id: str) -> Shown:
         record = self.tool.records(self.workspace, DATASET)[record_id]
         if record.suggestion is None:
-            return Shown(record.text, None, None)
-        return Shown(record.text, record.suggestion.labels, record.suggestion.agent)
+            return Shown(record.text, None, None, record.fields)
+        return Shown(record.text, record.suggestion.labels, record.suggestion.agent, record.fields)
+
+    def metadata(self, record_id: str) -> Mapping[str, Any]:
+        given = self.tool.records(self.workspace, DATASET)[record_id].metadata
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+
+    def on_page(self, address: str) -> list[str]:
+        name = address.partition("?sort=")[2].removesuffix(".desc")
+        losses = {key: record.metadata[name] for key, record in self.tool.records(self.workspace, DATASET).items()}
+        return sorted(losses, key=lambda key: losses[key], reverse=True)
 
     def guidelines(self) -> tuple[str, Mapping[str, str | None]]:
         spec = self.tool.spec(self.workspace, DATASET)
@@ -178,11 +197,26 @@ class ArgillaStage:
     def shown(self, record_id: str) -> Shown:
         record = self.record(record_id)
         suggestion = next(iter(record["suggestions"]), None)
+        fields = dict(record["fields"])
+        text = fields.pop("text")
         if suggestion is None:
-            return Shown(record["fields"]["text"], None, None)
+            return Shown(text, None, None, fields)
         value = suggestion["value"]
         suggested = (value,) if isinstance(value, str) else tuple(label for label in value if label != NONE_OF_THESE)
-        return Shown(record["fields"]["text"], suggested, suggestion["agent"])
+        return Shown(text, suggested, suggestion["agent"], fields)
+
+    def metadata(self, record_id: str) -> Mapping[str, Any]:
+        shown = dict(self.record(record_id, annotator="ann")["metadata"])
+        del shown["batch"]
+        return shown
+
+    def on_page(self, address: str) -> list[str]:
+        url = httpx.URL(address)
+        entity, name, order = url.params["sort"].split(".")
+        body = {"sort": [{"scope": {"entity": entity, "metadata_property": name}, "order": order}]}
+        path = f"me/datasets/{url.path.split('/')[-2]}/records/search"
+        items = expect(self._people["ann"].post(path, json=body, params={"limit": 500}))["items"]
+        return [item["record"]["external_id"] for item in items]
 
     def guidelines(self) -> tuple[str, Mapping[str, str | None]]:
         dataset = self.dataset()

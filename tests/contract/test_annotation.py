@@ -23,6 +23,8 @@ from tornio.annotation.argilla import ArgillaTool
 from tornio.annotation.port import (
     AnnotatedRecord,
     DatasetSpec,
+    FieldSpec,
+    MetadataSpec,
     OutgoingRecord,
     Response,
     ResponseStatus,
@@ -170,6 +172,7 @@ def test_a_data_set_that_is_not_there_is_not_found(stage: Stage, dataset: str) -
         lambda: tool.read(workspace, dataset, ["r1"]),
         lambda: tool.sweep(workspace, dataset),
         lambda: tool.last_activity(workspace, dataset),
+        lambda: tool.page(workspace, dataset, "loss"),
         lambda: tool.delete(workspace, dataset, ["r1"]),
     ):
         with pytest.raises(NotFound, match=dataset):
@@ -263,6 +266,65 @@ def test_deleting_records_takes_their_responses_and_bears_repetition(stage: Stag
     assert set(swept(stage)) == {"r2"}
     stage.tool.log(stage.workspace, DATASET, [record("r1")])
     assert read(stage, "r1")["r1"].responses == ()
+
+
+GIVEN = FieldSpec("given", "Given label")
+LOSS, TOPIC = MetadataSpec("loss", "Loss", "float"), MetadataSpec("topic", "Topic", "terms")
+
+
+def review(stage: Stage, **changes: object) -> DatasetSpec:
+    """With a second text, and what to sort and filter by."""
+    return spec(stage, **{"fields": (GIVEN,), "metadata": (LOSS, TOPIC), **changes})
+
+
+def test_more_texts_and_metadata_are_shown(stage: Stage) -> None:
+    stage.tool.ensure_dataset(review(stage))
+    full = record("r1", fields={"given": "bad"}, metadata={"loss": 2, "topic": "a, b"})
+    several = record("r2", metadata={"loss": 0.5, "topic": ("a", "b")})
+    stage.tool.log(stage.workspace, DATASET, [full, several, record("r3")])
+    stage.answer("r1", "ann", ["good"])
+    stage.tool.log(stage.workspace, DATASET, [full])
+    assert [stage.shown(record_id).fields for record_id in ("r1", "r2", "r3")] == [{"given": "bad"}, {}, {}]
+    assert stage.metadata("r1") == {"loss": 2.0, "topic": "a, b"}
+    assert stage.metadata("r2") == {"loss": 0.5, "topic": ["a", "b"]}
+    assert stage.metadata("r3") == {}
+    assert labels_of(read(stage, "r1")["r1"]) == [("good",)]
+
+
+def test_the_page_is_sorted(stage: Stage) -> None:
+    stage.tool.ensure_dataset(review(stage))
+    losses = {"r1": 0.5, "r2": 12.25, "r3": 3.0}
+    stage.tool.log(stage.workspace, DATASET, [record(name, metadata={"loss": loss}) for name, loss in losses.items()])
+    assert stage.on_page(stage.tool.page(stage.workspace, DATASET, "loss")) == ["r2", "r3", "r1"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fields": {"taken": "x"}},
+        {"metadata": {"gain": 1.0}},
+        {"metadata": {"loss": "much"}},
+        {"metadata": {"topic": 1.0}},
+        {"metadata": {"loss": float("nan")}},
+        {"metadata": {"loss": float("inf")}},
+    ],
+    ids=str,
+)
+def test_what_the_data_set_does_not_have_is_refused(stage: Stage, change: dict[str, object]) -> None:
+    stage.tool.ensure_dataset(review(stage))
+    with pytest.raises(ValueError, match="'r1'"):
+        stage.tool.log(stage.workspace, DATASET, [record("r1", **change)])
+
+
+def test_metadata_may_come_later_but_fields_may_not(stage: Stage) -> None:
+    stage.tool.ensure_dataset(spec(stage))
+    with pytest.raises(ValueError, match="loss"):
+        stage.tool.log(stage.workspace, DATASET, [record("r1", metadata={"loss": 1.0})])
+    with pytest.raises(InvalidInput, match=r"does not show .'given'"):
+        stage.tool.ensure_dataset(review(stage))
+    stage.tool.ensure_dataset(review(stage, fields=()))
+    stage.tool.log(stage.workspace, DATASET, [record("r1", metadata={"loss": 1.0})])
+    assert stage.metadata("r1") == {"loss": 1.0}
 
 
 # Responses.

@@ -65,14 +65,14 @@ class ArgillaTool:
             dataset = self._find_dataset(workspace_id, spec.name) or self._create_dataset(spec, workspace_id)
             if dataset["status"] == "draft":
                 dataset = self._complete(dataset, spec)
-            question = self._question(dataset)
-            check_same_question(spec.name, wire.found_question(dataset, question), wire.wanted_question(spec))
+            question, fields = self._question(dataset)
+            check_same_question(spec.name, wire.found_question(dataset, question, fields), wire.wanted_question(spec))
             self._update(dataset, question, spec)
-            self._handles[spec.workspace, spec.name] = Handle.of(dataset, question)
+            self._handles[spec.workspace, spec.name] = self._handle(dataset, question, fields)
 
     def log(self, workspace: str, dataset: str, records: Sequence[OutgoingRecord]) -> None:
         def send(handle: Handle) -> None:
-            check_outgoing(records, handle.labels, handle.multi_label)
+            check_outgoing(records, handle.labels, handle.multi_label, handle.fields, handle.metadata)
             for chunk in wire.chunks(records):
                 items = [wire.record_payload(record, handle) for record in chunk]
                 logged = self._api.put(f"datasets/{handle.dataset_id}/records/bulk", {"items": items})["items"]
@@ -92,6 +92,13 @@ class ArgillaTool:
             return [record for record in self._list(handle) if record is not None and record.responses]
 
         return iter(self._on_dataset(workspace, dataset, fetch))
+
+    def page(self, workspace: str, dataset: str, sort_by: str) -> str:
+        def address(handle: Handle) -> str:
+            where = f"{self._api.url}/dataset/{handle.dataset_id}/annotation-mode"
+            return f"{where}?page=1&status=pending&sort=metadata.{sort_by}.desc"
+
+        return self._on_dataset(workspace, dataset, address)
 
     def last_activity(self, workspace: str, dataset: str) -> datetime | None:
         def fetch(handle: Handle) -> datetime:
@@ -179,9 +186,13 @@ class ArgillaTool:
         dataset = self._find_dataset(workspace_id, name) if workspace_id else None
         if dataset is None or dataset["status"] != "ready":
             raise NotFound(f"Argilla at {self._api.url} has no data set {workspace}/{name}: apply the task again")
-        handle = Handle.of(dataset, self._question(dataset))
+        handle = self._handle(dataset, *self._question(dataset))
         self._handles[workspace, name] = handle
         return handle
+
+    def _handle(self, dataset: Json, question: Json, fields: Sequence[str]) -> Handle:
+        properties = self._api.get(f"me/datasets/{dataset['id']}/metadata-properties")["items"]
+        return Handle.of(dataset, question, fields, properties)
 
     def _find_dataset(self, workspace_id: str, name: str) -> Json | None:
         found: list[Json] = self._api.get("me/datasets", workspace_id=workspace_id, name=name)["items"]
@@ -199,17 +210,21 @@ class ArgillaTool:
         """Give a draft what it lacks and publish it: a new one, or one whose maker was killed half way."""
         path = f"datasets/{dataset['id']}"
         try:
-            self._add(f"{path}/fields", f"{path}/fields", [wire.FIELD_PAYLOAD])
+            self._add(f"{path}/fields", f"{path}/fields", wire.field_payloads(spec))
             self._add(f"{path}/questions", f"{path}/questions", [wire.question_payload(spec)])
-            self._add(f"me/{path}/metadata-properties", f"{path}/metadata-properties", wire.METADATA_PAYLOADS)
-            question = self._question(dataset)
-            check_same_question(spec.name, wire.found_question(dataset, question), wire.wanted_question(spec))
+            self._add_metadata(dataset, spec)
+            question, fields = self._question(dataset)
+            check_same_question(spec.name, wire.found_question(dataset, question, fields), wire.wanted_question(spec))
             self._api.put(f"{path}/publish")
         except InvalidInput:  # or has somebody else completed it meanwhile?
             if self._api.get(path)["status"] == "draft":
                 raise
         published: Json = self._api.get(path)
         return published
+
+    def _add_metadata(self, dataset: Json, spec: DatasetSpec) -> None:
+        path = f"datasets/{dataset['id']}/metadata-properties"
+        self._add(f"me/{path}", path, wire.metadata_payloads(spec))
 
     def _add(self, listing: str, path: str, payloads: Sequence[Json]) -> None:
         there = {item["name"] for item in self._api.get(listing)["items"]}
@@ -218,8 +233,9 @@ class ArgillaTool:
                 with suppress(AlreadyExists):
                     self._api.post(path, payload)
 
-    def _question(self, dataset: Json) -> Json:
-        """The label question. Raises InvalidInput where a data set of ours cannot look like this."""
+    def _question(self, dataset: Json) -> tuple[Json, list[str]]:
+        """The label question and the names of all fields. Raises InvalidInput where a data set of ours cannot look
+        like this."""
         fields = self._api.get(f"datasets/{dataset['id']}/fields")["items"]
         strange = [field["name"] for field in fields if field["required"] and field["name"] != wire.FIELD]
         if strange or wire.FIELD not in {field["name"] for field in fields}:
@@ -230,7 +246,7 @@ class ArgillaTool:
         questions: list[Json] = self._api.get(f"datasets/{dataset['id']}/questions")["items"]
         for question in questions:
             if question["name"] == wire.QUESTION and question["settings"]["type"].endswith("label_selection"):
-                return question
+                return question, [field["name"] for field in fields]
         asked = [f"{question['name']} ({question['settings']['type']})" for question in questions]
         raise InvalidInput(
             f"the data set {dataset['name']} in Argilla asks {asked}, and a task's data set asks for a label in "
@@ -238,7 +254,9 @@ class ArgillaTool:
         )
 
     def _update(self, dataset: Json, question: Json, spec: DatasetSpec) -> None:
-        """Bring guidelines, label descriptions and order up to date. Writes only what differs."""
+        """Bring guidelines, label descriptions, their order and metadata up to date. Writes only what differs."""
+        if spec.metadata:
+            self._add_metadata(dataset, spec)
         if (dataset["guidelines"] or "") != spec.guidelines:
             self._api.patch(f"datasets/{dataset['id']}", {"guidelines": spec.guidelines or None})
         if question["settings"]["options"] != wire.options(spec):

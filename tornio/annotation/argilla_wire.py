@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from tornio.annotation.checks import Question
-from tornio.annotation.port import AnnotatedRecord, DatasetSpec, OutgoingRecord, Response, ResponseStatus
+from tornio.annotation.port import (
+    AnnotatedRecord,
+    DatasetSpec,
+    MetadataSpec,
+    MetadataValue,
+    OutgoingRecord,
+    Response,
+    ResponseStatus,
+)
 from tornio.errors import InvalidInput
 from tornio.records import Suggestion
 
@@ -54,24 +62,31 @@ class Handle:
     question_id: str
     labels: tuple[str, ...]
     multi_label: bool
+    fields: tuple[str, ...] = ()
+    """Beside the text."""
+    metadata: tuple[MetadataSpec, ...] = ()
 
     @classmethod
-    def of(cls, dataset: Json, question: Json) -> Self:
-        asked = found_question(dataset, question)
+    def of(cls, dataset: Json, question: Json, fields: Sequence[str], properties: Sequence[Json]) -> Self:
+        asked = found_question(dataset, question, fields)
         labels = tuple(label for label in asked.labels if label != NONE_OF_THESE)
-        return cls(dataset["id"], question["id"], labels, asked.multi_label)
+        kinds = [(one["name"], one["title"], one["settings"]["type"]) for one in properties]
+        metadata = tuple(MetadataSpec(*one) for one in kinds if one[2] in ("terms", "float"))
+        return cls(dataset["id"], question["id"], labels, asked.multi_label, asked.fields, metadata)
 
 
 def wanted_question(spec: DatasetSpec) -> Question:
     """The question that the data set must ask, with the extra choice of a multi-label one."""
     names = tuple(option["value"] for option in options(spec))
-    return Question(names, spec.multi_label, spec.min_submitted)
+    return replace(Question.of(spec), labels=names)
 
 
-def found_question(dataset: Json, question: Json) -> Question:
+def found_question(dataset: Json, question: Json, fields: Sequence[str]) -> Question:
+    """What a data set asks; ``fields``: the names of those that it shows."""
     names = tuple(option["value"] for option in question["settings"]["options"])
     multi_label = question["settings"]["type"] == "multi_label_selection"
-    return Question(names, multi_label, dataset["distribution"]["min_submitted"])
+    beside = tuple(name for name in fields if name != FIELD)
+    return Question(names, multi_label, dataset["distribution"]["min_submitted"], beside)
 
 
 def check_limits(spec: DatasetSpec) -> None:
@@ -118,6 +133,23 @@ def question_payload(spec: DatasetSpec) -> Json:
     return {"name": QUESTION, "title": title, "required": True, "settings": question_settings(spec)}
 
 
+def field_payloads(spec: DatasetSpec) -> list[Json]:
+    """The text, and what is shown below it. Those are not required, so that a data set of ours is known by its text."""
+    beside = [
+        {"name": one.name, "title": one.title, "required": False, "settings": {"type": "text"}} for one in spec.fields
+    ]
+    return [FIELD_PAYLOAD, *beside]
+
+
+def metadata_payloads(spec: DatasetSpec) -> list[Json]:
+    """What every data set has, and what this one has besides, which annotators see and may sort by."""
+    besides = [
+        {"name": one.name, "title": one.title, "settings": {"type": one.kind}, "visible_for_annotators": True}
+        for one in spec.metadata
+    ]
+    return [*METADATA_PAYLOADS, *besides]
+
+
 def record_payload(record: OutgoingRecord, handle: Handle) -> Json:
     """A record to upsert. Its purpose stays with us: nothing that annotators can see tells what is hold-out."""
     metadata: Json = {BATCH: record.batch_id}
@@ -125,7 +157,13 @@ def record_payload(record: OutgoingRecord, handle: Handle) -> Json:
         metadata["model_version"] = record.model_version
     if record.uncertainty is not None:
         metadata["uncertainty"] = float(record.uncertainty)
-    payload: Json = {"external_id": record.record_id, "fields": {FIELD: _storable(record.text)}, "metadata": metadata}
+    metadata |= {name: _metadata_value(value) for name, value in record.metadata.items()}
+    fields = {FIELD: record.text, **record.fields}
+    payload: Json = {
+        "external_id": record.record_id,
+        "fields": {name: _storable(text) for name, text in fields.items()},
+        "metadata": metadata,
+    }
     if record.suggestion is not None:
         payload["suggestions"] = [_suggestion_payload(record.suggestion, handle)]
     return payload
@@ -181,6 +219,12 @@ def moment(text: str) -> datetime:
     """Argilla's times are UTC without saying so."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _metadata_value(value: MetadataValue) -> str | float | list[str]:
+    if isinstance(value, str):
+        return _storable(value)
+    return [_storable(term) for term in value] if isinstance(value, tuple) else float(value)
 
 
 def _cut(description: str | None) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from tornio.annotation.port import DatasetSpec, OutgoingRecord
+from tornio.annotation.port import DatasetSpec, MetadataSpec, MetadataValue, OutgoingRecord
 from tornio.errors import InvalidInput
 from tornio.records import Purpose, Suggestion
 
@@ -18,10 +19,13 @@ class Question:
     labels: tuple[str, ...]
     multi_label: bool
     min_submitted: int
+    fields: tuple[str, ...] = ()
+    """Shown beside the text."""
 
     @classmethod
     def of(cls, spec: DatasetSpec) -> Self:
-        return cls(tuple(label.name for label in spec.labels), spec.multi_label, spec.min_submitted)
+        labels = tuple(label.name for label in spec.labels)
+        return cls(labels, spec.multi_label, spec.min_submitted, tuple(field.name for field in spec.fields))
 
 
 def check_same_question(dataset: str, found: Question, wanted: Question) -> None:
@@ -39,6 +43,8 @@ def check_same_question(dataset: str, found: Question, wanted: Question) -> None
         differences.append(f"it has the labels {extra} besides")
     if found.min_submitted != wanted.min_submitted:
         differences.append(f"it asks {found.min_submitted} annotators per record, not {wanted.min_submitted}")
+    if unseen := [name for name in wanted.fields if name not in found.fields]:
+        differences.append(f"it does not show {unseen}")
     if differences:
         raise InvalidInput(
             f"a data set {dataset} exists already, but {'; '.join(differences)}: "
@@ -46,8 +52,18 @@ def check_same_question(dataset: str, found: Question, wanted: Question) -> None
         )
 
 
-def check_outgoing(records: Sequence[OutgoingRecord], labels: Collection[str], multi_label: bool) -> None:
-    """Raise ValueError where a record may not be shown as it is, InvalidInput where its suggestion does not fit."""
+def check_outgoing(
+    records: Sequence[OutgoingRecord],
+    labels: Collection[str],
+    multi_label: bool,
+    fields: Collection[str],
+    metadata: Collection[MetadataSpec],
+) -> None:
+    """Raise ValueError where a record may not be shown as it is, InvalidInput where its suggestion does not fit.
+
+    ``fields``, ``metadata``: what the data set has.
+    """
+    kinds = {one.name: one.kind for one in metadata}
     seen: set[str] = set()
     for record in records:
         if record.record_id in seen:
@@ -60,8 +76,20 @@ def check_outgoing(records: Sequence[OutgoingRecord], labels: Collection[str], m
             )
         if record.uncertainty is not None and not 0 <= record.uncertainty <= 1:
             raise ValueError(f"record {record.record_id!r}: uncertainty {record.uncertainty} is not within 0 and 1")
+        if unknown := [name for name in record.fields if name not in fields]:
+            raise ValueError(f"record {record.record_id!r}: the data set shows no {unknown}; it shows {list(fields)}")
+        for name, value in record.metadata.items():
+            _check_metadata(record.record_id, name, value, kinds.get(name))
         if record.suggestion is not None:
             _check_suggestion(record.record_id, record.suggestion, labels, multi_label)
+
+
+def _check_metadata(record_id: str, name: str, value: MetadataValue, kind: str | None) -> None:
+    if kind is None:
+        raise ValueError(f"record {record_id!r}: the data set has no metadata {name!r}: say so in its spec")
+    fits = kind == "terms" if isinstance(value, str | tuple) else kind == "float" and math.isfinite(value)
+    if not fits:
+        raise ValueError(f"record {record_id!r}: {name} is {value!r}, which is no finite {kind}")
 
 
 def _check_suggestion(record_id: str, suggestion: Suggestion, labels: Collection[str], multi_label: bool) -> None:

@@ -72,7 +72,8 @@ class FakeAnnotationTool:
         with self._operation("log"):
             found = self._find(workspace, dataset)
             question = Question.of(found.spec)
-            check_outgoing(records, question.labels, question.multi_label)
+            shape = (question.labels, question.multi_label, question.fields, found.spec.metadata)
+            check_outgoing(records, *shape)
             found.records.update((record.record_id, record) for record in records)
 
     def read(self, workspace: str, dataset: str, record_ids: Sequence[str]) -> Sequence[AnnotatedRecord]:
@@ -84,6 +85,11 @@ class FakeAnnotationTool:
         with self._operation("sweep"):
             found = self._find(workspace, dataset)
             return iter([found.annotated(record_id) for record_id in found.records if found.responses.get(record_id)])
+
+    def page(self, workspace: str, dataset: str, sort_by: str) -> str:
+        with self._operation("page"):
+            self._find(workspace, dataset)
+            return f"fake://{workspace}/{dataset}?sort={sort_by}.desc"
 
     def last_activity(self, workspace: str, dataset: str) -> datetime | None:
         with self._operation("last_activity"):

@@ -5,19 +5,39 @@ Polling is the source of truth, so every read may be repeated, and every write i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tornio.records import Purpose, Suggestion
 from tornio.spec import LabelSpec
 
+MetadataValue = str | float | tuple[str, ...]
+"""One term, a number, or several terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """A text that is shown beside the record's own."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataSpec:
+    """What records can be filtered (terms) or sorted by (float)."""
+
+    name: str
+    title: str
+    kind: Literal["terms", "float"]
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """What a task's data set must look like in the tool."""
+    """What a data set must look like in the tool. Names: lower case letters, digits, ``_``."""
 
     workspace: str
     name: str
@@ -25,11 +45,15 @@ class DatasetSpec:
     multi_label: bool
     guidelines: str
     min_submitted: int
+    fields: tuple[FieldSpec, ...] = ()
+    """Shown below the text, in this order."""
+    metadata: tuple[MetadataSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRecord:
-    """A record on its way to annotators. ``uncertainty`` in [0, 1]."""
+    """A record on its way to annotators. ``uncertainty`` in [0, 1]; ``fields`` and ``metadata`` are of those that the
+    data set has."""
 
     record_id: str
     text: str
@@ -38,6 +62,8 @@ class OutgoingRecord:
     suggestion: Suggestion | None = None
     uncertainty: float | None = None
     model_version: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
 
 
 class ResponseStatus(StrEnum):
@@ -78,20 +104,27 @@ class AnnotationTool(Protocol):
     """
 
     def ensure_dataset(self, spec: DatasetSpec) -> None:
-        """Create the data set, or bring what may change (guidelines, label descriptions) up to date.
+        """Create the data set, or bring what may change (guidelines, label descriptions, metadata) up to date.
 
-        Idempotent. Raises InvalidInput where a data set of that name exists with other questions.
+        Idempotent. Raises InvalidInput where a data set of that name exists with other questions, or without a field.
         """
 
     def log(self, workspace: str, dataset: str, records: Sequence[OutgoingRecord]) -> None:
         """Upsert by record_id; responses that records already have are kept. Hold-out records must come
-        without suggestion and uncertainty (ValueError otherwise): judged labels must not be led."""
+        without suggestion and uncertainty (ValueError otherwise): judged labels must not be led. Also ValueError for a
+        field or metadata that the data set does not have."""
 
     def read(self, workspace: str, dataset: str, record_ids: Sequence[str]) -> Sequence[AnnotatedRecord]:
         """These records in full, those that exist, in no certain order."""
 
     def sweep(self, workspace: str, dataset: str) -> Iterator[AnnotatedRecord]:
         """A complete listing of the records that have at least one response."""
+
+    def page(self, workspace: str, dataset: str, sort_by: str) -> str:
+        """Address at which people answer, the record with the largest of this metadata first.
+
+        Who opens the data set otherwise gets an order of the tool's own choice, such as a shuffle for each annotator.
+        """
 
     def last_activity(self, workspace: str, dataset: str) -> datetime | None:
         """When the data set last changed: unchanged means that a sweep would find nothing new."""

@@ -13,7 +13,6 @@ from tornio.records import Purpose
 
 SOURCE = "argilla"
 _TICK = timedelta(microseconds=1)
-_KINDS = {ResponseStatus.SUBMITTED: EventKind.ANSWER, ResponseStatus.DISCARDED: EventKind.DISCARD}
 
 
 def answered_records(known: Iterable[LabelEvent], dataset: str) -> set[str]:
@@ -35,13 +34,14 @@ def diff_answers(
     dataset: str,
     complete: bool,
     listed: Collection[str] = (),
+    answer: EventKind = EventKind.ANSWER,
 ) -> list[LabelEvent]:
     """The events after which the log says of these records what the tool shows; empty where it does already.
 
     ``known``: the log. ``purposes``: of the records in batches. ``complete``: the records are shown with all their
     responses, as ``read`` and ``sweep`` do, and at a time after ``known`` was read. ``listed``: further records
     that the reading covers and that it would have shown (those asked of ``read``; ``answered_records`` for a
-    ``sweep``): what is not shown of them is gone.
+    ``sweep``): what is not shown of them is gone. ``answer``: what a submitted response is, CORRECTION in a review.
 
     An answer that is gone, or a draft again, becomes a WITHDRAW, and only when ``complete``. It carries id and
     time of the answer that it takes back, so it is the same event whoever finds it, it comes behind that answer
@@ -58,7 +58,7 @@ def diff_answers(
     for record_id in sorted(covered):
         record = shown.get(record_id) or AnnotatedRecord(record_id, None, ())
         blank = LabelEvent(
-            EventKind.ANSWER,
+            answer,
             record_id,
             (),
             label_set_rev,
@@ -79,12 +79,14 @@ def _of_record(
         now[response.annotator] = response
     for annotator in sorted({*says, *now}):
         current, known = now.get(annotator), says.get(annotator)
-        if current is not None and current.status in _KINDS:
-            if (when := _date(current, known, complete)) is not None:
+        if current is not None and current.status is not ResponseStatus.DRAFT:
+            submitted = current.status is ResponseStatus.SUBMITTED
+            kind = blank.event if submitted else EventKind.DISCARD
+            if (when := _date(current, kind, known, complete)) is not None:
                 yield replace(
                     blank,
-                    event=_KINDS[current.status],
-                    labels=current.labels if current.status is ResponseStatus.SUBMITTED else (),
+                    event=kind,
+                    labels=current.labels if submitted else (),
                     annotator=annotator,
                     response_id=current.response_id,
                     response_updated_at=when,
@@ -93,13 +95,11 @@ def _of_record(
             yield replace(known, event=EventKind.WITHDRAW, labels=(), recorded_at=None)
 
 
-def _date(response: Response, known: LabelEvent | None, complete: bool) -> datetime | None:
+def _date(response: Response, kind: EventKind, known: LabelEvent | None, complete: bool) -> datetime | None:
     """When the response was given, or None where it is no news."""
     if known is None or known.response_updated_at is None:
         return response.updated_at
-    same = known.event is _KINDS[response.status] and (
-        known.event is EventKind.DISCARD or sorted(known.labels) == sorted(response.labels)
-    )
+    same = known.event is kind and (kind is EventKind.DISCARD or sorted(known.labels) == sorted(response.labels))
     if same:
         return None
     if response.updated_at > known.response_updated_at:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from threading import RLock
+from typing import Protocol
 from uuid import uuid4
 
 import pyarrow as pa
@@ -16,11 +17,24 @@ from tornio.errors import AlreadyExists, IntegrityError, NotFound
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.table import from_table, to_table
 from tornio.schemas.tables import LABELS, LABELS_COMPACT
-from tornio.storage.keys import TaskKeys, seq_of
+from tornio.storage.keys import seq_of
 from tornio.storage.port import ObjectStore
 
 Events = tuple[LabelEvent, ...]
 Key = tuple[str, datetime | None, EventKind]
+
+
+class LogKeys(Protocol):
+    """Where a log lives: that of a task, or one of a run without a task."""
+
+    @property
+    def root(self) -> str: ...
+    @property
+    def labels(self) -> str: ...
+    def label_part(self, seq: int) -> str: ...
+    @property
+    def labels_compact(self) -> str: ...
+    def labels_compacted(self, seq: int) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ class LabelLog:
     Every method raises Unavailable where the store is away, IntegrityError where it holds what it should not.
     """
 
-    def __init__(self, store: ObjectStore, keys: TaskKeys) -> None:
+    def __init__(self, store: ObjectStore, keys: LogKeys) -> None:
         self._store = store
         self._keys = keys
         self._parts: list[Events] = []

@@ -57,16 +57,22 @@ def by_record(events: Iterable[LabelEvent]) -> dict[str, list[LabelEvent]]:
 def standing(events: Iterable[LabelEvent]) -> dict[str, LabelEvent]:
     """What each annotator says of one record: the event with the latest response_updated_at, ties by place.
 
-    An annotator who took an answer back has a WITHDRAW here.
+    An answer that was taken back in one data set leaves what the annotator said in another, such as in the batch
+    before a review. An annotator who took all answers back has a WITHDRAW here.
     """
-    latest: dict[str, LabelEvent] = {}
+    latest: dict[tuple[str, str | None], LabelEvent] = {}
     for event in events:
         if event.event not in _BY_PEOPLE or _withdraws_auto(event):
             continue
-        who = event.annotator or event.source
-        if who not in latest or _time(event) >= _time(latest[who]):
-            latest[who] = event
-    return latest
+        place = (event.annotator or event.source, event.dataset)
+        if place not in latest or _time(event) >= _time(latest[place]):
+            latest.pop(place, None)  # so that ties go by place
+            latest[place] = event
+    says: dict[str, LabelEvent] = {}
+    for (who, _), event in latest.items():
+        if who not in says or _rank(event) >= _rank(says[who]):
+            says[who] = event
+    return says
 
 
 def annotators_done(events: Iterable[LabelEvent]) -> int:
@@ -144,6 +150,10 @@ def _purpose(events: Iterable[LabelEvent], deciding: Sequence[LabelEvent]) -> Pu
 
 def _withdraws_auto(event: LabelEvent) -> bool:
     return event.event is EventKind.WITHDRAW and event.response_id is None and event.model_version is not None
+
+
+def _rank(event: LabelEvent) -> tuple[bool, datetime]:
+    return (event.event is not EventKind.WITHDRAW, _time(event))
 
 
 def _time(event: LabelEvent) -> datetime:

@@ -18,14 +18,23 @@ def holdout_key(full_name: str, seed: int) -> str:
 
 
 def reserved_records(view: PoolView, events: Iterable[LabelEvent], key: str, share: float) -> frozenset[str]:
-    """The records of the view that are held out, deleted ones included. What is said of a text goes for all its
-    duplicates; the first rule that applies:
+    """The records of the view that are held out, deleted ones included: see ``reserved_texts``."""
+    digests = list(view.text_digests)
+    held = reserved_texts(digests, view, events, key, share)
+    return frozenset(record_id for record_id, digest in zip(view.record_ids, digests, strict=True) if digest in held)
+
+
+def reserved_texts(
+    texts: Iterable[str], view: PoolView, events: Iterable[LabelEvent], key: str, share: float
+) -> frozenset[str]:
+    """Which of these texts are held out, in the pool or not yet; all by their digest. What is said of a text goes for
+    all its duplicates; the first rule that applies:
 
     1. what was imported for training, or asked by a query strategy, is not: it trains (or was picked with bias);
     2. what was imported as hold-out is;
     3. the keyed hash decides.
     """
-    digests = list(view.text_digests)
+    digests = view.text_digests
     queried, judging = set[str](), set[str]()
     for event in events:
         if event.purpose is None or event.event is EventKind.AUTO or (row := view.row(event.record_id)) is None:
@@ -34,9 +43,8 @@ def reserved_records(view: PoolView, events: Iterable[LabelEvent], key: str, sha
             queried.add(digests[row])
         elif event.event is EventKind.IMPORT:
             judging.add(digests[row])
-    held = {
+    return frozenset(
         digest
-        for digest in set(digests)
+        for digest in set(texts)
         if digest not in queried and (digest in judging or is_reserved(key, digest, share))
-    }
-    return frozenset(record_id for record_id, digest in zip(view.record_ids, digests, strict=True) if digest in held)
+    )

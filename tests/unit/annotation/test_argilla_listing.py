@@ -42,6 +42,7 @@ class Listing:
             "me/datasets": {"items": [dataset]},
             "datasets/d/fields": {"items": [{"name": "text", "required": True}]},
             "datasets/d/questions": {"items": [question]},
+            "me/datasets/d/metadata-properties": {"items": []},
         }
         return httpx.Response(200, content=json.dumps(answers[path]))
 

@@ -63,6 +63,19 @@ def test_discards_are_events_and_drafts_are_none() -> None:
     assert (event.event, event.labels, event.annotator) == (EventKind.DISCARD, (), "ann")
 
 
+def test_in_a_review_an_answer_is_a_correction() -> None:
+    def look(known: list[LabelEvent], *shown: AnnotatedRecord) -> list[LabelEvent]:
+        kind = EventKind.CORRECTION
+        return diff_answers(
+            known, shown, purposes=PURPOSES, label_set_rev=1, dataset="review", complete=True, answer=kind
+        )
+
+    log = look([], record(response(), response("b", who="bob", status="discarded")))
+    assert [(event.event, event.labels) for event in log] == [(EventKind.CORRECTION, ("a",)), (EventKind.DISCARD, ())]
+    assert look(log, record(response(), response(who="bob", status="discarded"))) == []
+    assert [event.event for event in look(log, record())] == [EventKind.WITHDRAW] * 2
+
+
 def test_what_is_known_is_no_news() -> None:
     log = diff([], record(response()))
     assert diff(log, record(response())) == []

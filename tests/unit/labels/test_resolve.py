@@ -171,3 +171,20 @@ def test_the_order_of_annotators_does_not_matter(votes: list[str], random: objec
     if expected.labels:
         (winner,) = expected.labels
         assert all(votes.count(winner) > votes.count(other) for other in {*votes} - {winner})
+
+
+def test_taking_back_a_correction_leaves_what_was_answered_before() -> None:
+    first = answer("a", at=1, dataset="tickets")
+    second = said(EventKind.CORRECTION, "b", at=2, dataset="tickets-review", response_id="other")
+    gone = said(EventKind.WITHDRAW, at=2, dataset="tickets-review", response_id="other")
+    assert outcome(first, second).labels == ("b",)
+    assert outcome(first, second, gone) == outcome(first)
+    assert annotators_done([second, gone]) == 0
+
+
+def test_of_two_reviews_by_one_person_the_later_counts() -> None:
+    said_twice = [
+        said(EventKind.CORRECTION, label, at=at, dataset=f"review-{at}") for at, label in ((5, "b"), (3, "c"))
+    ]
+    assert outcome(*said_twice).labels == ("b",)
+    assert outcome(*reversed(said_twice)).labels == ("b",)
