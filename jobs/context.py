@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -12,15 +13,19 @@ from uuid import uuid4
 import numpy as np
 
 import tornio
+from jobs.parts import PartMapper
+from tornio.errors import InvalidInput
 from tornio.models.fewshot import FewShotModel
 from tornio.models.loading import Loader
 from tornio.models.port import Embedded, FloatMatrix, Model
 from tornio.pool.embeddings import EmbeddingCache
 from tornio.registry import Encoders, NodeCache, Registry
 from tornio.schemas.registry import EncoderPin, EncoderUse
+from tornio.schemas.runs import RunPlan, RunProgress
 from tornio.settings import NodeSettings, StorageSettings
 from tornio.spec import ClassifierSpec
 from tornio.storage import documents
+from tornio.storage.keys import RunKeys, TaskKeys, workspace_run
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
 
@@ -33,6 +38,18 @@ def software() -> dict[str, str]:
     return {"tornio": tornio.__version__, **{name: metadata.version(name) for name in SOFTWARE}}
 
 
+def store_from_environment() -> ObjectStore:
+    """The folder that TORNIO_STORE_DIR names, for runs on one machine; else the bucket of TORNIO_S3_..."""
+    folder = NodeSettings().store_dir
+    if folder is not None:
+        from tornio.storage.local import LocalStore
+
+        return LocalStore(folder)
+    from tornio.storage.s3 import open_store
+
+    return open_store(StorageSettings())
+
+
 @dataclass
 class JobContext:
     """Kept by a process that runs jobs, so that the second run finds everything warm."""
@@ -43,6 +60,10 @@ class JobContext:
     tasks: Tasks
     worker: str = field(default_factory=lambda: uuid4().hex)
     """Token of this process: tells the attempts that it began from those of one that is gone."""
+    mapper: PartMapper | None = None
+    """How large work is spread; None: not at all, one part after the other in this process."""
+    watch: Callable[[RunPlan, RunProgress], None] = lambda _plan, _progress: None
+    """Told how far a run is."""
 
     @classmethod
     def over(cls, store: ObjectStore, cache_dir: Path, precision: str = "auto") -> JobContext:
@@ -50,41 +71,25 @@ class JobContext:
         return cls(store, cache, Loader(store, cache, precision), Tasks(store))
 
     @classmethod
-    def from_environment(cls) -> JobContext:
-        """From TORNIO_S3_... and TORNIO_...: see ``tornio.settings``."""
+    def from_environment(cls, precision: str | None = None) -> JobContext:
+        """From TORNIO_S3_... and TORNIO_...: see ``tornio.settings``; a run may fix its precision."""
         import torch
-
-        from tornio.storage.s3 import open_store
 
         node = NodeSettings()
         torch.set_num_threads(node.torch_threads)
-        return cls.over(open_store(StorageSettings()), node.cache_dir, node.precision)
+        return cls.over(store_from_environment(), node.cache_dir, precision or node.precision)
 
-
-@dataclass(frozen=True)
-class RunContext:
-    """One run: its task, its id, and the folder of this attempt."""
-
-    job: JobContext
-    task: Task
-    run: str
-    attempt_folder: str
-
-    @property
-    def registry(self) -> Registry:
-        return Registry(self.job.store, self.task.keys)
-
-    def encoder_use(self, classifier: ClassifierSpec) -> EncoderUse:
+    def encoder_use(self, task: Task, classifier: ClassifierSpec) -> EncoderUse:
         """How this spec uses its encoder. What its name means is pinned, for the task, by whoever asks first."""
-        key = self.task.keys.encoder_pin(sha256(classifier.encoder.encode()).hexdigest()[:32])
-        pinned = documents.find(self.job.store, key, EncoderPin)
+        key = task.keys.encoder_pin(sha256(classifier.encoder.encode()).hexdigest()[:32])
+        pinned = documents.find(self.store, key, EncoderPin)
         if pinned is None:
-            use = self.job.loader.encoder_use(classifier.encoder, classifier.max_length)
+            use = self.loader.encoder_use(classifier.encoder, classifier.max_length)
             pin = EncoderPin(source=classifier.encoder, digest=use.digest, layer=use.layer)
-            pin = documents.create_or_get(self.job.store, key, pin)
+            pin = documents.create_or_get(self.store, key, pin)
         else:
             pin = pinned[0]
-        document = Encoders(self.job.store).get(pin.digest)
+        document = Encoders(self.store).get(pin.digest)
         return EncoderUse(
             digest=pin.digest,
             layer=pin.layer,
@@ -92,6 +97,54 @@ class RunContext:
             normalise=document.normalise,
             max_length=min(classifier.max_length, document.max_length),
         )
+
+
+def run_keys(plan: RunPlan) -> RunKeys:
+    """Where a plan's run lives in the store."""
+    if plan.task is None:
+        return workspace_run(plan.workspace, plan.run)
+    return TaskKeys(plan.workspace, plan.task).run(plan.run)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One attempt at a run."""
+
+    job: JobContext
+    plan: RunPlan
+    attempt: int
+
+    @property
+    def run(self) -> str:
+        return self.plan.run
+
+    @cached_property
+    def task(self) -> Task:
+        """The run's task. Raises InvalidInput for a run without one, NotFound."""
+        if self.plan.task is None:
+            raise InvalidInput(f"{self.plan.job} works on a task, and run {self.run} names none: plan it with one")
+        return self.job.tasks.open(self.plan.workspace, self.plan.task)
+
+    @property
+    def keys(self) -> RunKeys:
+        return run_keys(self.plan)
+
+    @property
+    def attempt_folder(self) -> str:
+        return self.keys.attempt(self.attempt)
+
+    def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
+        """Tell whoever watches how far this attempt is."""
+        told = RunProgress(run=self.run, attempt=self.attempt, stage=stage, done=done, total=total, unit=unit)
+        self.job.watch(self.plan, told)
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.job.store, self.task.keys)
+
+    def encoder_use(self, classifier: ClassifierSpec) -> EncoderUse:
+        """How this spec uses its encoder: see ``JobContext.encoder_use``."""
+        return self.job.encoder_use(self.task, classifier)
 
     def pool_vectors(self, use: EncoderUse, pool_seq: int) -> Embedded:
         """Embeddings of the whole pool up to ``pool_seq``, in its order; computed once, then from the cache."""

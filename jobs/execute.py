@@ -11,15 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jobs import evaluate, label, query, train
-from jobs.context import JobContext, RunContext, software
+from jobs import evaluate, label, query, score, train
+from jobs.context import JobContext, RunContext, run_keys, software
 from jobs.failures import describe
 from tornio.api import TaskName
 from tornio.errors import InvalidInput, RunFailed, TornioError
 from tornio.schemas.base import Part
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult, RunStarted
 from tornio.storage import documents
-from tornio.storage.keys import RunKeys, TaskKeys, workspace_run
 from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -38,14 +37,8 @@ JOBS: dict[str, Job] = {
     "evaluate": Job(evaluate.EvaluateArgs, evaluate.run),
     "query": Job(query.QueryArgs, query.run),
     "label": Job(label.LabelArgs, label.run),
+    "score": Job(score.ScoreArgs, score.run),
 }
-
-
-def run_keys(plan: RunPlan) -> RunKeys:
-    """Where a plan's run lives in the store."""
-    if plan.task is None:
-        return workspace_run(plan.workspace, plan.run)
-    return TaskKeys(plan.workspace, plan.task).run(plan.run)
 
 
 def plan_job(job: str, task: TaskName, args: str) -> RunPlan:
@@ -75,17 +68,15 @@ def execute(plan: RunPlan, attempt: int, context: JobContext) -> RunResult:
     An attempt is made once: one that has failed fails again with the same words, and one that another worker began
     and never ended has failed, because that worker died in it. So work that kills its worker is not tried for ever.
 
-    Raises InvalidInput for a job that nobody knows and a plan without a task, RunFailed for an attempt that is over,
+    Raises InvalidInput for a job that nobody knows, RunFailed for an attempt that is over,
     and whatever the job raises.
     """
     job = _job(plan.job)
-    if plan.task is None:
-        raise InvalidInput(f"{plan.job} works on a task, and run {plan.run} names none: plan it with one")
     keys = run_keys(plan)
     done = documents.find(context.store, keys.result, RunResult)
     if done is not None:
         return done[0]
-    run = RunContext(context, context.tasks.open(plan.workspace, plan.task), plan.run, keys.attempt(attempt))
+    run = RunContext(context, plan, attempt)
     started = _begin(plan, attempt, context)
     try:
         output = job.run(job.args.model_validate(plan.args), run)

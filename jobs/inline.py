@@ -33,5 +33,8 @@ class InlineRunner:
         else:
             self._runs[plan.run] = RunStatus(RunPhase.DONE, attempt)
 
-    def status(self, run: str) -> RunStatus:
-        return self._runs.get(run, RunStatus(RunPhase.UNKNOWN))
+    def status(self, plan: RunPlan) -> RunStatus:
+        return self._runs.get(plan.run, RunStatus(RunPhase.UNKNOWN))
+
+    def cancel(self, plan: RunPlan) -> None:
+        """Nothing ever runs while somebody else could call this."""

@@ -1,4 +1,4 @@
-"""How a job is run, as a port: in a warm actor of the cluster, or in this process."""
+"""How a job is run, as a port: in a warm actor of the cluster, as a Ray job of its own, or in this process."""
 
 from __future__ import annotations
 
@@ -35,5 +35,8 @@ class JobRunner(Protocol):
     def submit(self, plan: RunPlan, attempt: int) -> None:
         """Start the plan unless this attempt of it was started here already. Returns at once."""
 
-    def status(self, run: str) -> RunStatus:
+    def status(self, plan: RunPlan) -> RunStatus:
         """What this runner knows of the run, within seconds; UNKNOWN where it cannot be asked."""
+
+    def cancel(self, plan: RunPlan) -> None:
+        """End the attempt that runs, which has then failed; nothing where none runs. Raises Unavailable."""

@@ -14,11 +14,11 @@ from threading import Lock
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from jobs.failures import describe
 from jobs.port import RunPhase, RunStatus
-from tornio.errors import Unavailable
+from tornio.errors import TornioError, Unavailable
 from tornio.schemas.runs import RunPlan
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ NAMESPACE = "tornio"
 NAME = "warm-jobs"
 SUBMIT_S = 30.0
 """Seconds that a submission may take: it only takes the plan in, but a cold actor starts a process first."""
+PLAN_S = 60.0
+"""Seconds that planning may take: a model that nobody used before is fetched and published on the way."""
 STATUS_S = 3.0
 """Seconds that a question may take: whoever asks has other things to look at, and asks again."""
 HUNG_S = 120.0
@@ -39,6 +41,7 @@ class WarmWorker:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="run")
         self._runs: dict[str, tuple[int, Future[None]]] = {}
         self._lock = Lock()
+        self._preparing = Lock()
         self._context: Any = None
         self._pool.submit(self._warm_up)
 
@@ -57,8 +60,22 @@ class WarmWorker:
             return RunPhase.UNKNOWN, 0, None
         if not future.done():
             return RunPhase.RUNNING, attempt, None
+        if future.cancelled():
+            return RunPhase.FAILED, attempt, "it was cancelled before it began"
         error = future.exception()
         return (RunPhase.DONE, attempt, None) if error is None else (RunPhase.FAILED, attempt, describe(error))
+
+    def cancel(self, run: str) -> bool:
+        """Whether the run was still waiting, and will not be done now."""
+        with self._lock:
+            _, future = self._runs.get(run, (0, None))
+        return future is not None and future.cancel()
+
+    def plan(self, job: str, workspace: str, task: str, asked: dict[str, Any]) -> str:
+        """The plan of what a user asked for: here, because here is what can read data and models."""
+        from jobs.requests import plan_request
+
+        return plan_request(job, workspace, task, asked, self._ready()).encode().decode()
 
     def _warm_up(self) -> None:
         try:
@@ -67,11 +84,12 @@ class WarmWorker:
             log.warning("the job worker cannot get ready", exc_info=True)
 
     def _ready(self) -> Any:
-        if self._context is None:
-            from jobs.context import JobContext
+        with self._preparing:
+            if self._context is None:
+                from jobs.context import JobContext
 
-            self._context = JobContext.from_environment()
-        return self._context
+                self._context = JobContext.from_environment()
+            return self._context
 
     def _execute(self, plan: RunPlan, attempt: int) -> None:
         from jobs.execute import execute
@@ -84,7 +102,7 @@ class WarmWorker:
 
 
 def _succeeded(future: Future[None]) -> bool:
-    return future.done() and future.exception() is None
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 class WarmRunner:
@@ -110,13 +128,34 @@ class WarmRunner:
         except (RayActorError, GetTimeoutError) as error:
             raise Unavailable(f"the job worker does not answer ({describe(error)}); it is asked again") from error
 
-    def status(self, run: str) -> RunStatus:
+    def status(self, plan: RunPlan) -> RunStatus:
         try:
-            phase, attempt, error = self._call(STATUS_S, "status", run)
+            phase, attempt, error = self._call(STATUS_S, "status", plan.run)
         except (RayActorError, GetTimeoutError) as away:
-            log.info("the job worker does not say how run %s stands: %s", run, describe(away))
+            log.info("the job worker does not say how run %s stands: %s", plan.run, describe(away))
             return RunStatus(RunPhase.UNKNOWN)
         return RunStatus(RunPhase(phase), attempt, error)
+
+    def cancel(self, plan: RunPlan) -> None:
+        """A run that waits is forgotten; of one that is being done the actor is ended, and started again."""
+        try:
+            ended = self._call(SUBMIT_S, "cancel", plan.run)
+        except (RayActorError, GetTimeoutError) as error:
+            raise Unavailable(f"the job worker does not answer ({describe(error)}): cancel again") from error
+        if not ended and self.status(plan).phase is RunPhase.RUNNING:
+            ray.kill(ray.get_actor(NAME, NAMESPACE), no_restart=False)
+
+    def plan(self, job: str, workspace: str, task: str, asked: dict[str, Any]) -> RunPlan:
+        """The plan of a run that a user asks for. Raises what the request is worth, and Unavailable."""
+        try:
+            planned: str = self._call(PLAN_S, "plan", job, workspace, task, asked)
+        except RayTaskError as error:
+            if isinstance(error.cause, TornioError):
+                raise error.cause from None
+            raise
+        except (RayActorError, GetTimeoutError) as error:
+            raise Unavailable(f"the job worker does not answer ({describe(error)}): ask again") from error
+        return RunPlan.decode(planned.encode())
 
     def _call(self, timeout_s: float, method: str, *args: Any) -> Any:
         """Raises RayActorError where the actor has died, GetTimeoutError where it is slow."""

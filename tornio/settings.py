@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, NonNegativeInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -61,6 +61,63 @@ class NodeSettings(BaseSettings):
         description="What models compute in. Default auto: bfloat16 where the processor or GPU computes in it, else "
         "float32.",
     )
+    store_dir: Path | None = Field(
+        None,
+        description="Folder that runs keep their documents in, in place of a bucket: for one machine without a "
+        "server. Default none: the bucket.",
+    )
     torch_threads: int = Field(
         1, ge=1, description="Threads of each process's torch. Default 1: replicas share the cores."
+    )
+
+
+class JobSettings(BaseSettings):
+    """Large work: what counts as large, and how it is spread."""
+
+    model_config = SettingsConfigDict(env_prefix="TORNIO_JOB_", frozen=True)
+
+    large_texts: Literal["always", "never"] | NonNegativeInt = Field(
+        20_000,
+        description="Texts that a run passes through a model above which it is a Ray job of its own, and not done in "
+        "the warm worker, which does one run at a time for all tasks: a number, `always`, or `never`, which keeps even "
+        "scoring there and needs no dashboard of Ray. Default 20000: one or two minutes of MiniLM on one processor, "
+        "beside which the quarter of a minute that a job takes to start is little.",
+    )
+
+    workers: int = Field(
+        0,
+        ge=0,
+        description="Actors that a large run is spread over. Default 0: one for each GPU of the cluster, or, without "
+        "any, for each processor.",
+    )
+    worker_cpus: float = Field(
+        0.5,
+        gt=0,
+        description="Logical processors that each of them asks for. Default 0.5: Ray Data needs some of them itself, "
+        "and waits for ever where nothing is left.",
+    )
+
+
+class TrainSettings(BaseSettings):
+    """Fine-tuning: how it is spread, and how much of it may be lost."""
+
+    model_config = SettingsConfigDict(env_prefix="TORNIO_TRAIN_", frozen=True)
+
+    workers: int = Field(
+        1,
+        ge=1,
+        description="Workers that share each batch, under Ray Train. Default 1: in the process of the job, which is "
+        "the fastest for the few labels that people give.",
+    )
+    worker_cpus: float = Field(
+        1.0, gt=0, description="Logical processors that each of several workers asks for; also a GPU, where there are."
+    )
+    max_failures: int = Field(
+        3, ge=0, description="How often the workers of a training are started again when one dies. Default 3."
+    )
+    checkpoint_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="Seconds between two checkpoints, which is what an interruption may cost. Default 60: one of "
+        "MiniLM is 130 MB.",
     )

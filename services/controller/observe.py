@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from jobs.execute import run_keys
-from jobs.port import JobRunner, RunPhase
+from jobs.port import JobRunner, RunPhase, RunStatus
 from services.controller.fleet import Fleet
 from services.controller.sync import Polled
 from tornio.labels.events import EventKind, LabelEvent
@@ -17,9 +16,10 @@ from tornio.loop.observation import BatchProgress, Observation, RunOutcome
 from tornio.loop.plans import waited_for
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.loop import LoopState
-from tornio.schemas.runs import RunPlan, RunResult
+from tornio.schemas.runs import RunFailure, RunPlan, RunResult
 from tornio.schemas.task import Batch, Iteration
 from tornio.storage import documents
+from tornio.storage.keys import RunKeys, run_of
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, askable, training_labels
 
@@ -109,13 +109,19 @@ class Observer:
         return BatchProgress(len(alive), answered, logged, lost=opened and batch.batch in polled.lost)
 
     def _outcome(self, plan: RunPlan) -> RunOutcome:
-        found = documents.find(self.store, run_keys(plan).result, RunResult)
+        keys = run_of(plan.workspace, plan.task, plan.run)
+        found = documents.find(self.store, keys.result, RunResult)
         if found is not None:
             return RunOutcome(output=found[0].output, attempt=found[0].attempt)
-        status = self.runner.status(plan.run)
+        status = self.runner.status(plan)
         if status.phase is RunPhase.FAILED:
-            return RunOutcome(error=status.error or "no reason given", attempt=status.attempt)
+            return RunOutcome(error=self._why(keys, status), attempt=status.attempt)
         return RunOutcome(running=status.phase is RunPhase.RUNNING, attempt=status.attempt)
+
+    def _why(self, keys: RunKeys, status: RunStatus) -> str:
+        """What the attempt wrote down of its failure says more than what its runner saw of it."""
+        noted = documents.find(self.store, keys.failure(status.attempt), RunFailure)
+        return noted[0].error if noted is not None else status.error or "no reason given"
 
     def _recorded(self, state: LoopState) -> dict[int, Iteration]:
         trains = (state.train, state.gate.train if state.gate else None)

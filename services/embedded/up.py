@@ -20,6 +20,7 @@ from services.embedded.supervisor import Program
 
 SESSION_FILE = "session.json"
 API_PORT = "api"
+DASHBOARD_PORT = "dashboard"
 RAY_AUTH_FILE = "ray-token"
 START_S = 300.0
 """Seconds that Ray and the application may take: half a minute, more on a machine that does other things too."""
@@ -39,7 +40,7 @@ class Everything:
     ) -> None:
         given = {**(given_ports or {}), **({API_PORT: port} if port is not None else {})}
         self.stack = EmbeddedStack(
-            state_dir, ports=given, also=(API_PORT,), argilla_python=argilla_python, report=report
+            state_dir, ports=given, also=(API_PORT, DASHBOARD_PORT), argilla_python=argilla_python, report=report
         )
         self._report = report
         self.url = ""
@@ -74,7 +75,12 @@ class Everything:
             self.stack.stop()
             raise
         self._report(f"Ray and the application are ready after {time.monotonic() - child.started:.1f} s")
-        write_private(self.session_file, json.dumps({"url": self.url, "argilla_url": self.addresses.argilla_url}))
+        session = {
+            "url": self.url,
+            "argilla_url": self.addresses.argilla_url,
+            "environment": self.addresses.environment(),  # for jobs that a user starts beside the stack
+        }
+        write_private(self.session_file, json.dumps(session))
         return self
 
     def stop(self) -> None:
@@ -90,6 +96,7 @@ class Everything:
             **self.addresses.environment(),
             "TORNIO_INSECURE": "1",  # on loopback only: no keys to hand out on one's own machine
             "TORNIO_CACHE_DIR": str(state / "cache"),
+            "TORNIO_JOB_WORKERS": "1",  # of a large run: its processors are logical ones, and more would only wait
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "OMP_NUM_THREADS": "1",
             "TOKENIZERS_PARALLELISM": "false",
@@ -100,7 +107,8 @@ class Everything:
             "RAY_worker_niceness": "0",  # by default Ray's workers yield to Argilla and the store
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
-        argv = (sys.executable, "-m", "services.embedded.serving", "--port", str(port))
+        ports = ("--port", str(port), "--dashboard-port", str(self.stack.ports[DASHBOARD_PORT]))
+        argv = (sys.executable, "-m", "services.embedded.serving", *ports)
         return Program("ray", argv, environment, cwd=state, grace_s=30.0)
 
     def _ready(self) -> bool:

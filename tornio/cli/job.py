@@ -20,8 +20,8 @@ def job(
 ) -> None:
     """Run a job where the store is given by TORNIO_S3_...; done already, its result is shown."""
     try:
-        from jobs.context import JobContext
-        from jobs.execute import execute, next_attempt, plan_job, run_keys
+        from jobs.context import JobContext, run_keys
+        from jobs.execute import execute, next_attempt, plan_job
     except ImportError as error:
         raise typer.BadParameter(f"jobs need the extra: pip install 'tornio[cluster]' ({error})") from error
     from tornio.storage import documents

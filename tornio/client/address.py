@@ -21,6 +21,8 @@ SESSION_FILE = Path(".tornio") / "session.json"
 class Address:
     url: str
     api_key: str | None = field(repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of a session: what jobs need that run beside its server."""
 
 
 def find(
@@ -47,6 +49,12 @@ def find(
         return Address(session.url, _plain(key or session.api_key))
     same = session is not None and session.url == _checked(url)
     return Address(_checked(url), _plain(key or (session.api_key if session and same else None)))
+
+
+def session_environment(start: Path) -> Mapping[str, str] | None:
+    """Where the store and Argilla of the ``tornio up`` here are, as variables; None where none runs."""
+    session = _session(start)
+    return None if session is None else session.environment
 
 
 def _checked(url: str) -> str:
@@ -86,6 +94,6 @@ def _read_session(path: Path) -> Address:
         raise InvalidInput(f"{path} holds a key and is open to others: chmod 600 {path}")
     try:
         values = json.loads(path.read_text("utf-8"))
-        return Address(_checked(values["url"]), values.get("api_key"))
+        return Address(_checked(values["url"]), values.get("api_key"), dict(values.get("environment", {})))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"{path} is not what `tornio up` writes: delete it and start `tornio up` again") from error

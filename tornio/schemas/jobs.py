@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from tornio.schemas.base import Part
+from tornio.schemas.base import Document, Part
+from tornio.schemas.registry import EncoderUse
 from tornio.schemas.task import BatchItem, GateVerdict
 
 
@@ -24,6 +25,9 @@ class TrainOutput(Part):
     labels: dict[str, int]
     """Training labels by class."""
     metrics: dict[str, float] = {}
+    kind: str = ""
+    why: str = ""
+    """Why it is of this kind, where the spec leaves that open."""
 
 
 class EvaluateArgs(Part):
@@ -84,3 +88,88 @@ class LabelOutput(Part):
     """Parquet with record_id, labels, scores."""
     records: int
     agent: str
+
+
+class InputFile(Part):
+    """One file of a data set, as it was when the run was planned."""
+
+    uri: str
+    """Path, or s3://bucket/key."""
+    etag: str
+    """SHA-256 of a local file's bytes; the store's ETag of an object."""
+    size: int
+    """Bytes."""
+
+
+class ScoreArgs(Part):
+    """Score a labelled set by its loss: under a version, a model of its own, or, with folds, out of sample."""
+
+    files: tuple[InputFile, ...]
+    text_column: str | None = None
+    label_column: str | None = None
+    id_column: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    separator: str = "|"
+    """Between the labels of a text that has several."""
+    labels: tuple[str, ...]
+    multi_label: bool = False
+    version: str | None = None
+    """A version of the task, which scores."""
+    classifier: EncoderUse | None = None
+    """A published sequence classifier, which scores."""
+    encoder: EncoderUse | None = None
+    """With ``folds``: embeds the texts for the heads."""
+    folds: int = 0
+    """Each row is scored by a head that did not see it; 0: by the version or classifier."""
+    seed: int = 0
+    part_rows: int = 4096
+    """Two windows of the engine: enough parts that small data sets spread over workers, too."""
+    strict: bool = False
+    """A row that cannot be used ends the run, and is not only put aside."""
+    precision: str
+    """What the model computes in: fixed, so that a resumed run gives the same rows."""
+
+
+class ScoreOutput(Part):
+    """Where the scores are, and what they say together."""
+
+    scores: str
+    """Folder of Parquet parts, one row a row of the input."""
+    rejected: str
+    """Folder of Parquet parts: file, line and reason of each row that could not be used."""
+    report: str
+    """HTML, one file."""
+    parts: int
+    rows: int
+    rejected_rows: int
+    labels: tuple[str, ...]
+    """In the order of the column ``probabilities``."""
+    agreement: float
+    """Share of the rows whose predicted labels are the given ones."""
+    mean_loss: float
+    truncated: int
+    """Rows whose text was cut."""
+    ranking: str
+    """Column that the rows are best sorted by, largest first."""
+    model: str
+
+
+class PartCount(Part):
+    """A part of the input: at most ``part_rows`` rows, in the input's order."""
+
+    rows: int
+    rejected: int
+
+
+class ScoreInput(Document):
+    """``runs/{run}/input.json``: the parts that the input was cut into; put last, when all of them stand."""
+
+    FORMAT: ClassVar[str] = "score-input"
+
+    parts: tuple[PartCount, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts)

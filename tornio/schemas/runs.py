@@ -73,3 +73,36 @@ class RunFailure(Document):
     error: str
     started_at: Timestamp
     ended_at: Timestamp
+
+
+class RunProgress(Document):
+    """``runs/{run}/attempts/{n}/progress.json``: how far an attempt is; information only, written over and over."""
+
+    FORMAT: ClassVar[str] = "run-progress"
+
+    run: str
+    attempt: int
+    stage: str
+    """What is being done, in words."""
+    done: int
+    total: int | None
+    unit: str
+    """What is counted: rows, steps, ..."""
+
+
+class RunAsk(Document):
+    """``asks/{run}.json``: a run of a task that a user asked for, beside those of the loop; moved only with If-Match.
+
+    The controller starts what is asked for and was not cancelled, and tries again what failed.
+    """
+
+    FORMAT: ClassVar[str] = "run-ask"
+
+    run: str
+    job: str
+    who: str
+    asked_at: Timestamp
+    after: int = 0
+    """The last attempt that had begun before it was asked for, again perhaps: it and those before count no more."""
+    cancelled_by: str | None = None
+    cancelled_at: Timestamp | None = None

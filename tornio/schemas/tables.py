@@ -145,3 +145,55 @@ SUGGESTIONS = Table(
     ),
 )
 """What a label run writes: a teacher's proposal for each record of the pool; scores in the order of the labels."""
+
+SCORE_INPUT = Table(
+    "score-input-part",
+    1,
+    pa.schema(
+        [
+            pa.field("row", pa.int64(), nullable=False),  # place in the whole input, rejected rows counted
+            pa.field("record_id", pa.string(), nullable=False),
+            pa.field("text", pa.string(), nullable=False),
+            pa.field("given", pa.list_(pa.string()), nullable=False),
+        ]
+    ),
+)
+"""``runs/{run}/input/{part}.parquet``: the rows of a part, before they are scored."""
+
+REJECTED = Table(
+    "rejected",
+    1,
+    pa.schema(
+        [
+            pa.field("row", pa.int64(), nullable=False),
+            pa.field("file", pa.string(), nullable=False),
+            pa.field("line", pa.int64(), nullable=False),
+            pa.field("reason", pa.string(), nullable=False),
+        ]
+    ),
+)
+"""``runs/{run}/rejected/{part}.parquet``: rows that could not be used, and why."""
+
+
+def scores_table(labels: int) -> Table:
+    """``runs/{run}/scores/{part}.parquet``, for so many labels. All measures are of ``tornio.scoring``."""
+    per_label = pa.list_(pa.float32(), labels)
+    return Table(
+        "scores",
+        1,
+        pa.schema(
+            [
+                *SCORE_INPUT.columns,
+                pa.field("predicted", pa.list_(pa.string()), nullable=False),
+                pa.field("loss", pa.float32(), nullable=False),
+                pa.field("given_probability", pa.float32(), nullable=False),
+                pa.field("margin", pa.float32(), nullable=False),
+                pa.field("entropy", pa.float32(), nullable=False),
+                pa.field("suspicion", pa.float32(), nullable=False),  # what the rows are best sorted by
+                pa.field("label_losses", per_label),  # several labels allowed: a loss for each
+                pa.field("probabilities", per_label, nullable=False),
+                pa.field("truncated", pa.bool_(), nullable=False),
+                pa.field("model", pa.string(), nullable=False),
+            ]
+        ),
+    )

@@ -51,9 +51,13 @@ class TaskKeys:
     def pool_part(self, seq: int) -> str:
         return self.pool + seq_name(seq)
 
+    @property
+    def embedded(self) -> str:
+        return self.root + "embeddings/"
+
     def embeddings(self, name: str) -> str:
         """``name``: all that changes an embedding, and the digest of the pool's part, joined by commas."""
-        return f"{self.root}embeddings/{name}.parquet"
+        return f"{self.embedded}{name}.parquet"
 
     def encoder_pin(self, source_digest: str) -> str:
         return f"{self.root}pins/{source_digest}.json"
@@ -113,8 +117,20 @@ class TaskKeys:
     def iteration(self, number: int) -> str:
         return f"{self.iterations}{number:06d}.json"
 
+    @property
+    def runs(self) -> str:
+        return self.root + "runs/"
+
     def run(self, run: str) -> RunKeys:
-        return RunKeys(f"{self.root}runs/{run}/")
+        return RunKeys(f"{self.runs}{run}/")
+
+    @property
+    def run_asks(self) -> str:
+        return self.root + "asks/"
+
+    def run_ask(self, run: str) -> str:
+        """Beside ``runs/``, so that the few runs that users asked for are found in one short listing."""
+        return f"{self.run_asks}{run}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +147,17 @@ class RunKeys:
     def result(self) -> str:
         return self.root + "result.json"
 
+    def folder(self, name: str) -> str:
+        """What the run keeps beside its result: the same for every attempt, so that a later one goes on."""
+        return f"{self.root}{name}/"
+
+    def part(self, name: str, number: int) -> str:
+        return f"{self.folder(name)}{number:06d}.parquet"
+
+    @property
+    def input(self) -> str:
+        return self.root + "input.json"
+
     def attempt(self, number: int) -> str:
         return f"{self.root}attempts/{number}/"
 
@@ -140,7 +167,19 @@ class RunKeys:
     def failure(self, number: int) -> str:
         return self.attempt(number) + "failure.json"
 
+    def progress(self, number: int) -> str:
+        return self.attempt(number) + "progress.json"
+
+
+def workspace_runs(workspace: str) -> str:
+    return f"{workspace}/runs/"
+
 
 def workspace_run(workspace: str, run: str) -> RunKeys:
     """The keys of a run without a task."""
-    return RunKeys(f"{workspace}/runs/{run}/")
+    return RunKeys(f"{workspace_runs(workspace)}{run}/")
+
+
+def run_of(workspace: str, task: str | None, run: str) -> RunKeys:
+    """The keys of a run, of a task or without one."""
+    return workspace_run(workspace, run) if task is None else TaskKeys(workspace, task).run(run)

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -104,7 +105,8 @@ class LocalStore:
 
     def _info(self, path: Path) -> ObjectInfo:
         found = path.stat()
-        return ObjectInfo(self._key(path), found.st_size, _etag(found))
+        modified = datetime.fromtimestamp(found.st_mtime, UTC)
+        return ObjectInfo(self._key(path), found.st_size, _etag(found), modified)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

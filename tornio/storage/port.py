@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -18,11 +19,12 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One line of a listing. ``size`` in bytes."""
+    """One line of a listing. ``size`` in bytes; ``modified`` by the store's clock, for people alone."""
 
     key: str
     size: int
     etag: str
+    modified: datetime | None = None
 
 
 class ObjectStore(Protocol):

@@ -130,7 +130,8 @@ class S3Store:
         while True:
             page = self._try(prefix, partial(self._page, prefix, start))
             for line in page.get("Contents", ()):
-                yield ObjectInfo(line["Key"].removeprefix(self._prefix), line["Size"], line["ETag"])
+                key = line["Key"].removeprefix(self._prefix)
+                yield ObjectInfo(key, line["Size"], line["ETag"], line["LastModified"])
             if not page["IsTruncated"]:
                 return
             start = {"ContinuationToken": page["NextContinuationToken"]}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.context import JobContext
-from jobs.execute import execute, next_attempt, plan_job, run_keys
+from jobs.context import JobContext, run_keys
+from jobs.execute import execute, next_attempt, plan_job
 from tests.unit.controller.turning import HashLoader, Turning, quick_fit
 from tornio.api import TaskName
 from tornio.errors import InvalidInput, RunFailed, Unavailable
@@ -53,7 +53,7 @@ def test_a_plan_made_by_hand_is_the_loop_s(turning: Turning) -> None:
 @pytest.mark.parametrize(
     ("job", "args", "said"),
     [
-        ("cook", "{}", "there are: evaluate, label, query, train"),
+        ("cook", "{}", "there are: evaluate, label, query, score, train"),
         ("query", "{", "Invalid JSON"),
         ("query", ARGS % "", "label_seq: Field required"),
         ("query", ARGS % '"label_seq": 0, "colour": 1, ', "no argument colour"),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from tornio.records import Purpose
 from tornio.schemas.base import Document
-from tornio.schemas.jobs import TrainArgs
+from tornio.schemas.jobs import PartCount, ScoreInput, TrainArgs
 from tornio.schemas.loop import (
     Asks,
     GateIntent,
@@ -19,7 +19,7 @@ from tornio.schemas.loop import (
     TrainIntent,
 )
 from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderPin, EncoderUse, Manifest, Probes
-from tornio.schemas.runs import RunFailure, RunPlan, RunResult, RunStarted
+from tornio.schemas.runs import RunFailure, RunPlan, RunProgress, RunResult, RunStarted
 from tornio.schemas.task import (
     Batch,
     BatchItem,
@@ -169,7 +169,11 @@ SAMPLES: dict[str, Document] = {
     "run-failure": RunFailure(
         run=PLAN.run, job="train", attempt=1, error="out of memory", started_at=WHEN, ended_at=WHEN
     ),
+    "run-progress": RunProgress(run=PLAN.run, attempt=2, stage="embed rows", done=4096, total=9000, unit="rows"),
     "run-started": RunStarted(run=PLAN.run, job="train", attempt=2, worker="0a1b2c", started_at=WHEN),
+    "score-input": ScoreInput(
+        parts=(PartCount(rows=4095, rejected=1), PartCount(rows=12, rejected=0)), labels=("billing", "bug")
+    ),
     "encoder-pin": EncoderPin(source="minilm", digest="cd" * 32),
     "spec": SpecDocument(rev=2, spec=SPEC.model_dump(mode="json"), who="api:ops", created_at=WHEN),
     "stop-set": StopSet(record_ids=("r1", "r2"), pool_seq=1, seed=7),

@@ -14,7 +14,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from tornio.errors import IntegrityError, SchemaTooNew
-from tornio.schemas.tables import EMBEDDINGS, LABELS, LABELS_COMPACT, POOL, SUGGESTIONS, Table
+from tornio.schemas.tables import (
+    EMBEDDINGS,
+    LABELS,
+    LABELS_COMPACT,
+    POOL,
+    REJECTED,
+    SCORE_INPUT,
+    SUGGESTIONS,
+    Table,
+    scores_table,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 EVENT: dict[str, Any] = {
@@ -23,12 +33,20 @@ EVENT: dict[str, Any] = {
     "dataset": "tickets", "batch_id": "g1-b0001", "purpose": "query", "score": None, "model_version": "v1",
     "origin": None, "recorded_at": datetime(2026, 11, 22, tzinfo=UTC),
 }  # fmt: skip
+INPUT = {"row": 7, "record_id": "r1", "text": "Grüße", "given": ["billing"]}
+SCORED: dict[str, Any] = {
+    **INPUT, "predicted": ["bug"], "loss": 1.5, "given_probability": 0.25, "margin": 0.25, "entropy": 0.5,
+    "suspicion": 2.5, "label_losses": None, "probabilities": [0.25, 0.75], "truncated": False, "model": "v0001-ab",
+}  # fmt: skip
 ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
     "pool": (POOL, {"record_id": "r1", "text": "Grüße 🙂", "text_digest": "ab", "metadata": "{}", "added_at": None}),
     "labels": (LABELS, EVENT),
     "labels-compact": (LABELS_COMPACT, {"seq": 4, **EVENT}),
     "embeddings": (EMBEDDINGS, {"record_id": "r1", "embedding": [0.5, -0.5], "truncated": False}),
     "suggestions": (SUGGESTIONS, {"record_id": "r1", "labels": ["billing"], "scores": [0.5]}),
+    "score-input-part": (SCORE_INPUT, INPUT),
+    "rejected": (REJECTED, {"row": 7, "file": "data.csv", "line": 9, "reason": "no text"}),
+    "scores": (scores_table(2), SCORED),
 }
 
 

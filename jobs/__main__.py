@@ -1,0 +1,40 @@
+"""The entry point of a Ray job: ``python -m jobs WORKSPACE RUN ATTEMPT [--task TASK]`` does a plan that is stored."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from jobs.context import JobContext
+from jobs.driver import drive
+from jobs.failures import describe
+from tornio.errors import TornioError
+from tornio.schemas.runs import RunPlan
+from tornio.storage import documents
+from tornio.storage.keys import TaskKeys, workspace_run
+
+log = logging.getLogger("jobs")
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    parser = argparse.ArgumentParser(prog="python -m jobs", description=__doc__)
+    parser.add_argument("workspace")
+    parser.add_argument("run")
+    parser.add_argument("attempt", type=int)
+    parser.add_argument("--task")
+    args = parser.parse_args()
+    keys = TaskKeys(args.workspace, args.task).run(args.run) if args.task else workspace_run(args.workspace, args.run)
+    context = JobContext.from_environment()
+    plan, _ = documents.load(context.store, keys.plan, RunPlan)
+    try:
+        drive(plan, context, attempt=args.attempt)
+    except TornioError as error:
+        log.error("%s", describe(error))  # its place in the code says nothing to whoever reads the job's log
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

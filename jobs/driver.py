@@ -1,0 +1,74 @@
+"""A large run driven from this process: a Ray of its own, or the cluster that RAY_ADDRESS names."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import ray
+
+from jobs.context import JobContext, run_keys
+from jobs.execute import execute, next_attempt
+from jobs.progress import ProgressWriter
+from jobs.ray_parts import RayDataMapper
+from tornio.schemas.runs import RunPlan, RunProgress, RunResult
+from tornio.storage import documents
+
+OBJECT_STORE_BYTES = 200 << 20
+"""Nothing large goes through Ray's object store: workers read and write the store of runs."""
+INHERITED = ("TORNIO_", "AWS_", "HF_")
+"""Beginnings of the variables that workers of a Ray of our own get from this process."""
+
+
+def drive(
+    plan: RunPlan,
+    context: JobContext,
+    watch: Callable[[RunPlan, RunProgress], None] = lambda _plan, _progress: None,
+    attempt: int | None = None,
+) -> RunResult:
+    """Do a plan with its parts spread by Ray Data; a plan that is done gives its result at once.
+
+    Raises what ``execute`` raises.
+    """
+    documents.create_or_get(context.store, run_keys(plan).plan, plan)
+    done = documents.find(context.store, run_keys(plan).result, RunResult)
+    if done is not None:
+        return done[0]
+    note = ProgressWriter(context.store)
+
+    def tell(plan: RunPlan, progress: RunProgress) -> None:
+        note(plan, progress)
+        watch(plan, progress)
+
+    context.mapper, context.watch = RayDataMapper(), tell
+    with _cluster():
+        return execute(plan, attempt or next_attempt(plan, context.store), context)
+
+
+@contextmanager
+def _cluster() -> Iterator[None]:
+    if ray.is_initialized():
+        yield
+        return
+    for name in ("ray", "ray.data"):  # their progress is ours to tell
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(log_to_driver=False, logging_level=logging.WARNING)
+    else:
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of what Ray Data itself does
+        variables = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            runtime_env={"env_vars": {**variables, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}},
+            _node_ip_address="127.0.0.1",
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()

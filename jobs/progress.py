@@ -1,0 +1,35 @@
+"""How far a run is, written where a terminal and the API find it."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from jobs.context import run_keys
+from tornio.errors import TornioError
+from tornio.schemas.runs import RunPlan, RunProgress
+from tornio.storage.port import ObjectStore
+
+log = logging.getLogger(__name__)
+EVERY_S = 2.0
+"""Seconds between two writes of a stage; its end is always written."""
+
+
+class ProgressWriter:
+    """A ``JobContext.watch`` that keeps ``attempts/{n}/progress.json``."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._stage = ""
+        self._written = 0.0
+
+    def __call__(self, plan: RunPlan, progress: RunProgress) -> None:
+        now = time.monotonic()
+        ended = progress.done == progress.total
+        if progress.stage == self._stage and now - self._written < EVERY_S and not ended:
+            return
+        self._stage, self._written = progress.stage, now
+        try:
+            self._store.put(run_keys(plan).progress(progress.attempt), progress.encode())
+        except TornioError:  # the work matters more than word of it
+            log.warning("run %s: its progress could not be noted", plan.run, exc_info=True)

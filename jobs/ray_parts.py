@@ -1,0 +1,59 @@
+"""Parts spread over a Ray cluster by Ray Data: a pool of actors that keep their models, each part a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+
+from jobs.parts import Done, PartWork
+from tornio.schemas.runs import RunPlan
+from tornio.settings import JobSettings
+
+
+class _Worker:
+    """Inside an actor: the stage's work, made once."""
+
+    def __init__(self, stage: str, plan: str) -> None:
+        from jobs.context import JobContext
+        from jobs.scoring import STAGES
+
+        known = RunPlan.decode(plan.encode())
+        self._work: PartWork = STAGES[stage](known, JobContext.from_environment(known.args.get("precision")))
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        for part in batch["part"]:
+            self._work.do(int(part))
+        return {"part": np.asarray(batch["part"])}
+
+
+class RayDataMapper:
+    """The ``PartMapper`` over Ray Data. A dead actor's parts are done again by another; an error ends the stage."""
+
+    def __init__(self, settings: JobSettings | None = None) -> None:
+        self._settings = settings or JobSettings()
+
+    def run(self, stage: str, plan: RunPlan, parts: Sequence[int], done: Done) -> None:
+        if not parts:
+            return
+        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        gpus = there.get("GPU", 0) > 0
+        fit = int(there["GPU"] if gpus else there.get("CPU", 1))
+        most = min(len(parts), self._settings.workers or max(1, fit))
+        context = DataContext.get_current()
+        context.enable_progress_bars = False
+        context.execution_options.preserve_order = False
+        rows = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=len(parts))
+        results = rows.map_batches(
+            _Worker,
+            fn_constructor_args=(stage, plan.encode().decode()),
+            batch_size=1,
+            compute=ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=2),
+            num_cpus=self._settings.worker_cpus,
+            num_gpus=1 if gpus else 0,
+        )
+        for row in results.iter_rows():
+            done(int(row["part"]))

@@ -1,0 +1,50 @@
+"""Score a labelled set by its loss: in parts over the cluster; done again, it does only what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jobs.context import RunContext
+from jobs.parts import InlineMapper, PartMapper
+from jobs.scoring import EMBED, SCORE, STAGES
+from jobs.scoring.heads import fit_heads
+from jobs.scoring.staging import stage_input
+from jobs.scoring.summary import summarise
+from jobs.scoring.work import Parts
+from tornio.schemas.jobs import ScoreArgs, ScoreInput, ScoreOutput
+
+__all__ = ["ScoreArgs", "run"]
+
+
+def run(args: ScoreArgs, context: RunContext) -> ScoreOutput:
+    """Write ``input/``, ``rejected/``, with folds ``embeddings/`` and the heads, ``scores/`` and the report.
+
+    All of it belongs to the run, not to the attempt: parts that stand are not done again. Raises InvalidFile,
+    InvalidInput and Changed for an input that cannot be used, and what a part raises.
+    """
+    parts = Parts(context.keys, context.job.store)
+    staged = stage_input(
+        args, context.keys, context.job.store, lambda rows: context.progress("reading", rows, None, "rows")
+    )
+    mapper = context.job.mapper or InlineMapper(STAGES, context.job)
+    if args.folds:
+        _map(mapper, EMBED, parts.missing("embeddings", len(staged.parts)), staged, context)
+        fit_heads(args, staged, parts, context)
+    _map(mapper, SCORE, parts.missing("scores", len(staged.parts)), staged, context)
+    return summarise(args, staged, parts, context)
+
+
+def _map(mapper: PartMapper, stage: str, missing: list[int], staged: ScoreInput, context: RunContext) -> None:
+    mapper.run(stage, context.plan, missing, _teller(stage, missing, staged, context))
+
+
+def _teller(stage: str, missing: list[int], staged: ScoreInput, context: RunContext) -> Callable[[int], None]:
+    """Tells how many rows are done: those of earlier attempts, and of each part that comes."""
+    done = staged.rows - sum(staged.parts[part].rows for part in missing)
+
+    def tell(part: int) -> None:
+        nonlocal done
+        done += staged.parts[part].rows
+        context.progress(f"{stage} rows", done, staged.rows, "rows")
+
+    return tell

@@ -1,0 +1,118 @@
+"""From what a user asks to the plan of a score run: files, labels and model are frozen here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobs.context import JobContext
+from jobs.scoring.staging import label_cells
+from tornio.api import TaskName
+from tornio.errors import InvalidInput, NotFound, NotServable
+from tornio.files.sources import find_files
+from tornio.registry import Registry
+from tornio.schemas.jobs import ScoreArgs
+from tornio.schemas.runs import RunPlan
+from tornio.tasks import Task
+
+MOST_LABELS = 1000
+"""Different labels in a data set after which its label column is taken for something else."""
+DEFAULT_FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """What is asked. Without task and model, heads on ``encoder`` are cross-validated on the data's own labels."""
+
+    data: str
+    workspace: str
+    task: TaskName | None = None
+    model: str | None = None
+    """With a task an alias or version of it; a path or hub id of a sequence classifier. Default: ``current``."""
+    labels: tuple[str, ...] = ()
+    """Default: the task's; without one those in the data."""
+    multi_label: bool = False
+    folds: int = 0
+    encoder: str = "minilm"
+    max_length: int = 256
+    text_column: str | None = None
+    label_column: str | None = None
+    id_column: str | None = None
+    separator: str = "|"
+    encoding: str | None = None
+    delimiter: str | None = None
+    part_rows: int = 4096
+    seed: int = 0
+    strict: bool = False
+
+
+def plan_score(request: ScoreRequest, job: JobContext) -> RunPlan:
+    """The run that answers this request; the same request over the same bytes is the same run.
+
+    Raises InvalidFile and InvalidInput for data that cannot be used, NotFound for a task, version or model.
+    """
+    task = None if request.task is None else job.tasks.open(*request.task)
+    args = ScoreArgs(
+        files=find_files(request.data),
+        text_column=request.text_column,
+        label_column=request.label_column,
+        id_column=request.id_column,
+        encoding=request.encoding,
+        delimiter=request.delimiter,
+        separator=request.separator,
+        labels=request.labels if task is None else task.spec.label_names,
+        multi_label=request.multi_label if task is None else task.spec.multi_label,
+        part_rows=request.part_rows,
+        seed=request.seed,
+        strict=request.strict,
+        precision=job.loader.precision,
+    )
+    if not args.labels:
+        args = args.evolve(labels=labels_in(args))
+    args = _with_model(args, request, task, job)
+    if task is None:
+        return RunPlan.of("score", request.workspace, None, args)
+    return RunPlan.of("score", task.spec.workspace, task.spec.name, args)
+
+
+def labels_in(args: ScoreArgs) -> tuple[str, ...]:
+    """The labels that the data has, those of a ClassLabel column in its order. Raises InvalidInput for too many."""
+    found: dict[str, None] = {}
+    for names, cell in label_cells(args):
+        if names is not None:
+            return names
+        found.update(dict.fromkeys(cell))
+        if len(found) > MOST_LABELS:
+            raise InvalidInput(
+                f"{args.files[0].uri} has more than {MOST_LABELS} different labels, such as {list(found)[:3]}: is "
+                "--label-column right? If it is, name the labels with --labels"
+            )
+    if len(found) < 2:
+        raise InvalidInput(f"{args.files[0].uri} has the labels {list(found)}: at least two are needed to compare")
+    return tuple(sorted(found))
+
+
+def _with_model(args: ScoreArgs, request: ScoreRequest, task: Task | None, job: JobContext) -> ScoreArgs:
+    if request.folds and request.model:
+        raise InvalidInput("cross-validation trains models of its own: give either --model or --cross-validate")
+    if request.folds or (task is None and request.model is None):
+        args = args.evolve(folds=request.folds or DEFAULT_FOLDS)
+        if task is not None:
+            return args.evolve(encoder=job.encoder_use(task, task.spec.classifier))
+        return args.evolve(encoder=job.loader.encoder_use(request.encoder, request.max_length))
+    if task is not None and (version := _version(task, request.model or "current", job)) is not None:
+        return args.evolve(version=version)
+    if request.model is None:
+        raise NotServable(f"{request.task} has no current version yet: give --cross-validate {DEFAULT_FOLDS}")
+    return args.evolve(classifier=job.loader.encoder_use(request.model, request.max_length))
+
+
+def _version(task: Task, name: str, job: JobContext) -> str | None:
+    """The version of this name or alias; None where the name can only be a model's."""
+    registry = Registry(job.store, task.keys)
+    alias = registry.alias(name)
+    if alias is not None:
+        return alias.version
+    try:
+        return registry.manifest(name).version
+    except NotFound:
+        return None

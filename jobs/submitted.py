@@ -1,0 +1,157 @@
+"""The runner for large work: a Ray job of its own for each attempt, through Ray's submission API."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from jobs.port import RunPhase, RunStatus
+from tornio.errors import Unavailable
+from tornio.schemas.runs import RunPlan
+
+log = logging.getLogger(__name__)
+ANSWER_S = 10.0
+"""Seconds that Ray's API may take to answer: Ray's own client waits for ever, and with it all that a task waits for."""
+_FAULTS = (RuntimeError, OSError)
+"""What Ray's client raises: its own, and those of requests."""
+_SHOWN_LINES = 3
+_SHOWN = 500
+"""Characters of a job's log that are told as the reason of its failure."""
+
+
+class SubmissionClient(Protocol):
+    """What is used of ``ray.job_submission.JobSubmissionClient``."""
+
+    def submit_job(
+        self, *, entrypoint: str, submission_id: str, metadata: dict[str, str], entrypoint_num_cpus: float
+    ) -> str: ...
+
+    def list_jobs(self) -> list[Any]: ...
+
+    def stop_job(self, job_id: str) -> bool: ...
+
+
+def cluster_client() -> SubmissionClient:
+    """The submission API of the cluster that this process belongs to. Raises ConnectionError."""
+    import ray
+    from ray._private.worker import get_dashboard_url
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    class Client(JobSubmissionClient):
+        def _do_request(self, *args: Any, **options: Any) -> Any:
+            try:
+                return super()._do_request(*args, timeout=ANSWER_S, **options)
+            except AuthenticationError as error:
+                raise ConnectionError(str(error)) from error
+
+    if not get_dashboard_url():  # type: ignore[no-untyped-call]  # Ray would take what listens at its default port, which may be another cluster
+        raise ConnectionError("this cluster has no dashboard")
+    return Client(ray.get_runtime_context().gcs_address)
+
+
+class RayJobRunner:
+    """The ``JobRunner`` over Ray jobs. A job's id names run and attempt, so a second submission changes nothing,
+    and a controller that comes anew finds what an earlier one began.
+
+    The entry point reads the plan from the store; address and keys of it are in the environment of the cluster. It
+    asks for no processor of its own: it reads and waits, and must not wait for what its workers hold.
+
+    A job whose head was lost is unknown, or has failed, as Ray remembers it or not; one that cannot start fails after
+    RAY_JOB_START_TIMEOUT_SECONDS, which are 900 unless set in the cluster.
+    """
+
+    def __init__(self, connect: Callable[[], SubmissionClient] = cluster_client) -> None:
+        self._connect = connect
+        self._client: SubmissionClient | None = None
+
+    def submit(self, plan: RunPlan, attempt: int) -> None:
+        """Raises Unavailable where the cluster does not take it: submit it again."""
+        if any(number >= attempt for number, _ in self._attempts(plan)):
+            return
+        task = [] if plan.task is None else ["--task", plan.task]
+        words = [sys.executable, "-m", "jobs", plan.workspace, plan.run, str(attempt), *task]
+        try:
+            self._api().submit_job(
+                entrypoint=shlex.join(words),
+                submission_id=f"{_prefix(plan)}{attempt}",
+                metadata={"run": plan.run, "job": plan.job, "workspace": plan.workspace, "task": plan.task or ""},
+                entrypoint_num_cpus=0,
+            )
+        except _FAULTS as error:
+            if "already exists" not in str(error):  # somebody else was first: the same attempt, done once
+                raise self._away(error) from error
+
+    def status(self, plan: RunPlan) -> RunStatus:
+        try:
+            attempts = self._attempts(plan)
+        except Unavailable as away:
+            log.info("the cluster does not say how run %s stands: %s", plan.run, away)
+            return RunStatus(RunPhase.UNKNOWN)
+        if not attempts:
+            return RunStatus(RunPhase.UNKNOWN)
+        attempt, details = max(attempts, key=lambda found: found[0])
+        phase = _PHASES.get(str(details.status.value), RunPhase.RUNNING)
+        return RunStatus(phase, attempt, _why(details) if phase is RunPhase.FAILED else None)
+
+    def cancel(self, plan: RunPlan) -> None:
+        for _, details in self._attempts(plan):
+            if _PHASES.get(str(details.status.value), RunPhase.RUNNING) is RunPhase.RUNNING:
+                try:
+                    self._api().stop_job(details.submission_id)
+                except _FAULTS as error:
+                    raise self._away(error) from error
+
+    def _attempts(self, plan: RunPlan) -> list[tuple[int, Any]]:
+        """The attempts at this run that the cluster knows. Raises Unavailable."""
+        try:
+            jobs = self._api().list_jobs()
+        except _FAULTS as error:
+            raise self._away(error) from error
+        prefix = _prefix(plan)
+        named = [job for job in jobs if (job.submission_id or "").startswith(prefix)]
+        return [(int(job.submission_id.removeprefix(prefix)), job) for job in named]
+
+    def _api(self) -> SubmissionClient:
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    def _away(self, error: Exception) -> Unavailable:
+        self._client = None  # the head may have moved
+        said = _short(str(error).splitlines()[-_SHOWN_LINES:])
+        return Unavailable(
+            f"Ray's job API does not answer ({said}): it is asked again. It needs the dashboard of Ray; where "
+            "there is none, set TORNIO_JOB_LARGE_TEXTS=never"
+        )
+
+
+_PHASES = {
+    "PENDING": RunPhase.RUNNING,
+    "RUNNING": RunPhase.RUNNING,
+    "SUCCEEDED": RunPhase.DONE,
+    "FAILED": RunPhase.FAILED,
+    "STOPPED": RunPhase.FAILED,
+}
+
+
+def _prefix(plan: RunPlan) -> str:
+    """A run's id is a digest of its workspace and task, too, so it names the run among all: and it is short."""
+    return f"tornio-{plan.run}-"
+
+
+def _why(details: Any) -> str:
+    """Ray's word and the end of the job's log; what the job itself wrote down of its failure says more."""
+    if str(details.status.value) == "STOPPED":
+        return "it was cancelled"
+    said, _, logged = str(details.message or "the Ray job failed without a word").partition(", last available logs")
+    lines = [line for line in logged.splitlines()[1:] if line.strip()]
+    return said if not lines else f"{said}: {_short(lines[-_SHOWN_LINES:])}"
+
+
+def _short(lines: list[str]) -> str:
+    text = " / ".join(line.strip() for line in lines)
+    return text if len(text) <= _SHOWN else "..." + text[-_SHOWN:]

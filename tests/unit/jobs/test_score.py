@@ -1,0 +1,210 @@
+"""Loss scoring in parts, without Ray: what comes out, what is put aside, and that a killed run goes on."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification, pipeline
+
+from jobs.context import JobContext, run_keys
+from jobs.execute import execute, next_attempt
+from jobs.parts import Done, InlineMapper
+from jobs.scoring import STAGES
+from jobs.scoring.planning import ScoreRequest, plan_score
+from jobs.scoring.results import Scores
+from tornio.errors import Changed, InvalidFile, InvalidInput
+from tornio.models.sources import resolve_encoder
+from tornio.schemas.jobs import ScoreOutput
+from tornio.schemas.runs import RunPlan
+from tornio.schemas.tables import REJECTED
+from tornio.storage.local import LocalStore
+
+pytestmark = pytest.mark.unit
+LABELS = ("billing", "delivery", "login")
+ROWS = [(f"text number {n}, about {LABELS[n % 3]} " + "and more " * (n % 7), LABELS[(n * 5) % 3]) for n in range(53)]
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random classifier that knows the labels in another order than they are sorted in."""
+    folder = tmp_path_factory.mktemp("classifier")
+    torch.manual_seed(0)
+    names = dict(enumerate(reversed(LABELS)))
+    config = BertConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        initializer_range=0.2,
+        id2label=names,
+        label2id={name: number for number, name in names.items()},
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    source = resolve_encoder("minilm").folder
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
+        shutil.copy(source / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write(tmp_path / "data.csv", ROWS)
+
+
+def write(path: Path, rows: Sequence[tuple[str, str]]) -> Path:
+    with path.open("w", newline="") as out:
+        csv.writer(out).writerows([("text", "label"), *rows])
+    return path
+
+
+def job(folder: Path) -> JobContext:
+    """A process that runs jobs over the store in this folder."""
+    return JobContext.over(LocalStore(folder / "store"), folder / "cache", "float32")
+
+
+def asked(data: Path, classifier: Path, **more: object) -> ScoreRequest:
+    return ScoreRequest(**{"data": str(data), "workspace": "w", "model": str(classifier), "part_rows": 10, **more})  # type: ignore[arg-type]
+
+
+def done(plan: RunPlan, context: JobContext) -> tuple[ScoreOutput, Scores]:
+    result = execute(plan, next_attempt(plan, context.store), context)
+    output = ScoreOutput.model_validate(result.output)
+    return output, Scores(plan, output, context.store)
+
+
+def rows_of(scores: Scores, output: ScoreOutput) -> pa.Table:
+    return pa.concat_tables(scores.table(part) for part in range(output.parts))
+
+
+def test_every_row_has_what_the_model_says_of_its_label(tmp_path: Path, data: Path, classifier: Path) -> None:
+    context = job(tmp_path)
+    output, scores = done(plan_score(asked(data, classifier), context), context)
+    assert (output.rows, output.parts, output.rejected_rows, output.labels) == (53, 6, 0, LABELS)
+    rows = rows_of(scores, output).to_pylist()
+    assert [(row["text"], row["given"]) for row in rows] == [(text, [label]) for text, label in ROWS]
+    assert [row["row"] for row in rows] == list(range(53))
+    reference: Any = pipeline("text-classification", str(classifier), top_k=None)([text for text, _ in ROWS])
+    for row, answer in zip(rows, reference, strict=True):
+        said = {one["label"]: one["score"] for one in answer}
+        assert row["probabilities"] == pytest.approx([said[name] for name in LABELS], abs=1e-4)
+        assert row["predicted"] == [max(said, key=lambda name: said[name])]
+        assert row["loss"] == pytest.approx(-np.log(said[row["given"][0]]), abs=1e-3)
+    losses = [row["loss"] for row in scores.top(53)]
+    assert losses == sorted((row["loss"] for row in rows), reverse=True)
+    assert [row["row"] for row in scores.top(5)] == [row["row"] for row in scores.top(53)][:5]
+
+
+def test_a_row_that_cannot_be_used_is_put_aside_and_told(tmp_path: Path, classifier: Path) -> None:
+    bad = [("", "billing"), ("fine", "unheard of"), ("no label", "")]
+    data = write(tmp_path / "data.csv", [*ROWS[:12], *bad, *ROWS[12:]])
+    context = job(tmp_path)
+    plan = plan_score(asked(data, classifier, labels=LABELS), context)
+    output, scores = done(plan, context)
+    assert (output.rows, output.rejected_rows) == (53, 3)
+    body = context.store.get(run_keys(plan).part("rejected", 1)).body
+    told = REJECTED.decode(body).to_pylist()
+    assert [(row["row"], row["line"]) for row in told] == [(12, 14), (13, 15), (14, 16)]
+    assert [row["reason"] for row in told] == [
+        "no text",
+        "the label 'unheard of' is none of billing, delivery, login",
+        "no label",
+    ]
+    assert rows_of(scores, output).column("row").to_pylist()[11:14] == [11, 15, 16]
+    with pytest.raises(InvalidFile, match="line 14: no text"):
+        done(plan_score(asked(data, classifier, labels=LABELS, strict=True), context), context)
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 5])
+def test_a_killed_run_goes_on_and_ends_with_the_same_rows(
+    tmp_path: Path, data: Path, classifier: Path, after: int
+) -> None:
+    undisturbed = job(tmp_path / "a")
+    plan = plan_score(asked(data, classifier), undisturbed)
+    output, scores = done(plan, undisturbed)
+
+    class Dies(InlineMapper):
+        def run(self, stage: str, plan: RunPlan, parts: Sequence[int], done: Done) -> None:
+            super().run(stage, plan, parts[:after], done)
+            raise Killed
+
+    first = job(tmp_path / "b")
+    assert plan_score(asked(data, classifier), first) == plan
+    first.mapper = Dies(STAGES, first)
+    with pytest.raises(Killed):
+        done(plan, first)
+    worked: list[int] = []
+
+    class Counts(InlineMapper):
+        def run(self, stage: str, plan: RunPlan, parts: Sequence[int], done: Done) -> None:
+            worked.extend(parts)
+            super().run(stage, plan, parts, done)
+
+    second = job(tmp_path / "b")
+    second.mapper = Counts(STAGES, second)
+    again, resumed = done(plan, second)
+    assert worked == list(range(after, 6))
+    assert again == output
+    assert rows_of(resumed, again).equals(rows_of(scores, output))
+
+
+def test_an_input_that_changed_under_the_run_is_an_error(tmp_path: Path, data: Path, classifier: Path) -> None:
+    context = job(tmp_path)
+    plan = plan_score(asked(data, classifier), context)
+    write(data, ROWS[:20])
+    with pytest.raises(Changed, match="has changed since this run was planned"):
+        done(plan, context)
+    assert plan_score(asked(data, classifier), context).run != plan.run
+
+
+def test_what_cannot_be_scored_is_told_before_anything_begins(tmp_path: Path, data: Path, classifier: Path) -> None:
+    context = job(tmp_path)
+    with pytest.raises(InvalidInput, match=r"the model knows login, delivery, billing, the data billing, other"):
+        done(plan_score(asked(data, classifier, labels=("billing", "other")), context), context)
+    with pytest.raises(InvalidInput, match="give either --model or --cross-validate"):
+        plan_score(asked(data, classifier, folds=3), context)
+    one = write(tmp_path / "one.csv", [(text, "billing") for text, _ in ROWS])
+    with pytest.raises(InvalidInput, match="at least two are needed"):
+        plan_score(asked(one, classifier), context)
+    many = write(tmp_path / "many.csv", [(f"t{n}", f"label {n}") for n in range(1100)])
+    with pytest.raises(InvalidInput, match="more than 1000 different labels"):
+        plan_score(asked(many, classifier), context)
+
+
+def test_cross_validated_scores_find_wrong_labels_and_a_killed_run_goes_on(tmp_path: Path) -> None:
+    topics = {"billing": "invoice charge refund", "delivery": "parcel courier late", "login": "password account locked"}
+    rows = [(f"{words.split()[n % 3]} {words} number {n}", label) for n in range(20) for label, words in topics.items()]
+    wrong = {7, 30, 44}
+    rows = [(text, LABELS[(LABELS.index(label) + (n in wrong)) % 3]) for n, (text, label) in enumerate(rows)]
+    data = write(tmp_path / "data.csv", rows)
+    context = job(tmp_path / "a")
+    plan = plan_score(ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), context)
+    output, scores = done(plan, context)
+    assert {row["row"] for row in scores.top(3)} == wrong
+    again = job(tmp_path / "b")
+    plan_score(ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), again)
+
+    class DiesBeforeScoring(InlineMapper):
+        def run(self, stage: str, plan: RunPlan, parts: Sequence[int], done: Done) -> None:
+            if stage == "score":
+                raise Killed
+            super().run(stage, plan, parts, done)
+
+    again.mapper = DiesBeforeScoring(STAGES, again)
+    with pytest.raises(Killed):
+        done(plan, again)
+    again.mapper, again.worker = None, "another process"
+    resumed_output, resumed = done(plan, again)
+    assert resumed_output == output
+    assert rows_of(resumed, resumed_output).equals(rows_of(scores, output))

@@ -1,0 +1,162 @@
+"""``tornio score``: which labels of a data set are probably wrong?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tornio.api import TaskName
+from tornio.cli import screen
+from tornio.cli.connect import Json
+from tornio.client.address import session_environment
+
+if TYPE_CHECKING:
+    from tornio.schemas.runs import RunPlan, RunProgress
+
+_STORE = Path(".tornio") / "store"
+_SHOWN = 60
+"""Characters of a text in the terminal's table."""
+
+
+def score(
+    data: Annotated[
+        str,
+        typer.Option(
+            help="Parquet, CSV, TSV, JSON lines or Arrow, a folder of them or of a saved `datasets` data set, by path "
+            "or s3://bucket/key; hub:NAME[SPLIT] for one of the hub.",
+            show_default=False,
+        ),
+    ],
+    task: Annotated[str | None, typer.Option(metavar="WORKSPACE/TASK", help="Whose labels, model, encoder.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Alias or version of the task; else path or hub id of a sequence classifier."),
+    ] = None,
+    cross_validate: Annotated[
+        int, typer.Option(min=0, max=100, help="Score each row by one of so many models that did not see it.")
+    ] = 0,
+    labels: Annotated[str | None, typer.Option(help="Without a task: the labels, with commas between.")] = None,
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="Without a task: a text may have several.")
+    ] = False,
+    text_column: Annotated[str | None, typer.Option(help="Column that holds the text.", show_default="text")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column that holds the label.", show_default="label")] = None,
+    id_column: Annotated[
+        str | None, typer.Option(help="Column that holds the id.", show_default="id")
+    ] = None,
+    separator: Annotated[str, typer.Option(help="Between the labels of a text that has several.")] = "|",
+    encoding: Annotated[str | None, typer.Option(help="Of a CSV or JSON file.", show_default="UTF-8")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of a CSV.", show_default="found out")] = None,
+    encoder: Annotated[str, typer.Option(help="Without a task: the base model for --cross-validate.")] = "minilm",
+    max_length: Annotated[int, typer.Option(min=8, help="Without a task: tokens after which a text is cut.")] = 256,
+    strict: Annotated[bool, typer.Option("--strict", help="End at the first row that cannot be used.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    top: Annotated[int, typer.Option(min=0, help="So many of the most suspicious rows are shown.")] = 10,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="All rows, most suspicious first: .parquet, .csv or .jsonl.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Where to put the report, one HTML file.")] = None,
+    workspace: Annotated[str, typer.Option(help="Without a task: whose run it is.")] = "default",
+    as_json: Json = False,
+) -> None:
+    """Sort a labelled data set by its loss: wrong labels come first. Started again, it goes on where it stopped.
+
+    Runs here, on a Ray of its own or the cluster that RAY_ADDRESS names. Documents go to the store of TORNIO_S3_...,
+    else that of the `tornio up` in this folder or above it, else to .tornio/store.
+    """
+    try:
+        from jobs.context import JobContext
+        from jobs.driver import drive
+        from jobs.scoring.planning import ScoreRequest, plan_score
+        from jobs.scoring.results import Scores
+        from tornio.schemas.jobs import ScoreOutput
+    except ImportError as error:
+        raise typer.BadParameter(f"scoring needs the extra: pip install 'tornio[cluster]' ({error})") from error
+    named = None if task is None else TaskName.parse(task)
+    use_store()
+    context = JobContext.from_environment()
+    plan = plan_score(
+        ScoreRequest(
+            data=data,
+            workspace=workspace,
+            task=named,
+            model=model,
+            labels=tuple(name.strip() for name in labels.split(",") if name.strip()) if labels else (),
+            multi_label=multi_label,
+            folds=cross_validate,
+            encoder=encoder,
+            max_length=max_length,
+            text_column=text_column,
+            label_column=label_column,
+            id_column=id_column,
+            separator=separator,
+            encoding=encoding,
+            delimiter=delimiter,
+            seed=seed,
+            strict=strict,
+        ),
+        context,
+    )
+    if not as_json:
+        screen.note(f"run {plan.run}; started again, it goes on where it stopped")
+    with _bars(quiet=as_json) as watch:
+        result = drive(plan, context, watch)
+    scored = ScoreOutput.model_validate(result.output)
+    found = Scores(plan, scored, context.store)
+    if output is not None:
+        found.write(output)
+    if report is not None:
+        report.write_bytes(context.store.get(scored.report).body)
+    if as_json:
+        screen.dump({"run": plan.run, **scored.model_dump(mode="json")})
+        return
+    rejected = f"; {scored.rejected_rows:,} put aside, see {scored.rejected}" if scored.rejected_rows else ""
+    screen.say(
+        f"scored {scored.rows:,} rows with {scored.model}{rejected}; {screen.percent(scored.agreement)} of the labels "
+        "are what the model says"
+    )
+    shown = screen.table("#suspicion", "#loss", "given", "predicted", "text")
+    for row in found.top(top):
+        text = " ".join(row["text"].split())
+        shown.add_row(
+            f"{row['suspicion']:.3f}",
+            f"{row['loss']:.3f}",
+            "|".join(row["given"]),
+            "|".join(row["predicted"]),
+            text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...",
+        )
+    if top:
+        screen.show(shown)
+
+
+def use_store() -> None:
+    """Let jobs of this process find a store: one that is set, the one of ``tornio up``, or a folder here."""
+    if os.environ.get("TORNIO_S3_BUCKET") or os.environ.get("TORNIO_STORE_DIR"):
+        return
+    found = session_environment(Path.cwd())
+    os.environ.update(found or {"TORNIO_STORE_DIR": str(_STORE.resolve())})
+
+
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Callable[[RunPlan, RunProgress], None]]:
+    """A bar for each stage of a run, on a terminal."""
+    console = screen.err()
+    if quiet or not console.is_terminal:
+        yield lambda _plan, _progress: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        known = {}
+
+        def watch(_plan: RunPlan, progress: RunProgress) -> None:
+            if progress.stage not in known:
+                known[progress.stage] = bars.add_task(progress.stage, total=progress.total)
+            bars.update(known[progress.stage], completed=progress.done, total=progress.total)
+
+        yield watch

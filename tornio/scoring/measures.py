@@ -1,0 +1,179 @@
+"""Label-quality measures: what a row's probabilities say of the label that it was given. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from tornio.errors import InvalidInput
+from tornio.evaluation.metrics import BoolMatrix
+from tornio.models.decide import THRESHOLD
+from tornio.models.port import FloatMatrix
+
+Labels = Sequence[tuple[str, ...]]
+FloatVector = NDArray[np.float32]
+DoubleArray = NDArray[np.float64]
+
+LEAST = float(np.finfo(np.float32).tiny)
+"""A probability below this counts as this much in a logarithm: the largest loss is 87.3, and finite."""
+CLIP = 1e-6
+"""cleanlab's lower bound of what it divides by (``CLIPPING_LOWER_BOUND``)."""
+FORGETTING = 0.8
+"""Weight of the worse label in the aggregate of a row with several (cleanlab's ``alpha``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """One row each, n rows. The three qualities equal cleanlab's of the same name: in [0, 1], low is suspicious.
+
+    With several labels allowed every label is a question of its own, yes or no. Then the qualities of a row, and
+    with them its ``given_probability`` and ``loss``, are cleanlab's default aggregate of the labels' own
+    (``aggregate``), and ``label_probability`` has the single ones.
+    """
+
+    predicted: BoolMatrix
+    """bool [n, labels]: exactly one, the most probable, or all from one half on."""
+    given_probability: FloatVector
+    """float32 [n] in [0, 1]: self-confidence, the probability of the given label."""
+    loss: FloatVector
+    """float32 [n], nats: -log of ``given_probability``, at most 87.3."""
+    normalized_margin: FloatVector
+    """float32 [n] in [0, 1]: half of (probability given - largest other + 1)."""
+    entropy: FloatVector
+    """float32 [n] in [0, 1]: over the log of the number of labels; with several, the mean of the labels'."""
+    confidence_weighted_entropy: FloatVector
+    """float32 [n] in [0, 1]: log(1 + x) / x of x = entropy / ``given_probability``. What is below 1e-6 is clipped as
+    in cleanlab, which gives a row without any entropy the worst quality, 0; the ranking of this name knows better."""
+    label_probability: FloatMatrix
+    """float32 [n, labels]: of each label being as it was given, there or not there."""
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def take(self, rows: NDArray[np.int64] | slice) -> Measures:
+        """These rows."""
+        return Measures(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+def measure(probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool) -> Measures:
+    """What probabilities, float [n, labels], say of given labels, bool [n, labels] (``given_matrix``); n may be 0.
+
+    Sources: Northcutt, Jiang and Chuang (2021), "Confident Learning", JAIR 70 (self-confidence, normalized margin);
+    Kuan and Mueller (2022), "Model-agnostic label quality scoring to detect real-world label errors" (confidence-
+    weighted entropy); Thyagarajan et al. (2022), "Identifying incorrect annotations in multi-label classification
+    data" (the aggregate). Raises InvalidInput for probabilities that are not finite or outside [0, 1].
+    """
+    p = _checked(probabilities, given)
+    if multi_label:
+        return _measure_several(p, given)
+    chosen = given.argmax(axis=1)
+    quality = _qualities(p, chosen)
+    return Measures(
+        predicted=np.eye(p.shape[1], dtype=bool)[p.argmax(axis=1)],
+        given_probability=_single(quality.confidence),
+        loss=losses(quality.confidence),
+        normalized_margin=_single(quality.margin),
+        entropy=_single(quality.entropy),
+        confidence_weighted_entropy=_single(quality.weighted_entropy),
+        label_probability=_single(np.where(given, p, 1.0 - p)),
+    )
+
+
+def given_matrix(given: Labels, label_names: Sequence[str], multi_label: bool) -> BoolMatrix:
+    """bool [n, labels] of the given labels, exactly one each unless ``multi_label``.
+
+    Raises InvalidInput for a row with another number of labels or a label that is not among the names.
+    """
+    column = {name: j for j, name in enumerate(label_names)}
+    matrix = np.zeros((len(given), len(label_names)), dtype=bool)
+    for i, row in enumerate(given):
+        unknown = [name for name in row if name not in column]
+        if unknown:
+            raise InvalidInput(f"row {i} is labelled {unknown[0]!r}, which is not one of {', '.join(label_names)}")
+        if not multi_label and len(row) != 1:
+            raise InvalidInput(f"row {i} has the labels {list(row)}: exactly one each is expected here")
+        matrix[i, [column[name] for name in row]] = True
+    return matrix
+
+
+def losses(confidence: DoubleArray) -> NDArray[np.float32]:
+    """float32, nats: -log, of 0 as of the least float32."""
+    return _single(-np.log(np.maximum(confidence, LEAST)))
+
+
+def aggregate(qualities: DoubleArray) -> DoubleArray:
+    """One quality a row from one a label, float [n, labels]: the exponential moving average from best to worst.
+
+    cleanlab's default of multi-label data: ``exponential_moving_average`` with alpha 0.8. The worst label weighs most.
+    """
+    descending = -np.sort(-qualities, axis=1)
+    average = descending[:, 0]
+    for column in descending.T[1:]:
+        average = FORGETTING * column + (1.0 - FORGETTING) * average
+    return np.asarray(average)
+
+
+@dataclass(frozen=True, slots=True)
+class _Qualities:
+    """float64 [n] each."""
+
+    confidence: DoubleArray
+    margin: DoubleArray
+    entropy: DoubleArray
+    weighted_entropy: DoubleArray
+
+
+def _measure_several(p: DoubleArray, given: BoolMatrix) -> Measures:
+    columns = [_qualities(np.column_stack([1.0 - q, q]), g.astype(np.int64)) for q, g in zip(p.T, given.T, strict=True)]
+    confidence = np.column_stack([column.confidence for column in columns])
+    overall = aggregate(confidence)
+    return Measures(
+        predicted=p >= THRESHOLD,
+        given_probability=_single(overall),
+        loss=losses(overall),
+        normalized_margin=_single(aggregate(np.column_stack([column.margin for column in columns]))),
+        entropy=_single(np.column_stack([column.entropy for column in columns]).mean(axis=1)),
+        confidence_weighted_entropy=_single(
+            aggregate(np.column_stack([column.weighted_entropy for column in columns]))
+        ),
+        label_probability=_single(confidence),
+    )
+
+
+def _qualities(p: DoubleArray, chosen: NDArray[np.int64]) -> _Qualities:
+    """Of probabilities [n, labels] and the column of the label of each row: cleanlab's formulas (``cleanlab.rank``)."""
+    rows = np.arange(len(p))
+    confidence = p[rows, chosen]
+    others = p.copy()
+    others[rows, chosen] = -np.inf
+    entropy = -xlogy(p, p).sum(axis=1) / np.log(p.shape[1])
+    ratio = entropy / np.maximum(confidence, CLIP)
+    return _Qualities(
+        confidence=confidence,
+        margin=(confidence - others.max(axis=1) + 1.0) / 2.0,
+        entropy=entropy,
+        weighted_entropy=np.log1p(ratio) / np.maximum(ratio, CLIP),
+    )
+
+
+def _checked(probabilities: FloatMatrix, given: BoolMatrix) -> DoubleArray:
+    p = np.asarray(probabilities, dtype=np.float64)
+    if p.ndim != 2 or p.shape != given.shape:
+        raise ValueError(f"probabilities of shape {p.shape} for given labels of shape {given.shape}")
+    broken = ~np.isfinite(p).all(axis=1)
+    if broken.any():
+        raise InvalidInput(
+            f"{broken.sum()} of {len(p)} rows have probabilities that are not finite, the first is row "
+            f"{int(broken.argmax())}: the model is broken, score with another version"
+        )
+    if (p < 0).any() or (p > 1).any():
+        raise InvalidInput(f"probabilities lie between {p.min():.3g} and {p.max():.3g}: give a softmax, not logits")
+    return p
+
+
+def _single(values: DoubleArray) -> NDArray[np.float32]:
+    return np.asarray(values, dtype=np.float32)

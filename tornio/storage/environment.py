@@ -1,0 +1,27 @@
+"""Which store this process works with."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from tornio.errors import InvalidInput
+from tornio.settings import NodeSettings, StorageSettings
+from tornio.storage.port import ObjectStore
+
+
+def store_from_environment() -> ObjectStore:
+    """The folder that TORNIO_STORE_DIR names, for runs on one machine; else the bucket of TORNIO_S3_...
+
+    Raises InvalidInput where neither is set.
+    """
+    folder = NodeSettings().store_dir
+    if folder is not None:
+        from tornio.storage.local import LocalStore
+
+        return LocalStore(folder)
+    from tornio.storage.s3 import open_store
+
+    try:
+        return open_store(StorageSettings())
+    except ValidationError as error:
+        raise InvalidInput("no store: set TORNIO_S3_BUCKET, or TORNIO_STORE_DIR to a folder of this machine") from error
