@@ -22,10 +22,11 @@ from tornio.pool.embeddings import EmbeddingCache
 from tornio.registry import Encoders, NodeCache, Registry
 from tornio.schemas.registry import EncoderPin, EncoderUse
 from tornio.schemas.runs import RunPlan, RunProgress
-from tornio.settings import NodeSettings, StorageSettings
+from tornio.settings import NodeSettings
 from tornio.spec import ClassifierSpec
 from tornio.storage import documents
 from tornio.storage.keys import RunKeys, TaskKeys, workspace_run
+from tornio.storage.environment import store_from_environment
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
 
@@ -36,18 +37,6 @@ SOFTWARE = ("torch", "transformers", "scikit-learn", "numpy")
 def software() -> dict[str, str]:
     """The versions of Tornio and of what it computes with."""
     return {"tornio": tornio.__version__, **{name: metadata.version(name) for name in SOFTWARE}}
-
-
-def store_from_environment() -> ObjectStore:
-    """The folder that TORNIO_STORE_DIR names, for runs on one machine; else the bucket of TORNIO_S3_..."""
-    folder = NodeSettings().store_dir
-    if folder is not None:
-        from tornio.storage.local import LocalStore
-
-        return LocalStore(folder)
-    from tornio.storage.s3 import open_store
-
-    return open_store(StorageSettings())
 
 
 @dataclass
