@@ -43,7 +43,7 @@ class Turning:
     spec: TaskSpec
     answers: Mapping[str, str]
     cache_dir: Path
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: ObjectStore = field(default_factory=MemoryStore)
     annotation: FakeAnnotationTool = field(default_factory=FakeAnnotationTool)
     context: JobContext | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)

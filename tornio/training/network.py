@@ -13,8 +13,8 @@ from torch import nn
 
 from tornio.models.device import Precision, device
 from tornio.models.encoder import load_weights
-from tornio.models.tokens import padded
 from tornio.schemas.registry import Pooling
+from tornio.training.packing import WIDTH, pack
 
 _UNUSED = "pooler."
 """BERT's and RoBERTa's layer over [CLS], which neither pooling reads."""
@@ -42,6 +42,7 @@ class Network(nn.Module):
         self._pad_id = pad if isinstance(pad, int) else 0
         self._pooling = pooling
         self._half = precision == "bfloat16"
+        self._first_position = first_position(self.body)
         self._table: nn.Embedding | None = None
         self._place: NDArray[np.int64] | None = None
 
@@ -68,20 +69,27 @@ class Network(nn.Module):
         self.body.set_input_embeddings(self._table)
         self._table = self._place = None
 
-    def pooled(self, rows: Sequence[NDArray[np.int64]]) -> torch.Tensor:
-        """float32 [n, dim] of token ids."""
+    def pooled(self, texts: Sequence[NDArray[np.int64]]) -> torch.Tensor:
+        """float32 [n, dim] of token ids. Texts that share a row do not see each other."""
         if self._place is not None:
-            rows = [self._place[row] for row in rows]
-        ids, mask = (torch.from_numpy(array).to(device()) for array in padded(rows, self._pad_id))
+            texts = [self._place[text] for text in texts]
+        rows = pack(texts, self._pad_id, WIDTH if self._first_position is not None else 1)
+        on_device = {name: torch.from_numpy(getattr(rows, name)).to(device()) for name in ("ids", "owners", "lengths")}
+        owners = on_device["owners"]
+        inputs = {"input_ids": on_device["ids"], "attention_mask": (owners >= 0).long()}
+        if len(rows.ids) < len(texts):
+            inputs["attention_mask"] = owners[:, None, :, None] == owners[:, None, None, :]
+            inputs["position_ids"] = torch.from_numpy(rows.positions + (self._first_position or 0)).to(device())
         with torch.autocast(device().type, torch.bfloat16, enabled=self._half):
-            hidden = self.body(input_ids=ids, attention_mask=mask).last_hidden_state
-        hidden = hidden.float()
+            hidden = self.body(**inputs).last_hidden_state
+        hidden = hidden.float().flatten(0, 1)
         if self._pooling == "cls":
-            first: torch.Tensor = hidden[:, 0]
-            return first
-        weights = mask[..., None].float()
-        mean: torch.Tensor = (hidden * weights).sum(1) / weights.sum(1)
-        return mean
+            firsts: torch.Tensor = hidden[torch.from_numpy(rows.firsts).to(hidden.device)]
+            return firsts
+        inside = owners.flatten() >= 0
+        sums = hidden.new_zeros(len(texts), hidden.shape[1]).index_add(0, owners.flatten()[inside], hidden[inside])
+        means: torch.Tensor = sums / on_device["lengths"][:, None]
+        return means
 
     def forward(self, rows: Sequence[NDArray[np.int64]]) -> torch.Tensor:
         logits: torch.Tensor = self.head(self.pooled(rows))
@@ -97,3 +105,18 @@ class Network(nn.Module):
     def decays(self, name: str, parameter: nn.Parameter) -> bool:
         """Whether weight decay pulls at it: matrices do, biases, norms and embeddings do not."""
         return parameter.ndim > 1 and "embedding" not in name
+
+
+def first_position(body: Any) -> int | None:
+    """What a text's first token has as its position, where texts may share a row of this model; else None.
+
+    They may where attention takes any mask, and positions are told: not where they follow from the row itself.
+    """
+    kind = body.config.model_type
+    if getattr(body.config, "_attn_implementation", None) != "sdpa":
+        return None
+    if kind in ("bert", "distilbert", "electra"):
+        return 0
+    if kind in ("roberta", "xlm-roberta", "camembert"):
+        return int(body.config.pad_token_id) + 1
+    return None

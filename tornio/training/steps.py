@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -138,7 +138,7 @@ class Training:
                 if parameter.grad is None:  # no micro-batch was left for this worker
                     parameter.grad = torch.zeros_like(parameter)
             group.sum([*(p.grad for p in parameters if p.grad is not None), loss])
-        torch.nn.utils.clip_grad_norm_(parameters, self._settings.max_gradient_norm)
+        clip(parameters, self._settings.max_gradient_norm)
         for part in self._optimizer.param_groups:
             part["lr"] = part["highest"] * self._rate
         self._optimizer.step()
@@ -195,6 +195,13 @@ class Training:
             if self._held_out is not None:
                 found[f"best.{name}"] = parameter.detach().clone()
         return found
+
+
+def clip(parameters: Sequence[torch.nn.Parameter], longest: float) -> None:
+    """Cut the gradient to this length. One that is short enough is not written again, as torch's own does."""
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if not norm <= longest:  # or it is not a number, which the loss will tell
+        torch.nn.utils.clip_grads_with_norm_(parameters, longest, norm)
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:

@@ -174,9 +174,10 @@ def test_few_labels_all_train_and_many_tell_when_to_stop(bench: Bench) -> None:
 
 
 def test_the_best_weights_are_kept(bench: Bench) -> None:
-    settings = QUICK.model_copy(update={"validation_from": 60, "patience": 3, "epochs": 40})
+    settings = QUICK.model_copy(update={"validation_from": 60, "patience": 40, "epochs": 40})
     model = bench.train(count=60, settings=settings)
     best = int(model.head.metrics["best_epoch"])
+    assert best < model.head.metrics["epochs"] == 40
     validations = [one.validation for one in bench.reports if one.validation]
     assert validations[best - 1]["f1"] == max(one["f1"] for one in validations)
     assert accuracy(model) > 0.9

@@ -1,0 +1,136 @@
+"""Training steps a second: ours, beside the Hugging Face Trainer's with its defaults.
+
+    python -m bench.train_step [--rounds 5] [--steps 15] [--batch-size 8] [--labels 260]
+
+MiniLM with a new head on so many of TREC's questions, on this machine's processor, one thread, in float32 (what the
+Trainer computes in by default); rounds of both in turn, and of each the processor's seconds from one step's end to the
+next, which other work on the machine disturbs less than the clock's. The Trainer: DataCollatorWithPadding, batches of
+8 unless told otherwise, fused AdamW, logging as it comes; nothing is saved. Data: the folder in TORNIO_DATA, else
+../shared/data beside the project.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from datasets import Dataset, disable_progress_bars
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
+
+from tornio.models.sources import MINILM, resolve_encoder
+from tornio.models.tokens import Tokenizer
+from tornio.spec import FineTuningSpec
+from tornio.training.examples import Examples
+from tornio.training.group import Alone
+from tornio.training.network import Network
+from tornio.training.steps import Training
+
+TARGET = 2.0
+WARM = 3
+"""Steps of a round that are not counted: the first ones allocate."""
+
+
+def questions(count: int) -> tuple[list[str], list[int], int]:
+    """Some of TREC's training questions, the numbers of their labels, and how many labels there are."""
+    root = Path(os.environ.get("TORNIO_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    table = pq.read_table(root / "trec" / "train.parquet")
+    names = sorted(set(table["label"].to_pylist()))
+    table = table.take(np.random.default_rng(0).permutation(len(table))[:count])
+    return table["text"].to_pylist(), [names.index(label) for label in table["label"].to_pylist()], len(names)
+
+
+def ours(batch_size: int, examples: int) -> Callable[[int], list[float]]:
+    """``steps -> seconds of each``."""
+    texts, labels, count = questions(examples)
+    source = resolve_encoder(MINILM)
+    ids = Tokenizer(source.folder, source.max_length).encode(texts).ids
+    targets = torch.nn.functional.one_hot(torch.tensor(labels), count).float()
+    network = Network(source.folder, source.pooling, count)
+    network.narrow(ids)
+    settings = FineTuningSpec(batch_size=batch_size, epochs=1000)
+    steps = Training(network, Examples(ids, targets, torch.ones(count), False), None, settings, seed=0).run(Alone())
+
+    def run(number: int) -> list[float]:
+        ends = [time.process_time()]
+        for _ in range(number):
+            next(steps)
+            ends.append(time.process_time())
+        return [end - start for start, end in pairwise(ends)]
+
+    return run
+
+
+class _Clock(TrainerCallback):
+    """Notes when each step ends."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.ends.append(time.process_time())
+
+
+def trainers(batch_size: int, examples: int, folder: Path) -> Callable[[int], list[float]]:
+    """``steps -> seconds of each``, the first left out."""
+    texts, labels, count = questions(examples)
+    source = resolve_encoder(MINILM)
+    tokenizer = AutoTokenizer.from_pretrained(str(source.folder))
+    model = AutoModelForSequenceClassification.from_pretrained(str(source.folder), num_labels=count)
+    encoded = tokenizer(texts, truncation=True, max_length=source.max_length)
+    data = Dataset.from_dict({**encoded, "labels": labels})
+
+    def run(number: int) -> list[float]:
+        clock = _Clock()
+        arguments = TrainingArguments(
+            output_dir=str(folder),
+            per_device_train_batch_size=batch_size,
+            max_steps=number + 1,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            dataloader_pin_memory=torch.cuda.is_available(),
+        )
+        Trainer(model, arguments, train_dataset=data, processing_class=tokenizer, callbacks=[clock]).train()
+        return [end - start for start, end in pairwise(clock.ends)]
+
+    return run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="of each, in turn (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=15, help="of a round (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=8, help="of both (default: %(default)s, the Trainer's)")
+    parser.add_argument("--labels", type=int, default=260, help="examples; TREC has 5452 (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    disable_progress_bars()
+    ratios = []
+    with tempfile.TemporaryDirectory() as folder:
+        here, there = (
+            ours(options.batch_size, options.labels),
+            trainers(options.batch_size, options.labels, Path(folder)),
+        )
+        print("steps a second    tornio   Trainer   ratio")
+        for number in range(options.rounds):
+            a, b = (float(np.median(run(options.steps)[WARM:])) for run in (here, there))
+            ratios.append(b / a)
+            print(f"round {number}          {1 / a:7.2f}   {1 / b:7.2f}   {ratios[-1]:5.2f}")
+    median = float(np.median(ratios))
+    verdict = "reached" if median >= TARGET else "missed"
+    print(f"ratio {median:.2f} (median of {len(ratios)}); target {TARGET:g}: {verdict}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

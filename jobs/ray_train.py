@@ -1,0 +1,92 @@
+"""Fine-tuning by several workers under Ray Train, which starts them again when one dies."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import ray
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from jobs.context import RunContext
+from tornio.errors import RunFailed
+from tornio.settings import NodeSettings, StorageSettings, TrainSettings
+
+log = logging.getLogger(__name__)
+RAY_FOLDER = "ray-train"
+"""Folder of the run where Ray Train keeps its own small documents. Checkpoints are ours: see ``jobs.fine_tune``."""
+
+
+def train_on_workers(context: RunContext) -> None:
+    """Let TORNIO_TRAIN_WORKERS workers train and publish this run's version.
+
+    Workers that die are started again, all of them, and go on from the last checkpoint. gloo between processors, NCCL
+    between GPUs, which is written and was never run on this project's machines. Raises RunFailed where the workers fail
+    for good.
+    """
+    settings = TrainSettings()
+    gpus = ray.cluster_resources().get("GPU", 0) > 0  # type: ignore[no-untyped-call]
+    path, filesystem = _storage(context)
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={"plan": context.plan.encode().decode(), "attempt": context.attempt},
+        torch_config=TorchConfig(backend="nccl" if gpus else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=settings.workers,
+            use_gpu=gpus,
+            resources_per_worker={"CPU": settings.worker_cpus, **({"GPU": 1} if gpus else {})},
+        ),
+        run_config=RunConfig(
+            name=f"{context.run}-{context.attempt}",
+            storage_path=path,
+            storage_filesystem=filesystem,
+            failure_config=FailureConfig(max_failures=settings.max_failures),
+        ),
+    )
+    try:
+        trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise RunFailed(f"the training's workers failed: {_reason(error)}") from error
+    store = context.job.store
+    store.delete([info.key for info in store.list(context.keys.folder(RAY_FOLDER))])
+
+
+def _work(config: dict[str, Any]) -> None:
+    """Inside each worker, whose process group Ray Train has begun."""
+    import torch
+
+    from jobs.context import JobContext
+    from jobs.progress import ProgressWriter
+    from jobs.train import TrainArgs, train
+    from tornio.schemas.runs import RunPlan
+
+    if torch.cuda.is_available():
+        torch.cuda.set_device(ray.train.torch.get_device())
+    plan = RunPlan.decode(config["plan"].encode())
+    job = JobContext.from_environment()
+    job.watch = ProgressWriter(job.store)
+    train(TrainArgs.model_validate(plan.args), RunContext(job, plan, config["attempt"]))
+    torch.distributed.barrier()  # none goes before the first has published
+
+
+def _storage(context: RunContext) -> tuple[str, Any]:
+    """Where Ray Train keeps its documents: the run's folder in our store, as path and file system of pyarrow."""
+    node, root = NodeSettings(), context.keys.folder(RAY_FOLDER)
+    if node.store_dir is not None:
+        return str(node.store_dir.resolve() / root), None
+    from pyarrow.fs import S3FileSystem
+
+    s3 = StorageSettings()
+    scheme, _, host = (s3.endpoint or "").rpartition("://")
+    where = {"endpoint_override": host, "scheme": scheme or "https"} if host else {}
+    return "/".join(filter(None, (s3.bucket, s3.prefix.strip("/"), root.strip("/")))), S3FileSystem(
+        region=s3.region, **where
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """What the workers said: the last line of the innermost cause."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
