@@ -23,7 +23,7 @@ from services.gateway import auth
 from services.teacher.settings import TeacherSettings
 from tornio import settings
 from tornio.client import address
-from tornio.schemas import loop, registry, runs, tables, task
+from tornio.schemas import loop, registry, review, runs, tables, task
 from tornio.schemas.base import Document, Part
 from tornio.schemas.tables import Table
 from tornio.spec import LabelSpec, Spec, TaskSpec
@@ -59,7 +59,7 @@ OTHER_VARIABLES = {
         ),
     ),
 }
-DOCUMENTS: tuple[ModuleType, ...] = (task, registry, runs, loop)
+DOCUMENTS: tuple[ModuleType, ...] = (task, registry, runs, loop, review)
 
 
 def pages() -> dict[str, str]:

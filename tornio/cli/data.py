@@ -1,4 +1,4 @@
-"""Commands that carry data in and out: pool add, labels import, export labels."""
+"""Commands that carry data in and out: pool add, labels import, export labels and corrected."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tornio import files
 from tornio.api import LabelIn, LabelledRecord
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
+from tornio.cli.review import export_corrected
 from tornio.errors import InvalidFile
 from tornio.files import Columns, Format, Options, Read, Skipped
 from tornio.files.rows import SEPARATOR
@@ -50,8 +51,9 @@ def register(app: typer.Typer) -> None:
     labels = typer.Typer(no_args_is_help=True, help="Labels that exist already.")
     labels.command("import")(labels_import)
     app.add_typer(labels, name="labels")
-    export = typer.Typer(no_args_is_help=True, help="What the task knows.")
+    export = typer.Typer(no_args_is_help=True, help="What a task knows, and what a review has corrected.")
     export.command("labels")(export_labels)
+    export.command("corrected")(export_corrected)
     app.add_typer(export, name="export")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.pool.view import PoolView
@@ -18,16 +18,14 @@ def holdout_key(full_name: str, seed: int) -> str:
 
 
 def reserved_records(view: PoolView, events: Iterable[LabelEvent], key: str, share: float) -> frozenset[str]:
-    """The records of the view that are held out, deleted ones included: see ``reserved_texts``."""
+    """The records of the view that are held out, deleted ones included: see ``reserve_rule``."""
     digests = list(view.text_digests)
-    held = reserved_texts(digests, view, events, key, share)
+    held = set(filter(reserve_rule(view, events, key, share), set(digests)))
     return frozenset(record_id for record_id, digest in zip(view.record_ids, digests, strict=True) if digest in held)
 
 
-def reserved_texts(
-    texts: Iterable[str], view: PoolView, events: Iterable[LabelEvent], key: str, share: float
-) -> frozenset[str]:
-    """Which of these texts are held out, in the pool or not yet; all by their digest. What is said of a text goes for
+def reserve_rule(view: PoolView, events: Iterable[LabelEvent], key: str, share: float) -> Callable[[str], bool]:
+    """Says of a text, by its digest, whether it is held out, in the pool or not yet. What is said of a text goes for
     all its duplicates; the first rule that applies:
 
     1. what was imported for training, or asked by a query strategy, is not: it trains (or was picked with bias);
@@ -43,8 +41,4 @@ def reserved_texts(
             queried.add(digests[row])
         elif event.event is EventKind.IMPORT:
             judging.add(digests[row])
-    return frozenset(
-        digest
-        for digest in set(texts)
-        if digest not in queried and (digest in judging or is_reserved(key, digest, share))
-    )
+    return lambda digest: digest not in queried and (digest in judging or is_reserved(key, digest, share))

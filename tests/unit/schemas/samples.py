@@ -19,6 +19,7 @@ from tornio.schemas.loop import (
     TrainIntent,
 )
 from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderPin, EncoderUse, Manifest, Probes
+from tornio.schemas.review import Review
 from tornio.schemas.runs import RunFailure, RunPlan, RunProgress, RunResult, RunStarted
 from tornio.schemas.task import (
     Batch,
@@ -155,6 +156,9 @@ SAMPLES: dict[str, Document] = {
         seed=7,
         software={"tornio": "0.1.0"},
         created_at=WHEN,
+    ),
+    "review": Review(
+        run="score-0123", workspace="support", dataset="tickets-review-0123", rows=(17, 4, 250), created_at=WHEN
     ),
     "run-plan": PLAN,
     "run-result": RunResult(

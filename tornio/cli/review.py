@@ -1,0 +1,204 @@
+"""``tornio review`` and ``tornio export corrected``: suspicious rows to annotators, and the corrected set."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tornio.cli import screen
+from tornio.cli.connect import Json
+from tornio.client.address import session_environment
+from tornio.errors import InvalidInput, TemporaryError
+
+if TYPE_CHECKING:
+    from tornio.annotation.port import AnnotationTool
+    from tornio.review.run import ScoredRun
+    from tornio.review.verdicts import Precision
+
+_DEFAULT_TOP = 100
+_HUB = "hub:"
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, as `tornio score` says.", show_default=False)]
+Workspace = Annotated[str, typer.Option(help="Of a run without a task.")]
+
+
+def register(app: typer.Typer) -> None:
+    review = typer.Typer(no_args_is_help=True, help="Let people look at the labels that `tornio score` doubts.")
+    review.command("send")(send)
+    review.command("sync")(sync)
+    app.add_typer(review, name="review")
+
+
+def send(
+    run: Run,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="So many of the most suspicious rows.", show_default=str(_DEFAULT_TOP))
+    ] = None,
+    loss_quantile: Annotated[
+        float | None, typer.Option(help="Or all rows above this quantile of the loss: .99 is the top 1 %.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the data set in Argilla.", show_default="after the run")] = None,
+    reviewers: Annotated[int, typer.Option(min=1, help="Answers after which a record counts as done there.")] = 1,
+    workspace: Workspace = "default",
+    as_json: Json = False,
+) -> None:
+    """Show the most suspicious rows of a run in Argilla, as a data set of their own. Sent again, it adds what lacks.
+
+    What a task holds out is not shown. Argilla is TORNIO_ARGILLA_URL with TORNIO_ARGILLA_API_KEY (or ..._FILE), else
+    that of the `tornio up` in this folder or above it.
+    """
+    if top is not None and loss_quantile is not None:
+        raise typer.BadParameter("give --top or --loss-quantile, not both")
+    scored = _open(run, workspace)
+    from tornio.review.send import Wanted, send_review
+
+    wanted = Wanted(top or (_DEFAULT_TOP if loss_quantile is None else None), loss_quantile)
+    sent = send_review(scored, _annotation(), wanted, name, reviewers)
+    if as_json:
+        names = ("workspace", "dataset", "rows", "new", "left_out", "page")
+        screen.dump({name: getattr(sent, name) for name in names})
+        return
+    out = f"; {sent.left_out:,} held-out or deleted texts are left out" if sent.left_out else ""
+    screen.say(f"{sent.dataset} in Argilla shows {sent.rows:,} rows, {sent.new:,} of them new{out}")
+    screen.say(f"most suspicious first: {sent.page}")
+    screen.note(f"next: tornio review sync {run} --watch")
+
+
+def sync(
+    run: Run,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, help="With --watch: seconds between two looks.")] = 10.0,
+    workspace: Workspace = "default",
+    as_json: Json = False,
+) -> None:
+    """Take up what was answered: into the task's labels, so that the next training counts it, or beside the run."""
+    scored = _open(run, workspace)
+    from tornio.review.sync import ReviewSync
+
+    syncing, before = ReviewSync(scored, _annotation()), None
+    while True:
+        try:
+            now = syncing.poll()
+        except TemporaryError as error:
+            if not watch:
+                raise
+            screen.note(f"{error}; looking again in {every:g} s", style="yellow")
+        else:
+            if now != before:
+                _show(now, as_json, watch)
+            before = now
+        if not watch:
+            return
+        time.sleep(every)
+
+
+def export_corrected(
+    run: Run,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A .parquet, .jsonl or .csv; a name without ending: a folder of `datasets`; hub:NAME: the hub, with "
+            "the token of HF_TOKEN.",
+            show_default=False,
+        ),
+    ],
+    public: Annotated[bool, typer.Option("--public", help="A data set made on the hub is for all to see.")] = False,
+    workspace: Workspace = "default",
+    as_json: Json = False,
+) -> None:
+    """Write all rows of a run with the labels that people corrected: text, original, corrected, who, when."""
+    scored = _open(run, workspace)
+    from tornio.review.corrected import corrected, schema
+    from tornio.review.write import writer_for
+
+    suffix = Path(output).suffix
+    if not output.startswith(_HUB) and suffix:
+        rows = writer_for(Path(output))(corrected(scored), schema(scored.multi_label))
+    else:
+        output, rows = _as_dataset(scored, output, private=not public)
+    if as_json:
+        screen.dump({"path": output, "rows": rows})
+    else:
+        screen.say(f"wrote {rows:,} rows to {output}")
+
+
+def _as_dataset(scored: ScoredRun, output: str, *, private: bool) -> tuple[str, int]:
+    """Write a folder of `datasets`, or push to the hub; where it is now, and how many rows it has."""
+    from tornio.review import hub
+    from tornio.review.card import card
+    from tornio.review.corrected import corrected
+    from tornio.review.sync import run_precision
+
+    name = output.removeprefix(_HUB)
+    if name != output:
+        hub.check_name(name)
+    made = hub.as_dataset(corrected(scored), scored.labels, scored.multi_label)
+    if name == output:
+        hub.save(made, Path(output))
+        return output, len(made)
+    text = card(
+        title=name.rpartition("/")[2],
+        run=scored.run,
+        model=scored.output.model,
+        ranking=scored.output.ranking,
+        labels=scored.labels,
+        multi_label=scored.multi_label,
+        rows=len(made),
+        so_far=run_precision(scored),
+    )
+    return hub.push(made, name, text, private=private), len(made)
+
+
+def _show(now: Precision, as_json: bool, watch: bool) -> None:
+    if as_json:
+        counts = {name: getattr(now, name) for name in ("shown", "reviewed", "changed", "discarded", "disputed")}
+        answer = {**counts, "precision": now.share}
+        (screen.dump_line if watch else screen.dump)(answer)
+        return
+    precision = f": precision {screen.percent(now.share)}" if now.share is not None else ""
+    besides = [
+        f"{count:,} {what}" for what, count in (("discarded", now.discarded), ("disputed", now.disputed)) if count
+    ]
+    screen.say(
+        f"{now.reviewed:,} of {now.shown:,} rows are reviewed, {now.changed:,} labels were wrong{precision}"
+        + "".join(f"; {text}" for text in besides)
+    )
+
+
+def _open(run: str, workspace: str) -> ScoredRun:
+    try:
+        from tornio.review.run import ScoredRun
+        from tornio.storage.environment import store_from_environment
+    except ImportError as error:
+        raise typer.BadParameter(f"reviews need the extra: pip install 'tornio[cluster]' ({error})") from error
+    from tornio.cli.score import use_store
+
+    use_store()
+    return ScoredRun.open(store_from_environment(), run, workspace)
+
+
+def _annotation() -> AnnotationTool:
+    """Argilla: the one that is set, else that of ``tornio up``. Raises InvalidInput where there is neither."""
+    from tornio.annotation.argilla import ArgillaTool
+    from tornio.settings import ArgillaSettings
+
+    if not os.environ.get("TORNIO_ARGILLA_URL"):
+        session = session_environment(Path.cwd()) or {}
+        found = {name: value for name, value in session.items() if name.startswith("TORNIO_ARGILLA_")}
+        if not found:
+            raise InvalidInput(
+                "no Argilla: set TORNIO_ARGILLA_URL and TORNIO_ARGILLA_API_KEY (or TORNIO_ARGILLA_API_KEY_FILE), or "
+                "run `tornio up` and work below its folder"
+            )
+        os.environ.update(found)
+    settings = ArgillaSettings()
+    try:
+        return ArgillaTool(settings.url, settings.key())
+    except (ValueError, OSError) as error:
+        raise InvalidInput(f"no key for Argilla at {settings.url}: {error}") from error

@@ -1,0 +1,1 @@
+"""The most suspicious rows of a score run, to annotators and back: review data set, corrections, corrected set."""

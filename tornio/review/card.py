@@ -1,0 +1,52 @@
+"""The card of a corrected set on the hub. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tornio.review.verdicts import Precision
+
+
+def card(
+    title: str,
+    run: str,
+    model: str,
+    ranking: str,
+    labels: Sequence[str],
+    multi_label: bool,
+    rows: int,
+    so_far: Precision,
+) -> str:
+    """Markdown with YAML in front: what the data set is, how it was made, what its columns mean."""
+    share = "" if so_far.share is None else f" ({100 * so_far.share:.1f} %)"
+    several = ", as lists" if multi_label else ""
+    unsettled = f"{so_far.discarded:,} were discarded and {so_far.disputed:,} are disputed; they keep their label."
+    return f"""---
+task_categories:
+- text-classification
+tags:
+- tornio
+- corrected-labels
+---
+
+# {title}
+
+{rows:,} labelled texts. A model ({model}) scored them, the {so_far.shown:,} most suspicious ones by {ranking} were
+shown to people, and {so_far.reviewed:,} of those have been decided: {so_far.changed:,} labels{share} were wrong and are
+corrected here. {unsettled}
+
+| column | what it is |
+|---|---|
+| `row` | place in the data that was scored |
+| `record_id` | id of the text |
+| `text` | the text |
+| `original_label` | the label that it had{several} |
+| `corrected_label` | what people say; the original one where nobody was asked, or where they did not settle it |
+| `review` | `unreviewed`, `confirmed`, `changed`, `discarded` or `disputed` |
+| `who` | who answered, by ids of the annotation tool |
+| `when` | the latest of the answers |
+
+Labels, in this order: {", ".join(f"`{label}`" for label in labels)}.
+
+Made by Tornio, run `{run}`.
+"""

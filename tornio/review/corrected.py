@@ -1,0 +1,64 @@
+"""The corrected set: all rows of a run, with the labels that people gave to those that they reviewed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from tornio.records import text_digest
+from tornio.review.run import ScoredRun
+from tornio.review.sync import run_verdicts
+from tornio.review.verdicts import Outcome, Verdict
+
+
+def schema(multi_label: bool) -> pa.Schema:
+    """The columns of a corrected set; with ``multi_label`` its labels are lists."""
+    label = pa.list_(pa.string()) if multi_label else pa.string()
+    return pa.schema(
+        [
+            pa.field("row", pa.int64()),
+            pa.field("record_id", pa.string()),
+            pa.field("text", pa.string()),
+            pa.field("original_label", label),
+            pa.field("corrected_label", label),
+            pa.field("review", pa.string()),
+            pa.field("who", pa.list_(pa.string())),
+            pa.field("when", pa.timestamp("us", tz="UTC")),
+        ]
+    )
+
+
+def corrected(run: ScoredRun) -> Iterator[pa.Table]:
+    """The run's rows in the input's order, part by part, as ``schema``; texts that the task has deleted are left out.
+
+    ``corrected_label``: what the reviewers say of the row's text, wherever else it stands too; equal to
+    ``original_label`` where nobody did, or where they discarded it or disagree. ``review``: an ``Outcome``. ``who``:
+    the annotation tool's user ids; ``when``: the latest answer, by its clock.
+    """
+    found, deleted = run_verdicts(run), run.deleted
+    for table in run.tables():
+        rows = table.select(["row", "record_id", "text", "given"]).to_pylist()
+        # Digests cost more than all else here, and most runs need none.
+        digests = [text_digest(row["text"]) if found or deleted else "" for row in rows]
+        kept = [
+            _corrected(row, found.get(digest), run.multi_label)
+            for row, digest in zip(rows, digests, strict=True)
+            if digest not in deleted
+        ]
+        yield pa.Table.from_pylist(kept, schema=schema(run.multi_label))
+
+
+def _corrected(row: dict[str, Any], verdict: Verdict | None, multi_label: bool) -> dict[str, Any]:
+    given = row.pop("given")
+    outcome = Outcome.UNREVIEWED if verdict is None else verdict.outcome(given)
+    right = list(verdict.labels or ()) if verdict is not None and outcome is Outcome.CHANGED else given
+    return {
+        **row,
+        "original_label": given if multi_label else given[0],
+        "corrected_label": right if multi_label else right[0],
+        "review": outcome.value,
+        "who": [] if verdict is None else list(verdict.who),
+        "when": None if verdict is None else verdict.when,
+    }

@@ -1,0 +1,75 @@
+"""A corrected set to a file, a part at a time. The file appears only when it is whole."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tornio.errors import InvalidFile
+from tornio.files.rows import SEPARATOR
+from tornio.storage.files import appearing
+
+Write = Callable[[Iterable[pa.Table], pa.Schema], int]
+"""Writes the tables and says how many rows they had."""
+
+
+def writer_for(path: Path) -> Write:
+    """What writes to this path, by its ending: .parquet, .jsonl or .csv. Raises InvalidFile."""
+    writers = {".parquet": _parquet, ".jsonl": _json_lines, ".csv": _csv}
+    write = writers.get(path.suffix.lower())
+    if write is None:
+        raise InvalidFile(
+            f"{path}: the ending {path.suffix!r} says no format: use {', '.join(writers)}, a name without ending for "
+            "a folder of `datasets`, or hub:NAME"
+        )
+
+    def whole(tables: Iterable[pa.Table], schema: pa.Schema) -> int:
+        try:
+            with appearing(path) as part:
+                return write(tables, schema, part)
+        except OSError as error:
+            raise InvalidFile(f"cannot write {path}: {error.strerror or error}") from error
+
+    return whole
+
+
+def _parquet(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
+    rows = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as out:
+        for table in tables:
+            out.write_table(table)
+            rows += len(table)
+    return rows
+
+
+def _json_lines(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
+    rows = 0
+    with path.open("w", encoding="utf-8") as out:
+        for row in _rows(tables):
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+            rows += 1
+    return rows
+
+
+def _csv(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
+    """Lists, which CSV has not, with ``|`` between."""
+    rows = 0
+    with path.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(schema.names)
+        for row in _rows(tables):
+            writer.writerow([SEPARATOR.join(cell) if isinstance(cell, list) else cell for cell in row.values()])
+            rows += 1
+    return rows
+
+
+def _rows(tables: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:
+    for table in tables:
+        for row in table.to_pylist():
+            yield {**row, "when": row["when"] and row["when"].isoformat()}
