@@ -11,13 +11,16 @@ from typing import Any
 
 from ray import serve
 
+from jobs.measuring import Measure
+from jobs.placement import PlacedRunner
+from jobs.submitted import RayJobRunner
 from jobs.warm import WarmRunner
 from services.controller.aliases import AliasBoard, wanted
 from services.controller.fleet import HeartbeatFleet
 from services.controller.keeper import Keeper, Watched
 from tornio.annotation.argilla import ArgillaTool
 from tornio.loop.phase import Phase
-from tornio.settings import ArgillaSettings, StorageSettings
+from tornio.settings import ArgillaSettings, JobSettings, StorageSettings
 from tornio.storage.s3 import open_store
 
 log = logging.getLogger(__name__)
@@ -39,10 +42,12 @@ class Controller:
         self._loop = asyncio.get_running_loop()
         self._board = AliasBoard(uuid.uuid4().hex[:8])
         self._fleet = HeartbeatFleet(time.monotonic)
+        self._warm = WarmRunner()
+        store = open_store(StorageSettings())
         self._keeper = Keeper(
-            store=open_store(StorageSettings()),
+            store=store,
             annotation=_argilla(),
-            runner=WarmRunner(),
+            runner=PlacedRunner(self._warm, RayJobRunner(), Measure(store), JobSettings().large_texts),
             fleet=self._fleet,
             holder=f"controller-{uuid.uuid4().hex[:8]}",
             told=self._told,
@@ -71,6 +76,11 @@ class Controller:
         """Somebody wrote something: look at this task now."""
         self._keeper.nudge((workspace, task))
 
+    async def plan(self, job: str, workspace: str, task: str, asked: dict[str, Any]) -> str:
+        """The plan, as JSON, of a run that a user asks for. Raises what the request is worth, and Unavailable."""
+        plan = await asyncio.to_thread(self._warm.plan, job, workspace, task, asked)
+        return plan.encode().decode()
+
     async def status(self, workspace: str, task: str) -> dict[str, Any]:
         """Where a task stands, for the status page."""
         watched = self._keeper.watched.get((workspace, task))
@@ -79,7 +89,7 @@ class Controller:
             trouble = self._keeper.trouble
             phase = Phase.ATTENTION if trouble else Phase.WAITING
             why = trouble or "the controller has not found the task yet"
-            return {"phase": str(phase), "why": why, "batches": [], "replicas": replicas}
+            return {"phase": str(phase), "why": why, "batches": [], "replicas": replicas, "runs": {}}
         look = watched.last
         progress = look.seen.batches if look else {}
         batches = [
@@ -93,6 +103,7 @@ class Controller:
             "batches": batches,
             "queryable": look.seen.queryable if look else None,
             "replicas": replicas,
+            "runs": dict(watched.runs.troubles) if watched.runs else {},
         }
 
     def check_health(self) -> None:

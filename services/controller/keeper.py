@@ -13,6 +13,7 @@ from jobs.port import JobRunner
 from services.controller.fleet import Fleet
 from services.controller.lease import LeaseKeeper
 from services.controller.reconciler import Look, Reconciler
+from services.controller.runs import EVERY_S, RunKeeper
 from tornio.annotation.port import AnnotationTool
 from tornio.errors import NotFound, TornioError
 from tornio.loop.phase import Phase, Standing
@@ -46,6 +47,7 @@ class Watched:
 
     name: tuple[str, str]
     wake: threading.Event = field(default_factory=threading.Event)
+    runs: RunKeeper | None = None
     last: Look | None = None
     thread: threading.Thread | None = None
     standing: Standing = field(default_factory=lambda: Standing(Phase.WAITING, "not looked at yet"))
@@ -125,11 +127,14 @@ class Keeper:
                     if task is None:
                         return
                     reconciler = Reconciler(self.store, task, self.annotation, self.runner, self.fleet, self.clock)
+                    watched.runs = RunKeeper(self.store, task.keys, self.runner, self.clock)
                     lease = LeaseKeeper(self.store, task.keys.lease, self.holder, time.monotonic)
                 if lease.held():
                     watched.last = reconciler.look()
                     watched.standing = watched.last.standing
                     pause = _pause(watched.last)
+                    if watched.runs is not None and watched.runs.look():
+                        pause = min(pause, EVERY_S)
                 else:
                     watched.standing = Standing(Phase.WAITING, "another controller holds the lease of this task")
             except TornioError as error:

@@ -1,6 +1,6 @@
 """Ray and the Serve application in one process on loopback, for ``tornio up``; a program of its own.
 
-    python -m services.embedded.serving --port 8000
+    python -m services.embedded.serving --port 8000 --dashboard-port 8265
 
 Where store and annotation tool are comes from the environment, here as in production.
 """
@@ -26,17 +26,18 @@ from tornio.errors import TornioError
 log = logging.getLogger(__name__)
 NAME = "tornio"
 LOGICAL_CPUS = 8
-"""Logical, so that every actor starts on two cores: they are idle most of the time."""
+"""Logical, so that every actor starts on two cores: they are idle most of the time. The application asks for about
+0.5, the warm worker for 0.5, each large run for 0.5 and up to 1 for what Ray Data reads with."""
 OBJECT_STORE_BYTES = 200 << 20
 """Nothing large goes through Ray's object store: data walks through S3."""
 
 
-def run(port: int, temp_dir: Path | None = None) -> None:
+def run(port: int, dashboard_port: int, temp_dir: Path | None = None) -> None:
     """Start everything, serve until SIGTERM or SIGINT, end everything."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    _start_ray(temp_dir)
+    _start_ray(dashboard_port, temp_dir)
     try:
         serve.start(http_options={"host": HOST, "port": port, "request_timeout_s": 120})
         from services.app import build
@@ -53,12 +54,14 @@ class RayDidNotStart(TornioError):
     """Ray gives its own node half a minute to come up, fixed, which can be too short on a busy machine."""
 
 
-def _start_ray(temp_dir: Path | None) -> None:
+def _start_ray(dashboard_port: int, temp_dir: Path | None) -> None:
     try:
         ray.init(
             address="local",  # a cluster of its own, whatever else runs on this machine
             num_cpus=LOGICAL_CPUS,
-            include_dashboard=False,
+            include_dashboard=True,  # large runs are submitted through it
+            dashboard_host=HOST,
+            dashboard_port=dashboard_port,
             object_store_memory=OBJECT_STORE_BYTES,
             namespace=NAME,
             log_to_driver=True,
@@ -75,10 +78,11 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--dashboard-port", type=int, required=True)
     parser.add_argument("--last-try", action="store_true", help="do not start anew when Ray does not come up")
     args = parser.parse_args()
     try:
-        run(args.port)
+        run(args.port, args.dashboard_port)
     except RayDidNotStart as error:
         if args.last_try:
             raise

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
-from services.gateway import health, predicting, problems, tasks
+from services.gateway import health, predicting, problems, runs, tasks
 from services.gateway.auth import KeyRing
 from services.gateway.guards import BodyLimit, KeyGuard
 from services.gateway.port import Backend
@@ -25,6 +25,6 @@ def create_app(backend: Backend, keys: KeyRing) -> FastAPI:
     )
     app.state.backend = backend
     problems.install(app)
-    for router in (health.router, predicting.router, tasks.router):
+    for router in (health.router, predicting.router, tasks.router, runs.router):
         app.include_router(router)
     return app

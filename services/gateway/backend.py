@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from services.gateway.cluster import Cluster
 from services.gateway.port import Ask, LabelsExport
+from services.gateway.run_records import StoreRuns
 from services.gateway.snapshot import Reader, Snapshot
 from services.gateway.status import asks_status, serving, task_status
 from services.gateway.versions import changed_records, version_list
@@ -72,6 +73,7 @@ class StoreBackend:
 
     def __post_init__(self) -> None:
         self._tasks = Tasks(self.store)
+        self.runs = StoreRuns(self.store, self.cluster, self.clock, self._blocking, self._nudge)
 
     # What goes in
 

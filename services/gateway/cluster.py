@@ -25,7 +25,10 @@ class Cluster(Protocol):
 
     async def controller_status(self, task: TaskName) -> Mapping[str, Any]:
         """``{"phase", "why", "batches": [{batch, total, answered, closed}], "replicas": [{replica, age_s, serving,
-        ready, failed}]}``."""
+        ready, failed}], "runs": {run: what keeps it from going on}}``."""
+
+    async def plan(self, job: str, task: TaskName, asked: Mapping[str, Any]) -> str:
+        """The plan, as JSON, of a run that a user asks for. Raises what the request is worth: InvalidFile, ..."""
 
     async def nudge(self, task: TaskName) -> None:
         """Something was written: the controller should look at once."""

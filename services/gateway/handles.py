@@ -19,6 +19,8 @@ Handle = DeploymentHandle[Any]
 
 PATIENCE_S = 2.0
 """Seconds that the controller may take to answer: the status says that it is away rather than making people wait."""
+PLAN_S = 60.0
+"""Seconds that planning a run may take: a model that nobody used before is fetched on the way."""
 PREDICT_S = 60.0
 """Seconds that a prediction may take, queueing included."""
 
@@ -53,6 +55,11 @@ class Handles:
     async def controller_status(self, task: TaskName) -> Mapping[str, Any]:
         async with _told("the controller", PATIENCE_S):
             answer: dict[str, Any] = await self._controller.status.remote(task.workspace, task.task)
+            return answer
+
+    async def plan(self, job: str, task: TaskName, asked: Mapping[str, Any]) -> str:
+        async with _told("the controller", PLAN_S):
+            answer: str = await self._controller.plan.remote(job, task.workspace, task.task, dict(asked))
             return answer
 
     async def nudge(self, task: TaskName) -> None:

@@ -18,6 +18,8 @@ from tornio.api import (
     RecordIn,
     RecordsAdded,
     RollbackIn,
+    RunOut,
+    ScoreIn,
     Serving,
     TaskName,
     TaskStatus,
@@ -45,8 +47,27 @@ class LabelsExport:
     records: Iterator[LabelledRecord]
 
 
+class RunsBackend(Protocol):
+    """The runs of tasks. Raises NotFound for an unknown task, Unavailable for a part that is away."""
+
+    async def start(self, task: TaskName, job: str, asked: ScoreIn, who: str) -> RunOut:
+        """Ask for a run; one that is under way or done is told as it is. Raises InvalidFile, NotFound, Forbidden."""
+
+    async def newest(self, task: TaskName, most: int) -> Sequence[RunOut]:
+        """The loop's and those that were asked for, newest first."""
+
+    async def get(self, task: TaskName, run: str) -> RunOut:
+        """Raises NotFound."""
+
+    async def cancel(self, task: TaskName, run: str, who: str) -> RunOut:
+        """Raises NotFound, and Conflict for a run that is over or the loop's."""
+
+
 class Backend(Protocol):
     """Raises the errors of ``tornio.errors``: NotFound for an unknown task, Unavailable for a part that is away."""
+
+    @property
+    def runs(self) -> RunsBackend: ...
 
     async def apply(self, spec: TaskSpec, who: str) -> Applied:
         """Create the task, or change its spec. Raises ChangeRefused."""

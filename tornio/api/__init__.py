@@ -39,6 +39,7 @@ from tornio.api.data import (
     checked_spec,
 )
 from tornio.api.predictions import PredictIn, PredictionOut, Predictions, ZeroShotIn, ZeroShotOut, ZeroShotPrediction
+from tornio.api.runs import MAX_RUNS, RUN_PATTERN, RunOut, RunProgressOut, Runs, ScoreIn
 from tornio.api.status import (
     AgreementStatus,
     Asked,
@@ -67,10 +68,12 @@ __all__ = [
     "MAX_BODY_BYTES",
     "MAX_PREDICT_BYTES",
     "MAX_RECORDS",
+    "MAX_RUNS",
     "MAX_TEXT",
     "MAX_TEXTS",
     "MIB",
     "PROBLEM_JSON",
+    "RUN_PATTERN",
     "AgreementStatus",
     "Answer",
     "Applied",
@@ -98,6 +101,10 @@ __all__ = [
     "ReplicaStatus",
     "Request",
     "RollbackIn",
+    "RunOut",
+    "RunProgressOut",
+    "Runs",
+    "ScoreIn",
     "Serving",
     "StopStatus",
     "Swap",

@@ -71,7 +71,7 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
         yield "annotate", Text(status.annotate_url)
     for swap in status.swaps[:_SHOWN]:
         seconds = f" in {swap.seconds:.1f} s" if swap.seconds is not None else ""
-        yield "swap", Text(f"{_ago(swap.at, now)}: {swap.version} (revision {swap.revision}){seconds}; {swap.why}")
+        yield "swap", Text(f"{ago(swap.at, now)}: {swap.version} (revision {swap.revision}){seconds}; {swap.why}")
     for replica in status.replicas:
         if replica.lags:
             yield "replica", Text(f"{replica.replica} lags: {replica.lags}", style="red")
@@ -88,7 +88,7 @@ def _serving(serving: Serving | None, now: datetime) -> Text:
         return Text("nothing yet", style="yellow")
     before = f", before: {serving.previous}" if serving.previous else ""
     return Text.assemble(
-        (serving.version, "bold green"), f" (revision {serving.revision}{before}), {_ago(serving.since, now)}"
+        (serving.version, "bold green"), f" (revision {serving.revision}{before}), {ago(serving.since, now)}"
     )
 
 
@@ -152,7 +152,8 @@ def _stop(status: TaskStatus) -> Text:
     return text
 
 
-def _ago(then: datetime, now: datetime) -> str:
+def ago(then: datetime, now: datetime) -> str:
+    """``3 min ago``."""
     seconds = max(0, int((now - then).total_seconds()))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 from uuid import uuid4
@@ -13,7 +14,7 @@ from tornio.api import TaskName
 from tornio.client import address
 from tornio.client.chunks import chunks, json_size
 from tornio.client.http import Session
-from tornio.errors import Unavailable
+from tornio.errors import InvalidInput, Unavailable
 from tornio.records import Prediction, Purpose
 from tornio.spec import LabelSpec, TaskSpec
 from tornio.specfile import read_spec
@@ -171,6 +172,26 @@ class Client:
         """Whether the server can answer predictions, and what is wrong if not."""
         return self._session.get("/readyz", api.Readiness, also=503)
 
+    # Runs
+
+    def start_score(self, task: str, request: api.ScoreIn | Mapping[str, Any]) -> api.RunOut:
+        """Score a labelled data set in S3 on the cluster. The same request over the same bytes is the same run: one
+        that is under way goes on, one that has failed or was cancelled begins again and does what is missing."""
+        body = request.model_dump(exclude_defaults=True) if isinstance(request, api.ScoreIn) else dict(request)
+        return self._session.post(_path(task, "runs"), api.RunOut, body, repeatable=True)
+
+    def runs(self, task: str, most: int = 20) -> list[api.RunOut]:
+        """Runs of the loop and those that were asked for, newest first."""
+        return self._session.get(f"{_path(task, 'runs')}?most={most}", api.Runs).runs
+
+    def run(self, task: str, run: str) -> api.RunOut:
+        """One run: how far it is, why it failed, what it came to."""
+        return self._session.get(_run_path(task, run), api.RunOut)
+
+    def cancel_run(self, task: str, run: str) -> api.RunOut:
+        """End a run that was asked for. Raises Conflict for one that is over or the loop's."""
+        return self._session.post(_run_path(task, run) + "/cancel", api.RunOut, repeatable=True)
+
     # What is asked of it
 
     def rollback(self, task: str, why: str | None = None, expected_revision: int | None = None) -> api.Serving:
@@ -197,6 +218,12 @@ class Client:
 def _path(task: str, what: str = "") -> str:
     name = TaskName.parse(task)
     return f"/v1/tasks/{name.workspace}/{name.task}" + (f"/{what}" if what else "")
+
+
+def _run_path(task: str, run: str) -> str:
+    if not re.fullmatch(api.RUN_PATTERN, run):
+        raise InvalidInput(f"{run!r} is no run: `tornio runs {task}` lists those that there are")
+    return _path(task, f"runs/{run}")
 
 
 def _lines(response: httpx.Response) -> Iterator[str]:

@@ -29,6 +29,8 @@ from tornio.api import (
     RecordIn,
     RecordsAdded,
     RollbackIn,
+    RunOut,
+    ScoreIn,
     Serving,
     StopStatus,
     TaskName,
@@ -39,7 +41,7 @@ from tornio.api import (
     ZeroShotOut,
     ZeroShotPrediction,
 )
-from tornio.errors import ChangeRefused, InvalidInput, NotFound, NotServable
+from tornio.errors import ChangeRefused, Conflict, InvalidInput, NotFound, NotServable
 from tornio.records import default_record_id
 from tornio.spec import TaskSpec
 
@@ -63,9 +65,43 @@ class FakeTask:
 
 
 @dataclass
+class FakeRuns:
+    """``tests`` may put runs in by hand, by the task's full name."""
+
+    held: dict[str, list[RunOut]] = field(default_factory=dict)
+    asked: list[ScoreIn] = field(default_factory=list)
+
+    async def start(self, task: TaskName, job: str, asked: ScoreIn, who: str) -> RunOut:
+        self.asked.append(asked)
+        run = RunOut(
+            run=f"{job}-{len(self.asked):020d}", job=job, state="waiting", attempt=0, asked_by=who, asked_at=NOW
+        )
+        self.held.setdefault(str(task), []).insert(0, run)
+        return run
+
+    async def newest(self, task: TaskName, most: int) -> Sequence[RunOut]:
+        return self.held.get(str(task), [])[:most]
+
+    async def get(self, task: TaskName, run: str) -> RunOut:
+        for held in self.held.get(str(task), []):
+            if held.run == run:
+                return held
+        raise NotFound(f"there is no run {run} in {task}: `tornio runs` lists those that there are")
+
+    async def cancel(self, task: TaskName, run: str, who: str) -> RunOut:
+        found = await self.get(task, run)
+        if found.state == "done":
+            raise Conflict(f"run {run} is done already: there is nothing to cancel")
+        ended = found.model_copy(update={"state": "cancelled", "finished_at": NOW})
+        self.held[str(task)] = [ended if held is found else held for held in self.held[str(task)]]
+        return ended
+
+
+@dataclass
 class FakeBackend:
     """``tests`` may put tasks, versions and errors in by hand."""
 
+    runs: FakeRuns = field(default_factory=FakeRuns, kw_only=True)
     held: dict[TaskName, FakeTask] = field(default_factory=dict)
     fails: Exception | None = None
     fail_times: int = 10**9

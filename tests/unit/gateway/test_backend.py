@@ -18,8 +18,9 @@ from tornio.errors import Changed, NotFound, NotServable, TornioError, Unavailab
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.records import Purpose
 from tornio.registry import CANDIDATE, CURRENT, Registry
+from tornio.schemas.jobs import InputFile, ScoreArgs
 from tornio.schemas.loop import LoopState, OpenBatch, SwapIntent
-from tornio.schemas.runs import RunResult
+from tornio.schemas.runs import RunPlan, RunResult
 from tornio.schemas.task import Batch, BatchItem, GateVerdict, Iteration
 from tornio.spec import LabelSpec, TaskSpec
 from tornio.storage import documents
@@ -59,6 +60,13 @@ class FakeCluster:
         if isinstance(self.controller, TornioError):
             raise self.controller
         return self.controller
+
+    async def plan(self, job: str, task: TaskName, asked: Mapping[str, Any]) -> str:
+        if isinstance(self.controller, TornioError):
+            raise self.controller
+        files = (InputFile(uri=asked["data"], etag="e1", size=1),)
+        args = ScoreArgs(files=files, labels=("billing", "bug"), folds=asked["folds"], precision="float32")
+        return RunPlan.of(job, *task, args).encode().decode()
 
     async def nudge(self, task: TaskName) -> None:
         if isinstance(self.controller, TornioError):

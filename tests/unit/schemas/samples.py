@@ -20,7 +20,7 @@ from tornio.schemas.loop import (
 )
 from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderPin, EncoderUse, Manifest, Probes
 from tornio.schemas.review import Review
-from tornio.schemas.runs import RunFailure, RunPlan, RunProgress, RunResult, RunStarted
+from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted
 from tornio.schemas.task import (
     Batch,
     BatchItem,
@@ -172,6 +172,9 @@ SAMPLES: dict[str, Document] = {
     ),
     "run-failure": RunFailure(
         run=PLAN.run, job="train", attempt=1, error="out of memory", started_at=WHEN, ended_at=WHEN
+    ),
+    "run-ask": RunAsk(
+        run=PLAN.run, job="score", who="ops", asked_at=WHEN, after=2, cancelled_by="ops", cancelled_at=WHEN
     ),
     "run-progress": RunProgress(run=PLAN.run, attempt=2, stage="embed rows", done=4096, total=9000, unit="rows"),
     "run-started": RunStarted(run=PLAN.run, job="train", attempt=2, worker="0a1b2c", started_at=WHEN),

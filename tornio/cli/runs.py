@@ -1,0 +1,218 @@
+"""Commands about runs: how each stands, start one on the cluster, cancel one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from tornio.api import RunOut, ScoreIn, TaskName
+from tornio.cli import screen
+from tornio.cli.connect import Context, Json, Task, Url, connect
+from tornio.cli.views import ago
+from tornio.client import Client
+from tornio.client.address import session_environment
+from tornio.errors import NotFound
+from tornio.runs import RunReader, run_out
+from tornio.storage.local import LocalStore
+from tornio.storage.port import ObjectStore
+
+WATCH_SECONDS = 2.0
+LOCAL_STORE = Path(".tornio") / "store"
+"""Where `tornio score` keeps its runs when nothing says otherwise."""
+_COLOURS = {"running": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `tornio runs` shows it.", show_default=False)]
+RunsOf = dict[str, list[RunOut]]
+"""By the full name of the task, or by the workspace for runs of no task."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("runs")(runs)
+    group = typer.Typer(no_args_is_help=True, help="One run.")
+    for command in (score, show, cancel):
+        group.command(command.__name__)(command)
+    app.add_typer(group, name="run")
+
+
+def runs(
+    ctx: Context,
+    task: Annotated[
+        str | None, typer.Argument(metavar="[WORKSPACE/TASK]", help="Of this task alone.", show_default="of all")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Look again every 2 seconds, until Ctrl-C; with --json a line each.")
+    ] = False,
+    most: Annotated[int, typer.Option(min=1, max=500, help="So many of each task, the newest.")] = 20,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """List runs, newest first: the loop's, and those that were asked for. Without a server: those of `tornio score`."""
+    look = _looker(ctx, url, task, most)
+    if watch and as_json:
+        while True:
+            screen.dump_line(_plain(look()))
+            time.sleep(WATCH_SECONDS)
+    elif watch:
+        with Live(_runs_view(look()), console=screen.out(), auto_refresh=False) as live:
+            while True:
+                time.sleep(WATCH_SECONDS)
+                live.update(_runs_view(look()), refresh=True)
+    found = look()
+    screen.dump(_plain(found)) if as_json else screen.show(_runs_view(found))
+
+
+def score(
+    ctx: Context,
+    task: Task,
+    data: Annotated[str, typer.Option(help="s3://bucket/key of a file, or of a folder of files.", show_default=False)],
+    model: Annotated[
+        str | None,
+        typer.Option(help="Alias or version of the task; else a sequence classifier.", show_default="current"),
+    ] = None,
+    cross_validate: Annotated[
+        int, typer.Option(min=0, max=100, help="Score each row by one of so many models that did not see it.")
+    ] = 0,
+    text_column: Annotated[str | None, typer.Option(help="Column that holds the text.", show_default="text")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column that holds the label.", show_default="label")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column that holds the id.", show_default="id")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End at the first row that cannot be used.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the folds.")] = 0,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Score a labelled data set by its loss on the cluster. Asked for again, it does only what is missing."""
+    request = ScoreIn(
+        data=data,
+        model=model,
+        folds=cross_validate,
+        text_column=text_column,
+        label_column=label_column,
+        id_column=id_column,
+        strict=strict,
+        seed=seed,
+    )
+    with connect(ctx, url) as client:
+        run = client.start_score(task, request)
+    if as_json:
+        screen.dump(run)
+    else:
+        screen.say(f"run {run.run} is {run.state}; see it go on with: tornio runs {task} --watch")
+
+
+def show(ctx: Context, task: Task, run: Run, url: Url = None, as_json: Json = False) -> None:
+    """Say how a run stands, why it failed, or what it came to."""
+    with connect(ctx, url) as client:
+        found = client.run(task, run)
+    screen.dump(found) if as_json else screen.show(_run_view(found, datetime.now(UTC)))
+
+
+def cancel(ctx: Context, task: Task, run: Run, url: Url = None, as_json: Json = False) -> None:
+    """End a run that was asked for. What it has done stays: asked for again, it goes on from there."""
+    with connect(ctx, url) as client:
+        found = client.cancel_run(task, run)
+    screen.dump(found) if as_json else screen.say(f"run {found.run} is {found.state}")
+
+
+# Where runs are
+
+
+def _looker(ctx: Context, url: str | None, task: str | None, most: int) -> Callable[[], RunsOf]:
+    """What looks at the runs: on the server, or, where nothing says that there is one, in the store of this folder."""
+    try:
+        client = connect(ctx, url)
+    except NotFound:
+        store = _local_store()
+        if store is None:
+            raise
+        return lambda: _in_store(store, task, most)
+    return lambda: _on_server(client, task, most)
+
+
+def _on_server(client: Client, task: str | None, most: int) -> RunsOf:
+    names = [task] if task is not None else [f"{one.workspace}/{one.task}" for one in client.tasks()]
+    return {name: client.runs(name, most) for name in names}
+
+
+def _local_store() -> ObjectStore | None:
+    """The folder that `tornio score` uses here, where there is one."""
+    folder = Path(os.environ.get("TORNIO_STORE_DIR") or LOCAL_STORE)
+    return LocalStore(folder) if folder.is_dir() and session_environment(Path.cwd()) is None else None
+
+
+def _in_store(store: ObjectStore, task: str | None, most: int) -> RunsOf:
+    from tornio.tasks import Tasks  # needs what a client alone does not have, and whoever has a store has
+
+    named = [TaskName.parse(task)] if task is not None else [TaskName(*name) for name in Tasks(store).names()]
+    readers = {str(name): RunReader(store, *name) for name in named}
+    if task is None:
+        workspaces = sorted({info.key.split("/")[0] for info in store.list("") if info.key.split("/")[1:2] == ["runs"]})
+        readers |= {workspace: RunReader(store, workspace, None) for workspace in workspaces}
+    return {name: [run_out(record) for record in reader.runs(most)] for name, reader in readers.items()}
+
+
+# How they look
+
+
+def _plain(found: RunsOf) -> dict[str, object]:
+    return {name: [run.model_dump(mode="json") for run in of_task] for name, of_task in found.items()}
+
+
+def _runs_view(found: RunsOf) -> RenderableType:
+    shown = {name: of_task for name, of_task in found.items() if of_task}
+    if not shown:
+        return Text("no run yet: start one with tornio run score WORKSPACE/TASK --data s3://...")
+    made = screen.table("task", "run", "state", "#attempt", "how far", "began")
+    now = datetime.now(UTC)
+    for name, of_task in shown.items():
+        for run in of_task:
+            cells = (Text(name), Text(run.run), _state(run), str(run.attempt), Text(_how_far(run)), _when(run, now))
+            made.add_row(*cells)
+    return made
+
+
+def _run_view(run: RunOut, now: datetime) -> RenderableType:
+    lines = [Text.assemble((run.run, "bold"), "  ", _state(run), f"  {_how_far(run)}")]
+    if run.asked_by and run.asked_at:
+        lines.append(Text(f"asked for by {run.asked_by}, {ago(run.asked_at, now)}"))
+    if run.started_at:
+        took = f", took {_seconds(run.started_at, run.finished_at)}" if run.finished_at else ""
+        lines.append(Text(f"attempt {run.attempt} began {ago(run.started_at, now)}{took}"))
+    lines += [Text(f"{name}: {_short(value)}") for name, value in (run.output or {}).items()]
+    return Group(*lines)
+
+
+def _state(run: RunOut) -> Text:
+    return Text(run.state, style=_COLOURS.get(run.state, ""))
+
+
+def _how_far(run: RunOut) -> str:
+    """What is most worth knowing of a run, in a line."""
+    if run.state in ("waiting", "failed"):
+        return "; ".join(said for said in (run.error, run.why) if said)
+    if run.progress is None:
+        return run.why or ""
+    progress = run.progress
+    of = "" if progress.total is None else f" of {progress.total:,}"
+    return f"{progress.stage}: {progress.done:,}{of} {progress.unit}" + (f"; {run.why}" if run.why else "")
+
+
+def _when(run: RunOut, now: datetime) -> str:
+    return "" if run.started_at is None else ago(run.started_at, now)
+
+
+def _seconds(began: datetime, ended: datetime) -> str:
+    return f"{(ended - began).total_seconds():.1f} s"
+
+
+def _short(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
+    return text if len(text) <= 200 else text[:197] + "..."
