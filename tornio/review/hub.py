@@ -6,10 +6,10 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -123,18 +123,19 @@ def _numbers(column: pa.ChunkedArray, labels: Sequence[str], multi_label: bool) 
 
 @contextmanager
 def _told(name: str) -> Iterator[None]:
-    from huggingface_hub.errors import HfHubHTTPError
+    # HTTPError is that of the HTTP library which this huggingface_hub uses.
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]
 
     try:
         yield
     except HfHubHTTPError as error:
         status = error.response.status_code
-        if status == httpx.codes.UNAUTHORIZED:
+        if status == HTTPStatus.UNAUTHORIZED:
             raise Unauthorized(f"the hub does not know this token ({error}): check HF_TOKEN") from error
-        if status == httpx.codes.FORBIDDEN:
+        if status == HTTPStatus.FORBIDDEN:
             raise Forbidden(
                 f"the token may not write {name} ({error}): give it the right to write, or take another name"
             ) from error
         raise Unavailable(f"the hub did not take {name} ({error}): try again") from error
-    except httpx.HTTPError as error:
+    except HTTPError as error:
         raise Unavailable(f"the hub does not answer ({type(error).__name__}: {error}): try again") from error

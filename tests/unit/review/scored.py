@@ -118,7 +118,7 @@ def scored_run(store: ObjectStore, rows: Sequence[Row], **more: Any) -> ScoredRu
 
 
 def make_task(store: ObjectStore, **changes: Any) -> Task:
-    """A task over LABELS, named shop/mood; with ``loop={"holdout_share": ...}`` and so on."""
-    spec = {"workspace": "shop", "name": "mood", "labels": [*LABELS], **changes}
-    Tasks(store).apply(TaskSpec.model_validate(spec), "ops")
-    return Tasks(store).open("shop", "mood")
+    """A task over LABELS, named shop/mood, with changes to its spec."""
+    spec = TaskSpec.model_validate({"workspace": "shop", "name": "mood", "labels": [*LABELS], **changes})
+    Tasks(store).apply(spec, "ops")
+    return Tasks(store).open(spec.workspace, spec.name)
