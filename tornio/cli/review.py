@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,7 @@ from tornio.errors import InvalidInput, TemporaryError
 if TYPE_CHECKING:
     from tornio.annotation.port import AnnotationTool
     from tornio.review.run import ScoredRun
+    from tornio.review.sync import ReviewSync
     from tornio.review.verdicts import Precision
 
 _DEFAULT_TOP = 100
@@ -57,7 +60,8 @@ def send(
     from tornio.review.send import Wanted, send_review
 
     wanted = Wanted(top or (_DEFAULT_TOP if loss_quantile is None else None), loss_quantile)
-    sent = send_review(scored, _annotation(), wanted, name, reviewers)
+    with _annotation() as annotation:
+        sent = send_review(scored, annotation, wanted, name, reviewers)
     if as_json:
         names = ("workspace", "dataset", "rows", "new", "left_out", "page")
         screen.dump({name: getattr(sent, name) for name in names})
@@ -79,21 +83,12 @@ def sync(
     scored = _open(run, workspace)
     from tornio.review.sync import ReviewSync
 
-    syncing, before = ReviewSync(scored, _annotation()), None
-    while True:
-        try:
-            now = syncing.poll()
-        except TemporaryError as error:
-            if not watch:
-                raise
-            screen.note(f"{error}; looking again in {every:g} s", style="yellow")
+    with _annotation() as annotation:
+        syncing = ReviewSync(scored, annotation)
+        if watch:
+            _watch(syncing, every, as_json)
         else:
-            if now != before:
-                _show(now, as_json, watch)
-            before = now
-        if not watch:
-            return
-        time.sleep(every)
+            _show(syncing.poll(), as_json, line=False)
 
 
 def export_corrected(
@@ -155,11 +150,26 @@ def _as_dataset(scored: ScoredRun, output: str, *, private: bool) -> tuple[str, 
     return hub.push(made, name, text, private=private), len(made)
 
 
-def _show(now: Precision, as_json: bool, watch: bool) -> None:
+def _watch(syncing: ReviewSync, every: float, as_json: bool) -> None:
+    """Say how it stands whenever that changes; for ever."""
+    before = None
+    while True:
+        try:
+            now = syncing.poll()
+        except TemporaryError as error:
+            screen.note(f"{error}; looking again in {every:g} s", style="yellow")
+        else:
+            if now != before:
+                _show(now, as_json, line=True)
+            before = now
+        time.sleep(every)
+
+
+def _show(now: Precision, as_json: bool, line: bool) -> None:
     if as_json:
         counts = {name: getattr(now, name) for name in ("shown", "reviewed", "changed", "discarded", "disputed")}
         answer = {**counts, "precision": now.share}
-        (screen.dump_line if watch else screen.dump)(answer)
+        (screen.dump_line if line else screen.dump)(answer)
         return
     precision = f": precision {screen.percent(now.share)}" if now.share is not None else ""
     besides = [
@@ -183,7 +193,8 @@ def _open(run: str, workspace: str) -> ScoredRun:
     return ScoredRun.open(store_from_environment(), run, workspace)
 
 
-def _annotation() -> AnnotationTool:
+@contextmanager
+def _annotation() -> Iterator[AnnotationTool]:
     """Argilla: the one that is set, else that of ``tornio up``. Raises InvalidInput where there is neither."""
     from tornio.annotation.argilla import ArgillaTool
     from tornio.settings import ArgillaSettings
@@ -199,6 +210,8 @@ def _annotation() -> AnnotationTool:
         os.environ.update(found)
     settings = ArgillaSettings()
     try:
-        return ArgillaTool(settings.url, settings.key())
+        key = settings.key()
     except (ValueError, OSError) as error:
         raise InvalidInput(f"no key for Argilla at {settings.url}: {error}") from error
+    with ArgillaTool(settings.url, key) as tool:
+        yield tool

@@ -96,7 +96,8 @@ def _datasets() -> Any:
         import datasets
     except ImportError as error:
         raise InvalidFile(
-            f"this needs Hugging Face's datasets: pip install 'tornio[cluster]' ({error}); or write .parquet"
+            f"a folder of datasets, or the hub, needs the package datasets: pip install datasets ({error}); or write "
+            "a .parquet"
         ) from error
     return datasets
 

@@ -8,7 +8,11 @@ from tornio.schemas.base import Document, Timestamp
 
 
 class Review(Document):
-    """``runs/{run}/review.json``: what was sent; moved only with If-Match, before anything goes to Argilla."""
+    """``runs/{run}/review.json``: what was sent; moved only with If-Match, before anything goes to Argilla.
+
+    The answers are events of the task's label log; of a run without a task they are ``labels/{seq}.parquet`` beside
+    it, in the same format.
+    """
 
     FORMAT: ClassVar[str] = "review"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ Tornio = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def tool(monkeypatch: pytest.MonkeyPatch) -> FakeAnnotationTool:
     tool = FakeAnnotationTool()
-    monkeypatch.setattr(review, "_annotation", lambda: tool)
+    monkeypatch.setattr(review, "_annotation", lambda: nullcontext(tool))
     return tool
 
 
