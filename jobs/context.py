@@ -25,8 +25,8 @@ from tornio.schemas.runs import RunPlan, RunProgress
 from tornio.settings import NodeSettings
 from tornio.spec import ClassifierSpec
 from tornio.storage import documents
-from tornio.storage.keys import RunKeys, TaskKeys, workspace_run
 from tornio.storage.environment import store_from_environment
+from tornio.storage.keys import RunKeys, TaskKeys, workspace_run
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
 

@@ -9,9 +9,10 @@ from jobs.parts import InlineMapper, PartMapper
 from jobs.scoring import EMBED, SCORE, STAGES
 from jobs.scoring.heads import fit_heads
 from jobs.scoring.staging import stage_input
-from jobs.scoring.summary import summarise
-from jobs.scoring.work import Parts
+from jobs.scoring.summary import rank_whole, summarise
+from jobs.scoring.work import Parts, scored_as
 from tornio.schemas.jobs import ScoreArgs, ScoreInput, ScoreOutput
+from tornio.scoring.ranking import RANKINGS
 
 __all__ = ["ScoreArgs", "run"]
 
@@ -30,7 +31,9 @@ def run(args: ScoreArgs, context: RunContext) -> ScoreOutput:
     if args.folds:
         _map(mapper, EMBED, parts.missing("embeddings", len(staged.parts)), staged, context)
         fit_heads(args, staged, parts, context)
-    _map(mapper, SCORE, parts.missing("scores", len(staged.parts)), staged, context)
+    _map(mapper, SCORE, parts.missing(scored_as(args), len(staged.parts)), staged, context)
+    if RANKINGS[args.ranking].whole:
+        rank_whole(args, staged, parts)
     return summarise(args, staged, parts, context)
 
 

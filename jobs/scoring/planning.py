@@ -12,6 +12,7 @@ from tornio.files.sources import find_files
 from tornio.registry import Registry
 from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.runs import RunPlan
+from tornio.scoring.ranking import RANKINGS, default_ranking
 from tornio.tasks import Task
 
 MOST_LABELS = 1000
@@ -32,6 +33,8 @@ class ScoreRequest:
     """Default: the task's; without one those in the data."""
     multi_label: bool = False
     folds: int = 0
+    ranking: str | None = None
+    """Default: the best one for what scores."""
     encoder: str = "minilm"
     max_length: int = 256
     text_column: str | None = None
@@ -69,6 +72,9 @@ def plan_score(request: ScoreRequest, job: JobContext) -> RunPlan:
     if not args.labels:
         args = args.evolve(labels=labels_in(args))
     args = _with_model(args, request, task, job)
+    args = args.evolve(ranking=request.ranking or default_ranking(bool(args.folds)))
+    if args.ranking not in RANKINGS:
+        raise InvalidInput(f"there is no ranking {args.ranking!r}: choose one of {', '.join(RANKINGS)}")
     if task is None:
         return RunPlan.of("score", request.workspace, None, args)
     return RunPlan.of("score", task.spec.workspace, task.spec.name, args)

@@ -22,6 +22,8 @@ from tornio.schemas.tables import scores_table
 from tornio.storage.files import appearing
 from tornio.storage.port import ObjectStore
 
+ORDER = [("suspicion", "descending"), ("row", "ascending")]
+
 
 class Scores:
     """The rows of a finished run, most suspicious first; of equals the earlier row."""
@@ -29,7 +31,6 @@ class Scores:
     def __init__(self, plan: RunPlan, output: ScoreOutput, store: ObjectStore) -> None:
         self._parts = Parts(run_keys(plan), store)
         self._output = output
-        self._order = _order(self._output.ranking)
 
     def table(self, part: int) -> pa.Table:
         """A part's rows in the input's order."""
@@ -42,8 +43,8 @@ class Scores:
         for part in range(self._output.parts):
             table = self.table(part)
             best = table if best is None else pa.concat_tables([best, table])
-            best = best.take(pc.select_k_unstable(best, min(count, len(best)), sort_keys=self._order))
-        rows: list[dict[str, Any]] = [] if best is None else best.sort_by(self._order).to_pylist()
+            best = best.take(pc.select_k_unstable(best, min(count, len(best)), sort_keys=ORDER))
+        rows: list[dict[str, Any]] = [] if best is None else best.sort_by(ORDER).to_pylist()
         return rows
 
     def write(self, path: Path) -> None:
@@ -52,7 +53,7 @@ class Scores:
         if suffix not in (".parquet", ".csv", ".jsonl"):
             raise InvalidFile(f"{path}: the ending {suffix!r} says no format: use .parquet, .csv or .jsonl")
         tables = [self.table(part) for part in range(self._output.parts)]
-        rows = pa.concat_tables(tables).sort_by(self._order)
+        rows = pa.concat_tables(tables).sort_by(ORDER)
         with appearing(path) as part:
             if suffix == ".parquet":
                 pq.write_table(rows, part, compression="zstd")
@@ -61,10 +62,6 @@ class Scores:
             else:
                 with part.open("w", encoding="utf-8") as out:
                     out.writelines(_json_lines(rows))
-
-
-def _order(ranking: str) -> list[tuple[str, str]]:
-    return [(ranking, "descending"), ("row", "ascending")]
 
 
 def _flat(rows: pa.Table, labels: tuple[str, ...]) -> pa.Table:

@@ -9,8 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.context import RunContext
-from jobs.scoring.work import Parts
+from jobs.scoring.work import Parts, scored_as
 from tornio.schemas.jobs import ScoreArgs, ScoreInput, ScoreOutput
+from tornio.schemas.tables import scores_table
+from tornio.scoring.measures import given_matrix
+from tornio.scoring.ranking import suspicion
 
 _COLUMNS = ["given", "predicted", "loss", "truncated", "model"]
 
@@ -31,12 +34,33 @@ def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts, context: RunCon
         agreement=float(np.mean(agreement)),
         mean_loss=float(np.mean(rows.column("loss").to_numpy())),
         truncated=int(np.sum(rows.column("truncated").to_numpy(zero_copy_only=False))),
-        ranking="suspicion" if args.folds else "loss",
+        ranking="suspicion",
+        suspicion=args.ranking,
         model=rows.column("model")[0].as_py(),
     )
 
 
-def read_columns(parts: Parts, number: int, columns: list[str]) -> pa.Table:
+def rank_whole(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> None:
+    """Give all rows their suspicion together, which a part alone cannot know."""
+    numbers = range(len(staged.parts))
+    missing = parts.missing("scores", len(staged.parts))
+    if not missing:
+        return
+    name, table = scored_as(args), scores_table(len(args.labels))
+    read = [read_columns(parts, number, ["given", "probabilities"], name) for number in numbers]
+    rows = pa.concat_tables(read)
+    given = given_matrix([tuple(names) for names in rows.column("given").to_pylist()], args.labels, args.multi_label)
+    flat = rows.column("probabilities").combine_chunks().flatten().to_numpy()
+    found = suspicion(args.ranking, flat.reshape(len(rows), -1), given, args.multi_label)
+    starts = np.cumsum([0, *map(len, read)])
+    for number in missing:
+        part = table.decode(parts.store.get(parts.keys.part(name, number)).body)
+        place = part.schema.get_field_index("suspicion")
+        column = pa.array(found[starts[number] : starts[number + 1]])
+        parts.write("scores", number, table.encode(part.set_column(place, "suspicion", column)))
+
+
+def read_columns(parts: Parts, number: int, columns: list[str], name: str = "scores") -> pa.Table:
     """These columns of a part's scores."""
-    body = parts.store.get(parts.keys.part("scores", number)).body
+    body = parts.store.get(parts.keys.part(name, number)).body
     return pq.read_table(io.BytesIO(body), columns=columns)

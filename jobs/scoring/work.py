@@ -18,7 +18,8 @@ from tornio.registry import Encoders, Registry
 from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import EMBEDDINGS, SCORE_INPUT, scores_table
-from tornio.scoring.measures import given_matrix, measure
+from tornio.scoring.measures import LEAST, given_matrix, measure
+from tornio.scoring.ranking import LOSS, RANKINGS, suspicion
 from tornio.storage.keys import RunKeys, TaskKeys
 from tornio.storage.port import ObjectStore
 
@@ -52,8 +53,10 @@ class ScorePart:
     def do(self, part: int) -> None:
         args, table = self._args, self._parts.input(part)
         given = [tuple(names) for names in table.column("given").to_pylist()]
-        found = self._scorer.score(part, table.column("text").to_pylist(), given)
-        known = measure(found.probabilities, given_matrix(given, args.labels, args.multi_label), args.multi_label)
+        found = self._scorer.score(part, table.column("text").to_pylist())
+        matrix = given_matrix(given, args.labels, args.multi_label)
+        known = measure(found.probabilities, matrix, args.multi_label)
+        ranking = LOSS if RANKINGS[args.ranking].whole else args.ranking
         names = np.array(args.labels, dtype=object)
         rows = len(table)
         made = {
@@ -62,8 +65,8 @@ class ScorePart:
             "given_probability": known.given_probability,
             "margin": known.normalized_margin,
             "entropy": known.entropy,
-            "suspicion": known.loss if found.suspicion is None else found.suspicion,
-            "label_losses": _lists(-np.log(np.maximum(known.label_probability, np.finfo(np.float32).tiny)))
+            "suspicion": suspicion(ranking, found.probabilities, matrix, args.multi_label),
+            "label_losses": _lists(-np.log(np.maximum(known.label_probability, LEAST)))
             if args.multi_label
             else pa.nulls(rows, pa.list_(pa.float32(), len(names))),
             "probabilities": _lists(found.probabilities),
@@ -73,7 +76,7 @@ class ScorePart:
         scores = scores_table(len(names))
         for name, values in made.items():
             table = table.append_column(name, pa.array(values, scores.columns.field(name).type))
-        self._parts.write("scores", part, scores.encode(table))
+        self._parts.write(scored_as(args), part, scores.encode(table))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,10 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``suspicion``: float32 [n], largest first; None: the loss is what the rows are best sorted by."""
+    """What the model says of a part's texts: float32 [n, labels], and which of them were cut."""
 
     probabilities: FloatMatrix
     truncated: BoolVector
-    suspicion: FloatMatrix | None = None
 
 
 class PartScorer(Protocol):
@@ -124,7 +126,7 @@ class PartScorer(Protocol):
 
     name: str
 
-    def score(self, part: int, texts: Sequence[str], given: Sequence[tuple[str, ...]]) -> Found: ...
+    def score(self, part: int, texts: Sequence[str]) -> Found: ...
 
 
 class _Scores(Protocol):
@@ -138,7 +140,7 @@ class _ModelScorer:
         self.name = name
         self._model = model
 
-    def score(self, part: int, texts: Sequence[str], given: Sequence[tuple[str, ...]]) -> Found:
+    def score(self, part: int, texts: Sequence[str]) -> Found:
         scores = self._model.score(texts)
         return Found(scores.probabilities, scores.truncated)
 
@@ -162,6 +164,11 @@ def _scorer(plan: RunPlan, args: ScoreArgs, parts: Parts, job: JobContext) -> Pa
         precision=args.precision,
     )
     return _ModelScorer(document.source, classifier)
+
+
+def scored_as(args: ScoreArgs) -> str:
+    """The folder that workers write to: some rankings must see all rows before any has its suspicion."""
+    return "unranked" if RANKINGS[args.ranking].whole else "scores"
 
 
 def _lists(matrix: FloatMatrix) -> pa.Array:

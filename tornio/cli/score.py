@@ -41,15 +41,21 @@ def score(
     cross_validate: Annotated[
         int, typer.Option(min=0, max=100, help="Score each row by one of so many models that did not see it.")
     ] = 0,
+    ranking: Annotated[
+        str | None,
+        typer.Option(
+            help="What rows are sorted by: pooled-loss, loss, normalized-margin, confidence-weighted-entropy or "
+            "confident-learning.",
+            show_default="pooled-loss out of sample, else loss",
+        ),
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Without a task: the labels, with commas between.")] = None,
     multi_label: Annotated[
         bool, typer.Option("--multi-label", help="Without a task: a text may have several.")
     ] = False,
     text_column: Annotated[str | None, typer.Option(help="Column that holds the text.", show_default="text")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that holds the label.", show_default="label")] = None,
-    id_column: Annotated[
-        str | None, typer.Option(help="Column that holds the id.", show_default="id")
-    ] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column that holds the id.", show_default="id")] = None,
     separator: Annotated[str, typer.Option(help="Between the labels of a text that has several.")] = "|",
     encoding: Annotated[str | None, typer.Option(help="Of a CSV or JSON file.", show_default="UTF-8")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV.", show_default="found out")] = None,
@@ -90,6 +96,7 @@ def score(
             labels=tuple(name.strip() for name in labels.split(",") if name.strip()) if labels else (),
             multi_label=multi_label,
             folds=cross_validate,
+            ranking=ranking,
             encoder=encoder,
             max_length=max_length,
             text_column=text_column,

@@ -122,6 +122,8 @@ class ScoreArgs(Part):
     """With ``folds``: embeds the texts for the heads."""
     folds: int = 0
     """Each row is scored by a head that did not see it; 0: by the version or classifier."""
+    ranking: str = "loss"
+    """What ``suspicion`` is: see ``tornio.scoring.ranking``."""
     seed: int = 0
     part_rows: int = 4096
     """Two windows of the engine: enough parts that small data sets spread over workers, too."""
@@ -152,6 +154,8 @@ class ScoreOutput(Part):
     """Rows whose text was cut."""
     ranking: str
     """Column that the rows are best sorted by, largest first."""
+    suspicion: str = "loss"
+    """What that column is: see ``tornio.scoring.ranking``."""
     model: str
 
 

@@ -59,7 +59,7 @@ def fit_few_shot(
     scale = float(np.sqrt((X**2).sum(axis=1).mean())) or 1.0
     with threadpool_limits(1):  # matrices this small are several times slower on two contended threads
         c, loss = _choose_c(X / scale, Y, multi_label, seed)
-        weight, bias = _fit(X / scale, Y, multi_label, c)
+        weight, bias = fit_regressions(X / scale, Y, multi_label, c)
     metrics = {"examples": float(len(X)), "c": c} | ({} if loss is None else {"cv_log_loss": loss})
     return LinearHead(
         labels=tuple(label_names),
@@ -84,7 +84,7 @@ def _choose_c(X: FloatArray, Y: IntArray, multi_label: bool, seed: int) -> tuple
         if not held.any() or learnable.sum() < (1 if multi_label else 2):
             continue
         for g, c in enumerate(GRID):
-            weight, bias = _fit(X[rest], Y[rest], multi_label, c)
+            weight, bias = fit_regressions(X[rest], Y[rest], multi_label, c)
             loss = _log_losses(X[held] @ weight.T + bias, Y[held], multi_label)
             losses[g, held] = np.where(learnable & (multi_label | (Y[held] == 1)), loss, np.nan)
     columns = ~np.isnan(losses[0]).all(axis=0)
@@ -104,8 +104,14 @@ def _log_losses(logits: FloatArray, Y: IntArray, multi_label: bool) -> FloatArra
     return np.asarray(np.minimum(losses, -np.log(_LEAST)))
 
 
-def _fit(X: FloatArray, Y: IntArray, multi_label: bool, c: float) -> tuple[FloatArray, FloatArray]:
-    """Weight [labels, dim] and bias [labels] of the regression with this C."""
+def fit_regressions(
+    X: FloatArray, Y: IntArray, multi_label: bool, c: float, balanced: bool = True
+) -> tuple[FloatArray, FloatArray]:
+    """Weight [labels, dim] and bias [labels] of the regression with this C.
+
+    ``X``: [n, dim], dense or sparse; ``Y``: [n, labels] of 0 and 1, of at least two classes unless ``multi_label``.
+    ``balanced``: without ``multi_label``, whether classes weigh the same whatever their number of examples.
+    """
     weight = np.zeros((Y.shape[1], X.shape[1]))
     bias = np.full(Y.shape[1], UNSEEN_LOGIT)
     if multi_label:
@@ -116,7 +122,7 @@ def _fit(X: FloatArray, Y: IntArray, multi_label: bool, c: float) -> tuple[Float
                 (weight[j],), (bias[j],) = _regression(X, column, c, None)
         return weight, bias
     seen = np.flatnonzero(Y.any(axis=0))
-    fitted, offsets = _regression(X, Y.argmax(axis=1), c, "balanced")
+    fitted, offsets = _regression(X, Y.argmax(axis=1), c, "balanced" if balanced else None)
     if len(seen) == 2:  # scikit-learn gives one row, of the second class against the first: share it out
         fitted, offsets = np.vstack([-fitted, fitted]) / 2, np.concatenate([-offsets, offsets]) / 2
     weight[seen], bias[seen] = fitted, offsets

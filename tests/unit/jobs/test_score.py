@@ -25,6 +25,8 @@ from tornio.models.sources import resolve_encoder
 from tornio.schemas.jobs import ScoreOutput
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import REJECTED
+from tornio.scoring.measures import given_matrix
+from tornio.scoring.ranking import RANKINGS, suspicion
 from tornio.storage.local import LocalStore
 
 pytestmark = pytest.mark.unit
@@ -192,6 +194,7 @@ def test_cross_validated_scores_find_wrong_labels_and_a_killed_run_goes_on(tmp_p
     plan = plan_score(ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), context)
     output, scores = done(plan, context)
     assert {row["row"] for row in scores.top(3)} == wrong
+    assert (output.ranking, output.suspicion) == ("suspicion", "pooled-loss")
     again = job(tmp_path / "b")
     plan_score(ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), again)
 
@@ -208,3 +211,14 @@ def test_cross_validated_scores_find_wrong_labels_and_a_killed_run_goes_on(tmp_p
     resumed_output, resumed = done(plan, again)
     assert resumed_output == output
     assert rows_of(resumed, resumed_output).equals(rows_of(scores, output))
+
+
+@pytest.mark.parametrize("ranking", [name for name in RANKINGS if name != "pooled-loss"])
+def test_rows_may_be_ranked_otherwise(tmp_path: Path, data: Path, classifier: Path, ranking: str) -> None:
+    context = job(tmp_path)
+    output, scores = done(plan_score(asked(data, classifier, ranking=ranking), context), context)
+    rows = rows_of(scores, output)
+    probabilities = np.array(rows.column("probabilities").to_pylist(), np.float32)
+    given = given_matrix([tuple(names) for names in rows.column("given").to_pylist()], LABELS, False)
+    assert rows.column("suspicion").to_numpy() == pytest.approx(suspicion(ranking, probabilities, given, False))
+    assert output.suspicion == ranking

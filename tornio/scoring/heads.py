@@ -1,0 +1,82 @@
+"""One linear head a fold, on dense vectors or sparse words: each scores the rows that it did not learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tornio.evaluation.metrics import BoolMatrix
+from tornio.models.head import sigmoid, softmax
+from tornio.models.port import FloatMatrix
+from tornio.scoring.folds import FoldVector
+from tornio.scoring.measures import losses
+from tornio.training.fewshot import fit_regressions
+from tornio.training.targets import UNSEEN_LOGIT
+
+GRID = (0.3, 1.0, 3.0)
+"""Inverse strengths of the L2 penalty, strongest first. It ends at 3: wrong labels are learned by heart above that."""
+
+Features = Any
+"""float32 [n, features], dense, or a scipy.sparse matrix in CSR form."""
+
+
+@dataclass(frozen=True)
+class Heads:
+    """``weight``: float32 [heads, labels, features]; ``bias``: float32 [heads, labels]."""
+
+    weight: NDArray[np.float32]
+    bias: FloatMatrix
+    multi_label: bool
+
+    def probabilities(self, X: Features, fold: FoldVector) -> FloatMatrix:
+        """float32 [n, labels]: of each row by the head of its fold, int8 [n]."""
+        heads, labels, width = self.weight.shape
+        flat = np.ascontiguousarray(self.weight.reshape(heads * labels, width).T)
+        every = np.asarray(X @ flat)
+        logits = every.reshape(len(fold), heads, labels)[np.arange(len(fold)), fold] + self.bias[fold]
+        return sigmoid(logits) if self.multi_label else softmax(logits)
+
+
+def fit_heads(X: Features, given: BoolMatrix, fold: FoldVector, multi_label: bool) -> tuple[Heads, float]:
+    """A head for each fold, learned from the rows of all other folds, and the C that all of them have.
+
+    ``fold``: int8 [n], each of 0 to the last fold occurs.
+
+    C is that of ``GRID`` with the least log-loss on the first fold. Classes weigh as they occur: with equal weights the
+    rare ones swallow what others lost (average precision of finding wrong labels on TREC: .90 against .83).
+    """
+    count = int(fold.max()) + 1
+    first = [_fit(X[fold != 0], given[fold != 0], multi_label, c) for c in GRID]
+    held = [_log_loss(head, X[fold == 0], given[fold == 0]) for head in first]
+    best = int(np.argmin(held))  # of equals the strongest penalty
+    others = [_fit(X[fold != k], given[fold != k], multi_label, GRID[best]) for k in range(1, count)]
+    return _stacked([first[best], *others]), GRID[best]
+
+
+def in_sample(X: FloatMatrix, given: BoolMatrix, multi_label: bool, c: float) -> FloatMatrix:
+    """float32 [n, labels]: probabilities of one head that learned from these very rows; for comparison."""
+    return _fit(X, given, multi_label, c).probabilities(X, np.zeros(len(X), dtype=np.int8))
+
+
+def _fit(X: Features, given: BoolMatrix, multi_label: bool, c: float) -> Heads:
+    seen = given.any(axis=0)
+    if multi_label or seen.sum() > 1:
+        weight, bias = fit_regressions(X, given.astype(np.int64), multi_label, c, balanced=False)
+    else:  # one class only is nothing to learn
+        weight, bias = np.zeros((given.shape[1], X.shape[1])), np.where(seen, 0.0, UNSEEN_LOGIT)
+    single = [np.asarray(array, dtype=np.float32)[None] for array in (weight, bias)]
+    return Heads(single[0], single[1], multi_label)
+
+
+def _stacked(heads: list[Heads]) -> Heads:
+    weight, bias = (np.concatenate([getattr(head, name) for head in heads]) for name in ("weight", "bias"))
+    return Heads(weight, bias, heads[0].multi_label)
+
+
+def _log_loss(head: Heads, X: Features, given: BoolMatrix) -> float:
+    p = head.probabilities(X, np.zeros(len(given), dtype=np.int8)).astype(np.float64)
+    confidence = np.where(given, p, 1.0 - p) if head.multi_label else p[given]
+    return float(losses(confidence).mean())

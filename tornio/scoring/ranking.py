@@ -1,0 +1,122 @@
+"""In which order to look at rows: the ways to turn probabilities into suspicion, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tornio.errors import InvalidInput
+from tornio.evaluation.metrics import BoolMatrix
+from tornio.models.port import FloatMatrix
+from tornio.scoring.measures import CLIP, FloatVector, Measures, measure
+
+EMBEDDING, WORDS, NEIGHBOURS = "embedding", "words", "neighbours"
+EXPERTS = (EMBEDDING, WORDS, NEIGHBOURS)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """One way. ``about``: what it looks at, and its source. ``experts``: whose probabilities it takes out of sample.
+
+    ``whole``: it must see all rows at once, so parts cannot be ranked on their own.
+    """
+
+    about: str
+    experts: tuple[str, ...] = (EMBEDDING,)
+    whole: bool = False
+
+
+POOLED = "pooled-loss"
+LOSS = "loss"
+RANKINGS: Mapping[str, Ranking] = {
+    POOLED: Ranking(
+        "-log probability of the given label under three experts that did not see the row: a linear head on its "
+        "embedding, one on its words, and the labels of its nearest neighbours. Their product is weighted so that "
+        "the given labels are most likely (a logarithmic opinion pool, Genest and Zidek 1986). Errors of the three "
+        "have little in common, wrong labels stand out in all.",
+        EXPERTS,
+    ),
+    LOSS: Ranking("-log probability of the given label; cleanlab's self-confidence (Northcutt et al. 2021)."),
+    "normalized-margin": Ranking(
+        "probability of the given label less the largest of the others (Northcutt et al. 2021): low where another "
+        "label fits clearly better."
+    ),
+    "confidence-weighted-entropy": Ranking(
+        "entropy over the probability of the given label (Kuan and Mueller 2022): high also where no label fits well."
+    ),
+    "confident-learning": Ranking(
+        "rows that cleanlab's find_label_issues filters out (prune by noise rate; Northcutt et al. 2021) come first, "
+        "by loss, then all others by loss. Needs tornio[quality].",
+        whole=True,
+    ),
+}
+"""Best first: mean average precision of finding 10 % flipped labels (``bench/label_errors.py``)."""
+
+
+def default_ranking(cross_validated: bool) -> str:
+    """``pooled-loss`` out of sample; of a finished model's probabilities ``loss``."""
+    return POOLED if cross_validated else LOSS
+
+
+def suspicion(ranking: str, probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool) -> FloatVector:
+    """float32 [n], higher is more suspicious: sort by it, descending, of equals the first row first.
+
+    ``probabilities``: float32 [n, labels], out of sample where there is a choice; ``given``: bool [n, labels]. With
+    several labels allowed rows are judged by the aggregate of their labels (``measures.aggregate``), and
+    confident learning filters a row where it filters any of its labels.
+
+    Raises InvalidInput for a ranking that does not exist, broken probabilities, or a package that is missing.
+    """
+    if ranking not in RANKINGS:
+        raise InvalidInput(f"there is no ranking {ranking!r}: choose one of {', '.join(RANKINGS)}")
+    found = measure(probabilities, given, multi_label)
+    if ranking == "confident-learning":
+        return _confident_learning(found, probabilities, given, multi_label)
+    return _BY_MEASURE.get(ranking, _loss)(found)
+
+
+def most_suspicious(suspicious: FloatVector) -> NDArray[np.intp]:
+    """Rows in the order in which to look at them."""
+    return np.argsort(-suspicious, kind="stable")
+
+
+def _loss(found: Measures) -> FloatVector:
+    return found.loss
+
+
+def _margin(found: Measures) -> FloatVector:
+    return 1.0 - found.normalized_margin
+
+
+def _weighted_entropy(found: Measures) -> FloatVector:
+    """log of entropy over confidence: cleanlab's order, but a row without any entropy is not the worst of all."""
+    return np.log(np.maximum(found.entropy, CLIP)) - np.log(np.maximum(found.given_probability, CLIP))
+
+
+def _confident_learning(
+    found: Measures, probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool
+) -> FloatVector:
+    try:
+        from cleanlab.filter import find_label_issues
+        from cleanlab.multilabel_classification.filter import find_label_issues as find_in_several
+    except ImportError as error:
+        raise InvalidInput(
+            "the ranking 'confident-learning' needs cleanlab: pip install 'tornio[quality]', or take another ranking"
+        ) from error
+    p = np.asarray(probabilities, dtype=np.float64)
+    if multi_label:
+        filtered = find_in_several([list(np.flatnonzero(row)) for row in given], p, n_jobs=1)
+    else:
+        filtered = find_label_issues(given.argmax(axis=1), p / p.sum(axis=1, keepdims=True), n_jobs=1)
+    return np.asarray(found.loss + np.where(filtered, _ABOVE, 0.0), dtype=np.float32)
+
+
+_ABOVE = 100.0
+"""More than the largest loss."""
+_BY_MEASURE: Mapping[str, Callable[[Measures], FloatVector]] = {
+    "normalized-margin": _margin,
+    "confidence-weighted-entropy": _weighted_entropy,
+}
