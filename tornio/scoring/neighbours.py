@@ -35,8 +35,8 @@ class Neighbours:
         """float32 [n, labels]: weighted share of each label among the nearest rows of other folds.
 
         Cosine similarity, sqrt(m) neighbours but at most ``MOST_NEIGHBOURS``, and one more: the average of all.
-        Rows of the same fold are left out everywhere, hence the row itself and all its copies. After Bahri, Jiang and Gupta
-        (2020), "Deep k-NN for noisy labels"; weights and the average row are ours.
+        Rows of the same fold are left out everywhere, hence the row itself and all its copies. After Bahri, Jiang and
+        Gupta (2020), "Deep k-NN for noisy labels"; weights and the average are ours.
         """
         labels = self.given.astype(np.float32)
         averages = np.stack([labels[self.fold != k].mean(axis=0) for k in range(int(self.fold.max()) + 1)])
@@ -60,7 +60,7 @@ def find_neighbours(vectors: FloatMatrix, given: BoolMatrix, fold: FoldVector) -
 
 
 def _share(cosine: FloatMatrix, labels: NDArray[np.float32], average: FloatMatrix) -> FloatMatrix:
-    """Of similarities [n, k] and labels [n, k, labels]: the weighted mean together with the average row, [n, labels]."""
+    """Of similarities [n, k] and labels [n, k, labels]: the weighted mean, the average among them, [n, labels]."""
     weight = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / TEMPERATURE)
     votes = (weight[..., None] * labels).sum(axis=1)
     return np.asarray((votes + average) / (weight.sum(axis=1, keepdims=True) + 1.0), dtype=np.float32)
