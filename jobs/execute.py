@@ -15,7 +15,7 @@ from jobs import evaluate, label, query, score, train
 from jobs.context import JobContext, RunContext, run_keys, software
 from jobs.failures import describe
 from tornio.api import TaskName
-from tornio.errors import InvalidInput, RunFailed, TornioError
+from tornio.errors import IntegrityError, InvalidInput, RunFailed, TemporaryError, TornioError
 from tornio.schemas.base import Part
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult, RunStarted
 from tornio.storage import documents
@@ -81,7 +81,7 @@ def execute(plan: RunPlan, attempt: int, context: JobContext) -> RunResult:
     try:
         output = job.run(job.args.model_validate(plan.args), run)
     except Exception as error:
-        _note_failure(plan, started, describe(error), context)
+        _note_failure(plan, started, describe(error), context, final=_is_final(error))
         raise
     result = RunResult(
         run=plan.run,
@@ -116,7 +116,12 @@ def _begin(plan: RunPlan, attempt: int, context: JobContext) -> RunStarted:
     return started
 
 
-def _note_failure(plan: RunPlan, started: RunStarted, error: str, context: JobContext) -> None:
+def _is_final(error: Exception) -> bool:
+    """Whether another attempt would end the same: what was asked is wrong, and not the day."""
+    return isinstance(error, TornioError) and not isinstance(error, TemporaryError | IntegrityError | RunFailed)
+
+
+def _note_failure(plan: RunPlan, started: RunStarted, error: str, context: JobContext, final: bool = False) -> None:
     """Write down why an attempt failed; where that fails too, it must not hide why."""
     failure = RunFailure(
         run=plan.run,
@@ -125,6 +130,7 @@ def _note_failure(plan: RunPlan, started: RunStarted, error: str, context: JobCo
         error=error,
         started_at=started.started_at,
         ended_at=datetime.now(UTC),
+        final=final,
     )
     try:
         documents.create_or_get(context.store, run_keys(plan).failure(started.attempt), failure)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from jobs.port import JobRunner, RunPhase, RunStatus
 from tornio.errors import TornioError
-from tornio.runs import ATTEMPTS, RunReader, RunRecord, RunState, pause_after
+from tornio.runs import RunReader, RunRecord, RunState, pause_after
 from tornio.schemas.runs import RunFailure
 from tornio.storage import documents
 from tornio.storage.keys import TaskKeys
@@ -67,7 +67,7 @@ def next_step(record: RunRecord, status: RunStatus, now: datetime) -> Step | Non
         return Start(ask.after + 1)
     if record.failure is None:
         return None if status.phase is RunPhase.DONE else Start(record.attempt)  # done: its result was put meanwhile
-    if record.tries >= ATTEMPTS or now < record.failure.ended_at + pause_after(record.tries):
+    if record.given_up or now < record.failure.ended_at + pause_after(record.tries):
         return None
     return Start(record.attempt + 1)
 

@@ -44,6 +44,11 @@ class RunRecord:
         return max(0, self.attempt - (self.ask.after if self.ask else 0))
 
     @property
+    def given_up(self) -> bool:
+        """Whether the attempt that failed was the last."""
+        return self.failure is not None and (self.failure.final or self.tries >= ATTEMPTS)
+
+    @property
     def state(self) -> RunState:
         if self.result is not None:
             return RunState.DONE
@@ -55,7 +60,7 @@ class RunRecord:
             return RunState.WAITING
         if self.failure is None:
             return RunState.RUNNING
-        return RunState.FAILED if self.tries >= ATTEMPTS else RunState.WAITING
+        return RunState.FAILED if self.given_up else RunState.WAITING
 
     def _unasked(self) -> RunState:
         """Whether such a run is tried again is up to whoever began it: an attempt that failed is all that is known."""

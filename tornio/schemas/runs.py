@@ -73,6 +73,8 @@ class RunFailure(Document):
     error: str
     started_at: Timestamp
     ended_at: Timestamp
+    final: bool = False
+    """What was asked cannot be done, so that trying again would end the same."""
 
 
 class RunProgress(Document):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -52,6 +52,7 @@ def record(ask: RunAsk | None, attempt: int = 0, failed: bool = False) -> RunRec
         (record(ASK, 1, failed=True), RunStatus(RunPhase.FAILED, 1, "why"), 2, Start(2)),
         (record(ASK, 1, failed=True), RunStatus(RunPhase.FAILED, 2, "no room"), 9, NoteFailure(2, "no room")),
         (record(ASK, ATTEMPTS, failed=True), UNKNOWN, 9999, None),
+        (replace(record(ASK, 1), failure=FAILED.evolve(final=True)), UNKNOWN, 9999, None),
         (record(CANCELLED), UNKNOWN, 0, None),
         (record(CANCELLED), running(1), 0, End()),
         (record(CANCELLED, 1), running(1), 0, End()),

@@ -98,6 +98,15 @@ def test_a_failed_attempt_fails_again_with_the_same_words(turning: Turning, monk
     with pytest.raises(RunFailed, match="pick_batch"):
         execute(query(), 1, worker(turning))
     assert "NameError" in noted.error
+    assert not noted.final
+
+
+def test_what_cannot_be_done_is_noted_as_final(turning: Turning) -> None:
+    plan = plan_job("label", TaskName("w", "t"), '{"pool_seq": 1, "spec_rev": 1}')
+    with pytest.raises(InvalidInput, match="teacher"):
+        execute(plan, 1, worker(turning))
+    noted, _ = documents.load(turning.store, run_keys(plan).failure(1), RunFailure)
+    assert noted.final
 
 
 def test_a_failure_that_cannot_be_noted_does_not_hide_why(turning: Turning, monkeypatch: pytest.MonkeyPatch) -> None:

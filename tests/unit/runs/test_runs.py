@@ -48,11 +48,11 @@ class Played:
             RunStarted(run=self.plan.run, job="label", attempt=attempt, worker="w1", started_at=NOW),
         )
 
-    def fail(self, attempt: int, error: str = "out of memory") -> None:
-        self._put(
-            self.keys.failure(attempt),
-            RunFailure(run=self.plan.run, job="label", attempt=attempt, error=error, started_at=NOW, ended_at=NOW),
+    def fail(self, attempt: int, error: str = "out of memory", final: bool = False) -> None:
+        failure = RunFailure(
+            run=self.plan.run, job="label", attempt=attempt, error=error, started_at=NOW, ended_at=NOW, final=final
         )
+        self._put(self.keys.failure(attempt), failure)
 
     def tell(self, attempt: int, done: int) -> None:
         told = RunProgress(run=self.plan.run, attempt=attempt, stage="label rows", done=done, total=9, unit="rows")
@@ -114,6 +114,14 @@ def test_an_attempt_that_failed_is_followed_by_others_until_it_is_given_up(store
         assert record.error == f"reason {attempt}"
         assert record.state is (RunState.WAITING if attempt < ATTEMPTS else RunState.FAILED)
         assert record.ended == (None if attempt < ATTEMPTS else NOW)
+
+
+def test_what_cannot_be_done_is_not_tried_again(store: MemoryStore) -> None:
+    ask(store)
+    played = Played(store)
+    played.start(1)
+    played.fail(1, "no column 'label'", final=True)
+    assert state(store) is RunState.FAILED
 
 
 def test_an_attempt_that_failed_before_it_began_counts(store: MemoryStore) -> None:
