@@ -20,7 +20,7 @@ from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.views import ago
 from tornio.client import Client
 from tornio.client.address import session_environment
-from tornio.errors import NotFound
+from tornio.errors import InvalidInput, NotFound
 from tornio.runs import RunReader, run_out
 from tornio.storage.local import LocalStore
 from tornio.storage.port import ObjectStore
@@ -90,6 +90,11 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score a labelled data set by its loss on the cluster. Asked for again, it does only what is missing."""
+    if not data.startswith("s3://"):
+        raise InvalidInput(
+            f"{data} is not in S3, and what runs on the cluster sees nothing else: write s3://bucket/key, or score it "
+            f"here, with `tornio score --task {task} --data {data}`"
+        )
     request = ScoreIn(
         data=data,
         model=model,

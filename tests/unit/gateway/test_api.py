@@ -8,9 +8,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.unit.gateway.fake import KEYS, OPERATOR, PREDICTOR, AppTransport, FakeBackend, FakeTask, app_of
+from tests.unit.gateway.fake import (
+    KEYS,
+    OPERATOR,
+    PREDICTOR,
+    AppTransport,
+    FakeBackend,
+    FakeRuns,
+    FakeTask,
+    app_of,
+)
 from tornio import api, errors
-from tornio.api import TaskName
+from tornio.api import RunOut, TaskName
 from tornio.spec import TaskSpec
 
 pytestmark = pytest.mark.unit
@@ -22,7 +31,9 @@ TASK = "/v1/tasks/acme/support"
 @pytest.fixture
 def backend() -> FakeBackend:
     spec = TaskSpec.model_validate(SPEC)
-    return FakeBackend({TaskName("acme", "support"): FakeTask(spec), TaskName("other", "secret"): FakeTask(spec)})
+    held = {TaskName("acme", "support"): FakeTask(spec), TaskName("other", "secret"): FakeTask(spec)}
+    run = RunOut(run="score-1", job="score", state="running", attempt=1)
+    return FakeBackend(held, runs=FakeRuns({"acme/support": [run]}))
 
 
 def http(backend: FakeBackend, key: str | None = OPERATOR, keys: str = KEYS) -> httpx.Client:
@@ -98,6 +109,12 @@ def test_without_a_current_version_predicting_is_409_with_advice(backend: FakeBa
         ("POST", f"{TASK}/predict", {"texts": ["x"] * 1001}, 422, "at most 1000"),
         ("POST", f"{TASK}/predict", {"texts": [7]}, 422, "body.texts.0"),
         ("POST", "/v1/zero-shot", {"texts": ["x"], "labels": ["one"]}, 422, "at least 2"),
+        ("POST", f"{TASK}/runs", {"data": "/etc/passwd"}, 422, "s3://"),
+        ("POST", f"{TASK}/runs", {"data": "s3://bucket/a.csv", "fold": 5}, 422, "fold"),
+        ("GET", f"{TASK}/runs?most=0", None, 422, "most"),
+        ("GET", f"{TASK}/runs/score-2", None, 404, "no run score-2"),
+        ("GET", f"{TASK}/runs/..%2Ftask", None, 404, "/docs"),
+        ("GET", f"{TASK}/runs/NO", None, 422, "path.run"),
     ],
 )
 def test_refusals_are_problem_documents(
@@ -200,7 +217,11 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("POST", f"{TASK}/predict", {"texts": ["x"]}),
     ("POST", "/v1/zero-shot", {"texts": ["x"], "labels": ["a", "b"]}),
     ("GET", "/v1/tasks", None),
+    ("GET", f"{TASK}/runs", None),
+    ("GET", f"{TASK}/runs/score-1", None),
     ("PUT", TASK, SPEC),
+    ("POST", f"{TASK}/runs", {"data": "s3://bucket/data.csv"}),
+    ("POST", f"{TASK}/runs/score-1/cancel", None),
     ("POST", f"{TASK}/records", [{"text": "x"}]),
     ("POST", f"{TASK}/labels", {"labels": [{"text": "x", "labels": ["bug"]}]}),
     ("GET", f"{TASK}/labels", None),
@@ -210,7 +231,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("POST", f"{TASK}/resume", None),
     ("POST", f"{TASK}/train-now", None),
 ]
-FOR_PREDICTORS = 4
+FOR_PREDICTORS = 6
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
@@ -224,14 +245,14 @@ def test_nothing_without_a_key(backend: FakeBackend, method: str, path: str, bod
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES[:FOR_PREDICTORS])
 def test_what_the_role_predict_may_do(backend: FakeBackend, method: str, path: str, body: Any) -> None:
     backend.serve("acme/support")
-    assert http(backend, PREDICTOR).request(method, path, json=body).status_code == 200
+    assert http(backend, PREDICTOR).request(method, path, json=body).is_success
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES[FOR_PREDICTORS:])
 def test_what_only_the_role_operate_may_do(backend: FakeBackend, method: str, path: str, body: Any) -> None:
     backend.serve("acme/support", "v2", 2, "v1")
     assert "operate" in problem(http(backend, PREDICTOR).request(method, path, json=body), 403).detail
-    assert http(backend).request(method, path, json=body).status_code == 200
+    assert http(backend).request(method, path, json=body).is_success
 
 
 @pytest.mark.parametrize(("method", "path", "body"), [route for route in ROUTES if TASK in route[1]])

@@ -1,0 +1,113 @@
+"""The commands about runs, against the app with a backend in memory, and against a folder without any server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.test_commands import TASK, Tornio, answer, backend, task, tornio
+from tests.unit.gateway.fake import NOW, FakeBackend
+from tests.unit.runs.test_runs import Played
+from tornio.api import RunOut, RunProgressOut
+from tornio.cli import main
+from tornio.client import Client
+from tornio.schemas.jobs import LabelArgs
+from tornio.schemas.runs import RunPlan
+from tornio.storage.keys import workspace_run
+from tornio.storage.local import LocalStore
+
+pytestmark = pytest.mark.unit
+__all__ = ["backend", "task", "tornio"]  # fixtures
+
+
+def hold(backend: FakeBackend, **changes: object) -> RunOut:
+    values = {"run": "score-1", "job": "score", "state": "running", "attempt": 1, "asked_by": "ops", "asked_at": NOW}
+    run = RunOut.model_validate({**values, **changes})
+    backend.runs.held.setdefault(TASK, []).append(run)
+    return run
+
+
+def test_a_run_is_asked_for(task: Tornio, backend: FakeBackend) -> None:
+    words = ("run", "score", TASK, "--data", "s3://bucket/data.csv", "--cross-validate", "5", "--label-column", "y")
+    code, out, _ = task(*words)
+    assert code == 0
+    assert "is waiting; see it go on with: tornio runs acme/support --watch" in out
+    (asked,) = backend.runs.asked
+    assert (asked.data, asked.folds, asked.label_column, asked.model) == ("s3://bucket/data.csv", 5, "y", None)
+    assert answer(task(*words, "--json"))["state"] == "waiting"
+
+
+def test_data_that_is_not_in_s3_is_refused_with_the_way_that_there_is(task: Tornio) -> None:
+    code, _, err = task("run", "score", TASK, "--data", "data.csv")
+    assert code == 1
+    assert "tornio score" in err
+    assert err.count("\n") == 1
+
+
+def test_runs_say_how_far_they_are(task: Tornio, backend: FakeBackend) -> None:
+    assert "no run yet" in task("runs")[1]
+    hold(backend, progress=RunProgressOut(stage="score rows", done=5000, total=20000, unit="rows"))
+    hold(backend, run="score-2", state="waiting", error="its process is gone", why="the cluster is away")
+    hold(backend, run="train-3", job="train", state="done", asked_by=None, output={"version": "v1"})
+    out = task("runs")[1]
+    assert "score rows: 5,000 of 20,000 rows" in out
+    assert "its process is gone; the cluster is away" in out
+    assert "train-3" in out
+    assert "train-3" not in task("runs", TASK, "--most", "2")[1]
+    assert [run["run"] for run in answer(task("runs", TASK, "--json"))[TASK]] == ["score-1", "score-2", "train-3"]
+
+
+def test_a_run_is_shown_and_cancelled(task: Tornio, backend: FakeBackend) -> None:
+    hold(backend, state="done", started_at=NOW, finished_at=NOW, output={"rows": 12, "labels": ["a", "b"]})
+    out = task("run", "show", TASK, "score-1")[1]
+    assert "took 0.0 s" in out
+    assert "labels: a, b" in out
+    assert "done already" in task("run", "cancel", TASK, "score-1")[2]
+    hold(backend, run="score-2")
+    assert "score-2 is cancelled" in task("run", "cancel", TASK, "score-2")[1]
+    assert answer(task("run", "show", TASK, "score-2", "--json"))["state"] == "cancelled"
+    assert "no run" in task("run", "show", TASK, "../x")[2]
+
+
+def test_watched_it_is_looked_at_again(task: Tornio, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold(backend)
+    looks: list[float] = []
+
+    def later(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("tornio.cli.runs.time.sleep", later)
+    code, out, _ = task("runs", TASK, "--watch", "--json")
+    assert code == 130
+    assert len([json.loads(line) for line in out.splitlines()]) == 3
+
+
+@pytest.fixture
+def nowhere() -> Callable[..., int]:
+    """Commands where nothing says that there is a server."""
+    return lambda *words: main(list(words), Client)
+
+
+def test_without_a_server_the_runs_of_this_folder_are_listed(
+    nowhere: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("TORNIO_URL", "TORNIO_STORE_DIR", "TORNIO_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    assert nowhere("runs") == 1
+    assert "no server" in capsys.readouterr().err
+    plan = RunPlan.of("score", "default", None, LabelArgs(pool_seq=1, spec_rev=1))
+    played = Played(LocalStore(Path(".tornio") / "store"), plan, workspace_run("default", plan.run)).planned()
+    played.start(1)
+    played.finish(1)
+    assert nowhere("runs") == 0
+    assert plan.run in capsys.readouterr().out
+    assert nowhere("runs", "--json") == 0
+    (run,) = json.loads(capsys.readouterr().out)["default"]
+    assert (run["state"], run["output"]) == ("done", {"rows": 9})

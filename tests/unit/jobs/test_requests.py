@@ -1,0 +1,51 @@
+"""What users may ask of the cluster."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.context import JobContext
+from jobs.requests import check_readable, plan_request
+from tornio.errors import Forbidden, InvalidInput
+from tornio.storage.memory import MemoryStore
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ("data", "prefix"),
+    [
+        ("s3://elsewhere/other/secret.csv", ""),
+        ("s3://tornio/acme/data.csv", ""),
+        ("s3://tornio/acme/", ""),
+        ("s3://tornio/prod/acme/data/x.parquet", "prod/"),
+        ("s3://tornio-data/anything", ""),
+    ],
+)
+def test_data_of_one_s_own_workspace_and_of_other_buckets_may_be_read(data: str, prefix: str) -> None:
+    check_readable(data, "acme", "tornio", prefix)
+
+
+@pytest.mark.parametrize(
+    ("data", "prefix"),
+    [
+        ("s3://tornio/other/tasks/secret/pool/", ""),
+        ("s3://tornio/acme-2/data.csv", ""),
+        ("s3://tornio/acme", ""),
+        ("s3://tornio/", ""),
+        ("s3://tornio", ""),
+        ("s3://tornio/acme/data.csv", "prod/"),
+        ("s3://tornio//acme/data.csv", ""),
+        ("s3://tornio/blobs/abc", ""),
+    ],
+)
+def test_data_of_others_in_the_bucket_of_all_may_not(data: str, prefix: str) -> None:
+    with pytest.raises(Forbidden, match="put the data there"):
+        check_readable(data, "acme", "tornio", prefix)
+
+
+def test_only_known_jobs_can_be_asked_for() -> None:
+    context = JobContext.__new__(JobContext)
+    context.store = MemoryStore()
+    with pytest.raises(InvalidInput, match="there are: score"):
+        plan_request("train", "acme", "support", {}, context)
