@@ -53,7 +53,7 @@ def _cluster() -> Iterator[None]:
         yield
         return
     for name in ("ray", "ray.data"):  # their progress is ours to tell
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)
     if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False, logging_level=logging.WARNING)
     else:
