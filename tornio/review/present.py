@@ -32,7 +32,7 @@ def dataset_spec(
         name=name,
         labels=tuple(by_name.get(label) or LabelSpec(name=label) for label in labels),
         multi_label=multi_label,
-        guidelines=_guidelines(task),
+        guidelines=_guidelines(ranking, task),
         min_submitted=reviewers,
         fields=(FieldSpec(GIVEN, "Given label"),),
         metadata=(
@@ -67,11 +67,11 @@ def outgoing(row: ScoredRow, labels: Sequence[str], run: str, ranking: str) -> O
     )
 
 
-def _guidelines(task: TaskSpec | None) -> str:
+def _guidelines(ranking: str, task: TaskSpec | None) -> str:
     ours = (
         "These texts have a label already, and a model finds it unlikely. Answer with the label that is right: the "
         "given one, the suggested one, or another. Discard a text that no label fits. What you answer corrects the "
-        "data set; sort by loss to see the most suspicious ones first."
+        f"data set; sort by {ranking} to see the most suspicious ones first."
     )
     if task is None or not task.guidelines:
         return ours
