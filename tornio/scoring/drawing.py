@@ -1,0 +1,74 @@
+"""The report's drawings as inline SVG, coloured by its style sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from markupsafe import Markup
+
+from tornio.scoring.figures import Bin
+
+WIDTH, HEIGHT = 800, 300
+LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 56
+LEAST_BAR = 2.0
+"""Height of one row, so that it can be seen."""
+
+
+def histogram(bins: Sequence[Bin]) -> Markup:
+    """Rows over loss, counts on a logarithmic axis; in front of each bar the part of it that disagrees."""
+    if not bins:
+        return Markup("<p>No rows.</p>")
+    top = max(1, math.ceil(math.log10(max(b.rows for b in bins) + 1)))
+    floor, width = HEIGHT - BOTTOM, (WIDTH - LEFT - RIGHT) / len(bins)
+    parts = []
+    for power in range(top + 1):
+        y = floor - (floor - TOP) * power / top
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(_text(LEFT - 10, y + 5, f"{10**power:,}", "end"))
+    for number, b in enumerate(bins):
+        said = f"loss {b.low:.2f} to {b.high:.2f}: {b.rows:,} rows, {b.disagree:,} predicted otherwise"
+        bars = "".join(
+            _bar(LEFT + number * width, width, floor, floor - TOP, count, top, style)
+            for count, style in ((b.rows, "all"), (b.disagree, "other"))
+        )
+        parts.append(f"<g>{bars}<title>{escape(said)}</title></g>")
+    for number in range(0, len(bins) + 1, max(1, len(bins) // 5)):
+        edge = bins[number].low if number < len(bins) else bins[-1].high
+        shown = f"{edge:.1f}" if bins[-1].high > 2 else f"{edge:.2f}"
+        parts.append(_text(LEFT + number * width, floor + 22, shown, "middle"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "loss", "middle"))
+    said = f"Histogram of losses from 0 to {bins[-1].high:.1f}"
+    return Markup(  # every text in it went through `escape`
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(said)}">{"".join(parts)}</svg>'
+    )
+
+
+def interval(share: float, low: float, high: float) -> Markup:
+    """A share with its interval, on an axis from 0 to 100 %."""
+    left, right, middle = 8, WIDTH - 8, 20
+
+    def x(value: float) -> float:
+        return left + (right - left) * value
+
+    parts = [f'<line class="grid" x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>']
+    parts += [
+        _text(x(tick / 4), 56, f"{25 * tick} %", "start" if not tick else "end" if tick == 4 else "middle")
+        for tick in range(5)
+    ]
+    parts.append(f'<rect class="band" x="{x(low):.1f}" y="{middle - 8}" width="{x(high) - x(low):.1f}" height="16"/>')
+    parts.append(f'<circle cx="{x(share):.1f}" cy="{middle}" r="7"/>')
+    said = f"{100 * share:.0f} %, 95 %: {100 * low:.0f} % to {100 * high:.0f} %"
+    return Markup(f'<svg viewBox="0 0 {WIDTH} 64" role="img" aria-label="{escape(said)}">{"".join(parts)}</svg>')
+
+
+def _bar(x: float, width: float, floor: float, height: float, count: int, top: int, style: str) -> str:
+    if not count:
+        return ""
+    tall = max(LEAST_BAR, height * math.log10(count) / top)
+    return f'<rect class="{style}" x="{x + 1:.1f}" y="{floor - tall:.1f}" width="{width - 2:.1f}" height="{tall:.1f}"/>'
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

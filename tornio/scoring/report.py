@@ -1,0 +1,131 @@
+"""The report of a score run: one HTML page, without scripts and without anything from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tornio import __version__
+from tornio.evaluation.interval import wilson_interval
+from tornio.evaluation.metrics import BoolMatrix
+from tornio.scoring import drawing, figures
+from tornio.scoring.measures import FloatVector
+from tornio.scoring.ranking import RANKINGS
+
+MOST_ROWS = 50
+MOST_LETTERS = 700
+MOST_COLUMNS = 12
+"""Labels up to which a confusion matrix can be read; with more the page lists its most frequent pairs."""
+MOST_PAIRS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """One row to look at. ``outcome``: what reviewers made of it (``review.verdicts.Outcome``), empty before;
+    ``corrected``: the labels they gave instead."""
+
+    record_id: str
+    text: str
+    given: tuple[str, ...]
+    predicted: tuple[str, ...]
+    loss: float
+    outcome: str = ""
+    corrected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """How far a review is. ``reviewed``: rows with a decided answer; ``changed``: of those, the label was wrong."""
+
+    shown: int
+    reviewed: int
+    changed: int
+    discarded: int = 0
+    disputed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """Everything that the page tells."""
+
+    data: str
+    """Where the rows came from, as the user named it."""
+    model: str
+    ranking: str
+    labels: tuple[str, ...]
+    multi_label: bool
+    folds: int
+    """0: by a finished model, which may have learned from these very rows."""
+    losses: FloatVector
+    """float32 [n]; ``given`` and ``predicted``: bool [n, labels]."""
+    given: BoolMatrix
+    predicted: BoolMatrix
+    suspects: Sequence[Suspect]
+    """Most suspicious first; the page shows ``MOST_ROWS``."""
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """Rows that could not be scored, by reason."""
+    truncated: int = 0
+    reviewed: Reviewed | None = None
+
+
+def render(report: ScoreReport, now: datetime | None = None) -> str:
+    """The page. Every text from outside is escaped. Raises KeyError for a ranking that does not exist."""
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"percent": _percent, "thousands": _thousands, "cut": _cut}
+    disagree = figures.disagreement(report.given, report.predicted)
+    counts = None if report.multi_label else figures.confusion(report.given, report.predicted)
+    small = counts is not None and len(report.labels) <= MOST_COLUMNS
+    return templates.get_template("report.html.j2").render(
+        report=report,
+        about=RANKINGS[report.ranking].about,
+        rows=len(report.losses),
+        disagree=int(disagree.sum()),
+        mean_loss=float(np.mean(report.losses)) if len(report.losses) else 0.0,
+        median_loss=float(np.median(report.losses)) if len(report.losses) else 0.0,
+        histogram=drawing.histogram(figures.loss_histogram(report.losses, disagree)),
+        by_label=figures.by_label(report.labels, report.losses, report.given, report.predicted),
+        confusion=[] if counts is None or not small else _matrix(report.labels, counts),
+        pairs=[] if counts is None else figures.frequent_pairs(report.labels, counts, MOST_PAIRS),
+        suspects=report.suspects[:MOST_ROWS],
+        rejected=sorted(report.rejected.items(), key=lambda item: -item[1]),
+        precision=_precision(report.reviewed),
+        now=now or datetime.now(UTC),
+        release=__version__,
+    )
+
+
+def _matrix(labels: tuple[str, ...], counts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> list[object]:
+    """Label, its row of the confusion, and the row's sum, at least 1."""
+    return [(label, row.tolist(), max(int(row.sum()), 1)) for label, row in zip(labels, counts, strict=True)]
+
+
+def _precision(reviewed: Reviewed | None) -> dict[str, object] | None:
+    """Share of the reviewed rows whose label was wrong, its 95 % interval, and both as a drawing."""
+    if reviewed is None or not reviewed.reviewed:
+        return None
+    share = reviewed.changed / reviewed.reviewed
+    low, high = wilson_interval(reviewed.changed, reviewed.reviewed)
+    return {"share": share, "low": low, "high": high, "drawing": drawing.interval(share, low, high)}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _thousands(number: int) -> str:
+    return f"{number:,}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + " …"
