@@ -112,7 +112,7 @@ def _from_hub(name: str) -> InputFile:
     try:
         import datasets
     except ImportError as error:
-        raise InvalidFile(f"hub:{name} needs the package datasets: pip install datasets") from error
+        raise InvalidFile(f"hub:{name} needs the package datasets: pip install 'tornio[hub]'") from error
     repository, _, split = name.removesuffix("]").partition("[")
     try:
         data = datasets.load_dataset(repository, split=split or "train")

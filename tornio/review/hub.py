@@ -96,7 +96,7 @@ def _datasets() -> Any:
         import datasets
     except ImportError as error:
         raise InvalidFile(
-            f"a folder of datasets, or the hub, needs the package datasets: pip install datasets ({error}); or write "
+            f"a folder of datasets, or the hub, needs the extra: pip install 'tornio[hub]' ({error}); or write "
             "a .parquet"
         ) from error
     return datasets

@@ -222,3 +222,14 @@ def test_rows_may_be_ranked_otherwise(tmp_path: Path, data: Path, classifier: Pa
     given = given_matrix([tuple(names) for names in rows.column("given").to_pylist()], LABELS, False)
     assert rows.column("suspicion").to_numpy() == pytest.approx(suspicion(ranking, probabilities, given, False))
     assert output.suspicion == ranking
+
+
+def test_the_report_tells_of_the_rows_and_of_those_put_aside(tmp_path: Path, classifier: Path) -> None:
+    data = write(tmp_path / "data.csv", [*ROWS, ("<b>bold</b>", "billing"), ("x", "unheard of"), ("y", "unknown")])
+    context = job(tmp_path)
+    output, scores = done(plan_score(asked(data, classifier, labels=LABELS), context), context)
+    page = context.store.get(output.report).body.decode()
+    assert "<b>bold</b>" not in page
+    assert "the label … is none of" in page
+    assert scores.top(1)[0]["text"].split(",")[0] in page
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
