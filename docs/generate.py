@@ -35,6 +35,8 @@ SETTINGS = (
     settings.StorageSettings,
     settings.ArgillaSettings,
     settings.NodeSettings,
+    settings.JobSettings,
+    settings.TrainSettings,
     ClassifierSettings,
     TeacherSettings,
 )

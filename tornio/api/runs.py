@@ -27,6 +27,9 @@ class ScoreIn(Request):
         None, max_length=500, description="Alias or version of the task; else a sequence classifier. Default: current."
     )
     folds: int = Field(0, ge=0, le=100, description="Score each row by one of so many models that did not see it.")
+    ranking: str | None = Field(
+        None, max_length=100, description="What rows are sorted by. Default: the best there is."
+    )
     text_column: str | None = None
     label_column: str | None = None
     id_column: str | None = None

@@ -81,6 +81,9 @@ def score(
     cross_validate: Annotated[
         int, typer.Option(min=0, max=100, help="Score each row by one of so many models that did not see it.")
     ] = 0,
+    ranking: Annotated[
+        str | None, typer.Option(help="What rows are sorted by.", show_default="the best for what scores")
+    ] = None,
     text_column: Annotated[str | None, typer.Option(help="Column that holds the text.", show_default="text")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that holds the label.", show_default="label")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column that holds the id.", show_default="id")] = None,
@@ -99,6 +102,7 @@ def score(
         data=data,
         model=model,
         folds=cross_validate,
+        ranking=ranking,
         text_column=text_column,
         label_column=label_column,
         id_column=id_column,

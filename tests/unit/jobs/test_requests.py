@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from jobs.context import JobContext
 from jobs.requests import check_readable, plan_request
+from jobs.scoring.planning import ScoreRequest
+from tornio.api import ScoreIn
 from tornio.errors import Forbidden, InvalidInput
 from tornio.storage.memory import MemoryStore
 
@@ -42,6 +46,10 @@ def test_data_of_one_s_own_workspace_and_of_other_buckets_may_be_read(data: str,
 def test_data_of_others_in_the_bucket_of_all_may_not(data: str, prefix: str) -> None:
     with pytest.raises(Forbidden, match="put the data there"):
         check_readable(data, "acme", "tornio", prefix)
+
+
+def test_every_field_of_the_request_is_known_to_what_plans() -> None:
+    assert set(ScoreIn.model_fields) <= {field.name for field in fields(ScoreRequest)}
 
 
 def test_only_known_jobs_can_be_asked_for() -> None:
