@@ -108,6 +108,7 @@ def random_sampling(train: Split, test: Split, seed: int) -> Iterator[tuple[int,
         texts, labels = [train.texts[row] for row in chosen], [(train.labels[row],) for row in chosen]
         with tempfile.TemporaryDirectory() as out:
             model = fit(texts, labels, names, False, source.folder, use, Path(out), spec.fine_tuning, seed)
+            assert model is not None
             yield batches * BATCH, accuracy(model, test)
 
 
@@ -139,10 +140,10 @@ def small_texts(train: Split, test: Split, seed: int) -> Iterator[tuple[int, flo
             yield batches * BATCH, float((learner.classifier.predict(held) == held.y).mean())
 
 
-def curves(name: str, seeds: int, run: Callable[[int], Iterator[tuple[int, float]]]) -> float | None:
+def curves(name: str, seeds: range, run: Callable[[int], Iterator[tuple[int, float]]]) -> float | None:
     """Print a line a seed and the mean of the last points, which is returned; None without a seed."""
     last = []
-    for seed in range(seeds):
+    for seed in seeds:
         start, curve = time.perf_counter(), dict(run(seed))
         last.append(curve[LABELS])
         shown = list(curve.items())[:: 1 if len(curve) < 6 else EVERY]
@@ -158,15 +159,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--strategy", default="breaking-ties", help="query strategy (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="of the loop (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=0, help="of each (default: %(default)s)")
     parser.add_argument("--random", type=int, default=1, help="seeds of random sampling (default: %(default)s)")
     parser.add_argument("--small-text", type=int, default=1, help="seeds of small-text (default: %(default)s)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     disable_progress_bar()  # type: ignore[no-untyped-call]
     train, test = read("train"), read("test")
-    mean = curves("tornio", options.seeds, lambda seed: ours(train, test, options.strategy, seed))
-    drawn = curves("random", options.random, lambda seed: random_sampling(train, test, seed))
-    reference = curves("small-text", options.small_text, lambda seed: small_texts(train, test, seed))
+    first = options.first_seed
+    mean = curves("tornio", range(first, first + options.seeds), lambda seed: ours(train, test, options.strategy, seed))
+    drawn = curves("random", range(first, first + options.random), lambda seed: random_sampling(train, test, seed))
+    reference = curves(
+        "small-text", range(first, first + options.small_text), lambda seed: small_texts(train, test, seed)
+    )
     if mean is None:
         return 0
     if drawn is not None:

@@ -17,7 +17,6 @@ from tornio.spec import TaskSpec
 from tornio.storage.port import ObjectStore
 from tornio.tasks import TrainingSet
 from tornio.training.checkpoints import StoredCheckpoints
-from tornio.training.group import current_group
 from tornio.training.supervised import Progress, fit
 
 log = logging.getLogger(__name__)
@@ -29,8 +28,9 @@ _WRITE_S = 5.0
 
 def fine_tune(
     context: RunContext, spec: TaskSpec, data: TrainingSet, use: EncoderUse, seed: int, folder: Path
-) -> FineTunedModel:
-    """The model of these labels, in this empty folder; one that was interrupted goes on where it was.
+) -> FineTunedModel | None:
+    """The model of these labels, in this empty folder; one that was interrupted goes on where it was. None in all
+    workers but the first.
 
     Every report goes to the log, to whoever watches the run, and to ``metrics.jsonl`` in the attempt's folder.
     """
@@ -56,7 +56,7 @@ def fine_tune(
         checkpoints=checkpoints,
         checkpoint_seconds=TrainSettings().checkpoint_seconds,
     )
-    if current_group().rank == 0:
+    if model is not None:
         record.write()
     return model
 

@@ -20,8 +20,8 @@ from tornio.settings import TrainSettings
 from tornio.spec import TaskSpec
 from tornio.tasks import TrainingSet, training_set
 from tornio.training.fewshot import fit_few_shot
-from tornio.training.group import current_group
 from tornio.training.kinds import choose_kind
+from tornio.training.targets import check_sufficient, indicators
 
 __all__ = ["TrainArgs", "run"]
 
@@ -37,7 +37,7 @@ def run(args: TrainArgs, context: RunContext) -> TrainOutput:
     try:
         published = context.registry.manifest(_version(args, context))
     except NotFound:  # as it should be, unless an earlier attempt died after it had published
-        _spread(args, context, choose_kind(spec.classifier, len(data))[0])
+        _spread(args, context, spec, data)
         published = context.registry.manifest(_version(args, context))
     counts = {name: sum(name in labels for labels in data.labels) for name in spec.label_names}
     return TrainOutput(
@@ -45,13 +45,17 @@ def run(args: TrainArgs, context: RunContext) -> TrainOutput:
     )
 
 
-def _spread(args: TrainArgs, context: RunContext, kind: str) -> None:
+def _spread(args: TrainArgs, context: RunContext, spec: TaskSpec, data: TrainingSet) -> None:
+    kind, _ = choose_kind(spec.classifier, len(data))
     if kind == FEW_SHOT or TrainSettings().workers == 1:
         train(args, context)
     else:
         from jobs.ray_train import train_on_workers
 
-        train_on_workers(context)
+        check_sufficient(
+            indicators(data.labels, spec.label_names, spec.multi_label), spec.label_names, spec.multi_label
+        )
+        train_on_workers(context)  # which would try again, although no try could help
 
 
 def train(args: TrainArgs, context: RunContext) -> None:
@@ -63,14 +67,14 @@ def train(args: TrainArgs, context: RunContext) -> None:
     kind, why = choose_kind(spec.classifier, len(data))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model: FewShotModel | FineTunedModel
+        model: FewShotModel | FineTunedModel | None
         if kind == FEW_SHOT:
             model = _few_shot(args, context, spec, data, use, seed)
             model.save(folder)
         else:
             model = fine_tune(context, spec, data, use, seed, folder)
-        if current_group().rank != 0:
-            return
+            if model is None:  # the first worker has it
+                return
         manifest = Manifest(
             version=_version(args, context),
             workspace=spec.workspace,

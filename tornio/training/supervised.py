@@ -50,15 +50,15 @@ def fit(
     checkpoints: CheckpointStore | None = None,
     checkpoint_seconds: float = 60.0,
     group: Group | None = None,
-) -> FineTunedModel:
+) -> FineTunedModel | None:
     """The model that these examples make of a base; the same for the same input in the same order.
 
     ``labels``: of each text, exactly one each unless ``multi_label``. ``base``: folder of a transformers encoder;
     ``use``: how it is used (pooling, length). ``out``: an empty folder, which becomes the model's. ``report`` and
     ``checkpoints`` are called by rank 0 alone; a training that finds a checkpoint of its own inputs goes on from there
     and ends as if nothing had happened. ``group``: default ``current_group``; every worker calls this with the same
-    arguments but ``out`` and gets the same model. One worker and several compute the same sums, so they differ by
-    rounding alone.
+    arguments, and rank 0 gets the model, the others None. One worker and several compute the same sums, so they differ
+    by rounding alone.
 
     AdamW (Loshchilov and Hutter 2019) with bias correction, linear warm-up and decay, clipped gradients, several
     passes over few labels: Mosbach et al. (2021), "On the Stability of Fine-tuning BERT", section 6. A head that
@@ -99,6 +99,8 @@ def fit(
         inputs = _digest(ids, Y, use, settings, seed, precision_for(precision))
         _begin(training, group, checkpoints, inputs)
         _advance(training, group, report, checkpoints, checkpoint_seconds, inputs)
+    if group.rank != 0:
+        return None
     weight, bias = _whole_head(network, told_apart, always)
     network.widen()
     write_model(out, network.body, LinearHead(tuple(label_names), multi_label, weight, bias), base)
