@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -34,8 +34,9 @@ SOFTWARE = ("torch", "transformers", "scikit-learn", "numpy")
 """Whose versions are noted with what they have made."""
 
 
+@cache
 def software() -> dict[str, str]:
-    """The versions of Tornio and of what it computes with."""
+    """The versions of Tornio and of what it computes with. Looked up once: it reads the packages' own files."""
     return {"tornio": tornio.__version__, **{name: metadata.version(name) for name in SOFTWARE}}
 
 
