@@ -49,9 +49,8 @@ class Scores:
 
     def write(self, path: Path) -> None:
         """All rows into a .parquet, .csv or .jsonl, which appears only when it is whole. Raises InvalidFile."""
+        check_writable(path)
         suffix = path.suffix.lower()
-        if suffix not in (".parquet", ".csv", ".jsonl"):
-            raise InvalidFile(f"{path}: the ending {suffix!r} says no format: use .parquet, .csv or .jsonl")
         tables = [self.table(part) for part in range(self._output.parts)]
         rows = pa.concat_tables(tables).sort_by(ORDER)
         with appearing(path) as part:
@@ -62,6 +61,14 @@ class Scores:
             else:
                 with part.open("w", encoding="utf-8") as out:
                     out.writelines(_json_lines(rows))
+
+
+def check_writable(path: Path) -> None:
+    """Raises InvalidFile for a path that ``Scores.write`` could not write to: better before a long run than after."""
+    if path.suffix.lower() not in (".parquet", ".csv", ".jsonl"):
+        raise InvalidFile(f"{path}: the ending {path.suffix!r} says no format: use .parquet, .csv or .jsonl")
+    if not path.parent.is_dir():
+        raise InvalidFile(f"{path}: there is no folder {path.parent}")
 
 
 def _flat(rows: pa.Table, labels: tuple[str, ...]) -> pa.Table:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,6 +17,7 @@ from tornio.cli.connect import Json
 from tornio.client.address import session_environment
 
 if TYPE_CHECKING:
+    from tornio.schemas.jobs import ScoreOutput
     from tornio.schemas.runs import RunPlan, RunProgress
 
 _STORE = Path(".tornio") / "store"
@@ -80,10 +81,12 @@ def score(
         from jobs.context import JobContext
         from jobs.driver import drive
         from jobs.scoring.planning import ScoreRequest, plan_score
-        from jobs.scoring.results import Scores
+        from jobs.scoring.results import Scores, check_writable
         from tornio.schemas.jobs import ScoreOutput
     except ImportError as error:
         raise typer.BadParameter(f"scoring needs the extra: pip install 'tornio[cluster]' ({error})") from error
+    if output is not None:
+        check_writable(output)
     named = None if task is None else TaskName.parse(task)
     use_store()
     context = JobContext.from_environment()
@@ -123,13 +126,18 @@ def score(
     if as_json:
         screen.dump({"run": plan.run, **scored.model_dump(mode="json")})
         return
+    _tell(scored, found.top(top))
+
+
+def _tell(scored: ScoreOutput, worst: list[dict[str, Any]]) -> None:
+    """The counts, and the rows to look at first."""
     rejected = f"; {scored.rejected_rows:,} put aside, see {scored.rejected}" if scored.rejected_rows else ""
     screen.say(
         f"scored {scored.rows:,} rows with {scored.model}{rejected}; {screen.percent(scored.agreement)} of the labels "
         "are what the model says"
     )
     shown = screen.table("#suspicion", "#loss", "given", "predicted", "text")
-    for row in found.top(top):
+    for row in worst:
         text = " ".join(row["text"].split())
         shown.add_row(
             f"{row['suspicion']:.3f}",
@@ -138,7 +146,7 @@ def score(
             "|".join(row["predicted"]),
             text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...",
         )
-    if top:
+    if worst:
         screen.show(shown)
 
 

@@ -220,12 +220,9 @@ class AliasMoves(RuleBasedStateMachine):
                 raise KilledError
 
         self.store.after = kill
-        try:
+        with suppress(KilledError):
             self.registry.move(CURRENT, version, len(self.named), "controller", "")
-        except KilledError:
-            pass
-        finally:
-            self.store.after = None
+        self.store.after = None
         present = self.registry.alias(CURRENT)
         if present is not None and present.revision > len(self.named):
             self.named.append(version)
