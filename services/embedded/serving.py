@@ -13,11 +13,13 @@ import os
 import signal
 import sys
 import threading
+from functools import partialmethod
 from pathlib import Path
 
 import psutil
 import ray
 from ray import serve
+from ray._private.parameter import RayParams
 from ray.serve.schema import LoggingConfig
 
 from services.embedded.ports import HOST
@@ -54,7 +56,18 @@ class RayDidNotStart(TornioError):
     """Ray gives its own node half a minute to come up, fixed, which can be too short on a busy machine."""
 
 
+def any_agent_port() -> None:
+    """Let Ray's agent, through which jobs are submitted, listen at any free port.
+
+    ``ray.init`` knows 52365 alone and has no argument for it: of two clusters on one machine the second would take no
+    job, for ever, with "No available agent".
+    """
+    if not isinstance(RayParams.__init__, partialmethod):
+        RayParams.__init__ = partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)  # type: ignore[method-assign, assignment]
+
+
 def _start_ray(dashboard_port: int, temp_dir: Path | None) -> None:
+    any_agent_port()
     try:
         ray.init(
             address="local",  # a cluster of its own, whatever else runs on this machine

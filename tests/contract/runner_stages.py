@@ -56,7 +56,7 @@ class PlayedRay:
         if submission_id in self.jobs:
             raise RuntimeError(f"Request failed with status code 500: Job with {submission_id} already exists.")
         self.jobs[submission_id] = SimpleNamespace(submission_id=submission_id, message=None, status=_status("PENDING"))
-        threading.Thread(target=self._drive, args=(submission_id, shlex.split(entrypoint)), daemon=True).start()
+        self._begin(submission_id, shlex.split(entrypoint))
         return submission_id
 
     def list_jobs(self) -> list[Any]:
@@ -72,6 +72,9 @@ class PlayedRay:
 
     def end(self, job_id: str, status: str, message: str) -> None:
         self.jobs[job_id].status, self.jobs[job_id].message = _status(status), message
+
+    def _begin(self, job_id: str, words: list[str]) -> None:
+        threading.Thread(target=self._drive, args=(job_id, words), daemon=True).start()
 
     def _answer(self) -> None:
         if self.away is not None:
@@ -176,6 +179,9 @@ def real_ray(folder: Path) -> Iterator[ObjectStore]:
     """Ray on loopback, with its dashboard; runs keep their documents in a folder. The warm worker is its too."""
     import ray
 
+    from services.embedded.serving import any_agent_port
+
+    any_agent_port()
     store = LocalStore(folder / "store")
     (port,) = ports.assign(folder / "ports.json", ["dashboard"]).values()
     variables = {

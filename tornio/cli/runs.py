@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -56,18 +57,22 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List runs, newest first: the loop's, and those that were asked for. Without a server: those of `tornio score`."""
-    look = _looker(ctx, url, task, most)
-    if watch and as_json:
-        while True:
-            screen.dump_line(_plain(look()))
-            time.sleep(WATCH_SECONDS)
-    elif watch:
-        with Live(_runs_view(look()), console=screen.out(), auto_refresh=False) as live:
+    with _looker(ctx, url, task, most) as look:
+        if watch and as_json:
             while True:
+                screen.dump_line(_plain(look()))
                 time.sleep(WATCH_SECONDS)
-                live.update(_runs_view(look()), refresh=True)
-    found = look()
+        elif watch:
+            _watch(look)
+        found = look()
     screen.dump(_plain(found)) if as_json else screen.show(_runs_view(found))
+
+
+def _watch(look: Callable[[], RunsOf]) -> None:
+    with Live(_runs_view(look()), console=screen.out(), auto_refresh=False) as live:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            live.update(_runs_view(look()), refresh=True)
 
 
 def score(
@@ -134,7 +139,8 @@ def cancel(ctx: Context, task: Task, run: Run, url: Url = None, as_json: Json = 
 # Where runs are
 
 
-def _looker(ctx: Context, url: str | None, task: str | None, most: int) -> Callable[[], RunsOf]:
+@contextmanager
+def _looker(ctx: Context, url: str | None, task: str | None, most: int) -> Iterator[Callable[[], RunsOf]]:
     """What looks at the runs: on the server, or, where nothing says that there is one, in the store of this folder."""
     try:
         client = connect(ctx, url)
@@ -142,8 +148,10 @@ def _looker(ctx: Context, url: str | None, task: str | None, most: int) -> Calla
         store = _local_store()
         if store is None:
             raise
-        return lambda: _in_store(store, task, most)
-    return lambda: _on_server(client, task, most)
+        yield lambda: _in_store(store, task, most)
+    else:
+        with client:
+            yield lambda: _on_server(client, task, most)
 
 
 def _on_server(client: Client, task: str | None, most: int) -> RunsOf:

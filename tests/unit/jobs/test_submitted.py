@@ -23,7 +23,7 @@ PLAN = RunPlan.of("label", "w" * 60, "t" * 60, LabelArgs(pool_seq=1, spec_rev=1)
 class IdleRay(PlayedRay):
     """Jobs wait, until a test says how they end."""
 
-    def _drive(self, job_id: str, words: list[str]) -> None:
+    def _begin(self, job_id: str, words: list[str]) -> None:
         pass
 
 
