@@ -40,20 +40,22 @@ RANKINGS: Mapping[str, Ranking] = {
         EXPERTS,
     ),
     LOSS: Ranking("-log probability of the given label; cleanlab's self-confidence (Northcutt et al. 2021)."),
-    "normalized-margin": Ranking(
-        "probability of the given label less the largest of the others (Northcutt et al. 2021): low where another "
-        "label fits clearly better."
-    ),
-    "confidence-weighted-entropy": Ranking(
-        "entropy over the probability of the given label (Kuan and Mueller 2022): high also where no label fits well."
-    ),
     "confident-learning": Ranking(
         "rows that cleanlab's find_label_issues filters out (prune by noise rate; Northcutt et al. 2021) come first, "
         "by loss, then all others by loss. Needs tornio[quality].",
         whole=True,
     ),
+    "confidence-weighted-entropy": Ranking(
+        "entropy over the probability of the given label (Kuan and Mueller 2022): high also where no label fits well."
+    ),
+    "normalized-margin": Ranking(
+        "probability of the given label less the largest of the others (Northcutt et al. 2021): low where another "
+        "label fits clearly better."
+    ),
 }
-"""Best first: mean average precision of finding 10 % flipped labels (``bench/label_errors.py``)."""
+"""Best first. Mean average precision of finding 10 % flipped labels in AG News, TREC and SST-2 sentences, three seeds
+(``bench/label_errors.py``): .818, .772, .766, .766, .731; cleanlab on scikit-learn's defaults .763, in-sample
+loss .769. Of the pooled, embedding and neighbours alone .788, embedding and words .810."""
 
 
 def default_ranking(cross_validated: bool) -> str:
