@@ -237,7 +237,7 @@ class NoCluster:
     async def predict(self, *_: object) -> Any:
         raise Unavailable("the classifier is away")
 
-    score = controller_status = nudge = serving = predict
+    score = controller_status = plan = nudge = serving = predict
 
 
 def test_a_wrong_key_opens_nothing(tornio_up: Running, monkeypatch: pytest.MonkeyPatch) -> None:
