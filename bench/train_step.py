@@ -1,12 +1,12 @@
-"""Training steps a second: ours, beside the Hugging Face Trainer's with its defaults.
+"""Examples a second that a training step takes: ours, beside the Hugging Face Trainer's, both with their defaults.
 
-    python -m bench.train_step [--rounds 5] [--steps 15] [--batch-size 8] [--labels 260]
+    python -m bench.train_step [--rounds 5] [--steps 15] [--labels 260]
 
 MiniLM with a new head on so many of TREC's questions, on this machine's processor, one thread, in float32 (what the
 Trainer computes in by default); rounds of both in turn, and of each the processor's seconds from one step's end to the
 next, which other work on the machine disturbs less than the clock's. The Trainer: DataCollatorWithPadding, batches of
-8 unless told otherwise, fused AdamW, logging as it comes; nothing is saved. Data: the folder in TORNIO_DATA, else
-../shared/data beside the project.
+8, fused AdamW, logging as it comes; nothing is saved. Ours: with its own default batch, and with batches of 8, too.
+Data: the folder in TORNIO_DATA, else ../shared/data beside the project.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from tornio.training.network import Network
 from tornio.training.steps import Training
 
 TARGET = 2.0
+ITS_BATCH = 8
+"""The Trainer's default."""
 WARM = 3
 """Steps of a round that are not counted: the first ones allocate."""
 
@@ -110,25 +112,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="of each, in turn (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=15, help="of a round (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=8, help="of both (default: %(default)s, the Trainer's)")
     parser.add_argument("--labels", type=int, default=260, help="examples; TREC has 5452 (default: %(default)s)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     disable_progress_bars()
-    ratios = []
+    default = FineTuningSpec().batch_size
     with tempfile.TemporaryDirectory() as folder:
-        here, there = (
-            ours(options.batch_size, options.labels),
-            trainers(options.batch_size, options.labels, Path(folder)),
-        )
-        print("steps a second    tornio   Trainer   ratio")
+        runs = {
+            f"tornio, batches of {default}": (ours(default, options.labels), default),
+            f"tornio, batches of {ITS_BATCH}": (ours(ITS_BATCH, options.labels), ITS_BATCH),
+            f"Trainer, batches of {ITS_BATCH}": (trainers(ITS_BATCH, options.labels, Path(folder)), ITS_BATCH),
+        }
+        paces = {name: np.zeros(options.rounds) for name in runs}
         for number in range(options.rounds):
-            a, b = (float(np.median(run(options.steps)[WARM:])) for run in (here, there))
-            ratios.append(b / a)
-            print(f"round {number}          {1 / a:7.2f}   {1 / b:7.2f}   {ratios[-1]:5.2f}")
-    median = float(np.median(ratios))
-    verdict = "reached" if median >= TARGET else "missed"
-    print(f"ratio {median:.2f} (median of {len(ratios)}); target {TARGET:g}: {verdict}")
+            for name, (run, size) in runs.items():
+                paces[name][number] = size / float(np.median(run(options.steps)[WARM:]))
+    *mine, (_, theirs) = paces.items()
+    print("examples a second            " + "".join(f"  round {number}" for number in range(options.rounds)))
+    for name, values in paces.items():
+        print(f"{name:27s}  " + "".join(f"{value:9.1f}" for value in values))
+    for name, values in mine:
+        ratio = float(np.median(values / theirs))
+        verdict = "reached" if ratio >= TARGET else "missed"
+        print(f"{name}: ratio to the Trainer {ratio:.2f} (median of {options.rounds}); target {TARGET:g}: {verdict}")
     return 0
 
 

@@ -69,7 +69,8 @@ class FineTuningSpec(Spec):
         change="next iteration",
         ge=1,
         le=4096,
-        doc="Examples of one step, over all workers.",
+        doc="Examples of one step, over all workers, which share it out in pieces of 16: so several workers want as "
+        "many times more. Default 16.",
     )
     learning_rate: float = setting(
         1e-4,

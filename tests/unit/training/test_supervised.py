@@ -307,9 +307,14 @@ def without_dropout(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_several_workers_make_the_model_of_one(
     without_dropout: Path, use: EncoderUse, tmp_path: Path, size: int
 ) -> None:
-    """A batch of 16 has two micro-batches, the last of an epoch one: three workers do not all have work."""
+    """A batch of 32 has two micro-batches, the last of an epoch one: three workers do not all have work."""
     settings = QUICK.model_copy(
-        update={"validation_from": 40, "class_weights": "balanced", "head_start": "logistic-regression"}
+        update={
+            "batch_size": 32,
+            "validation_from": 40,
+            "class_weights": "balanced",
+            "head_start": "logistic-regression",
+        }
     )
     (tmp_path / "alone").mkdir()
     alone = Bench(without_dropout, use, tmp_path / "alone").train(count=52, settings=settings)
