@@ -1,10 +1,10 @@
 # Everything a fresh machine with Python 3.11 and the usual build tools needs: each target makes its own environments.
-#   make demo     watch unlabelled texts become a served classifier        make test      unit, then integration tests
+#   make demo     watch unlabelled texts become a served classifier        make test      unit, model, integration tests
 #   make up       start everything on this machine and keep it running     make test-ui   annotate in a real browser
 #   make lint     ruff, mypy, import contracts                             make bench     the measurements in bench/
 #   make clean    remove the environments and .tornio/ (data included)
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit test-integration test-ui lint format bench clean env env-argilla chromium
+.PHONY: help demo up test test-unit test-model test-integration test-ui lint format bench clean env env-argilla chromium
 
 VENV := .venv
 ARGILLA := .venv-argilla
@@ -24,10 +24,13 @@ demo: env env-argilla
 up: env env-argilla
 	$(BIN)/tornio up $(ARGS)
 
-test: test-unit test-integration
+test: test-unit test-model test-integration
 
 test-unit: env
 	$(BIN)/pytest -m unit -n auto $(ARGS)
+
+test-model: env
+	$(BIN)/pytest -m model -n auto $(ARGS)
 
 test-integration: env env-argilla
 	$(BIN)/pytest -m integration $(ARGS)

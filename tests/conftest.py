@@ -18,14 +18,14 @@ settings.register_profile("tornio", deadline=None, suppress_health_check=[Health
 settings.register_profile("ci", parent=settings.get_profile("tornio"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "tornio")
 
-_FOLDERS = {"unit", "integration", "ui"}
+_SETS = {"unit", "model", "integration", "ui"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test's folder says which set it belongs to, unless it says so itself, as the contracts do."""
     for item in items:
-        if not any(item.get_closest_marker(name) for name in _FOLDERS):
+        if not any(item.get_closest_marker(name) for name in _SETS):
             folder = item.path.relative_to(Path(__file__).parent).parts[0]
-            if folder not in _FOLDERS:
-                raise pytest.UsageError(f"{item.nodeid} is in no set of tests: mark it unit, integration or ui")
+            if folder not in _SETS:
+                raise pytest.UsageError(f"{item.nodeid} is in no set of tests: mark it unit, model, integration or ui")
             item.add_marker(folder)

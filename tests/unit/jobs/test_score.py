@@ -29,7 +29,7 @@ from tornio.scoring.measures import given_matrix
 from tornio.scoring.ranking import RANKINGS, suspicion
 from tornio.storage.local import LocalStore
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 LABELS = ("billing", "delivery", "login")
 ROWS = [(f"text number {n}, about {LABELS[n % 3]} " + "and more " * (n % 7), LABELS[(n * 5) % 3]) for n in range(53)]
 

@@ -21,7 +21,7 @@ from tornio.storage.memory import MemoryStore
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 TUNING = {"epochs": 4, "learning_rate": 2e-3, "head_learning_rate": 1e-2}
 
 

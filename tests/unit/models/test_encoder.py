@@ -17,7 +17,7 @@ from tornio.models.encoder import Encoder
 from tornio.models.probes import TEXTS
 from tornio.models.sources import EncoderSource
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 
 
 @lru_cache(1)

@@ -23,7 +23,7 @@ from tornio.schemas.registry import EncoderUse, Manifest
 from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 
 LABELS = ("billing", "bug")
 USE = use_of(EncoderUse(digest="0" * 64, pooling="mean", normalise=True, max_length=16, layer=-2))

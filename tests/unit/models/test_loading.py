@@ -26,7 +26,7 @@ from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 from tornio.training.fewshot import fit_few_shot
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 
 EXAMPLES = {
     "I was charged twice this month": "billing",

@@ -28,7 +28,7 @@ from tornio.models.port import FloatMatrix
 from tornio.models.tokens import Tokens
 from tornio.schemas.registry import Pooling
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 
 VOCABULARY, LONGEST, LAYERS, CLASSES = 60, 24, 3, 4
 COMMON: dict[str, Any] = {

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tornio.models.packed.batch import Batch, packed_batches, position_ids
 from tornio.models.windows import one_ahead, windows
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 
 
 @given(lengths=st.lists(st.integers(1, 300), max_size=100), budget=st.integers(1, 2000))

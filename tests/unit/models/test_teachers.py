@@ -14,7 +14,7 @@ from tornio.models.nli import NliZeroShot, nli_classes
 from tornio.models.zeroshot import EmbeddingZeroShot, phrases
 from tornio.spec import LabelSpec
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 
 LABELS = (
     LabelSpec(name="sports", description="a match, a team, a tournament"),

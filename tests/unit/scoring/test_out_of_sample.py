@@ -19,7 +19,7 @@ from tornio.scoring.heads import in_sample
 from tornio.scoring.out_of_sample import OutOfSampleScorer
 from tornio.scoring.ranking import EXPERTS, suspicion
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 
 
 def fitted(made: Made, multi_label: bool = False, **options: object) -> OutOfSampleScorer:

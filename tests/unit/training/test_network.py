@@ -14,7 +14,7 @@ from tornio.schemas.registry import Pooling
 from tornio.training.network import Network
 from tornio.training.packing import pack
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 
 Texts = list[np.ndarray]
 

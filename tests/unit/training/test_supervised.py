@@ -25,7 +25,7 @@ from tornio.storage.memory import MemoryStore
 from tornio.training.checkpoints import StoredCheckpoints
 from tornio.training.supervised import Progress, fit
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 
 QUICK = FineTuningSpec(epochs=12, batch_size=16, learning_rate=2e-3, head_learning_rate=1e-2, head_start="random")
 SHORT = QUICK.model_copy(update={"epochs": 4})
