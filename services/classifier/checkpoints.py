@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tornio.errors import UnfitCheckpoint
-from tornio.models.loading import Loader
 from tornio.models.port import Model
 from tornio.registry import Registry
 from tornio.schemas.registry import Manifest
@@ -11,6 +12,9 @@ from tornio.schemas.task import SpecDocument
 from tornio.storage import documents
 from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
+
+if TYPE_CHECKING:
+    from tornio.models.loading import Loader
 
 
 class Checkpoints:

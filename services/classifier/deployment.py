@@ -16,7 +16,6 @@ from services.classifier.checkpoints import Checkpoints
 from services.classifier.follow import Follower
 from services.classifier.settings import ClassifierSettings
 from services.classifier.shelf import Shelf
-from tornio.models.loading import Loader
 from tornio.models.port import Model
 from tornio.registry import NodeCache
 from tornio.settings import NodeSettings, StorageSettings
@@ -54,7 +53,9 @@ class Classifier:
     """One replica: the `current` version of every task, and those that may follow it, loaded ahead."""
 
     async def __init__(self, controller: DeploymentHandle[Any] | None = None) -> None:  # type: ignore[misc]  # Serve awaits it
-        import torch
+        import torch  # here, and not in the process that only says what should be deployed
+
+        from tornio.models.loading import Loader
 
         node = NodeSettings()
         torch.set_num_threads(node.torch_threads)

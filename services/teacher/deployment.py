@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
 from services.batching import Batcher
 from services.teacher.questions import Answer, Question, ask, columns
 from services.teacher.settings import TeacherSettings
-from tornio.models.loading import Loader
 from tornio.registry import NodeCache
 from tornio.settings import NodeSettings, StorageSettings
 from tornio.spec import ClassifierSpec
 from tornio.storage.s3 import open_store
+
+if TYPE_CHECKING:
+    from tornio.models.loading import Loader
 
 _settings = TeacherSettings()
 
@@ -31,13 +33,8 @@ class Teacher:
     """Zero-shot answers: labels and templates come with the request."""
 
     def __init__(self) -> None:
-        import torch
-
-        node = NodeSettings()
-        torch.set_num_threads(node.torch_threads)
         self._settings = TeacherSettings()
-        store = open_store(StorageSettings())
-        self._loader = Loader(store, NodeCache(node.cache_dir, store), node.precision)
+        self._loader: Loader | None = None
         self._batcher = Batcher[Question, Answer](
             self._bind, batch_tokens=self._settings.batch_tokens, queue_tokens=self._settings.queue_tokens
         )
@@ -57,6 +54,20 @@ class Teacher:
         question = Question.of(labels, templates, multi_label)
         return columns(await self._batcher.submit(question, texts))
 
+    def _ready(self) -> Loader:
+        """Made with the first question, too: many never ask one, and torch alone takes 150 MB."""
+        if self._loader is not None:
+            return self._loader
+        import torch
+
+        from tornio.models.loading import Loader
+
+        node = NodeSettings()
+        torch.set_num_threads(node.torch_threads)
+        store = open_store(StorageSettings())
+        self._loader = Loader(store, NodeCache(node.cache_dir, store), node.precision)
+        return self._loader
+
     def _bind(self, question: Question) -> Callable[[Sequence[str]], Sequence[Answer]]:
-        model = self._loader.teacher(self._settings.spec(), ClassifierSpec())
+        model = self._ready().teacher(self._settings.spec(), ClassifierSpec())
         return partial(ask, model, question)
