@@ -27,6 +27,10 @@ UNCLEAR = [
 ]
 
 
+PREFIX = "faults"
+"""moto's servers of one process share their buckets: others may have left something there."""
+
+
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     with servers.moto() as endpoint, pytest.MonkeyPatch.context() as patch:
@@ -44,13 +48,13 @@ def line(endpoint: str) -> Iterator[Proxy]:
 @pytest.fixture(scope="module")
 def store(line: Proxy) -> S3Store:
     """Behind the proxy."""
-    return S3Store(servers.settings(line.endpoint))
+    return S3Store(servers.settings(line.endpoint, PREFIX))
 
 
 @pytest.fixture(scope="module")
 def other(endpoint: str) -> S3Store:
     """Somebody else, whose line is good."""
-    return S3Store(servers.settings(endpoint))
+    return S3Store(servers.settings(endpoint, PREFIX))
 
 
 @pytest.fixture(autouse=True)
@@ -244,7 +248,7 @@ def test_missing_credentials_are_told(endpoint: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(Forbidden, match="AWS_ACCESS_KEY_ID"):
-        S3Store(servers.settings(endpoint)).get("a")
+        S3Store(servers.settings(endpoint, PREFIX)).get("a")
 
 
 def test_an_address_that_is_none_is_told() -> None:
