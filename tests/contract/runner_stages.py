@@ -18,6 +18,7 @@ from jobs.execute import JOBS, Job, execute
 from jobs.inline import InlineRunner
 from jobs.port import JobRunner
 from jobs.submitted import RayJobRunner
+from jobs.warm import WarmRunner
 from services.embedded import ports
 from tornio.records import Record
 from tornio.schemas.base import Part
@@ -31,7 +32,7 @@ from tornio.storage.memory import MemoryStore
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Tasks
 
-ENDLESS_TEXTS = 100_000
+ENDLESS_TEXTS = 50_000
 """Texts that a teacher labels for minutes."""
 
 
@@ -109,7 +110,7 @@ class Stage:
     store: ObjectStore
     runner: Callable[[], JobRunner]
     endless: RunPlan | None = None
-    """A run that does not end by itself; none where nothing runs beside the caller."""
+    """A run that does not end by itself, where there is one to be cancelled."""
     quick_to_begin: bool = True
     """Whether an attempt begins at once, and not with new processes."""
 
@@ -167,11 +168,17 @@ def played(folder: Path) -> Iterator[Stage]:
         ray.ended.set()
 
 
-def on_real_ray(name: str, store: ObjectStore, runner: Callable[[], JobRunner], quick_to_begin: bool) -> Stage:
-    make_task(store, name)
-    make_task(store, name + "-large", "embedding", ENDLESS_TEXTS)
-    endless = planned(store, "label", name + "-large", LabelArgs(pool_seq=ENDLESS_TEXTS // 10_000, spec_rev=1))
-    return Stage(name, store, runner, endless, quick_to_begin)
+def warm_worker(store: ObjectStore) -> Stage:
+    make_task(store, "warm")
+    make_task(store, "large", "embedding", ENDLESS_TEXTS)
+    args = LabelArgs(pool_seq=ENDLESS_TEXTS // 10_000, spec_rev=1)
+    return Stage("warm", store, WarmRunner, planned(store, "label", "large", args))
+
+
+def ray_jobs(store: ObjectStore) -> Stage:
+    """How one is cancelled is shown in ``integration/test_runs.py``, which has a large one under way anyway."""
+    make_task(store, "jobs")
+    return Stage("jobs", store, RayJobRunner, quick_to_begin=False)
 
 
 @contextmanager

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from jobs.port import JobRunner, RunPhase, RunStatus
-from jobs.submitted import RayJobRunner
-from jobs.warm import WarmRunner
 from tests.contract import runner_stages as stages
 from tests.contract.runner_stages import Stage
 from tornio.errors import Unavailable
@@ -47,9 +45,9 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             with stages.played(folder) as made:
                 yield begun(made)
         case "warm-worker":
-            yield begun(stages.on_real_ray("warm", request.getfixturevalue("ray_store"), WarmRunner, True))
+            yield begun(stages.warm_worker(request.getfixturevalue("ray_store")))
         case _:
-            yield begun(stages.on_real_ray("jobs", request.getfixturevalue("ray_store"), RayJobRunner, False))
+            yield begun(stages.ray_jobs(request.getfixturevalue("ray_store")))
 
 
 def begun(stage: Stage) -> Stage:
@@ -125,7 +123,7 @@ def test_a_run_that_nobody_submitted_is_unknown_and_ending_it_does_nothing(stage
 def test_a_run_that_is_cancelled_ends_and_its_attempt_has_failed(stage: Stage) -> None:
     plan = stage.endless
     if plan is None:
-        pytest.skip("nothing runs beside whoever could end it")
+        pytest.skip("this stage has nothing to cancel")
     submit(stage.runner(), plan, 1)
     keys = run_of("w", str(plan.task), plan.run)
     until(lambda: documents.find(stage.store, keys.started(1), RunStarted) is not None, "it begins")
