@@ -116,12 +116,13 @@ def small_texts(train: Split, test: Split, seed: int) -> Iterator[tuple[int, flo
     """small-text's transformer classifier and breaking ties, both with their defaults."""
     folder = str(resolve_encoder(MINILM).folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.encode_plus = tokenizer.__call__  # its name before transformers 5, by which small-text knows it
     names, per_batch = sorted(set(train.labels)), BATCH - HOLDOUT
 
     def dataset(split: Split) -> small_text.TransformersDataset:
         labels = np.array([names.index(label) for label in split.labels])
         return small_text.TransformersDataset.from_arrays(
-            split.texts, labels, tokenizer, target_labels=np.arange(len(names)), max_length=64
+            split.texts, labels, tokenizer, target_labels=np.arange(len(names)), max_length=40
         )
 
     torch.manual_seed(seed)
@@ -129,11 +130,11 @@ def small_texts(train: Split, test: Split, seed: int) -> Iterator[tuple[int, flo
     pool, held = dataset(train), dataset(test)
     with tempfile.TemporaryDirectory() as cache:
         factory = small_text.TransformerBasedClassificationFactory(
-            small_text.TransformerModelArguments(folder), len(names), classification_kwargs={"cache_dir": cache}
+            small_text.TransformerModelArguments(folder), len(names), kwargs={"cache_dir": cache}
         )
         learner = small_text.PoolBasedActiveLearner(factory, small_text.BreakingTies(), pool)
         first = np.random.default_rng(seed).choice(len(train.texts), per_batch, replace=False)
-        learner.initialize(first, pool.y[first])
+        learner.initialize_data(first, pool.y[first])
         for batches in range(1, LABELS // BATCH + 1):
             if batches > 1:
                 learner.update(pool.y[learner.query(num_samples=per_batch)])
