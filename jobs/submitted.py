@@ -17,6 +17,9 @@ ANSWER_S = 10.0
 """Seconds that Ray's API may take to answer: Ray's own client waits for ever, and with it all that a task waits for."""
 _FAULTS = (RuntimeError, OSError)
 """What Ray's client raises: its own, and those of requests."""
+SPREAD = ("score",)
+"""Jobs that give their work to workers. Their own process reads and waits: it asks for no processor, or it would wait
+for what its workers hold, and stays on the head. Others compute in their own process, where a processor is free."""
 _SHOWN_LINES = 3
 _SHOWN = 500
 """Characters of a job's log that are told as the reason of its failure."""
@@ -57,15 +60,16 @@ class RayJobRunner:
     """The ``JobRunner`` over Ray jobs. A job's id names run and attempt, so a second submission changes nothing,
     and a controller that comes anew finds what an earlier one began.
 
-    The entry point reads the plan from the store; address and keys of it are in the environment of the cluster. It
-    asks for no processor of its own: it reads and waits, and must not wait for what its workers hold.
+    The entry point reads the plan from the store; address and keys of it are in the environment of the cluster.
 
     A job whose head was lost is unknown, or has failed, as Ray remembers it or not; one that cannot start fails after
     RAY_JOB_START_TIMEOUT_SECONDS, which are 900 unless set in the cluster.
     """
 
-    def __init__(self, connect: Callable[[], SubmissionClient] = cluster_client) -> None:
+    def __init__(self, connect: Callable[[], SubmissionClient] = cluster_client, num_cpus: float = 0.5) -> None:
+        """``num_cpus``: logical processors that a job asks for which computes in its own process."""
         self._connect = connect
+        self._num_cpus = num_cpus
         self._client: SubmissionClient | None = None
 
     def submit(self, plan: RunPlan, attempt: int) -> None:
@@ -79,7 +83,7 @@ class RayJobRunner:
                 entrypoint=shlex.join(words),
                 submission_id=f"{_prefix(plan)}{attempt}",
                 metadata={"run": plan.run, "job": plan.job, "workspace": plan.workspace, "task": plan.task or ""},
-                entrypoint_num_cpus=0,
+                entrypoint_num_cpus=0 if plan.job in SPREAD else self._num_cpus,
             )
         except _FAULTS as error:
             if "already exists" not in str(error):  # somebody else was first: the same attempt, done once

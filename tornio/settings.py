@@ -93,8 +93,8 @@ class JobSettings(BaseSettings):
     worker_cpus: float = Field(
         0.5,
         gt=0,
-        description="Logical processors that each of them asks for. Default 0.5: Ray Data needs some of them itself, "
-        "and waits for ever where nothing is left.",
+        description="Logical processors that each of them asks for, and a large run that computes in its own process. "
+        "Default 0.5: Ray Data needs some of them itself, and waits for ever where nothing is left.",
     )
 
 

@@ -43,11 +43,12 @@ class Controller:
         self._board = AliasBoard(uuid.uuid4().hex[:8])
         self._fleet = HeartbeatFleet(time.monotonic)
         self._warm = WarmRunner()
-        store = open_store(StorageSettings())
+        store, jobs = open_store(StorageSettings()), JobSettings()
+        large = RayJobRunner(num_cpus=jobs.worker_cpus)
         self._keeper = Keeper(
             store=store,
             annotation=_argilla(),
-            runner=PlacedRunner(self._warm, RayJobRunner(), Measure(store), JobSettings().large_texts),
+            runner=PlacedRunner(self._warm, large, Measure(store), jobs.large_texts),
             fleet=self._fleet,
             holder=f"controller-{uuid.uuid4().hex[:8]}",
             told=self._told,

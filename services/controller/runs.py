@@ -96,7 +96,7 @@ class RunKeeper:
     def look(self) -> bool:
         """One look at each of them, no oftener than ``EVERY_S``; whether any goes on. Raises what listing them does."""
         now = self.clock()
-        if self._looked is None or (now - self._looked).total_seconds() >= EVERY_S:
+        if self._looked is None or not 0 <= (now - self._looked).total_seconds() < EVERY_S:  # clocks are set back
             self._looked = now
             self._look()
         return bool(self._open)

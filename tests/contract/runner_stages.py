@@ -53,10 +53,11 @@ class PlayedRay:
         self, *, entrypoint: str, submission_id: str, metadata: dict[str, str], entrypoint_num_cpus: float
     ) -> str:
         self._answer()
-        assert entrypoint_num_cpus == 0
         if submission_id in self.jobs:
             raise RuntimeError(f"Request failed with status code 500: Job with {submission_id} already exists.")
-        self.jobs[submission_id] = SimpleNamespace(submission_id=submission_id, message=None, status=_status("PENDING"))
+        self.jobs[submission_id] = SimpleNamespace(
+            submission_id=submission_id, message=None, status=_status("PENDING"), num_cpus=entrypoint_num_cpus
+        )
         self._begin(submission_id, shlex.split(entrypoint))
         return submission_id
 

@@ -43,6 +43,15 @@ def test_a_job_s_id_is_short_whatever_the_names_and_tells_run_and_attempt(ray: I
     assert runner.status(PLAN).phase is RunPhase.RUNNING  # it waits, in Ray's words
 
 
+@pytest.mark.parametrize(("job", "cpus"), [("score", 0), ("train", 0.5)])
+def test_a_job_that_gives_its_work_away_asks_for_no_processor(
+    ray: IdleRay, runner: RayJobRunner, job: str, cpus: float
+) -> None:
+    plan = RunPlan.of(job, "w", "t", LabelArgs(pool_seq=1, spec_rev=1))
+    runner.submit(plan, 1)
+    assert ray.jobs[f"tornio-{plan.run}-1"].num_cpus == cpus
+
+
 @pytest.mark.parametrize(
     ("message", "says"),
     [
