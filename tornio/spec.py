@@ -61,7 +61,8 @@ class FineTuningSpec(Spec):
         change="next iteration",
         ge=1,
         le=1000,
-        doc="The most, where early stopping is at work; else exactly so many.",
+        doc="The most, where early stopping is at work; else exactly so many. Default 15: with 260 labels of TREC 5 "
+        "do as well, and with fewer labels there are fewer steps in a pass.",
     )
     batch_size: int = setting(
         16,
@@ -77,14 +78,15 @@ class FineTuningSpec(Spec):
         change="next iteration",
         gt=0,
         le=1,
-        doc="Of the encoder, at its highest. Larger encoders want less: 2e-5 for BERT-base.",
+        doc="Of the encoder, at its highest. Default 1e-4, MiniLM's: half of it does as well, twice as much a little "
+        "worse. Larger encoders want less: 2e-5 for BERT-base.",
     )
     head_learning_rate: float = setting(
         1e-3,
         change="next iteration",
         gt=0,
         le=1,
-        doc="Of the head.",
+        doc="Of the head. Default 1e-3: a tenth of it does no better.",
     )
     warmup: float = setting(
         0.1,
@@ -92,26 +94,26 @@ class FineTuningSpec(Spec):
         change="next iteration",
         ge=0,
         le=1,
-        doc="The learning rate rises from 0 for so long, then falls to 0 in a line.",
+        doc="The learning rate rises from 0 for so long, then falls to 0 in a line. Default a tenth, as in the papers.",
     )
     weight_decay: float = setting(
         0.01,
         change="next iteration",
         ge=0,
         le=1,
-        doc="AdamW's, on matrices alone: not on embeddings, biases and norms.",
+        doc="AdamW's, on matrices alone: not on embeddings, biases and norms. Default .01, as in the papers.",
     )
     max_gradient_norm: float = setting(
         1.0,
         change="next iteration",
         gt=0,
-        doc="Longer gradients are cut to this length.",
+        doc="Longer gradients are cut to this length. Default 1, as in the papers.",
     )
     class_weights: Literal["balanced", "none"] = setting(
         "none",
         change="next iteration",
         doc="balanced: classes weigh the same whatever their number of examples; with several labels allowed every "
-        "example weighs the same in any case.",
+        "example weighs the same in any case. Default none: on TREC balancing costs half a point.",
     )
     head_start: Literal["logistic-regression", "random"] = setting(
         "logistic-regression",
@@ -170,11 +172,13 @@ class ClassifierSpec(Spec):
         doc="Longer texts are cut, and their predictions say so. Default 256: what all-MiniLM was made for.",
     )
     fine_tuned_from: int = setting(
-        200,
+        100,
         unit="labels",
         change="next iteration",
         ge=2,
-        doc="auto: from so many training labels on the model is fine-tuned.",
+        doc="auto: from so many training labels on the model is fine-tuned. Default 100: with 20 labels fine-tuned "
+        "MiniLM is worse than few-shot or level, with 40 level (SST-2) or better (TREC), with 100 clearly better (TREC: "
+        ".87 to .80), and it trains for a minute in place of a second.",
     )
     fine_tuning: FineTuningSpec = setting(
         FineTuningSpec(), change="next iteration", doc="How a fine-tuned model is trained."
