@@ -177,7 +177,7 @@ class ClassifierSpec(Spec):
         change="next iteration",
         ge=2,
         doc="auto: from so many training labels on the model is fine-tuned. Default 100: with 20 labels fine-tuned "
-        "MiniLM is worse than few-shot or level, with 40 level (SST-2) or better (TREC), with 100 clearly better (TREC: "
+        "MiniLM is worse than few-shot or level, with 40 level (SST-2) or better (TREC), with 100 clearly better (TREC "
         ".87 to .80), and it trains for a minute in place of a second.",
     )
     fine_tuning: FineTuningSpec = setting(
