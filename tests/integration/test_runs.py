@@ -28,6 +28,8 @@ pytestmark = pytest.mark.integration
 
 TASK = "shop/scored"
 ROWS, PART_ROWS = 1200, 20
+PATIENCE_S = 300.0
+"""Seconds that a job may take to begin: half a dozen new processes, on a machine that does other things too."""
 
 
 @pytest.fixture(scope="module")
@@ -87,25 +89,25 @@ def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
     client.apply(spec("scored"))
     with pytest.raises(Forbidden, match="shop/"):
         client.start_score(TASK, {"data": f"s3://{tornio_up.addresses.s3_bucket}/other/labelled.csv"})
-    run = client.start_score(TASK, request(tornio_up, classifier)).run
-    unwanted = client.start_score(TASK, request(tornio_up, classifier, seed=1)).run
-    assert client.start_score(TASK, request(tornio_up, classifier)).run == run
 
     # One is cancelled: its process ends, and no other follows.
-    until(lambda: client.run(TASK, unwanted).attempt == 1, "the second run begins")
+    unwanted = client.start_score(TASK, request(tornio_up, classifier, seed=1)).run
+    until(lambda: driver(tornio_up, unwanted), "its job begins", PATIENCE_S)
     assert "is cancelled" in command("run", "cancel", TASK, unwanted)
     until(lambda: driver(tornio_up, unwanted) is None, "its process has ended")
 
-    # The job of the other is killed: the next attempt goes on, also under the next controller.
-    until(lambda: under_way(tornio_up, run, 1), "some rows are scored")
+    # The job of another is killed: the next attempt goes on, also under the next controller.
+    run = client.start_score(TASK, request(tornio_up, classifier)).run
+    assert client.start_score(TASK, request(tornio_up, classifier)).run == run
+    until(lambda: under_way(tornio_up, run, 1), "some rows are scored", PATIENCE_S)
     victim = driver(tornio_up, run)
     assert victim is not None
     victim.send_signal(signal.SIGKILL)
-    until(lambda: client.run(TASK, run).attempt == 2, "the second attempt begins")
+    until(lambda: client.run(TASK, run).attempt == 2, "the second attempt begins", PATIENCE_S)
     written = {info.key: info.etag for info in store.list(f"shop/tasks/scored/runs/{run}/scores/")}
     for controller in tornio_up.actors("ServeReplica:tornio:controller"):
         os.kill(controller.pid, signal.SIGKILL)
-    done = until(lambda: _done(client.run(TASK, run)), "it is done")
+    done = until(lambda: _done(client.run(TASK, run)), "it is done", PATIENCE_S)
     assert done.attempt == 2
     assert written
     output = ScoreOutput.model_validate(done.output)
@@ -116,7 +118,8 @@ def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
     assert rows == list(range(ROWS))
 
     # What was cancelled stayed so, and the command line tells of both.
-    assert (client.run(TASK, unwanted).state, client.run(TASK, unwanted).attempt) == ("cancelled", 1)
+    assert client.run(TASK, unwanted).state == "cancelled"
+    assert client.run(TASK, unwanted).attempt <= 1
     assert driver(tornio_up, unwanted) is None
     told = json.loads(command("runs", TASK, "--json"))[TASK]
     assert {one["run"]: one["state"] for one in told} == {run: "done", unwanted: "cancelled"}
