@@ -119,6 +119,7 @@ class Keeper:
     def _keep(self, watched: Watched) -> None:
         reconciler: Reconciler | None = None
         lease: LeaseKeeper | None = None
+        nudged = True
         while not self._end.is_set():
             pause = WATCH_S
             try:
@@ -133,7 +134,7 @@ class Keeper:
                     watched.last = reconciler.look()
                     watched.standing = watched.last.standing
                     pause = _pause(watched.last)
-                    if watched.runs is not None and watched.runs.look():
+                    if watched.runs is not None and watched.runs.look(nudged):
                         pause = min(pause, EVERY_S)
                 else:
                     watched.standing = Standing(Phase.WAITING, "another controller holds the lease of this task")
@@ -148,7 +149,7 @@ class Keeper:
                 watched.standing = Standing(Phase.ATTENTION, f"defect: {type(error).__name__}: {error}")
                 pause, reconciler = TROUBLE_S, None
             self.told(watched)
-            watched.wake.wait(pause)
+            nudged = watched.wake.wait(pause)
             watched.wake.clear()
 
     def _open(self, watched: Watched) -> Task | None:

@@ -17,7 +17,9 @@ from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
-"""Seconds between looks at the runs of a task: each asks the cluster, and a run takes far longer."""
+"""Seconds between looks at the runs of a task that go on: each asks the cluster, and a run takes far longer."""
+IDLE_S = 10.0
+"""Seconds between looks whether somebody has asked for one; a nudge says so at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,14 @@ class RunKeeper:
     _looked: datetime | None = None
     _open: int = 0
 
-    def look(self) -> bool:
-        """One look at each of them, no oftener than ``EVERY_S``; whether any goes on. Raises what listing them does."""
+    def look(self, nudged: bool = False) -> bool:
+        """Look at each of them if it is time to, or somebody says so; whether any goes on.
+
+        Raises what listing them does.
+        """
         now = self.clock()
-        if self._looked is None or not 0 <= (now - self._looked).total_seconds() < EVERY_S:  # clocks are set back
+        pause = EVERY_S if self._open else IDLE_S
+        if nudged or self._looked is None or not 0 <= (now - self._looked).total_seconds() < pause:  # or set back
             self._looked = now
             self._look()
         return bool(self._open)

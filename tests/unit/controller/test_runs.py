@@ -137,9 +137,9 @@ class World:
     def cancel(self) -> None:
         cancel_run(self.store, "w", "t", PLAN.run, "ops", self.now)
 
-    def look(self, seconds: float = 1.0) -> bool:
+    def look(self, seconds: float = 1.0, nudged: bool = False) -> bool:
         self.now += timedelta(seconds=seconds)
-        return self.keeper.look()
+        return self.keeper.look(nudged)
 
     def record(self) -> RunRecord:
         return RunReader(self.store, "w", "t").run(PLAN.run)
@@ -149,7 +149,8 @@ def test_a_run_is_started_followed_and_let_go(monkeypatch: pytest.MonkeyPatch) -
     world = World()
     assert not world.look()
     world.ask()
-    assert world.look()
+    assert not world.look()
+    assert world.look(nudged=True)
     assert world.cluster.jobs == {1: "pending"}
     world.cluster.begin()
     assert world.look()
@@ -158,6 +159,8 @@ def test_a_run_is_started_followed_and_let_go(monkeypatch: pytest.MonkeyPatch) -
     reads: list[str] = []
     world.store.before = lambda operation, key: reads.append(operation)
     assert not world.look()
+    assert reads == []
+    assert not world.look(10)
     assert reads == ["list"]  # of the askings: what is over is not read again
 
 
@@ -184,7 +187,7 @@ def test_killed_again_and_again_it_is_given_up_and_asked_for_again_it_goes_on() 
     assert not world.look(600)
     assert (world.record().state, world.record().error) == (RunState.FAILED, "its process is gone")
     world.ask()
-    assert world.look()
+    assert world.look(nudged=True)
     world.cluster.begin()
     world.cluster.finish()
     assert (world.record().state, world.record().attempt) == (RunState.DONE, ATTEMPTS + 1)
