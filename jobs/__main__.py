@@ -12,7 +12,7 @@ from jobs.failures import describe
 from tornio.errors import TornioError
 from tornio.schemas.runs import RunPlan
 from tornio.storage import documents
-from tornio.storage.keys import TaskKeys, workspace_run
+from tornio.storage.keys import run_of
 
 log = logging.getLogger("jobs")
 
@@ -25,9 +25,8 @@ def main() -> int:
     parser.add_argument("attempt", type=int)
     parser.add_argument("--task")
     args = parser.parse_args()
-    keys = TaskKeys(args.workspace, args.task).run(args.run) if args.task else workspace_run(args.workspace, args.run)
     context = JobContext.from_environment()
-    plan, _ = documents.load(context.store, keys.plan, RunPlan)
+    plan, _ = documents.load(context.store, run_of(args.workspace, args.task, args.run).plan, RunPlan)
     try:
         drive(plan, context, attempt=args.attempt)
     except TornioError as error:

@@ -26,7 +26,7 @@ from tornio.settings import NodeSettings
 from tornio.spec import ClassifierSpec
 from tornio.storage import documents
 from tornio.storage.environment import store_from_environment
-from tornio.storage.keys import RunKeys, TaskKeys, workspace_run
+from tornio.storage.keys import RunKeys, run_of
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
 
@@ -91,9 +91,7 @@ class JobContext:
 
 def run_keys(plan: RunPlan) -> RunKeys:
     """Where a plan's run lives in the store."""
-    if plan.task is None:
-        return workspace_run(plan.workspace, plan.run)
-    return TaskKeys(plan.workspace, plan.task).run(plan.run)
+    return run_of(plan.workspace, plan.task, plan.run)
 
 
 @dataclass(frozen=True)

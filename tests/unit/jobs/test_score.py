@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
-from transformers import BertConfig, BertForSequenceClassification, pipeline
+from transformers import pipeline
 
 from jobs.context import JobContext, run_keys
 from jobs.execute import execute, next_attempt
@@ -20,8 +18,8 @@ from jobs.parts import Done, InlineMapper
 from jobs.scoring import STAGES
 from jobs.scoring.planning import ScoreRequest, plan_score
 from jobs.scoring.results import Scores
+from tests.classifiers import tiny_classifier
 from tornio.errors import Changed, InvalidFile, InvalidInput
-from tornio.models.sources import resolve_encoder
 from tornio.schemas.jobs import ScoreOutput
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import REJECTED
@@ -41,23 +39,7 @@ class Killed(BaseException):
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random classifier that knows the labels in another order than they are sorted in."""
-    folder = tmp_path_factory.mktemp("classifier")
-    torch.manual_seed(0)
-    names = dict(enumerate(reversed(LABELS)))
-    config = BertConfig(
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        initializer_range=0.2,
-        id2label=names,
-        label2id={name: number for number, name in names.items()},
-    )
-    BertForSequenceClassification(config).save_pretrained(folder)
-    source = resolve_encoder("minilm").folder
-    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
-        shutil.copy(source / name, folder / name)
-    return folder
+    return tiny_classifier(tmp_path_factory.mktemp("classifier"), LABELS[::-1])
 
 
 @pytest.fixture
