@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from threading import RLock
-from typing import Protocol
 from uuid import uuid4
 
 import pyarrow as pa
@@ -17,24 +16,11 @@ from tornio.errors import AlreadyExists, IntegrityError, NotFound
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.table import from_table, to_table
 from tornio.schemas.tables import LABELS, LABELS_COMPACT
-from tornio.storage.keys import seq_of
+from tornio.storage.keys import LabelLogKeys, seq_of
 from tornio.storage.port import ObjectStore
 
 Events = tuple[LabelEvent, ...]
 Key = tuple[str, datetime | None, EventKind]
-
-
-class LogKeys(Protocol):
-    """Where a log lives: that of a task, or one of a run without a task."""
-
-    @property
-    def root(self) -> str: ...
-    @property
-    def labels(self) -> str: ...
-    def label_part(self, seq: int) -> str: ...
-    @property
-    def labels_compact(self) -> str: ...
-    def labels_compacted(self, seq: int) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +53,7 @@ class LabelLog:
     Every method raises Unavailable where the store is away, IntegrityError where it holds what it should not.
     """
 
-    def __init__(self, store: ObjectStore, keys: LogKeys) -> None:
+    def __init__(self, store: ObjectStore, keys: LabelLogKeys) -> None:
         self._store = store
         self._keys = keys
         self._parts: list[Events] = []
@@ -120,7 +106,7 @@ class LabelLog:
                 # The token tells this body from an equal one of another writer, see ObjectStore.
                 body = LABELS.encode(to_table(new), {"writer": uuid4().hex})
                 try:
-                    self._store.put_if_absent(self._keys.label_part(last + 1), body)
+                    self._store.put_if_absent(self._keys.part(last + 1), body)
                 except AlreadyExists:
                     after = last
                     continue
@@ -134,15 +120,15 @@ class LabelLog:
         Returns the number; 0 where there is nothing to write. The parts stay.
         """
         seq = self.read(upto).seq
-        if seq and self._store.head(self._keys.labels_compacted(seq)) is None:
+        if seq and self._store.head(self._keys.compacted(seq)) is None:
             table = pa.concat_tables(self._tables(seq), promote_options="default")
-            self._store.put(self._keys.labels_compacted(seq), LABELS_COMPACT.encode(table))
+            self._store.put(self._keys.compacted(seq), LABELS_COMPACT.encode(table))
         return seq
 
     def _tables(self, upto: int) -> Iterator[pa.Table]:
         """The parts as they are stored, columns of a later release included, each with its number."""
         for seq in range(1, upto + 1):
-            key = self._keys.label_part(seq)
+            key = self._keys.part(seq)
             table = LABELS.decode(self._store.get(key).body, key)
             yield table.add_column(0, "seq", pa.array([seq] * len(table), pa.int64()))
 
@@ -153,13 +139,13 @@ class LabelLog:
     def _catch_up(self) -> None:
         if not self._parts:
             self._load_snapshot()
-        last = self._keys.label_part(len(self._parts)) if self._parts else None
-        for info in self._store.list(self._keys.labels, start_after=last):
+        last = self._keys.part(len(self._parts)) if self._parts else None
+        for info in self._store.list(self._keys.parts, start_after=last):
             table = LABELS.decode(self._store.get(info.key).body, info.key)
             self._take(seq_of(info.key), tuple(from_table(table)))
 
     def _load_snapshot(self) -> None:
-        keys = [info.key for info in self._store.list(self._keys.labels_compact)]
+        keys = [info.key for info in self._store.list(self._keys.snapshots)]
         if not keys:
             return
         table = LABELS_COMPACT.decode(self._store.get(keys[-1]).body, keys[-1])

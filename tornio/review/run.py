@@ -19,7 +19,7 @@ from tornio.schemas.jobs import ScoreArgs, ScoreOutput
 from tornio.schemas.runs import RunPlan, RunResult
 from tornio.schemas.tables import scores_table
 from tornio.storage import documents
-from tornio.storage.keys import RunKeys, TaskKeys, run_of, seq_name, workspace_run
+from tornio.storage.keys import LabelLogKeys, RunKeys, TaskKeys, run_of, workspace_run
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
 
@@ -88,18 +88,8 @@ class ReviewKeys:
         return self.root + "review.json"
 
     @property
-    def labels(self) -> str:
-        return self.root + "labels/"
-
-    def label_part(self, seq: int) -> str:
-        return self.labels + seq_name(seq)
-
-    @property
-    def labels_compact(self) -> str:
-        return self.root + "label-snapshots/"
-
-    def labels_compacted(self, seq: int) -> str:
-        return self.labels_compact + seq_name(seq)
+    def label_log(self) -> LabelLogKeys:
+        return LabelLogKeys(self.root)
 
 
 @dataclass(frozen=True)
@@ -150,7 +140,7 @@ class ScoredRun:
     @cached_property
     def log(self) -> LabelLog:
         """Where corrections go: the task's log; without a task one of the run."""
-        return LabelLog(self.store, self.keys) if self.task is None else self.task.labels
+        return LabelLog(self.store, self.keys.label_log) if self.task is None else self.task.labels
 
     @property
     def label_set_rev(self) -> int:

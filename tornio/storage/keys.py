@@ -27,6 +27,27 @@ def seq_of(key: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelLogKeys:
+    """The keys of a label log, below what it belongs to: a task, or a run without one."""
+
+    root: str
+
+    @property
+    def parts(self) -> str:
+        return self.root + "labels/"
+
+    def part(self, seq: int) -> str:
+        return self.parts + seq_name(seq)
+
+    @property
+    def snapshots(self) -> str:
+        return self.root + "label-snapshots/"
+
+    def compacted(self, seq: int) -> str:
+        return self.snapshots + seq_name(seq)
+
+
+@dataclass(frozen=True, slots=True)
 class TaskKeys:
     """The keys of one task."""
 
@@ -74,18 +95,8 @@ class TaskKeys:
         return self.root + "stopset.json"
 
     @property
-    def labels(self) -> str:
-        return self.root + "labels/"
-
-    def label_part(self, seq: int) -> str:
-        return self.labels + seq_name(seq)
-
-    @property
-    def labels_compact(self) -> str:
-        return self.root + "label-snapshots/"
-
-    def labels_compacted(self, seq: int) -> str:
-        return self.labels_compact + seq_name(seq)
+    def label_log(self) -> LabelLogKeys:
+        return LabelLogKeys(self.root)
 
     @property
     def versions(self) -> str:

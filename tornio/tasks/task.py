@@ -36,7 +36,7 @@ class Task:
         self.store = store
         self.keys = keys
         self.pool = Pool(store, keys)
-        self.labels = LabelLog(store, keys)
+        self.labels = LabelLog(store, keys.label_log)
         self._immutable: dict[str, Document] = {}
         self._lock = RLock()
         self._etag: str | None = None

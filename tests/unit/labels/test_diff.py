@@ -169,7 +169,7 @@ POLLS = st.tuples(st.just("poll"), st.integers(0, 3), st.booleans())
 def test_a_complete_poll_in_the_end_makes_the_log_say_what_the_tool_shows(steps: list[tuple[object, ...]]) -> None:
     """Polls may come late (an older look), twice, incomplete or not at all; writers share one log."""
     tool, looks = Tool(), [Tool().show()]
-    log = LabelLog(MemoryStore(), TaskKeys("care", "tickets"))
+    log = LabelLog(MemoryStore(), TaskKeys("care", "tickets").label_log)
     for step in steps:
         if step[0] == "act":
             tool.act(*step[1:])  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit
 
-KEYS = TaskKeys("care", "tickets")
+KEYS = TaskKeys("care", "tickets").label_log
 T0 = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -102,9 +102,9 @@ def test_a_snapshot_keeps_the_columns_of_a_later_release() -> None:
     store = MemoryStore()
     later = to_table([answer("r1")]).append_column("mood", pa.array(["fine"]))
     LabelLog(store, KEYS).append([answer("r0")])
-    store.put(KEYS.label_part(2), LABELS.encode(later))
+    store.put(KEYS.part(2), LABELS.encode(later))
     LabelLog(store, KEYS).compact()
-    snapshot = LABELS_COMPACT.decode(store.get(KEYS.labels_compacted(2)).body)
+    snapshot = LABELS_COMPACT.decode(store.get(KEYS.compacted(2)).body)
     assert snapshot["mood"].to_pylist() == [None, "fine"]
     assert len(LabelLog(store, KEYS).read().events) == 2
 
@@ -187,7 +187,7 @@ def test_a_part_is_fetched_once() -> None:
     reader.read()
     log.append([answer("r2")])
     assert len(reader.read().events) == 2
-    assert fetched == [KEYS.label_part(2)]
+    assert fetched == [KEYS.part(2)]
 
 
 def test_a_hole_is_told() -> None:
@@ -195,7 +195,7 @@ def test_a_hole_is_told() -> None:
     log = LabelLog(store, KEYS)
     log.append([answer("r1")])
     log.append([answer("r2")])
-    store.delete([KEYS.label_part(1)])
+    store.delete([KEYS.part(1)])
     with pytest.raises(IntegrityError, match="lacks part 1"):
         LabelLog(store, KEYS).read()
 

@@ -152,7 +152,7 @@ def test_without_a_task_corrections_go_to_a_log_of_the_run() -> None:
         (EventKind.CORRECTION, "r2", ("bad",)),
         (EventKind.DISCARD, "r1", ()),
     ]
-    assert at.run.store.head(at.run.keys.label_part(1)) is not None
+    assert at.run.store.head(at.run.keys.label_log.part(1)) is not None
     for _ in range(2):
         assert ReviewSync(at.run, at.tool).poll() == now
     assert at.run.log.last_seq() == 1, "replays write nothing"
