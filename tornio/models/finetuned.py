@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -11,14 +11,15 @@ from typing import Any
 
 from tornio.models.encoder import encoder_from
 from tornio.models.head import LinearHead
-from tornio.models.port import FloatMatrix, Scores, TextEncoder
+from tornio.models.headed import HeadedEncoder
+from tornio.models.port import TextEncoder
 from tornio.models.sources import TOKENIZER_FILES
 from tornio.schemas.registry import EncoderUse
 
 KIND = "fine-tuned"
 
 
-class FineTunedModel:
+class FineTunedModel(HeadedEncoder):
     """The ``Model`` of kind fine-tuned. Its folder is that of a transformers encoder, which any tool reads, with the
     two files of the head: as large as its base (90 MB for MiniLM).
 
@@ -28,29 +29,8 @@ class FineTunedModel:
 
     def __init__(self, folder: Path, head: LinearHead, use: EncoderUse, encoder: TextEncoder) -> None:
         """``use``: how the encoder is used; its digest is the base's, for where the model comes from."""
-        self.head = head
-        self.use = use
+        super().__init__(head, use, encoder)
         self._folder = folder
-        self._encoder = encoder
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return self.head.labels
-
-    @property
-    def multi_label(self) -> bool:
-        return self.head.multi_label
-
-    def score(self, texts: Sequence[str]) -> Scores:
-        embedded = self._encoder.embed(texts)
-        logits = self.head.logits(embedded.vectors)
-        return Scores(logits, self.head.probabilities(logits), embedded.truncated)
-
-    def predict_proba(self, texts: Sequence[str]) -> FloatMatrix:
-        return self.score(texts).probabilities
-
-    def embed(self, texts: Sequence[str]) -> FloatMatrix:
-        return self._encoder.embed(texts).vectors
 
     def save(self, folder: Path) -> None:
         """Copy the model's files."""
