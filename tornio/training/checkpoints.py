@@ -28,13 +28,15 @@ class Position:
     """How far a training is. Batches and dropout follow from seed and step, so there is no other state than this and
     the tensors (weights, AdamW's moments, and the best weights where early stopping is at work).
 
-    ``loss``: the mean that was told last; ``best_score`` of ``best_epoch`` (from 1; 0: none yet).
+    ``loss``: the mean that was told last; ``best_score`` and ``best_loss`` of ``best_epoch`` (from 1;
+    0: none yet).
     """
 
     step: int = 0
     loss: float = math.nan
     best_epoch: int = 0
     best_score: float = 0.0
+    best_loss: float = 0.0
 
 
 class CheckpointStore(Protocol):

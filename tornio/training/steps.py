@@ -163,7 +163,7 @@ class Training:
         return Progress(step, self._last_step, (step - 1) // self._epoch_steps + 1, loss, rate, validation)
 
     def _validate(self, held: Examples, group: Group) -> dict[str, float]:
-        """How well the held out are told. Better than ever (by F1), the weights are kept."""
+        """How well the held out are told. Better than ever (by F1; of equals, by loss), the weights are kept."""
         self._network.eval()
         sums = torch.zeros(3, device=device())
         with torch.no_grad():
@@ -172,11 +172,13 @@ class Training:
         group.sum([sums])
         right, errors, loss = sums.tolist()
         f1 = 2 * right / (2 * right + errors) if right or errors else 1.0
-        if self.position.best_epoch == 0 or f1 > self.position.best_score:
-            self.position = replace(self.position, best_epoch=self._epoch, best_score=f1)
+        loss /= held.weight(np.arange(len(held)))
+        best = self.position
+        if best.best_epoch == 0 or (f1, -loss) > (best.best_score, -best.best_loss):
+            self.position = replace(best, best_epoch=self._epoch, best_score=f1, best_loss=loss)
             for name, parameter in self._network.trained().items():
                 self.tensors[f"best.{name}"].copy_(parameter.detach())
-        return {"f1": f1, "loss": loss / held.weight(np.arange(len(held)))}
+        return {"f1": f1, "loss": loss}
 
     def _restore_best(self) -> None:
         with torch.no_grad():

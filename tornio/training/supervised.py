@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -113,10 +114,10 @@ def _begin(training: Training, group: Group, checkpoints: CheckpointStore | None
     if checkpoints is not None and group.rank == 0:
         found = load_checkpoint(checkpoints, inputs, training.tensors)
     at = found or training.position
-    numbers = torch.tensor([at.step, at.loss, at.best_epoch, at.best_score], dtype=torch.float64, device=device())
+    numbers = torch.tensor(astuple(at), dtype=torch.float64, device=device())
     group.spread([*training.tensors.values(), numbers])
-    step, loss, best_epoch, best_score = numbers.tolist()
-    training.go_to(Position(int(step), loss, int(best_epoch), best_score))
+    step, loss, best_epoch, best_score, best_loss = numbers.tolist()
+    training.go_to(Position(int(step), loss, int(best_epoch), best_score, best_loss))
 
 
 def _advance(
