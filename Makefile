@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 export HF_HUB_OFFLINE := 1
-BENCHES ?= few_shot_trec hot_swap whole_loop controller_kills
+BENCHES ?= few_shot_trec hot_swap whole_loop controller_kills packed_speed score_job label_errors train_step fine_tune_trec
 export PIP_NO_WARN_SCRIPT_LOCATION := 1
 
 help:

@@ -15,12 +15,13 @@ from tornio.cli import screen
 from tornio.cli.connect import Json
 from tornio.client.address import session_environment
 from tornio.errors import InvalidInput, TemporaryError
+from tornio.files.whole import check_folder, writing
 
 if TYPE_CHECKING:
     from tornio.annotation.port import AnnotationTool
     from tornio.review.run import ScoredRun
     from tornio.review.sync import ReviewSync
-    from tornio.review.verdicts import Precision
+    from tornio.scoring.precision import Precision
 
 _DEFAULT_TOP = 100
 _HUB = "hub:"
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     review = typer.Typer(no_args_is_help=True, help="Let people look at the labels that `tornio score` doubts.")
     review.command("send")(send)
     review.command("sync")(sync)
+    review.command("report")(report)
     app.add_typer(review, name="review")
 
 
@@ -89,6 +91,25 @@ def sync(
             _watch(syncing, every, as_json)
         else:
             _show(syncing.poll(), as_json, line=False)
+
+
+def report(
+    run: Run,
+    output: Annotated[Path, typer.Option("--output", "-o", help="One HTML file.")] = Path("report.html"),
+    workspace: Workspace = "default",
+    as_json: Json = False,
+) -> None:
+    """Write the run's report with what reviewers have said so far: how many of the suspicious labels were wrong?"""
+    scored = _open(run, workspace)
+    from tornio.review.report import run_report
+
+    check_folder(output)
+    with writing(output) as part:
+        part.write_text(run_report(scored), encoding="utf-8")
+    if as_json:
+        screen.dump({"path": str(output)})
+    else:
+        screen.say(f"wrote {output}")
 
 
 def export_corrected(

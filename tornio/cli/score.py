@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,8 +16,10 @@ from tornio.api import TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Json
 from tornio.client.address import session_environment
+from tornio.files.whole import check_folder, writing
 
 if TYPE_CHECKING:
+    from tornio.review.run import ScoredRow
     from tornio.schemas.jobs import ScoreOutput
     from tornio.schemas.runs import RunPlan, RunProgress
 
@@ -81,12 +84,15 @@ def score(
         from jobs.context import JobContext
         from jobs.driver import drive
         from jobs.scoring.planning import ScoreRequest, plan_score
-        from jobs.scoring.results import Scores, check_writable
+        from jobs.scoring.results import check_writable, write_scores
+        from tornio.review.run import ScoredRun
         from tornio.schemas.jobs import ScoreOutput
     except ImportError as error:
         raise typer.BadParameter(f"scoring needs the extra: pip install 'tornio[cluster]' ({error})") from error
     if output is not None:
         check_writable(output)
+    if report is not None:
+        check_folder(report)
     named = None if task is None else TaskName.parse(task)
     use_store()
     context = JobContext.from_environment()
@@ -118,18 +124,19 @@ def score(
     with _bars(quiet=as_json) as watch:
         result = drive(plan, context, watch)
     scored = ScoreOutput.model_validate(result.output)
-    found = Scores(plan, scored, context.store)
+    found = ScoredRun(plan, scored, context.store, task=None)
     if output is not None:
-        found.write(output)
+        write_scores(found, output)
     if report is not None:
-        report.write_bytes(context.store.get(scored.report).body)
+        with writing(report) as part:
+            part.write_bytes(context.store.get(scored.report).body)
     if as_json:
         screen.dump({"run": plan.run, **scored.model_dump(mode="json")})
         return
-    _tell(scored, found.top(top))
+    _tell(scored, islice(found.most_suspicious(), top))
 
 
-def _tell(scored: ScoreOutput, worst: list[dict[str, Any]]) -> None:
+def _tell(scored: ScoreOutput, worst: Iterable[ScoredRow]) -> None:
     """The counts, and the rows to look at first."""
     rejected = f"; {scored.rejected_rows:,} put aside, see {scored.rejected}" if scored.rejected_rows else ""
     screen.say(
@@ -138,15 +145,15 @@ def _tell(scored: ScoreOutput, worst: list[dict[str, Any]]) -> None:
     )
     shown = screen.table("#suspicion", "#loss", "given", "predicted", "text")
     for row in worst:
-        text = " ".join(row["text"].split())
+        text = " ".join(row.text.split())
         shown.add_row(
-            f"{row['suspicion']:.3f}",
-            f"{row['loss']:.3f}",
-            "|".join(row["given"]),
-            "|".join(row["predicted"]),
+            f"{row.ranking:.3f}",
+            f"{row.loss:.3f}",
+            "|".join(row.given),
+            "|".join(row.predicted),
             text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...",
         )
-    if worst:
+    if shown.row_count:
         screen.show(shown)
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
 from tornio.api import LabelledRecord
 from tornio.errors import InvalidFile
 from tornio.files.rows import SEPARATOR
+from tornio.files.whole import check_folder, writing
 
 Write = Callable[[Iterable[LabelledRecord]], None]
 
@@ -30,28 +29,15 @@ def writer_for(path: Path) -> Write:
     write = writers.get(path.suffix.lower())
     if write is None:
         raise InvalidFile(f"{path}: the ending {path.suffix!r} says no format: use {', '.join(writers)}")
-    if not path.parent.is_dir():
-        raise InvalidFile(f"{path}: there is no folder {path.parent}")
+    check_folder(path)
     if write is _write_parquet:
         _pyarrow()
 
     def whole(records: Iterable[LabelledRecord]) -> None:
-        with _replacing(path) as part:
+        with writing(path) as part:
             write(records, part)
 
     return whole
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise InvalidFile(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_lines(records: Iterable[LabelledRecord], out: TextIO) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tornio.review.verdicts import Precision
+from tornio.scoring.precision import Precision
 
 
 def card(

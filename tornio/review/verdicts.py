@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from tornio.labels.events import LabelEvent
 from tornio.labels.resolve import by_record, resolve, standing
+from tornio.scoring.precision import Precision
 
 Labels = tuple[str, ...]
 
@@ -40,23 +41,6 @@ class Verdict:
         if self.labels is None:
             return Outcome.DISPUTED if self.disputed else Outcome.DISCARDED
         return Outcome.CONFIRMED if set(self.labels) == set(given) else Outcome.CHANGED
-
-
-@dataclass(frozen=True, slots=True)
-class Precision:
-    """How good the ranking was so far. ``shown``: rows that were sent; ``reviewed``: of those, with a decided answer;
-    ``changed``: of those, whose given label was wrong."""
-
-    shown: int
-    reviewed: int
-    changed: int
-    discarded: int
-    disputed: int
-
-    @property
-    def share(self) -> float | None:
-        """Share of the reviewed rows whose label was changed; None before the first."""
-        return self.changed / self.reviewed if self.reviewed else None
 
 
 def verdicts(

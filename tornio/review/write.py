@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from tornio.errors import InvalidFile
 from tornio.files.rows import SEPARATOR
-from tornio.storage.files import appearing
+from tornio.files.whole import writing
 
 Write = Callable[[Iterable[pa.Table], pa.Schema], int]
 """Writes the tables and says how many rows they had."""
@@ -30,11 +30,8 @@ def writer_for(path: Path) -> Write:
         )
 
     def whole(tables: Iterable[pa.Table], schema: pa.Schema) -> int:
-        try:
-            with appearing(path) as part:
-                return write(tables, schema, part)
-        except OSError as error:
-            raise InvalidFile(f"cannot write {path}: {error.strerror or error}") from error
+        with writing(path) as part:
+            return write(tables, schema, part)
 
     return whole
 

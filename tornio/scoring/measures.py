@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
@@ -97,6 +99,15 @@ def given_matrix(given: Labels, label_names: Sequence[str], multi_label: bool) -
         if not multi_label and len(row) != 1:
             raise InvalidInput(f"row {i} has the labels {list(row)}: exactly one each is expected here")
         matrix[i, [column[name] for name in row]] = True
+    return matrix
+
+
+def label_matrix(column: pa.ChunkedArray, label_names: Sequence[str]) -> BoolMatrix:
+    """bool [n, labels] of a column of lists of labels, each among the names; a list may be empty."""
+    lists = column.combine_chunks()
+    matrix = np.zeros((len(lists), len(label_names)), dtype=bool)
+    places = pc.index_in(lists.flatten(), value_set=pa.array(label_names, pa.string()))
+    matrix[lists.value_parent_indices().to_numpy(), places.to_numpy()] = True
     return matrix
 
 

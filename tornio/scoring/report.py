@@ -15,6 +15,7 @@ from tornio.evaluation.interval import wilson_interval
 from tornio.evaluation.metrics import BoolMatrix
 from tornio.scoring import drawing, figures
 from tornio.scoring.measures import FloatVector
+from tornio.scoring.precision import Precision
 from tornio.scoring.ranking import RANKINGS
 
 MOST_ROWS = 50
@@ -39,17 +40,6 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewed:
-    """How far a review is. ``reviewed``: rows with a decided answer; ``changed``: of those, the label was wrong."""
-
-    shown: int
-    reviewed: int
-    changed: int
-    discarded: int = 0
-    disputed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class ScoreReport:
     """Everything that the page tells."""
 
@@ -70,7 +60,7 @@ class ScoreReport:
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Rows that could not be scored, by reason."""
     truncated: int = 0
-    reviewed: Reviewed | None = None
+    reviewed: Precision | None = None
 
 
 def render(report: ScoreReport, now: datetime | None = None) -> str:
@@ -110,7 +100,7 @@ def _matrix(labels: tuple[str, ...], counts: np.ndarray[tuple[int, ...], np.dtyp
     return [(label, row.tolist(), max(int(row.sum()), 1)) for label, row in zip(labels, counts, strict=True)]
 
 
-def _precision(reviewed: Reviewed | None) -> dict[str, object] | None:
+def _precision(reviewed: Precision | None) -> dict[str, object] | None:
     """Share of the reviewed rows whose label was wrong, its 95 % interval, and both as a drawing."""
     if reviewed is None or not reviewed.reviewed:
         return None

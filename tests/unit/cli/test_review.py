@@ -67,6 +67,20 @@ def test_there_and_back(tornio: Tornio, tool: FakeAnnotationTool, run: str) -> N
     assert [row["review"] for row in rows] == ["unreviewed", "unreviewed", "discarded", "confirmed", "changed"]
 
 
+def test_the_report_tells_what_reviewers_said(tornio: Tornio, tool: FakeAnnotationTool, run: str) -> None:
+    assert tornio("review", "report", run) == (0, "wrote report.html\n", "")
+    assert "the reviewed" not in Path("report.html").read_text()
+    tornio("review", "send", run, "--top", 3, "--name", "mine")
+    tool.answer("default", "mine", "r4", "ann", ["good"])
+    tool.answer("default", "mine", "r3", "ann", ["bad"])
+    tornio("review", "sync", run)
+    assert json.loads(tornio("review", "report", run, "-o", "after.html", "--json")[1]) == {"path": "after.html"}
+    page = Path("after.html").read_text()
+    assert "1 of the 2 reviewed rows had a wrong label: 50.0 %" in page
+    assert ">changed: " in page
+    assert "there is no folder" in tornio("review", "report", run, "-o", "no/such.html")[2]
+
+
 def test_answers_for_programs(tornio: Tornio, run: str) -> None:
     sent = json.loads(tornio("review", "send", run, "--loss-quantile", 0.5, "--json")[1])
     assert (sent["rows"], sent["new"], sent["left_out"]) == (2, 2, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from jobs.execute import execute, next_attempt
 from jobs.parts import Done, InlineMapper
 from jobs.scoring import STAGES
 from jobs.scoring.planning import ScoreRequest, plan_score
-from jobs.scoring.results import Scores
 from tests.classifiers import tiny_classifier
 from tornio.errors import Changed, InvalidFile, InvalidInput
+from tornio.review.run import ScoredRow, ScoredRun
 from tornio.schemas.jobs import ScoreOutput
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import REJECTED
@@ -62,21 +63,25 @@ def asked(data: Path, classifier: Path, **more: object) -> ScoreRequest:
     return ScoreRequest(**{"data": str(data), "workspace": "w", "model": str(classifier), "part_rows": 10, **more})  # type: ignore[arg-type]
 
 
-def done(plan: RunPlan, context: JobContext) -> tuple[ScoreOutput, Scores]:
+def done(plan: RunPlan, context: JobContext) -> tuple[ScoreOutput, ScoredRun]:
     result = execute(plan, next_attempt(plan, context.store), context)
     output = ScoreOutput.model_validate(result.output)
-    return output, Scores(plan, output, context.store)
+    return output, ScoredRun(plan, output, context.store, task=None)
 
 
-def rows_of(scores: Scores, output: ScoreOutput) -> pa.Table:
-    return pa.concat_tables(scores.table(part) for part in range(output.parts))
+def rows_of(scores: ScoredRun) -> pa.Table:
+    return pa.concat_tables(scores.tables())
+
+
+def top(scores: ScoredRun, count: int) -> list[ScoredRow]:
+    return list(islice(scores.most_suspicious(), count))
 
 
 def test_every_row_has_what_the_model_says_of_its_label(tmp_path: Path, data: Path, classifier: Path) -> None:
     context = job(tmp_path)
     output, scores = done(plan_score(asked(data, classifier), context), context)
     assert (output.rows, output.parts, output.rejected_rows, output.labels) == (53, 6, 0, LABELS)
-    rows = rows_of(scores, output).to_pylist()
+    rows = rows_of(scores).to_pylist()
     assert [(row["text"], row["given"]) for row in rows] == [(text, [label]) for text, label in ROWS]
     assert [row["row"] for row in rows] == list(range(53))
     reference: Any = pipeline("text-classification", str(classifier), top_k=None)([text for text, _ in ROWS])
@@ -85,9 +90,8 @@ def test_every_row_has_what_the_model_says_of_its_label(tmp_path: Path, data: Pa
         assert row["probabilities"] == pytest.approx([said[name] for name in LABELS], abs=1e-4)
         assert row["predicted"] == [max(said, key=lambda name: said[name])]
         assert row["loss"] == pytest.approx(-np.log(said[row["given"][0]]), abs=1e-3)
-    losses = [row["loss"] for row in scores.top(53)]
+    losses = [row.loss for row in top(scores, 53)]
     assert losses == sorted((row["loss"] for row in rows), reverse=True)
-    assert [row["row"] for row in scores.top(5)] == [row["row"] for row in scores.top(53)][:5]
 
 
 def test_a_row_that_cannot_be_used_is_put_aside_and_told(tmp_path: Path, classifier: Path) -> None:
@@ -105,7 +109,7 @@ def test_a_row_that_cannot_be_used_is_put_aside_and_told(tmp_path: Path, classif
         "the label 'unheard of' is none of billing, delivery, login",
         "no label",
     ]
-    assert rows_of(scores, output).column("row").to_pylist()[11:14] == [11, 15, 16]
+    assert rows_of(scores).column("row").to_pylist()[11:14] == [11, 15, 16]
     with pytest.raises(InvalidFile, match="line 14: no text"):
         done(plan_score(asked(data, classifier, labels=LABELS, strict=True), context), context)
 
@@ -140,7 +144,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_rows(
     again, resumed = done(plan, second)
     assert worked == list(range(after, 6))
     assert again == output
-    assert rows_of(resumed, again).equals(rows_of(scores, output))
+    assert rows_of(resumed).equals(rows_of(scores))
 
 
 def test_an_input_that_changed_under_the_run_is_an_error(tmp_path: Path, data: Path, classifier: Path) -> None:
@@ -175,7 +179,7 @@ def test_cross_validated_scores_find_wrong_labels_and_a_killed_run_goes_on(tmp_p
     context = job(tmp_path / "a")
     plan = plan_score(ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), context)
     output, scores = done(plan, context)
-    assert {row["row"] for row in scores.top(3)} == wrong
+    assert {row.row for row in top(scores, 3)} == wrong
     assert (output.ranking, output.suspicion) == ("suspicion", "pooled-loss")
     again = job(tmp_path / "b")
     plan_score(ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), again)
@@ -192,14 +196,14 @@ def test_cross_validated_scores_find_wrong_labels_and_a_killed_run_goes_on(tmp_p
     again.mapper, again.worker = None, "another process"
     resumed_output, resumed = done(plan, again)
     assert resumed_output == output
-    assert rows_of(resumed, resumed_output).equals(rows_of(scores, output))
+    assert rows_of(resumed).equals(rows_of(scores))
 
 
 @pytest.mark.parametrize("ranking", [name for name in RANKINGS if name != "pooled-loss"])
 def test_rows_may_be_ranked_otherwise(tmp_path: Path, data: Path, classifier: Path, ranking: str) -> None:
     context = job(tmp_path)
     output, scores = done(plan_score(asked(data, classifier, ranking=ranking), context), context)
-    rows = rows_of(scores, output)
+    rows = rows_of(scores)
     probabilities = np.array(rows.column("probabilities").to_pylist(), np.float32)
     given = given_matrix([tuple(names) for names in rows.column("given").to_pylist()], LABELS, False)
     assert rows.column("suspicion").to_numpy() == pytest.approx(suspicion(ranking, probabilities, given, False))
@@ -213,5 +217,5 @@ def test_the_report_tells_of_the_rows_and_of_those_put_aside(tmp_path: Path, cla
     page = context.store.get(output.report).body.decode()
     assert "<b>bold</b>" not in page
     assert "the label … is none of" in page
-    assert scores.top(1)[0]["text"].split(",")[0] in page
+    assert top(scores, 1)[0].text.split(",")[0] in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")

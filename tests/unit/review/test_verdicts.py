@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tornio.labels.events import EventKind, LabelEvent
-from tornio.review.verdicts import Outcome, Precision, precision, verdicts
+from tornio.review.verdicts import Outcome, precision, verdicts
+from tornio.scoring.precision import Precision
 
 pytestmark = pytest.mark.unit
 

@@ -20,8 +20,8 @@ from tornio.errors import InvalidFile
 from tornio.review.card import card
 from tornio.review.corrected import schema
 from tornio.review.hub import as_dataset, save
-from tornio.review.verdicts import Precision
 from tornio.review.write import writer_for
+from tornio.scoring.precision import Precision
 
 pytestmark = pytest.mark.unit
 
@@ -88,8 +88,11 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> No
     with pytest.raises(InvalidFile, match=r"'.xlsx' says no format"):
         writer_for(tmp_path / "out.xlsx")
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidFile, match="cannot write"):
+    with pytest.raises(InvalidFile, match="there is no folder"):
         writer_for(tmp_path / "file" / "out.csv")([], schema(False))
+    (tmp_path / "taken.csv").mkdir()
+    with pytest.raises(InvalidFile, match="cannot write"):
+        writer_for(tmp_path / "taken.csv")([], schema(False))
 
     def breaks() -> Any:
         yield tables(SINGLE, False)[0]
@@ -97,7 +100,7 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> No
 
     with pytest.raises(RuntimeError):
         writer_for(tmp_path / "out.parquet")(breaks(), schema(False))
-    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    assert {one.name for one in tmp_path.iterdir()} == {"file", "taken.csv"}
 
 
 def test_a_folder_for_datasets_has_class_labels_in_the_tasks_order(tmp_path: Path) -> None:

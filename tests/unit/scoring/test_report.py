@@ -13,8 +13,9 @@ from tests.unit.scoring.made import NAMES, labelled
 from tornio.scoring.figures import by_label, confusion, disagreement, frequent_pairs, loss_histogram
 from tornio.scoring.heads import in_sample
 from tornio.scoring.measures import measure
+from tornio.scoring.precision import Precision
 from tornio.scoring.ranking import most_suspicious, suspicion
-from tornio.scoring.report import Reviewed, ScoreReport, Suspect, render
+from tornio.scoring.report import ScoreReport, Suspect, render
 
 pytestmark = pytest.mark.unit
 
@@ -77,7 +78,7 @@ def example(rows: int = 240) -> ScoreReport:
 
 
 def test_one_file_that_fetches_nothing_and_runs_nothing() -> None:
-    html = render(replace(example(), reviewed=Reviewed(50, 20, 12), rejected={"no text": 3}))
+    html = render(replace(example(), reviewed=Precision(50, 20, 12), rejected={"no text": 3}))
     page = Page(html)
     assert "script" not in page.tags
     assert page.fetched == []
@@ -86,7 +87,10 @@ def test_one_file_that_fetches_nothing_and_runs_nothing() -> None:
 
 def test_tells_what_was_scored_reviewed_and_rejected() -> None:
     report = replace(
-        example(), rejected={"the text is empty": 1200, "no label": 3}, truncated=7, reviewed=Reviewed(50, 20, 12, 2, 1)
+        example(),
+        rejected={"the text is empty": 1200, "no label": 3},
+        truncated=7,
+        reviewed=Precision(50, 20, 12, 2, 1),
     )
     said = Page(render(report)).text
     assert "Rows scored 240 1,203 rejected , 7 texts cut" in said
@@ -108,7 +112,7 @@ def test_everything_from_outside_is_escaped() -> None:
     evil = '<script>alert("x")</script> & </td>'
     labels = (evil, *NAMES[1:])
     report = replace(
-        example(), data=evil, model=evil, labels=labels, rejected={evil: 1}, reviewed=Reviewed(1, 1, 1),
+        example(), data=evil, model=evil, labels=labels, rejected={evil: 1}, reviewed=Precision(1, 1, 1),
         suspects=[Suspect(evil, evil, (evil,), (evil,), 1.0, "changed", (evil,))],
     )  # fmt: skip
     for one in (report, replace(report, multi_label=True)):
@@ -121,7 +125,7 @@ def test_a_run_without_a_row_still_has_a_page() -> None:
     report = example()
     nothing = replace(report, losses=LOSSES[:0], given=GIVEN[:0], predicted=PREDICTED[:0], suspects=[])
     assert "No rows." in Page(render(nothing)).text
-    assert "No row has been decided yet" in Page(render(replace(nothing, reviewed=Reviewed(5, 0, 0)))).text
+    assert "No row has been decided yet" in Page(render(replace(nothing, reviewed=Precision(5, 0, 0)))).text
 
 
 def test_many_labels_are_told_by_their_most_frequent_pairs_and_several_labels_one_by_one() -> None:
