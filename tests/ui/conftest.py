@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.running import Running, running
 
@@ -22,6 +22,11 @@ FLAGS = (
     "--disable-sync",
 )
 """It asks nobody for anything: what a page shows, it shows from this machine."""
+
+
+PATIENCE_MS = 60_000
+"""Of clicks and of expectations, whose own default is 5 s: machines are shared and slow at times."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +51,6 @@ def page(browser: Browser) -> Iterator[Page]:
     """A fresh session in a window of a laptop's size; requests to anywhere else are refused at once."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.route(lambda url: "://127.0.0.1:" not in url, lambda route: route.abort())
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context.new_page()
     context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,12 @@ def test_an_annotator_answers_and_the_loop_sees_it(tornio_up: Running, page: Pag
         page.wait_for_timeout(500)  # colours fade
         page.screenshot(path=tmp_path / "4-answer.png")
         page.get_by_role("button", name="Submit").click()
+        expect(page.locator(".status-counter__counter")).to_have_text("1")  # submitted, says the page
+        page.screenshot(path=tmp_path / "5-submitted.png")
         until(lambda: client.status(TASK).batches[0].answered == 1, "the loop sees one answer")
         assert {one.record_id for one in grace.pending("seen")} == {
             one.record_id for one in pending.values() if one != record
         }
-        expect(page.locator(".status-counter__counter")).to_have_text("1")  # submitted, says the page
-        page.screenshot(path=tmp_path / "5-submitted.png")
     said = [(one.record_id, one.labels, one.purpose, one.source) for one in client.labels(TASK)]
     assert said == [(record.record_id, [answer], "query", "answer")]
     assert bare.record_id != record.record_id
@@ -65,8 +66,9 @@ def log_in(page: Page, url: str, who: Annotator) -> None:
 
 
 def turn_to(page: Page, records: dict[str, Shown], *, suggested: bool) -> Shown:
-    """Page through until a record with, or without, a suggestion is shown."""
+    """Page through from the first, in whatever order they come, until one with, or without, a suggestion is shown."""
     shown = page.locator("[id^=fields-content]")
+    page.goto(re.sub(r"page=\d+", "page=1", page.url))
     for _ in records:
         text = shown.inner_text().strip()
         if (records[text].suggestion is not None) == suggested:
