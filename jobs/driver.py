@@ -13,13 +13,16 @@ from jobs.context import JobContext, run_keys
 from jobs.execute import execute, next_attempt
 from jobs.progress import ProgressWriter
 from jobs.ray_parts import RayDataMapper
+from tornio.errors import InvalidInput
 from tornio.schemas.runs import RunPlan, RunProgress, RunResult
+from tornio.settings import NodeSettings
 from tornio.storage import documents
 
 OBJECT_STORE_BYTES = 200 << 20
 """Nothing large goes through Ray's object store: workers read and write the store of runs."""
-INHERITED = ("TORNIO_", "AWS_", "HF_")
-"""Beginnings of the variables that workers of a Ray of our own get from this process."""
+WORKERS = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+"""Set before a Ray of our own begins, whose workers inherit this process's environment, secrets included: what stands
+in a runtime_env is written to Ray's logs. The last: it warns of what Ray Data itself does."""
 
 
 def drive(
@@ -55,17 +58,21 @@ def _cluster() -> Iterator[None]:
     for name in ("ray", "ray.data"):  # their progress is ours to tell
         logging.getLogger(name).setLevel(logging.ERROR)
     if os.environ.get("RAY_ADDRESS"):
+        if NodeSettings().store_dir is not None:
+            raise InvalidInput(
+                "RAY_ADDRESS names a cluster, whose nodes do not have the folder that runs would be kept in: set "
+                "TORNIO_S3_BUCKET, here and on the cluster, or unset RAY_ADDRESS"
+            )
         ray.init(log_to_driver=False, logging_level=logging.WARNING)
     else:
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of what Ray Data itself does
-        variables = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
+        for name, value in WORKERS.items():
+            os.environ.setdefault(name, value)
         ray.init(
             address="local",
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=False,
             logging_level=logging.WARNING,
-            runtime_env={"env_vars": {**variables, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}},
             _node_ip_address="127.0.0.1",
         )
     try:

@@ -10,7 +10,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from jobs.context import RunContext
-from tornio.errors import RunFailed
+from tornio.errors import InvalidInput, NotFound, RunFailed
 from tornio.settings import NodeSettings, StorageSettings, TrainSettings
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def train_on_workers(context: RunContext) -> None:
 
     Workers that die are started again, all of them, and go on from the last checkpoint. gloo between processors, NCCL
     between GPUs, which is written and was never run on this project's machines. Raises RunFailed where the workers fail
-    for good.
+    for good, InvalidInput where no other try could help.
     """
     settings = TrainSettings()
     gpus = ray.cluster_resources().get("GPU", 0) > 0  # type: ignore[no-untyped-call]
@@ -49,7 +49,22 @@ def train_on_workers(context: RunContext) -> None:
     except ray.train.TrainingFailedError as error:
         raise RunFailed(f"the training's workers failed: {_reason(error)}") from error
     store = context.job.store
+    refused = _refusal(context)
     store.delete([info.key for info in store.list(context.keys.folder(RAY_FOLDER))])
+    if refused:
+        raise InvalidInput(refused)
+
+
+def _refusal(context: RunContext) -> str:
+    """Why no training of these arguments can succeed. Said by a document, as a worker that raises is started again."""
+    try:
+        return context.job.store.get(_refusal_key(context)).body.decode()
+    except NotFound:
+        return ""
+
+
+def _refusal_key(context: RunContext) -> str:
+    return context.keys.folder(RAY_FOLDER) + "refused.txt"
 
 
 def _work(config: dict[str, Any]) -> None:
@@ -66,7 +81,11 @@ def _work(config: dict[str, Any]) -> None:
     plan = RunPlan.decode(config["plan"].encode())
     job = JobContext.from_environment()
     job.watch = ProgressWriter(job.store)
-    train(TrainArgs.model_validate(plan.args), RunContext(job, plan, config["attempt"]))
+    context = RunContext(job, plan, config["attempt"])
+    try:
+        train(TrainArgs.model_validate(plan.args), context)
+    except InvalidInput as error:  # in all workers alike: they compute the same sums
+        job.store.put(_refusal_key(context), str(error).encode())
     torch.distributed.barrier()  # none goes before the first has published
 
 
@@ -80,9 +99,7 @@ def _storage(context: RunContext) -> tuple[str, Any]:
     s3 = StorageSettings()
     scheme, _, host = (s3.endpoint or "").rpartition("://")
     where = {"endpoint_override": host, "scheme": scheme or "https"} if host else {}
-    return "/".join(filter(None, (s3.bucket, s3.prefix.strip("/"), root.strip("/")))), S3FileSystem(
-        region=s3.region, **where
-    )
+    return f"{s3.bucket}/{s3.root}{root.strip('/')}", S3FileSystem(region=s3.region, **where)
 
 
 def _reason(error: BaseException) -> str:

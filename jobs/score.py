@@ -11,6 +11,7 @@ from jobs.scoring.heads import fit_heads
 from jobs.scoring.staging import stage_input
 from jobs.scoring.summary import rank_whole, summarise
 from jobs.scoring.work import Parts, scored_as
+from tornio.errors import RunFailed
 from tornio.schemas.jobs import ScoreArgs, ScoreInput, ScoreOutput
 from tornio.scoring.ranking import RANKINGS
 
@@ -23,6 +24,11 @@ def run(args: ScoreArgs, context: RunContext) -> ScoreOutput:
     All of it belongs to the run, not to the attempt: parts that stand are not done again. Raises InvalidFile,
     InvalidInput and Changed for an input that cannot be used, and what a part raises.
     """
+    if context.job.mapper is None and context.job.loader.precision != args.precision:
+        raise RunFailed(
+            f"the run was planned in {args.precision} and this node computes in {context.job.loader.precision}: its "
+            "parts would not be alike; set TORNIO_PRECISION alike on all nodes"
+        )
     parts = Parts(context.keys, context.job.store)
     staged = stage_input(
         args, context.keys, context.job.store, lambda rows: context.progress("reading", rows, None, "rows")

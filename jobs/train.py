@@ -39,6 +39,7 @@ def run(args: TrainArgs, context: RunContext) -> TrainOutput:
     except NotFound:  # as it should be, unless an earlier attempt died after it had published
         _spread(args, context, spec, data)
         published = context.registry.manifest(_version(args, context))
+    forget_checkpoints(context)
     counts = {name: sum(name in labels for labels in data.labels) for name in spec.label_names}
     return TrainOutput(
         version=published.version, labels=counts, metrics=published.metrics, kind=published.kind, why=published.why
@@ -100,7 +101,6 @@ def train(args: TrainArgs, context: RunContext) -> None:
             created_at=datetime.now(UTC),
         )
         context.registry.publish(manifest, folder)
-    forget_checkpoints(context)
 
 
 def _version(args: TrainArgs, context: RunContext) -> str:

@@ -27,6 +27,12 @@ class StorageSettings(BaseSettings):
         "store that is away for half a minute is not an error.",
     )
 
+    @property
+    def root(self) -> str:
+        """What keys begin with: the prefix with one slash at its end, or nothing."""
+        inner = self.prefix.strip("/")
+        return f"{inner}/" if inner else ""
+
 
 class ArgillaSettings(BaseSettings):
     """The annotation tool."""

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from jobs.context import RunContext
 from jobs.scoring.work import Found, Parts
+from tornio.evaluation.metrics import BoolMatrix
 from tornio.models.port import FloatMatrix
 from tornio.schemas.jobs import ScoreArgs, ScoreInput
-from tornio.scoring.folds import deal, sample, text_keys
-from tornio.scoring.measures import given_matrix
+from tornio.scoring.folds import Keys, deal, sample, text_keys
+from tornio.scoring.measures import label_matrix
 from tornio.scoring.out_of_sample import ARRAYS_FILE, CONFIG_FILE, MOST_ROWS, OutOfSampleScorer
 from tornio.scoring.ranking import RANKINGS
 
@@ -26,14 +27,13 @@ def fit_heads(args: ScoreArgs, staged: ScoreInput, parts: Parts, context: RunCon
     if all(parts.store.head(_key(parts, name)) is not None for name in _FILES):
         return
     context.progress("fitting", 0, 1, "scorer")
-    labels = [_labels(parts, number) for number in range(len(staged.parts))]
-    keys = np.concatenate([text_keys(texts) for texts, _ in labels])
-    given = given_matrix([names for _, rows in labels for names in rows], args.labels, args.multi_label)
-    rows = sample(keys, MOST_ROWS, args.seed)
-    texts = [text for part, _ in labels for text in part]
+    read = [_keys_and_labels(args, parts, number) for number in range(len(staged.parts))]
+    keys, given = np.concatenate([keys for keys, _ in read]), np.concatenate([given for _, given in read])
+    rows = sample(keys, given, MOST_ROWS, args.seed)
+    texts, vectors = _texts_and_vectors(rows, staged, parts)
     scorer = OutOfSampleScorer.fit(
-        _vectors(rows, staged, parts),
-        [texts[row] for row in rows],
+        vectors,
+        texts,
         given[rows],
         deal(keys, given, args.folds, args.seed),
         args.labels,
@@ -68,18 +68,20 @@ def _key(parts: Parts, name: str) -> str:
     return parts.keys.folder("scorer") + name
 
 
-def _labels(parts: Parts, number: int) -> tuple[list[str], list[tuple[str, ...]]]:
-    """The texts of a part and the labels that they were given."""
+def _keys_and_labels(args: ScoreArgs, parts: Parts, number: int) -> tuple[Keys, BoolMatrix]:
+    """Of a part's rows: what their texts are known by, and bool [rows, labels]."""
     table = parts.input(number)
-    return table.column("text").to_pylist(), [tuple(names) for names in table.column("given").to_pylist()]
+    return text_keys(table.column("text").to_pylist()), label_matrix(table.column("given"), args.labels)
 
 
-def _vectors(rows: NDArray[np.int64], staged: ScoreInput, parts: Parts) -> FloatMatrix:
-    """float32 [rows, dim] of these rows of the input, ascending."""
+def _texts_and_vectors(rows: NDArray[np.int64], staged: ScoreInput, parts: Parts) -> tuple[list[str], FloatMatrix]:
+    """Of these rows of the input, ascending; vectors float32 [rows, dim]. Holds one part at a time besides."""
     starts = np.cumsum([0, *(part.rows for part in staged.parts)])
-    found = []
+    texts: list[str] = []
+    vectors = []
     for number in range(len(staged.parts)):
         mine = rows[(rows >= starts[number]) & (rows < starts[number + 1])] - starts[number]
         if len(mine):
-            found.append(parts.embeddings(number)[0][mine])
-    return np.concatenate(found)
+            texts += parts.input(number).column("text").take(mine).to_pylist()
+            vectors.append(parts.embeddings(number)[0][mine])
+    return texts, np.concatenate(vectors)

@@ -9,6 +9,7 @@ from jobs.scoring.staging import label_cells
 from tornio.api import TaskName
 from tornio.errors import InvalidInput, NotFound, NotServable
 from tornio.files.sources import find_files
+from tornio.models.sequence import in_model_order
 from tornio.registry import Registry
 from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.runs import RunPlan
@@ -69,9 +70,13 @@ def plan_score(request: ScoreRequest, job: JobContext) -> RunPlan:
         strict=request.strict,
         precision=job.loader.precision,
     )
-    if not args.labels:
-        args = args.evolve(labels=labels_in(args))
+    stated = bool(args.labels)
+    if not stated:
+        labels, stated = labels_in(args)
+        args = args.evolve(labels=labels)
     args = _with_model(args, request, task, job)
+    if args.classifier is not None and not stated:
+        args = args.evolve(labels=in_model_order(job.loader.base_folder(args.classifier), args.labels))
     args = args.evolve(ranking=request.ranking or default_ranking(bool(args.folds)))
     if args.ranking not in RANKINGS:
         raise InvalidInput(f"there is no ranking {args.ranking!r}: choose one of {', '.join(RANKINGS)}")
@@ -80,12 +85,15 @@ def plan_score(request: ScoreRequest, job: JobContext) -> RunPlan:
     return RunPlan.of("score", task.spec.workspace, task.spec.name, args)
 
 
-def labels_in(args: ScoreArgs) -> tuple[str, ...]:
-    """The labels that the data has, those of a ClassLabel column in its order. Raises InvalidInput for too many."""
+def labels_in(args: ScoreArgs) -> tuple[tuple[str, ...], bool]:
+    """The labels that the data has, and whether it states their order, as a ClassLabel column does.
+
+    Raises InvalidInput for too many.
+    """
     found: dict[str, None] = {}
     for names, cell in label_cells(args):
         if names is not None:
-            return names
+            return names, True
         found.update(dict.fromkeys(cell))
         if len(found) > MOST_LABELS:
             raise InvalidInput(
@@ -94,7 +102,7 @@ def labels_in(args: ScoreArgs) -> tuple[str, ...]:
             )
     if len(found) < 2:
         raise InvalidInput(f"{args.files[0].uri} has the labels {list(found)}: at least two are needed to compare")
-    return tuple(sorted(found))
+    return tuple(sorted(found)), False
 
 
 def _with_model(args: ScoreArgs, request: ScoreRequest, task: Task | None, job: JobContext) -> ScoreArgs:

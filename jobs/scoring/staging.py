@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
@@ -59,6 +60,7 @@ def stage_input(args: ScoreArgs, keys: RunKeys, store: ObjectStore, say: Callabl
         store.put(keys.part("input", number), SCORE_INPUT.encode(table))
         counts.append(PartCount(rows=len(part.rows), rejected=len(part.rejected)))
         say(sum(count.rows + count.rejected for count in counts))
+    check_unchanged(args.files)  # nor while they were read
     staged_now = ScoreInput(parts=tuple(counts), labels=args.labels)
     if not staged_now.rows:
         why = "" if not counts else f"; part 0 of {keys.folder('rejected')} says why"
@@ -118,13 +120,23 @@ def usable(row: Row, used: Used, args: ScoreArgs, names: tuple[str, ...] | None)
     try:
         text = text_of(row.values, used)
         given = labels_of(_named(row.values.get(used.label or ""), names), args.multi_label, args.separator)
-        record_id = record_id_of(row.values, used) or default_record_id(text)
+        record_id = _record_id(row.values, used, args) or default_record_id(text)
     except Skip as reason:
         return str(reason)
     unknown = next((name for name in given if name not in args.labels), None)
     if unknown is not None:
         return f"the label {unknown!r} is none of {', '.join(args.labels)}"
     return {"record_id": record_id, "text": text, "given": given}
+
+
+def _record_id(values: Mapping[str, Any], used: Used, args: ScoreArgs) -> str | None:
+    """A column that is merely called like an id need not be one."""
+    try:
+        return record_id_of(values, used)
+    except Skip:
+        if args.id_column is not None:
+            raise
+        return None
 
 
 def _named(value: object, names: tuple[str, ...] | None) -> object:

@@ -40,7 +40,8 @@ def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts, context: RunCon
         suspicion=args.ranking,
         model=rows.column("model")[0].as_py(),
     )
-    page = run_report(ScoredRun(context.plan, output, parts.store, task=None))
+    task = None if context.plan.task is None else context.task
+    page = run_report(ScoredRun(context.plan, output, parts.store, task))
     parts.store.put(output.report, page.encode())
     return output
 

@@ -53,7 +53,7 @@ class ScorePart:
     def do(self, part: int) -> None:
         args, table = self._args, self._parts.input(part)
         given = [tuple(names) for names in table.column("given").to_pylist()]
-        found = self._scorer.score(part, table.column("text").to_pylist())
+        found = self._scorer.score(part, table.column("text").to_pylist()) if given else nothing(len(args.labels))
         matrix = given_matrix(given, args.labels, args.multi_label)
         known = measure(found.probabilities, matrix, args.multi_label)
         ranking = LOSS if RANKINGS[args.ranking].whole else args.ranking
@@ -119,6 +119,11 @@ class Found:
 
     probabilities: FloatMatrix
     truncated: BoolVector
+
+
+def nothing(labels: int) -> Found:
+    """Of a part whose rows were all rejected."""
+    return Found(np.zeros((0, labels), dtype=np.float32), np.zeros(0, dtype=bool))
 
 
 class PartScorer(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 import uuid
@@ -58,15 +57,14 @@ def context(s3: S3Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Jo
 
 
 @pytest.fixture
-def cluster(context: JobContext) -> Iterator[None]:
-    """Ray in this process; its workers get the settings of the test."""
-    variables = {name: value for name, value in os.environ.items() if name.startswith(("TORNIO_", "AWS_", "HF_"))}
+def cluster(context: JobContext, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ray in this process; its workers inherit the settings of the test."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     ray.init(
         num_cpus=4,
         include_dashboard=False,
         object_store_memory=200 << 20,
         log_to_driver=False,
-        runtime_env={"env_vars": {**variables, "OMP_NUM_THREADS": "1"}},
     )
     try:
         yield

@@ -13,7 +13,7 @@ console = Console()
 
 
 def job(
-    name: Annotated[str, typer.Argument(help="train, evaluate, query or label.")],
+    name: Annotated[str, typer.Argument(help="train, evaluate, query, label or score.")],
     task: Annotated[str, typer.Argument(help="workspace/task")],
     args: Annotated[str, typer.Option(help="The job's arguments, as JSON.")] = "{}",
     attempt: Annotated[int | None, typer.Option(min=1, help="Number of this try. Default: the next.")] = None,

@@ -65,11 +65,17 @@ def send(
     with _annotation() as annotation:
         sent = send_review(scored, annotation, wanted, name, reviewers)
     if as_json:
-        names = ("workspace", "dataset", "rows", "new", "left_out", "page")
+        names = ("workspace", "dataset", "rows", "new", "left_out", "same_id", "page")
         screen.dump({name: getattr(sent, name) for name in names})
         return
     out = f"; {sent.left_out:,} held-out or deleted texts are left out" if sent.left_out else ""
     screen.say(f"{sent.dataset} in Argilla shows {sent.rows:,} rows, {sent.new:,} of them new{out}")
+    if sent.same_id:
+        screen.note(
+            f"{sent.same_id:,} rows have the id of another text and are not shown: score with --id-column and a column "
+            "of ids that are unique",
+            style="yellow",
+        )
     screen.say(f"most suspicious first: {sent.page}")
     screen.note(f"next: tornio review sync {run} --watch")
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tornio.api import TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Json
+from tornio.cli.runs import LOCAL_STORE
 from tornio.client.address import session_environment
 from tornio.files.whole import check_folder, writing
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from tornio.schemas.jobs import ScoreOutput
     from tornio.schemas.runs import RunPlan, RunProgress
 
-_STORE = Path(".tornio") / "store"
 _SHOWN = 60
 """Characters of a text in the terminal's table."""
 
@@ -86,6 +86,7 @@ def score(
         from jobs.scoring.planning import ScoreRequest, plan_score
         from jobs.scoring.results import check_writable, write_scores
         from tornio.review.run import ScoredRun
+        from tornio.review.showable import showable
         from tornio.schemas.jobs import ScoreOutput
     except ImportError as error:
         raise typer.BadParameter(f"scoring needs the extra: pip install 'tornio[cluster]' ({error})") from error
@@ -124,7 +125,7 @@ def score(
     with _bars(quiet=as_json) as watch:
         result = drive(plan, context, watch)
     scored = ScoreOutput.model_validate(result.output)
-    found = ScoredRun(plan, scored, context.store, task=None)
+    found = ScoredRun.open(context.store, plan.run, plan.workspace)
     if output is not None:
         write_scores(found, output)
     if report is not None:
@@ -133,7 +134,7 @@ def score(
     if as_json:
         screen.dump({"run": plan.run, **scored.model_dump(mode="json")})
         return
-    _tell(scored, islice(found.most_suspicious(), top))
+    _tell(scored, islice(showable(found), top))
 
 
 def _tell(scored: ScoreOutput, worst: Iterable[ScoredRow]) -> None:
@@ -162,7 +163,7 @@ def use_store() -> None:
     if os.environ.get("TORNIO_S3_BUCKET") or os.environ.get("TORNIO_STORE_DIR"):
         return
     found = session_environment(Path.cwd())
-    os.environ.update(found or {"TORNIO_STORE_DIR": str(_STORE.resolve())})
+    os.environ.update(found or {"TORNIO_STORE_DIR": str(LOCAL_STORE.resolve())})
 
 
 @contextmanager

@@ -150,7 +150,7 @@ def _said(table: Table, used: Used) -> str:
 # Which column means what
 
 
-def choose(names: Sequence[str] | None, columns: Columns, where: str, *, label: bool) -> Used:
+def choose(names: Sequence[str] | None, columns: Columns, where: str, *, label: bool = True) -> Used:
     """Which of a file's columns mean what; ``names`` None: its lines are texts. Raises InvalidFile."""
     if names is None:
         if label:

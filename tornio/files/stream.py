@@ -7,18 +7,21 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tornio.errors import InvalidFile
 from tornio.files.rows import Columns, Used, choose
 from tornio.files.sources import names_of_feature
-from tornio.files.tables import Options, Row, csv_advice, fields_of, sniff
+from tornio.files.tables import Options, Row, check_delimiter, check_header, csv_advice, fields_of, sniff
 
 _BATCH = 2000
 """Rows that are in memory at once."""
 _SAMPLE = 1 << 20
 """Bytes that the delimiter is found out from."""
+_SAMPLED_OBJECTS = 200
+"""JSON objects that say which columns there are: one that lacks a key must not hide it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +33,17 @@ class RowStream:
     class_names: tuple[str, ...] | None = None
 
 
-def stream_rows(path: Path, columns: Columns, options: Options, where: str, *, label: bool = True) -> RowStream:
+def stream_rows(path: Path, columns: Columns, options: Options, where: str) -> RowStream:
     """The rows of a file of any size. Raises InvalidFile, also later, from ``rows``."""
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq"):
-        return _parquet(path, columns, where, label)
+        return _parquet(path, columns, where)
     if suffix in (".arrow", ".feather"):
-        return _arrow(path, columns, where, label)
+        return _arrow(path, columns, where)
     if suffix in (".jsonl", ".ndjson"):
-        return _json_lines(path, columns, options, where, label)
+        return _json_lines(path, columns, options, where)
     if suffix in (".csv", ".tsv", ".tab"):
-        return _csv(path, columns, options, where, label)
+        return _csv(path, columns, options, where)
     raise InvalidFile(f"{where}: the ending {suffix!r} says no format that is read in parts: convert it to Parquet")
 
 
@@ -48,7 +51,7 @@ def _needed(used: Used) -> list[str]:
     return [name for name in (used.text, used.record_id, used.label) if name]
 
 
-def _parquet(path: Path, columns: Columns, where: str, label: bool) -> RowStream:
+def _parquet(path: Path, columns: Columns, where: str) -> RowStream:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -56,12 +59,12 @@ def _parquet(path: Path, columns: Columns, where: str, label: bool) -> RowStream
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InvalidFile(f"{where} is not Parquet that can be read: {error}") from error
-    used = choose(file.schema_arrow.names, columns, where, label=label)
+    used = choose(file.schema_arrow.names, columns, where)
     batches = file.iter_batches(_BATCH, columns=_needed(used), use_threads=False)
     return RowStream(used, _of_batches(batches, where), _class_names(file.schema_arrow, used.label))
 
 
-def _arrow(path: Path, columns: Columns, where: str, label: bool) -> RowStream:
+def _arrow(path: Path, columns: Columns, where: str) -> RowStream:
     """Arrow's two layouts: the file (Feather) and the stream, which is what ``datasets`` writes."""
     import pyarrow as pa
 
@@ -76,7 +79,7 @@ def _arrow(path: Path, columns: Columns, where: str, label: bool) -> RowStream:
             batches = iter(reader)
         except pa.ArrowInvalid as error:
             raise InvalidFile(f"{where} is not Arrow that can be read: {error}") from error
-    used = choose(reader.schema.names, columns, where, label=label)
+    used = choose(reader.schema.names, columns, where)
     needed = (batch.select(_needed(used)) for batch in batches)
     return RowStream(used, _of_batches(needed, where), _class_names(reader.schema, used.label))
 
@@ -104,8 +107,9 @@ def _class_names(schema: Any, label: str | None) -> tuple[str, ...] | None:
     return names_of_feature(features.get(label))
 
 
-def _csv(path: Path, columns: Columns, options: Options, where: str, label: bool) -> RowStream:
+def _csv(path: Path, columns: Columns, options: Options, where: str) -> RowStream:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    check_delimiter(options.delimiter)
     encoding = options.encoding or "utf-8-sig"
     tab = path.suffix.lower() != ".csv"
     with _open(path, encoding, where) as file:
@@ -119,7 +123,8 @@ def _csv(path: Path, columns: Columns, options: Options, where: str, label: bool
     if not first:
         raise InvalidFile(f"{where} is empty: it needs a line of column names, and texts below")
     names = tuple(name.strip() for name in first)
-    used = choose(names, columns, where, label=label)
+    check_header(names, where)
+    used = choose(names, columns, where)
     return RowStream(used, (Row(line, fields_of(fields, names)) for line, fields in records))
 
 
@@ -138,12 +143,13 @@ def _csv_records(path: Path, encoding: str, delimiter: str, where: str) -> Itera
             raise InvalidFile(_undecodable(where, error)) from error
 
 
-def _json_lines(path: Path, columns: Columns, options: Options, where: str, label: bool) -> RowStream:
+def _json_lines(path: Path, columns: Columns, options: Options, where: str) -> RowStream:
     encoding = options.encoding or "utf-8-sig"
-    first = next((row.values for row in _json_rows(path, encoding, where) if isinstance(row.values, dict)), None)
-    if first is None:
+    objects = (row.values for row in _json_rows(path, encoding, where) if isinstance(row.values, dict))
+    names = dict.fromkeys(name for values in islice(objects, _SAMPLED_OBJECTS) for name in values)
+    if not names:
         raise InvalidFile(f"{where} holds no JSON object: each line must be one")
-    return RowStream(choose(tuple(first), columns, where, label=label), _json_rows(path, encoding, where))
+    return RowStream(choose(tuple(names), columns, where), _json_rows(path, encoding, where))
 
 
 def _json_rows(path: Path, encoding: str, where: str) -> Iterator[Row]:

@@ -117,8 +117,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _csv(text: str, where: str, options: Options, delimiter: str | None) -> Table:
-    if delimiter is not None and len(delimiter) != 1:
-        raise InvalidFile(f"--delimiter {delimiter!r} must be one character")
+    check_delimiter(delimiter)
     if delimiter is None:
         delimiter = sniff(text, options.wanted if options.header else ())
     records = _parse(text, delimiter, where)
@@ -129,9 +128,7 @@ def _csv(text: str, where: str, options: Options, delimiter: str | None) -> Tabl
         columns, records = tuple(name.strip() for name in first), records[1:]
     else:
         columns = tuple(str(n) for n in range(1, len(first) + 1))
-    twice = sorted({name for name in columns if name and columns.count(name) > 1})
-    if twice:
-        raise InvalidFile(f"{where}: the columns {twice} appear twice in the first line: rename one of each")
+    check_header(columns, where)
     rows = [Row(line, fields_of(fields, columns)) for line, fields in records]
     return Table(columns, rows, f"CSV separated by {_DELIMITERS.get(delimiter, repr(delimiter))}")
 
@@ -152,6 +149,19 @@ def _parse(text: str, delimiter: str, where: str) -> list[tuple[int, list[str]]]
             f"{where}, line {begins}: {csv_advice(str(error))}. If the file holds one text a line, say --no-header"
         ) from error
     return rows
+
+
+def check_delimiter(delimiter: str | None) -> None:
+    """Raises InvalidFile for one that the csv module does not take."""
+    if delimiter is not None and len(delimiter) != 1:
+        raise InvalidFile(f"--delimiter {delimiter!r} must be one character")
+
+
+def check_header(columns: Sequence[str], where: str) -> None:
+    """Raises InvalidFile where two columns have one name."""
+    twice = sorted({name for name in columns if name and columns.count(name) > 1})
+    if twice:
+        raise InvalidFile(f"{where}: the columns {twice} appear twice in the first line: rename one of each")
 
 
 def csv_advice(error: str) -> str:

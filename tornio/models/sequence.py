@@ -18,6 +18,7 @@ from tornio.models.tokens import Tokenizer
 from tornio.models.windows import one_ahead, windows
 
 _NAMELESS = re.compile(r"LABEL_\d+")
+_NUMBER = re.compile(r"(?:LABEL_)?(\d+)")
 
 
 class SequenceClassifier:
@@ -54,6 +55,26 @@ def model_labels(config: object) -> tuple[str, ...]:
     """The classes that a model's configuration names, in their order."""
     names: dict[int, str] = getattr(config, "id2label", None) or {}
     return tuple(names[number] for number in sorted(names))
+
+
+def in_model_order(folder: Path, labels: Sequence[str]) -> tuple[str, ...]:
+    """Labels that were found in data, and whose order nobody stated, so that they fit the columns of a model.
+
+    A model that names its classes needs no order. One that does not takes numbers as the numbers of its columns.
+    Raises InvalidInput for other labels: only who knows the model can say which is its first.
+    """
+    from transformers import AutoConfig
+
+    classes = model_labels(AutoConfig.from_pretrained(folder, local_files_only=True))
+    if not all(_NAMELESS.fullmatch(name) for name in classes):
+        return tuple(labels)
+    numbers = {int(found[1]): name for name in labels if (found := _NUMBER.fullmatch(name))}
+    if sorted(numbers) != list(range(len(classes))) or len(labels) != len(classes):
+        raise InvalidInput(
+            f"the model has {len(classes)} classes without names, and nothing says which of {', '.join(labels)} is its "
+            "first: name all of them with --labels, in the model's order"
+        )
+    return tuple(numbers[number] for number in range(len(classes)))
 
 
 def columns_of(classes: Sequence[str], labels: Sequence[str]) -> list[int]:

@@ -11,10 +11,13 @@ from tornio.review.run import ScoredRow
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """``rows``: all that are shown, those of earlier times first. ``left_out``: how many were skipped because they may
-    not be shown."""
+    not be shown; ``same_id``: because another text has their record id. ``gone``: shown before, and may not be any
+    more."""
 
     rows: tuple[ScoredRow, ...]
     left_out: int
+    same_id: int
+    gone: tuple[ScoredRow, ...]
 
 
 def choose(
@@ -29,12 +32,17 @@ def choose(
     text. ``candidates``: most suspicious first; read no further than needed. ``barred``: says of the digest of a text
     that it must not be shown.
     """
-    rows, left_out = list(shown), 0
+    gone = tuple(row for row in shown if barred(row.digest))
+    rows = [row for row in shown if row not in gone]
+    left_out, same_id = len(gone), 0
     ids, texts = {row.record_id for row in shown}, {row.digest for row in shown}
     for row in candidates:
         if limit is not None and len(rows) >= limit:
             break
-        if row.record_id in ids or row.digest in texts:
+        if row.digest in texts:
+            continue
+        if row.record_id in ids:
+            same_id += 1
             continue
         ids.add(row.record_id)
         texts.add(row.digest)
@@ -43,4 +51,4 @@ def choose(
             left_out += 1
         else:
             rows.append(row)
-    return Chosen(tuple(rows), left_out)
+    return Chosen(tuple(rows), left_out, same_id, gone)

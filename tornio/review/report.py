@@ -9,6 +9,7 @@ from itertools import islice
 import pyarrow as pa
 
 from tornio.review.run import ScoredRow, ScoredRun
+from tornio.review.showable import showable
 from tornio.review.sync import run_precision, run_verdicts
 from tornio.review.verdicts import Outcome, Verdict
 from tornio.schemas.jobs import ScoreArgs
@@ -23,7 +24,6 @@ def run_report(run: ScoredRun) -> str:
     columns = pa.concat_tables(table.select(["given", "predicted"]) for table in run.tables())
     files = args.files
     found, reviewed = run_verdicts(run), run_precision(run)
-    rows = (row for row in run.most_suspicious() if row.digest not in run.deleted)
     return render(
         ScoreReport(
             data=files[0].uri if len(files) == 1 else f"{files[0].uri} and {len(files) - 1} more",
@@ -35,7 +35,7 @@ def run_report(run: ScoredRun) -> str:
             losses=run.ranked.loss.astype("float32"),
             given=label_matrix(columns.column("given"), run.labels),
             predicted=label_matrix(columns.column("predicted"), run.labels),
-            suspects=[_suspect(row, found.get(row.digest)) for row in islice(rows, MOST_ROWS)],
+            suspects=[_suspect(row, found.get(row.digest)) for row in islice(showable(run), MOST_ROWS)],
             rejected=_reasons(run),
             truncated=run.output.truncated,
             reviewed=reviewed if reviewed.shown else None,

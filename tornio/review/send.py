@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,13 +9,12 @@ import numpy as np
 
 from tornio.annotation.port import AnnotationTool
 from tornio.errors import Conflict, InvalidInput
-from tornio.records import Purpose
 from tornio.review.choose import choose
 from tornio.review.present import dataset_spec, outgoing
 from tornio.review.run import ScoredRun
+from tornio.review.showable import barred
 from tornio.schemas.review import Review
 from tornio.storage import documents
-from tornio.tasks.holdout import reserve_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +28,15 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Sent:
     """``rows``: in the data set now; ``new``: of those, how many are there for the first time. ``left_out``: held out,
-    or deleted. ``page``: where annotators answer, most suspicious first."""
+    or deleted; ``same_id``: with the record id of another text. ``page``: where annotators answer, most suspicious
+    first."""
 
     workspace: str
     dataset: str
     rows: int
     new: int
     left_out: int
+    same_id: int
     page: str
 
 
@@ -78,23 +78,10 @@ def send_review(
     )
     records = [outgoing(row, run.labels, run.run, ranking) for row in chosen.rows]
     annotation.log(review.workspace, review.dataset, records)
+    annotation.delete(review.workspace, review.dataset, [row.record_id for row in chosen.gone])
     page = annotation.page(review.workspace, review.dataset, ranking)
-    new = len(chosen.rows) - len(shown)
-    return Sent(review.workspace, review.dataset, len(chosen.rows), new, chosen.left_out, page)
-
-
-def barred(run: ScoredRun) -> Callable[[str], bool]:
-    """Says of a text, by its digest, that a review must not show it: the task holds it out, has ever shown it as
-    hold-out, or has deleted it."""
-    task = run.task
-    if task is None:
-        return lambda _digest: False
-    view, events = task.pool.read(), task.labels.read().events
-    judged = {event.record_id for event in events if event.purpose is Purpose.HOLDOUT}
-    judged |= {item.record_id for batch in task.batches() for item in batch.items if item.purpose is Purpose.HOLDOUT}
-    digests = {view.text_digests[row] for one in judged if (row := view.row(one)) is not None} | run.deleted
-    held = reserve_rule(view, events, task.document.holdout_key, task.spec.loop.holdout_share)
-    return lambda digest: digest in digests or held(digest)
+    new = len(chosen.rows) - (len(shown) - len(chosen.gone))
+    return Sent(review.workspace, review.dataset, len(chosen.rows), new, chosen.left_out, chosen.same_id, page)
 
 
 def _document(run: ScoredRun, name: str | None) -> Review:

@@ -23,8 +23,10 @@ def ask_for_run(store: ObjectStore, plan: RunPlan, who: str, now: datetime) -> N
         raise InvalidInput(f"run {plan.run} is of no task: only a task's runs are started by the controller")
     keys = TaskKeys(plan.workspace, plan.task)
     documents.create_or_get(store, keys.run(plan.run).plan, plan)
+    before = RunReader(store, plan.workspace, plan.task).run(plan.run).attempt  # of somebody's `tornio score`
+    ask = RunAsk(run=plan.run, job=plan.job, who=who, asked_at=now, after=before)
     try:
-        documents.create(store, keys.run_ask(plan.run), RunAsk(run=plan.run, job=plan.job, who=who, asked_at=now))
+        documents.create(store, keys.run_ask(plan.run), ask)
     except AlreadyExists:
         _ask_again(store, plan, who, now)
 

@@ -16,6 +16,8 @@ from tornio.records import normalise
 Keys = NDArray[np.uint64]
 FoldVector = NDArray[np.int8]
 MOST_FOLDS = 100
+FLOOR = 50
+"""Texts of a label that a sample has, where there are as many."""
 
 
 def text_keys(texts: Sequence[str]) -> Keys:
@@ -71,17 +73,25 @@ def deal(keys: Keys, given: BoolMatrix, count: int, seed: int) -> Folds:
     return Folds(distinct, fold, count)
 
 
-def sample(keys: Keys, most: int, seed: int) -> NDArray[np.int64]:
+def sample(keys: Keys, given: BoolMatrix, most: int, seed: int) -> NDArray[np.int64]:
     """Rows of at most ``most`` distinct texts, int64 ascending: the same texts in whatever order they come.
 
-    All copies of a text come along, so slightly more rows than ``most`` are possible.
+    First up to ``FLOOR`` texts of each label (``given``: bool [n, labels]), or as many as half of ``most`` has room
+    for: of a label that no row of the sample had nothing would be known, and all its rows would look wrong. The rest
+    at random. All copies of a text come along, so slightly more rows than ``most`` are possible.
     """
-    distinct = np.unique(keys)
+    distinct, which = np.unique(keys, return_inverse=True)
     if len(distinct) <= most:
         return np.arange(len(keys))
     order = shuffled(distinct, seed)
-    chosen = distinct[np.argpartition(order, most)[:most]]
-    return np.flatnonzero(np.isin(keys, chosen))
+    floor = min(FLOOR, max(1, most // (2 * given.shape[1])))
+    chosen = np.zeros(len(distinct), dtype=bool)
+    for label in given.T:
+        texts = np.unique(which[label])
+        chosen[texts[np.argsort(order[texts])[:floor]]] = True
+    rest = np.flatnonzero(~chosen)
+    chosen[rest[np.argsort(order[rest])[: max(0, most - int(chosen.sum()))]]] = True
+    return np.flatnonzero(chosen[which])
 
 
 def shuffled(keys: Keys, seed: int) -> Keys:

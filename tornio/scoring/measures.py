@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -55,10 +55,6 @@ class Measures:
 
     def __len__(self) -> int:
         return len(self.loss)
-
-    def take(self, rows: NDArray[np.int64] | slice) -> Measures:
-        """These rows."""
-        return Measures(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 def measure(probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool) -> Measures:

@@ -5,7 +5,7 @@ learned is small, and ``score`` judges any part of the data by it.
 
     keys = text_keys(texts)
     folds = deal(keys, given, count, seed)                         # of all texts
-    rows = sample(keys, MOST_ROWS, seed)                           # only these must be embedded before the fit
+    rows = sample(keys, given, MOST_ROWS, seed)                    # only these must be embedded before the fit
     scorer = OutOfSampleScorer.fit(vectors[rows], [texts[i] for i in rows], given[rows], folds, label_names, ...)
     scorer.save(folder)
     OutOfSampleScorer.load(folder).score(vectors[part], texts[part])
@@ -87,7 +87,7 @@ class OutOfSampleScorer:
         Raises InvalidInput for vectors that are not finite, no rows, or an expert that does not exist.
         """
         keys = text_keys(texts)
-        rows = _ordered(sample(keys, most_rows, seed), keys, given)
+        rows = _ordered(sample(keys, given, most_rows, seed), keys, given)
         fold, given, X = folds.of(keys[rows]), given[rows], np.asarray(vectors[rows], dtype=np.float32)
         used = [texts[row] for row in rows]
         _check(X, fold, folds, experts)
@@ -101,7 +101,7 @@ class OutOfSampleScorer:
                 heads, metrics["c_words"] = fit_heads(known.matrix(used), given, fold, multi_label)
                 words = known, heads
             if NEIGHBOURS in experts:
-                near = sample(keys[rows], MOST_REFERENCES, seed)
+                near = sample(keys[rows], given, MOST_REFERENCES, seed)
                 neighbours = find_neighbours(X[near], given[near], fold[near])
         alone = cls(tuple(label_names), multi_label, folds, scale, embedding, words, neighbours, np.ones(1), {})
         opinions = alone.opinions(X, used, fold)

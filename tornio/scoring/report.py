@@ -85,6 +85,9 @@ def render(report: ScoreReport, now: datetime | None = None) -> str:
         median_loss=float(np.median(report.losses)) if len(report.losses) else 0.0,
         histogram=drawing.histogram(figures.loss_histogram(report.losses, disagree)),
         by_label=figures.by_label(report.labels, report.losses, report.given, report.predicted),
+        lonely=[label for label, rows in zip(report.labels, report.given.sum(axis=0), strict=True) if rows == 1]
+        if report.folds
+        else [],
         confusion=[] if counts is None or not small else _matrix(report.labels, counts),
         pairs=[] if counts is None else figures.frequent_pairs(report.labels, counts, MOST_PAIRS),
         suspects=report.suspects[:MOST_ROWS],

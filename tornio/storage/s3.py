@@ -68,7 +68,7 @@ class S3Store:
 
     def __init__(self, settings: StorageSettings) -> None:
         self._bucket = settings.bucket
-        self._prefix = f"{settings.prefix.strip('/')}/" if settings.prefix.strip("/") else ""
+        self._prefix = settings.root
         self._retry_seconds = settings.retry_seconds
         self._where = f"bucket {settings.bucket!r} at {settings.endpoint or f'AWS {settings.region}'}"
         session = boto3.session.Session()

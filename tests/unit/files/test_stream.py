@@ -66,6 +66,22 @@ def test_a_row_that_is_broken_says_so_and_the_next_one_is_read(tmp_path: Path) -
     assert rows[2] == "not a JSON object ({...})"
 
 
+def test_columns_are_those_of_many_objects_and_not_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"text": "no label here"}\n{"id": "r2", "text": "two", "label": "good"}\n')
+    stream = stream_rows(path, Columns(), Options(), "data")
+    assert (stream.used.record_id, stream.used.label) == ("id", "label")
+
+
+def test_headers_and_delimiters_that_mean_nothing_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("text,label,text\none,good,two\n")
+    with pytest.raises(InvalidFile, match=r"\['text'\] appear twice"):
+        stream_rows(path, Columns(), Options(), "data")
+    with pytest.raises(InvalidFile, match="must be one character"):
+        stream_rows(path, Columns(), Options(delimiter=";;"), "data")
+
+
 def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
     for name, body, said in [
         ("a.parquet", b"no", "not Parquet"),

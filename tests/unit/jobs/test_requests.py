@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from jobs.context import JobContext
-from jobs.requests import check_readable, plan_request
+from jobs.requests import check_model, check_readable, plan_request
 from jobs.scoring.planning import ScoreRequest
 from tornio.api import ScoreIn
 from tornio.errors import Forbidden, InvalidInput
@@ -46,6 +46,17 @@ def test_data_of_one_s_own_workspace_and_of_other_buckets_may_be_read(data: str,
 def test_data_of_others_in_the_bucket_of_all_may_not(data: str, prefix: str) -> None:
     with pytest.raises(Forbidden, match="put the data there"):
         check_readable(data, "acme", "tornio", prefix)
+
+
+@pytest.mark.parametrize("model", ["/etc", "../models/x", "~/model", "s3://tornio/other/model"])
+def test_a_model_of_the_server_s_disk_or_of_others_may_not_score(model: str) -> None:
+    with pytest.raises(Forbidden):
+        check_model(model, "acme", "tornio", "")
+
+
+@pytest.mark.parametrize("model", ["", "current", "org/model", "s3://tornio/acme/model", "s3://models/x"])
+def test_versions_and_published_models_may(model: str) -> None:
+    check_model(model, "acme", "tornio", "")
 
 
 def test_every_field_of_the_request_is_known_to_what_plans() -> None:

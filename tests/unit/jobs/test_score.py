@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from transformers import pipeline
 
+from bench.swapping.workshop import tiny_encoder
 from jobs.context import JobContext, run_keys
 from jobs.execute import execute, next_attempt
 from jobs.parts import Done, InlineMapper
@@ -20,6 +21,7 @@ from jobs.scoring import STAGES
 from jobs.scoring.planning import ScoreRequest, plan_score
 from tests.classifiers import tiny_classifier
 from tornio.errors import Changed, InvalidFile, InvalidInput
+from tornio.files.stream import stream_rows
 from tornio.review.run import ScoredRow, ScoredRun
 from tornio.schemas.jobs import ScoreOutput
 from tornio.schemas.runs import RunPlan
@@ -41,6 +43,12 @@ class Killed(BaseException):
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random classifier that knows the labels in another order than they are sorted in."""
     return tiny_classifier(tmp_path_factory.mktemp("classifier"), LABELS[::-1])
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random encoder, for heads of its own."""
+    return tiny_encoder(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture
@@ -112,6 +120,48 @@ def test_a_row_that_cannot_be_used_is_put_aside_and_told(tmp_path: Path, classif
     assert rows_of(scores).column("row").to_pylist()[11:14] == [11, 15, 16]
     with pytest.raises(InvalidFile, match="line 14: no text"):
         done(plan_score(asked(data, classifier, labels=LABELS, strict=True), context), context)
+
+
+@pytest.mark.parametrize("more", [{}, {"model": None, "encoder": "BASE", "folds": 2}])
+def test_a_part_whose_rows_are_all_put_aside_scores_nothing(
+    tmp_path: Path, base: Path, classifier: Path, more: dict[str, Any]
+) -> None:
+    data = write(tmp_path / "data.csv", [*ROWS[:12], *[("", "billing")] * 4, *ROWS[12:]])
+    context = job(tmp_path)
+    more = {name: str(base) if value == "BASE" else value for name, value in more.items()}
+    output, scores = done(plan_score(asked(data, classifier, labels=LABELS, part_rows=4, **more), context), context)
+    assert (output.rows, output.rejected_rows) == (53, 4)
+    assert len(rows_of(scores)) == 53
+
+
+def test_a_model_without_names_needs_an_order(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    nameless = tiny_classifier(tmp_path_factory.mktemp("nameless"), tuple(f"LABEL_{n}" for n in range(3)))
+    context = job(tmp_path)
+    words = write(tmp_path / "words.csv", ROWS)
+    with pytest.raises(InvalidInput, match=r"3 classes without names, .* billing, delivery, login .* with --labels"):
+        plan_score(asked(words, nameless), context)
+    stated = plan_score(asked(words, nameless, labels=("login", "billing", "delivery")), context)
+    assert stated.args["labels"] == ["login", "billing", "delivery"]
+    several = tiny_classifier(tmp_path_factory.mktemp("several"), tuple(f"LABEL_{n}" for n in range(12)))
+    numbers = write(tmp_path / "numbers.csv", [(f"text {n}", str(n % 12)) for n in range(40)])
+    assert plan_score(asked(numbers, several), context).args["labels"] == [str(n) for n in range(12)]
+
+
+def test_data_that_changes_while_it_is_read_is_told(
+    tmp_path: Path, data: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = job(tmp_path)
+    plan = plan_score(asked(data, classifier), context)
+    read = stream_rows
+
+    def changing(*args: Any, **more: Any) -> Any:
+        found = read(*args, **more)
+        data.write_text(data.read_text() + "one more,billing\n")
+        return found
+
+    monkeypatch.setattr("jobs.scoring.staging.stream_rows", changing)
+    with pytest.raises(Changed):
+        done(plan, context)
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 5])

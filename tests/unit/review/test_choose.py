@@ -40,14 +40,20 @@ def test_what_is_shown(rows: list[ScoredRow], limit: int | None, barred: set[str
     # Sent again after less was asked for: the same.
     part = choose(rows, min(earlier, len(shown)), barred.__contains__).rows
     assert choose(rows, limit, barred.__contains__, part).rows == shown
-    # And when more is barred by now, what was shown stays.
-    assert choose(rows, limit, lambda _: True, part).rows == part
+    # And when more is barred by now, it goes.
+    later = choose(rows, limit, lambda _: True, part)
+    assert (later.rows, later.gone) == ((), part)
 
 
 def test_a_barred_text_is_counted_once_and_leaves_its_id() -> None:
     chosen = choose([row(0, "r1", "held"), row(1, "r2", "held"), row(2, "r1", "open")], None, "held".__eq__)
     assert [one.row for one in chosen.rows] == [2]
-    assert chosen.left_out == 1
+    assert (chosen.left_out, chosen.same_id) == (1, 0)
+
+
+def test_another_text_with_the_id_of_one_that_is_shown_is_counted() -> None:
+    chosen = choose([row(0, "r1", "one"), row(1, "r1", "two"), row(2, "r1", "one")], None, lambda _: False)
+    assert ([one.row for one in chosen.rows], chosen.same_id) == ([0], 1)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.integers(1, 7), st.integers(0, 2), st.data())

@@ -103,6 +103,14 @@ def test_from_asked_for_to_done(store: MemoryStore) -> None:
     assert run_out(record).why is None
 
 
+def test_attempts_of_somebody_s_own_process_do_not_count(store: MemoryStore) -> None:
+    played = Played(store)
+    for number in (1, 2, 3):
+        played.start(number)
+    assert ask(store).after == 3
+    assert state(store) is RunState.WAITING
+
+
 def test_an_attempt_that_failed_is_followed_by_others_until_it_is_given_up(store: MemoryStore) -> None:
     ask(store)
     played = Played(store)

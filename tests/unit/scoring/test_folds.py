@@ -74,9 +74,22 @@ def test_folds_that_cannot_be_dealt_are_refused() -> None:
 def test_a_sample_takes_the_same_texts_in_whatever_order(
     rows: list[tuple[str, int]], most: int, seed: int, random: object
 ) -> None:
-    texts = [text for text, _ in rows]
-    other = list(texts)
+    other = list(rows)
     random.shuffle(other)  # type: ignore[attr-defined]
-    chosen = {texts[i] for i in sample(text_keys(texts), most, seed)}
-    assert chosen == {other[i] for i in sample(text_keys(other), most, seed)}
-    assert len(chosen) == min(most, len(set(texts)))
+    chosen, again = sampled(rows, most, seed), sampled(other, most, seed)
+    assert chosen == again
+    distinct = len({text for text, _ in rows})
+    assert min(most, distinct) <= len(chosen) <= min(max(most, 3), distinct), "one of each label, however few are asked"
+
+
+def sampled(rows: list[tuple[str, int]], most: int, seed: int) -> set[str]:
+    """The texts that a sample has."""
+    texts = [text for text, _ in rows]
+    return {texts[i] for i in sample(text_keys(texts), np.eye(3, dtype=bool)[[label for _, label in rows]], most, seed)}
+
+
+def test_a_sample_has_texts_of_rare_labels_too() -> None:
+    rows = [(f"common {n}", 0) for n in range(3000)] + [(f"rare {n}", 1) for n in range(6)]
+    chosen = sampled(rows, 200, seed=1)
+    assert len(chosen) == 200
+    assert {text for text, label in rows if label == 1} <= chosen

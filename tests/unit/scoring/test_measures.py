@@ -95,7 +95,7 @@ def test_a_single_row_and_none_at_all(multi_label: bool) -> None:
     alone = measure(p, on, multi_label)
     np.testing.assert_allclose(alone.loss, [-np.log(0.75)], rtol=1e-6)
     assert len(measure(p[:0], on[:0], multi_label)) == 0
-    np.testing.assert_array_equal(measure(p[[0, 0]], on[[0, 0]], multi_label).take(slice(0, 1)).loss, alone.loss)
+    np.testing.assert_array_equal(measure(p[[0, 0]], on[[0, 0]], multi_label).loss[:1], alone.loss)
 
 
 def test_broken_probabilities_are_refused() -> None:
