@@ -27,16 +27,16 @@ up: env env-argilla
 test: test-unit test-model test-integration
 
 test-unit: env
-	$(BIN)/pytest -m unit -n auto $(ARGS)
+	$(BIN)/pytest -m unit -n auto tests/unit tests/contract $(ARGS)
 
 test-model: env
-	$(BIN)/pytest -m model -n auto $(ARGS)
+	$(BIN)/pytest -m model -n auto tests/unit tests/contract $(ARGS)
 
 test-integration: env env-argilla
-	$(BIN)/pytest -m integration $(ARGS)
+	$(BIN)/pytest -m integration tests/integration tests/contract $(ARGS)
 
 test-ui: env env-argilla chromium
-	$(BIN)/pytest -m ui $(ARGS)
+	$(BIN)/pytest -m ui tests/ui $(ARGS)
 
 lint: env
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ from tornio.models.port import Model
 from tornio.registry import NodeCache
 from tornio.storage.memory import MemoryStore
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")

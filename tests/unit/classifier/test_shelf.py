@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -266,3 +267,4 @@ class Replica(RuleBasedStateMachine):
 
 
 TestReplica = Replica.TestCase
+TestReplica.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)

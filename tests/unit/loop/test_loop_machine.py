@@ -200,5 +200,5 @@ class LoopMachine(RuleBasedStateMachine):
             assert self.served <= set(state.promoted) | {world.aliases[a].version for a in world.aliases}
 
 
-LoopMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+LoopMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
 TestLoopMachine = LoopMachine.TestCase
