@@ -16,7 +16,7 @@ import yaml
 from jobs.kube import RAY_JOB, Cluster, Json
 from jobs.port import RunPhase, RunStatus
 from jobs.submitted import SPREAD, ended_because
-from tornio.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
+from tornio.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, Unauthorized, Unavailable
 from tornio.schemas.runs import RunFailure, RunPlan
 from tornio.settings import StorageSettings
 from tornio.storage import documents
@@ -29,6 +29,9 @@ LONGEST_NAME = 47
 RUN, ATTEMPT, STORE, JOB = "tornio/run", "tornio/attempt", "tornio/store", "tornio/job"
 """Labels."""
 _COMPUTING = ("entrypointNumCpus", "entrypointNumGpus", "entrypointResources")
+
+
+_CANNOT_ASK = (Unavailable, Forbidden, Unauthorized, NotFound)
 
 
 class KubeRayRunner:
@@ -69,8 +72,8 @@ class KubeRayRunner:
     def status(self, plan: RunPlan) -> RunStatus:
         try:
             return self._status(plan)
-        except Unavailable as away:
-            log.info("how run %s stands is not known now: %s", plan.run, away)
+        except _CANNOT_ASK as error:  # the run may be elsewhere; whoever submits it here is told
+            log.info("how run %s stands is not known: %s", plan.run, error)
             return RunStatus(RunPhase.UNKNOWN)
 
     def cancel(self, plan: RunPlan) -> None:
