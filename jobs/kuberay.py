@@ -170,7 +170,16 @@ def manifest(template: Json, plan: RunPlan, attempt: int, place: str, token: str
     if plan.job in SPREAD:  # its own process stays on the head, and leaves workers to its work
         for name in _COMPUTING:
             spec.pop(name, None)
+    elif _has_gpus(spec):  # which are not on the head, where it would else compute
+        spec.setdefault("entrypointNumGpus", 1)
     return body
+
+
+def _has_gpus(spec: Json) -> bool:
+    groups = (spec.get("rayClusterSpec") or {}).get("workerGroupSpecs") or ()
+    containers = [group["template"]["spec"]["containers"][0] for group in groups]
+    limits = [(container.get("resources") or {}).get("limits") or {} for container in containers]
+    return any(name.endswith("/gpu") for each in limits for name in each)
 
 
 def job_name(run: str, attempt: int, place: str) -> str:

@@ -68,8 +68,8 @@ def _with_templates(manifests: Iterable[Json]) -> Iterator[Json]:
         yield one
         if one.get("kind") == "ConfigMap":
             for text in (one.get("data") or {}).values():
-                if "kind: RayJob" in text:
-                    yield yaml.safe_load(text)
+                if "RayJob" in text and isinstance(found := yaml.safe_load(text), dict):  # which reads JSON, too
+                    yield found
 
 
 def _dicts(node: Any) -> Iterator[Json]:

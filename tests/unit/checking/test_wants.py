@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ def test_a_template_of_rayjobs_counts_too_and_what_serves_comes_first() -> None:
         "volumes": [{"name": "v", "secret": {"secretName": "job", "items": [{"key": "k", "path": "p"}]}}],
     }
     job = {"kind": "RayJob", "spec": {"rayClusterSpec": {"headGroupSpec": {"template": {"spec": pod}}}}}
-    template = {"kind": "ConfigMap", "data": {"job.yaml": yaml.safe_dump(job), "other": "x"}}
+    template = {"kind": "ConfigMap", "data": {"job.json": json.dumps(job), "note": "of the RayJob"}}
     wants = wants_of([template, RAY_SERVICE])
     assert wants.secrets["job"] == {"k"}
     assert (wants.environment["TORNIO_S3_BUCKET"], wants.environment["MORE"]) == ("labels", "1")

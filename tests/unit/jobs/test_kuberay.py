@@ -85,6 +85,15 @@ def test_what_gives_its_work_to_workers_asks_for_no_processor() -> None:
     assert "--task" not in made["spec"]["entrypoint"]
 
 
+@pytest.mark.parametrize(("job", "gpus"), [("train", 1), ("score", None)])
+def test_what_computes_in_its_own_process_does_it_where_the_gpus_are(job: str, gpus: int | None) -> None:
+    container = {"resources": {"limits": {"nvidia.com/gpu": "4"}}}
+    group = {"groupName": "gpu", "template": {"spec": {"containers": [container]}}}
+    template = {**TEMPLATE, "spec": {**TEMPLATE["spec"], "rayClusterSpec": {"workerGroupSpecs": [group]}}}
+    made = manifest(template, RunPlan.of(job, "w", "t", Part()), 1, "a1b2", "token")
+    assert made["spec"].get("entrypointNumGpus") == gpus
+
+
 @pytest.mark.parametrize("job", [*JOBS, "a-job-with-a-very-long-name"])
 def test_a_name_is_no_longer_than_kuberay_allows(job: str) -> None:
     names = {job_name(RunPlan.of(job, "w", "t", Part()).run, attempt, "a1b2") for attempt in (1, 2, 999)}
