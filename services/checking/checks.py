@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
@@ -38,6 +38,7 @@ CRDS: Mapping[str, tuple[str, ...]] = {
     "rayjobs.ray.io": ("backoffLimit", "preRunningDeadlineSeconds", "rayClusterSpec.authOptions"),
 }
 """Each with fields of its spec that the chart uses."""
+OPERATOR = "kuberay-operator"
 _ARGILLA_S = 5.0
 
 
@@ -83,9 +84,9 @@ def _properties(schema: Json | None, *path: str) -> Json | None:
 
 def _operator(api: KubeApi) -> Finding:
     what = "KubeRay operator"
-    found = api.list(DEPLOYMENT, labels="app.kubernetes.io/name=kuberay-operator")
+    found = [one for one in api.list(DEPLOYMENT) if OPERATOR in one["metadata"]["name"] or OPERATOR in _labels(one)]
     if not found:
-        return missing(what, "no Deployment has the label app.kubernetes.io/name=kuberay-operator", INSTALL)
+        return missing(what, f"no Deployment of any namespace is named, or labelled, {OPERATOR}", INSTALL)
     running = [one for one in found if (one.get("status") or {}).get("availableReplicas")]
     where = ", ".join(f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in running or found)
     if not running:
@@ -97,6 +98,10 @@ def _operator(api: KubeApi) -> Finding:
     if version < KUBERAY:
         return missing(what, f"{where} runs {image}", f"upgrade it. {INSTALL.replace('install', 'upgrade')}")
     return ok(what, f"{where} runs {image}")
+
+
+def _labels(one: Json) -> Collection[str]:
+    return (one["metadata"].get("labels") or {}).values()
 
 
 def _version(image: str) -> tuple[int, int] | None:

@@ -198,7 +198,7 @@ def command(kube: FakeKube, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setattr("jobs.kube_client.connect", lambda settings: Cluster(kube, settings.namespace or NAMESPACE))
     monkeypatch.setattr("services.checking.checks.open_store", lambda settings: MemoryStore())
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("TORNIO_S3_BUCKET", "TORNIO_ARGILLA_URL"):
+    for name in ("TORNIO_S3_BUCKET", "TORNIO_ARGILLA_URL", "TORNIO_KUBE_NAMESPACE"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*words: str) -> tuple[int, str]:
