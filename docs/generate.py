@@ -37,6 +37,8 @@ SETTINGS = (
     settings.NodeSettings,
     settings.JobSettings,
     settings.TrainSettings,
+    settings.KubeSettings,
+    settings.UpgradeSettings,
     ClassifierSettings,
     TeacherSettings,
 )

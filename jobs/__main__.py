@@ -8,6 +8,7 @@ import sys
 
 from jobs.context import JobContext
 from jobs.driver import drive
+from jobs.execute import resumed_attempt
 from jobs.failures import describe
 from tornio.errors import TornioError
 from tornio.schemas.runs import RunPlan
@@ -24,11 +25,16 @@ def main() -> int:
     parser.add_argument("run")
     parser.add_argument("attempt", type=int)
     parser.add_argument("--task")
+    parser.add_argument("--token", help="Of whoever may start this command again: it goes on with the next attempt.")
     args = parser.parse_args()
     context = JobContext.from_environment()
     plan, _ = documents.load(context.store, run_of(args.workspace, args.task, args.run).plan, RunPlan)
     try:
-        drive(plan, context, attempt=args.attempt)
+        attempt = args.attempt
+        if args.token is not None:
+            context.worker = args.token
+            attempt = resumed_attempt(plan, attempt, context)
+        drive(plan, context, attempt=attempt)
     except TornioError as error:
         log.error("%s", describe(error))  # its place in the code says nothing to whoever reads the job's log
         return 1

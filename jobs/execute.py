@@ -16,6 +16,7 @@ from jobs.context import JobContext, RunContext, run_keys, software
 from jobs.failures import describe
 from tornio.api import TaskName
 from tornio.errors import IntegrityError, InvalidInput, RunFailed, TemporaryError, TornioError
+from tornio.runs.record import ATTEMPTS
 from tornio.schemas.base import Part
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult, RunStarted
 from tornio.storage import documents
@@ -60,6 +61,26 @@ def next_attempt(plan: RunPlan, store: ObjectStore) -> int:
     """The first attempt that nobody has begun."""
     keys = run_keys(plan)
     return next(number for number in count(1) if store.head(keys.started(number)) is None)
+
+
+def resumed_attempt(plan: RunPlan, first: int, context: JobContext) -> int:
+    """The attempt that this process should make, which may be the same one started anew, told by its worker's token:
+    ``first``, or, where that was begun under this token, the next. Those in between have failed, which is noted.
+
+    Raises RunFailed where they were too many, or one failed for good.
+    """
+    keys = run_keys(plan)
+    if context.store.head(keys.result) is not None:
+        return first
+    for attempt in range(first, first + ATTEMPTS):
+        started = documents.find(context.store, keys.started(attempt), RunStarted)
+        if started is None or started[0].worker != context.worker:
+            return attempt
+        _note_failure(plan, started[0], _ended_in(attempt), context)
+        failed = documents.find(context.store, keys.failure(attempt), RunFailure)
+        if failed is not None and failed[0].final:
+            raise RunFailed(failed[0].error)
+    raise RunFailed(f"it was started {ATTEMPTS} times from attempt {first} on, and ended badly each time: see why")
 
 
 def execute(plan: RunPlan, attempt: int, context: JobContext) -> RunResult:
@@ -110,10 +131,14 @@ def _begin(plan: RunPlan, attempt: int, context: JobContext) -> RunStarted:
     if failed is not None:
         raise RunFailed(failed[0].error)
     if started.worker != context.worker:
-        said = f"its worker ended in the middle of attempt {attempt}; if it was killed for memory, give it more"
+        said = _ended_in(attempt)
         _note_failure(plan, started, said, context)
         raise RunFailed(said)
     return started
+
+
+def _ended_in(attempt: int) -> str:
+    return f"its worker ended in the middle of attempt {attempt}; if it was killed for memory, give it more"
 
 
 def _is_final(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""Where a run is done: a small one in the warm worker, a large one as a Ray job of its own."""
+"""Where a run is done: a small one in the warm worker, a large one as a job of its own, of Ray or of KubeRay."""
 
 from __future__ import annotations
 
@@ -123,5 +123,7 @@ class PlacedRunner:
             return self._small
         texts = size(plan, None if plan.job == "score" else self._measure(plan))
         large = is_large(texts, self._limit)
-        log.info("run %s passes %s texts: %s", plan.run, f"{texts:,.0f}", "a Ray job" if large else "the warm worker")
+        log.info(
+            "run %s passes %s texts: %s", plan.run, f"{texts:,.0f}", "a job of its own" if large else "the warm worker"
+        )
         return self._large if large else self._small

@@ -1,4 +1,4 @@
-"""How a job is run, as a port: in a warm actor of the cluster, as a Ray job of its own, or in this process."""
+"""How a job is run, as a port: in a warm actor, as a Ray job, as a RayJob of Kubernetes, or in this process."""
 
 from __future__ import annotations
 

@@ -151,7 +151,12 @@ def _why(details: Any) -> str:
     """Ray's word and the end of the job's log; what the job itself wrote down of its failure says more."""
     if str(details.status.value) == "STOPPED":
         return "it was cancelled"
-    said, _, logged = str(details.message or "the Ray job failed without a word").partition(", last available logs")
+    return ended_because(str(details.message or "the Ray job failed without a word"))
+
+
+def ended_because(message: str) -> str:
+    """What Ray says of a job that failed, with no more of its log than the end."""
+    said, _, logged = message.partition(", last available logs")
     lines = [line for line in logged.splitlines()[1:] if line.strip()]
     return said if not lines else f"{said}: {_short(lines[-_SHOWN_LINES:])}"
 

@@ -127,3 +127,32 @@ class TrainSettings(BaseSettings):
         description="Seconds between two checkpoints, which is what an interruption may cost. Default 60: one of "
         "MiniLM is 130 MB.",
     )
+
+
+class KubeSettings(BaseSettings):
+    """Kubernetes, for large runs as KubeRay RayJobs: see ``jobs.kuberay``."""
+
+    model_config = SettingsConfigDict(env_prefix="TORNIO_KUBE_", frozen=True)
+
+    job_template: Path | None = Field(
+        None,
+        description="File with the manifest of a RayJob, from which the controller and `tornio score --on kuberay` "
+        "make one for each large run: name, labels and entry point are theirs, all else stands in it. The chart mounts "
+        "its own. Default none: large runs are Ray jobs in the cluster that serves.",
+    )
+    namespace: str | None = Field(
+        None, description="Namespace that RayJobs are made in. Default the pod's own, or the kubeconfig's."
+    )
+    context: str | None = Field(
+        None, description="Context of the kubeconfig. Default: in a pod its account; else the current context."
+    )
+
+
+class UpgradeSettings(BaseSettings):
+    """Whose cluster this is, so that it can leave when an upgrade has replaced it; not set: nothing is asked."""
+
+    model_config = SettingsConfigDict(env_prefix="", frozen=True)
+
+    rayservice: str | None = Field(None, description="Name of the RayService. Set by the chart.")
+    ray_cluster_name: str | None = Field(None, description="Name of this RayCluster. Set by KubeRay.")
+    ray_cluster_namespace: str | None = Field(None, description="Its namespace. Set by KubeRay.")

@@ -160,8 +160,9 @@ class ClassifierSpec(Spec):
     encoder: str = setting(
         "minilm",
         change="next iteration",
-        doc="Base model: hub id, s3:// address or local path of a transformers folder; 'minilm' is the one that "
-        "the extra tornio[embedded] ships. Default because it is small and needs no hub.",
+        doc="Base model: a name that `tornio encoders add` gave it, hub id, s3:// address or local path of a "
+        "transformers folder; 'minilm' is the one that the extra tornio[embedded] ships. Default because it is small "
+        "and needs no hub.",
     )
     max_length: int = setting(
         256,

@@ -11,6 +11,8 @@ from typing import Any
 
 from ray import serve
 
+from jobs.kube_client import connect
+from jobs.kuberay import kuberay_runner
 from jobs.measuring import Measure
 from jobs.placement import PlacedRunner
 from jobs.submitted import RayJobRunner
@@ -20,7 +22,7 @@ from services.controller.fleet import HeartbeatFleet
 from services.controller.keeper import Keeper, Watched
 from tornio.annotation.argilla import ArgillaTool
 from tornio.loop.phase import Phase
-from tornio.settings import ArgillaSettings, JobSettings, StorageSettings
+from tornio.settings import ArgillaSettings, JobSettings, KubeSettings, StorageSettings
 from tornio.storage.s3 import open_store
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,10 @@ class Controller:
         self._fleet = HeartbeatFleet(time.monotonic)
         self._warm = WarmRunner()
         store, jobs = open_store(StorageSettings()), JobSettings()
-        large = RayJobRunner(num_cpus=jobs.worker_cpus)
+        template = KubeSettings().job_template
+        large = (
+            RayJobRunner(num_cpus=jobs.worker_cpus) if template is None else kuberay_runner(connect, template, store)
+        )
         self._keeper = Keeper(
             store=store,
             annotation=_argilla(),

@@ -7,6 +7,7 @@ import os
 from fastapi import FastAPI
 from ray import serve
 
+from services.gateway import draining
 from services.gateway.app import create_app
 from services.gateway.auth import KeyRing
 from services.gateway.backend import StoreBackend
@@ -34,4 +35,6 @@ class Gateway:
     def __serve_build_asgi_app__(self) -> FastAPI:
         store = open_store(StorageSettings())  # from the environment
         backend = StoreBackend(store, self._cluster, annotate_url=os.environ.get("TORNIO_ARGILLA_URL"))
-        return create_app(backend, KeyRing.from_environment())
+        app = create_app(backend, KeyRing.from_environment())
+        draining.install(app)
+        return app

@@ -20,6 +20,7 @@ from jobs.port import JobRunner
 from jobs.submitted import RayJobRunner
 from jobs.warm import WarmRunner
 from services.embedded import ports
+from tests.kube import Killed, PlayedKubeRay
 from tornio.records import Record
 from tornio.schemas.base import Part
 from tornio.schemas.jobs import LabelArgs, QueryArgs
@@ -34,10 +35,6 @@ from tornio.tasks import Tasks
 
 ENDLESS_TEXTS = 50_000
 """Texts that a teacher labels for minutes."""
-
-
-class Killed(BaseException):
-    """The process is gone: nothing below catches it."""
 
 
 @dataclass
@@ -167,6 +164,23 @@ def played(folder: Path) -> Iterator[Stage]:
         patch.setitem(JOBS, "wait", Job(Part, wait))
         yield Stage("played", store, lambda: RayJobRunner(lambda: ray), planned(store, "wait", "played", Part()))
         ray.ended.set()
+
+
+@contextmanager
+def kuberay(folder: Path) -> Iterator[Stage]:
+    """Over a Kubernetes that is played, with its operator."""
+    store = MemoryStore()
+    make_task(store, "kuberay")
+    played = PlayedKubeRay(store, lambda: JobContext.over(store, folder))
+
+    def wait(*_: object) -> Part:
+        played.ended.wait()
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(JOBS, "wait", Job(Part, wait))
+        yield Stage("kuberay", store, played.runner, planned(store, "wait", "kuberay", Part()))
+        played.ended.set()
 
 
 def warm_worker(store: ObjectStore) -> Stage:

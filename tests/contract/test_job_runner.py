@@ -30,6 +30,7 @@ def ray_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]
     params=[
         pytest.param("inline", marks=pytest.mark.unit),
         pytest.param("played-ray", marks=pytest.mark.unit),
+        pytest.param("played-kuberay", marks=pytest.mark.unit),
         pytest.param("warm-worker", marks=REAL),
         pytest.param("ray-jobs", marks=REAL),
     ],
@@ -43,6 +44,9 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                 yield begun(made)
         case "played-ray":
             with stages.played(folder) as made:
+                yield begun(made)
+        case "played-kuberay":
+            with stages.kuberay(folder) as made:
                 yield begun(made)
         case "warm-worker":
             yield begun(stages.warm_worker(request.getfixturevalue("ray_store")))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tornio import __version__
-from tornio.cli import data, predict, review, runs, tasks
+from tornio.cli import data, deploy, encoders, predict, review, runs, tasks
 
 _OF_THE_CLUSTER = ("up", "score", "job")
 """Modules with a function of their name, which imports what a client does not have only when it is called."""
@@ -39,7 +39,7 @@ def _main(
     """Options of the program itself."""
 
 
-for _module in (tasks, data, predict, review, runs):
+for _module in (tasks, data, predict, review, runs, encoders, deploy):
     _module.register(app)
 for _name in _OF_THE_CLUSTER:
     if find_spec(f"tornio.cli.{_name}"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,12 +18,23 @@ from tornio.cli import screen
 from tornio.cli.connect import Json
 from tornio.cli.runs import LOCAL_STORE
 from tornio.client.address import session_environment
+from tornio.errors import InvalidInput
 from tornio.files.whole import check_folder, writing
+from tornio.settings import KubeSettings
 
 if TYPE_CHECKING:
     from tornio.review.run import ScoredRow
     from tornio.schemas.jobs import ScoreOutput
-    from tornio.schemas.runs import RunPlan, RunProgress
+    from tornio.schemas.runs import RunPlan, RunProgress, RunResult
+    from tornio.storage.port import ObjectStore
+
+
+class Place(StrEnum):
+    """Where a run is done."""
+
+    HERE = "here"
+    KUBERAY = "kuberay"
+
 
 _SHOWN = 60
 """Characters of a text in the terminal's table."""
@@ -73,12 +85,22 @@ def score(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Where to put the report, one HTML file.")] = None,
     workspace: Annotated[str, typer.Option(help="Without a task: whose run it is.")] = "default",
+    on: Annotated[
+        Place, typer.Option(help="here; or kuberay: as a RayJob of the Kubernetes of KUBECONFIG.")
+    ] = Place.HERE,
+    job_template: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --on kuberay: manifest of a RayJob to make it from.", show_default="TORNIO_KUBE_JOB_TEMPLATE"
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Sort a labelled data set by its loss: wrong labels come first. Started again, it goes on where it stopped.
 
     Runs here, on a Ray of its own or the cluster that RAY_ADDRESS names. Documents go to the store of TORNIO_S3_...,
-    else that of the `tornio up` in this folder or above it, else to .tornio/store.
+    else that of the `tornio up` in this folder or above it, else to .tornio/store. As a RayJob it goes on without this
+    command, which, started again, follows it again.
     """
     try:
         from jobs.context import JobContext
@@ -95,6 +117,8 @@ def score(
     if report is not None:
         check_folder(report)
     named = None if task is None else TaskName.parse(task)
+    if on is Place.KUBERAY:
+        _check_reachable(data)
     use_store()
     context = JobContext.from_environment()
     plan = plan_score(
@@ -123,7 +147,10 @@ def score(
     if not as_json:
         screen.note(f"run {plan.run}; started again, it goes on where it stopped")
     with _bars(quiet=as_json) as watch:
-        result = drive(plan, context, watch)
+        if on is Place.KUBERAY:
+            result = _on_kuberay(plan, context.store, job_template, watch)
+        else:
+            result = drive(plan, context, watch)
     scored = ScoreOutput.model_validate(result.output)
     found = ScoredRun.open(context.store, plan.run, plan.workspace)
     if output is not None:
@@ -135,6 +162,37 @@ def score(
         screen.dump({"run": plan.run, **scored.model_dump(mode="json")})
         return
     _tell(scored, islice(showable(found), top))
+
+
+def _check_reachable(data: str) -> None:
+    """Raises InvalidInput for what a cluster elsewhere does not see."""
+    if not data.startswith("s3://"):
+        raise InvalidInput(f"{data} is not in S3, and what runs on Kubernetes sees nothing else: write s3://bucket/key")
+    if not os.environ.get("TORNIO_S3_BUCKET"):
+        raise InvalidInput("a run on Kubernetes keeps its documents in the bucket that it shares: set TORNIO_S3_BUCKET")
+
+
+def _on_kuberay(
+    plan: RunPlan, store: ObjectStore, template: Path | None, watch: Callable[[RunPlan, RunProgress], None]
+) -> RunResult:
+    from jobs.following import follow
+    from jobs.kube_client import connect
+    from jobs.kuberay import RUN, kuberay_runner, read_template
+
+    template = template or KubeSettings().job_template
+    if template is None:
+        raise InvalidInput(
+            "no template of a RayJob: give --job-template, such as k8s/examples/rayjob-template.yaml, or set "
+            "TORNIO_KUBE_JOB_TEMPLATE"
+        )
+    read_template(template)
+    cluster = connect()
+    screen.note(f"as a RayJob; look at it with: kubectl -n {cluster.namespace} get rayjobs -l {RUN}={plan.run}")
+    try:
+        return follow(plan, kuberay_runner(lambda: cluster, template, store), store, watch)
+    except KeyboardInterrupt:
+        screen.note("the RayJob goes on; the same command follows it again, and deleting it ends the run")
+        raise
 
 
 def _tell(scored: ScoreOutput, worst: Iterable[ScoredRow]) -> None:

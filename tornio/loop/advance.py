@@ -311,9 +311,9 @@ def _tell_what_hangs(state: LoopState, seen: Observation) -> LoopState:
 
 
 def _outcome(seen: Observation, plan: RunPlan, attempt: int) -> RunOutcome:
-    """The run's outcome as far as it concerns this attempt."""
+    """The run's outcome as far as it concerns this attempt; a runner may have made further ones by itself."""
     outcome = seen.runs.get(plan.run, RunOutcome())
-    stale = outcome.error is not None and outcome.attempt != attempt
+    stale = outcome.error is not None and outcome.attempt < attempt
     return RunOutcome() if stale else outcome
 
 

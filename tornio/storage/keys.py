@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ENCODERS = "encoders/"
+ENCODER_NAMES = "encoders/names/"
+
 
 def blob(sha256: str) -> str:
     return f"blobs/{sha256}"
 
 
 def encoder(digest: str) -> str:
-    return f"encoders/{digest}.json"
+    return f"{ENCODERS}{digest}.json"
+
+
+def encoder_name(name_digest: str) -> str:
+    return f"{ENCODER_NAMES}{name_digest}.json"
 
 
 def seq_name(seq: int) -> str:

@@ -18,7 +18,7 @@ from tornio.schemas.loop import (
     SwapIntent,
     TrainIntent,
 )
-from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderPin, EncoderUse, Manifest, Probes
+from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderName, EncoderPin, EncoderUse, Manifest, Probes
 from tornio.schemas.review import Review
 from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted
 from tornio.schemas.task import (
@@ -181,6 +181,7 @@ SAMPLES: dict[str, Document] = {
     "score-input": ScoreInput(
         parts=(PartCount(rows=4095, rejected=1), PartCount(rows=12, rejected=0)), labels=("billing", "bug")
     ),
+    "encoder-name": EncoderName(name="acme/model", digest="cd" * 32, layer=-2, added_at=WHEN),
     "encoder-pin": EncoderPin(source="minilm", digest="cd" * 32),
     "spec": SpecDocument(rev=2, spec=SPEC.model_dump(mode="json"), who="api:ops", created_at=WHEN),
     "stop-set": StopSet(record_ids=("r1", "r2"), pool_seq=1, seed=7),

@@ -1,0 +1,54 @@
+"""Have a runner do a plan and wait for its result: what the controller does for a server, for a command that waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from jobs.execute import next_attempt
+from jobs.port import JobRunner, RunPhase
+from tornio.errors import RunFailed, Unavailable
+from tornio.schemas.runs import RunPlan, RunProgress, RunResult
+from tornio.storage import documents
+from tornio.storage.keys import run_of
+from tornio.storage.port import ObjectStore
+
+EVERY_S = 2.0
+
+
+def follow(
+    plan: RunPlan,
+    runner: JobRunner,
+    store: ObjectStore,
+    watch: Callable[[RunPlan, RunProgress], None] = lambda _plan, _progress: None,
+    pause: Callable[[float], None] = time.sleep,
+) -> RunResult:
+    """The result of a run: one that is done is not done again, one under way is followed, else it is begun.
+
+    It goes on without whoever follows it; followed again, it is taken up where it is. Raises RunFailed for an attempt
+    that fails meanwhile, and what the runner raises at the first try; later an API that is away is waited for.
+    """
+    keys = run_of(plan.workspace, plan.task, plan.run)
+    documents.create_or_get(store, keys.plan, plan)
+    followed = 0
+    while True:
+        done = documents.find(store, keys.result, RunResult)
+        if done is not None:
+            return done[0]
+        status = runner.status(plan)
+        if status.phase is RunPhase.RUNNING:
+            followed = max(followed, status.attempt)
+        elif status.phase is RunPhase.FAILED and 0 < followed <= status.attempt:
+            raise RunFailed(f"run {plan.run}, attempt {status.attempt}: {status.error}")
+        elif status.phase is not RunPhase.DONE:
+            attempt = followed or max(status.attempt + 1, next_attempt(plan, store))
+            try:
+                runner.submit(plan, attempt)
+            except Unavailable:
+                if not followed:
+                    raise
+            followed = attempt
+        progress = documents.find(store, keys.progress(followed), RunProgress) if followed else None
+        if progress is not None:
+            watch(plan, progress[0])
+        pause(EVERY_S)

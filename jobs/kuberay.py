@@ -1,0 +1,225 @@
+"""The runner for large work on Kubernetes: a RayJob of KubeRay, with a cluster of its own, for each attempt."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shlex
+from collections.abc import Callable
+from copy import deepcopy
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import yaml
+
+from jobs.kube import RAY_JOB, Cluster, Json
+from jobs.port import RunPhase, RunStatus
+from jobs.submitted import SPREAD, ended_because
+from tornio.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, Unauthorized, Unavailable
+from tornio.schemas.runs import RunFailure, RunPlan
+from tornio.settings import StorageSettings
+from tornio.storage import documents
+from tornio.storage.keys import RunKeys, run_of
+from tornio.storage.port import ObjectStore
+
+log = logging.getLogger(__name__)
+LONGEST_NAME = 47
+"""Characters that KubeRay allows in a RayJob's name: it makes other names of it."""
+RUN, ATTEMPT, STORE, JOB = "tornio/run", "tornio/attempt", "tornio/store", "tornio/job"
+"""Labels."""
+_COMPUTING = ("entrypointNumCpus", "entrypointNumGpus", "entrypointResources")
+
+
+_CANNOT_ASK = (Unavailable, Forbidden, Unauthorized, NotFound)
+
+
+class KubeRayRunner:
+    """The ``JobRunner`` over RayJobs. Their names follow from run and attempt: a second submission changes nothing,
+    and whoever comes anew finds what another began.
+
+    The entry point reads the plan from the store, and may be started again: KubeRay submits it anew, without a word,
+    where a cluster has lost its head (see ``jobs.execute.resumed_attempt``). So one RayJob can make several attempts;
+    the last that it has begun is the one that is spoken of.
+
+    What a RayJob says of its end is a hint: a run with a result is done, one without is not.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Cluster], template: Callable[[], Json], store: ObjectStore, place: str
+    ) -> None:
+        """``place``: names the store among all that RayJobs of this namespace may work for."""
+        self._connect = connect
+        self._template = template
+        self._store = store
+        self._place = hashlib.sha256(place.encode()).hexdigest()[:4]
+        self._cluster: Cluster | None = None
+
+    def submit(self, plan: RunPlan, attempt: int) -> None:
+        """Raises Unavailable where the API does not answer: submit it again; InvalidInput for a template that cannot
+        be used, Forbidden, NotFound for a cluster without KubeRay."""
+        if any(self._last_begun(plan, _attempt(job)) >= attempt for job in self._jobs(plan)):
+            return
+        body = manifest(self._template(), plan, attempt, self._place, uuid4().hex)
+        cluster = self._there()
+        try:
+            cluster.api.create(RAY_JOB, body, cluster.namespace)
+        except AlreadyExists:  # somebody else was first: the same attempt, done once
+            log.info("RayJob %s is there already: it is followed", body["metadata"]["name"])
+        else:
+            log.info("run %s, attempt %d, is RayJob %s", plan.run, attempt, body["metadata"]["name"])
+
+    def status(self, plan: RunPlan) -> RunStatus:
+        try:
+            return self._status(plan)
+        except _CANNOT_ASK as error:  # the run may be elsewhere; whoever submits it here is told
+            log.info("how run %s stands is not known: %s", plan.run, error)
+            return RunStatus(RunPhase.UNKNOWN)
+
+    def cancel(self, plan: RunPlan) -> None:
+        """Deletes its RayJobs that have not ended, which ends their clusters."""
+        cluster = self._there()
+        for job in self._jobs(plan):
+            if judge(job)[0] is RunPhase.RUNNING:
+                cluster.api.delete(RAY_JOB, job["metadata"]["name"], cluster.namespace)
+
+    def names(self, plan: RunPlan) -> list[str]:
+        """Of the RayJobs at this run, the last attempt's last."""
+        return [job["metadata"]["name"] for job in self._jobs(plan)]
+
+    def _status(self, plan: RunPlan) -> RunStatus:
+        jobs = self._jobs(plan)
+        if not jobs:
+            return RunStatus(RunPhase.UNKNOWN)
+        phase, error = judge(jobs[-1])
+        attempt = self._last_begun(plan, _attempt(jobs[-1]))
+        if phase is RunPhase.RUNNING:
+            return RunStatus(phase, attempt)
+        if self._store.head(_keys(plan).result) is not None:
+            return RunStatus(RunPhase.DONE, attempt)
+        noted = documents.find(self._store, _keys(plan).failure(attempt), RunFailure)
+        if noted is not None:
+            return RunStatus(RunPhase.FAILED, attempt, noted[0].error)
+        name = jobs[-1]["metadata"]["name"]
+        return RunStatus(RunPhase.FAILED, attempt, error or f"RayJob {name} ended well, and there is no result")
+
+    def _jobs(self, plan: RunPlan) -> list[Json]:
+        """The RayJobs at this run that the cluster has, by attempt. Raises what the API does."""
+        cluster = self._there()
+        try:
+            found = cluster.api.list(RAY_JOB, cluster.namespace, f"{RUN}={plan.run},{STORE}={self._place}")
+        except NotFound as error:
+            raise NotFound(
+                "this Kubernetes has no RayJobs: install the KubeRay operator (`tornio deploy check` says more), or "
+                "unset TORNIO_KUBE_JOB_TEMPLATE, and large runs are Ray jobs of the cluster that serves"
+            ) from error
+        return sorted(found, key=_attempt)
+
+    def _last_begun(self, plan: RunPlan, first: int) -> int:
+        """The last attempt that a RayJob has begun whose first was ``first``."""
+        keys = _keys(plan)
+        return next(n for n in count(first) if self._store.head(keys.started(n + 1)) is None)
+
+    def _there(self) -> Cluster:
+        if self._cluster is None:
+            self._cluster = self._connect()
+        return self._cluster
+
+
+def kuberay_runner(connect: Callable[[], Cluster], template: Path, store: ObjectStore) -> KubeRayRunner:
+    """The runner of this deployment; the template is read at each submission, for the chart may change it."""
+    settings = StorageSettings()
+    return KubeRayRunner(
+        connect, lambda: read_template(template), store, f"{settings.bucket}/{settings.prefix.strip('/')}"
+    )
+
+
+def read_template(path: Path) -> Json:
+    """A RayJob's manifest. Raises InvalidInput for a file that is none."""
+    try:
+        found = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInput(
+            f"the template of RayJobs, {path}, cannot be read ({type(error).__name__}: {error})"
+        ) from error
+    if not isinstance(found, dict) or found.get("kind") != RAY_JOB.name or not isinstance(found.get("spec"), dict):
+        raise InvalidInput(f"{path} is no manifest of a RayJob: it must have `kind: RayJob` and a `spec`")
+    if found.get("apiVersion") != RAY_JOB.api_version:
+        raise InvalidInput(f"{path} has apiVersion {found.get('apiVersion')!r}: only {RAY_JOB.api_version} is known")
+    return found
+
+
+def manifest(template: Json, plan: RunPlan, attempt: int, place: str, token: str) -> Json:
+    """The RayJob that makes this attempt: the template with name, labels and entry point. Pure.
+
+    ``token`` tells a process of this RayJob that is started again from one of another.
+    """
+    body = deepcopy(template)
+    meta, spec = dict(body.get("metadata") or {}), body["spec"]
+    meta.pop("namespace", None)
+    meta.pop("generateName", None)
+    meta["name"] = job_name(plan.run, attempt, place)
+    labels = {RUN: plan.run, ATTEMPT: str(attempt), JOB: plan.job, STORE: place}
+    meta["labels"] = {**(meta.get("labels") or {}), **labels}
+    whose = {"tornio/workspace": plan.workspace, "tornio/task": plan.task or ""}
+    meta["annotations"] = {**(meta.get("annotations") or {}), **whose}
+    body["metadata"] = meta
+    task = [] if plan.task is None else ["--task", plan.task]
+    words = ["python", "-m", "jobs", plan.workspace, plan.run, str(attempt), "--token", token, *task]
+    spec["entrypoint"] = shlex.join(words)
+    if plan.job in SPREAD:  # its own process stays on the head, and leaves workers to its work
+        for name in _COMPUTING:
+            spec.pop(name, None)
+    elif _has_gpus(spec):  # which are not on the head, where it would else compute
+        spec.setdefault("entrypointNumGpus", 1)
+    return body
+
+
+def _has_gpus(spec: Json) -> bool:
+    groups = (spec.get("rayClusterSpec") or {}).get("workerGroupSpecs") or ()
+    containers = [group["template"]["spec"]["containers"][0] for group in groups]
+    limits = [(container.get("resources") or {}).get("limits") or {} for container in containers]
+    return any(name.endswith("/gpu") for each in limits for name in each)
+
+
+def job_name(run: str, attempt: int, place: str) -> str:
+    """Deterministic, of at most ``LONGEST_NAME`` characters."""
+    name = f"tornio-{run}-{place}-{attempt}"
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"tornio-{hashlib.sha256(run.encode()).hexdigest()[:20]}-{place}-{attempt}"
+
+
+def judge(job: Json) -> tuple[RunPhase, str | None]:
+    """What a RayJob says of itself: RUNNING, DONE, or FAILED and why. Pure.
+
+    ``jobDeploymentStatus`` says whether it has ended (past its deadline ``jobStatus`` stays RUNNING), ``jobStatus``
+    whether well: a job that was stopped is Complete too. One that is being deleted runs until it is gone; one that is
+    suspended waits for whoever suspended it, such as a queue.
+    """
+    status = job.get("status") or {}
+    if job["metadata"].get("deletionTimestamp") or status.get("jobDeploymentStatus") not in _ENDED:
+        return RunPhase.RUNNING, None
+    ended, came_to = status["jobDeploymentStatus"], status.get("jobStatus")
+    if ended == "Complete" and came_to == "SUCCEEDED":
+        return RunPhase.DONE, None
+    if ended == "Complete" and came_to == "STOPPED":
+        return RunPhase.FAILED, "its Ray job was stopped"
+    reason = status.get("reason") or (ended if ended == "ValidationFailed" else None)
+    said = ended_because(status.get("message") or _REASONS.get(str(reason), "without a word"))
+    return RunPhase.FAILED, f"RayJob {job['metadata']['name']} has failed{f' ({reason})' if reason else ''}: {said}"
+
+
+_ENDED = ("Complete", "Failed", "ValidationFailed")
+_REASONS = {
+    "DeadlineExceeded": "it took longer than activeDeadlineSeconds of its template; what it has done stays",
+    "ValidationFailed": "KubeRay does not accept its template: `kubectl describe rayjob` says why",
+}
+
+
+def _attempt(job: Json) -> int:
+    return int(job["metadata"]["labels"][ATTEMPT])
+
+
+def _keys(plan: RunPlan) -> RunKeys:
+    return run_of(plan.workspace, plan.task, plan.run)

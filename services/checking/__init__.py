@@ -1,0 +1,7 @@
+"""``tornio deploy check``: what a cluster lacks of what a deployment needs, each with what to do."""
+
+from services.checking.checks import check_cluster, check_outside, resolved
+from services.checking.finding import Finding, Level
+from services.checking.wants import Wants, wants_of
+
+__all__ = ["Finding", "Level", "Wants", "check_cluster", "check_outside", "resolved", "wants_of"]

@@ -1,0 +1,248 @@
+"""The checks: of the cluster through its API, and of what a deployment reaches outside it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+
+from jobs.kube import CRD, DEPLOYMENT, NODE, SECRET, Cluster, Json, KubeApi
+from services.checking.finding import Finding, missing, ok, unknown
+from services.checking.wants import Wants
+from tornio.annotation.argilla_api import ArgillaApi
+from tornio.errors import Forbidden, InvalidInput, NotFound, TornioError, Unavailable
+from tornio.settings import StorageSettings
+from tornio.storage.probe import probe
+from tornio.storage.s3 import open_store
+
+KUBERAY = (1, 6)
+"""The oldest KubeRay that Tornio was run on."""
+INSTALL = (
+    "install KubeRay 1.6: helm repo add kuberay https://ray-project.github.io/kuberay-helm && helm install "
+    "kuberay-operator kuberay/kuberay-operator --version 1.6.1"
+)
+UPGRADE_CRDS = (
+    "helm never upgrades CRDs: kubectl apply --server-side --force-conflicts -k "
+    "'github.com/ray-project/kuberay/ray-operator/config/crd?ref=v1.6.1'"
+)
+CRDS: Mapping[str, tuple[str, ...]] = {
+    "rayclusters.ray.io": ("authOptions", "gcsFaultToleranceOptions"),
+    "rayservices.ray.io": (
+        "excludeHeadPodFromServeSvc",
+        "rayClusterDeletionDelaySeconds",
+        "rayClusterConfig.authOptions",
+    ),
+    "rayjobs.ray.io": ("backoffLimit", "preRunningDeadlineSeconds", "rayClusterSpec.authOptions"),
+}
+"""Each with fields of its spec that the chart uses."""
+OPERATOR = "kuberay-operator"
+_ARGILLA_S = 5.0
+
+
+def check_cluster(cluster: Cluster, wants: Wants) -> Iterator[Finding]:
+    """Custom resources, operator, secrets, GPUs. Raises Unavailable where the API does not answer."""
+    for name, fields in CRDS.items():
+        yield _looked(f"CRD {name}", partial(_crd, cluster.api, name, fields))
+    yield _looked("KubeRay operator", partial(_operator, cluster.api))
+    for name, keys in sorted(wants.secrets.items()):
+        yield _looked(f"Secret {name}", partial(_secret, cluster, name, keys))
+    if wants.gpus:
+        yield from _gpus(cluster.api, wants)
+
+
+def _looked(what: str, look: Callable[[], Finding]) -> Finding:
+    """What a look finds; where the account may not look, that."""
+    try:
+        return look()
+    except Forbidden as error:
+        return unknown(what, f"this account may not look ({error})", "ask with the account of an administrator")
+
+
+def _crd(api: KubeApi, name: str, fields: tuple[str, ...]) -> Finding:
+    what = f"CRD {name}"
+    try:
+        found = api.get(CRD, name)
+    except NotFound:
+        return missing(what, "it is not there", INSTALL)
+    served = {one["name"]: one for one in found["spec"]["versions"] if one.get("served")}
+    if "v1" not in served:
+        return missing(what, f"it serves {', '.join(served) or 'nothing'}, not v1", UPGRADE_CRDS)
+    spec = _properties(served["v1"].get("schema", {}).get("openAPIV3Schema", {}), "spec")
+    if lacking := [path for path in fields if _properties(spec, *path.split(".")) is None]:
+        return missing(what, f"it does not know {', '.join(lacking)}", UPGRADE_CRDS)
+    return ok(what, "v1, with all that the chart uses")
+
+
+def _properties(schema: Json | None, *path: str) -> Json | None:
+    for name in path:
+        schema = ((schema or {}).get("properties") or {}).get(name)
+    return schema
+
+
+def _operator(api: KubeApi) -> Finding:
+    what = "KubeRay operator"
+    found = [one for one in api.list(DEPLOYMENT) if OPERATOR in one["metadata"]["name"] or OPERATOR in _labels(one)]
+    if not found:
+        return missing(what, f"no Deployment of any namespace is named, or labelled, {OPERATOR}", INSTALL)
+    running = [one for one in found if (one.get("status") or {}).get("availableReplicas")]
+    where = ", ".join(f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in running or found)
+    if not running:
+        return missing(what, f"{where} has no pod that runs", "look at its pods and their logs: kubectl describe")
+    image = running[0]["spec"]["template"]["spec"]["containers"][0]["image"]
+    version = _version(image)
+    if version is None:
+        return unknown(what, f"{where} runs {image}, which names no version", "see that it is KubeRay 1.6 or later")
+    if version < KUBERAY:
+        return missing(what, f"{where} runs {image}", f"upgrade it. {INSTALL.replace('install', 'upgrade')}")
+    return ok(what, f"{where} runs {image}")
+
+
+def _labels(one: Json) -> Collection[str]:
+    return (one["metadata"].get("labels") or {}).values()
+
+
+def _version(image: str) -> tuple[int, int] | None:
+    tag = image.partition("@")[0].rpartition(":")[2]
+    found = re.match(r"v?(\d+)\.(\d+)", tag)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
+def _secret(cluster: Cluster, name: str, keys: frozenset[str]) -> Finding:
+    what = f"Secret {name}"
+    literals = " ".join(f"--from-literal={key}=..." for key in sorted(keys))
+    create = f"kubectl -n {cluster.namespace} create secret generic {name} {literals}".strip()
+    try:
+        data = cluster.api.get(SECRET, name, cluster.namespace).get("data") or {}
+    except NotFound:
+        return missing(what, f"it is not in namespace {cluster.namespace}", create)
+    if lacking := sorted(keys - data.keys()):
+        return missing(
+            what, f"it lacks the keys {', '.join(lacking)}; it has {', '.join(sorted(data)) or 'none'}", create
+        )
+    if empty := sorted(key for key in keys if not data[key]):
+        return missing(what, f"the keys {', '.join(empty)} are empty", create)
+    return ok(what, f"it has {', '.join(sorted(keys)) or 'what it has'}")
+
+
+def _gpus(api: KubeApi, wants: Wants) -> Iterator[Finding]:
+    try:
+        nodes = api.list(NODE)
+    except Forbidden as error:
+        yield unknown("GPUs", f"this account may not list nodes ({error})", "ask with the account of an administrator")
+        return
+    for group in wants.gpus:
+        what = f"GPUs of group {group.name}"
+        each = [int(node["status"].get("allocatable", {}).get(group.resource, 0)) for node in nodes]
+        room = sum(count // group.count for count in each)
+        asked = f"{group.most} workers with {group.count} {group.resource} each"
+        if room >= max(1, group.most):
+            yield ok(what, f"room for {room} workers; at most {asked}")
+        elif room:
+            yield unknown(
+                what, f"room for {room} workers; at most {asked}", "let the nodes scale, or lower maxReplicas"
+            )
+        elif any(each):
+            yield missing(what, f"no node has {group.count} {group.resource}; the largest has {max(each)}", _FEWER)
+        else:
+            yield missing(what, f"no node offers {group.resource}", _PLUGIN)
+
+
+_FEWER = "ask for fewer GPUs a worker, or add nodes that have them"
+_PLUGIN = (
+    "install the vendor's device plugin (such as the NVIDIA GPU operator) on nodes with GPUs; where an autoscaler adds "
+    "them only when they are asked for, this can be as it should be"
+)
+
+
+def resolved(cluster: Cluster, wants: Wants) -> dict[str, str]:
+    """The deployment's environment with the secrets' values, as far as this account may read them."""
+    found: dict[str, str] = {}
+    for name, value in wants.environment.items():
+        if isinstance(value, str):
+            found[name] = value
+            continue
+        try:
+            data = cluster.api.get(SECRET, value.secret, cluster.namespace).get("data") or {}
+        except (Forbidden, NotFound):
+            continue
+        if value.key in data:
+            found[name.removesuffix("_FILE")] = base64.b64decode(data[value.key]).decode().strip()
+    return found
+
+
+def check_outside(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """The bucket, with raced conditional writes, and Argilla, by the deployment's environment."""
+    yield _bucket(environment)
+    yield _argilla(environment)
+
+
+def _bucket(environment: Mapping[str, str]) -> Finding:
+    bucket = environment.get("TORNIO_S3_BUCKET")
+    if not bucket:
+        return missing("S3", "TORNIO_S3_BUCKET is not set", "set the bucket in the chart's values, or here")
+    endpoint = environment.get("TORNIO_S3_ENDPOINT") or None
+    what = f"S3 bucket {bucket}"
+    settings = StorageSettings(
+        bucket=bucket,
+        prefix=environment.get("TORNIO_S3_PREFIX", ""),
+        endpoint=endpoint,
+        region=environment.get("TORNIO_S3_REGION", "us-east-1"),
+        retry_seconds=2,
+    )
+    try:
+        with _keys_of(environment):
+            store = open_store(settings)
+        probe(store)
+    except Unavailable as error:
+        return unknown(what, str(error), _FROM_INSIDE)
+    except TornioError as error:
+        return missing(what, str(error), "give the account get, put, list and delete below the prefix, and the bucket")
+    return ok(what, "of writers at once exactly one wins")
+
+
+@contextmanager
+def _keys_of(environment: Mapping[str, str]) -> Iterator[None]:
+    """Let the AWS chain find the deployment's keys, which it looks for in this process's environment."""
+    before = dict(os.environ)
+    os.environ.update({name: value for name, value in environment.items() if name.startswith("AWS_")})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _argilla(environment: Mapping[str, str]) -> Finding:
+    url = environment.get("TORNIO_ARGILLA_URL")
+    if not url:
+        return missing("Argilla", "TORNIO_ARGILLA_URL is not set", "set its address in the chart's values, or here")
+    key = environment.get("TORNIO_ARGILLA_API_KEY", "")
+    what = f"Argilla at {url}"
+    try:
+        api = ArgillaApi(url, key, timeout_s=_ARGILLA_S, retry_s=0)
+    except InvalidInput as error:
+        return missing(what, str(error), "correct the address")
+    try:
+        version = api.version()
+        if not key:
+            return unknown(what, f"version {version}; its key is not known here", "see that the Secret has it")
+        me = api.get("me")
+    except Unavailable as error:
+        return unknown(what, str(error), _FROM_INSIDE)
+    except TornioError as error:
+        return missing(what, str(error), "give an Argilla 2.8 or later and the key of an admin account")
+    finally:
+        api.close()
+    if me["role"] not in ("owner", "admin"):
+        todo = "give the key of an admin of the workspaces, which an owner makes"
+        return missing(what, f"{me['username']} is {me['role']}", todo)
+    return ok(what, f"version {version}, as {me['username']}, {me['role']}")
+
+
+_FROM_INSIDE = (
+    "an address of the cluster is reached from inside alone: kubectl exec into a pod of Tornio, and run `tornio deploy "
+    "check` there. Else look at address and network policy"
+)

@@ -1,0 +1,149 @@
+"""What a deployment needs of its cluster, read from its manifests. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from jobs.kube import Json
+
+PULL = "imagePullSecrets"
+AUTH_TOKEN = "auth_token"  # noqa: S105 - the key that KubeRay reads
+"""Key of the Secret that ``authOptions`` names."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKey:
+    secret: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class GpuGroup:
+    """Workers that want GPUs: ``count`` of ``resource`` each."""
+
+    name: str
+    resource: str
+    count: int
+    most: int
+    """Workers at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """``secrets``: name -> keys; ``environment``: of the serving containers, values or where they come from."""
+
+    secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    gpus: tuple[GpuGroup, ...] = ()
+    environment: Mapping[str, str | SecretKey] = field(default_factory=dict)
+
+
+def wants_of(manifests: Iterable[Json]) -> Wants:
+    """Secrets that anything refers to, GPUs that worker groups want, and the environment of what serves. RayJobs in a
+    ConfigMap, which are templates, count too."""
+    documents = list(_with_templates(manifests))
+    secrets: dict[str, set[str]] = {}
+    for node in _dicts(documents):
+        for name, key in _refers(node):
+            secrets.setdefault(name, set())
+            if key:
+                secrets[name].add(key)
+    gpus: list[GpuGroup] = []
+    environment: dict[str, str | SecretKey] = {}
+    for cluster in filter(None, map(_cluster, documents)):
+        gpus += _gpus(cluster)
+    for pod in _pods(documents):
+        for value in (found := _environment(pod)).values():
+            if isinstance(value, SecretKey):
+                secrets.setdefault(value.secret, set()).add(value.key)
+        environment = {**found, **environment}  # what serves comes first
+    return Wants({name: frozenset(keys) for name, keys in secrets.items()}, tuple(gpus), environment)
+
+
+def _with_templates(manifests: Iterable[Json]) -> Iterator[Json]:
+    for one in manifests:
+        yield one
+        if one.get("kind") == "ConfigMap":
+            for text in (one.get("data") or {}).values():
+                if "RayJob" in text and isinstance(found := yaml.safe_load(text), dict):  # which reads JSON, too
+                    yield found
+
+
+def _dicts(node: Any) -> Iterator[Json]:
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from _dicts(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _dicts(value)
+
+
+def _refers(node: Json) -> Iterator[tuple[str, str]]:
+    """Secrets that this part of a manifest must have, with the key that it reads (or none)."""
+    for name in ("secretKeyRef", "secretRef"):
+        ref = node.get(name)
+        if isinstance(ref, dict) and ref.get("name") and not ref.get("optional"):
+            yield ref["name"], ref.get("key", "")
+    volume = node.get("secret")
+    if isinstance(volume, dict) and not volume.get("optional"):
+        secret = volume.get("secretName") or volume.get("name")
+        if secret:
+            yield secret, ""
+            yield from ((secret, item["key"]) for item in volume.get("items") or ())
+    auth = node.get("authOptions")
+    if isinstance(auth, dict) and auth.get("secretName"):
+        yield auth["secretName"], AUTH_TOKEN
+    for ref in node.get(PULL) or ():
+        yield ref["name"], ""
+
+
+def _cluster(document: Json) -> Json | None:
+    spec = document.get("spec") or {}
+    found = spec.get("rayClusterConfig") or spec.get("rayClusterSpec")
+    return found if isinstance(found, dict) else None
+
+
+def _gpus(cluster: Json) -> Iterator[GpuGroup]:
+    for group in cluster.get("workerGroupSpecs") or ():
+        for container in group["template"]["spec"]["containers"][:1]:
+            resources = container.get("resources") or {}
+            asked = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+            for resource, count in asked.items():
+                if resource.endswith("/gpu") and int(count) > 0:
+                    yield GpuGroup(group["groupName"], resource, int(count), int(group.get("maxReplicas") or 0))
+
+
+def _pods(documents: Iterable[Json]) -> Iterator[Json]:
+    """The pods of Ray's clusters: those of a RayService first, its head before its workers."""
+    for document in sorted(documents, key=lambda one: one.get("kind") != "RayService"):
+        cluster = _cluster(document)
+        if cluster is not None:
+            for group in (cluster["headGroupSpec"], *(cluster.get("workerGroupSpecs") or ())):
+                yield group["template"]["spec"]
+
+
+def _environment(pod: Json) -> dict[str, str | SecretKey]:
+    container, found = pod["containers"][0], dict[str, str | SecretKey]()
+    mounted = dict(_mounted(pod, container))
+    for variable in container.get("env") or ():
+        ref = (variable.get("valueFrom") or {}).get("secretKeyRef")
+        if ref and not ref.get("optional"):
+            found[variable["name"]] = SecretKey(ref["name"], ref["key"])
+        elif "value" in variable:
+            value = str(variable["value"])
+            folder, _, name = value.rpartition("/")
+            found[variable["name"]] = SecretKey(mounted[folder], name) if folder in mounted else value
+    return found
+
+
+def _mounted(pod: Json, container: Json) -> Iterator[tuple[str, str]]:
+    """Folder in the container -> the Secret whose keys are its files."""
+    volumes = {v["name"]: v["secret"] for v in pod.get("volumes") or () if isinstance(v.get("secret"), dict)}
+    for mount in container.get("volumeMounts") or ():
+        volume = volumes.get(mount["name"])
+        if volume and not volume.get("optional") and not volume.get("items"):
+            yield mount["mountPath"].rstrip("/"), volume["secretName"]

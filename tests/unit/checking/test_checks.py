@@ -1,0 +1,230 @@
+"""Each thing that a cluster can lack is told, with what to do."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from jobs.kube import CRD, DEPLOYMENT, NODE, RAY_SERVICE, SECRET, Cluster, Json
+from services.checking import Finding, Level, Wants, check_cluster, check_outside, resolved
+from services.checking.checks import CRDS
+from services.checking.wants import GpuGroup, SecretKey
+from tests.kube import NAMESPACE, FakeKube
+from tornio.cli import main
+from tornio.errors import Forbidden, Unavailable
+from tornio.storage.memory import MemoryStore
+from tornio.storage.port import ObjectStore
+
+pytestmark = pytest.mark.unit
+
+WANTS = Wants(
+    {"s3": frozenset({"id", "key"})},
+    (GpuGroup("train", "nvidia.com/gpu", 2, 2),),
+    {"TORNIO_S3_BUCKET": "labels", "AWS_ACCESS_KEY_ID": SecretKey("s3", "id"), "X_FILE": SecretKey("s3", "key")},
+)
+
+
+def crd(name: str, fields: tuple[str, ...]) -> Json:
+    spec: dict[str, Any] = {"properties": {}}
+    for path in fields:
+        at = spec
+        for part in path.split("."):
+            at = at["properties"].setdefault(part, {"properties": {}})
+    schema = {"openAPIV3Schema": {"properties": {"spec": spec}}}
+    return {"metadata": {"name": name}, "spec": {"versions": [{"name": "v1", "served": True, "schema": schema}]}}
+
+
+def operator(image: str, available: int = 1) -> Json:
+    labels = {"app.kubernetes.io/name": "kuberay-operator"}
+    meta = {"name": "kuberay-operator", "namespace": "ray", "labels": labels}
+    template = {"spec": {"containers": [{"image": image}]}}
+    return {"metadata": meta, "spec": {"template": template}, "status": {"availableReplicas": available}}
+
+
+def secret(name: str, **data: str) -> Json:
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    return {"metadata": {"name": name}, "data": encoded}
+
+
+def node(name: str, gpus: int) -> Json:
+    return {"metadata": {"name": name}, "status": {"allocatable": {"cpu": "8", "nvidia.com/gpu": str(gpus)}}}
+
+
+@pytest.fixture
+def kube() -> FakeKube:
+    """A cluster with all that is needed."""
+    made = FakeKube()
+    for name, fields in CRDS.items():
+        made.put(CRD, crd(name, fields))
+    made.put(DEPLOYMENT, operator("quay.io/kuberay/operator:v1.6.1"), "ray")
+    made.put(SECRET, secret("s3", id="me", key="secret"), NAMESPACE)
+    made.put(NODE, node("a", 4))
+    return made
+
+
+def found(kube: FakeKube, wants: Wants = WANTS) -> list[Finding]:
+    return list(check_cluster(Cluster(kube, NAMESPACE), wants))
+
+
+def only(findings: list[Finding]) -> Finding:
+    """The one that is not well."""
+    (one,) = (finding for finding in findings if finding.level is not Level.OK)
+    assert one.todo
+    return one
+
+
+def test_a_cluster_that_has_everything(kube: FakeKube) -> None:
+    assert {finding.level for finding in found(kube)} == {Level.OK}
+
+
+def test_a_cluster_without_kuberay() -> None:
+    findings = found(FakeKube(), Wants())
+    assert [finding.level for finding in findings] == [Level.MISSING] * 4
+    assert all("helm install kuberay-operator" in finding.todo for finding in findings)
+
+
+def test_crds_that_helm_did_not_upgrade(kube: FakeKube) -> None:
+    kube.put(CRD, crd("rayjobs.ray.io", ("backoffLimit",)))
+    one = only(found(kube))
+    assert "does not know preRunningDeadlineSeconds, rayClusterSpec.authOptions" in one.found
+    assert "helm never upgrades CRDs" in one.todo
+
+
+@pytest.mark.parametrize(
+    ("image", "available", "level", "says"),
+    [
+        ("quay.io/kuberay/operator:v1.4.2", 1, Level.MISSING, "1.4.2"),
+        ("quay.io/kuberay/operator:v1.6.1", 0, Level.MISSING, "no pod that runs"),
+        ("registry:5000/operator@sha256:abc", 1, Level.UNKNOWN, "names no version"),
+        ("registry:5000/kuberay:1.10.0@sha256:abc", 1, Level.OK, "1.10.0"),
+    ],
+)
+def test_the_operator(kube: FakeKube, image: str, available: int, level: Level, says: str) -> None:
+    kube.put(DEPLOYMENT, operator(image, available), "ray")
+    (one,) = (finding for finding in found(kube) if finding.what == "KubeRay operator")
+    assert one.level is level
+    assert says in one.found
+
+
+@pytest.mark.parametrize(
+    ("data", "says"), [({"id": "me"}, "lacks the keys key; it has id"), ({"id": "me", "key": ""}, "key are empty")]
+)
+def test_a_secret_that_lacks_a_key(kube: FakeKube, data: dict[str, str], says: str) -> None:
+    kube.put(SECRET, secret("s3", **data), NAMESPACE)
+    one = only(found(kube))
+    assert says in one.found
+    assert f"kubectl -n {NAMESPACE} create secret generic s3 --from-literal=id=... --from-literal=key=..." in one.todo
+
+
+def test_a_secret_of_another_namespace_is_none(kube: FakeKube) -> None:
+    kube.objects.pop(("Secret", NAMESPACE, "s3"))
+    kube.put(SECRET, secret("s3", id="me", key="secret"), "elsewhere")
+    assert f"it is not in namespace {NAMESPACE}" in only(found(kube)).found
+
+
+@pytest.mark.parametrize(
+    ("gpus", "level", "says"),
+    [
+        ([0], Level.MISSING, "no node offers nvidia.com/gpu"),
+        ([1, 1], Level.MISSING, "no node has 2"),
+        ([3], Level.UNKNOWN, "room for 1 workers"),
+        ([3, 2], Level.OK, "room for 2 workers"),
+    ],
+)
+def test_gpus_against_the_groups_that_want_them(kube: FakeKube, gpus: list[int], level: Level, says: str) -> None:
+    for number, count in enumerate(gpus):
+        kube.put(NODE, node("a" * (number + 1), count))
+    (one,) = (finding for finding in found(kube) if finding.what.startswith("GPUs"))
+    assert one.level is level
+    assert says in one.found
+
+
+def test_an_account_that_may_not_look_is_told_so() -> None:
+    findings = found(FakeKube(away=Forbidden("secrets is forbidden")))
+    assert {finding.level for finding in findings} == {Level.UNKNOWN}
+    assert all("administrator" in finding.todo for finding in findings)
+
+
+def test_an_api_that_does_not_answer_ends_the_check() -> None:
+    with pytest.raises(Unavailable):
+        found(FakeKube(away=Unavailable("it does not answer")))
+
+
+def test_the_environment_of_the_deployment_with_its_secrets(kube: FakeKube) -> None:
+    cluster = Cluster(kube, NAMESPACE)
+    assert resolved(cluster, WANTS) == {"TORNIO_S3_BUCKET": "labels", "AWS_ACCESS_KEY_ID": "me", "X": "secret"}
+    kube.away = Forbidden("secrets is forbidden")
+    assert resolved(cluster, WANTS) == {"TORNIO_S3_BUCKET": "labels"}
+
+
+class Careless(MemoryStore):
+    """Lets everybody win."""
+
+    def put_if_absent(self, key: str, body: bytes) -> str:
+        return self.put(key, body)
+
+
+@pytest.mark.parametrize(
+    ("store", "level", "says"),
+    [(MemoryStore(), Level.OK, "exactly one wins"), (Careless(), Level.MISSING, "4 of 4 writers at once won")],
+)
+def test_conditional_writes_are_raced(
+    monkeypatch: pytest.MonkeyPatch, store: ObjectStore, level: Level, says: str
+) -> None:
+    monkeypatch.setattr("services.checking.checks.open_store", lambda settings: store)
+    bucket, argilla = check_outside({"TORNIO_S3_BUCKET": "labels"})
+    assert bucket.level is level
+    assert says in bucket.found
+    assert "TORNIO_ARGILLA_URL is not set" in argilla.found
+
+
+def test_what_is_reached_from_inside_alone_is_not_missing() -> None:
+    environment = {
+        "TORNIO_S3_BUCKET": "labels",
+        "TORNIO_S3_ENDPOINT": "http://127.0.0.1:1",
+        "TORNIO_ARGILLA_URL": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
+    for finding in check_outside(environment):
+        assert finding.level is Level.UNKNOWN
+        assert "kubectl exec" in finding.todo
+
+
+@pytest.fixture
+def command(kube: FakeKube, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    monkeypatch.setattr("jobs.kube_client.connect", lambda settings: Cluster(kube, settings.namespace or NAMESPACE))
+    monkeypatch.setattr("services.checking.checks.open_store", lambda settings: MemoryStore())
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("TORNIO_S3_BUCKET", "TORNIO_ARGILLA_URL", "TORNIO_KUBE_NAMESPACE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*words: str) -> tuple[int, str]:
+        code = main(["deploy", "check", *words])
+        return code, capsys.readouterr().out
+
+    return run
+
+
+def test_the_command_reads_what_is_installed(kube: FakeKube, command: Any) -> None:
+    code, out = command()
+    assert code == 1
+    assert "there is none in namespace team" in out
+    assert "missing S3: TORNIO_S3_BUCKET is not set" in out
+    env = [{"name": "TORNIO_S3_BUCKET", "value": "labels"}]
+    pod = {"template": {"spec": {"containers": [{"env": env}]}}}
+    service = {"metadata": {"name": "tornio"}, "spec": {"rayClusterConfig": {"headGroupSpec": pod}}}
+    kube.put(RAY_SERVICE, {"kind": "RayService", **service}, NAMESPACE)
+    code, out = command()
+    assert code == 1  # Argilla has no address
+    assert "ok      S3 bucket labels: of writers at once exactly one wins" in out
+
+
+def test_the_command_reads_manifests_before_they_are_installed(command: Any, tmp_path: Any) -> None:
+    path = tmp_path / "all.yaml"
+    path.write_text("kind: Pod\nspec: {imagePullSecrets: [{name: registry}]}\n---\n")
+    code, out = command("--manifest", str(path), "-n", "elsewhere")
+    assert code == 1
+    assert "Secret registry: it is not in namespace elsewhere" in out

@@ -1,0 +1,89 @@
+"""Base models in the bucket: added once, found under their name by whoever has no hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.test_commands import Tornio, answer, backend, tornio
+from tornio.cli.encoders import default_name
+from tornio.errors import Unavailable
+from tornio.models.loading import Loader
+from tornio.registry import Encoders, NodeCache
+from tornio.storage.local import LocalStore
+
+pytestmark = pytest.mark.unit
+__all__ = ["backend", "tornio"]  # fixtures
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
+    monkeypatch.setenv("TORNIO_STORE_DIR", str(tmp_path / "store"))
+    return LocalStore(tmp_path / "store")
+
+
+def model(folder: Path, weights: bytes = b"tensors") -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 16}))
+    (folder / "model.safetensors").write_bytes(weights)
+    return folder
+
+
+def test_a_folder_becomes_a_base_model_of_the_bucket(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
+    assert "no base model" in tornio("encoders", "list")[1]
+    code, out, err = tornio("encoders", "add", model(tmp_path / "mine"))
+    assert code == 0, err
+    assert "mine is in the bucket: mine, bert, 16 wide" in out
+    first = answer(tornio("encoders", "add", tmp_path / "mine", "--json"))  # again changes nothing
+    assert answer(tornio("encoders", "list", "--json"))["encoders"] == [first]
+    assert first["names"] == ["mine"]
+    assert "mine" in tornio("encoders", "list")[1]
+
+
+def test_it_is_found_under_its_name_where_there_is_no_hub(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
+    loader = Loader(store, NodeCache(tmp_path / "cache", store), "float32")
+    with pytest.raises(Unavailable, match="tornio encoders add hub:acme/model"):
+        loader.encoder_use("acme/model", 64)
+    added = answer(tornio("encoders", "add", model(tmp_path / "mine"), "--name", "acme/model", "--json"))
+    for name in ("acme/model", "hub:acme/model"):
+        use = loader.encoder_use(name, 64)
+        assert (use.digest, use.max_length, use.layer) == (added["digest"], 64, -1)
+
+
+def test_the_shipped_name_keeps_its_layer(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
+    added = answer(tornio("encoders", "add", model(tmp_path / "mine"), "--name", "minilm", "--json"))
+    use = Loader(store, NodeCache(tmp_path / "cache", store), "float32").encoder_use("minilm", 64)
+    assert (use.digest, use.layer) == (added["digest"], -2)
+
+
+def test_a_name_moves_to_what_was_added_last(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
+    tornio("encoders", "add", model(tmp_path / "a"), "--name", "mine")
+    new = answer(tornio("encoders", "add", model(tmp_path / "b", b"other"), "--name", "mine", "--json"))
+    named = Encoders(store).named("mine")
+    assert named is not None
+    assert named.digest == new["digest"]
+    names = {one["source"]: one["names"] for one in answer(tornio("encoders", "list", "--json"))["encoders"]}
+    assert names == {"a": [], "b": ["mine"]}
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("hub:org/model@v1", "org/model@v1"),
+        ("org/model", "org/model"),
+        ("minilm", "minilm"),
+        ("/models/mine/", "mine"),
+        ("./mine", "mine"),
+        ("s3://bucket/models/mine", "mine"),
+    ],
+)
+def test_what_nobody_names_is_called_as_its_source(source: str, name: str) -> None:
+    assert default_name(source) == name
+
+
+def test_what_is_not_to_be_had_says_so(tornio: Tornio, store: LocalStore) -> None:
+    code, _, err = tornio("encoders", "add", "hub:org/no-such-model")
+    assert code == 1
+    assert "the hub cannot be reached" in err

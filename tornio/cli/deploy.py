@@ -1,0 +1,114 @@
+"""``tornio deploy check``: does this Kubernetes have what a deployment needs?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import yaml
+from rich.text import Text
+
+from tornio.cli import screen
+from tornio.cli.connect import Json as AsJson
+from tornio.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from jobs.kube import Cluster, Json
+    from services.checking import Finding
+
+_OUTSIDE = ("TORNIO_S3_", "TORNIO_ARGILLA_", "AWS_")
+"""Beginnings of the variables by which a deployment reaches what is outside it."""
+_SHOWN = {"ok": ("ok", "green"), "unknown": ("?", "yellow"), "missing": ("missing", "red")}
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="A deployment on Kubernetes.")
+    group.command("check")(check)
+    app.add_typer(group, name="deploy")
+
+
+def check(
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            help="Manifests that are to be installed (`helm template ...`), or - for standard input.",
+            show_default="the RayService that is there",
+        ),
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Where it is, or will be.", show_default="the kubeconfig's")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="Of the kubeconfig.", show_default="the current one")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is missing, each with what to do: KubeRay and its CRDs, secrets and their keys, an S3 whose conditional
+    writes hold, Argilla, GPUs. Leaves nothing behind; ends with 1 where something is missing.
+
+    S3 and Argilla are asked from here, with TORNIO_S3_..., AWS_... and TORNIO_ARGILLA_... of this shell, else with
+    what the deployment has.
+    """
+    try:
+        from jobs.kube_client import connect
+        from services.checking import Level
+    except ImportError as error:
+        raise typer.BadParameter(f"this needs the extra: pip install 'tornio[cluster]' ({error})") from error
+    from tornio.settings import KubeSettings
+
+    given = {"namespace": namespace, "context": context}
+    cluster = connect(KubeSettings().model_copy(update={name: value for name, value in given.items() if value}))
+    found = list(findings(cluster, None if manifest is None else _read(manifest)))
+    if as_json:
+        shown = [{"level": f.level, "what": f.what, "found": f.found, "todo": f.todo} for f in found]
+        screen.dump({"namespace": cluster.namespace, "findings": shown})
+    else:
+        for finding in found:
+            _tell(finding)
+    if any(finding.level is Level.MISSING for finding in found):
+        raise typer.Exit(1)
+
+
+def findings(
+    cluster: Cluster, manifests: list[Json] | None, environ: Mapping[str, str] = os.environ
+) -> Iterator[Finding]:
+    """All that is looked at. ``manifests``: None: of the RayService that is there. Raises Unavailable."""
+    from services.checking import check_cluster, check_outside, resolved, wants_of
+    from services.checking.finding import unknown
+
+    if manifests is None:
+        manifests = _installed(cluster)
+        if not manifests:
+            todo = "to check before installing: helm template ... | tornio deploy check --manifest -"
+            yield unknown("RayService", f"there is none in namespace {cluster.namespace}", todo)
+    wants = wants_of(manifests)
+    yield from check_cluster(cluster, wants)
+    here = {name: value for name, value in environ.items() if name.startswith(_OUTSIDE)}
+    deployed = {name: value for name, value in resolved(cluster, wants).items() if name.startswith(_OUTSIDE)}
+    yield from check_outside({**deployed, **here})
+
+
+def _installed(cluster: Cluster) -> list[Json]:
+    from jobs.kube import RAY_SERVICE
+
+    try:
+        return cluster.api.list(RAY_SERVICE, cluster.namespace)
+    except NotFound:  # the kind itself: its CRD is looked at anyway
+        return []
+
+
+def _read(path: Path) -> list[Json]:
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text("utf-8")
+        return [one for one in yaml.safe_load_all(text) if isinstance(one, dict)]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInput(f"{path} cannot be read as manifests: {error}") from error
+
+
+def _tell(finding: Finding) -> None:
+    word, colour = _SHOWN[finding.level]
+    screen.say(Text.assemble((f"{word:<8}", colour), (finding.what, "bold"), f": {finding.found}"))
+    if finding.todo:
+        screen.say(f"         -> {finding.todo}")
