@@ -38,12 +38,14 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(tornio_up: Running, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
-    """The bucket of the stack, with labelled data in the workspace's folder."""
+def store(tornio_up: Running, classifier: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """The bucket of the stack, with labelled data and a model in the workspace's folder."""
     for name, value in tornio_up.addresses.environment().items():
         monkeypatch.setenv(name, value)
     store = open_store(StorageSettings())
     store.put("shop/data/labelled.csv", labelled())
+    for file in classifier.iterdir():
+        store.put(f"shop/models/tiny/{file.name}", file.read_bytes())
     return store
 
 
@@ -58,9 +60,9 @@ def labelled() -> bytes:
     return out.getvalue().encode()
 
 
-def request(tornio: Running, classifier: Path, **more: object) -> dict[str, Any]:
-    data = f"s3://{tornio.addresses.s3_bucket}/shop/data/labelled.csv"
-    return {"data": data, "model": str(classifier), "part_rows": PART_ROWS, **more}
+def request(tornio: Running, **more: object) -> dict[str, Any]:
+    folder = f"s3://{tornio.addresses.s3_bucket}/shop"
+    return {"data": f"{folder}/data/labelled.csv", "model": f"{folder}/models/tiny", "part_rows": PART_ROWS, **more}
 
 
 def driver(tornio: Running, run: str) -> psutil.Process | None:
@@ -83,7 +85,7 @@ def under_way(tornio: Running, run: str, attempt: int) -> RunOut | None:
 
 
 def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
-    tornio_up: Running, command: Command, classifier: Path, store: ObjectStore
+    tornio_up: Running, command: Command, store: ObjectStore
 ) -> None:
     client = tornio_up.client
     client.apply(spec("scored"))
@@ -91,14 +93,14 @@ def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
         client.start_score(TASK, {"data": f"s3://{tornio_up.addresses.s3_bucket}/other/labelled.csv"})
 
     # One is cancelled: its process ends, and no other follows.
-    unwanted = client.start_score(TASK, request(tornio_up, classifier, seed=1)).run
+    unwanted = client.start_score(TASK, request(tornio_up, seed=1)).run
     until(lambda: driver(tornio_up, unwanted), "its job begins", PATIENCE_S)
     assert "is cancelled" in command("run", "cancel", TASK, unwanted)
     until(lambda: driver(tornio_up, unwanted) is None, "its process has ended")
 
     # The job of another is killed: the next attempt goes on, also under the next controller.
-    run = client.start_score(TASK, request(tornio_up, classifier)).run
-    assert client.start_score(TASK, request(tornio_up, classifier)).run == run
+    run = client.start_score(TASK, request(tornio_up)).run
+    assert client.start_score(TASK, request(tornio_up)).run == run
     until(lambda: under_way(tornio_up, run, 1), "some rows are scored", PATIENCE_S)
     victim = driver(tornio_up, run)
     assert victim is not None
