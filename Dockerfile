@@ -1,0 +1,63 @@
+# One image for the head, the workers, the controller and the drivers of jobs:
+#   docker build -t tornio .                                     processors
+#   docker build -t tornio --build-arg ACCELERATOR=cuda .        GPUs: PyPI's torch carries CUDA, the node its driver
+#   docker build -t tornio-dev --target dev .                    with Argilla, an object store and MiniLM, for trying out
+# Writable at run time: /tmp alone (Ray's session, the cache of models); everything else may be read-only, for any uid.
+ARG BASE_IMAGE=python:3.11-slim
+
+FROM ${BASE_IMAGE} AS build
+ARG ACCELERATOR=cpu
+WORKDIR /build
+RUN python3 -m venv /opt/tornio
+COPY constraints/cluster.txt constraints/
+COPY scripts/install-torch scripts/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    if [ "$ACCELERATOR" = cuda ]; then \
+      /opt/tornio/bin/python -m pip install -q "torch==$(sed -n 's/^torch==//p' constraints/cluster.txt)"; \
+    else \
+      scripts/install-torch /opt/tornio/bin/python constraints/cluster.txt; \
+    fi
+# Dependencies before code: a package without code that asks for the same, taken out again.
+COPY pyproject.toml README.md LICENSE ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    mkdir tornio jobs services && touch tornio/__init__.py jobs/__init__.py services/__init__.py && \
+    /opt/tornio/bin/python -m pip install -q -c constraints/cluster.txt '.[cluster,hub,quality]' && \
+    /opt/tornio/bin/python -m pip uninstall -q -y tornio && rm -r tornio jobs services
+COPY tornio tornio
+COPY jobs jobs
+COPY services services
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/tornio/bin/python -m pip install -q --no-deps . && \
+    /opt/tornio/bin/python -m pip uninstall -q -y pip && \
+    find /opt/tornio/lib -depth -type d -name tests -exec rm -r {} + && \
+    HF_HUB_OFFLINE=1 /opt/tornio/bin/python -c 'import jobs.__main__, services.app, transformers, sklearn.linear_model, ray.data'
+
+FROM ${BASE_IMAGE} AS runtime
+LABEL org.opencontainers.image.title="Tornio" \
+      org.opencontainers.image.description="From unlabelled text and a few annotators to a served classifier that keeps getting better" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /opt/tornio /opt/tornio
+ENV PATH=/opt/tornio/bin:$PATH \
+    HOME=/tmp \
+    TORNIO_CACHE_DIR=/tmp/tornio \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HF_HUB_DISABLE_TELEMETRY=1 \
+    RAY_USAGE_STATS_ENABLED=0
+USER 10001:10001
+WORKDIR /tmp
+
+# For trying out: what production has elsewhere. Argilla cannot share an environment with Ray Serve.
+FROM build AS build-dev
+COPY constraints/argilla.txt constraints/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/argilla && \
+    /opt/argilla/bin/python -m pip install -q -c constraints/argilla.txt argilla-server && \
+    python3 -m venv /opt/pip && \
+    /opt/pip/bin/python -m pip --python /opt/tornio/bin/python install -q -c constraints/cluster.txt '.[embedded]'
+
+FROM runtime AS dev
+COPY --from=build-dev /opt/tornio /opt/tornio
+COPY --from=build-dev /opt/argilla /opt/argilla
+
+FROM runtime

@@ -1,0 +1,192 @@
+{{- define "tornio.fullname" -}}
+{{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "tornio.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "tornio.fullname" .) -}}
+{{- end -}}
+
+{{- define "tornio.selector" -}}
+app.kubernetes.io/name: tornio
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "tornio.labels" -}}
+{{ include "tornio.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "tornio.image" -}}
+{{- with .Values.image -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "tornio.url" -}}
+http://{{ include "tornio.fullname" . }}-serve-svc.{{ .Release.Namespace }}.svc:8000
+{{- end -}}
+
+{{/* What "restricted" asks of each container. */}}
+{{- define "tornio.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* Where everything outside is: the same for pods that serve, that run jobs, and that apply tasks. */}}
+{{- define "tornio.env" -}}
+- {name: TORNIO_S3_BUCKET, value: {{ .Values.store.bucket | quote }}}
+- {name: TORNIO_S3_PREFIX, value: {{ .Values.store.prefix | quote }}}
+- {name: TORNIO_S3_REGION, value: {{ .Values.store.region | quote }}}
+{{- with .Values.store.endpoint }}
+- {name: TORNIO_S3_ENDPOINT, value: {{ . | quote }}}
+{{- end }}
+{{- with .Values.store.existingSecret }}
+- name: AWS_ACCESS_KEY_ID
+  valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.store.accessKeyIdKey | quote }}}}
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.store.secretAccessKeyKey | quote }}}}
+{{- end }}
+- {name: TORNIO_CACHE_DIR, value: /tmp/tornio}
+- {name: HF_HUB_OFFLINE, value: "1"}
+- {name: RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S, value: {{ .Values.termination.drainSeconds | quote }}}
+{{- range $name, $value := .Values.env }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end -}}
+
+{{/* Of pods that serve, beside that. */}}
+{{- define "tornio.serveEnv" -}}
+{{ include "tornio.env" . }}
+- {name: RAYSERVICE, value: {{ include "tornio.fullname" . }}}
+{{- if .Values.argilla.url }}
+- {name: TORNIO_ARGILLA_URL, value: {{ .Values.argilla.url | quote }}}
+- {name: TORNIO_ARGILLA_API_KEY_FILE, value: /etc/tornio/argilla/{{ .Values.argilla.apiKeyKey }}}
+{{- end }}
+{{- if .Values.apiKeys.existingSecret }}
+- {name: TORNIO_API_KEYS_FILE, value: /etc/tornio/keys/{{ .Values.apiKeys.fileKey }}}
+{{- end }}
+{{- if .Values.jobs.enabled }}
+- {name: TORNIO_KUBE_JOB_TEMPLATE, value: /etc/tornio/jobs/rayjob.json}
+{{- end }}
+- {name: TORNIO_CLASSIFIER_REPLICAS, value: {{ .Values.classifier.minReplicas | quote }}}
+- {name: TORNIO_CLASSIFIER_NUM_CPUS, value: {{ .Values.classifier.cpus | quote }}}
+- {name: TORNIO_TEACHER_KIND, value: {{ .Values.teacher.kind }}}
+{{- with .Values.teacher.model }}
+- {name: TORNIO_TEACHER_MODEL, value: {{ . | quote }}}
+{{- end }}
+- {name: TORNIO_SECRETS_REVISION, value: {{ .Values.secretsRevision | quote }}}
+{{- end -}}
+
+{{- define "tornio.serveMounts" -}}
+- {name: tmp, mountPath: /tmp}
+{{- if .Values.argilla.url }}
+- {name: argilla, mountPath: /etc/tornio/argilla, readOnly: true}
+{{- end }}
+{{- if .Values.apiKeys.existingSecret }}
+- {name: keys, mountPath: /etc/tornio/keys, readOnly: true}
+{{- end }}
+{{- if .Values.jobs.enabled }}
+- {name: jobs, mountPath: /etc/tornio/jobs, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "tornio.serveVolumes" -}}
+- {name: tmp, emptyDir: {}}
+{{- if .Values.argilla.url }}
+- {name: argilla, secret: {secretName: {{ required "argilla.existingSecret: name the Secret with the API key, or leave argilla.url empty" .Values.argilla.existingSecret | quote }}}}
+{{- end }}
+{{- with .Values.apiKeys.existingSecret }}
+- {name: keys, secret: {secretName: {{ . | quote }}}}
+{{- end }}
+{{- if .Values.jobs.enabled }}
+- {name: jobs, configMap: {name: {{ include "tornio.fullname" . }}-jobs}}
+{{- end }}
+{{- end -}}
+
+{{/* The pod of one of Ray's nodes that serve. Takes root, name (of the container), spec (resources, nodeSelector, ...),
+     and for workers probe. */}}
+{{- define "tornio.servePod" -}}
+metadata:
+  labels:
+    {{- include "tornio.selector" .root | nindent 4 }}
+    app.kubernetes.io/component: {{ .component }}
+spec:
+  serviceAccountName: {{ include "tornio.serviceAccount" .root }}
+  terminationGracePeriodSeconds: {{ .root.Values.termination.graceSeconds }}
+  {{- include "tornio.placement" (dict "root" .root "spec" .spec "component" .component) | nindent 2 }}
+  containers:
+    - name: {{ .name }}
+      image: {{ include "tornio.image" .root | quote }}
+      imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+      securityContext: {{- include "tornio.containerSecurity" .root | nindent 8 }}
+      env: {{- include "tornio.serveEnv" .root | nindent 8 }}
+      lifecycle: {preStop: {exec: {command: [sleep, {{ .root.Values.termination.preStopSeconds | quote }}]}}}
+      {{- if .probe }}
+      # KubeRay's own asks by wget; and a worker without a replica has no proxy and is not Ready, normally.
+      readinessProbe:
+        httpGet: {path: /-/healthz, port: 8000}
+        initialDelaySeconds: 5
+        periodSeconds: 3
+        timeoutSeconds: 3
+        failureThreshold: 1
+      {{- end }}
+      resources: {{- toYaml .spec.resources | nindent 8 }}
+      volumeMounts: {{- include "tornio.serveMounts" .root | nindent 8 }}
+  volumes: {{- include "tornio.serveVolumes" .root | nindent 4 }}
+{{- end -}}
+
+{{/* Where pods may run and as whom. Takes root, spec, and component where they spread. */}}
+{{- define "tornio.placement" -}}
+securityContext: {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets: {{- range . }}
+  - {name: {{ . | quote }}}
+{{- end }}
+{{- end }}
+{{- with .spec.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .spec.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .spec.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if .spec.topologySpread }}
+topologySpreadConstraints:
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "tornio.selector" $.root | nindent 8 }}
+        app.kubernetes.io/component: {{ $.component }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A group of workers that serves. Takes root, group, spec, min, component, gpus. */}}
+{{- define "tornio.serveGroup" -}}
+groupName: {{ .group }}
+replicas: {{ .min }}
+minReplicas: {{ .min }}
+maxReplicas: {{ .spec.maxPods }}
+rayStartParams:
+  num-cpus: {{ .spec.cpus | quote }}
+  object-store-memory: {{ .root.Values.ray.objectStoreBytes | int64 | quote }}
+  {{- if .spec.gpus }}
+  num-gpus: {{ .spec.gpus | quote }}
+  {{- end }}
+template:
+  {{- $spec := .spec }}
+  {{- if .spec.gpus }}
+  {{- $gpus := dict "nvidia.com/gpu" (.spec.gpus | toString) }}
+  {{- $resources := dict "requests" (merge (dict) $gpus .spec.resources.requests) "limits" (merge (dict) $gpus .spec.resources.limits) }}
+  {{- $spec = merge (dict "resources" $resources) (omit .spec "resources") }}
+  {{- end }}
+  {{- include "tornio.servePod" (dict "root" .root "name" "ray-worker" "component" .component "spec" $spec "probe" true) | nindent 2 }}
+{{- end -}}
