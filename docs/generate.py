@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs import chart_values
 from services.classifier.settings import ClassifierSettings
 from services.embedded import argilla_server
 from services.gateway import auth
@@ -67,8 +68,24 @@ DOCUMENTS: tuple[ModuleType, ...] = (task, registry, runs, loop, review)
 
 
 def pages() -> dict[str, str]:
-    """File name -> what it should hold."""
-    return {"task-yaml.md": task_yaml(), "settings.md": settings_page(), "formats.md": formats()}
+    """File, from this folder on -> what it should hold."""
+    return {
+        "task-yaml.md": task_yaml(),
+        "settings.md": settings_page(),
+        "formats.md": formats(),
+        "values.md": values_page(),
+        "../helm/tornio/values.schema.json": chart_values.schema(),
+    }
+
+
+def values_page() -> str:
+    intro = """
+        # Values of the chart
+
+        Of `helm/tornio`. `values-small.yaml` beside it has small numbers for one node; [kubernetes](kubernetes.md) says
+        how to install.
+    """
+    return f"{textwrap.dedent(intro).strip()}\n\n{NOTE}\n{chart_values.page()}"
 
 
 # task.yaml

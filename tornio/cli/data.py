@@ -18,6 +18,7 @@ from tornio.cli.review import export_corrected
 from tornio.errors import InvalidFile
 from tornio.files import Columns, Format, Options, Read, Skipped
 from tornio.files.rows import SEPARATOR
+from tornio.files.tables import Table
 from tornio.files.write import write_lines
 from tornio.records import Purpose
 
@@ -74,7 +75,7 @@ def pool_add(
     """Add a file's texts to the pool. Adding them again is harmless."""
     columns = Columns(text_column, id_column, None, _names(metadata_columns))
     options = Options(format, encoding, delimiter, not no_header, columns.named)
-    read = files.read_records(files.load(file, options), columns, file)
+    read = files.read_records(_load(file, options), columns, file)
     with (
         connect(ctx, url) as client,
         screen.progress("sending texts", len(read.items), quiet=as_json) as advance,
@@ -86,6 +87,22 @@ def pool_add(
     same = f", {added.same_text} of them with a text that was there under another id" if added.same_text else ""
     _say_read(read, "texts")
     screen.say(f"added {added.added:,} records to the pool of {task}{same}; {added.known:,} were there already")
+
+
+def _load(file: str, options: Options) -> Table:
+    """A file here, or one in S3, with the credentials of the usual chain and the endpoint of TORNIO_S3_ENDPOINT."""
+    if not file.startswith("s3://"):
+        return files.load(file, options)
+    try:
+        from tornio.files.sources import find_files, on_disk
+
+        found = find_files(file)
+    except ImportError as error:
+        raise InvalidFile(f"{file} needs the extra: pip install 'tornio[cluster]' ({error})") from error
+    if len(found) != 1:
+        raise InvalidFile(f"{file} is a folder of {len(found)} files: add them one by one")
+    with on_disk(found[0]) as path:
+        return files.load(str(path), options, file)
 
 
 def labels_import(
@@ -108,7 +125,7 @@ def labels_import(
     """Import texts whose labels are known already; new texts join the pool."""
     columns = Columns(text_column, id_column, label_column, _names(metadata_columns))
     options = Options(format, encoding, delimiter, not no_header, columns.named)
-    table = files.load(file, options)
+    table = _load(file, options)
     purpose = Purpose.HOLDOUT if holdout else "train"
     with connect(ctx, url) as client:
         known = client.status(task)

@@ -71,9 +71,9 @@ class Table:
     what: str
 
 
-def load(path: str, options: Options = Options()) -> Table:
-    """Read a file, or standard input for '-'. Raises InvalidFile."""
-    where = "standard input" if path == "-" else path
+def load(path: str, options: Options = Options(), where: str = "") -> Table:
+    """Read a file, or standard input for '-'. ``where``: what errors call it. Raises InvalidFile."""
+    where = where or ("standard input" if path == "-" else path)
     body = _bytes(path, where)
     if not body.strip():
         raise InvalidFile(f"{where} is empty: it must hold at least one text")

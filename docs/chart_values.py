@@ -1,0 +1,116 @@
+"""The chart's values as a JSON schema and as a page, from the comments of its values.yaml.
+
+A value's comment stands directly above it; ``# @schema {...}`` adds to what its default says about its type.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHART = Path(__file__).parent.parent / "helm" / "tornio"
+_MARK = "@schema "
+_QUANTITIES = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+_DEFINITIONS = {
+    "resources": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"requests": _QUANTITIES, "limits": _QUANTITIES},
+    }
+}
+
+
+@dataclass
+class Value:
+    """One value of the file, or a group of them. ``extra``: what its comment adds to its schema."""
+
+    name: str
+    default: Any
+    comment: str
+    extra: dict[str, Any]
+    inner: list[Value] = field(default_factory=list)
+
+    def schema(self) -> dict[str, Any]:
+        if "$ref" in self.extra:
+            return {"$ref": self.extra["$ref"]}
+        found: dict[str, Any] = {"description": self.comment} if self.comment else {}
+        if self.inner:
+            found |= {"type": "object", "additionalProperties": False}
+            found["properties"] = {value.name: value.schema() for value in self.inner}
+        else:
+            found |= {"type": _type(self.default)}
+        return found | self.extra
+
+
+def values(path: Path = CHART / "values.yaml") -> list[Value]:
+    """What the file has, in its order."""
+    text = path.read_text("utf-8")
+    return _group(yaml.compose(text), text.splitlines())
+
+
+def _group(node: Any, lines: list[str]) -> list[Value]:
+    found = []
+    for key, value in node.value:
+        comment, extra = _above(lines, key.start_mark.line)
+        default = yaml.safe_load(yaml.serialize(value))
+        # A group is written in block style; what is in flow style, or has its own schema, is one value.
+        block = isinstance(value, yaml.MappingNode) and value.value and not value.flow_style and not extra
+        inner = _group(value, lines) if block and key.value != "podSecurityContext" else []
+        found.append(Value(key.value, default, comment, extra, inner))
+    return found
+
+
+def _above(lines: list[str], line: int) -> tuple[str, dict[str, Any]]:
+    """The comment that ends right above a line, and the schema that it adds."""
+    said: list[str] = []
+    while line and lines[line - 1].strip().startswith("#"):
+        line -= 1
+        said.insert(0, lines[line].strip().removeprefix("#").strip())
+    extra = [json.loads(one.removeprefix(_MARK)) for one in said if one.startswith(_MARK)]
+    return " ".join(one for one in said if not one.startswith(_MARK)), extra[0] if extra else {}
+
+
+def _type(default: Any) -> str | list[str]:
+    if isinstance(default, bool):
+        return "boolean"
+    if isinstance(default, int | float):
+        return "number"
+    names: dict[type, str] = {str: "string", list: "array", dict: "object"}
+    return names[type(default)]
+
+
+def schema() -> str:
+    """``values.schema.json``."""
+    whole = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Values of the chart tornio",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {value.name: value.schema() for value in values()} | {"global": {"type": "object"}},
+        "$defs": _DEFINITIONS,
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def page() -> str:
+    """``docs/values.md``, below its first lines."""
+    rows = [f"| `{name}` | `{_shown(value.default)}` | {value.comment} |" for name, value in _flat(values(), "")]
+    return "\n".join(["| value | default | what it is for |", "|---|---|---|", *rows]) + "\n"
+
+
+def _flat(found: list[Value], above: str) -> list[tuple[str, Value]]:
+    rows = []
+    for value in found:
+        if value.inner:
+            rows += _flat(value.inner, f"{above}{value.name}.")
+        else:
+            rows.append((above + value.name, value))
+    return rows
+
+
+def _shown(default: Any) -> str:
+    return json.dumps(default) if not isinstance(default, str) else default or '""'
