@@ -48,3 +48,18 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
         yield name
     finally:
         kubectl.run("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def images(kubectl: Kubectl) -> dict[str, int]:
+    """Images that nodes have, by name, and their bytes. Skips where there is no node that could run anything."""
+    nodes = kubectl.get("nodes")
+    if not nodes:
+        pytest.skip("this is an API server without a node: nothing is run")
+    return {name: image["sizeBytes"] for node in nodes for image in node["status"]["images"] for name in image["names"]}
+
+
+def has(images: dict[str, int], name: str) -> None:
+    """Skips unless a node has the image."""
+    if not any(known.endswith(name) for known in images):
+        pytest.skip(f"no node has the image {name}: build it (see Dockerfile) and load it")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,3 +43,20 @@ class Kubectl:
         """Raises Refused, with the reason, unless the API server would take them all."""
         body = {"apiVersion": "v1", "kind": "List", "items": documents}
         self.run("apply", "--dry-run=server", "-f", "-", given=json.dumps(body))
+
+    def helm(self, *arguments: str) -> str:
+        return call("helm", "-n", self.namespace, *arguments)
+
+    @contextmanager
+    def forwarded(self, target: str, port: int) -> Iterator[str]:
+        """The address on this machine of a port in the cluster."""
+        command = ["kubectl", "-n", self.namespace, "port-forward", target, f":{port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            try:
+                assert process.stdout
+                said = process.stdout.readline()
+                found = re.search(r"127\.0\.0\.1:(\d+)", said)
+                assert found, f"{' '.join(command)}: {said}"
+                yield f"http://127.0.0.1:{found[1]}"
+            finally:
+                process.terminate()

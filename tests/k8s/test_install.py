@@ -1,0 +1,149 @@
+"""The chart on a cluster, from an empty namespace with Pod Security "restricted" to predictions, and what happens to a
+release afterwards. The services beside it are those of k8s/dev. In order: each test goes on with the same release."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.chart import CHART, DEV, ROOT, TASK, switched
+from tests.k8s.conftest import has
+from tests.k8s.kubectl import Kubectl
+
+pytestmark = pytest.mark.timeout(1800)
+KEY = "tornio-dev-client-key"
+TASKS = {"reviews": {name: value for name, value in TASK.items() if name != "pool"}}
+
+
+@dataclass(frozen=True)
+class Release:
+    kubectl: Kubectl
+    ready_s: float
+
+    def upgrade(self, values: dict[str, Any]) -> None:
+        arguments = (str(CHART), *DEV, *switched(values), "--timeout", "15m")
+        self.kubectl.helm("upgrade", "tornio", *arguments)
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.kubectl.get("rayservice", "tornio").get("status") or {}
+        return found
+
+    def cluster(self) -> str:
+        return str(self.status()["activeServiceStatus"]["rayClusterName"])
+
+    def ask(self, path: str, key: str = KEY) -> httpx.Response:
+        with self.kubectl.forwarded("svc/tornio-serve-svc", 8000) as url:
+            return httpx.get(url + path, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def release(kubectl: Kubectl, namespace: str, images: dict[str, int]) -> Release:
+    has(images, "tornio-dev:0.1.0")
+    here = kubectl.within(namespace)
+    here.run("apply", "-f", str(ROOT / "k8s" / "dev" / "services.yaml"))
+    here.run("rollout", "status", "deployment/tornio-dev", "--timeout=5m")
+    begun = time.monotonic()
+    here.helm("install", "tornio", str(CHART), *DEV)
+    here.run("wait", "--for=condition=Ready", "rayservice/tornio", "--timeout=15m")
+    return Release(here, time.monotonic() - begun)
+
+
+def until(true: Callable[[], object], seconds: float, what: str) -> float:
+    """Seconds that it took."""
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < seconds, what
+        time.sleep(2)
+    return time.monotonic() - begun
+
+
+def test_it_serves(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
+    begun = time.monotonic()
+    said = release.kubectl.helm("test", "tornio", "--logs", "--timeout", "15m")
+    assert "zero-shot: {" in said
+    with capsys.disabled():
+        print(f"\nhelm install -> Ready {release.ready_s:.0f} s, helm test {time.monotonic() - begun:.0f} s")
+
+
+def test_every_pod_was_admitted(release: Release) -> None:
+    refused = [
+        event["message"] for event in release.kubectl.get("events") if event["reason"].startswith("FailedCreate")
+    ]
+    assert refused == []
+    found = release.kubectl.get("pods")
+    assert {"head", "worker"} <= {pod["metadata"]["labels"].get("ray.io/node-type") for pod in found}
+    for pod in found:
+        for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
+            assert container["securityContext"]["readOnlyRootFilesystem"], container["name"]
+
+
+def test_tasks_are_applied_in_place_and_never_deleted(release: Release) -> None:
+    before = release.cluster()
+    assert release.ask("/v1/tasks/acme/reviews").status_code == 404
+    release.upgrade({"tasks": TASKS})
+    release.upgrade({"tasks": TASKS})  # again, which changes nothing
+    release.upgrade({"tasks": {"questions": TASKS["reviews"] | {"name": "questions"}}})
+    assert release.ask("/v1/tasks/acme/reviews").json()["spec_rev"] == 1
+    assert release.ask("/v1/tasks/acme/questions").status_code == 200
+    assert release.cluster() == before
+
+
+def test_more_replicas_make_no_second_cluster(release: Release) -> None:
+    before = release.cluster()
+    release.upgrade({"classifier": {"minReplicas": 2}})
+    until(lambda: _replicas(release) >= 2, 300, "the second classifier did not come")
+    status = release.status()
+    assert release.cluster() == before
+    assert not status.get("pendingServiceStatus", {}).get("rayClusterName")
+
+
+def _replicas(release: Release) -> int:
+    with release.kubectl.forwarded("svc/tornio-serve-svc", 8000) as url:
+        answer = httpx.get(f"{url}/v1/tasks/acme/reviews", headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
+    return len(answer.json().get("replicas", []))
+
+
+def test_api_keys_are_exchanged_without_a_restart(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
+    new = "another-client-key-of-tornio-dev"
+
+    def allow(*keys: str) -> None:
+        entries = [{"name": key, "key": key, "workspaces": ["*"], "role": "operate"} for key in keys]
+        data = {"keys.json": base64.b64encode(json.dumps(entries).encode()).decode()}
+        release.kubectl.run("patch", "secret", "tornio-dev", "--type=merge", "-p", json.dumps({"data": data}))
+
+    assert release.ask("/v1/tasks", new).status_code == 401
+    allow(KEY, new)
+    took = until(lambda: release.ask("/v1/tasks", new).status_code == 200, 240, "the new key is not known")
+    assert release.ask("/v1/tasks").status_code == 200
+    allow(new)
+    until(lambda: release.ask("/v1/tasks").status_code == 401, 240, "the old key is still good")
+    with capsys.disabled():
+        print(f"\na new API key was known after {took:.0f} s")
+
+
+def test_uninstalling_keeps_data(release: Release) -> None:
+    before = _keys(release.kubectl)
+    release.kubectl.helm("uninstall", "tornio", "--wait", "--timeout", "5m")
+    until(lambda: not release.kubectl.get("pods", selector="ray.io/node-type"), 300, "Ray's pods do not go")
+    assert "acme/tasks/reviews/task.json" in before
+    assert before <= _keys(release.kubectl)
+
+
+def _keys(kubectl: Kubectl) -> set[str]:
+    """Of everything in the bucket, but what ends with its writers."""
+    import boto3
+
+    keys = ("tornio-dev", "tornio-dev-secret")
+    with kubectl.forwarded("svc/tornio-dev", 8333) as url:
+        s3 = boto3.client(
+            "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id=keys[0], aws_secret_access_key=keys[1]
+        )
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket="tornio")
+        return {one["Key"] for page in pages for one in page.get("Contents", []) if "/tasks/" in one["Key"]}
