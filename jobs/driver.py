@@ -13,9 +13,7 @@ from jobs.context import JobContext, run_keys
 from jobs.execute import execute, next_attempt
 from jobs.progress import ProgressWriter
 from jobs.ray_parts import RayDataMapper
-from tornio.errors import InvalidInput
 from tornio.schemas.runs import RunPlan, RunProgress, RunResult
-from tornio.settings import NodeSettings
 from tornio.storage import documents
 
 OBJECT_STORE_BYTES = 200 << 20
@@ -58,11 +56,6 @@ def _cluster() -> Iterator[None]:
     for name in ("ray", "ray.data"):  # their progress is ours to tell
         logging.getLogger(name).setLevel(logging.ERROR)
     if os.environ.get("RAY_ADDRESS"):
-        if NodeSettings().store_dir is not None:
-            raise InvalidInput(
-                "RAY_ADDRESS names a cluster, whose nodes do not have the folder that runs would be kept in: set "
-                "TORNIO_S3_BUCKET, here and on the cluster, or unset RAY_ADDRESS"
-            )
         ray.init(log_to_driver=False, logging_level=logging.WARNING)
     else:
         for name, value in WORKERS.items():
