@@ -2,9 +2,9 @@
 #   make demo     watch unlabelled texts become a served classifier        make test      unit, model, integration tests
 #   make up       start everything on this machine and keep it running     make test-ui   annotate in a real browser
 #   make lint     ruff, mypy, import contracts                             make bench     the measurements in bench/
-#   make clean    remove the environments and .tornio/ (data included)
+#   make clean    remove the environments and .tornio/ (data included)       make test-k8s  on the cluster of KUBECONFIG
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit test-model test-integration test-ui lint format bench clean env env-argilla chromium
+.PHONY: help demo up test test-unit test-model test-integration test-ui test-k8s lint format bench clean env env-argilla chromium
 
 VENV := .venv
 ARGILLA := .venv-argilla
@@ -37,6 +37,9 @@ test-integration: env env-argilla
 
 test-ui: env env-argilla chromium
 	$(BIN)/pytest -m ui tests/ui $(ARGS)
+
+test-k8s: env
+	$(BIN)/pytest -m k8s -rs $(ARGS)
 
 lint: env
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ settings.register_profile("tornio", deadline=None, suppress_health_check=[Health
 settings.register_profile("ci", parent=settings.get_profile("tornio"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "tornio")
 
-_SETS = {"unit", "model", "integration", "ui"}
+_SETS = {"unit", "model", "integration", "ui", "k8s"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,5 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not any(item.get_closest_marker(name) for name in _SETS):
             folder = item.path.relative_to(Path(__file__).parent).parts[0]
             if folder not in _SETS:
-                raise pytest.UsageError(f"{item.nodeid} is in no set of tests: mark it unit, model, integration or ui")
+                raise pytest.UsageError(
+                    f"{item.nodeid} is in no set of tests: mark it one of {', '.join(sorted(_SETS))}"
+                )
             item.add_marker(folder)

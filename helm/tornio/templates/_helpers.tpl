@@ -71,8 +71,6 @@ capabilities: {drop: [ALL]}
 {{- if .Values.jobs.enabled }}
 - {name: TORNIO_KUBE_JOB_TEMPLATE, value: /etc/tornio/jobs/rayjob.json}
 {{- end }}
-- {name: TORNIO_CLASSIFIER_REPLICAS, value: {{ .Values.classifier.minReplicas | quote }}}
-- {name: TORNIO_CLASSIFIER_NUM_CPUS, value: {{ .Values.classifier.cpus | quote }}}
 - {name: TORNIO_TEACHER_KIND, value: {{ .Values.teacher.kind }}}
 {{- with .Values.teacher.model }}
 - {name: TORNIO_TEACHER_MODEL, value: {{ . | quote }}}

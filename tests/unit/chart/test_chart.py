@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +11,12 @@ import pytest
 import yaml
 
 from jobs.kuberay import read_template
+from tests.chart import DEV, ROOT, TASK, VALUES, helm, one, pods, rendered, switched
 
 pytestmark = [
     pytest.mark.unit,
     pytest.mark.skipif(shutil.which("helm") is None, reason="helm is not installed: charts are not rendered"),
 ]
-ROOT = Path(__file__).resolve().parents[3]
-CHART = ROOT / "helm" / "tornio"
-SMALL = ("-f", str(CHART / "values-small.yaml"))
-DEV = (*SMALL, "-f", str(ROOT / "k8s" / "dev" / "values.yaml"))
-TASK = {"name": "reviews", "workspace": "acme", "labels": ["good", "bad"], "pool": "s3://data/reviews.csv"}
 EVERYTHING = {
     "gpuServe": {"maxPods": 2},
     "gpuTrain": {"maxPods": 1},
@@ -33,36 +27,7 @@ EVERYTHING = {
     "jobs": {"gpus": 1},
     "image": {"digest": "sha256:" + "a" * 64, "pullSecrets": ["registry"]},
 }
-SWITCHED = tuple(f"--set-json={name}={json.dumps(value)}" for name, value in EVERYTHING.items())
-CASES = {"default": (), "small": SMALL, "dev": DEV, "everything": (*DEV, *SWITCHED)}
-
-
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["helm", "template", "t", str(CHART), "--kube-version", "1.34.0", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def rendered(*arguments: str) -> list[dict[str, Any]]:
-    done = helm(*arguments)
-    assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
-
-
-def one(documents: list[dict[str, Any]], kind: str, name: str = "t") -> dict[str, Any]:
-    (found,) = [one for one in documents if (one["kind"], one["metadata"]["name"]) == (kind, name)]
-    return found
-
-
-def pods(document: Any) -> list[dict[str, Any]]:
-    """The specs of all pods that a manifest makes, those of a RayJob in a ConfigMap too."""
-    if isinstance(document, dict):
-        own = [document] if "containers" in document else []
-        return own + [pod for value in document.values() for pod in pods(value)]
-    if isinstance(document, list):
-        return [pod for value in document for pod in pods(value)]
-    if isinstance(document, str) and document.lstrip().startswith("{"):
-        return pods(json.loads(document))
-    return []
+CASES = {**VALUES, "everything": (*DEV, *switched(EVERYTHING))}
 
 
 @pytest.fixture(scope="module", params=CASES)

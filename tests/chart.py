@@ -1,0 +1,96 @@
+"""The chart as `helm template` renders it, for tests with and without a cluster."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+CHART = ROOT / "helm" / "tornio"
+SMALL = ("-f", str(CHART / "values-small.yaml"))
+DEV = (*SMALL, "-f", str(ROOT / "k8s" / "dev" / "values.yaml"))
+VALUES = {"default": (), "small": SMALL, "dev": DEV}
+"""Each values file that the project has, as helm's arguments."""
+
+TASK = {"name": "reviews", "workspace": "acme", "labels": ["good", "bad"], "pool": "s3://data/reviews.csv"}
+SWITCHES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "gpu groups": {"gpuServe": {"maxPods": 2}, "gpuTrain": {"maxPods": 1}, "teacher": {"gpus": 0.5}},
+    "gpu jobs": {"jobs": {"gpus": 1}},
+    "no jobs": {"jobs": {"enabled": False}},
+    "ingress": {"ingress": {"enabled": True, "tlsSecret": "cert", "className": "nginx"}},
+    "pod monitor": {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+    "network from": {
+        "networkPolicy": {
+            "from": [{"namespaceSelector": {"matchLabels": {"name": "shop"}}}],
+            "operatorNamespace": {"kubernetes.io/metadata.name": "kuberay"},
+            "monitoringNamespace": {"name": "monitoring"},
+        }
+    },
+    "no network policy": {"networkPolicy": {"enabled": False}},
+    "no budget": {"podDisruptionBudget": {"enabled": False}},
+    "no ray token": {"ray": {"auth": {"enabled": False}}},
+    "given ray token": {"ray": {"auth": {"existingSecret": "ray-token"}}},
+    "redis with password": {"ray": {"gcsFaultTolerance": {"redisAddress": "redis:6379", "existingSecret": "redis"}}},
+    "no second cluster": {"ray": {"upgradeStrategy": "None"}},
+    "tasks": {"tasks": {"reviews": TASK}, "apply": {"existingSecret": "key"}},
+    "argilla and keys": {
+        "argilla": {"url": "https://argilla.example.com", "existingSecret": "argilla"},
+        "apiKeys": {"existingSecret": "keys"},
+        "store": {"existingSecret": "s3", "prefix": "tornio", "endpoint": "https://s3.example.com"},
+    },
+    "digest": {"image": {"digest": "sha256:" + "a" * 64, "pullSecrets": ["registry"]}},
+    "workload identity": {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/t"}}},
+    "given account": {"serviceAccount": {"create": False, "name": "default"}},
+    "where pods go": {
+        group: {
+            "nodeSelector": {"pool": "text"},
+            "tolerations": [{"key": "text", "operator": "Exists", "effect": "NoSchedule"}],
+            "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "noisy"}}}
+            ]}},
+        }
+        for group in ("head", "serve", "jobs")
+    },
+    "any uid": {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}},
+    "environment": {"env": {"TORNIO_JOB_LARGE_TEXTS": "1000"}, "secretsRevision": 3, "fullnameOverride": "clay"},
+}  # fmt: skip
+"""What can be switched on or off, each as values."""
+
+
+def switched(values: dict[str, Any]) -> tuple[str, ...]:
+    """These values as helm's arguments."""
+    return tuple(f"--set-json={name}={json.dumps(value)}" for name, value in values.items())
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["helm", "template", "t", str(CHART), "--kube-version", "1.34.0", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def rendered(*arguments: str) -> list[dict[str, Any]]:
+    """The manifests, hooks and tests among them."""
+    done = helm(*arguments)
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def one(documents: list[dict[str, Any]], kind: str, name: str = "t") -> dict[str, Any]:
+    (found,) = [one for one in documents if (one["kind"], one["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+def pods(document: Any) -> list[dict[str, Any]]:
+    """The specs of all pods that a manifest makes, those of a RayJob in a ConfigMap too."""
+    if isinstance(document, dict):
+        own = [document] if "containers" in document else []
+        return own + [pod for value in document.values() for pod in pods(value)]
+    if isinstance(document, list):
+        return [pod for value in document for pod in pods(value)]
+    if isinstance(document, str) and document.lstrip().startswith("{"):
+        return pods(json.loads(document))
+    return []

@@ -1,0 +1,50 @@
+"""A cluster that KUBECONFIG names, and a namespace of it with Pod Security "restricted" enforced, gone at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests.k8s.kubectl import Kubectl
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Kubectl:
+    """Skips, and says so, where there is no cluster to be had."""
+    for program in ("kubectl", "helm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: nothing is shown on a cluster")
+    asked = subprocess.run(
+        ["kubectl", "get", "--raw", "/readyz", "--request-timeout=10s"], capture_output=True, text=True, check=False
+    )
+    if asked.stdout != "ok":
+        pytest.skip(f"no Kubernetes answers (set KUBECONFIG): {asked.stderr.strip()[-200:]}")
+    kinds = Kubectl().run("api-resources", "-o", "name").split()
+    if "rayservices.ray.io" not in kinds:
+        pytest.skip("this Kubernetes does not know RayService: install KubeRay's CRDs")
+    return Kubectl()
+
+
+@pytest.fixture(scope="session")
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    name = f"tornio-test-{uuid4().hex[:6]}"
+    labels = {
+        "pod-security.kubernetes.io/enforce": "restricted",
+        "pod-security.kubernetes.io/enforce-version": "latest",
+    }
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    kubectl.run("create", "-f", "-", given=json.dumps(body))
+    try:
+        deadline = time.monotonic() + 60
+        while not kubectl.run("-n", name, "get", "serviceaccount", "default", "--ignore-not-found"):
+            assert time.monotonic() < deadline, "the namespace got no account"
+            time.sleep(0.5)
+        yield name
+    finally:
+        kubectl.run("delete", "namespace", name, "--wait=false")
