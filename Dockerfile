@@ -32,11 +32,27 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     find /opt/tornio/lib -depth -type d -name tests -exec rm -r {} + && \
     HF_HUB_OFFLINE=1 /opt/tornio/bin/python -c 'import jobs.__main__, services.app, transformers, sklearn.linear_model, ray.data'
 
-FROM ${BASE_IMAGE} AS runtime
+# Argilla cannot share an environment with Ray Serve.
+FROM ${BASE_IMAGE} AS argilla
+COPY constraints/argilla.txt constraints/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/argilla && \
+    /opt/argilla/bin/python -m pip install -q -c constraints/argilla.txt argilla-server && \
+    /opt/argilla/bin/python -m pip uninstall -q -y pip
+
+FROM build AS build-dev
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/pip && \
+    /opt/pip/bin/python -m pip --python /opt/tornio/bin/python install -q -c constraints/cluster.txt '.[embedded]'
+
+FROM ${BASE_IMAGE} AS base
+ARG VERSION=0.1.0
+ARG REVISION=""
 LABEL org.opencontainers.image.title="Tornio" \
       org.opencontainers.image.description="From unlabelled text and a few annotators to a served classifier that keeps getting better" \
-      org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=build /opt/tornio /opt/tornio
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 ENV PATH=/opt/tornio/bin:$PATH \
     HOME=/tmp \
     TORNIO_CACHE_DIR=/tmp/tornio \
@@ -47,17 +63,10 @@ ENV PATH=/opt/tornio/bin:$PATH \
 USER 10001:10001
 WORKDIR /tmp
 
-# For trying out: what production has elsewhere. Argilla cannot share an environment with Ray Serve.
-FROM build AS build-dev
-COPY constraints/argilla.txt constraints/
-RUN --mount=type=cache,target=/root/.cache/pip \
-    python3 -m venv /opt/argilla && \
-    /opt/argilla/bin/python -m pip install -q -c constraints/argilla.txt argilla-server && \
-    python3 -m venv /opt/pip && \
-    /opt/pip/bin/python -m pip --python /opt/tornio/bin/python install -q -c constraints/cluster.txt '.[embedded]'
-
-FROM runtime AS dev
+# For trying out: what production has elsewhere.
+FROM base AS dev
+COPY --from=argilla /opt/argilla /opt/argilla
 COPY --from=build-dev /opt/tornio /opt/tornio
-COPY --from=build-dev /opt/argilla /opt/argilla
 
-FROM runtime
+FROM base
+COPY --from=build /opt/tornio /opt/tornio
