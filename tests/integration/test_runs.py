@@ -105,7 +105,7 @@ def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
     victim = driver(tornio_up, run)
     assert victim is not None
     victim.send_signal(signal.SIGKILL)
-    until(lambda: client.run(TASK, run).attempt == 2, "the second attempt begins", PATIENCE_S)
+    until(lambda: client.run(TASK, run).attempt >= 2, "the second attempt begins", PATIENCE_S)
     written = {info.key: info.etag for info in store.list(f"shop/tasks/scored/runs/{run}/scores/")}
     for controller in tornio_up.actors("ServeReplica:tornio:controller"):
         os.kill(controller.pid, signal.SIGKILL)
