@@ -33,7 +33,7 @@ test-model: env
 	$(BIN)/pytest -m model -n auto tests/unit tests/contract $(ARGS)
 
 test-integration: env env-argilla
-	$(BIN)/pytest -m integration tests/integration tests/contract $(ARGS)
+	$(BIN)/pytest -m integration tests/contract tests/integration $(ARGS)
 
 test-ui: env env-argilla chromium
 	$(BIN)/pytest -m ui tests/ui $(ARGS)

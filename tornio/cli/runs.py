@@ -23,6 +23,7 @@ from tornio.client import Client
 from tornio.client.address import session_environment
 from tornio.errors import InvalidInput, NotFound
 from tornio.runs import RunReader, run_out
+from tornio.storage.environment import store_from_environment
 from tornio.storage.local import LocalStore
 from tornio.storage.port import ObjectStore
 
@@ -150,13 +151,23 @@ def _looker(ctx: Context, url: str | None, task: str | None, most: int) -> Itera
             raise
         yield lambda: _in_store(store, task, most)
     else:
+        mine = _session_store() if task is None and url is None else None
         with client:
-            yield lambda: _on_server(client, task, most)
+            yield lambda: _on_server(client, task, most) | ({} if mine is None else _of_no_task(mine, most))
 
 
 def _on_server(client: Client, task: str | None, most: int) -> RunsOf:
     names = [task] if task is not None else [f"{one.workspace}/{one.task}" for one in client.tasks()]
     return {name: client.runs(name, most) for name in names}
+
+
+def _session_store() -> ObjectStore | None:
+    """That of the `tornio up` here, where `tornio score` keeps its runs of no task, of which no server tells."""
+    session = session_environment(Path.cwd())
+    if not session:
+        return None
+    os.environ.update(session)
+    return store_from_environment()
 
 
 def _local_store() -> ObjectStore | None:
@@ -170,10 +181,17 @@ def _in_store(store: ObjectStore, task: str | None, most: int) -> RunsOf:
 
     named = [TaskName.parse(task)] if task is not None else [TaskName(*name) for name in Tasks(store).names()]
     readers = {str(name): RunReader(store, *name) for name in named}
-    if task is None:
-        workspaces = sorted({info.key.split("/")[0] for info in store.list("") if info.key.split("/")[1:2] == ["runs"]})
-        readers |= {workspace: RunReader(store, workspace, None) for workspace in workspaces}
-    return {name: [run_out(record) for record in reader.runs(most)] for name, reader in readers.items()}
+    found = {name: [run_out(record) for record in reader.runs(most)] for name, reader in readers.items()}
+    return found | _of_no_task(store, most) if task is None else found
+
+
+def _of_no_task(store: ObjectStore, most: int) -> RunsOf:
+    """By workspace."""
+    workspaces = sorted({info.key.split("/")[0] for info in store.list("") if info.key.split("/")[1:2] == ["runs"]})
+    return {
+        workspace: [run_out(record) for record in RunReader(store, workspace, None).runs(most)]
+        for workspace in workspaces
+    }
 
 
 # How they look

@@ -120,6 +120,11 @@ def score(
     if on is Place.KUBERAY:
         _check_reachable(data)
     use_store()
+    if os.environ.get("RAY_ADDRESS") and os.environ.get("TORNIO_STORE_DIR") == str(LOCAL_STORE.resolve()):
+        raise InvalidInput(
+            "RAY_ADDRESS names a cluster, whose nodes do not have the folder .tornio/store: set TORNIO_S3_BUCKET, here "
+            "and on the cluster, or unset RAY_ADDRESS"
+        )
     context = JobContext.from_environment()
     plan = plan_score(
         ScoreRequest(

@@ -111,3 +111,22 @@ def test_without_a_server_the_runs_of_this_folder_are_listed(
     assert nowhere("runs", "--json") == 0
     (run,) = json.loads(capsys.readouterr().out)["default"]
     assert (run["state"], run["output"]) == ("done", {"rows": 9})
+
+
+def test_beside_a_server_of_one_s_own_the_runs_of_no_task_are_listed_too(
+    task: Tornio, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORNIO_STORE_DIR", "replaced by the session's")
+    session = Path(".tornio") / "session.json"
+    session.parent.mkdir()
+    session.write_text(
+        json.dumps({"url": "http://127.0.0.1:1", "environment": {"TORNIO_STORE_DIR": str(tmp_path / "kept")}})
+    )
+    session.chmod(0o600)
+    hold(backend)
+    plan = RunPlan.of("score", "default", None, LabelArgs(pool_seq=1, spec_rev=1))
+    Played(LocalStore(tmp_path / "kept"), plan, workspace_run("default", plan.run)).planned()
+    found = answer(task("runs", "--json"))
+    assert [run["run"] for run in found["default"]] == [plan.run]
+    assert [run["run"] for run in found[TASK]] == ["score-1"]
