@@ -112,7 +112,12 @@ metadata:
     {{- include "tornio.selector" .root | nindent 4 }}
     app.kubernetes.io/component: {{ .component }}
 spec:
+  {{- /* The head has one that KubeRay makes: only it may then change pods (the autoscaler), and it lives until KubeRay's
+         Job, which has the head's account, has cleared Redis after `helm uninstall`. Where large runs are jobs of this
+         cluster, their drivers are in the head and need S3. */}}
+  {{- if not (and (eq .component "head") .root.Values.jobs.enabled) }}
   serviceAccountName: {{ include "tornio.serviceAccount" .root }}
+  {{- end }}
   terminationGracePeriodSeconds: {{ .root.Values.termination.graceSeconds }}
   {{- include "tornio.placement" (dict "root" .root "spec" .spec "component" .component) | nindent 2 }}
   containers:
@@ -132,8 +137,16 @@ spec:
         failureThreshold: 1
       {{- end }}
       resources: {{- toYaml .spec.resources | nindent 8 }}
+      {{- if eq .component "head" }}
+      # It has no replica, and needs no secret. What it mounts must also outlive the release, as its account.
+      volumeMounts:
+        - {name: tmp, mountPath: /tmp}
+  volumes:
+    - {name: tmp, emptyDir: {}}
+      {{- else }}
       volumeMounts: {{- include "tornio.serveMounts" .root | nindent 8 }}
   volumes: {{- include "tornio.serveVolumes" .root | nindent 4 }}
+      {{- end }}
 {{- end -}}
 
 {{/* Where pods may run and as whom. Takes root, spec, and component where they spread. */}}

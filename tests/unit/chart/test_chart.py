@@ -90,6 +90,16 @@ def test_the_controller_may_make_rayjobs_and_nothing_else(documents: list[dict[s
     assert not any(pod["automountServiceAccountToken"] for pod in pods(spec))
 
 
+def test_the_head_holds_no_secret_and_nothing_of_the_release(documents: list[dict[str, Any]]) -> None:
+    """KubeRay gives the head's account the autoscaler's rights, and makes one where none is named; after the release
+    is gone, it starts the head's pod once more, to clear Redis."""
+    cluster = one(documents, "RayService")["spec"]["rayClusterConfig"]
+    head = cluster["headGroupSpec"]["template"]["spec"]
+    assert "serviceAccountName" not in head
+    assert [volume["name"] for volume in head["volumes"]] == ["tmp"]
+    assert {group["template"]["spec"]["serviceAccountName"] for group in cluster["workerGroupSpecs"]} == {"t"}
+
+
 def test_the_ray_of_manifests_and_image_is_one() -> None:
     pinned = re.search(r"^ray==(.+)$", (ROOT / "constraints" / "cluster.txt").read_text(), re.M)
     assert pinned
