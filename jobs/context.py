@@ -26,7 +26,7 @@ from tornio.settings import NodeSettings
 from tornio.spec import ClassifierSpec
 from tornio.storage import documents
 from tornio.storage.environment import store_from_environment
-from tornio.storage.keys import RunKeys, run_of
+from tornio.storage.keys import RunKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
 
@@ -89,11 +89,6 @@ class JobContext:
         )
 
 
-def run_keys(plan: RunPlan) -> RunKeys:
-    """Where a plan's run lives in the store."""
-    return run_of(plan.workspace, plan.task, plan.run)
-
-
 @dataclass(frozen=True)
 class RunContext:
     """One attempt at a run."""
@@ -115,7 +110,7 @@ class RunContext:
 
     @property
     def keys(self) -> RunKeys:
-        return run_keys(self.plan)
+        return self.plan.run_keys
 
     @property
     def attempt_folder(self) -> str:

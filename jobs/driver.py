@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import ray
 
-from jobs.context import JobContext, run_keys
+from jobs.context import JobContext
 from jobs.execute import execute, next_attempt
 from jobs.progress import ProgressWriter
 from jobs.ray_parts import RayDataMapper
@@ -34,8 +34,8 @@ def drive(
 
     Raises what ``execute`` raises.
     """
-    documents.create_or_get(context.store, run_keys(plan).plan, plan)
-    done = documents.find(context.store, run_keys(plan).result, RunResult)
+    documents.create_or_get(context.store, plan.run_keys.plan, plan)
+    done = documents.find(context.store, plan.run_keys.result, RunResult)
     if done is not None:
         return done[0]
     note = ProgressWriter(context.store)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from jobs import evaluate, label, query, score, train
-from jobs.context import JobContext, RunContext, run_keys, software
+from jobs.context import JobContext, RunContext, software
 from jobs.failures import describe
 from tornio.api import TaskName
 from tornio.errors import IntegrityError, InvalidInput, RunFailed, TemporaryError, TornioError
@@ -59,7 +59,7 @@ def plan_job(job: str, task: TaskName, args: str) -> RunPlan:
 
 def next_attempt(plan: RunPlan, store: ObjectStore) -> int:
     """The first attempt that nobody has begun."""
-    keys = run_keys(plan)
+    keys = plan.run_keys
     return next(number for number in count(1) if store.head(keys.started(number)) is None)
 
 
@@ -69,7 +69,7 @@ def resumed_attempt(plan: RunPlan, first: int, context: JobContext) -> int:
 
     Raises RunFailed where they were too many, or one failed for good.
     """
-    keys = run_keys(plan)
+    keys = plan.run_keys
     if context.store.head(keys.result) is not None:
         return first
     for attempt in range(first, first + ATTEMPTS):
@@ -93,7 +93,7 @@ def execute(plan: RunPlan, attempt: int, context: JobContext) -> RunResult:
     and whatever the job raises.
     """
     job = _job(plan.job)
-    keys = run_keys(plan)
+    keys = plan.run_keys
     done = documents.find(context.store, keys.result, RunResult)
     if done is not None:
         return done[0]
@@ -124,7 +124,7 @@ def _job(name: str) -> Job:
 
 def _begin(plan: RunPlan, attempt: int, context: JobContext) -> RunStarted:
     """Say that this worker makes the attempt. Raises RunFailed where the attempt is over."""
-    keys = run_keys(plan)
+    keys = plan.run_keys
     mine = RunStarted(run=plan.run, job=plan.job, attempt=attempt, worker=context.worker, started_at=datetime.now(UTC))
     started = documents.create_or_get(context.store, keys.started(attempt), mine)
     failed = documents.find(context.store, keys.failure(attempt), RunFailure)
@@ -158,6 +158,6 @@ def _note_failure(plan: RunPlan, started: RunStarted, error: str, context: JobCo
         final=final,
     )
     try:
-        documents.create_or_get(context.store, run_keys(plan).failure(started.attempt), failure)
+        documents.create_or_get(context.store, plan.run_keys.failure(started.attempt), failure)
     except TornioError:
         log.warning("run %s, attempt %d: its failure could not be noted", plan.run, started.attempt, exc_info=True)

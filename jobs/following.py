@@ -10,7 +10,6 @@ from jobs.port import JobRunner, RunPhase
 from tornio.errors import RunFailed, Unavailable
 from tornio.schemas.runs import RunPlan, RunProgress, RunResult
 from tornio.storage import documents
-from tornio.storage.keys import run_of
 from tornio.storage.port import ObjectStore
 
 EVERY_S = 2.0
@@ -28,7 +27,7 @@ def follow(
     It goes on without whoever follows it; followed again, it is taken up where it is. Raises RunFailed for an attempt
     that fails meanwhile, and what the runner raises at the first try; later an API that is away is waited for.
     """
-    keys = run_of(plan.workspace, plan.task, plan.run)
+    keys = plan.run_keys
     documents.create_or_get(store, keys.plan, plan)
     followed = 0
     while True:

@@ -20,7 +20,6 @@ from tornio.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, Unau
 from tornio.schemas.runs import RunFailure, RunPlan
 from tornio.settings import StorageSettings
 from tornio.storage import documents
-from tornio.storage.keys import RunKeys, run_of
 from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -95,9 +94,9 @@ class KubeRayRunner:
         attempt = self._last_begun(plan, _attempt(jobs[-1]))
         if phase is RunPhase.RUNNING:
             return RunStatus(phase, attempt)
-        if self._store.head(_keys(plan).result) is not None:
+        if self._store.head(plan.run_keys.result) is not None:
             return RunStatus(RunPhase.DONE, attempt)
-        noted = documents.find(self._store, _keys(plan).failure(attempt), RunFailure)
+        noted = documents.find(self._store, plan.run_keys.failure(attempt), RunFailure)
         if noted is not None:
             return RunStatus(RunPhase.FAILED, attempt, noted[0].error)
         name = jobs[-1]["metadata"]["name"]
@@ -117,7 +116,7 @@ class KubeRayRunner:
 
     def _last_begun(self, plan: RunPlan, first: int) -> int:
         """The last attempt that a RayJob has begun whose first was ``first``."""
-        keys = _keys(plan)
+        keys = plan.run_keys
         return next(n for n in count(first) if self._store.head(keys.started(n + 1)) is None)
 
     def _there(self) -> Cluster:
@@ -219,7 +218,3 @@ _REASONS = {
 
 def _attempt(job: Json) -> int:
     return int(job["metadata"]["labels"][ATTEMPT])
-
-
-def _keys(plan: RunPlan) -> RunKeys:
-    return run_of(plan.workspace, plan.task, plan.run)

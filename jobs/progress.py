@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 
-from jobs.context import run_keys
 from tornio.errors import TornioError
 from tornio.schemas.runs import RunPlan, RunProgress
 from tornio.storage.port import ObjectStore
@@ -30,6 +29,6 @@ class ProgressWriter:
             return
         self._stage, self._written = progress.stage, now
         try:
-            self._store.put(run_keys(plan).progress(progress.attempt), progress.encode())
+            self._store.put(plan.run_keys.progress(progress.attempt), progress.encode())
         except TornioError:  # the work matters more than word of it
             log.warning("run %s: its progress could not be noted", plan.run, exc_info=True)

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from jobs.context import JobContext, run_keys
+from jobs.context import JobContext
 from tornio.errors import AlreadyExists, InvalidInput
 from tornio.models.port import BoolVector, FloatMatrix, Scores
 from tornio.models.sequence import SequenceClassifier
@@ -32,7 +32,7 @@ class EmbedPart:
         if args.encoder is None:
             raise InvalidInput("cross-validation needs an encoder: name one")
         self._encoder = job.loader.encoder(args.encoder)
-        self._parts = Parts(run_keys(plan), job.store)
+        self._parts = Parts(plan.run_keys, job.store)
 
     def do(self, part: int) -> None:
         table = self._parts.input(part)
@@ -47,7 +47,7 @@ class ScorePart:
 
     def __init__(self, plan: RunPlan, job: JobContext) -> None:
         self._args = ScoreArgs.model_validate(plan.args)
-        self._parts = Parts(run_keys(plan), job.store)
+        self._parts = Parts(plan.run_keys, job.store)
         self._scorer = _scorer(plan, self._args, self._parts, job)
 
     def do(self, part: int) -> None:

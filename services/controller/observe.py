@@ -19,7 +19,7 @@ from tornio.schemas.loop import LoopState
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult
 from tornio.schemas.task import Batch, Iteration
 from tornio.storage import documents
-from tornio.storage.keys import RunKeys, run_of
+from tornio.storage.keys import RunKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, askable, training_labels
 
@@ -109,7 +109,7 @@ class Observer:
         return BatchProgress(len(alive), answered, logged, lost=opened and batch.batch in polled.lost)
 
     def _outcome(self, plan: RunPlan) -> RunOutcome:
-        keys = run_of(plan.workspace, plan.task, plan.run)
+        keys = plan.run_keys
         found = documents.find(self.store, keys.result, RunResult)
         if found is not None:
             return RunOutcome(output=found[0].output, attempt=found[0].attempt)

@@ -16,7 +16,7 @@ import pytest
 import ray
 
 from bench.swapping.workshop import tiny_encoder
-from jobs.context import JobContext, run_keys
+from jobs.context import JobContext
 from jobs.execute import execute, plan_job
 from tests.integration.conftest import S3Access
 from tests.learning import examples, labelled_task
@@ -89,7 +89,7 @@ def test_two_workers_one_of_them_killed_make_the_version_of_one(
         patch.setenv("TORNIO_TRAIN_CHECKPOINT_SECONDS", "3600")
         alone = trained(context, plan)
     expected = context.loader.model(alone).score(examples(30, seed=9)[0]).logits
-    context.store.delete([run_keys(plan).result, f"w/tasks/t/versions/{alone.version}.json"])
+    context.store.delete([plan.run_keys.result, f"w/tasks/t/versions/{alone.version}.json"])
 
     killer = Killer(context, plan)
     killer.start()
@@ -99,10 +99,10 @@ def test_two_workers_one_of_them_killed_make_the_version_of_one(
     assert together.metrics == pytest.approx(alone.metrics, abs=1e-3)
     found = JobContext.from_environment().loader.model(together).score(examples(30, seed=9)[0]).logits
     np.testing.assert_allclose(found, expected, atol=1e-2)
-    lines = context.store.get(run_keys(plan).attempt(2) + "metrics.jsonl").body.splitlines()
+    lines = context.store.get(plan.run_keys.attempt(2) + "metrics.jsonl").body.splitlines()
     steps = [json.loads(line)["step"] for line in lines]
     assert steps == list(range(2, int(alone.metrics["steps"]) + 1, 2))
-    left = [info.key for info in context.store.list(run_keys(plan).root)]
+    left = [info.key for info in context.store.list(plan.run_keys.root)]
     assert not [key for key in left if "/training/" in key or "/ray-train/" in key]
 
 
@@ -112,7 +112,7 @@ class Killer(Thread):
     def __init__(self, context: JobContext, plan: RunPlan) -> None:
         super().__init__(daemon=True)
         self._store = context.store
-        self._folder = run_keys(plan).folder("training")
+        self._folder = plan.run_keys.folder("training")
         self.killed_after = 0
         """Step of the last checkpoint before."""
 

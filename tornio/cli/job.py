@@ -20,7 +20,7 @@ def job(
 ) -> None:
     """Run a job where the store is given by TORNIO_S3_...; done already, its result is shown."""
     try:
-        from jobs.context import JobContext, run_keys
+        from jobs.context import JobContext
         from jobs.execute import execute, next_attempt, plan_job
     except ImportError as error:
         raise typer.BadParameter(f"jobs need the extra: pip install 'tornio[cluster]' ({error})") from error
@@ -30,6 +30,6 @@ def job(
     plan = plan_job(name, named, args)
     context = JobContext.from_environment()
     context.tasks.open(*named)
-    documents.create_or_get(context.store, run_keys(plan).plan, plan)
+    documents.create_or_get(context.store, plan.run_keys.plan, plan)
     result = execute(plan, attempt or next_attempt(plan, context.store), context)
     console.print_json(result.model_dump_json(by_alias=True))

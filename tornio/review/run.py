@@ -19,7 +19,7 @@ from tornio.schemas.jobs import ScoreArgs, ScoreOutput
 from tornio.schemas.runs import RunPlan, RunResult
 from tornio.schemas.tables import scores_table
 from tornio.storage import documents
-from tornio.storage.keys import LabelLogKeys, RunKeys, TaskKeys, run_of, workspace_run
+from tornio.storage.keys import LabelLogKeys, RunKeys, TaskKeys, workspace_run
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
 
@@ -111,7 +111,7 @@ class ScoredRun:
         plan = _find_plan(store, run, workspace, tasks)
         if plan.job != "score":
             raise InvalidInput(f"{run} is a run of {plan.job!r}: only what `tornio score` has scored can be reviewed")
-        result = documents.find(store, run_of(plan.workspace, plan.task, run).result, RunResult)
+        result = documents.find(store, plan.run_keys.result, RunResult)
         if result is None:
             raise Conflict(f"run {run} has not ended: wait for it, or start `tornio score` again to go on with it")
         task = None if plan.task is None else tasks.open(plan.workspace, plan.task)
@@ -123,7 +123,7 @@ class ScoredRun:
 
     @property
     def run_keys(self) -> RunKeys:
-        return run_of(self.plan.workspace, self.plan.task, self.run)
+        return self.plan.run_keys
 
     @property
     def keys(self) -> ReviewKeys:

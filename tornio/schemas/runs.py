@@ -7,6 +7,7 @@ import json
 from typing import Any, ClassVar
 
 from tornio.schemas.base import Document, Part, Timestamp
+from tornio.storage.keys import RunKeys, run_of
 
 
 class RunPlan(Document):
@@ -30,6 +31,11 @@ class RunPlan(Document):
         inputs = json.dumps([job, workspace, task, values], sort_keys=True, ensure_ascii=False)
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:20]
         return cls(run=f"{job}-{digest}", job=job, workspace=workspace, task=task, args=values)
+
+    @property
+    def run_keys(self) -> RunKeys:
+        """Where the run lives in the store."""
+        return run_of(self.workspace, self.task, self.run)
 
 
 class RunStarted(Document):

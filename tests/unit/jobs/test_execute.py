@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.context import JobContext, run_keys
+from jobs.context import JobContext
 from jobs.execute import execute, next_attempt, plan_job
 from tests.unit.controller.turning import HashLoader, Turning, quick_fit
 from tornio.api import TaskName
@@ -94,7 +94,7 @@ def test_a_failed_attempt_fails_again_with_the_same_words(turning: Turning, monk
         patch.delattr("jobs.query.pick_batch")
         with pytest.raises(NameError):
             execute(query(), 1, worker(turning))
-    noted, _ = documents.load(turning.store, run_keys(query()).failure(1), RunFailure)
+    noted, _ = documents.load(turning.store, query().run_keys.failure(1), RunFailure)
     with pytest.raises(RunFailed, match="pick_batch"):
         execute(query(), 1, worker(turning))
     assert "NameError" in noted.error
@@ -105,7 +105,7 @@ def test_what_cannot_be_done_is_noted_as_final(turning: Turning) -> None:
     plan = plan_job("label", TaskName("w", "t"), '{"pool_seq": 1, "spec_rev": 1}')
     with pytest.raises(InvalidInput, match="teacher"):
         execute(plan, 1, worker(turning))
-    noted, _ = documents.load(turning.store, run_keys(plan).failure(1), RunFailure)
+    noted, _ = documents.load(turning.store, plan.run_keys.failure(1), RunFailure)
     assert noted.final
 
 

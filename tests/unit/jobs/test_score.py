@@ -14,7 +14,7 @@ import pytest
 from transformers import pipeline
 
 from bench.swapping.workshop import tiny_encoder
-from jobs.context import JobContext, run_keys
+from jobs.context import JobContext
 from jobs.execute import execute, next_attempt
 from jobs.parts import Done, InlineMapper
 from jobs.scoring import STAGES
@@ -109,7 +109,7 @@ def test_a_row_that_cannot_be_used_is_put_aside_and_told(tmp_path: Path, classif
     plan = plan_score(asked(data, classifier, labels=LABELS), context)
     output, scores = done(plan, context)
     assert (output.rows, output.rejected_rows) == (53, 3)
-    body = context.store.get(run_keys(plan).part("rejected", 1)).body
+    body = context.store.get(plan.run_keys.part("rejected", 1)).body
     told = REJECTED.decode(body).to_pylist()
     assert [(row["row"], row["line"]) for row in told] == [(12, 14), (13, 15), (14, 16)]
     assert [row["reason"] for row in told] == [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.swapping.workshop import tiny_encoder
-from jobs.context import JobContext, run_keys
+from jobs.context import JobContext
 from jobs.execute import execute, plan_job
 from tests.learning import labelled_task
 from tornio.api import TaskName
@@ -84,11 +84,11 @@ def test_a_fine_tuned_version_is_a_model_of_its_own(context: JobContext, base: P
     lines = steps_told(context, plan, 1)
     assert [(line["step"], line["epoch"]) for line in lines] == [(2, 1), (4, 2), (6, 3), (8, 4)]
     assert lines[-1]["loss"] == manifest.metrics["train_loss"]
-    assert not list(context.store.list(run_keys(plan).folder("training"))), "checkpoints are of no use any more"
+    assert not list(context.store.list(plan.run_keys.folder("training"))), "checkpoints are of no use any more"
 
 
 def steps_told(context: JobContext, plan: RunPlan, attempt: int) -> list[dict[str, Any]]:
-    body = context.store.get(run_keys(plan).attempt(attempt) + "metrics.jsonl").body
+    body = context.store.get(plan.run_keys.attempt(attempt) + "metrics.jsonl").body
     return [json.loads(line) for line in body.splitlines()]
 
 
@@ -129,7 +129,7 @@ def test_an_attempt_that_died_after_it_published_is_not_trained_again(
     task = labelled_task(context.store, base, 30, kind="fine-tuned", fine_tuning=TUNING)
     plan = train_plan(task)
     output = trained(context, plan)
-    context.store.delete([run_keys(plan).result])
+    context.store.delete([plan.run_keys.result])
     monkeypatch.delattr("jobs.train.fine_tune")
     assert trained(context, plan, attempt=2) == output
 
