@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jobs.context import RunContext
 from jobs.scoring.work import Parts, scored_as
@@ -17,13 +16,13 @@ from tornio.schemas.tables import scores_table
 from tornio.scoring.measures import label_matrix
 from tornio.scoring.ranking import suspicion
 
-_COLUMNS = ["given", "predicted", "loss", "truncated", "model"]
+_COLUMNS = ("given", "predicted", "loss", "truncated", "model")
 
 
 def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts, context: RunContext) -> ScoreOutput:
     """The run's output; writes the report on the way."""
     keys = parts.keys
-    rows = pa.concat_tables(read_columns(parts, number, _COLUMNS) for number in range(len(staged.parts)))
+    rows = pa.concat_tables(_columns(args, parts, number, _COLUMNS) for number in range(len(staged.parts)))
     given, predicted = (label_matrix(rows.column(name), args.labels) for name in ("given", "predicted"))
     output = ScoreOutput(
         scores=keys.folder("scores"),
@@ -53,7 +52,7 @@ def rank_whole(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> None:
     if not missing:
         return
     name, table = scored_as(args), scores_table(len(args.labels))
-    read = [read_columns(parts, number, ["given", "probabilities"], name) for number in numbers]
+    read = [_columns(args, parts, number, ("given", "probabilities"), name) for number in numbers]
     rows = pa.concat_tables(read)
     given = label_matrix(rows.column("given"), args.labels)
     flat = rows.column("probabilities").combine_chunks().flatten().to_numpy()
@@ -66,7 +65,6 @@ def rank_whole(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> None:
         parts.write("scores", number, table.encode(part.set_column(place, "suspicion", column)))
 
 
-def read_columns(parts: Parts, number: int, columns: list[str], name: str = "scores") -> pa.Table:
-    """These columns of a part's scores."""
-    body = parts.store.get(parts.keys.part(name, number)).body
-    return pq.read_table(io.BytesIO(body), columns=columns)
+def _columns(args: ScoreArgs, parts: Parts, number: int, columns: Sequence[str], name: str = "scores") -> pa.Table:
+    key = parts.keys.part(name, number)
+    return scores_table(len(args.labels)).decode(parts.store.get(key).body, key, columns)

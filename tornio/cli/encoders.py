@@ -11,7 +11,7 @@ import typer
 
 from tornio.cli import screen
 from tornio.cli.connect import Json
-from tornio.cli.score import use_store
+from tornio.cli.stores import use_store
 
 if TYPE_CHECKING:
     from tornio.registry import Encoders

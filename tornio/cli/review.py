@@ -15,7 +15,7 @@ from tornio.cli import screen
 from tornio.cli.connect import Json
 from tornio.client.address import session_environment
 from tornio.errors import InvalidInput, TemporaryError
-from tornio.files.whole import check_folder, writing
+from tornio.files.whole import writing
 
 if TYPE_CHECKING:
     from tornio.annotation.port import AnnotationTool
@@ -109,7 +109,6 @@ def report(
     scored = _open(run, workspace)
     from tornio.review.report import run_report
 
-    check_folder(output)
     with writing(output) as part:
         part.write_text(run_report(scored), encoding="utf-8")
     if as_json:
@@ -214,7 +213,7 @@ def _open(run: str, workspace: str) -> ScoredRun:
         from tornio.storage.environment import store_from_environment
     except ImportError as error:
         raise typer.BadParameter(f"reviews need the extra: pip install 'tornio[cluster]' ({error})") from error
-    from tornio.cli.score import use_store
+    from tornio.cli.stores import use_store
 
     use_store()
     return ScoredRun.open(store_from_environment(), run, workspace)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,18 +16,14 @@ from rich.text import Text
 from tornio.api import RunOut, ScoreIn, TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
+from tornio.cli.stores import local_store, session_store
 from tornio.cli.views import ago
 from tornio.client import Client
-from tornio.client.address import session_environment
 from tornio.errors import InvalidInput, NotFound
-from tornio.runs import RunReader, run_out
-from tornio.storage.environment import store_from_environment
-from tornio.storage.local import LocalStore
+from tornio.runs import RunReader, run_out, workspaces_with_runs
 from tornio.storage.port import ObjectStore
 
 WATCH_SECONDS = 2.0
-LOCAL_STORE = Path(".tornio") / "store"
-"""Where `tornio score` keeps its runs when nothing says otherwise."""
 _COLOURS = {"running": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `tornio runs` shows it.", show_default=False)]
@@ -146,12 +140,12 @@ def _looker(ctx: Context, url: str | None, task: str | None, most: int) -> Itera
     try:
         client = connect(ctx, url)
     except NotFound:
-        store = _local_store()
+        store = local_store()
         if store is None:
             raise
         yield lambda: _in_store(store, task, most)
     else:
-        mine = _session_store() if task is None and url is None else None
+        mine = session_store() if task is None and url is None else None
         with client:
             yield lambda: _on_server(client, task, most) | ({} if mine is None else _of_no_task(mine, most))
 
@@ -159,21 +153,6 @@ def _looker(ctx: Context, url: str | None, task: str | None, most: int) -> Itera
 def _on_server(client: Client, task: str | None, most: int) -> RunsOf:
     names = [task] if task is not None else [f"{one.workspace}/{one.task}" for one in client.tasks()]
     return {name: client.runs(name, most) for name in names}
-
-
-def _session_store() -> ObjectStore | None:
-    """That of the `tornio up` here, where `tornio score` keeps its runs of no task, of which no server tells."""
-    session = session_environment(Path.cwd())
-    if not session:
-        return None
-    os.environ.update(session)
-    return store_from_environment()
-
-
-def _local_store() -> ObjectStore | None:
-    """The folder that `tornio score` uses here, where there is one."""
-    folder = Path(os.environ.get("TORNIO_STORE_DIR") or LOCAL_STORE)
-    return LocalStore(folder) if folder.is_dir() and session_environment(Path.cwd()) is None else None
 
 
 def _in_store(store: ObjectStore, task: str | None, most: int) -> RunsOf:
@@ -187,11 +166,8 @@ def _in_store(store: ObjectStore, task: str | None, most: int) -> RunsOf:
 
 def _of_no_task(store: ObjectStore, most: int) -> RunsOf:
     """By workspace."""
-    workspaces = sorted({info.key.split("/")[0] for info in store.list("") if info.key.split("/")[1:2] == ["runs"]})
-    return {
-        workspace: [run_out(record) for record in RunReader(store, workspace, None).runs(most)]
-        for workspace in workspaces
-    }
+    readers = [RunReader(store, workspace, None) for workspace in sorted(workspaces_with_runs(store))]
+    return {reader.workspace: [run_out(record) for record in reader.runs(most)] for reader in readers}
 
 
 # How they look

@@ -16,8 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tornio.api import TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Json
-from tornio.cli.runs import LOCAL_STORE
-from tornio.client.address import session_environment
+from tornio.cli.stores import is_default_folder, use_store
 from tornio.errors import InvalidInput
 from tornio.files.whole import check_folder, writing
 from tornio.settings import KubeSettings
@@ -120,7 +119,7 @@ def score(
     if on is Place.KUBERAY:
         _check_reachable(data)
     use_store()
-    if os.environ.get("RAY_ADDRESS") and os.environ.get("TORNIO_STORE_DIR") == str(LOCAL_STORE.resolve()):
+    if os.environ.get("RAY_ADDRESS") and is_default_folder():
         raise InvalidInput(
             "RAY_ADDRESS names a cluster, whose nodes do not have the folder .tornio/store: set TORNIO_S3_BUCKET, here "
             "and on the cluster, or unset RAY_ADDRESS"
@@ -219,14 +218,6 @@ def _tell(scored: ScoreOutput, worst: Iterable[ScoredRow]) -> None:
         )
     if shown.row_count:
         screen.show(shown)
-
-
-def use_store() -> None:
-    """Let jobs of this process find a store: one that is set, the one of ``tornio up``, or a folder here."""
-    if os.environ.get("TORNIO_S3_BUCKET") or os.environ.get("TORNIO_STORE_DIR"):
-        return
-    found = session_environment(Path.cwd())
-    os.environ.update(found or {"TORNIO_STORE_DIR": str(LOCAL_STORE.resolve())})
 
 
 @contextmanager

@@ -21,9 +21,10 @@ from tornio.scoring.report import MOST_ROWS, ScoreReport, Suspect, render
 def run_report(run: ScoredRun) -> str:
     """One HTML page: see ``scoring.report``. Holds a few numbers of each row, and one part at a time."""
     args = ScoreArgs.model_validate(run.plan.args)
-    columns = pa.concat_tables(table.select(["given", "predicted"]) for table in run.tables())
+    columns = pa.concat_tables(run.tables("given", "predicted"))
     files = args.files
-    found, reviewed = run_verdicts(run), run_precision(run)
+    found = run_verdicts(run)
+    reviewed = run_precision(run, found)
     return render(
         ScoreReport(
             data=files[0].uri if len(files) == 1 else f"{files[0].uri} and {len(files) - 1} more",

@@ -155,14 +155,14 @@ class ScoredRun:
         gone = {event.record_id for event in self.task.labels.read() if event.event is EventKind.TOMBSTONE}
         return frozenset(view.text_digests[row] for one in gone if (row := view.row(one)) is not None)
 
-    def tables(self) -> Iterator[pa.Table]:
-        """The parts in order, the rows of each in the input's order."""
-        return (self._table(part) for part in range(self.output.parts))
+    def tables(self, *columns: str) -> Iterator[pa.Table]:
+        """The parts in order, the rows of each in the input's order: whole, or these columns."""
+        return (self._table(part, columns) for part in range(self.output.parts))
 
     @cached_property
     def ranked(self) -> Ranked:
         names = ["row", self.output.ranking, "loss"]
-        columns = [[table.column(name).to_numpy() for name in names] for table in self.tables()]
+        columns = [[table.column(name).to_numpy() for name in names] for table in self.tables(*names)]
         parts = [np.full(len(rows), part, np.int32) for part, (rows, *_) in enumerate(columns)]
         row, ranking, loss = (np.concatenate(column) for column in zip(*columns, strict=True))
         return Ranked(row, np.concatenate(parts), ranking.astype(np.float64), loss.astype(np.float64))
@@ -191,9 +191,9 @@ class ScoredRun:
         for start in range(0, len(order), _CHUNK):
             yield from self.rows(self.ranked.row[order[start : start + _CHUNK]].tolist())
 
-    def _table(self, part: int) -> pa.Table:
+    def _table(self, part: int, columns: Sequence[str] = ()) -> pa.Table:
         key = self.run_keys.part("scores", part)
-        return scores_table(len(self.labels)).decode(self.store.get(key).body, key)
+        return scores_table(len(self.labels)).decode(self.store.get(key).body, key, columns or None)
 
 
 def _find_plan(store: ObjectStore, run: str, workspace: str, tasks: Tasks) -> RunPlan:

@@ -67,11 +67,14 @@ def run_verdicts(run: ScoredRun) -> dict[str, Verdict]:
     return verdicts(events, found[0].dataset, digests, run.labels, run.multi_label)
 
 
-def run_precision(run: ScoredRun) -> Precision:
-    """How many of the rows that were sent were reviewed so far, and how many of their labels were wrong."""
-    found = documents.find(run.store, run.keys.document, Review)
-    shown = run.rows(found[0].rows) if found else []
-    return precision({row.digest: row.given for row in shown}, run_verdicts(run))
+def run_precision(run: ScoredRun, found: Mapping[str, Verdict] | None = None) -> Precision:
+    """How many of the rows that were sent were reviewed so far, and how many of their labels were wrong.
+
+    ``found``: what ``run_verdicts`` says, for who has asked already.
+    """
+    review = documents.find(run.store, run.keys.document, Review)
+    shown = run.rows(review[0].rows) if review else []
+    return precision({row.digest: row.given for row in shown}, run_verdicts(run) if found is None else found)
 
 
 def targets(rows: Sequence[ScoredRow], view: PoolView, spoken: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -38,15 +38,17 @@ class Table:
         pq.write_table(known.replace_schema_metadata(footer), out, compression="zstd")
         return out.getvalue()
 
-    def decode(self, body: bytes, where: str = "table") -> pa.Table:
-        """Read Parquet bytes of this format; columns that an older release did not have are null.
+    def decode(self, body: bytes, where: str = "table", columns: Collection[str] | None = None) -> pa.Table:
+        """Read Parquet bytes of this format, or these columns of it; those that an older release did not have are null.
 
         Raises IntegrityError for bytes that are no such table, SchemaTooNew for those of a later release.
         Columns that a later release added are kept.
         """
         try:
             # Handing small columns to threads and back costs more than reading them.
-            table = pq.ParquetFile(pa.BufferReader(body)).read(use_threads=False)
+            table = pq.ParquetFile(pa.BufferReader(body)).read(
+                None if columns is None else list(columns), use_threads=False
+            )
         except (pa.ArrowInvalid, OSError) as error:
             raise IntegrityError(f"{where} is not Parquet ({error}): restore it from a backup") from error
         number = _number(table.schema, self.format)
@@ -56,10 +58,11 @@ class Table:
             raise SchemaTooNew(
                 f"{where} has schema {number}, this release reads up to {self.number + 1}: upgrade Tornio first"
             )
-        for field in self.columns:
+        wanted = [field for field in self.columns if columns is None or field.name in columns]
+        for field in wanted:
             if field.name not in table.column_names and field.nullable and number < self.number:
                 table = table.append_column(field, pa.nulls(len(table), field.type))
-        missing = [column for column in self.columns.names if column not in table.column_names]
+        missing = [field.name for field in wanted if field.name not in table.column_names]
         if missing:
             raise IntegrityError(f"{where} lacks the columns {missing}: restore it from a backup")
         return table

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from tornio.errors import Conflict, InvalidInput, NotFound
-from tornio.runs import ATTEMPTS, RunReader, RunState, ask_for_run, cancel_run, pause_after, run_out
+from tornio.runs import (
+    ATTEMPTS,
+    RunReader,
+    RunState,
+    ask_for_run,
+    cancel_run,
+    pause_after,
+    run_out,
+    workspaces_with_runs,
+)
 from tornio.schemas.base import Document
 from tornio.schemas.jobs import LabelArgs
 from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted
@@ -229,3 +238,11 @@ def test_runs_of_no_task_are_the_workspace_s(store: MemoryStore) -> None:
 
 def test_the_pause_doubles_up_to_a_minute() -> None:
     assert [pause_after(tries).total_seconds() for tries in (1, 2, 5, 6, 50)] == [2, 4, 32, 60, 60]
+
+
+def test_workspaces_with_runs_are_found_without_reading_what_they_hold(store: MemoryStore) -> None:
+    for key in ("a-2/runs/score-1/plan.json", "a/runs/score-1/plan.json", "a/runs/score-1/scores/000000.parquet"):
+        store.put(key, b"")
+    for key in ("b/tasks/t/task.json", "blobs/12", "c/runs/score-9/input/000000.parquet", "stray"):
+        store.put(key, b"")
+    assert sorted(workspaces_with_runs(store)) == ["a", "a-2", "c"]

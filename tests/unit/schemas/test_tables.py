@@ -85,6 +85,16 @@ def test_an_older_table_is_read_with_nulls_for_what_it_did_not_have() -> None:
     assert replace(table, number=table.number + 1).decode(body).column("added_at").to_pylist() == [None]
 
 
+def test_columns_are_read_alone_and_are_checked_like_the_whole() -> None:
+    table, row = ROWS["scores"]
+    body = table.encode(pa.Table.from_pylist([row], schema=table.columns))
+    assert table.decode(body, columns=("given", "loss")).to_pylist() == [{"given": ["billing"], "loss": 1.5}]
+    with pytest.raises(IntegrityError, match="not stamped"):
+        POOL.decode(body, columns=("text",))
+    older = replace(table, number=2, columns=table.columns.append(pa.field("later", pa.string())))
+    assert older.decode(body, columns=("loss", "later")).to_pylist() == [{"loss": 1.5, "later": None}]
+
+
 def test_other_bytes_are_an_integrity_error() -> None:
     plain = io.BytesIO()
     pq.write_table(pa.table({"record_id": ["r1"]}), plain)
