@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("attempt", type=int)
     parser.add_argument("--task")
     parser.add_argument("--token", help="Of whoever may start this command again: it goes on with the next attempt.")
+    parser.add_argument("--cluster", help="host:port of the Ray to work on. Default: what RAY_ADDRESS names.")
     args = parser.parse_args()
     context = JobContext.from_environment()
     plan, _ = documents.load(context.store, run_of(args.workspace, args.task, args.run).plan, RunPlan)
@@ -34,7 +35,7 @@ def main() -> int:
         if args.token is not None:
             context.worker = args.token
             attempt = resumed_attempt(plan, attempt, context)
-        drive(plan, context, attempt=attempt)
+        drive(plan, context, attempt=attempt, cluster=args.cluster)
     except TornioError as error:
         log.error("%s", describe(error))  # its place in the code says nothing to whoever reads the job's log
         return 1

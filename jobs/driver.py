@@ -1,4 +1,4 @@
-"""A large run driven from this process: a Ray of its own, or the cluster that RAY_ADDRESS names."""
+"""A large run driven from this process: a Ray of its own, or a cluster that the caller or RAY_ADDRESS names."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ def drive(
     context: JobContext,
     watch: Callable[[RunPlan, RunProgress], None] = lambda _plan, _progress: None,
     attempt: int | None = None,
+    cluster: str | None = None,
 ) -> RunResult:
     """Do a plan with its parts spread by Ray Data; a plan that is done gives its result at once.
+
+    ``cluster``: ``host:port`` of a Ray that runs; none: the one that RAY_ADDRESS names, or else one of our own.
 
     Raises what ``execute`` raises.
     """
@@ -45,19 +48,19 @@ def drive(
         watch(plan, progress)
 
     context.mapper, context.watch = RayDataMapper(), tell
-    with _cluster():
+    with _cluster(cluster):
         return execute(plan, attempt or next_attempt(plan, context.store), context)
 
 
 @contextmanager
-def _cluster() -> Iterator[None]:
+def _cluster(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
     for name in ("ray", "ray.data"):  # their progress is ours to tell
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        _start()
+        _start(address)
     except Exception as error:  # it raises no other class
         raise Unavailable(
             f"Ray did not start ({error}): on a busy machine it takes longer than it waits; start again, the run "
@@ -69,9 +72,9 @@ def _cluster() -> Iterator[None]:
         ray.shutdown()
 
 
-def _start() -> None:
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False, logging_level=logging.WARNING)
+def _start(address: str | None) -> None:
+    if address or os.environ.get("RAY_ADDRESS"):
+        ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
     else:
         for name, value in WORKERS.items():
             os.environ.setdefault(name, value)

@@ -26,7 +26,9 @@ _SHOWN = 500
 
 
 class SubmissionClient(Protocol):
-    """What is used of ``ray.job_submission.JobSubmissionClient``."""
+    """What is used of ``ray.job_submission.JobSubmissionClient``, and where its cluster is (``host:port``)."""
+
+    cluster: str
 
     def submit_job(
         self, *, entrypoint: str, submission_id: str, metadata: dict[str, str], entrypoint_num_cpus: float
@@ -45,6 +47,8 @@ def cluster_client() -> SubmissionClient:
     from ray.job_submission import JobSubmissionClient
 
     class Client(JobSubmissionClient):
+        cluster = ray.get_runtime_context().gcs_address
+
         def _do_request(self, *args: Any, **options: Any) -> Any:
             try:
                 return super()._do_request(*args, timeout=ANSWER_S, **options)
@@ -53,7 +57,7 @@ def cluster_client() -> SubmissionClient:
 
     if not get_dashboard_url():  # type: ignore[no-untyped-call]  # Ray would take what listens at its default port, which may be another cluster
         raise ConnectionError("this cluster has no dashboard")
-    return Client(ray.get_runtime_context().gcs_address)
+    return Client(Client.cluster)
 
 
 class RayJobRunner:
@@ -77,9 +81,12 @@ class RayJobRunner:
         if any(number >= attempt for number, _ in self._attempts(plan)):
             return
         task = [] if plan.task is None else ["--task", plan.task]
-        words = [sys.executable, "-m", "jobs", plan.workspace, plan.run, str(attempt), *task]
         try:
-            self._api().submit_job(
+            api = self._api()
+            # Of several clusters on a machine Ray itself gives a job the address of any one.
+            words = [sys.executable, "-m", "jobs", plan.workspace, plan.run, str(attempt), *task]
+            words += ["--cluster", api.cluster]
+            api.submit_job(
                 entrypoint=shlex.join(words),
                 submission_id=f"{_prefix(plan)}{attempt}",
                 metadata={"run": plan.run, "job": plan.job, "workspace": plan.workspace, "task": plan.task or ""},

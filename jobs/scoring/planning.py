@@ -19,6 +19,8 @@ from tornio.tasks import Task
 MOST_LABELS = 1000
 """Different labels in a data set after which its label column is taken for something else."""
 DEFAULT_FOLDS = 5
+DEFAULT_ENCODER = "minilm"
+DEFAULT_LENGTH = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,10 @@ class ScoreRequest:
     folds: int = 0
     ranking: str | None = None
     """Default: the best one for what scores."""
-    encoder: str = "minilm"
-    max_length: int = 256
+    encoder: str | None = None
+    """Default: ``DEFAULT_ENCODER``."""
+    max_length: int | None = None
+    """Tokens. Default: ``DEFAULT_LENGTH``."""
     text_column: str | None = None
     label_column: str | None = None
     id_column: str | None = None
@@ -54,6 +58,7 @@ def plan_score(request: ScoreRequest, job: JobContext) -> RunPlan:
 
     Raises InvalidFile and InvalidInput for data that cannot be used, NotFound for a task, version or model.
     """
+    _check(request)
     task = None if request.task is None else job.tasks.open(*request.task)
     args = ScoreArgs(
         files=find_files(request.data),
@@ -85,6 +90,22 @@ def plan_score(request: ScoreRequest, job: JobContext) -> RunPlan:
     return RunPlan.of("score", task.spec.workspace, task.spec.name, args)
 
 
+def _check(request: ScoreRequest) -> None:
+    """Raises InvalidInput for words that contradict each other: none is passed over in silence."""
+    if request.folds == 1:
+        raise InvalidInput("one model would score what it was trained on: --cross-validate takes 2 or more")
+    if request.folds and request.model:
+        raise InvalidInput("cross-validation trains models of its own: give either --model or --cross-validate")
+    own = {
+        "--labels": request.labels,
+        "--multi-label": request.multi_label,
+        "--encoder": request.encoder,
+        "--max-length": request.max_length and request.model is None,
+    }
+    if request.task is not None and (said := [option for option, value in own.items() if value]):
+        raise InvalidInput(f"{request.task} says itself what {' and '.join(said)} would say: leave them out, or --task")
+
+
 def labels_in(args: ScoreArgs) -> tuple[tuple[str, ...], bool]:
     """The labels that the data has, and whether it states their order, as a ClassLabel column does.
 
@@ -106,18 +127,17 @@ def labels_in(args: ScoreArgs) -> tuple[tuple[str, ...], bool]:
 
 
 def _with_model(args: ScoreArgs, request: ScoreRequest, task: Task | None, job: JobContext) -> ScoreArgs:
-    if request.folds and request.model:
-        raise InvalidInput("cross-validation trains models of its own: give either --model or --cross-validate")
+    length = request.max_length or DEFAULT_LENGTH
     if request.folds or (task is None and request.model is None):
         args = args.evolve(folds=request.folds or DEFAULT_FOLDS)
         if task is not None:
             return args.evolve(encoder=job.encoder_use(task, task.spec.classifier))
-        return args.evolve(encoder=job.loader.encoder_use(request.encoder, request.max_length))
+        return args.evolve(encoder=job.loader.encoder_use(request.encoder or DEFAULT_ENCODER, length))
     if task is not None and (version := _version(task, request.model or "current", job)) is not None:
         return args.evolve(version=version)
     if request.model is None:
         raise NotServable(f"{request.task} has no current version yet: give --cross-validate {DEFAULT_FOLDS}")
-    return args.evolve(classifier=job.loader.encoder_use(request.model, request.max_length))
+    return args.evolve(classifier=job.loader.encoder_use(request.model, length))
 
 
 def _version(task: Task, name: str, job: JobContext) -> str | None:

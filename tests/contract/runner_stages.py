@@ -42,6 +42,7 @@ class PlayedRay:
     """Ray's job API with threads in place of processes. What a real job writes on its standard error is its log."""
 
     context: Callable[[], JobContext]
+    cluster: str = "127.0.0.1:6379"
     jobs: dict[str, Any] = field(default_factory=dict)
     away: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
@@ -81,6 +82,7 @@ class PlayedRay:
 
     def _drive(self, job_id: str, words: list[str]) -> None:
         workspace, run, attempt = words[3:6]
+        assert words[words.index("--cluster") + 1] == self.cluster  # or Ray gives any that it finds on the machine
         task = words[words.index("--task") + 1] if "--task" in words else None
         context = self.context()
         plan, _ = documents.load(context.store, run_of(workspace, task, run).plan, RunPlan)

@@ -64,7 +64,13 @@ def task(tornio_up: Running, request: pytest.FixtureRequest) -> str:
     client.add_records(f"shop/{name}", [RecordIn(record_id=i, text=ALL[i][0]) for i in IDS[60:]])
     client.import_labels(f"shop/{name}", [LabelIn(record_id=i, text=ALL[i][0], labels=[ALL[i][1]]) for i in IDS[:60]])
     serving(client, f"shop/{name}", 1)
+    until(lambda: _all_serve(client, f"shop/{name}"), "each replica has heard of it")
     return f"shop/{name}"
+
+
+def _all_serve(client: Client, task: str) -> bool:
+    replicas = client.status(task).replicas
+    return len(replicas) == 2 and all(replica.revision == 1 for replica in replicas)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ class LabelsIn(Request):
 
 
 class LabelsImported(Answer):
-    """``imported``: labels written; ``unchanged``: said already; ``records_added``: texts new to the pool."""
+    """``imported``: labels written; ``unchanged``: said already; ``records_added``: ids new to the pool."""
 
     imported: int = 0
     unchanged: int = 0

@@ -141,7 +141,7 @@ def labels_import(
     use = "to judge with" if holdout else "to train with"
     screen.say(
         f"imported {imported.imported:,} labels {use} into {task}; {imported.unchanged:,} were there already; "
-        f"{imported.records_added:,} of the texts were new to the pool"
+        f"{imported.records_added:,} records were added to the pool"
     )
 
 

@@ -74,8 +74,14 @@ def score(
     separator: Annotated[str, typer.Option(help="Between the labels of a text that has several.")] = "|",
     encoding: Annotated[str | None, typer.Option(help="Of a CSV or JSON file.", show_default="UTF-8")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV.", show_default="found out")] = None,
-    encoder: Annotated[str, typer.Option(help="Without a task: the base model for --cross-validate.")] = "minilm",
-    max_length: Annotated[int, typer.Option(min=8, help="Without a task: tokens after which a text is cut.")] = 256,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="Without a task: the base model for --cross-validate.", show_default="minilm"),
+    ] = None,
+    max_length: Annotated[
+        int | None,
+        typer.Option(min=8, help="Without a task: tokens after which a text is cut.", show_default="256"),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="End at the first row that cannot be used.")] = False,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
     top: Annotated[int, typer.Option(min=0, help="So many of the most suspicious rows are shown.")] = 10,
@@ -101,6 +107,8 @@ def score(
     else that of the `tornio up` in this folder or above it, else to .tornio/store. As a RayJob it goes on without this
     command, which, started again, follows it again.
     """
+    if not data.startswith(("s3://", "hub:")) and not Path(data).exists():  # told before seconds of imports
+        raise InvalidInput(f"there is nothing at {data}: give a path, s3://bucket/key or hub:NAME[SPLIT]")
     try:
         from jobs.context import JobContext
         from jobs.driver import drive

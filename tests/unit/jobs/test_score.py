@@ -20,6 +20,7 @@ from jobs.parts import Done, InlineMapper
 from jobs.scoring import STAGES
 from jobs.scoring.planning import ScoreRequest, plan_score
 from tests.classifiers import tiny_classifier
+from tornio.api import TaskName
 from tornio.errors import Changed, InvalidFile, InvalidInput
 from tornio.files.stream import stream_rows
 from tornio.review.run import ScoredRow, ScoredRun
@@ -212,6 +213,11 @@ def test_what_cannot_be_scored_is_told_before_anything_begins(tmp_path: Path, da
         done(plan_score(asked(data, classifier, labels=("billing", "other")), context), context)
     with pytest.raises(InvalidInput, match="give either --model or --cross-validate"):
         plan_score(asked(data, classifier, folds=3), context)
+    with pytest.raises(InvalidInput, match="--cross-validate takes 2 or more"):
+        plan_score(asked(data, classifier, model=None, folds=1), context)
+    ours = TaskName("w", "t")
+    with pytest.raises(InvalidInput, match="w/t says itself what --labels and --encoder would say"):
+        plan_score(asked(data, classifier, task=ours, labels=("a", "b"), encoder="minilm"), context)
     one = write(tmp_path / "one.csv", [(text, "billing") for text, _ in ROWS])
     with pytest.raises(InvalidInput, match="at least two are needed"):
         plan_score(asked(one, classifier), context)
