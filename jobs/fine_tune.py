@@ -34,8 +34,8 @@ def fine_tune(
 
     Every report goes to the log, to whoever watches the run, and to ``metrics.jsonl`` in the attempt's folder.
     """
-    checkpoints = StoredCheckpoints(context.job.store, context.keys.folder(CHECKPOINTS))
     record = StepRecord(context.job.store, context.attempt_folder + "metrics.jsonl")
+    checkpoints = RecordedCheckpoints(context.job.store, context.keys.folder(CHECKPOINTS), record)
 
     def report(progress: Progress) -> None:
         record.add(progress)
@@ -92,8 +92,9 @@ class StepRecord:
             self.write()
 
     def write(self) -> None:
-        self._store.put(self._key, "".join(f"{line}\n" for line in self._lines or ()).encode())
-        self._written = time.monotonic()
+        if self._lines is not None:
+            self._store.put(self._key, "".join(f"{line}\n" for line in self._lines).encode())
+            self._written = time.monotonic()
 
     def _pace(self, step: int, now: float) -> float | None:
         """Steps a second since the first report of this process."""
@@ -109,3 +110,15 @@ class StepRecord:
         except NotFound:
             return []
         return [line for line in lines if json.loads(line)["step"] < step]
+
+
+class RecordedCheckpoints(StoredCheckpoints):
+    """Writes the record before each checkpoint: whoever goes on from there does not make the steps before it again."""
+
+    def __init__(self, store: ObjectStore, prefix: str, record: StepRecord) -> None:
+        super().__init__(store, prefix)
+        self._record = record
+
+    def put(self, step: int, folder: Path) -> None:
+        self._record.write()
+        super().put(step, folder)

@@ -111,6 +111,7 @@ def test_the_next_attempt_goes_on_where_the_last_one_died(
         patch.setattr("jobs.fine_tune.RunContext.progress", die_in_step_4)
         with pytest.raises(Died):
             execute(plan, 1, context)
+    assert [line["step"] for line in steps_told(context, plan, 1)] == [2]
     output = trained(context, plan, attempt=2)
     assert [line["step"] for line in steps_told(context, plan, 2)] == [4, 6, 8]
     undisturbed = JobContext.over(MemoryStore(), tmp_path / "other", "float32")
