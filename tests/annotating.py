@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 
 from services.embedded.argilla_users import ensure_user
-from tests.running import Running, until
+from tests.running import until
+from tornio.client import Client
 
 Decide = Callable[[str, str], list[str] | str | None]
 """Record id and text -> label, or labels; None discards."""
@@ -25,11 +27,20 @@ class Shown:
     suggestion: Mapping[str, Any] | None
 
 
+class ArgillaAddress(Protocol):
+    """A server, and the key of an account that may make others."""
+
+    @property
+    def argilla_url(self) -> str: ...
+
+    @property
+    def argilla_api_key(self) -> str: ...
+
+
 class Annotator:
     """One annotator of one workspace, with an own account."""
 
-    def __init__(self, tornio: Running, workspace: str, name: str = "ann") -> None:
-        at = tornio.addresses
+    def __init__(self, at: ArgillaAddress, workspace: str, name: str = "ann") -> None:
         user = ensure_user(
             at.argilla_url,
             at.argilla_api_key,
@@ -87,17 +98,26 @@ class Annotator:
         return self._http.get(path).raise_for_status().json()
 
 
-def whole_batch(tornio: Running, annotator: Annotator, task: str) -> list[Shown]:
+def whole_batch(client: Client, annotator: Annotator, task: str) -> list[Shown]:
     """The records of the open batches, once all of them are in Argilla."""
     dataset = task.split("/")[1]
 
     def look() -> list[Shown] | None:
-        open_batches = [batch for batch in tornio.client.status(task).batches if not batch.closed]
+        open_batches = [batch for batch in client.status(task).batches if not batch.closed]
         waiting = sum((batch.total or 0) - (batch.answered or 0) for batch in open_batches)
         pending = annotator.pending(dataset)
         return pending if len(pending) == waiting else None
 
     return until(look, f"a whole batch of {task} is in Argilla")
+
+
+def nothing_is_lost(client: Client, ann: Annotator, task: str, said: Mapping[str, str]) -> None:
+    """The log has just what was answered, each once, and Argilla has no record twice."""
+    exported = [record for record in client.labels(task) if record.source == "answer"]
+    assert {record.record_id: record.labels for record in exported} == {i: [label] for i, label in said.items()}
+    assert max(Counter(ann.records(task.split("/")[1])).values()) == 1
+    numbers = [point.iteration for point in client.status(task).curve]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def _shown(record: Mapping[str, Any]) -> Shown:

@@ -177,7 +177,7 @@ def test_odd_texts_go_round_the_whole_loop(tornio_up: Running) -> None:
     ]
     texts = [*odd, *(text for text, _ in list(ALL.values())[:5])]
     client.add_records(task, [RecordIn(record_id=f"r{number}", text=text) for number, text in enumerate(texts)])
-    with Annotator(tornio_up, "shop") as ann:
+    with Annotator(tornio_up.addresses, "shop") as ann:
 
         def answered() -> bool:
             ann.answer_all("strange", lambda i, _: "bug" if int(i[1:]) % 2 else "other")

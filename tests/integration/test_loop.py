@@ -25,7 +25,7 @@ ALL = messages(200)
 
 @pytest.fixture(scope="module")
 def ann(tornio_up: Running) -> Iterator[Annotator]:
-    with Annotator(tornio_up, "shop") as annotator:
+    with Annotator(tornio_up.addresses, "shop") as annotator:
         yield annotator
 
 
@@ -77,7 +77,7 @@ def test_unlabelled_texts_become_a_classifier_that_goes_on_learning(
     said: dict[str, Any] = {}
     bare: set[str] = set()
     for iteration in (1, 2, 3):
-        shown = whole_batch(tornio_up, ann, "shop/inbox")
+        shown = whole_batch(tornio_up.client, ann, "shop/inbox")
         assert not {record.record_id for record in shown} & set(said)
         bare |= {record.record_id for record in shown if record.suggestion is None}
         agents = {record.suggestion["agent"] for record in shown if record.suggestion}

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -14,7 +13,7 @@ from typing import Self
 import httpx
 import pytest
 
-from tests.annotating import Annotator, whole_batch
+from tests.annotating import Annotator, nothing_is_lost, whole_batch
 from tests.running import Running, messages, serving, spec, until
 from tornio.api import LabelIn, RecordIn, TaskStatus
 from tornio.client import Client
@@ -75,17 +74,8 @@ def _all_serve(client: Client, task: str) -> bool:
 
 @pytest.fixture
 def ann(tornio_up: Running) -> Iterator[Annotator]:
-    with Annotator(tornio_up, "shop") as annotator:
+    with Annotator(tornio_up.addresses, "shop") as annotator:
         yield annotator
-
-
-def nothing_is_lost(tornio: Running, ann: Annotator, task: str, said: dict[str, str]) -> None:
-    """The log has just what was answered, each once, and Argilla has no record twice."""
-    exported = [record for record in tornio.client.labels(task) if record.source == "answer"]
-    assert {record.record_id: record.labels for record in exported} == {i: [label] for i, label in said.items()}
-    assert max(Counter(ann.records(task.split("/")[1])).values()) == 1
-    numbers = [point.iteration for point in tornio.client.status(task).curve]
-    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def answer(ann: Annotator, task: str, said: dict[str, str], most: int = 100) -> None:
@@ -101,7 +91,7 @@ def attention(client: Client, task: str, word: str) -> TaskStatus | None:
 
 def test_the_store_is_gone(tornio_up: Running, ann: Annotator, task: str) -> None:
     client, said = tornio_up.client, dict[str, str]()
-    whole_batch(tornio_up, ann, task)
+    whole_batch(tornio_up.client, ann, task)
     with Traffic(tornio_up.url, task) as traffic:
         os.kill(tornio_up.child("seaweedfs").pid, signal.SIGKILL)
         gone = time.monotonic()
@@ -118,7 +108,7 @@ def test_the_store_is_gone(tornio_up: Running, ann: Annotator, task: str) -> Non
     assert traffic.failures == []
     assert len(traffic.answered) > 20
     assert client.ready().ready
-    nothing_is_lost(tornio_up, ann, task, said)
+    nothing_is_lost(tornio_up.client, ann, task, said)
 
 
 def _not_ready(client: Client) -> str | None:
@@ -135,7 +125,7 @@ def _status_or_why(client: Client, task: str) -> str:
 
 def test_the_store_hangs(tornio_up: Running, ann: Annotator, task: str) -> None:
     client, said = tornio_up.client, dict[str, str]()
-    whole_batch(tornio_up, ann, task)
+    whole_batch(tornio_up.client, ann, task)
     with Traffic(tornio_up.url, task) as traffic:
         store = tornio_up.child("seaweedfs").pid
         os.kill(store, signal.SIGSTOP)
@@ -147,12 +137,12 @@ def test_the_store_hangs(tornio_up: Running, ann: Annotator, task: str) -> None:
             os.kill(store, signal.SIGCONT)
         serving(client, task, 2, 240)
     assert traffic.failures == []
-    nothing_is_lost(tornio_up, ann, task, said)
+    nothing_is_lost(tornio_up.client, ann, task, said)
 
 
 def test_the_annotation_tool_hangs(tornio_up: Running, ann: Annotator, task: str) -> None:
     client, said = tornio_up.client, dict[str, str]()
-    whole_batch(tornio_up, ann, task)
+    whole_batch(tornio_up.client, ann, task)
     answer(ann, task, said, most=3)
     with Traffic(tornio_up.url, task) as traffic:
         argilla = tornio_up.child("argilla").pid
@@ -166,23 +156,23 @@ def test_the_annotation_tool_hangs(tornio_up: Running, ann: Annotator, task: str
         until(lambda: client.status(task).phase == "labelling", "the loop goes on")
         answer(ann, task, said)
         serving(client, task, 2)
-        whole_batch(tornio_up, ann, task)
+        whole_batch(tornio_up.client, ann, task)
     assert traffic.failures == []
-    nothing_is_lost(tornio_up, ann, task, said)
+    nothing_is_lost(tornio_up.client, ann, task, said)
 
 
 def test_the_annotation_tool_is_killed_while_a_model_trains(tornio_up: Running, ann: Annotator, task: str) -> None:
     """The next batch is logged when it is back, once."""
     client, said = tornio_up.client, dict[str, str]()
-    whole_batch(tornio_up, ann, task)
+    whole_batch(tornio_up.client, ann, task)
     answer(ann, task, said)
     os.kill(tornio_up.child("argilla").pid, signal.SIGKILL)
     until(lambda: attention(client, task, "annotation tool"), "the status says what is away")
     tornio_up.restart("argilla")
     until(lambda: _answers(tornio_up), "Argilla answers again")
     serving(client, task, 2)
-    whole_batch(tornio_up, ann, task)
-    nothing_is_lost(tornio_up, ann, task, said)
+    whole_batch(tornio_up.client, ann, task)
+    nothing_is_lost(tornio_up.client, ann, task, said)
 
 
 def _answers(tornio: Running) -> bool:
@@ -197,27 +187,27 @@ def test_the_controller_is_killed(tornio_up: Running, ann: Annotator, task: str)
     client, said = tornio_up.client, dict[str, str]()
     with Traffic(tornio_up.url, task) as traffic:
         for revision, pause in ((2, None), (3, 0.0), (4, 0.5)):
-            whole_batch(tornio_up, ann, task)
+            whole_batch(tornio_up.client, ann, task)
             answer(ann, task, said, most=4 if pause is None else 8)
             time.sleep(pause or 0.0)
             kill(tornio_up, "ServeReplica:tornio:controller")
             answer(ann, task, said)
             serving(client, task, revision)
-        whole_batch(tornio_up, ann, task)
+        whole_batch(tornio_up.client, ann, task)
     assert traffic.failures == []
     assert set(traffic.answered) == {1, 2, 3, 4}
-    nothing_is_lost(tornio_up, ann, task, said)
+    nothing_is_lost(tornio_up.client, ann, task, said)
 
 
 def test_the_warm_worker_is_killed_in_mid_run(tornio_up: Running, ann: Annotator, task: str) -> None:
     client, said = tornio_up.client, dict[str, str]()
-    whole_batch(tornio_up, ann, task)
+    whole_batch(tornio_up.client, ann, task)
     answer(ann, task, said)
     until(lambda: client.status(task).phase == "training", "it trains")
     kill(tornio_up, "WarmWorker")
     serving(client, task, 2)
-    whole_batch(tornio_up, ann, task)
-    nothing_is_lost(tornio_up, ann, task, said)
+    whole_batch(tornio_up.client, ann, task)
+    nothing_is_lost(tornio_up.client, ann, task, said)
 
 
 def test_a_classifier_replica_is_killed(tornio_up: Running, task: str) -> None:

@@ -31,7 +31,7 @@ def kubectl() -> Kubectl:
     return Kubectl()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def namespace(kubectl: Kubectl) -> Iterator[str]:
     name = f"tornio-test-{uuid4().hex[:6]}"
     labels = {

@@ -34,8 +34,10 @@ class Kubectl:
     def run(self, *arguments: str, given: str | None = None) -> str:
         return call("kubectl", "-n", self.namespace, *arguments, given=given)
 
-    def get(self, kind: str, name: str = "", selector: str = "") -> Any:
-        named = (name,) if name else ("-l", selector) if selector else ()
+    def get(self, kind: str, name: str = "", selector: str = "", everywhere: bool = False) -> Any:
+        """One object, or those that the selector finds, in this namespace or in all."""
+        named: tuple[str, ...] = (name,) if name else ("-l", selector) if selector else ()
+        named += ("-A",) if everywhere else ()
         found = json.loads(self.run("get", kind, *named, "-o", "json"))
         return found if name else found["items"]
 

@@ -6,65 +6,25 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.chart import CHART, DEV, ROOT, TASK, switched
+from tests.chart import TASK
 from tests.k8s.conftest import has
 from tests.k8s.kubectl import Kubectl
+from tests.k8s.release import IMAGE, KEY, Release, installed, until
 
 pytestmark = pytest.mark.timeout(1800)
-KEY = "tornio-dev-client-key"
 TASKS = {"reviews": {name: value for name, value in TASK.items() if name != "pool"}}
-
-
-@dataclass(frozen=True)
-class Release:
-    kubectl: Kubectl
-    ready_s: float
-
-    def upgrade(self, values: dict[str, Any]) -> None:
-        arguments = (str(CHART), *DEV, *switched(values), "--timeout", "15m")
-        self.kubectl.helm("upgrade", "tornio", *arguments)
-
-    def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.kubectl.get("rayservice", "tornio").get("status") or {}
-        return found
-
-    def cluster(self) -> str:
-        return str(self.status()["activeServiceStatus"]["rayClusterName"])
-
-    def ask(self, path: str, key: str = KEY) -> httpx.Response:
-        with self.kubectl.forwarded("svc/tornio-serve-svc", 8000) as url:
-            return httpx.get(url + path, headers={"Authorization": f"Bearer {key}"}, timeout=30)
 
 
 @pytest.fixture(scope="module")
 def release(kubectl: Kubectl, namespace: str, images: dict[str, int]) -> Iterator[Release]:
-    has(images, "tornio-dev:0.1.0")
-    here = kubectl.within(namespace)
-    here.run("apply", "-f", str(ROOT / "k8s" / "dev" / "services.yaml"))
-    here.run("rollout", "status", "deployment/tornio-dev", "--timeout=5m")
-    begun = time.monotonic()
-    here.helm("install", "tornio", str(CHART), *DEV)
-    here.run("wait", "--for=condition=Ready", "rayservice/tornio", "--timeout=15m")
-    yield Release(here, time.monotonic() - begun)
-    # The release first: KubeRay clears Redis by a Job, and a namespace that goes takes no new one.
-    here.helm("uninstall", "tornio", "--ignore-not-found")
-    until(lambda: not here.get("rayclusters"), 400, "the cluster does not go")
-
-
-def until(true: Callable[[], object], seconds: float, what: str) -> float:
-    """Seconds that it took."""
-    begun = time.monotonic()
-    while not true():
-        assert time.monotonic() - begun < seconds, what
-        time.sleep(2)
-    return time.monotonic() - begun
+    has(images, IMAGE)
+    with installed(kubectl.within(namespace), {}) as release:
+        yield release
 
 
 def test_it_serves(release: Release, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,8 +21,8 @@ def test_an_annotator_answers_and_the_loop_sees_it(tornio_up: Running, page: Pag
     client = tornio_up.client
     client.apply(spec("seen", guidelines="What does the customer want **most**?"))
     client.add_records(TASK, [RecordIn(record_id=i, text=text) for i, (text, _) in messages(40).items()])
-    with Annotator(tornio_up, "shop", "grace") as grace:
-        pending = {record.text: record for record in whole_batch(tornio_up, grace, TASK)}
+    with Annotator(tornio_up.addresses, "shop", "grace") as grace:
+        pending = {record.text: record for record in whole_batch(tornio_up.client, grace, TASK)}
         log_in(page, tornio_up.addresses.argilla_url, grace)
         page.screenshot(path=tmp_path / "1-home.png")
         page.get_by_text("seen", exact=True).click()

@@ -1,0 +1,167 @@
+"""A task whose loop turns on a cluster, with predictions all the while: swaps, lost pods, a lost head, new clusters.
+
+In order: each test goes on with the same release and the same task. Figures are printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.annotating import Annotator, nothing_is_lost, whole_batch
+from tests.k8s.conftest import has
+from tests.k8s.kubectl import Kubectl
+from tests.k8s.release import HEAD, IMAGE, SERVE, Release, Seen, installed, traffic, until
+from tests.running import messages, serving, spec
+from tornio.api import LabelIn, RecordIn
+
+pytestmark = pytest.mark.timeout(3600)
+TASK = "shop/inbox"
+KNOWN = messages(400)
+VALUES: dict[str, Any] = {
+    "serve": {"minPods": 2, "maxPods": 2},
+    "gateway": {"replicas": 2},
+    "classifier": {"minReplicas": 2},
+}
+"""One pod, and one replica of each kind, may die."""
+CLUSTERS = 5
+
+
+@dataclass(frozen=True)
+class Argilla:
+    argilla_url: str
+    argilla_api_key: str = "argilla-dev-api-key"
+
+
+@dataclass
+class Loop:
+    release: Release
+    annotator: Annotator
+    said: dict[str, str] = field(default_factory=dict)
+
+    def turn(self) -> None:
+        """One iteration: its batch is answered, and what it trains serves."""
+        with self.release.client() as client:
+            served = client.status(TASK).serving
+            whole_batch(client, self.annotator, TASK)
+            for record in self.annotator.pending(TASK.split("/")[1]):
+                self.said[record.record_id] = KNOWN[record.record_id][1]
+                self.annotator.answer(record, self.said[record.record_id])
+            serving(client, TASK, (served.revision if served else 0) + 1, 300)
+
+    def check(self) -> None:
+        with self.release.client() as client:
+            nothing_is_lost(client, self.annotator, TASK, self.said)
+
+
+@pytest.fixture(scope="module")
+def release(kubectl: Kubectl, namespace: str, images: dict[str, int]) -> Iterator[Release]:
+    has(images, IMAGE)
+    with installed(kubectl.within(namespace), VALUES) as release:
+        yield release
+
+
+@pytest.fixture(scope="module")
+def loop(release: Release) -> Iterator[Loop]:
+    ids = list(KNOWN)
+    with release.client() as client:
+        client.apply(spec("inbox"))
+        client.add_records(TASK, [RecordIn(record_id=i, text=KNOWN[i][0]) for i in ids[60:]])
+        client.import_labels(TASK, [LabelIn(record_id=i, text=KNOWN[i][0], labels=[KNOWN[i][1]]) for i in ids[:60]])
+        serving(client, TASK, 1, 300)
+    with (
+        release.kubectl.forwarded("svc/tornio-dev", 6900) as url,
+        Annotator(Argilla(url), "shop") as annotator,
+    ):
+        yield Loop(release, annotator)
+
+
+def say(capsys: pytest.CaptureFixture[str], what: str, seen: Seen) -> None:
+    with capsys.disabled():
+        print(f"\n{what}: {seen.sent} requests, {len(seen.failed)} failed, the slowest {seen.slowest_s} s")
+        for at, why in seen.failed[:5]:
+            print(f"  after {at} s: {why}")
+
+
+def test_the_loop_turns(loop: Loop) -> None:
+    for _ in range(3):
+        loop.turn()
+    loop.check()
+
+
+def test_ten_swaps(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    with traffic(loop.release.kubectl, TASK, 5) as seen:
+        for _ in range(10):
+            loop.turn()
+    say(capsys, "ten swaps", seen)
+    assert seen.failed == ()
+    assert len(seen.versions) >= 10
+
+
+def test_a_serving_pod_is_deleted(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    here = loop.release.kubectl
+    with traffic(here, TASK, 5) as seen:
+        for pod in loop.release.pods(SERVE):
+            here.run("delete", "pod", pod["metadata"]["name"])
+            until(lambda: _ready(loop.release, SERVE) == 2, 300, "no other pod came")
+        loop.turn()
+    say(capsys, "each serving pod deleted once", seen)
+    assert seen.failed == ()
+    loop.check()
+
+
+def _ready(release: Release, selector: str) -> int:
+    conditions = [pod["status"].get("conditions", []) for pod in release.pods(selector)]
+    return sum({"Ready": "True"}.items() <= {c["type"]: c["status"] for c in each}.items() for each in conditions)
+
+
+def test_the_head_is_killed(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    with traffic(loop.release.kubectl, TASK, 5) as seen:
+        _kill_head(loop.release)
+        loop.turn()
+    say(capsys, "the head killed, with Redis", seen)
+    assert seen.failed == ()
+    loop.check()
+
+
+def _kill_head(release: Release) -> None:
+    (head,) = release.pods(HEAD)
+    release.kubectl.run("delete", "pod", head["metadata"]["name"], "--grace-period=0", "--force")
+    until(lambda: _other_head(release, head["metadata"]["uid"]), 300, "no other head came")
+
+
+def _other_head(release: Release, uid: str) -> bool:
+    others = [pod for pod in release.pods(HEAD) if pod["metadata"]["uid"] != uid]
+    return bool(others) and _ready(release, HEAD) == 1
+
+
+def test_new_clusters(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a new image makes one. Two controllers live for a while: no act of theirs has two effects."""
+    for number in range(1, CLUSTERS + 1):
+        before = loop.release.cluster()
+        with traffic(loop.release.kubectl, TASK, 10) as seen:
+            loop.release.upgrade(VALUES | {"secretsRevision": number})
+            took = until(lambda: loop.release.cluster() != before, 900, "no other cluster came")  # noqa: B023
+            loop.turn()
+            until(lambda: len(loop.release.kubectl.get("rayclusters")) == 1, 300, "the old cluster stays")
+        say(capsys, f"cluster {number} after {took:.0f} s", seen)
+        assert seen.failed == ()
+        loop.check()
+
+
+def test_the_head_is_killed_and_nothing_remembers_it(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without Redis requests fail for a while; the bar is that it recovers by itself and that nothing is lost."""
+    before = loop.release.cluster()
+    loop.release.upgrade(VALUES | {"ray": {"gcsFaultTolerance": {"redisAddress": ""}}})
+    until(lambda: loop.release.cluster() != before, 900, "no other cluster came")
+    until(lambda: len(loop.release.kubectl.get("rayclusters")) == 1, 300, "the old cluster stays")
+    with traffic(loop.release.kubectl, TASK, 5) as seen:
+        _kill_head(loop.release)
+        until(lambda: _ready(loop.release, SERVE) == 2, 600, "it does not serve again")
+        until(lambda: loop.release.ask(f"/v1/tasks/{TASK}").status_code == 200, 300, "it does not answer again")
+        loop.turn()
+    say(capsys, f"the head killed, without Redis ({seen.outage_s():.0f} s until it answered again)", seen)
+    loop.check()
