@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,17 @@ SWITCHES: dict[str, dict[str, Any]] = {
 
 
 def switched(values: dict[str, Any]) -> tuple[str, ...]:
-    """These values as helm's arguments."""
-    return tuple(f"--set-json={name}={json.dumps(value)}" for name, value in values.items())
+    """These values as helm's arguments, leaf by leaf: a whole map would put away what a values file says of it."""
+    return tuple(f"--set-json={path}={json.dumps(value)}" for path, value in _leaves(values))
+
+
+def _leaves(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        path = above + name.replace(".", "\\.")
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, path + ".")
+        else:
+            yield path, value
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:

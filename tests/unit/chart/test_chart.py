@@ -71,6 +71,21 @@ def test_what_ends_a_pod_fits_together(documents: list[dict[str, Any]]) -> None:
         assert variables["RAYSERVICE"] == "t"
 
 
+@pytest.mark.parametrize(
+    ("values", "per_pod"),
+    [
+        ({}, {"gateway": 1, "classifier": 1}),
+        ({"classifier": {"minReplicas": 3}, "serve": {"minPods": 2}}, {"classifier": 2}),
+        ({"classifier": {"maxReplicas": 20}, "serve": {"maxPods": 6}}, {"classifier": 4}),
+        ({"gateway": {"replicas": 5}, "serve": {"minPods": 2}}, {"gateway": 3}),
+    ],
+)
+def test_replicas_do_not_gather_on_one_pod(values: dict[str, Any], per_pod: dict[str, int]) -> None:
+    config = yaml.safe_load(one(rendered(*switched(values)), "RayService")["spec"]["serveConfigV2"])
+    found = {each["name"]: each.get("max_replicas_per_node") for each in config["applications"][0]["deployments"]}
+    assert per_pod.items() <= found.items()
+
+
 def test_workers_are_asked_without_wget(documents: list[dict[str, Any]]) -> None:
     for group in one(documents, "RayService")["spec"]["rayClusterConfig"]["workerGroupSpecs"]:
         (container,) = group["template"]["spec"]["containers"]
