@@ -149,10 +149,13 @@ class KubeSettings(BaseSettings):
 
 
 class UpgradeSettings(BaseSettings):
-    """Whose cluster this is, so that it can leave when an upgrade has replaced it; not set: nothing is asked."""
+    """Whose cluster and pod this is, so that connections are closed before it goes; not set: nothing is asked."""
 
     model_config = SettingsConfigDict(env_prefix="", frozen=True)
 
     rayservice: str | None = Field(None, description="Name of the RayService. Set by the chart.")
     ray_cluster_name: str | None = Field(None, description="Name of this RayCluster. Set by KubeRay.")
     ray_cluster_namespace: str | None = Field(None, description="Its namespace. Set by KubeRay.")
+    tornio_leaving_file: Path | None = Field(
+        None, description="A file that is there once this pod is about to end. Set by the chart, whose hook makes it."
+    )

@@ -72,6 +72,7 @@ capabilities: {drop: [ALL]}
 {{- define "tornio.serveEnv" -}}
 {{ include "tornio.env" . }}
 - {name: RAYSERVICE, value: {{ include "tornio.fullname" . }}}
+- {name: TORNIO_LEAVING_FILE, value: /tmp/leaving}
 {{- if .Values.argilla.url }}
 - {name: TORNIO_ARGILLA_URL, value: {{ .Values.argilla.url | quote }}}
 - {name: TORNIO_ARGILLA_API_KEY_FILE, value: /etc/tornio/argilla/{{ .Values.argilla.apiKeyKey }}}
@@ -137,7 +138,7 @@ spec:
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       securityContext: {{- include "tornio.containerSecurity" .root | nindent 8 }}
       env: {{- include "tornio.serveEnv" .root | nindent 8 }}
-      lifecycle: {preStop: {exec: {command: [sleep, {{ .root.Values.termination.preStopSeconds | quote }}]}}}
+      lifecycle: {preStop: {exec: {command: [sh, -c, "touch /tmp/leaving; sleep {{ .root.Values.termination.preStopSeconds }}"]}}}
       {{- if .probe }}
       # KubeRay's own asks by wget; and a worker without a replica has no proxy and is not Ready, normally.
       readinessProbe:

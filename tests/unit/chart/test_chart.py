@@ -66,7 +66,9 @@ def test_what_ends_a_pod_fits_together(documents: list[dict[str, Any]]) -> None:
     for pod in pods(service["rayClusterConfig"]):
         (container,) = pod["containers"]
         variables = {variable["name"]: variable.get("value") for variable in container["env"]}
-        stop = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+        touch, sleep = container["lifecycle"]["preStop"]["exec"]["command"][2].split("; ")
+        assert touch == f"touch {variables['TORNIO_LEAVING_FILE']}"
+        stop = int(sleep.removeprefix("sleep "))
         assert stop + int(variables["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"]) < pod["terminationGracePeriodSeconds"]
         assert variables["RAYSERVICE"] == "t"
 

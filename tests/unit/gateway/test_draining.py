@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -89,3 +91,13 @@ def test_without_kubernetes_nothing_runs(monkeypatch: pytest.MonkeyPatch, missin
     app = FastAPI()
     draining.install(app)
     assert app.user_middleware == []
+
+
+def test_a_pod_that_is_about_to_end_closes_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORNIO_LEAVING_FILE", str(tmp_path / "leaving"))
+    app = app_of(FakeBackend())
+    draining.install(app)
+    http = httpx.Client(transport=AppTransport(app), base_url="http://tornio")
+    assert "connection" not in http.get("/healthz").headers
+    (tmp_path / "leaving").touch()
+    assert http.get("/healthz").headers["connection"] == "close"
