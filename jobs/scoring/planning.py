@@ -91,11 +91,13 @@ def plan_score(request: ScoreRequest, job: JobContext) -> RunPlan:
 
 
 def _check(request: ScoreRequest) -> None:
-    """Raises InvalidInput for words that contradict each other: none is passed over in silence."""
+    """Raises InvalidInput for words that contradict each other."""
     if request.folds == 1:
-        raise InvalidInput("one model would score what it was trained on: --cross-validate takes 2 or more")
+        raise InvalidInput("cross-validation takes 2 models or more: one would score what it was trained on")
     if request.folds and request.model:
         raise InvalidInput("cross-validation trains models of its own: give either --model or --cross-validate")
+    if request.encoder and request.model:
+        raise InvalidInput("a model has an encoder of its own: give either --model or --encoder")
     own = {
         "--labels": request.labels,
         "--multi-label": request.multi_label,
@@ -134,6 +136,8 @@ def _with_model(args: ScoreArgs, request: ScoreRequest, task: Task | None, job: 
             return args.evolve(encoder=job.encoder_use(task, task.spec.classifier))
         return args.evolve(encoder=job.loader.encoder_use(request.encoder or DEFAULT_ENCODER, length))
     if task is not None and (version := _version(task, request.model or "current", job)) is not None:
+        if request.max_length:
+            raise InvalidInput(f"{version} says itself how long its texts are: leave out --max-length")
         return args.evolve(version=version)
     if request.model is None:
         raise NotServable(f"{request.task} has no current version yet: give --cross-validate {DEFAULT_FOLDS}")

@@ -62,8 +62,8 @@ def installed(kubectl: Kubectl, values: dict[str, Any]) -> Iterator[Release]:
     kubectl.run("apply", "-f", str(ROOT / "k8s" / "dev" / "services.yaml"))
     kubectl.run("rollout", "status", "deployment/tornio-dev", "--timeout=5m")
     begun = time.monotonic()
-    kubectl.helm("install", "tornio", str(CHART), *DEV, *switched(values))
     try:
+        kubectl.helm("install", "tornio", str(CHART), *DEV, *switched(values))
         kubectl.run("wait", "--for=condition=Ready", "rayservice/tornio", "--timeout=15m")
         yield Release(kubectl, time.monotonic() - begun)
     finally:
@@ -104,14 +104,14 @@ def traffic(kubectl: Kubectl, task: str, per_second: float) -> Iterator[Seen]:
     kubectl.run("apply", "-f", "-", given=manifest)
     kubectl.run("apply", "-f", "-", given=json.dumps(_pod(name, task, per_second)))
     kubectl.run("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=2m")
-    try:
-        yield seen
-    finally:
-        kubectl.run("exec", name, "--", "touch", "stop")
-        kubectl.run("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=3m")
-        said = json.loads(kubectl.run("logs", name).splitlines()[-1])
-        seen.sent, seen.slowest_s = said["sent"], said["slowest_s"]
-        seen.failed, seen.versions = tuple((at, why) for at, why in said["failed"]), tuple(said["versions"])
+    yield seen
+    phase = kubectl.get("pod", name)["status"]["phase"]
+    assert phase == "Running", f"the load is {phase}: {kubectl.run('logs', name)}"
+    kubectl.run("exec", name, "--", "touch", "stop")
+    kubectl.run("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=3m")
+    said = json.loads(kubectl.run("logs", name).splitlines()[-1])
+    seen.sent, seen.slowest_s = said["sent"], said["slowest_s"]
+    seen.failed, seen.versions = tuple((at, why) for at, why in said["failed"]), tuple(said["versions"])
 
 
 def _pod(name: str, task: str, per_second: float) -> dict[str, Any]:

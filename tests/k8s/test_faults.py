@@ -46,8 +46,7 @@ class Loop:
         """One iteration: its batch is answered, and what it trains serves."""
         with self.release.client() as client:
             served = client.status(TASK).serving
-            whole_batch(client, self.annotator, TASK)
-            for record in self.annotator.pending(TASK.split("/")[1]):
+            for record in whole_batch(client, self.annotator, TASK):
                 self.said[record.record_id] = KNOWN[record.record_id][1]
                 self.annotator.answer(record, self.said[record.record_id])
             serving(client, TASK, (served.revision if served else 0) + 1, 300)
@@ -158,10 +157,16 @@ def test_the_head_is_killed_and_nothing_remembers_it(loop: Loop, capsys: pytest.
     loop.release.upgrade(VALUES | {"ray": {"gcsFaultTolerance": {"redisAddress": ""}}})
     until(lambda: loop.release.cluster() != before, 900, "no other cluster came")
     until(lambda: len(loop.release.kubectl.get("rayclusters")) == 1, 300, "the old cluster stays")
+    workers = _uids(loop.release)
     with traffic(loop.release.kubectl, TASK, 5) as seen:
         _kill_head(loop.release)
+        until(lambda: not workers & _uids(loop.release), 300, "the workers, which the new head does not know, stay")
         until(lambda: _ready(loop.release, SERVE) == 2, 600, "it does not serve again")
         until(lambda: loop.release.ask(f"/v1/tasks/{TASK}").status_code == 200, 300, "it does not answer again")
         loop.turn()
     say(capsys, f"the head killed, without Redis ({seen.outage_s():.0f} s until it answered again)", seen)
     loop.check()
+
+
+def _uids(release: Release) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in release.pods(SERVE)}

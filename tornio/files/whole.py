@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ def writing(path: Path) -> Iterator[Path]:
     check_folder(path)
     try:
         with appearing(path) as part:
+            umask = os.umask(0)  # there is no other way to read it
+            os.umask(umask)
+            part.chmod(0o666 & ~umask)
             yield part
     except OSError as error:
         raise InvalidFile(f"cannot write {path}: {error.strerror or error}") from error

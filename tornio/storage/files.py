@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 
 def sha256_of(path: Path) -> str:
@@ -23,8 +23,9 @@ def appearing(path: Path) -> Iterator[Path]:
     A kill in mid-write leaves ``path`` as it was and a ``.part-`` file beside it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent / f".part-{uuid4().hex}"
-    part.touch(exist_ok=False)  # and not mkstemp, whose files nobody else may read, whatever the umask says
+    handle, name = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
     try:
         yield part
         with part.open("rb+") as file:

@@ -24,17 +24,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{- define "tornio.maxClassifiers" -}}
-{{- max .Values.classifier.minReplicas .Values.classifier.maxReplicas -}}
-{{- end -}}
-
-{{/* As few as hold the least on the fewest pods, and the most on the most. */}}
-{{- define "tornio.classifiersPerPod" -}}
-{{- $least := divf .Values.classifier.minReplicas .Values.serve.minPods | ceil -}}
-{{- $most := divf (include "tornio.maxClassifiers" . | int) (max .Values.serve.minPods .Values.serve.maxPods) | ceil -}}
-{{- max (int $least) (int $most) -}}
-{{- end -}}
-
 {{- define "tornio.url" -}}
 http://{{ include "tornio.fullname" . }}-serve-svc.{{ .Release.Namespace }}.svc:8000
 {{- end -}}

@@ -69,6 +69,7 @@ def test_what_ends_a_pod_fits_together(documents: list[dict[str, Any]]) -> None:
         touch, sleep = container["lifecycle"]["preStop"]["exec"]["command"][2].split("; ")
         assert touch == f"touch {variables['TORNIO_LEAVING_FILE']}"
         stop = int(sleep.removeprefix("sleep "))
+        assert config["http_options"]["keep_alive_timeout_s"] < stop
         assert stop + int(variables["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"]) < pod["terminationGracePeriodSeconds"]
         assert variables["RAYSERVICE"] == "t"
 
@@ -77,9 +78,8 @@ def test_what_ends_a_pod_fits_together(documents: list[dict[str, Any]]) -> None:
     ("values", "per_pod"),
     [
         ({}, {"gateway": 1, "classifier": 1}),
-        ({"classifier": {"minReplicas": 3}, "serve": {"minPods": 2}}, {"classifier": 2}),
-        ({"classifier": {"maxReplicas": 20}, "serve": {"maxPods": 6}}, {"classifier": 4}),
-        ({"gateway": {"replicas": 5}, "serve": {"minPods": 2}}, {"gateway": 3}),
+        ({"classifier": {"minReplicas": 3, "perPod": 2}, "serve": {"maxPods": 2}}, {"gateway": 1, "classifier": 2}),
+        ({"gateway": {"replicas": 5}}, {"gateway": 1, "classifier": 1}),  # a changed cap would restart them
     ],
 )
 def test_replicas_do_not_gather_on_one_pod(values: dict[str, Any], per_pod: dict[str, int]) -> None:

@@ -213,11 +213,13 @@ def test_what_cannot_be_scored_is_told_before_anything_begins(tmp_path: Path, da
         done(plan_score(asked(data, classifier, labels=("billing", "other")), context), context)
     with pytest.raises(InvalidInput, match="give either --model or --cross-validate"):
         plan_score(asked(data, classifier, folds=3), context)
-    with pytest.raises(InvalidInput, match="--cross-validate takes 2 or more"):
+    with pytest.raises(InvalidInput, match="takes 2 models or more"):
         plan_score(asked(data, classifier, model=None, folds=1), context)
+    with pytest.raises(InvalidInput, match="give either --model or --encoder"):
+        plan_score(asked(data, classifier, encoder="minilm"), context)
     ours = TaskName("w", "t")
     with pytest.raises(InvalidInput, match="w/t says itself what --labels and --encoder would say"):
-        plan_score(asked(data, classifier, task=ours, labels=("a", "b"), encoder="minilm"), context)
+        plan_score(asked(data, classifier, task=ours, model=None, labels=("a", "b"), encoder="minilm"), context)
     one = write(tmp_path / "one.csv", [(text, "billing") for text, _ in ROWS])
     with pytest.raises(InvalidInput, match="at least two are needed"):
         plan_score(asked(one, classifier), context)
