@@ -34,7 +34,6 @@ def drive(
     """Do a plan with its parts spread by Ray Data; a plan that is done gives its result at once.
 
     ``cluster``: ``host:port`` of a Ray that runs; none: the one that RAY_ADDRESS names, or else one of our own.
-
     Raises what ``execute`` raises.
     """
     documents.create_or_get(context.store, plan.run_keys.plan, plan)

@@ -84,8 +84,8 @@ class RayJobRunner:
         try:
             api = self._api()
             # Of several clusters on a machine Ray itself gives a job the address of any one.
-            words = [sys.executable, "-m", "jobs", plan.workspace, plan.run, str(attempt), *task]
-            words += ["--cluster", api.cluster]
+            cluster = ["--cluster", api.cluster]
+            words = [sys.executable, "-m", "jobs", plan.workspace, plan.run, str(attempt), *task, *cluster]
             api.submit_job(
                 entrypoint=shlex.join(words),
                 submission_id=f"{_prefix(plan)}{attempt}",

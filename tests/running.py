@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import psutil
 from services.embedded.stack import Addresses
 from services.embedded.supervisor import Child
 from services.embedded.up import Everything
-from tornio.api import TaskStatus
+from tornio.api import LabelIn, RecordIn, TaskStatus
 from tornio.client import Client
 
 T = TypeVar("T")
@@ -65,12 +66,12 @@ def running(state_dir: Path) -> Iterator[Running]:
         yield Running(everything, client)
 
 
-def until(look: Callable[[], T | None], what: str, seconds: float = 120.0) -> T:
+def until(look: Callable[[], T | None], what: str, seconds: float = 120.0, pause: float = 0.1) -> T:
     """What ``look`` finds (anything true), as soon as it does. Patient: machines are shared and slow at times."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.1)
+        time.sleep(pause)
     return found
 
 
@@ -92,6 +93,27 @@ def spec(name: str, **changes: Any) -> dict[str, Any]:
     """A task over the example's messages, with small batches."""
     loop = {"batch_size": 8, "stop": {"criterion": "none"}, **changes.pop("loop", {})}
     return {"workspace": "shop", "name": name, "labels": list(LABELS), "loop": loop, **changes}
+
+
+def served_task(client: Client, name: str, known: dict[str, tuple[str, str]], seconds: float = 120.0) -> str:
+    """A task that serves its first version: the first 60 of what is known are labels, the rest its pool."""
+    task, records = f"shop/{name}", [(i, *said) for i, said in known.items()]
+    client.apply(spec(name))
+    client.add_records(task, [RecordIn(record_id=i, text=text) for i, text, _ in records[60:]])
+    client.import_labels(task, [LabelIn(record_id=i, text=text, labels=[said]) for i, text, said in records[:60]])
+    serving(client, task, 1, seconds)
+    return task
+
+
+def labelled_csv(rows: int, known: dict[str, tuple[str, str]]) -> bytes:
+    """Columns id, text and label; what is known comes again and again, each time as another text."""
+    out, records = io.StringIO(), list(known.items())
+    table = csv.writer(out)
+    table.writerow(["id", "text", "label"])
+    for n in range(rows):
+        record_id, (text, label) = records[n % len(records)]
+        table.writerow([f"{record_id}-{n}", f"{text} {n}", label])
+    return out.getvalue().encode()
 
 
 def messages(count: int, start: int = 0) -> dict[str, tuple[str, str]]:

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from tests.annotating import Annotator, nothing_is_lost, whole_batch
-from tests.running import Running, messages, serving, spec, until
-from tornio.api import LabelIn, RecordIn, TaskStatus
+from tests.running import Running, messages, served_task, serving, until
+from tornio.api import TaskStatus
 from tornio.client import Client
 
 pytestmark = pytest.mark.integration
@@ -58,13 +58,9 @@ class Traffic:
 def task(tornio_up: Running, request: pytest.FixtureRequest) -> str:
     """A task of the test's own that serves, with a batch in the annotator's hands."""
     name = request.node.name.removeprefix("test_")[:40].replace("_", "-")
-    client = tornio_up.client
-    client.apply(spec(name))
-    client.add_records(f"shop/{name}", [RecordIn(record_id=i, text=ALL[i][0]) for i in IDS[60:]])
-    client.import_labels(f"shop/{name}", [LabelIn(record_id=i, text=ALL[i][0], labels=[ALL[i][1]]) for i in IDS[:60]])
-    serving(client, f"shop/{name}", 1)
-    until(lambda: _all_serve(client, f"shop/{name}"), "each replica has heard of it")
-    return f"shop/{name}"
+    full_name = served_task(tornio_up.client, name, ALL)
+    until(lambda: _all_serve(tornio_up.client, full_name), "each replica has heard of it")
+    return full_name
 
 
 def _all_serve(client: Client, task: str) -> bool:
@@ -91,7 +87,7 @@ def attention(client: Client, task: str, word: str) -> TaskStatus | None:
 
 def test_the_store_is_gone(tornio_up: Running, ann: Annotator, task: str) -> None:
     client, said = tornio_up.client, dict[str, str]()
-    whole_batch(tornio_up.client, ann, task)
+    whole_batch(client, ann, task)
     with Traffic(tornio_up.url, task) as traffic:
         os.kill(tornio_up.child("seaweedfs").pid, signal.SIGKILL)
         gone = time.monotonic()
@@ -108,7 +104,7 @@ def test_the_store_is_gone(tornio_up: Running, ann: Annotator, task: str) -> Non
     assert traffic.failures == []
     assert len(traffic.answered) > 20
     assert client.ready().ready
-    nothing_is_lost(tornio_up.client, ann, task, said)
+    nothing_is_lost(client, ann, task, said)
 
 
 def _not_ready(client: Client) -> str | None:
@@ -125,7 +121,7 @@ def _status_or_why(client: Client, task: str) -> str:
 
 def test_the_store_hangs(tornio_up: Running, ann: Annotator, task: str) -> None:
     client, said = tornio_up.client, dict[str, str]()
-    whole_batch(tornio_up.client, ann, task)
+    whole_batch(client, ann, task)
     with Traffic(tornio_up.url, task) as traffic:
         store = tornio_up.child("seaweedfs").pid
         os.kill(store, signal.SIGSTOP)
@@ -137,12 +133,12 @@ def test_the_store_hangs(tornio_up: Running, ann: Annotator, task: str) -> None:
             os.kill(store, signal.SIGCONT)
         serving(client, task, 2, 240)
     assert traffic.failures == []
-    nothing_is_lost(tornio_up.client, ann, task, said)
+    nothing_is_lost(client, ann, task, said)
 
 
 def test_the_annotation_tool_hangs(tornio_up: Running, ann: Annotator, task: str) -> None:
     client, said = tornio_up.client, dict[str, str]()
-    whole_batch(tornio_up.client, ann, task)
+    whole_batch(client, ann, task)
     answer(ann, task, said, most=3)
     with Traffic(tornio_up.url, task) as traffic:
         argilla = tornio_up.child("argilla").pid
@@ -156,23 +152,23 @@ def test_the_annotation_tool_hangs(tornio_up: Running, ann: Annotator, task: str
         until(lambda: client.status(task).phase == "labelling", "the loop goes on")
         answer(ann, task, said)
         serving(client, task, 2)
-        whole_batch(tornio_up.client, ann, task)
+        whole_batch(client, ann, task)
     assert traffic.failures == []
-    nothing_is_lost(tornio_up.client, ann, task, said)
+    nothing_is_lost(client, ann, task, said)
 
 
 def test_the_annotation_tool_is_killed_while_a_model_trains(tornio_up: Running, ann: Annotator, task: str) -> None:
     """The next batch is logged when it is back, once."""
     client, said = tornio_up.client, dict[str, str]()
-    whole_batch(tornio_up.client, ann, task)
+    whole_batch(client, ann, task)
     answer(ann, task, said)
     os.kill(tornio_up.child("argilla").pid, signal.SIGKILL)
     until(lambda: attention(client, task, "annotation tool"), "the status says what is away")
     tornio_up.restart("argilla")
     until(lambda: _answers(tornio_up), "Argilla answers again")
     serving(client, task, 2)
-    whole_batch(tornio_up.client, ann, task)
-    nothing_is_lost(tornio_up.client, ann, task, said)
+    whole_batch(client, ann, task)
+    nothing_is_lost(client, ann, task, said)
 
 
 def _answers(tornio: Running) -> bool:
@@ -187,27 +183,27 @@ def test_the_controller_is_killed(tornio_up: Running, ann: Annotator, task: str)
     client, said = tornio_up.client, dict[str, str]()
     with Traffic(tornio_up.url, task) as traffic:
         for revision, pause in ((2, None), (3, 0.0), (4, 0.5)):
-            whole_batch(tornio_up.client, ann, task)
+            whole_batch(client, ann, task)
             answer(ann, task, said, most=4 if pause is None else 8)
             time.sleep(pause or 0.0)
             kill(tornio_up, "ServeReplica:tornio:controller")
             answer(ann, task, said)
             serving(client, task, revision)
-        whole_batch(tornio_up.client, ann, task)
+        whole_batch(client, ann, task)
     assert traffic.failures == []
     assert set(traffic.answered) == {1, 2, 3, 4}
-    nothing_is_lost(tornio_up.client, ann, task, said)
+    nothing_is_lost(client, ann, task, said)
 
 
 def test_the_warm_worker_is_killed_in_mid_run(tornio_up: Running, ann: Annotator, task: str) -> None:
     client, said = tornio_up.client, dict[str, str]()
-    whole_batch(tornio_up.client, ann, task)
+    whole_batch(client, ann, task)
     answer(ann, task, said)
     until(lambda: client.status(task).phase == "training", "it trains")
     kill(tornio_up, "WarmWorker")
     serving(client, task, 2)
-    whole_batch(tornio_up.client, ann, task)
-    nothing_is_lost(tornio_up.client, ann, task, said)
+    whole_batch(client, ann, task)
+    nothing_is_lost(client, ann, task, said)
 
 
 def test_a_classifier_replica_is_killed(tornio_up: Running, task: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import signal
@@ -15,7 +13,7 @@ import pytest
 
 from tests.classifiers import tiny_classifier
 from tests.integration.conftest import Command
-from tests.running import LABELS, Running, messages, spec, until
+from tests.running import LABELS, Running, labelled_csv, messages, spec, until
 from tornio.api import RunOut
 from tornio.errors import Conflict, Forbidden
 from tornio.schemas.jobs import ScoreOutput
@@ -43,21 +41,10 @@ def store(tornio_up: Running, classifier: Path, monkeypatch: pytest.MonkeyPatch)
     for name, value in tornio_up.addresses.environment().items():
         monkeypatch.setenv(name, value)
     store = open_store(StorageSettings())
-    store.put("shop/data/labelled.csv", labelled())
+    store.put("shop/data/labelled.csv", labelled_csv(ROWS, messages(200)))
     for file in classifier.iterdir():
         store.put(f"shop/models/tiny/{file.name}", file.read_bytes())
     return store
-
-
-def labelled() -> bytes:
-    known = list(messages(200).items())
-    out = io.StringIO()
-    rows = csv.writer(out)
-    rows.writerow(["id", "text", "label"])
-    for n in range(ROWS):
-        record_id, (text, label) = known[n % len(known)]
-        rows.writerow([f"{record_id}-{n}", f"{text} {n}", label])
-    return out.getvalue().encode()
 
 
 def request(tornio: Running, **more: object) -> dict[str, Any]:

@@ -12,6 +12,10 @@ from uuid import uuid4
 import pytest
 
 from tests.k8s.kubectl import Kubectl
+from tests.k8s.release import IMAGE, Release, installed
+from tornio.settings import StorageSettings
+from tornio.storage.port import ObjectStore
+from tornio.storage.s3 import open_store
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +67,28 @@ def has(images: dict[str, int], name: str) -> None:
     """Skips unless a node has the image."""
     if not any(known.endswith(name) for known in images):
         pytest.skip(f"no node has the image {name}: build it (see Dockerfile) and load it")
+
+
+@pytest.fixture(scope="module")
+def release(
+    request: pytest.FixtureRequest, kubectl: Kubectl, namespace: str, images: dict[str, int]
+) -> Iterator[Release]:
+    """One for each module, with its ``VALUES``."""
+    has(images, IMAGE)
+    with installed(kubectl.within(namespace), getattr(request.module, "VALUES", {})) as release:
+        yield release
+
+
+@pytest.fixture
+def store(release: Release, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    """The bucket of the release."""
+    with release.kubectl.forwarded("svc/tornio-dev", 8333) as url:
+        settings = {
+            "TORNIO_S3_ENDPOINT": url,
+            "TORNIO_S3_BUCKET": "tornio",
+            "AWS_ACCESS_KEY_ID": "tornio-dev",
+            "AWS_SECRET_ACCESS_KEY": "tornio-dev-secret",
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        yield open_store(StorageSettings())

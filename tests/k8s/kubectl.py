@@ -41,6 +41,16 @@ class Kubectl:
         found = json.loads(self.run("get", kind, *named, "-o", "json"))
         return found if name else found["items"]
 
+    def pods(self, selector: str, everywhere: bool = False) -> list[dict[str, Any]]:
+        """Those that are not about to go."""
+        found = self.get("pods", selector=selector, everywhere=everywhere)
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def kill(self, pod: dict[str, Any]) -> None:
+        """At once, without its grace period."""
+        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        self.within(namespace).run("delete", "pod", name, "--grace-period=0", "--force")
+
     def accepts(self, documents: list[dict[str, Any]]) -> None:
         """Raises Refused, with the reason, unless the API server would take them all."""
         body = {"apiVersion": "v1", "kind": "List", "items": documents}

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from tests import running
 from tests.chart import CHART, DEV, ROOT, switched
 from tests.k8s.kubectl import Kubectl
 from tornio.client import Client
@@ -39,6 +40,16 @@ class Release:
     def cluster(self) -> str:
         return str(self.status()["activeServiceStatus"]["rayClusterName"])
 
+    def replace(self, values: dict[str, Any]) -> float:
+        """An upgrade that makes another cluster; seconds until it is the active one. The first lives on for a while."""
+        before = self.cluster()
+        self.upgrade(values)
+        return until(lambda: self.cluster() != before, 900, "no other cluster came")
+
+    def wait_for_one(self) -> None:
+        """Until the replaced cluster is gone."""
+        until(lambda: len(self.kubectl.get("rayclusters")) == 1, 300, "the old cluster stays")
+
     def ask(self, path: str, key: str = KEY) -> httpx.Response:
         with self.kubectl.forwarded("svc/tornio-serve-svc", 8000) as url:
             return httpx.get(url + path, headers={"Authorization": f"Bearer {key}"}, timeout=30)
@@ -48,12 +59,6 @@ class Release:
         """Through one of the serving pods: it ends with that pod."""
         with self.kubectl.forwarded("svc/tornio-serve-svc", 8000) as url, Client(url, KEY) as client:
             yield client
-
-    def pods(self, selector: str) -> list[dict[str, Any]]:
-        """Those that are not about to go."""
-        return [
-            pod for pod in self.kubectl.get("pods", selector=selector) if "deletionTimestamp" not in pod["metadata"]
-        ]
 
 
 @contextmanager
@@ -75,9 +80,7 @@ def installed(kubectl: Kubectl, values: dict[str, Any]) -> Iterator[Release]:
 def until(true: Callable[[], object], seconds: float, what: str) -> float:
     """Seconds that it took."""
     begun = time.monotonic()
-    while not true():
-        assert time.monotonic() - begun < seconds, what
-        time.sleep(2)
+    running.until(true, what, seconds, pause=2)
     return time.monotonic() - begun
 
 

@@ -12,11 +12,8 @@ from typing import Any
 import pytest
 
 from tests.annotating import Annotator, nothing_is_lost, whole_batch
-from tests.k8s.conftest import has
-from tests.k8s.kubectl import Kubectl
-from tests.k8s.release import HEAD, IMAGE, SERVE, Release, Seen, installed, traffic, until
-from tests.running import messages, serving, spec
-from tornio.api import LabelIn, RecordIn
+from tests.k8s.release import HEAD, SERVE, Release, Seen, traffic, until
+from tests.running import messages, served_task, serving
 
 pytestmark = pytest.mark.timeout(3600)
 TASK = "shop/inbox"
@@ -57,20 +54,9 @@ class Loop:
 
 
 @pytest.fixture(scope="module")
-def release(kubectl: Kubectl, namespace: str, images: dict[str, int]) -> Iterator[Release]:
-    has(images, IMAGE)
-    with installed(kubectl.within(namespace), VALUES) as release:
-        yield release
-
-
-@pytest.fixture(scope="module")
 def loop(release: Release) -> Iterator[Loop]:
-    ids = list(KNOWN)
     with release.client() as client:
-        client.apply(spec("inbox"))
-        client.add_records(TASK, [RecordIn(record_id=i, text=KNOWN[i][0]) for i in ids[60:]])
-        client.import_labels(TASK, [LabelIn(record_id=i, text=KNOWN[i][0], labels=[KNOWN[i][1]]) for i in ids[:60]])
-        serving(client, TASK, 1, 300)
+        served_task(client, TASK.split("/")[1], KNOWN, 300)
     with (
         release.kubectl.forwarded("svc/tornio-dev", 6900) as url,
         Annotator(Argilla(url), "shop") as annotator,
@@ -103,7 +89,7 @@ def test_ten_swaps(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_serving_pod_is_deleted(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     here = loop.release.kubectl
     with traffic(here, TASK, 5) as seen:
-        for pod in loop.release.pods(SERVE):
+        for pod in here.pods(SERVE):
             here.run("delete", "pod", pod["metadata"]["name"])
             until(lambda: _ready(loop.release, SERVE) == 2, 300, "no other pod came")
         loop.turn()
@@ -113,7 +99,7 @@ def test_a_serving_pod_is_deleted(loop: Loop, capsys: pytest.CaptureFixture[str]
 
 
 def _ready(release: Release, selector: str) -> int:
-    conditions = [pod["status"].get("conditions", []) for pod in release.pods(selector)]
+    conditions = [pod["status"].get("conditions", []) for pod in release.kubectl.pods(selector)]
     return sum({"Ready": "True"}.items() <= {c["type"]: c["status"] for c in each}.items() for each in conditions)
 
 
@@ -127,25 +113,23 @@ def test_the_head_is_killed(loop: Loop, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def _kill_head(release: Release) -> None:
-    (head,) = release.pods(HEAD)
-    release.kubectl.run("delete", "pod", head["metadata"]["name"], "--grace-period=0", "--force")
+    (head,) = release.kubectl.pods(HEAD)
+    release.kubectl.kill(head)
     until(lambda: _other_head(release, head["metadata"]["uid"]), 300, "no other head came")
 
 
 def _other_head(release: Release, uid: str) -> bool:
-    others = [pod for pod in release.pods(HEAD) if pod["metadata"]["uid"] != uid]
+    others = [pod for pod in release.kubectl.pods(HEAD) if pod["metadata"]["uid"] != uid]
     return bool(others) and _ready(release, HEAD) == 1
 
 
 def test_new_clusters(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     """As a new image makes one. Two controllers live for a while: no act of theirs has two effects."""
     for number in range(1, CLUSTERS + 1):
-        before = loop.release.cluster()
         with traffic(loop.release.kubectl, TASK, 10) as seen:
-            loop.release.upgrade(VALUES | {"secretsRevision": number})
-            took = until(lambda: loop.release.cluster() != before, 900, "no other cluster came")  # noqa: B023
+            took = loop.release.replace(VALUES | {"secretsRevision": number})
             loop.turn()
-            until(lambda: len(loop.release.kubectl.get("rayclusters")) == 1, 300, "the old cluster stays")
+            loop.release.wait_for_one()
         say(capsys, f"cluster {number} after {took:.0f} s", seen)
         assert seen.failed == ()
         loop.check()
@@ -153,10 +137,8 @@ def test_new_clusters(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_head_is_killed_and_nothing_remembers_it(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     """Without Redis requests fail for a while; the bar is that it recovers by itself and that nothing is lost."""
-    before = loop.release.cluster()
-    loop.release.upgrade(VALUES | {"ray": {"gcsFaultTolerance": {"redisAddress": ""}}})
-    until(lambda: loop.release.cluster() != before, 900, "no other cluster came")
-    until(lambda: len(loop.release.kubectl.get("rayclusters")) == 1, 300, "the old cluster stays")
+    loop.release.replace(VALUES | {"ray": {"gcsFaultTolerance": {"redisAddress": ""}}})
+    loop.release.wait_for_one()
     workers = _uids(loop.release)
     with traffic(loop.release.kubectl, TASK, 5) as seen:
         _kill_head(loop.release)
@@ -169,4 +151,4 @@ def test_the_head_is_killed_and_nothing_remembers_it(loop: Loop, capsys: pytest.
 
 
 def _uids(release: Release) -> set[str]:
-    return {pod["metadata"]["uid"] for pod in release.pods(SERVE)}
+    return {pod["metadata"]["uid"] for pod in release.kubectl.pods(SERVE)}

@@ -6,25 +6,16 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from tests.chart import TASK
-from tests.k8s.conftest import has
-from tests.k8s.kubectl import Kubectl
-from tests.k8s.release import IMAGE, KEY, Release, installed, until
+from tests.k8s.release import KEY, Release, until
+from tornio.storage.port import ObjectStore
 
 pytestmark = pytest.mark.timeout(1800)
 TASKS = {"reviews": {name: value for name, value in TASK.items() if name != "pool"}}
-
-
-@pytest.fixture(scope="module")
-def release(kubectl: Kubectl, namespace: str, images: dict[str, int]) -> Iterator[Release]:
-    has(images, IMAGE)
-    with installed(kubectl.within(namespace), {}) as release:
-        yield release
 
 
 def test_it_serves(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,24 +81,16 @@ def test_api_keys_are_exchanged_without_a_restart(release: Release, capsys: pyte
         print(f"\na new API key was known after {took:.0f} s")
 
 
-def test_uninstalling_keeps_data(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
-    before = _keys(release.kubectl)
+def test_uninstalling_keeps_data(release: Release, store: ObjectStore, capsys: pytest.CaptureFixture[str]) -> None:
+    before = _keys(store)
     release.kubectl.helm("uninstall", "tornio", "--wait", "--timeout", "5m")
     took = until(lambda: not release.kubectl.get("rayclusters"), 180, "the cluster does not go")
     assert "acme/tasks/reviews/task.json" in before
-    assert before <= _keys(release.kubectl)
+    assert before <= _keys(store)
     with capsys.disabled():
         print(f"\ngone {took:.0f} s after helm uninstall, data kept")
 
 
-def _keys(kubectl: Kubectl) -> set[str]:
+def _keys(store: ObjectStore) -> set[str]:
     """Of everything in the bucket, but what ends with its writers."""
-    import boto3
-
-    keys = ("tornio-dev", "tornio-dev-secret")
-    with kubectl.forwarded("svc/tornio-dev", 8333) as url:
-        s3 = boto3.client(
-            "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id=keys[0], aws_secret_access_key=keys[1]
-        )
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket="tornio")
-        return {one["Key"] for page in pages for one in page.get("Contents", []) if "/tasks/" in one["Key"]}
+    return {info.key for info in store.list("") if "/tasks/" in info.key}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.k8s.conftest import has
-from tests.k8s.kubectl import Kubectl
-from tests.k8s.release import IMAGE, SERVE, Release, installed, until
-from tests.running import LABELS, messages, serving, spec
-from tornio.api import LabelIn, RecordIn, RunOut
+from tests.k8s.release import SERVE, Release, until
+from tests.running import LABELS, labelled_csv, messages, served_task
+from tornio.api import RunOut
 from tornio.schemas.jobs import ScoreOutput
 from tornio.schemas.tables import scores_table
-from tornio.settings import StorageSettings
 from tornio.storage.port import ObjectStore
-from tornio.storage.s3 import open_store
 
 pytestmark = pytest.mark.timeout(3600)
 TASK = "shop/scored"
@@ -38,49 +32,12 @@ for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
 """
 
 
-@pytest.fixture(scope="module")
-def release(kubectl: Kubectl, namespace: str, images: dict[str, int]) -> Iterator[Release]:
-    has(images, IMAGE)
-    with installed(kubectl.within(namespace), {}) as release:
-        yield release
-
-
-@pytest.fixture
-def store(release: Release, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
-    """The bucket of the release."""
-    with release.kubectl.forwarded("svc/tornio-dev", 8333) as url:
-        settings = {
-            "TORNIO_S3_ENDPOINT": url,
-            "TORNIO_S3_BUCKET": "tornio",
-            "AWS_ACCESS_KEY_ID": "tornio-dev",
-            "AWS_SECRET_ACCESS_KEY": "tornio-dev-secret",
-        }
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        yield open_store(StorageSettings())
-
-
-def labelled() -> bytes:
-    known = list(messages(400).items())
-    out = io.StringIO()
-    rows = csv.writer(out)
-    rows.writerow(["id", "text", "label"])
-    for n in range(ROWS):
-        record_id, (text, label) = known[n % len(known)]
-        rows.writerow([f"{record_id}-{n}", f"{text} {n}", label])
-    return out.getvalue().encode()
-
-
 def test_a_run_outlives_its_pods_the_controller_and_the_operator(
     release: Release, store: ObjectStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store.put(DATA, labelled())
+    store.put(DATA, labelled_csv(ROWS, messages(400)))
     with release.client() as client:
-        client.apply(spec("scored"))
-        known = list(messages(60).items())
-        client.add_records(TASK, [RecordIn(record_id=i, text=text) for i, (text, _) in known])
-        client.import_labels(TASK, [LabelIn(record_id=i, text=text, labels=[label]) for i, (text, label) in known])
-        serving(client, TASK, 1, 300)
+        served_task(client, TASK.split("/")[1], messages(80), 300)
         asked: dict[str, Any] = {"data": f"s3://tornio/{DATA}", "part_rows": PART_ROWS}
         disturbed = client.start_score(TASK, asked).run
         killed = []
@@ -131,26 +88,21 @@ def _ended(release: Release, run: str) -> bool:
 
 
 def _kill_worker(release: Release) -> None:
-    _kill_pod(release.kubectl, JOB_WORKER)
+    release.kubectl.kill(release.kubectl.pods(JOB_WORKER)[0])
 
 
 def _kill_head(release: Release) -> None:
-    _kill_pod(release.kubectl, JOB_HEAD)
+    release.kubectl.kill(release.kubectl.pods(JOB_HEAD)[0])
 
 
 def _kill_operator(release: Release) -> None:
-    (operator,) = release.kubectl.get("pods", selector=OPERATOR, everywhere=True)
-    _kill_pod(release.kubectl.within(operator["metadata"]["namespace"]), OPERATOR)
-
-
-def _kill_pod(kubectl: Kubectl, selector: str) -> None:
-    pod = next(pod for pod in kubectl.get("pods", selector=selector) if "deletionTimestamp" not in pod["metadata"])
-    kubectl.run("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
+    (operator,) = release.kubectl.pods(OPERATOR, everywhere=True)
+    release.kubectl.kill(operator)
 
 
 def _kill_controller(release: Release) -> None:
     said = ""
-    for pod in release.pods(SERVE):
+    for pod in release.kubectl.pods(SERVE):
         said += release.kubectl.run(
             "exec", pod["metadata"]["name"], "-c", "ray-worker", "--", "python", "-c", KILL_CONTROLLER
         )

@@ -107,8 +107,9 @@ def score(
     else that of the `tornio up` in this folder or above it, else to .tornio/store. As a RayJob it goes on without this
     command, which, started again, follows it again.
     """
-    if not data.startswith(("s3://", "hub:")) and not Path(data).exists():  # told before seconds of imports
-        raise InvalidInput(f"there is nothing at {data}: give a path, s3://bucket/key or hub:NAME[SPLIT]")
+    from tornio.files.sources import check_there
+
+    check_there(data)  # told before seconds of imports
     try:
         from jobs.context import JobContext
         from jobs.driver import drive

@@ -28,12 +28,19 @@ def find_files(data: str) -> tuple[InputFile, ...]:
     ``data``: a path; ``s3://bucket/key`` (credentials and endpoint as for the store); or ``hub:name[split]``, of
     which a copy is made in the node's cache. Raises InvalidFile.
     """
+    check_there(data)
     if data.startswith(_HUB):
         return (_from_hub(data.removeprefix(_HUB)),)
     found = tuple(_in_s3(data) if data.startswith("s3://") else _here(Path(data)))
     if not found:
         raise InvalidFile(f"{data} holds no file that can be read: give {', '.join(SUFFIXES)}")
     return found
+
+
+def check_there(data: str) -> None:
+    """Raises InvalidFile for a path where nothing is. Reads nothing: what is in S3 or the hub is not asked for."""
+    if not data.startswith(("s3://", _HUB)) and not (Path(data).is_file() or Path(data).is_dir()):
+        raise InvalidFile(f"there is no file or folder {data}")
 
 
 def check_unchanged(files: tuple[InputFile, ...]) -> None:
@@ -84,8 +91,6 @@ def _here(path: Path) -> Iterator[InputFile]:
     if path.is_file():
         yield _local(path)
         return
-    if not path.is_dir():
-        raise InvalidFile(f"there is no file or folder {path}")
     if (path / _STATE).is_file():
         state = json.loads((path / _STATE).read_text(encoding="utf-8"))
         if state.get("_indices_data_files"):
