@@ -13,12 +13,12 @@ from uuid import uuid4
 
 import yaml
 
-from jobs.kube import RAY_JOB, Cluster, Json
+from jobs.kube import RAY_JOB, RAY_SERVICE, Cluster, Json
 from jobs.port import RunPhase, RunStatus
 from jobs.submitted import SPREAD, ended_because
 from tornio.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, Unauthorized, Unavailable
 from tornio.schemas.runs import RunFailure, RunPlan
-from tornio.settings import StorageSettings
+from tornio.settings import StorageSettings, UpgradeSettings
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 
@@ -45,13 +45,20 @@ class KubeRayRunner:
     """
 
     def __init__(
-        self, connect: Callable[[], Cluster], template: Callable[[], Json], store: ObjectStore, place: str
+        self,
+        connect: Callable[[], Cluster],
+        template: Callable[[], Json],
+        store: ObjectStore,
+        place: str,
+        owner: str | None = None,
     ) -> None:
-        """``place``: names the store among all that RayJobs of this namespace may work for."""
+        """``place``: names the store among all that RayJobs of this namespace may work for. ``owner``: the RayService
+        whose controller this is: its RayJobs end with it, since account and secrets of their pods do, too."""
         self._connect = connect
         self._template = template
         self._store = store
         self._place = hashlib.sha256(place.encode()).hexdigest()[:4]
+        self._owner = owner
         self._cluster: Cluster | None = None
 
     def submit(self, plan: RunPlan, attempt: int) -> None:
@@ -59,8 +66,8 @@ class KubeRayRunner:
         be used, Forbidden, NotFound for a cluster without KubeRay."""
         if any(self._last_begun(plan, _attempt(job)) >= attempt for job in self._jobs(plan)):
             return
-        body = manifest(self._template(), plan, attempt, self._place, uuid4().hex)
         cluster = self._there()
+        body = manifest(self._template(), plan, attempt, self._place, uuid4().hex, self._owner_in(cluster))
         try:
             cluster.api.create(RAY_JOB, body, cluster.namespace)
         except AlreadyExists:  # somebody else was first: the same attempt, done once
@@ -119,6 +126,15 @@ class KubeRayRunner:
         keys = plan.run_keys
         return next(n for n in count(first) if self._store.head(keys.started(n + 1)) is None)
 
+    def _owner_in(self, cluster: Cluster) -> Json | None:
+        """None where RayJobs are made in another namespace than the RayService's: nothing is owned across them."""
+        if self._owner is None:
+            return None
+        try:
+            return cluster.api.get(RAY_SERVICE, self._owner, cluster.namespace)
+        except NotFound:
+            return None
+
     def _there(self) -> Cluster:
         if self._cluster is None:
             self._cluster = self._connect()
@@ -128,9 +144,8 @@ class KubeRayRunner:
 def kuberay_runner(connect: Callable[[], Cluster], template: Path, store: ObjectStore) -> KubeRayRunner:
     """The runner of this deployment; the template is read at each submission, for the chart may change it."""
     settings = StorageSettings()
-    return KubeRayRunner(
-        connect, lambda: read_template(template), store, f"{settings.bucket}/{settings.prefix.strip('/')}"
-    )
+    place = f"{settings.bucket}/{settings.prefix.strip('/')}"
+    return KubeRayRunner(connect, lambda: read_template(template), store, place, UpgradeSettings().rayservice)
 
 
 def read_template(path: Path) -> Json:
@@ -148,10 +163,11 @@ def read_template(path: Path) -> Json:
     return found
 
 
-def manifest(template: Json, plan: RunPlan, attempt: int, place: str, token: str) -> Json:
+def manifest(template: Json, plan: RunPlan, attempt: int, place: str, token: str, owner: Json | None = None) -> Json:
     """The RayJob that makes this attempt: the template with name, labels and entry point. Pure.
 
-    ``token`` tells a process of this RayJob that is started again from one of another.
+    ``token`` tells a process of this RayJob that is started again from one of another. ``owner``: the RayService that
+    it goes with.
     """
     body = deepcopy(template)
     meta, spec = dict(body.get("metadata") or {}), body["spec"]
@@ -162,6 +178,9 @@ def manifest(template: Json, plan: RunPlan, attempt: int, place: str, token: str
     meta["labels"] = {**(meta.get("labels") or {}), **labels}
     whose = {"tornio/workspace": plan.workspace, "tornio/task": plan.task or ""}
     meta["annotations"] = {**(meta.get("annotations") or {}), **whose}
+    if owner is not None:
+        of = {"apiVersion": RAY_SERVICE.api_version, "kind": RAY_SERVICE.name}
+        meta["ownerReferences"] = [of | {key: owner["metadata"][key] for key in ("name", "uid")}]
     body["metadata"] = meta
     task = [] if plan.task is None else ["--task", plan.task]
     words = ["python", "-m", "jobs", plan.workspace, plan.run, str(attempt), "--token", token, *task]

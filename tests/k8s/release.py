@@ -25,6 +25,14 @@ LOAD = Path(__file__).parent / "load.py"
 
 
 @dataclass(frozen=True)
+class Argilla:
+    """That of k8s/dev, with the key of an owner."""
+
+    argilla_url: str
+    argilla_api_key: str = "argilla-dev-api-key"
+
+
+@dataclass(frozen=True)
 class Release:
     kubectl: Kubectl
     ready_s: float

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.annotating import Annotator, nothing_is_lost, whole_batch
-from tests.k8s.release import HEAD, SERVE, Release, Seen, traffic, until
+from tests.k8s.release import HEAD, IMAGE, SERVE, Argilla, Release, Seen, traffic, until
 from tests.running import messages, served_task, serving
 
 pytestmark = pytest.mark.timeout(3600)
@@ -25,12 +25,6 @@ VALUES: dict[str, Any] = {
 }
 """One pod, and one replica of each kind, may die."""
 CLUSTERS = 5
-
-
-@dataclass(frozen=True)
-class Argilla:
-    argilla_url: str
-    argilla_api_key: str = "argilla-dev-api-key"
 
 
 @dataclass
@@ -123,14 +117,19 @@ def _other_head(release: Release, uid: str) -> bool:
     return bool(others) and _ready(release, HEAD) == 1
 
 
-def test_new_clusters(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a new image makes one. Two controllers live for a while: no act of theirs has two effects."""
+def test_new_clusters(loop: Loop, images: dict[str, int], capsys: pytest.CaptureFixture[str]) -> None:
+    """By another image where a node has one, under two names at least. Two controllers live for a while: no act of
+    theirs has two effects."""
+    names = [name.rpartition(":")[0] for name in images if name.endswith(f"/{IMAGE}")]
     for number in range(1, CLUSTERS + 1):
+        other: dict[str, Any] = {"secretsRevision": number}
+        if len(names) > 1:
+            other = {"image": {"repository": names[number % len(names)]}}
         with traffic(loop.release.kubectl, TASK, 10) as seen:
-            took = loop.release.replace(VALUES | {"secretsRevision": number})
+            took = loop.release.replace(VALUES | other)
             loop.turn()
             loop.release.wait_for_one()
-        say(capsys, f"cluster {number} after {took:.0f} s", seen)
+        say(capsys, f"cluster {number}, by {other}, after {took:.0f} s", seen)
         assert seen.failed == ()
         loop.check()
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import time
 
 import httpx
 import pytest
 
+from services.embedded.argilla_users import ensure_user
+from tests.annotating import Annotator, whole_batch
 from tests.chart import TASK
-from tests.k8s.release import KEY, Release, until
+from tests.k8s.kubectl import Kubectl
+from tests.k8s.release import KEY, SERVE, Argilla, Release, until
+from tests.running import labelled_csv, messages, served_task
 from tornio.storage.port import ObjectStore
 
 pytestmark = pytest.mark.timeout(1800)
-TASKS = {"reviews": {name: value for name, value in TASK.items() if name != "pool"}}
+POOL, POOL_ROWS = "acme/data/reviews.csv", 40
+TASKS = {"reviews": TASK | {"pool": f"s3://tornio/{POOL}"}}
 
 
 def test_it_serves(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,13 +44,49 @@ def test_every_pod_was_admitted(release: Release) -> None:
             assert container["securityContext"]["readOnlyRootFilesystem"], container["name"]
 
 
-def test_tasks_are_applied_in_place_and_never_deleted(release: Release) -> None:
+def test_what_is_missing_is_said(release: Release, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _check(release, monkeypatch) == []
+    key = release.kubectl.get("secret", "tornio-dev")["data"]["api-key"]
+    _patch_secret(release.kubectl, {"api-key": None})
+    lacking = _check(release, monkeypatch)
+    _patch_secret(release.kubectl, {"api-key": key})
+    (secret,) = (finding for finding in lacking if finding["what"] == "Secret tornio-dev")
+    assert "lacks the keys api-key" in secret["found"]
+    assert "kubectl" in secret["todo"]
+
+
+def _check(release: Release, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Whatever `tornio deploy check` does not find well."""
+    command = [sys.executable, "-m", "tornio", "deploy", "check", "-n", release.kubectl.namespace, "--json"]
+    with release.kubectl.forwarded("svc/tornio-dev", 6900) as argilla:
+        monkeypatch.setenv("TORNIO_ARGILLA_URL", argilla)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    findings = json.loads(done.stdout)["findings"]
+    assert {"S3 bucket tornio", f"Argilla at {argilla}"} <= {one["what"] for one in findings}
+    bad: list[dict[str, str]] = [one for one in findings if one["level"] != "ok"]
+    assert done.returncode == (1 if any(one["level"] == "missing" for one in bad) else 0), done.stderr
+    return bad
+
+
+def _patch_secret(kubectl: Kubectl, data: dict[str, str | None]) -> None:
+    """Values in base64; None takes the key away."""
+    kubectl.run("patch", "secret", "tornio-dev", "--type=merge", "-p", json.dumps({"data": data}))
+
+
+def _encoded(value: str) -> str:
+    return base64.b64encode(value.encode()).decode()
+
+
+def test_tasks_are_applied_in_place_and_never_deleted(release: Release, store: ObjectStore) -> None:
+    store.put(POOL, labelled_csv(POOL_ROWS, messages(POOL_ROWS)))
     before = release.cluster()
     assert release.ask("/v1/tasks/acme/reviews").status_code == 404
     release.upgrade({"tasks": TASKS})
     release.upgrade({"tasks": TASKS})  # again, which changes nothing
     release.upgrade({"tasks": {"questions": TASKS["reviews"] | {"name": "questions"}}})
-    assert release.ask("/v1/tasks/acme/reviews").json()["spec_rev"] == 1
+    reviews = release.ask("/v1/tasks/acme/reviews").json()
+    assert reviews["spec_rev"] == 1
+    assert reviews["pool"] == POOL_ROWS
     assert release.ask("/v1/tasks/acme/questions").status_code == 200
     assert release.cluster() == before
 
@@ -63,13 +106,44 @@ def _replicas(release: Release) -> int:
     return len(answer.json().get("replicas", []))
 
 
+def test_keys_of_s3_and_argilla_are_exchanged_by_a_new_cluster(
+    release: Release, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = release.kubectl
+    make = "s3.configure -user=next -access_key=next -secret_key=next-secret -actions=Admin,Read,Write,List -apply"
+    here.run("exec", "-i", "deploy/tornio-dev", "-c", "s3", "--", "weed", "shell", given=make)
+    with here.forwarded("svc/tornio-dev", 6900) as url:
+        first = Argilla(url).argilla_api_key
+        admin = ensure_user(url, first, "tornio-admin", role="admin", workspaces=("shop",))
+        owner = ensure_user(url, first, "another-owner", role="owner")
+    keys = {"access-key-id": "next", "secret-access-key": "next-secret", "api-key": admin.api_key}
+    _patch_secret(here, {name: _encoded(value) for name, value in keys.items()})
+    took = release.replace({"secretsRevision": 1})
+    release.wait_for_one()
+    with here.forwarded("svc/tornio-dev", 6900) as url:
+        _remove_user(url, "tornio", owner.api_key)  # with it the first key of Argilla goes
+        for pod in here.pods(SERVE):
+            said = here.run("exec", pod["metadata"]["name"], "-c", "ray-worker", "--", "printenv", "AWS_ACCESS_KEY_ID")
+            assert said.strip() == "next"
+        with release.client() as client, Annotator(Argilla(url, owner.api_key), "shop") as annotator:
+            task = served_task(client, "after-the-exchange", messages(90), 300)
+            assert whole_batch(client, annotator, task)
+    with capsys.disabled():
+        print(f"\nanother cluster with other keys of S3 and Argilla after {took:.0f} s")
+
+
+def _remove_user(url: str, name: str, owner_key: str) -> None:
+    with httpx.Client(base_url=f"{url}/api/v1", headers={"X-Argilla-Api-Key": owner_key}, timeout=30) as http:
+        (user,) = (each for each in http.get("/users").json()["items"] if each["username"] == name)
+        http.delete(f"/users/{user['id']}").raise_for_status()
+
+
 def test_api_keys_are_exchanged_without_a_restart(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
     new = "another-client-key-of-tornio-dev"
 
     def allow(*keys: str) -> None:
         entries = [{"name": key, "key": key, "workspaces": ["*"], "role": "operate"} for key in keys]
-        data = {"keys.json": base64.b64encode(json.dumps(entries).encode()).decode()}
-        release.kubectl.run("patch", "secret", "tornio-dev", "--type=merge", "-p", json.dumps({"data": data}))
+        _patch_secret(release.kubectl, {"keys.json": _encoded(json.dumps(entries))})
 
     assert release.ask("/v1/tasks", new).status_code == 401
     allow(KEY, new)

@@ -10,7 +10,7 @@ import yaml
 
 from jobs.context import JobContext
 from jobs.execute import JOBS, Job
-from jobs.kube import Cluster
+from jobs.kube import RAY_SERVICE, Cluster
 from jobs.kuberay import LONGEST_NAME, KubeRayRunner, job_name, judge, manifest, read_template
 from jobs.port import RunPhase, RunStatus
 from tests.kube import NAMESPACE, TEMPLATE, FakeKube, Killed, PlayedKubeRay, enter
@@ -77,6 +77,22 @@ def test_a_rayjob_is_the_template_with_name_labels_and_entry_point() -> None:
     assert made["spec"]["entrypoint"] == f"python -m jobs w {PLAN.run} 2 --token token --task t"
     assert made["spec"]["entrypointNumCpus"] == 1
     assert TEMPLATE["metadata"]["name"] == "template"
+
+
+def test_a_rayjob_goes_with_the_release_whose_controller_made_it(kube: IdleKubeRay) -> None:
+    kube.put(RAY_SERVICE, {"metadata": {"name": "tornio", "uid": "u-1"}}, NAMESPACE)
+    runner = KubeRayRunner(lambda: Cluster(kube, NAMESPACE), lambda: TEMPLATE, kube.store, "bucket/", "tornio")
+    runner.submit(PLAN, 1)
+    (name,) = runner.names(PLAN)
+    owner = {"apiVersion": "ray.io/v1", "kind": "RayService", "name": "tornio", "uid": "u-1"}
+    assert kube.job(name)["metadata"]["ownerReferences"] == [owner]
+
+
+def test_without_a_release_there_a_rayjob_has_no_owner(kube: IdleKubeRay) -> None:
+    runner = KubeRayRunner(lambda: Cluster(kube, NAMESPACE), lambda: TEMPLATE, kube.store, "bucket/", "elsewhere")
+    runner.submit(PLAN, 1)
+    (name,) = runner.names(PLAN)
+    assert "ownerReferences" not in kube.job(name)["metadata"]
 
 
 def test_what_gives_its_work_to_workers_asks_for_no_processor() -> None:
