@@ -118,11 +118,11 @@ def _gpus(cluster: Json) -> Iterator[GpuGroup]:
 
 
 def _pods(documents: Iterable[Json]) -> Iterator[Json]:
-    """The pods of Ray's clusters: those of a RayService first, its head before its workers."""
+    """The pods of Ray's clusters: those of a RayService first, its workers before its head, which may mount less."""
     for document in sorted(documents, key=lambda one: one.get("kind") != "RayService"):
         cluster = _cluster(document)
         if cluster is not None:
-            for group in (cluster["headGroupSpec"], *(cluster.get("workerGroupSpecs") or ())):
+            for group in (*(cluster.get("workerGroupSpecs") or ()), cluster["headGroupSpec"]):
                 yield group["template"]["spec"]
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from jobs.kuberay import read_template
+from services.checking.wants import SecretKey, wants_of
 from tests.chart import DEV, ROOT, TASK, VALUES, helm, one, pods, rendered, switched
 
 pytestmark = [
@@ -115,6 +116,12 @@ def test_the_head_holds_no_secret_and_nothing_of_the_release(documents: list[dic
     assert "serviceAccountName" not in head
     assert [volume["name"] for volume in head["volumes"]] == ["tmp"]
     assert {group["template"]["spec"]["serviceAccountName"] for group in cluster["workerGroupSpecs"]} == {"t"}
+
+
+def test_deploy_check_finds_where_the_chart_has_its_secrets_from() -> None:
+    wants = wants_of(rendered(*DEV))
+    assert wants.secrets["tornio-dev"] == {"access-key-id", "secret-access-key", "api-key", "keys.json"}
+    assert wants.environment["TORNIO_ARGILLA_API_KEY_FILE"] == SecretKey("tornio-dev", "api-key")
 
 
 def test_the_ray_of_manifests_and_image_is_one() -> None:
