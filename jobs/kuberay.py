@@ -27,6 +27,8 @@ LONGEST_NAME = 47
 """Characters that KubeRay allows in a RayJob's name: it makes other names of it."""
 RUN, ATTEMPT, STORE, JOB = "tornio/run", "tornio/attempt", "tornio/store", "tornio/job"
 """Labels."""
+COMPUTING_CPUS = 0.5
+"""Logical processors that a job asks for which computes in its own process, as in the cluster that serves."""
 _COMPUTING = ("entrypointNumCpus", "entrypointNumGpus", "entrypointResources")
 
 
@@ -188,8 +190,9 @@ def manifest(template: Json, plan: RunPlan, attempt: int, place: str, token: str
     if plan.job in SPREAD:  # its own process stays on the head, and leaves workers to its work
         for name in _COMPUTING:
             spec.pop(name, None)
-    elif _has_gpus(spec):  # which are not on the head, where it would else compute
-        spec.setdefault("entrypointNumGpus", 1)
+    else:  # one that asks for nothing would compute on the head
+        name, amount = ("entrypointNumGpus", 1) if _has_gpus(spec) else ("entrypointNumCpus", COMPUTING_CPUS)
+        spec.setdefault(name, amount)
     return body
 
 

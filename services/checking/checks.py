@@ -147,7 +147,7 @@ def _gpus(api: KubeApi, wants: Wants) -> Iterator[Finding]:
         elif any(each):
             yield missing(what, f"no node has {group.count} {group.resource}; the largest has {max(each)}", _FEWER)
         else:
-            yield missing(what, f"no node offers {group.resource}", _PLUGIN)
+            yield unknown(what, f"no node offers {group.resource}", _PLUGIN)
 
 
 _FEWER = "ask for fewer GPUs a worker, or add nodes that have them"
@@ -218,7 +218,8 @@ def _keys_of(environment: Mapping[str, str]) -> Iterator[None]:
 def _argilla(environment: Mapping[str, str]) -> Finding:
     url = environment.get("TORNIO_ARGILLA_URL")
     if not url:
-        return missing("Argilla", "TORNIO_ARGILLA_URL is not set", "set its address in the chart's values, or here")
+        todo = "right for predictions and scoring alone; else set its address in the chart's values, or here"
+        return unknown("Argilla", "TORNIO_ARGILLA_URL is not set: no loop turns", todo)
     key = environment.get("TORNIO_ARGILLA_API_KEY", "")
     what = f"Argilla at {url}"
     try:

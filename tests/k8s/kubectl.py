@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+
+AWAY = ("Unable to connect to the server", "etcdserver: request timed out", "context deadline exceeded")
+"""What kubectl says where nobody has answered."""
 
 
 class Refused(AssertionError):
@@ -38,8 +43,19 @@ class Kubectl:
         """One object, or those that the selector finds, in this namespace or in all."""
         named: tuple[str, ...] = (name,) if name else ("-l", selector) if selector else ()
         named += ("-A",) if everywhere else ()
-        found = json.loads(self.run("get", kind, *named, "-o", "json"))
+        found = json.loads(self._answered("get", kind, *named, "-o", "json"))
         return found if name else found["items"]
+
+    def _answered(self, *arguments: str) -> str:
+        """Asked again for a minute where the API server cannot be reached: on a small node it starves at times."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self.run(*arguments)
+            except Refused as refused:
+                if not any(said in str(refused) for said in AWAY) or time.monotonic() > deadline:
+                    raise
+                time.sleep(2)
 
     def pods(self, selector: str, everywhere: bool = False) -> list[dict[str, Any]]:
         """Those that are not about to go."""

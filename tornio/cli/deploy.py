@@ -14,7 +14,7 @@ from rich.text import Text
 
 from tornio.cli import screen
 from tornio.cli.connect import Json as AsJson
-from tornio.errors import InvalidInput, NotFound
+from tornio.errors import Forbidden, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from jobs.kube import Cluster, Json
@@ -79,21 +79,34 @@ def findings(
     from services.checking.finding import unknown
 
     if manifests is None:
-        manifests = _installed(cluster)
-        if not manifests:
+        try:
+            manifests = _installed(cluster, environ.get("RAYSERVICE"))
+            said = "" if manifests else f"there is none in namespace {cluster.namespace}"
+        except Forbidden as error:
+            manifests, said = [], f"this account may not look ({error})"
+        if said:
             todo = "to check before installing: helm template ... | tornio deploy check --manifest -"
-            yield unknown("RayService", f"there is none in namespace {cluster.namespace}", todo)
+            yield unknown("RayService", said, todo)
     wants = wants_of(manifests)
     yield from check_cluster(cluster, wants)
-    here = {name: value for name, value in environ.items() if name.startswith(_OUTSIDE)}
+    here = _read_files({name: value for name, value in environ.items() if name.startswith(_OUTSIDE)})
     deployed = {name: value for name, value in resolved(cluster, wants).items() if name.startswith(_OUTSIDE)}
     yield from check_outside({**deployed, **here})
 
 
-def _installed(cluster: Cluster) -> list[Json]:
+def _read_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """With what stands in the files that variables name, as in a pod: NAME_FILE gives NAME."""
+    files = {name.removesuffix("_FILE"): Path(value) for name, value in environ.items() if name.endswith("_FILE")}
+    return {**environ, **{name: path.read_text("utf-8").strip() for name, path in files.items() if path.is_file()}}
+
+
+def _installed(cluster: Cluster, name: str | None) -> list[Json]:
+    """The RayServices of the namespace; in a pod of one, whose account may look at no other, that."""
     from jobs.kube import RAY_SERVICE
 
     try:
+        if name:
+            return [cluster.api.get(RAY_SERVICE, name, cluster.namespace)]
         return cluster.api.list(RAY_SERVICE, cluster.namespace)
     except NotFound:  # the kind itself: its CRD is looked at anyway
         return []

@@ -35,31 +35,48 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Where everything outside is: the same for pods that serve, that run jobs, and that apply tasks. */}}
+{{/* The environment of a pod: where everything outside is, and what values.env says, which wins. Takes root; keys for
+     those of S3; serve for what pods that serve have beside. */}}
 {{- define "tornio.env" -}}
+{{- $own := include "tornio.storeEnv" .root | fromYamlArray }}
+{{- if and .keys .root.Values.store.existingSecret }}
+{{- $own = concat $own (include "tornio.storeKeys" .root | fromYamlArray) }}
+{{- end }}
+{{- if .serve }}
+{{- $own = concat $own (include "tornio.serveEnv" .root | fromYamlArray) }}
+{{- end }}
+{{- range $own }}
+{{- if not (hasKey $.root.Values.env .name) }}
+- {{ toJson . }}
+{{- end }}
+{{- end }}
+{{- range $name, $value := .root.Values.env }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end -}}
+
+{{- define "tornio.storeEnv" -}}
 - {name: TORNIO_S3_BUCKET, value: {{ .Values.store.bucket | quote }}}
 - {name: TORNIO_S3_PREFIX, value: {{ .Values.store.prefix | quote }}}
 - {name: TORNIO_S3_REGION, value: {{ .Values.store.region | quote }}}
 {{- with .Values.store.endpoint }}
 - {name: TORNIO_S3_ENDPOINT, value: {{ . | quote }}}
 {{- end }}
-{{- with .Values.store.existingSecret }}
-- name: AWS_ACCESS_KEY_ID
-  valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.store.accessKeyIdKey | quote }}}}
-- name: AWS_SECRET_ACCESS_KEY
-  valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.store.secretAccessKeyKey | quote }}}}
-{{- end }}
 - {name: TORNIO_CACHE_DIR, value: /tmp/tornio}
 - {name: HF_HUB_OFFLINE, value: "1"}
 - {name: RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S, value: {{ .Values.termination.drainSeconds | quote }}}
-{{- range $name, $value := .Values.env }}
-- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end -}}
+
+{{- define "tornio.storeKeys" -}}
+{{- with .Values.store -}}
+- name: AWS_ACCESS_KEY_ID
+  valueFrom: {secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .accessKeyIdKey | quote }}}}
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom: {secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .secretAccessKeyKey | quote }}}}
 {{- end }}
 {{- end -}}
 
-{{/* Of pods that serve, beside that. */}}
 {{- define "tornio.serveEnv" -}}
-{{ include "tornio.env" . }}
 - {name: RAYSERVICE, value: {{ include "tornio.fullname" . }}}
 - {name: TORNIO_LEAVING_FILE, value: /tmp/leaving}
 {{- if .Values.argilla.url }}
@@ -77,6 +94,14 @@ capabilities: {drop: [ALL]}
 - {name: TORNIO_TEACHER_MODEL, value: {{ . | quote }}}
 {{- end }}
 - {name: TORNIO_SECRETS_REVISION, value: {{ .Values.secretsRevision | quote }}}
+{{- end -}}
+
+{{/* What files/wait.py asks for. */}}
+{{- define "tornio.waitEnv" -}}
+- {name: RAYSERVICE, value: {{ include "tornio.fullname" . }}}
+- {name: NAMESPACE, value: {{ .Release.Namespace }}}
+- {name: TORNIO_URL, value: {{ include "tornio.url" . | quote }}}
+- {name: PATIENCE_S, value: {{ .Values.apply.waitSeconds | quote }}}
 {{- end -}}
 
 {{- define "tornio.serveMounts" -}}
@@ -116,7 +141,8 @@ spec:
   {{- /* The head has one that KubeRay makes: only it may then change pods (the autoscaler), and it lives until KubeRay's
          Job, which has the head's account, has cleared Redis after `helm uninstall`. Where large runs are jobs of this
          cluster, their drivers are in the head and need S3. */}}
-  {{- if not (and (eq .component "head") .root.Values.jobs.enabled) }}
+  {{- $bare := and (eq .component "head") .root.Values.jobs.enabled }}
+  {{- if not $bare }}
   serviceAccountName: {{ include "tornio.serviceAccount" .root }}
   {{- end }}
   terminationGracePeriodSeconds: {{ .root.Values.termination.graceSeconds }}
@@ -126,7 +152,7 @@ spec:
       image: {{ include "tornio.image" .root | quote }}
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       securityContext: {{- include "tornio.containerSecurity" .root | nindent 8 }}
-      env: {{- include "tornio.serveEnv" .root | nindent 8 }}
+      env: {{- include "tornio.env" (dict "root" .root "serve" true "keys" (not $bare)) | nindent 8 }}
       lifecycle: {preStop: {exec: {command: [sh, -c, "touch /tmp/leaving; sleep {{ .root.Values.termination.preStopSeconds }}"]}}}
       {{- if .probe }}
       # KubeRay's own asks by wget; and a worker without a replica has no proxy and is not Ready, normally.

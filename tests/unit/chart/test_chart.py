@@ -115,7 +115,27 @@ def test_the_head_holds_no_secret_and_nothing_of_the_release(documents: list[dic
     head = cluster["headGroupSpec"]["template"]["spec"]
     assert "serviceAccountName" not in head
     assert [volume["name"] for volume in head["volumes"]] == ["tmp"]
+    assert not [one["name"] for one in head["containers"][0]["env"] if "valueFrom" in one]
     assert {group["template"]["spec"]["serviceAccountName"] for group in cluster["workerGroupSpecs"]} == {"t"}
+
+
+def test_what_values_say_of_the_environment_wins() -> None:
+    values = {"env": {"HF_HUB_OFFLINE": "0", "TORNIO_TEACHER_KIND": "nli", "MORE": "x"}}
+    for pod in pods(one(rendered(*switched(values)), "RayService")):
+        names = [each["name"] for each in pod["containers"][0]["env"]]
+        assert len(names) == len(set(names))
+        env = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+        assert values["env"].items() <= env.items()
+
+
+def test_only_the_workers_of_a_rayjob_go_where_its_gpus_are_and_compute() -> None:
+    jobs = {"gpus": 1, "nodeSelector": {"pool": "gpu"}}
+    documents = rendered(*switched({"jobs": jobs, "head": {"nodeSelector": {"pool": "small"}}}))
+    cluster = yaml.safe_load(one(documents, "ConfigMap", "t-jobs")["data"]["rayjob.json"])["spec"]["rayClusterSpec"]
+    (workers,) = cluster["workerGroupSpecs"]
+    assert workers["template"]["spec"]["nodeSelector"] == {"pool": "gpu"}
+    assert cluster["headGroupSpec"]["template"]["spec"]["nodeSelector"] == {"pool": "small"}
+    assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
 
 
 def test_deploy_check_finds_where_the_chart_has_its_secrets_from() -> None:
@@ -135,7 +155,7 @@ def test_tasks_are_applied_and_never_stand_in_serve_s_configuration() -> None:
     written = yaml.safe_load(one(documents, "ConfigMap", "t-tasks")["data"]["reviews.yaml"])
     assert written == {name: value for name, value in TASK.items() if name != "pool"}
     (container,) = pods(one(documents, "Job", "t-apply"))[0]["containers"]
-    assert 'pool add acme/reviews "s3://data/reviews.csv"' in container["args"][0]
+    assert "pool add acme/reviews 's3://data/reviews.csv'" in container["args"][0]
     assert "reviews" not in one(documents, "RayService")["spec"]["serveConfigV2"]
 
 

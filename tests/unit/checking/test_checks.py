@@ -127,7 +127,7 @@ def test_a_secret_of_another_namespace_is_none(kube: FakeKube) -> None:
 @pytest.mark.parametrize(
     ("gpus", "level", "says"),
     [
-        ([0], Level.MISSING, "no node offers nvidia.com/gpu"),
+        ([0], Level.UNKNOWN, "no node offers nvidia.com/gpu"),
         ([1, 1], Level.MISSING, "no node has 2"),
         ([3], Level.UNKNOWN, "room for 1 workers"),
         ([3, 2], Level.OK, "room for 2 workers"),
@@ -193,6 +193,19 @@ def test_what_is_reached_from_inside_alone_is_not_missing() -> None:
         assert "kubectl exec" in finding.todo
 
 
+SERVICE: dict[str, Any] = {
+    "kind": "RayService",
+    "metadata": {"name": "tornio"},
+    "spec": {
+        "rayClusterConfig": {
+            "headGroupSpec": {
+                "template": {"spec": {"containers": [{"env": [{"name": "TORNIO_S3_BUCKET", "value": "labels"}]}]}}
+            }
+        }
+    },
+}
+
+
 @pytest.fixture
 def command(kube: FakeKube, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     monkeypatch.setattr("jobs.kube_client.connect", lambda settings: Cluster(kube, settings.namespace or NAMESPACE))
@@ -213,13 +226,39 @@ def test_the_command_reads_what_is_installed(kube: FakeKube, command: Any) -> No
     assert code == 1
     assert "there is none in namespace team" in out
     assert "missing S3: TORNIO_S3_BUCKET is not set" in out
-    env = [{"name": "TORNIO_S3_BUCKET", "value": "labels"}]
-    pod = {"template": {"spec": {"containers": [{"env": env}]}}}
-    service = {"metadata": {"name": "tornio"}, "spec": {"rayClusterConfig": {"headGroupSpec": pod}}}
-    kube.put(RAY_SERVICE, {"kind": "RayService", **service}, NAMESPACE)
+    kube.put(RAY_SERVICE, SERVICE, NAMESPACE)
     code, out = command()
-    assert code == 1  # Argilla has no address
+    assert code == 0
+    assert "?       Argilla: TORNIO_ARGILLA_URL is not set: no loop turns" in out
     assert "ok      S3 bucket labels: of writers at once exactly one wins" in out
+
+
+def test_in_a_pod_it_looks_at_its_own_release_alone_and_reads_the_files_of_its_keys(
+    kube: FakeKube, command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / "key").write_text("the-key\n")
+    monkeypatch.setenv("RAYSERVICE", "tornio")
+    monkeypatch.setenv("TORNIO_ARGILLA_API_KEY_FILE", str(tmp_path / "key"))
+    outside: list[dict[str, str]] = []
+    monkeypatch.setattr("services.checking.check_outside", lambda environment: outside.append(environment) or ())
+    kube.put(RAY_SERVICE, SERVICE, NAMESPACE)
+    code, _ = command()
+    assert code == 0
+    assert "list rayservices" not in kube.calls
+    assert (outside[0]["TORNIO_S3_BUCKET"], outside[0]["TORNIO_ARGILLA_API_KEY"]) == ("labels", "the-key")
+
+
+def test_an_account_that_may_not_see_the_release_is_told_so(
+    kube: FakeKube, command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise Forbidden("list rayservices")
+
+    monkeypatch.setattr("tornio.cli.deploy._installed", refuse)
+    code, out = command()
+    assert code == 1
+    assert "RayService: this account may not look (list rayservices)" in out
+    assert "TORNIO_S3_BUCKET is not set" in out
 
 
 def test_the_command_reads_manifests_before_they_are_installed(command: Any, tmp_path: Any) -> None:

@@ -110,6 +110,11 @@ def test_what_computes_in_its_own_process_does_it_where_the_gpus_are(job: str, g
     assert made["spec"].get("entrypointNumGpus") == gpus
 
 
+def test_nothing_computes_on_the_head_of_a_rayjob() -> None:
+    bare = {**TEMPLATE, "spec": {"submissionMode": "HTTPMode"}}
+    assert manifest(bare, PLAN, 1, "a1b2", "token")["spec"]["entrypointNumCpus"] > 0
+
+
 @pytest.mark.parametrize("job", [*JOBS, "a-job-with-a-very-long-name"])
 def test_a_name_is_no_longer_than_kuberay_allows(job: str) -> None:
     names = {job_name(RunPlan.of(job, "w", "t", Part()).run, attempt, "a1b2") for attempt in (1, 2, 999)}
