@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-
 AWAY = ("Unable to connect to the server", "etcdserver: request timed out", "context deadline exceeded")
 """What kubectl says where nobody has answered."""
 
