@@ -50,7 +50,12 @@ class Annotator:
         )
         self.name, self.password = name, user.password
         self._http = httpx.Client(
-            base_url=f"{at.argilla_url}/api/v1", headers={"X-Argilla-Api-Key": user.api_key}, timeout=60
+            base_url=f"{at.argilla_url}/api/v1",
+            headers={"X-Argilla-Api-Key": user.api_key},
+            timeout=60,
+            limits=httpx.Limits(
+                max_keepalive_connections=0
+            ),  # Argilla closes those that idle, under an answer at times
         )
 
     def __enter__(self) -> Self:
