@@ -239,13 +239,18 @@ def test_in_a_pod_it_looks_at_its_own_release_alone_and_reads_the_files_of_its_k
     (tmp_path / "key").write_text("the-key\n")
     monkeypatch.setenv("RAYSERVICE", "tornio")
     monkeypatch.setenv("TORNIO_ARGILLA_API_KEY_FILE", str(tmp_path / "key"))
-    outside: list[dict[str, str]] = []
-    monkeypatch.setattr("services.checking.check_outside", lambda environment: outside.append(environment) or ())
+    outside: dict[str, str] = {}
+
+    def look(environment: dict[str, str]) -> list[object]:
+        outside.update(environment)
+        return []
+
+    monkeypatch.setattr("services.checking.check_outside", look)
     kube.put(RAY_SERVICE, SERVICE, NAMESPACE)
     code, _ = command()
     assert code == 0
     assert "list rayservices" not in kube.calls
-    assert (outside[0]["TORNIO_S3_BUCKET"], outside[0]["TORNIO_ARGILLA_API_KEY"]) == ("labels", "the-key")
+    assert (outside["TORNIO_S3_BUCKET"], outside["TORNIO_ARGILLA_API_KEY"]) == ("labels", "the-key")
 
 
 def test_an_account_that_may_not_see_the_release_is_told_so(
