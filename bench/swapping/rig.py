@@ -31,6 +31,10 @@ TEXTS = (
 )
 
 
+START_S = 120.0
+"""Patience with a call of the controller: one that Serve starts again takes 50 s on two busy cores."""
+
+
 class StandIn:
     """The controller's two methods for replicas; it looks at the store when it is told to, and at its start."""
 
@@ -136,11 +140,11 @@ class Rig:
 
     def told(self) -> None:
         """The controller looks at the aliases, as it does at once where it moved them itself."""
-        self.controller.look.remote().result(timeout_s=30)
+        self.controller.look.remote().result(timeout_s=START_S)
 
     def reports(self, task: str = FULL_NAME) -> list[Mapping[str, Any]]:
         """Of each replica that heartbeats, what it says of the task."""
-        return [report.get(task, {}) for report in self.controller.reports.remote().result(timeout_s=30)]
+        return [report.get(task, {}) for report in self.controller.reports.remote().result(timeout_s=START_S)]
 
     def all_ready(self, version: str) -> bool:
         reports = self.reports()

@@ -12,7 +12,7 @@ import pytest
 import ray
 from ray import serve
 
-from bench.swapping.rig import Rig, Traffic, environment, until
+from bench.swapping.rig import START_S, Rig, Traffic, environment, until
 from bench.swapping.workshop import BROKEN, FULL_NAME, LABELS, Workshop, tiny_encoder
 from tests.integration.conftest import S3Access
 from tornio.api import TaskName
@@ -136,7 +136,7 @@ def test_without_the_controller_replicas_follow_the_store(rig: Rig, traffic: Tra
     os.kill(rig.controller.pid.remote().result(timeout_s=30), signal.SIGKILL)
     revision = rig.workshop.promote(version).revision
     traffic.wait_for(revision)
-    until(lambda: rig.all_ready(version), "replicas report to the new controller", 120)
+    until(lambda: rig.all_ready(version), "replicas report to the new controller", 2 * START_S)
 
 
 def test_replicas_that_are_replaced_gracefully_fail_no_request(rig: Rig, traffic: Traffic) -> None:
