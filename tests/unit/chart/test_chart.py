@@ -134,6 +134,7 @@ def test_only_the_workers_of_a_rayjob_go_where_its_gpus_are_and_compute() -> Non
     cluster = yaml.safe_load(one(documents, "ConfigMap", "t-jobs")["data"]["rayjob.json"])["spec"]["rayClusterSpec"]
     (workers,) = cluster["workerGroupSpecs"]
     assert workers["template"]["spec"]["nodeSelector"] == {"pool": "gpu"}
+    assert [each["key"] for each in workers["template"]["spec"]["tolerations"]] == ["nvidia.com/gpu"]
     assert cluster["headGroupSpec"]["template"]["spec"]["nodeSelector"] == {"pool": "small"}
     assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
 
