@@ -1,6 +1,6 @@
 """Large runs as RayJobs of the controller's making: whatever of them is killed, no row of their result is another.
 
-In order: both tests go on with the same release. Figures are printed.
+In order: the tests go on with the same release, and the last one ends it. Figures are printed.
 """
 
 from __future__ import annotations
@@ -94,6 +94,15 @@ def test_fine_tuning_is_a_rayjob_too_and_outlives_its_head(
     assert store.head(run_of("shop", "tuned", run).started(2)) is not None, (
         "the head was lost too late to cost anything"
     )
+
+
+def test_a_release_that_goes_takes_its_runs_with_it(release: Release) -> None:
+    with release.client() as client:
+        run = client.start_score(TASK, {"data": f"s3://tornio/{DATA}", "part_rows": PART_ROWS, "seed": 2}).run
+    until(lambda: _done_so_far(release, run), 900, "it does not begin")
+    release.kubectl.helm("uninstall", "tornio", "--wait", "--timeout", "5m")
+    for kind in ("rayjobs", "rayclusters"):
+        until(lambda: not release.kubectl.get(kind), 300, f"{kind} stay")  # noqa: B023
 
 
 def _training(release: Release, store: ObjectStore) -> str | None:
