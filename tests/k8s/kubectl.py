@@ -6,11 +6,12 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 AWAY = ("Unable to connect to the server", "etcdserver: request timed out", "context deadline exceeded")
 """What kubectl says where nobody has answered."""
 
@@ -42,19 +43,8 @@ class Kubectl:
         """One object, or those that the selector finds, in this namespace or in all."""
         named: tuple[str, ...] = (name,) if name else ("-l", selector) if selector else ()
         named += ("-A",) if everywhere else ()
-        found = json.loads(self._answered("get", kind, *named, "-o", "json"))
+        found = json.loads(_answered(lambda: self.run("get", kind, *named, "-o", "json")))
         return found if name else found["items"]
-
-    def _answered(self, *arguments: str) -> str:
-        """Asked again for a minute where the API server cannot be reached: on a small node it starves at times."""
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                return self.run(*arguments)
-            except Refused as refused:
-                if not any(said in str(refused) for said in AWAY) or time.monotonic() > deadline:
-                    raise
-                time.sleep(2)
 
     def pods(self, selector: str, everywhere: bool = False) -> list[dict[str, Any]]:
         """Those that are not about to go."""
@@ -77,13 +67,36 @@ class Kubectl:
     @contextmanager
     def forwarded(self, target: str, port: int) -> Iterator[str]:
         """The address on this machine of a port in the cluster."""
+        process, local = _answered(lambda: self._forward(target, port))
+        try:
+            yield f"http://127.0.0.1:{local}"
+        finally:
+            _end(process)
+
+    def _forward(self, target: str, port: int) -> tuple[subprocess.Popen[str], str]:
+        """A process that forwards, and the port on this machine."""
         command = ["kubectl", "-n", self.namespace, "port-forward", target, f":{port}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            try:
-                assert process.stdout
-                said = process.stdout.readline()
-                found = re.search(r"127\.0\.0\.1:(\d+)", said)
-                assert found, f"{' '.join(command)}: {said}"
-                yield f"http://127.0.0.1:{found[1]}"
-            finally:
-                process.terminate()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert process.stdout
+        said = process.stdout.readline()
+        if found := re.search(r"127\.0\.0\.1:(\d+)", said):
+            return process, found[1]
+        _end(process)
+        raise Refused(f"{' '.join(command)}: {said}")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    process.communicate()
+
+
+def _answered(ask: Callable[[], T]) -> T:
+    """Asked again for a minute where the API server cannot be reached: on a small node it starves at times."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return ask()
+        except Refused as refused:
+            if not any(said in str(refused) for said in AWAY) or time.monotonic() > deadline:
+                raise
+            time.sleep(2)
