@@ -14,7 +14,8 @@ import yaml
 
 CHART = Path(__file__).parent.parent / "helm" / "tornio"
 _MARK = "@schema "
-_QUANTITIES = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+_QUANTITY = {"type": ["string", "number"], "pattern": "^[0-9]+([.][0-9]+)?([mkMGTPE]|[KMGTPE]i)?$"}
+_QUANTITIES = {"type": "object", "additionalProperties": _QUANTITY}
 _DEFINITIONS = {
     "resources": {
         "type": "object",
