@@ -78,15 +78,18 @@ def findings(
     from services.checking import check_cluster, check_outside, resolved, wants_of
     from services.checking.finding import unknown
 
+    said = ""
     if manifests is None:
         try:
             manifests = _installed(cluster, environ.get("RAYSERVICE"))
             said = "" if manifests else f"there is none in namespace {cluster.namespace}"
         except Forbidden as error:
             manifests, said = [], f"this account may not look ({error})"
-        if said:
-            todo = "to check before installing: helm template ... | tornio deploy check --manifest -"
-            yield unknown("RayService", said, todo)
+    elif not any(one.get("kind") == "RayService" for one in manifests):
+        said = "there is none among these manifests"
+    if said:
+        todo = "to check before installing: helm template ... | tornio deploy check --manifest -"
+        yield unknown("RayService", said, todo)
     wants = wants_of(manifests)
     yield from check_cluster(cluster, wants)
     here = _read_files({name: value for name, value in environ.items() if name.startswith(_OUTSIDE)})

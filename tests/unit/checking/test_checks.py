@@ -233,6 +233,13 @@ def test_the_command_reads_what_is_installed(kube: FakeKube, command: Any) -> No
     assert "ok      S3 bucket labels: of writers at once exactly one wins" in out
 
 
+def test_manifests_without_a_rayservice_are_said_to_be_none_of_ours(command: Any, tmp_path: Any) -> None:
+    (tmp_path / "other.yaml").write_text("kind: ConfigMap\n")
+    code, out = command("--manifest", str(tmp_path / "other.yaml"))
+    assert code == 1
+    assert "RayService: there is none among these manifests" in out
+
+
 def test_in_a_pod_it_looks_at_its_own_release_alone_and_reads_the_files_of_its_keys(
     kube: FakeKube, command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
