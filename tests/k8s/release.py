@@ -134,7 +134,7 @@ def _pod(name: str, task: str, per_second: float) -> dict[str, Any]:
         "command": ["python", "-u", "/load/load.py", url, str(per_second)],
         "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "tornio-dev", "key": "client-key"}}}],
         "readinessProbe": {"exec": {"command": ["test", "-e", "sending"]}, "periodSeconds": 1},
-        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "resources": {"requests": {"cpu": "200m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "load", "mountPath": "/load"}],
     }

@@ -155,13 +155,14 @@ spec:
       env: {{- include "tornio.env" (dict "root" .root "serve" true "keys" (not $bare)) | nindent 8 }}
       lifecycle: {preStop: {exec: {command: [sh, -c, "touch /tmp/leaving; sleep {{ .root.Values.termination.preStopSeconds }}"]}}}
       {{- if .probe }}
-      # KubeRay's own asks by wget; and a worker without a replica has no proxy and is not Ready, normally.
+      # KubeRay's own asks by wget; and a worker without a replica has no proxy and is not Ready, normally. Three times,
+      # so that a busy node does not take all pods out of the Service at once; one that ends leaves it without a probe.
       readinessProbe:
         httpGet: {path: /-/healthz, port: 8000}
         initialDelaySeconds: 5
         periodSeconds: 3
-        timeoutSeconds: 3
-        failureThreshold: 1
+        timeoutSeconds: 5
+        failureThreshold: 3
       {{- end }}
       resources: {{- toYaml .spec.resources | nindent 8 }}
       {{- if eq .component "head" }}
