@@ -12,16 +12,27 @@ from typing import Any
 
 import yaml
 
+from tornio.spec import NAME_PATTERN
+
 CHART = Path(__file__).parent.parent / "helm" / "tornio"
 _MARK = "@schema "
-_QUANTITY = {"type": ["string", "number"], "pattern": "^[0-9]+([.][0-9]+)?([mkMGTPE]|[KMGTPE]i)?$"}
+_QUANTITY = {"type": ["string", "number"], "minimum": 0, "pattern": "^[0-9]+([.][0-9]+)?([mkMGTPE]|[KMGTPE]i)?$"}
 _QUANTITIES = {"type": "object", "additionalProperties": _QUANTITY}
 _DEFINITIONS = {
     "resources": {
         "type": "object",
         "additionalProperties": False,
         "properties": {"requests": _QUANTITIES, "limits": _QUANTITIES},
-    }
+    },
+    "task": {
+        "type": "object",
+        "required": ["workspace", "name"],
+        "properties": {
+            "workspace": {"type": "string", "pattern": NAME_PATTERN},
+            "name": {"type": "string", "pattern": NAME_PATTERN},
+            "pool": {"type": "string", "pattern": r"^s3://[^'\s]+$"},
+        },
+    },
 }
 
 
@@ -78,9 +89,7 @@ def _above(lines: list[str], line: int) -> tuple[str, dict[str, Any]]:
 def _type(default: Any) -> str | list[str]:
     if isinstance(default, bool):
         return "boolean"
-    if isinstance(default, int | float):
-        return "number"
-    names: dict[type, str] = {str: "string", list: "array", dict: "object"}
+    names: dict[type, str] = {str: "string", list: "array", dict: "object", int: "integer", float: "number"}
     return names[type(default)]
 
 

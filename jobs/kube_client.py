@@ -29,7 +29,6 @@ def connect(settings: KubeSettings | None = None) -> Cluster:
     settings = settings or KubeSettings()
     try:
         from kubernetes.client import ApiClient, Configuration
-        from kubernetes.config import ConfigException
 
         config: Any = import_module("kubernetes.config")  # it says nothing of its types
     except ImportError as error:
@@ -47,7 +46,7 @@ def connect(settings: KubeSettings | None = None) -> Cluster:
             contexts, active = config.list_kube_config_contexts()
             chosen = next((one for one in contexts if one["name"] == settings.context), active)
             namespace = chosen["context"].get("namespace") or namespace
-    except (ConfigException, OSError) as error:
+    except Exception as error:  # what a broken kubeconfig raises depends on where it is broken
         raise InvalidInput(
             f"no Kubernetes: this is no pod with an account, and there is no kubeconfig that can be used ({error}): "
             "set KUBECONFIG, and TORNIO_KUBE_CONTEXT where it has several contexts"
@@ -113,7 +112,8 @@ class OfficialClient:
             raise _told(error.status or 0, error.body or error.reason) from error
         except (HTTPError, OSError) as error:
             raise Unavailable(
-                f"the Kubernetes API does not answer ({type(error).__name__}): it is asked again"
+                f"the Kubernetes API at {self._client.configuration.host} does not answer ({type(error).__name__}): "
+                "see that it runs, and that KUBECONFIG has its address"
             ) from error
 
 

@@ -198,6 +198,10 @@ def _bucket(environment: Mapping[str, str]) -> Finding:
         probe(store)
     except Unavailable as error:
         return unknown(what, str(error), _FROM_INSIDE)
+    except Forbidden as error:
+        if "AWS_ACCESS_KEY_ID" not in environment:  # then the pods' account has the right, and this shell has none
+            return unknown(what, str(error), _FROM_INSIDE)
+        return missing(what, str(error), "give the account get, put, list and delete below the prefix, and the bucket")
     except TornioError as error:
         return missing(what, str(error), "give the account get, put, list and delete below the prefix, and the bucket")
     return ok(what, "of writers at once exactly one wins")

@@ -18,7 +18,7 @@ from tornio.errors import Forbidden, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from jobs.kube import Cluster, Json
-    from services.checking import Finding
+    from services.checking import Finding, Wants
 
 _OUTSIDE = ("TORNIO_S3_", "TORNIO_ARGILLA_", "AWS_")
 """Beginnings of the variables by which a deployment reaches what is outside it."""
@@ -75,7 +75,7 @@ def findings(
     cluster: Cluster, manifests: list[Json] | None, environ: Mapping[str, str] = os.environ
 ) -> Iterator[Finding]:
     """All that is looked at. ``manifests``: None: of the RayService that is there. Raises Unavailable."""
-    from services.checking import check_cluster, check_outside, resolved, wants_of
+    from services.checking import check_cluster, check_outside, resolved
     from services.checking.finding import unknown
 
     said = ""
@@ -90,7 +90,7 @@ def findings(
     if said:
         todo = "to check before installing: helm template ... | tornio deploy check --manifest -"
         yield unknown("RayService", said, todo)
-    wants = wants_of(manifests)
+    wants = _wants(manifests)
     yield from check_cluster(cluster, wants)
     here = _read_files({name: value for name, value in environ.items() if name.startswith(_OUTSIDE)})
     deployed = {name: value for name, value in resolved(cluster, wants).items() if name.startswith(_OUTSIDE)}
@@ -118,9 +118,24 @@ def _installed(cluster: Cluster, name: str | None) -> list[Json]:
 def _read(path: Path) -> list[Json]:
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text("utf-8")
-        return [one for one in yaml.safe_load_all(text) if isinstance(one, dict)]
+        found = [one for one in yaml.safe_load_all(text) if isinstance(one, dict)]
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidInput(f"{path} cannot be read as manifests: {error}") from error
+    if not found:
+        raise InvalidInput(f"{path} has no manifest in it: see what `helm template` says")
+    return found
+
+
+def _wants(manifests: list[Json]) -> Wants:
+    from services.checking import wants_of
+
+    try:
+        return wants_of(manifests)
+    except (LookupError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise InvalidInput(
+            f"the manifests are no RayService as Kubernetes would take it ({type(error).__name__}: {error}): "
+            "see what `kubectl apply --dry-run=server` says of them"
+        ) from error
 
 
 def _tell(finding: Finding) -> None:

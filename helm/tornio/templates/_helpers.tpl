@@ -1,5 +1,5 @@
 {{- define "tornio.fullname" -}}
-{{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimAll "-" -}}
 {{- end -}}
 
 {{- define "tornio.serviceAccount" -}}
@@ -8,7 +8,7 @@
 
 {{- define "tornio.selector" -}}
 app.kubernetes.io/name: tornio
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "tornio.labels" -}}

@@ -179,7 +179,17 @@ def test_tasks_are_applied_and_never_stand_in_serve_s_configuration() -> None:
         ("termination.graceSeconds=20", "termination.graceSeconds must be"),
         ("teacher.gpus=1", "gpuServe.maxPods"),
         ("argilla.url=http://a", "argilla.existingSecret"),
-        ("tasks.a.name=x", "apply.existingSecret"),
+        ("tasks.a.name=x,tasks.a.workspace=w", "apply.existingSecret"),
+        ("tasks.a.name=x", "workspace"),
+        ("tasks.a.workspace=w,tasks.a.name=$(id)", "tasks/a/name"),
+        ("tasks.a.workspace=w,tasks.a.name=x,tasks.a.pool=/etc/passwd", "tasks/a/pool"),
+        ("env.HF_TOKEN=x", "HF_TOKEN"),
+        ("store.endpoint=http://key:secret@s3", "store/endpoint"),
+        ("gateway.replicas=1.5", "gateway/replicas"),
+        ("serve.nodeSelector.gpu=true", "nodeSelector/gpu"),
+        ("serve.resources.requests.cpu=-1", "requests/cpu"),
+        ("fullnameOverride=1234x", "fullnameOverride"),
+        ("serviceAccount.create=false", "serviceAccount.name"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(value: str, said: str) -> None:
