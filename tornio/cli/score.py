@@ -127,6 +127,7 @@ def score(
     named = None if task is None else TaskName.parse(task)
     if on is Place.KUBERAY:
         _check_reachable(data)
+        job_template = _checked_template(job_template)
     use_store()
     if os.environ.get("RAY_ADDRESS") and is_default_folder():
         raise InvalidInput(
@@ -160,7 +161,7 @@ def score(
     if not as_json:
         screen.note(f"run {plan.run}; started again, it goes on where it stopped")
     with _bars(quiet=as_json) as watch:
-        if on is Place.KUBERAY:
+        if job_template is not None and on is Place.KUBERAY:
             result = _on_kuberay(plan, context.store, job_template, watch)
         else:
             result = drive(plan, context, watch)
@@ -185,12 +186,9 @@ def _check_reachable(data: str) -> None:
         raise InvalidInput("a run on Kubernetes keeps its documents in the bucket that it shares: set TORNIO_S3_BUCKET")
 
 
-def _on_kuberay(
-    plan: RunPlan, store: ObjectStore, template: Path | None, watch: Callable[[RunPlan, RunProgress], None]
-) -> RunResult:
-    from jobs.following import follow
-    from jobs.kube_client import connect
-    from jobs.kuberay import RUN, kuberay_runner, read_template
+def _checked_template(template: Path | None) -> Path:
+    """The template of the RayJob, before anything is read. Raises InvalidInput."""
+    from jobs.kuberay import read_template
 
     template = template or KubeSettings().job_template
     if template is None:
@@ -199,6 +197,16 @@ def _on_kuberay(
             "TORNIO_KUBE_JOB_TEMPLATE"
         )
     read_template(template)
+    return template
+
+
+def _on_kuberay(
+    plan: RunPlan, store: ObjectStore, template: Path, watch: Callable[[RunPlan, RunProgress], None]
+) -> RunResult:
+    from jobs.following import follow
+    from jobs.kube_client import connect
+    from jobs.kuberay import RUN, kuberay_runner
+
     cluster = connect()
     screen.note(f"as a RayJob; look at it with: kubectl -n {cluster.namespace} get rayjobs -l {RUN}={plan.run}")
     try:

@@ -101,7 +101,7 @@ def _resolve(name: str) -> tuple[Path, str, str | None]:
         return _shipped(), "sentence-transformers/all-MiniLM-L6-v2", None
     if name.startswith("s3://"):
         return _from_s3(name)
-    if name.startswith(HUB):
+    if name.startswith(HUB) and _HUB_ID.match(name.removeprefix(HUB)):
         return _from_hub(name.removeprefix(HUB))
     path = Path(name).expanduser()
     if path.is_dir():
@@ -180,6 +180,7 @@ def _from_hub(name: str) -> tuple[Path, str, str | None]:
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
@@ -193,6 +194,8 @@ def _from_hub(name: str) -> tuple[Path, str, str | None]:
         raise NotFound(f"{name} is gated: accept its terms on the hub and set HF_TOKEN") from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise NotFound(f"the hub has no model {name}, or HF_TOKEN may not read it: check its spelling") from error
+    except HFValidationError as error:
+        raise InvalidInput(f"{name} can be no hub id ({error}): it is org/model, or org/model@revision") from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
         raise Unavailable(
             f"the hub cannot be reached and its local cache does not have {name} ({type(error).__name__}). Where "

@@ -30,3 +30,15 @@ def test_what_a_cluster_does_not_see_is_refused(
     code, _, err = tornio("score", "--on", "kuberay", "--data", data)
     assert code == 1
     assert says in err
+
+
+def test_a_template_that_is_none_is_refused_before_anything_is_read(
+    tornio: Tornio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORNIO_S3_BUCKET", "data")
+    asked = ("score", "--on", "kuberay", "--data", "s3://data/x.csv", "--labels", "a,b")
+    code, _, err = tornio(*asked)
+    assert (code, "give --job-template" in err) == (1, True)
+    Path("pod.yaml").write_text("kind: Pod\n")
+    code, _, err = tornio(*asked, "--job-template", "pod.yaml")
+    assert (code, "pod.yaml" in err) == (1, True)

@@ -61,6 +61,9 @@ def test_an_unknown_pooling_is_refused(tmp_path: Path) -> None:
         ("org/a-model-nobody-has", Unavailable, "copy the folder here"),
         ("./no-such-folder", NotFound, "path of a transformers folder"),
         ("what is this?", InvalidInput, "hub id"),
+        ("hub:", InvalidInput, "hub id"),
+        ("hub:../etc", InvalidInput, "hub id"),
+        ("hub:../../etc", InvalidInput, "hub id"),
     ],
 )
 def test_what_is_not_to_be_had_says_what_to_do(name: str, error: type[TornioError], advice: str) -> None:
