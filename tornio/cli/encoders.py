@@ -45,10 +45,12 @@ def add(
     Added again it changes nothing; another model under the same name is what tasks get that did not know the name yet.
     """
     encoders = _encoders()
-    from tornio.models.sources import LAYERS, publish_encoder, resolve_encoder
+    from tornio.models.sources import LAYERS, check_name, check_weights, publish_encoder, resolve_encoder
 
-    found = resolve_encoder(source)
     called = name or default_name(source)
+    found = resolve_encoder(source)
+    check_name(called)
+    check_weights(found.folder)
     document = publish_encoder(found, encoders)
     named = encoders.give_name(called, document, LAYERS.get(called, found.layer), datetime.now(UTC))
     if as_json:

@@ -90,6 +90,24 @@ def publish_encoder(source: EncoderSource, encoders: Encoders) -> EncoderDocumen
     return encoders.publish(values.pop("folder"), **values)
 
 
+def check_name(name: str) -> None:
+    """Whether a base model may be called so. Raises InvalidInput."""
+    if not _HUB_ID.match(name) or {".", ".."} & set(name.split("/")):
+        raise InvalidInput(f"{name!r} can be no name of a base model: write --name as model, or org/model")
+
+
+def check_weights(folder: Path) -> None:
+    """Whether its safetensors are whole. Raises InvalidInput."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in folder.glob("*.safetensors"):
+        try:
+            with safe_open(path, framework="np"):  # reads the header, and that the file is as long as it says
+                pass
+        except SafetensorError as error:
+            raise InvalidInput(f"{path} is no whole safetensors file ({error}): copy the folder again") from error
+
+
 def is_address(name: str) -> bool:
     """Whether a name says where the files are, so that it can mean nothing else."""
     return name.startswith(("s3://", "/", "./", "../", "~"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tests.unit.cli.test_commands import Tornio, answer, backend, tornio
 from tornio.cli.encoders import default_name
@@ -27,7 +29,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
 def model(folder: Path, weights: bytes = b"tensors") -> Path:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 16}))
-    (folder / "model.safetensors").write_bytes(weights)
+    save_file({"weights": np.frombuffer(weights, np.uint8)}, folder / "model.safetensors")
     return folder
 
 
@@ -87,3 +89,14 @@ def test_what_is_not_to_be_had_says_so(tornio: Tornio, store: LocalStore) -> Non
     code, _, err = tornio("encoders", "add", "hub:org/no-such-model")
     assert code == 1
     assert "the hub cannot be reached" in err
+
+
+def test_a_broken_file_and_a_name_that_is_none_are_refused(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
+    folder = model(tmp_path / "mine")
+    for name in ("..", "a b", "../x", "s3://x/y"):
+        code, _, err = tornio("encoders", "add", folder, "--name", name)
+        assert (code, "--name" in err) == (1, True)
+    (folder / "model.safetensors").write_bytes(b"garbage")
+    code, _, err = tornio("encoders", "add", folder)
+    assert (code, "no whole safetensors file" in err) == (1, True)
+    assert "no base model" in tornio("encoders", "list")[1]
