@@ -125,9 +125,10 @@ def score(
     if report is not None:
         check_folder(report)
     named = None if task is None else TaskName.parse(task)
+    template = None
     if on is Place.KUBERAY:
         _check_reachable(data)
-        job_template = _checked_template(job_template)
+        template = _checked_template(job_template)
     use_store()
     if os.environ.get("RAY_ADDRESS") and is_default_folder():
         raise InvalidInput(
@@ -161,10 +162,7 @@ def score(
     if not as_json:
         screen.note(f"run {plan.run}; started again, it goes on where it stopped")
     with _bars(quiet=as_json) as watch:
-        if job_template is not None and on is Place.KUBERAY:
-            result = _on_kuberay(plan, context.store, job_template, watch)
-        else:
-            result = drive(plan, context, watch)
+        result = drive(plan, context, watch) if template is None else _on_kuberay(plan, context.store, template, watch)
     scored = ScoreOutput.model_validate(result.output)
     found = ScoredRun.open(context.store, plan.run, plan.workspace)
     if output is not None:

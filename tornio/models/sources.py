@@ -92,8 +92,13 @@ def publish_encoder(source: EncoderSource, encoders: Encoders) -> EncoderDocumen
 
 def check_name(name: str) -> None:
     """Whether a base model may be called so. Raises InvalidInput."""
-    if not _HUB_ID.match(name) or {".", ".."} & set(name.split("/")):
+    if not _is_id(name):
         raise InvalidInput(f"{name!r} can be no name of a base model: write --name as model, or org/model")
+
+
+def _is_id(name: str) -> bool:
+    """Whether it looks like org/model, and is no path."""
+    return _HUB_ID.match(name) is not None and not {".", ".."} & set(name.split("/"))
 
 
 def check_weights(folder: Path) -> None:
@@ -119,14 +124,14 @@ def _resolve(name: str) -> tuple[Path, str, str | None]:
         return _shipped(), "sentence-transformers/all-MiniLM-L6-v2", None
     if name.startswith("s3://"):
         return _from_s3(name)
-    if name.startswith(HUB) and _HUB_ID.match(name.removeprefix(HUB)):
+    if name.startswith(HUB):
         return _from_hub(name.removeprefix(HUB))
     path = Path(name).expanduser()
     if path.is_dir():
         return path, path.name, None
     if is_address(name):
         raise NotFound(f"there is no folder {name}: give the path of a transformers folder, or a hub id")
-    if not _HUB_ID.match(name):
+    if not _is_id(name):
         raise InvalidInput(
             f"{name!r} is neither 'minilm', nor a folder here, nor s3://bucket/prefix, nor a hub id as org/model"
         )
@@ -205,6 +210,8 @@ def _from_hub(name: str) -> tuple[Path, str, str | None]:
         RevisionNotFoundError,
     )
 
+    if not _is_id(name):
+        raise InvalidInput(f"{name!r} can be no hub id: it is org/model, or org/model@revision")
     repository, _, revision = name.partition("@")
     try:
         folder = Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(_FILES)))

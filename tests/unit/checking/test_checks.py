@@ -159,6 +159,18 @@ def test_the_environment_of_the_deployment_with_its_secrets(kube: FakeKube) -> N
     assert resolved(cluster, WANTS) == {"TORNIO_S3_BUCKET": "labels"}
 
 
+@pytest.mark.parametrize(("keys", "level"), [({}, Level.UNKNOWN), ({"AWS_ACCESS_KEY_ID": "id"}, Level.MISSING)])
+def test_a_bucket_that_the_pods_account_may_use_is_not_missing_for_a_shell_that_may_not(
+    monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], level: Level
+) -> None:
+    def refuse(settings: object) -> ObjectStore:
+        raise Forbidden("no credentials")
+
+    monkeypatch.setattr("services.checking.checks.open_store", refuse)
+    bucket, _ = check_outside({"TORNIO_S3_BUCKET": "labels"} | keys)
+    assert (bucket.level, bucket.found) == (level, "no credentials")
+
+
 class Careless(MemoryStore):
     """Lets everybody win."""
 
