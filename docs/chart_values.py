@@ -51,10 +51,11 @@ class Value:
             return {"$ref": self.extra["$ref"]}
         found: dict[str, Any] = {"description": self.comment} if self.comment else {}
         if self.inner:
-            found |= {"type": "object", "additionalProperties": False}
-            found["properties"] = {value.name: value.schema() for value in self.inner}
+            found |= _closed(self.inner)
         else:
             found |= {"type": _type(self.default)}
+        if isinstance(self.default, str) and self.default:
+            found["minLength"] = 1
         return found | self.extra
 
 
@@ -86,6 +87,18 @@ def _above(lines: list[str], line: int) -> tuple[str, dict[str, Any]]:
     return " ".join(one for one in said if not one.startswith(_MARK)), extra[0] if extra else {}
 
 
+def _closed(found: list[Value]) -> dict[str, Any]:
+    """An object with these values and no others. What the templates cannot do without is required: helm takes a value
+    away that is written without anything after it."""
+    required = [value.name for value in found if value.inner or "$ref" in value.extra or _is_filled(value.default)]
+    inner: dict[str, Any] = {"type": "object", "additionalProperties": False}
+    return inner | ({"required": required} if required else {}) | {"properties": {v.name: v.schema() for v in found}}
+
+
+def _is_filled(default: Any) -> bool:
+    return default != "" and not isinstance(default, list | dict)
+
+
 def _type(default: Any) -> str | list[str]:
     if isinstance(default, bool):
         return "boolean"
@@ -95,14 +108,13 @@ def _type(default: Any) -> str | list[str]:
 
 def schema() -> str:
     """``values.schema.json``."""
-    whole = {
+    whole: dict[str, Any] = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Values of the chart tornio",
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {value.name: value.schema() for value in values()} | {"global": {"type": "object"}},
+        **_closed(values()),
         "$defs": _DEFINITIONS,
     }
+    whole["properties"]["global"] = {"type": "object"}
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 

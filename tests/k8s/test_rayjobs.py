@@ -5,9 +5,14 @@ In order: the tests go on with the same release, and the last one ends it. Figur
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +35,8 @@ VALUES: dict[str, Any] = {
 TASK = "shop/scored"
 ROWS, PART_ROWS = 20_000, 500
 DATA = "shop/data/labelled.csv"
+COMMAND_ROWS = 6_000
+COMMAND_DATA = "shop/data/of-a-command.csv"
 JOB_WORKER = "ray.io/node-type=worker,app.kubernetes.io/component=job"
 JOB_HEAD = "ray.io/node-type=head,app.kubernetes.io/component=job"
 OPERATOR = "kuberay-operator"
@@ -96,6 +103,41 @@ def test_fine_tuning_is_a_rayjob_too_and_outlives_its_head(
     )
 
 
+def test_the_command_too_may_be_killed(
+    release: Release, store: ObjectStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`tornio score --on kuberay`, with the controller and the operator, while its RayJob runs."""
+    store.put(COMMAND_DATA, labelled_csv(COMMAND_ROWS, messages(400)))
+    template = tmp_path / "rayjob.json"
+    template.write_text(release.kubectl.get("configmap", "tornio-jobs")["data"]["rayjob.json"])
+    before = _rayjobs(release)
+    with _timed() as took:
+        with _scoring(release, template, tmp_path):
+            running.until(lambda: _rayjobs(release).keys() - before.keys(), "it makes a RayJob", 300)
+        made = {name: job for name, job in _rayjobs(release).items() if name not in before}
+        ((name, run),) = ((name, job["metadata"]["labels"]["tornio/run"]) for name, job in made.items())
+        with _scoring(release, template, tmp_path):
+            until(lambda: _done_so_far(release, run), 900, "no rows are scored")
+            _kill_operator(release, run)
+            _kill_controller(release, run)
+        assert not _ended(release, run), "it ended before anything was killed"
+        with _scoring(release, template, tmp_path) as last:
+            said, _ = last.communicate(timeout=1800)
+    assert last.returncode == 0
+    with capsys.disabled():
+        print(f"\n{COMMAND_ROWS} rows by a command killed twice: {took[0]:.0f} s, {name}")
+    assert json.loads(said)["run"] == run
+    assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == COMMAND_ROWS
+    keys = run_of("shop", "scored", run)
+    assert store.head(keys.started(2)) is None, "it was begun twice"
+    assert store.head(keys.result) is not None
+    result = store.get(keys.result).body
+    with _scoring(release, template, tmp_path) as again:
+        assert again.communicate(timeout=300)[0] == said
+    assert store.get(keys.result).body == result
+    assert _rayjobs(release).keys() - before.keys() == {name}
+
+
 def test_a_release_that_goes_takes_its_runs_with_it(release: Release) -> None:
     with release.client() as client:
         run = client.start_score(TASK, {"data": f"s3://tornio/{DATA}", "part_rows": PART_ROWS, "seed": 2}).run
@@ -103,6 +145,28 @@ def test_a_release_that_goes_takes_its_runs_with_it(release: Release) -> None:
     release.kubectl.helm("uninstall", "tornio", "--wait", "--timeout", "5m")
     for kind in ("rayjobs", "rayclusters"):
         until(lambda: not release.kubectl.get(kind), 300, f"{kind} stay")  # noqa: B023
+
+
+@contextmanager
+def _scoring(release: Release, template: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command, always the same, outside of the cluster; killed where it still runs at the end of the block."""
+    words = ["score", "--on", "kuberay", "--task", TASK, "--data", f"s3://tornio/{COMMAND_DATA}", "--json"]
+    settings = {"TORNIO_KUBE_NAMESPACE": release.kubectl.namespace, "TORNIO_KUBE_JOB_TEMPLATE": str(template)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tornio", *words, "-o", str(folder / "scores.jsonl")],
+        env=os.environ | settings,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _rayjobs(release: Release) -> dict[str, dict[str, Any]]:
+    return {job["metadata"]["name"]: job for job in release.kubectl.get("rayjobs")}
 
 
 def _training(release: Release, store: ObjectStore) -> str | None:

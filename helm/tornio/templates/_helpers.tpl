@@ -46,7 +46,7 @@ capabilities: {drop: [ALL]}
 {{- $own = concat $own (include "tornio.serveEnv" .root | fromYamlArray) }}
 {{- end }}
 {{- range $own }}
-{{- if not (hasKey $.root.Values.env .name) }}
+{{- if not (hasKey ($.root.Values.env | default dict) .name) }}
 - {{ toJson . }}
 {{- end }}
 {{- end }}
@@ -81,10 +81,10 @@ capabilities: {drop: [ALL]}
 - {name: TORNIO_LEAVING_FILE, value: /tmp/leaving}
 {{- if .Values.argilla.url }}
 - {name: TORNIO_ARGILLA_URL, value: {{ .Values.argilla.url | quote }}}
-- {name: TORNIO_ARGILLA_API_KEY_FILE, value: /etc/tornio/argilla/{{ .Values.argilla.apiKeyKey }}}
+- {name: TORNIO_ARGILLA_API_KEY_FILE, value: {{ print "/etc/tornio/argilla/" .Values.argilla.apiKeyKey | quote }}}
 {{- end }}
 {{- if .Values.apiKeys.existingSecret }}
-- {name: TORNIO_API_KEYS_FILE, value: /etc/tornio/keys/{{ .Values.apiKeys.fileKey }}}
+- {name: TORNIO_API_KEYS_FILE, value: {{ print "/etc/tornio/keys/" .Values.apiKeys.fileKey | quote }}}
 {{- end }}
 {{- if .Values.jobs.enabled }}
 - {name: TORNIO_KUBE_JOB_TEMPLATE, value: /etc/tornio/jobs/rayjob.json}
@@ -223,9 +223,14 @@ rayStartParams:
 template:
   {{- $spec := .spec }}
   {{- if .spec.gpus }}
-  {{- $gpus := dict "nvidia.com/gpu" (.spec.gpus | toString) }}
-  {{- $resources := dict "requests" (merge (dict) $gpus .spec.resources.requests) "limits" (merge (dict) $gpus .spec.resources.limits) }}
-  {{- $spec = merge (dict "resources" $resources) (omit .spec "resources") }}
+  {{- $spec = merge (dict "resources" (include "tornio.gpuResources" .spec | fromYaml)) (omit .spec "resources") }}
   {{- end }}
   {{- include "tornio.servePod" (dict "root" .root "name" "ray-worker" "component" .component "spec" $spec "probe" true) | nindent 2 }}
+{{- end -}}
+
+{{/* The resources of a pod with GPUs. Takes what has gpus and resources. */}}
+{{- define "tornio.gpuResources" -}}
+{{- $gpus := dict "nvidia.com/gpu" (.gpus | toString) -}}
+requests: {{- merge (dict) $gpus .resources.requests | toYaml | nindent 2 }}
+limits: {{- merge (dict) $gpus .resources.limits | toYaml | nindent 2 }}
 {{- end -}}

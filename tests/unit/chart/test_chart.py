@@ -139,6 +139,31 @@ def test_only_the_workers_of_a_rayjob_go_where_its_gpus_are_and_compute() -> Non
     assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
 
 
+def test_what_is_empty_may_be_left_empty() -> None:
+    """`env:` with nothing after it, and so on."""
+    names = ("env", "tasks", "serve.nodeSelector", "head.tolerations", "gpuServe.tolerations", "networkPolicy.from")
+    nothing = rendered(*(f"--set={name}=null" for name in names))
+    assert one(nothing, "RayService") == one(rendered(), "RayService")
+
+
+@pytest.mark.parametrize(
+    ("request_", "limit", "fits"),
+    [
+        ("1500Mi", "1.5Gi", True),
+        ("1000m", "1", True),
+        ("1001m", "1", False),
+        ("1", "1024Ki", True),
+        ("2G", "1Gi", False),
+        ("8000000000", "8G", True),
+    ],
+)
+def test_quantities_are_compared_as_kubernetes_reads_them(request_: str, limit: str, fits: bool) -> None:
+    done = helm(
+        f"--set-string=head.resources.requests.memory={request_}", f"--set-string=head.resources.limits.memory={limit}"
+    )
+    assert (done.returncode == 0) is fits, done.stderr
+
+
 def test_deploy_check_finds_where_the_chart_has_its_secrets_from() -> None:
     wants = wants_of(rendered(*DEV))
     assert wants.secrets["tornio-dev"] == {"access-key-id", "secret-access-key", "api-key", "keys.json"}
@@ -190,6 +215,17 @@ def test_tasks_are_applied_and_never_stand_in_serve_s_configuration() -> None:
         ("serve.resources.requests.cpu=-1", "requests/cpu"),
         ("fullnameOverride=1234x", "fullnameOverride"),
         ("serviceAccount.create=false", "serviceAccount.name"),
+        ("serve.resources.requests.memory=7Gi", "serve.resources.requests.memory is more than its limit"),
+        ("jobs.headResources.limits.cpu=400m", "jobs.headResources.requests.cpu is more than its limit"),
+        ("classifier.cpus=3", "classifier.cpus are more"),
+        ("teacher.cpus=3", "teacher.cpus are more"),
+        ("teacher.gpus=2,gpuServe.maxPods=1", "teacher.gpus are more"),
+        ("podDisruptionBudget.minAvailable=3", "podDisruptionBudget.minAvailable"),
+        ("store.accessKeyIdKey=", "store/accessKeyIdKey"),
+        ("env.RAYSERVICE=x", "RAYSERVICE"),
+        ("networkPolicy.from[0].x=1", "podSelector"),
+        ("serve=null", "'serve'"),
+        ("serve.cpus=null", "'cpus'"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(value: str, said: str) -> None:

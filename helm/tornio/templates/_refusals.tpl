@@ -1,0 +1,91 @@
+{{/* What no cluster could do, told before anything is made: values that do not fit each other. Single values are the
+     schema's. */}}
+{{- define "tornio.refusals" -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "tornio.fullname" .)) }}
+{{- fail "the release's name, or fullnameOverride, must begin with a letter and have only a-z, 0-9 and -" }}
+{{- end }}
+{{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) }}
+{{- fail "serviceAccount.name: name the account that is there, or let create be true" }}
+{{- end }}
+{{- if and .Values.tasks (not .Values.apply.existingSecret) }}
+{{- fail "tasks are applied with an API key: name its Secret in apply.existingSecret" }}
+{{- end }}
+{{- include "tornio.refusalsOfTermination" . }}
+{{- include "tornio.refusalsOfReplicas" . }}
+{{- range $name, $group := pick .Values "head" "serve" "gpuServe" "gpuTrain" "autoscaler" "jobs" }}
+{{- include "tornio.refusalsOfResources" (dict "name" (print $name ".resources") "resources" $group.resources) }}
+{{- end }}
+{{- include "tornio.refusalsOfResources" (dict "name" "jobs.headResources" "resources" .Values.jobs.headResources) }}
+{{- end -}}
+
+{{- define "tornio.refusalsOfTermination" -}}
+{{- $t := .Values.termination }}
+{{- if le (int $t.preStopSeconds) (int $t.keepAliveSeconds) }}
+{{- fail "termination.preStopSeconds must be more than keepAliveSeconds: a connection that idles would end with its pod" }}
+{{- end }}
+{{- if le (int .Values.ray.oldClusterSeconds) (int $t.keepAliveSeconds) }}
+{{- fail "ray.oldClusterSeconds must be more than termination.keepAliveSeconds: a connection that idles would end with its cluster" }}
+{{- end }}
+{{- if lt (int $t.graceSeconds) (add $t.preStopSeconds $t.drainSeconds 10 | int) }}
+{{- fail "termination.graceSeconds must be at least preStopSeconds + drainSeconds + 10: Ray would be killed while it drains" }}
+{{- end }}
+{{- end -}}
+
+{{- define "tornio.refusalsOfReplicas" -}}
+{{- $pods := int .Values.serve.maxPods }}
+{{- if gt (int .Values.serve.minPods) $pods }}
+{{- fail "serve.minPods are more than serve.maxPods" }}
+{{- end }}
+{{- if gt (int .Values.gateway.replicas) (mul .Values.gateway.perPod $pods | int) }}
+{{- fail "gateway.replicas do not fit: there are at most serve.maxPods pods with gateway.perPod each" }}
+{{- end }}
+{{- if gt (int .Values.classifier.minReplicas) (mul .Values.classifier.perPod $pods | int) }}
+{{- fail "classifier.minReplicas do not fit: there are at most serve.maxPods pods with classifier.perPod each" }}
+{{- end }}
+{{- range $name, $deployment := pick .Values "gateway" "classifier" }}
+{{- if gt (float64 $deployment.cpus) (float64 $.Values.serve.cpus) }}
+{{- fail (print $name ".cpus are more than a pod has (serve.cpus): no replica would ever start") }}
+{{- end }}
+{{- end }}
+{{- $gpus := float64 .Values.teacher.gpus }}
+{{- if and (gt $gpus 0.0) (eq (int .Values.gpuServe.maxPods) 0) }}
+{{- fail "teacher.gpus asks for GPUs and gpuServe.maxPods is 0: no pod would ever have one" }}
+{{- end }}
+{{- if gt $gpus (float64 .Values.gpuServe.gpus) }}
+{{- fail "teacher.gpus are more than a pod has (gpuServe.gpus): no replica would ever start" }}
+{{- end }}
+{{- if gt (float64 .Values.teacher.cpus) (ternary .Values.gpuServe.cpus .Values.serve.cpus (gt $gpus 0.0) | float64) }}
+{{- fail "teacher.cpus are more than a pod has (serve.cpus; with GPUs gpuServe.cpus): no replica would ever start" }}
+{{- end }}
+{{- if and .Values.podDisruptionBudget.enabled (gt (int .Values.podDisruptionBudget.minAvailable) (int .Values.serve.minPods)) }}
+{{- fail "podDisruptionBudget.minAvailable is more than serve.minPods: no node could ever be drained" }}
+{{- end }}
+{{- end -}}
+
+{{/* Takes name and resources. */}}
+{{- define "tornio.refusalsOfResources" -}}
+{{- $limits := .resources.limits | default dict }}
+{{- range $of, $request := .resources.requests }}
+{{- if hasKey $limits $of }}
+{{- if gt (include "tornio.amount" $request | float64) (include "tornio.amount" (get $limits $of) | float64) }}
+{{- fail (printf "%s.requests.%s is more than its limit: no pod would be admitted" $.name $of) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A quantity of Kubernetes (500m, 2Gi, 4) as a number. */}}
+{{- define "tornio.amount" -}}
+{{- $powers := dict "m" (list 1000 -1) "k" (list 1000 1) "M" (list 1000 2) "G" (list 1000 3) "T" (list 1000 4) "P" (list 1000 5) "E" (list 1000 6) "Ki" (list 1024 1) "Mi" (list 1024 2) "Gi" (list 1024 3) "Ti" (list 1024 4) "Pi" (list 1024 5) "Ei" (list 1024 6) -}}
+{{- $unit := regexFind "[a-zA-Z]+$" (toString .) -}}
+{{- $amount := toString . | trimSuffix $unit | float64 -}}
+{{- with get $powers $unit -}}
+{{- $base := first . -}}
+{{- if lt (last .) 0 -}}
+{{- $amount = divf $amount $base -}}
+{{- else -}}
+{{- range until (last .) }}{{ $amount = mulf $amount $base }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- $amount -}}
+{{- end -}}
