@@ -30,6 +30,8 @@ CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomRes
 SECRET = Kind("", "v1", "secrets", "Secret")
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 NODE = Kind("", "v1", "nodes", "Node")
+NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
+SERVICE_ACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount")
 
 
 class KubeApi(Protocol):

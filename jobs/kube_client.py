@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jobs.kube import ACCOUNT, CONFIG_MAP, NODE, SECRET, Cluster, Json, Kind
+from jobs.kube import ACCOUNT, CONFIG_MAP, NAMESPACE, NODE, SECRET, SERVICE_ACCOUNT, Cluster, Json, Kind
 from tornio.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, TornioError, Unauthorized, Unavailable
 from tornio.settings import KubeSettings
 
@@ -113,11 +113,17 @@ class OfficialClient:
         except (HTTPError, OSError) as error:
             raise Unavailable(
                 f"the Kubernetes API at {self._client.configuration.host} does not answer ({type(error).__name__}): "
-                "see that it runs, and that KUBECONFIG has its address"
+                "see that it runs, and, outside of a pod, that KUBECONFIG has its address"
             ) from error
 
 
-_CORE = {SECRET: "namespaced_secret", CONFIG_MAP: "namespaced_config_map", NODE: "node"}
+_CORE = {
+    SECRET: "namespaced_secret",
+    CONFIG_MAP: "namespaced_config_map",
+    SERVICE_ACCOUNT: "namespaced_service_account",
+    NAMESPACE: "namespace",
+    NODE: "node",
+}
 """What the client calls those of the core."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
-from jobs.kube import CRD, DEPLOYMENT, NODE, SECRET, Cluster, Json, KubeApi
+from jobs.kube import CRD, DEPLOYMENT, NAMESPACE, NODE, SECRET, SERVICE_ACCOUNT, Cluster, Json, KubeApi
 from services.checking.finding import Finding, missing, ok, unknown
 from services.checking.wants import Wants
 from tornio.annotation.argilla_api import ArgillaApi
@@ -43,10 +43,13 @@ _ARGILLA_S = 5.0
 
 
 def check_cluster(cluster: Cluster, wants: Wants) -> Iterator[Finding]:
-    """Custom resources, operator, secrets, GPUs. Raises Unavailable where the API does not answer."""
+    """Custom resources, operator, namespace, accounts, secrets, GPUs. Raises Unavailable where no API answers."""
     for name, fields in CRDS.items():
         yield _looked(f"CRD {name}", partial(_crd, cluster.api, name, fields))
     yield _looked("KubeRay operator", partial(_operator, cluster.api))
+    yield _looked(f"Namespace {cluster.namespace}", partial(_namespace, cluster))
+    for name in sorted(wants.accounts):
+        yield _looked(f"ServiceAccount {name}", partial(_account, cluster, name))
     for name, keys in sorted(wants.secrets.items()):
         yield _looked(f"Secret {name}", partial(_secret, cluster, name, keys))
     if wants.gpus:
@@ -108,6 +111,27 @@ def _version(image: str) -> tuple[int, int] | None:
     tag = image.partition("@")[0].rpartition(":")[2]
     found = re.match(r"v?(\d+)\.(\d+)", tag)
     return None if found is None else (int(found[1]), int(found[2]))
+
+
+def _namespace(cluster: Cluster) -> Finding:
+    what = f"Namespace {cluster.namespace}"
+    try:
+        found = cluster.api.get(NAMESPACE, cluster.namespace)
+    except NotFound:
+        return missing(what, "it is not there", f"kubectl create namespace {cluster.namespace}")
+    if found["metadata"].get("deletionTimestamp"):
+        return missing(what, "it is being deleted", "wait until it is gone, and make it anew, or take another")
+    return ok(what, "it is there")
+
+
+def _account(cluster: Cluster, name: str) -> Finding:
+    what = f"ServiceAccount {name}"
+    try:
+        cluster.api.get(SERVICE_ACCOUNT, name, cluster.namespace)
+    except NotFound:
+        todo = "let the chart make it (serviceAccount.create), or name one that is there (serviceAccount.name)"
+        return missing(what, f"it is not in namespace {cluster.namespace}", todo)
+    return ok(what, "it is there")
 
 
 def _secret(cluster: Cluster, name: str, keys: frozenset[str]) -> Finding:

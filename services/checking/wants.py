@@ -34,19 +34,24 @@ class GpuGroup:
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """``secrets``: name -> keys; ``environment``: of the serving containers, values or where they come from."""
+    """``secrets``: name -> keys; ``accounts``: those that pods run as and the manifests do not make; ``environment``:
+    of the serving containers, values or where they come from."""
 
     secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    accounts: frozenset[str] = frozenset()
     gpus: tuple[GpuGroup, ...] = ()
     environment: Mapping[str, str | SecretKey] = field(default_factory=dict)
 
 
 def wants_of(manifests: Iterable[Json]) -> Wants:
-    """Secrets that anything refers to, GPUs that worker groups want, and the environment of what serves. RayJobs in a
-    ConfigMap, which are templates, count too."""
+    """Secrets that anything refers to, accounts that pods run as, GPUs that worker groups want, and the environment of
+    what serves. RayJobs in a ConfigMap, which are templates, count too."""
     documents = list(_with_templates(manifests))
     secrets: dict[str, set[str]] = {}
+    accounts: set[str] = set()
     for node in _dicts(documents):
+        if account := node.get("serviceAccountName"):
+            accounts.add(account)
         for name, key in _refers(node):
             secrets.setdefault(name, set())
             if key:
@@ -60,7 +65,8 @@ def wants_of(manifests: Iterable[Json]) -> Wants:
             if isinstance(value, SecretKey):
                 secrets.setdefault(value.secret, set()).add(value.key)
         environment = {**found, **environment}  # what serves comes first
-    return Wants({name: frozenset(keys) for name, keys in secrets.items()}, tuple(gpus), environment)
+    accounts -= {one["metadata"]["name"] for one in documents if one.get("kind") == "ServiceAccount"}
+    return Wants({n: frozenset(keys) for n, keys in secrets.items()}, frozenset(accounts), tuple(gpus), environment)
 
 
 def _with_templates(manifests: Iterable[Json]) -> Iterator[Json]:

@@ -45,7 +45,7 @@ def check(
     context: Annotated[str | None, typer.Option(help="Of the kubeconfig.", show_default="the current one")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is missing, each with what to do: KubeRay and its CRDs, secrets and their keys, an S3 whose conditional
+    """Say what is missing, each with what to do: KubeRay and its CRDs, accounts, secrets, an S3 whose conditional
     writes hold, Argilla, GPUs. Leaves nothing behind; ends with 1 where something is missing.
 
     S3 and Argilla are asked from here, with TORNIO_S3_..., AWS_... and TORNIO_ARGILLA_... of this shell, else with

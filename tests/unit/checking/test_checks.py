@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from jobs.kube import CRD, DEPLOYMENT, NODE, RAY_SERVICE, SECRET, Cluster, Json
+from jobs import kube as kinds
+from jobs.kube import CRD, DEPLOYMENT, NODE, RAY_SERVICE, SECRET, SERVICE_ACCOUNT, Cluster, Json
 from services.checking import Finding, Level, Wants, check_cluster, check_outside, resolved
 from services.checking.checks import CRDS
 from services.checking.wants import GpuGroup, SecretKey
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.unit
 
 WANTS = Wants(
     {"s3": frozenset({"id", "key"})},
+    frozenset({"labels"}),
     (GpuGroup("train", "nvidia.com/gpu", 2, 2),),
     {"TORNIO_S3_BUCKET": "labels", "AWS_ACCESS_KEY_ID": SecretKey("s3", "id"), "X_FILE": SecretKey("s3", "key")},
 )
@@ -61,6 +63,8 @@ def kube() -> FakeKube:
     made.put(DEPLOYMENT, operator("quay.io/kuberay/operator:v1.6.1"), "ray")
     made.put(SECRET, secret("s3", id="me", key="secret"), NAMESPACE)
     made.put(NODE, node("a", 4))
+    made.put(kinds.NAMESPACE, {"metadata": {"name": NAMESPACE}})
+    made.put(SERVICE_ACCOUNT, {"metadata": {"name": "labels"}}, NAMESPACE)
     return made
 
 
@@ -80,7 +84,8 @@ def test_a_cluster_that_has_everything(kube: FakeKube) -> None:
 
 
 def test_a_cluster_without_kuberay() -> None:
-    findings = found(FakeKube(), Wants())
+    *findings, namespace = found(FakeKube(), Wants())
+    assert namespace.todo == f"kubectl create namespace {NAMESPACE}"
     assert [finding.level for finding in findings] == [Level.MISSING] * 4
     assert all("helm install kuberay-operator" in finding.todo for finding in findings)
 
@@ -106,6 +111,18 @@ def test_the_operator(kube: FakeKube, image: str, available: int, level: Level, 
     (one,) = (finding for finding in found(kube) if finding.what == "KubeRay operator")
     assert one.level is level
     assert says in one.found
+
+
+def test_an_account_that_nobody_makes(kube: FakeKube) -> None:
+    kube.objects.pop(("ServiceAccount", NAMESPACE, "labels"))
+    one = only(found(kube))
+    assert f"it is not in namespace {NAMESPACE}" in one.found
+    assert "serviceAccount.create" in one.todo
+
+
+def test_a_namespace_that_goes(kube: FakeKube) -> None:
+    kube.put(kinds.NAMESPACE, {"metadata": {"name": NAMESPACE, "deletionTimestamp": "2026-11-01T00:00:00Z"}})
+    assert only(found(kube)).found == "it is being deleted"
 
 
 @pytest.mark.parametrize(

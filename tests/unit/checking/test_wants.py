@@ -23,6 +23,7 @@ spec:
       template:
         spec:
           imagePullSecrets: [{name: registry}]
+          serviceAccountName: given
           containers:
             - name: ray-head
               env:
@@ -52,6 +53,8 @@ def test_what_a_rayservice_needs() -> None:
         "ray-token": {"auth_token"},
         "registry": frozenset(),
     }
+    assert wants.accounts == {"given"}
+    assert wants_of([RAY_SERVICE, {"kind": "ServiceAccount", "metadata": {"name": "given"}}]).accounts == frozenset()
     assert wants.gpus == (GpuGroup("gpu", "nvidia.com/gpu", 4, 2),)
     assert wants.environment == {
         "TORNIO_S3_BUCKET": "labels",
