@@ -162,6 +162,13 @@ def read_template(path: Path) -> Json:
         raise InvalidInput(f"{path} is no manifest of a RayJob: it must have `kind: RayJob` and a `spec`")
     if found.get("apiVersion") != RAY_JOB.api_version:
         raise InvalidInput(f"{path} has apiVersion {found.get('apiVersion')!r}: only {RAY_JOB.api_version} is known")
+    try:
+        _has_gpus(found["spec"])
+    except (LookupError, TypeError, AttributeError) as error:
+        raise InvalidInput(
+            f"{path}: each of spec.rayClusterSpec.workerGroupSpecs must have a template.spec.containers "
+            f"({type(error).__name__}: {error}); `kubectl apply --dry-run=server` says more"
+        ) from error
     return found
 
 

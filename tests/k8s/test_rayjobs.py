@@ -35,8 +35,6 @@ VALUES: dict[str, Any] = {
 TASK = "shop/scored"
 ROWS, PART_ROWS = 20_000, 500
 DATA = "shop/data/labelled.csv"
-COMMAND_ROWS = 6_000
-COMMAND_DATA = "shop/data/of-a-command.csv"
 JOB_WORKER = "ray.io/node-type=worker,app.kubernetes.io/component=job"
 JOB_HEAD = "ray.io/node-type=head,app.kubernetes.io/component=job"
 OPERATOR = "kuberay-operator"
@@ -50,13 +48,20 @@ for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
 """
 
 
-def test_a_run_outlives_its_pods_the_controller_and_the_operator(
-    release: Release, store: ObjectStore, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def data(release: Release, store: ObjectStore) -> str:
+    """Address of the rows to score, with the task that scores them."""
     store.put(DATA, labelled_csv(ROWS, messages(400)))
     with release.client() as client:
         served_task(client, TASK.split("/")[1], messages(80), 300)
-        asked: dict[str, Any] = {"data": f"s3://tornio/{DATA}", "part_rows": PART_ROWS}
+    return f"s3://tornio/{DATA}"
+
+
+def test_a_run_outlives_its_pods_the_controller_and_the_operator(
+    release: Release, store: ObjectStore, data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with release.client() as client:
+        asked: dict[str, Any] = {"data": data, "part_rows": PART_ROWS}
         disturbed = client.start_score(TASK, asked).run
     attempts = {}
     with _timed() as took:
@@ -104,69 +109,62 @@ def test_fine_tuning_is_a_rayjob_too_and_outlives_its_head(
 
 
 def test_the_command_too_may_be_killed(
-    release: Release, store: ObjectStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    release: Release, store: ObjectStore, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`tornio score --on kuberay`, with the controller and the operator, while its RayJob runs."""
-    store.put(COMMAND_DATA, labelled_csv(COMMAND_ROWS, messages(400)))
-    template = tmp_path / "rayjob.json"
+    """`tornio score --on kuberay` while its RayJob runs; the second time with the controller and the operator."""
+    template, output = tmp_path / "rayjob.json", tmp_path / "scores.jsonl"
     template.write_text(release.kubectl.get("configmap", "tornio-jobs")["data"]["rayjob.json"])
+    words = ["--on", "kuberay", "--job-template", str(template), "--task", TASK, "--data", data, "--seed", "3"]
+    words += ["--json", "-o", str(output)]
     before = _rayjobs(release)
     with _timed() as took:
-        with _scoring(release, template, tmp_path):
-            running.until(lambda: _rayjobs(release).keys() - before.keys(), "it makes a RayJob", 300)
-        made = {name: job for name, job in _rayjobs(release).items() if name not in before}
-        ((name, run),) = ((name, job["metadata"]["labels"]["tornio/run"]) for name, job in made.items())
-        with _scoring(release, template, tmp_path):
+        with _scoring(release, words):
+            (name,) = running.until(lambda: _rayjobs(release) - before, "it makes a RayJob", 300)
+        run = str(release.kubectl.get("rayjob", name)["metadata"]["labels"]["tornio/run"])
+        with _scoring(release, words) as second:
             until(lambda: _done_so_far(release, run), 900, "no rows are scored")
+            assert second.poll() is None, "it ended by itself"
             _kill_operator(release, run)
             _kill_controller(release, run)
         assert not _ended(release, run), "it ended before anything was killed"
-        with _scoring(release, template, tmp_path) as last:
-            said, _ = last.communicate(timeout=1800)
-    assert last.returncode == 0
+        with _scoring(release, words) as third:
+            said, _ = third.communicate(timeout=1800)
     with capsys.disabled():
-        print(f"\n{COMMAND_ROWS} rows by a command killed twice: {took[0]:.0f} s, {name}")
+        print(f"\n{ROWS} rows by a command that was killed twice, the operator and the controller: {took[0]:.0f} s")
     assert json.loads(said)["run"] == run
-    assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == COMMAND_ROWS
+    assert len(output.read_text().splitlines()) == ROWS
     keys = run_of("shop", "scored", run)
     assert store.head(keys.started(2)) is None, "it was begun twice"
-    assert store.head(keys.result) is not None
-    result = store.get(keys.result).body
-    with _scoring(release, template, tmp_path) as again:
-        assert again.communicate(timeout=300)[0] == said
-    assert store.get(keys.result).body == result
-    assert _rayjobs(release).keys() - before.keys() == {name}
+    result = store.get(keys.result)
+    with _scoring(release, words) as fourth:
+        assert fourth.communicate(timeout=300)[0] == said
+    assert store.get(keys.result) == result
+    assert _rayjobs(release) - before == {name}
 
 
-def test_a_release_that_goes_takes_its_runs_with_it(release: Release) -> None:
+def test_a_release_that_goes_takes_its_runs_with_it(release: Release, data: str) -> None:
     with release.client() as client:
-        run = client.start_score(TASK, {"data": f"s3://tornio/{DATA}", "part_rows": PART_ROWS, "seed": 2}).run
+        run = client.start_score(TASK, {"data": data, "part_rows": PART_ROWS, "seed": 2}).run
     until(lambda: _done_so_far(release, run), 900, "it does not begin")
     release.kubectl.helm("uninstall", "tornio", "--wait", "--timeout", "5m")
-    for kind in ("rayjobs", "rayclusters"):
-        until(lambda: not release.kubectl.get(kind), 300, f"{kind} stay")  # noqa: B023
+    until(lambda: not release.kubectl.get("rayjobs", selector=f"tornio/run={run}"), 300, "its RayJob stays")
+    until(lambda: not release.kubectl.get("rayclusters"), 300, "clusters stay")
 
 
 @contextmanager
-def _scoring(release: Release, template: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The command, always the same, outside of the cluster; killed where it still runs at the end of the block."""
-    words = ["score", "--on", "kuberay", "--task", TASK, "--data", f"s3://tornio/{COMMAND_DATA}", "--json"]
-    settings = {"TORNIO_KUBE_NAMESPACE": release.kubectl.namespace, "TORNIO_KUBE_JOB_TEMPLATE": str(template)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tornio", *words, "-o", str(folder / "scores.jsonl")],
-        env=os.environ | settings,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+def _scoring(release: Release, words: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """The command, outside of the cluster; killed where it still runs at the end of the block."""
+    command = [sys.executable, "-m", "tornio", "score", *words]
+    where = os.environ | {"TORNIO_KUBE_NAMESPACE": release.kubectl.namespace}
+    with subprocess.Popen(command, env=where, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def _rayjobs(release: Release) -> dict[str, dict[str, Any]]:
-    return {job["metadata"]["name"]: job for job in release.kubectl.get("rayjobs")}
+def _rayjobs(release: Release) -> set[str]:
+    return {job["metadata"]["name"] for job in release.kubectl.get("rayjobs")}
 
 
 def _training(release: Release, store: ObjectStore) -> str | None:

@@ -13,6 +13,10 @@ from tornio.storage.files import appearing
 
 def check_folder(path: Path) -> None:
     """Raises InvalidFile where the folder of a path is not there: better before a long run than after."""
+    if path.parts[:1] == ("s3:",):
+        raise InvalidFile(
+            f"{path} would be in S3, and it is written on this machine: give a path, and copy it from there"
+        )
     if not path.parent.is_dir():
         raise InvalidFile(f"{path}: there is no folder {path.parent}")
 

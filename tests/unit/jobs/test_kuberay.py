@@ -136,6 +136,10 @@ def test_two_installations_in_one_namespace_do_not_take_each_other_s_rayjobs(kub
         ("kind: Job\nspec: {}\n", "kind: RayJob"),
         ("apiVersion: ray.io/v1alpha1\nkind: RayJob\nspec: {}\n", "v1alpha1"),
         ("{", "cannot be read"),
+        (
+            "apiVersion: ray.io/v1\nkind: RayJob\nspec: {rayClusterSpec: {workerGroupSpecs: [{groupName: w}]}}\n",
+            "must have a template.spec.containers",
+        ),
     ],
 )
 def test_a_template_that_is_none_is_refused(tmp_path: Path, text: str, says: str) -> None:

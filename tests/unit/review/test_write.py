@@ -90,6 +90,8 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with pytest.raises(InvalidFile, match="there is no folder"):
         writer_for(tmp_path / "file" / "out.csv")([], schema(False))
+    with pytest.raises(InvalidFile, match="written on this machine"):
+        writer_for(Path("s3://bucket/out.csv"))([], schema(False))
     (tmp_path / "taken.csv").mkdir()
     with pytest.raises(InvalidFile, match="cannot write"):
         writer_for(tmp_path / "taken.csv")([], schema(False))
