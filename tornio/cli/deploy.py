@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -58,6 +59,7 @@ def check(
         raise typer.BadParameter(f"this needs the extra: pip install 'tornio[cluster]' ({error})") from error
     from tornio.settings import KubeSettings
 
+    logging.getLogger("tornio.storage").setLevel(logging.ERROR)  # a store that is away is told once, as a finding
     given = {"namespace": namespace, "context": context}
     cluster = connect(KubeSettings().model_copy(update={name: value for name, value in given.items() if value}))
     found = list(findings(cluster, None if manifest is None else _read(manifest)))
