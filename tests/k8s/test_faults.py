@@ -118,13 +118,15 @@ def _other_head(release: Release, uid: str) -> bool:
 
 
 def test_new_clusters(loop: Loop, images: dict[str, int], capsys: pytest.CaptureFixture[str]) -> None:
-    """By another image where a node has one, under two names at least. Two controllers live for a while: no act of
-    theirs has two effects."""
-    names = [name.rpartition(":")[0] for name in images if name.endswith(f"/{IMAGE}")]
+    """By another image where a node has one: by another name of the same at least. Two controllers live for a while:
+    no act of theirs has two effects."""
+    product = IMAGE.partition(":")[0]
+    names = sorted(name.rpartition(":")[::2] for name in images if f"/{product}:" in name)
     for number in range(1, CLUSTERS + 1):
         other: dict[str, Any] = {"secretsRevision": number}
         if len(names) > 1:
-            other = {"image": {"repository": names[number % len(names)]}}
+            repository, tag = names[number % len(names)]
+            other = {"image": {"repository": repository, "tag": tag}}
         with traffic(loop.release.kubectl, TASK, 10) as seen:
             took = loop.release.replace(VALUES | other)
             loop.turn()
