@@ -76,16 +76,8 @@
 
 {{/* A quantity of Kubernetes (500m, 2Gi, 4) as a number. */}}
 {{- define "tornio.amount" -}}
-{{- $powers := dict "m" (list 1000 -1) "k" (list 1000 1) "M" (list 1000 2) "G" (list 1000 3) "T" (list 1000 4) "P" (list 1000 5) "E" (list 1000 6) "Ki" (list 1024 1) "Mi" (list 1024 2) "Gi" (list 1024 3) "Ti" (list 1024 4) "Pi" (list 1024 5) "Ei" (list 1024 6) -}}
-{{- $unit := regexFind "[a-zA-Z]+$" (toString .) -}}
-{{- $amount := toString . | trimSuffix $unit | float64 -}}
-{{- with get $powers $unit -}}
-{{- $base := first . -}}
-{{- if lt (last .) 0 -}}
-{{- $amount = divf $amount $base -}}
-{{- else -}}
-{{- range until (last .) }}{{ $amount = mulf $amount $base }}{{ end -}}
-{{- end -}}
-{{- end -}}
-{{- $amount -}}
+{{- $units := dict "" 1 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 }}
+{{- $binary := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 }}
+{{- $unit := regexFind "[a-zA-Z]+$" (toString .) }}
+{{- mulf (toString . | trimSuffix $unit | float64) (get (merge $units $binary) $unit) -}}
 {{- end -}}

@@ -150,7 +150,9 @@ def test_what_is_empty_may_be_left_empty() -> None:
     ("request_", "limit", "fits"),
     [
         ("1500Mi", "1.5Gi", True),
-        ("1000m", "1", True),
+        ("1100m", "1.1", True),
+        ("0.1", "100m", True),
+        ("2048Gi", "2Ti", True),
         ("1001m", "1", False),
         ("1", "1024Ki", True),
         ("2G", "1Gi", False),
