@@ -172,6 +172,27 @@ def read_template(path: Path) -> Json:
     return found
 
 
+def check_store(template: Json, settings: StorageSettings) -> None:
+    """Raises InvalidInput where pods of this template would look for a run elsewhere than this process puts it.
+
+    A template that has its bucket from elsewhere (``valueFrom``, ``envFrom``) is let through. Two endpoints may be one
+    store, by the name that a cluster has for it and by another; an endpoint and none (AWS) are not.
+    """
+    head = (template["spec"].get("rayClusterSpec") or {}).get("headGroupSpec") or {}
+    containers = ((head.get("template") or {}).get("spec") or {}).get("containers") or [{}]
+    theirs: dict[str, str | None] = {each["name"]: each.get("value") for each in containers[0].get("env") or ()}
+    if theirs.get("TORNIO_S3_BUCKET") is None:
+        return
+    ours = {"TORNIO_S3_BUCKET": settings.bucket, "TORNIO_S3_PREFIX": settings.prefix.strip("/")}
+    for name, value in ours.items():
+        found = theirs.get(name, "")
+        if found is not None and found.strip("/") != value:
+            raise InvalidInput(f"{name} is {value!r} here and {found!r} in the template of the RayJob: let them be one")
+    if bool(settings.endpoint) != (theirs.get("TORNIO_S3_ENDPOINT", "") != ""):
+        where = "here and not in the template of the RayJob" if settings.endpoint else "in its template and not here"
+        raise InvalidInput(f"TORNIO_S3_ENDPOINT is set {where}: without it AWS is asked")
+
+
 def manifest(template: Json, plan: RunPlan, attempt: int, place: str, token: str, owner: Json | None = None) -> Json:
     """The RayJob that makes this attempt: the template with name, labels and entry point. Pure.
 

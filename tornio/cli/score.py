@@ -19,7 +19,7 @@ from tornio.cli.connect import Json
 from tornio.cli.stores import is_default_folder, use_store
 from tornio.errors import InvalidInput
 from tornio.files.whole import check_folder, writing
-from tornio.settings import KubeSettings
+from tornio.settings import KubeSettings, StorageSettings
 
 if TYPE_CHECKING:
     from tornio.review.run import ScoredRow
@@ -186,7 +186,7 @@ def _check_reachable(data: str) -> None:
 
 def _checked_template(template: Path | None) -> Path:
     """The template of the RayJob, before anything is read. Raises InvalidInput."""
-    from jobs.kuberay import read_template
+    from jobs.kuberay import check_store, read_template
 
     template = template or KubeSettings().job_template
     if template is None:
@@ -194,7 +194,7 @@ def _checked_template(template: Path | None) -> Path:
             "no template of a RayJob: give --job-template, such as k8s/examples/rayjob-template.yaml, or set "
             "TORNIO_KUBE_JOB_TEMPLATE"
         )
-    read_template(template)
+    check_store(read_template(template), StorageSettings())
     return template
 
 

@@ -11,12 +11,13 @@ import yaml
 from jobs.context import JobContext
 from jobs.execute import JOBS, Job
 from jobs.kube import RAY_SERVICE, Cluster
-from jobs.kuberay import LONGEST_NAME, KubeRayRunner, job_name, judge, manifest, read_template
+from jobs.kuberay import LONGEST_NAME, KubeRayRunner, check_store, job_name, judge, manifest, read_template
 from jobs.port import RunPhase, RunStatus
 from tests.kube import NAMESPACE, TEMPLATE, FakeKube, Killed, PlayedKubeRay, enter
 from tornio.errors import Forbidden, InvalidInput, NotFound, RunFailed, TornioError, Unavailable
 from tornio.schemas.base import Part
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult
+from tornio.settings import StorageSettings
 from tornio.storage import documents
 from tornio.storage.keys import run_of
 from tornio.storage.memory import MemoryStore
@@ -149,6 +150,39 @@ def test_a_template_that_is_none_is_refused(tmp_path: Path, text: str, says: str
         read_template(path)
     with pytest.raises(InvalidInput, match="cannot be read"):
         read_template(tmp_path / "none.yaml")
+
+
+def template_with(*env: dict[str, Any]) -> dict[str, Any]:
+    cluster = {"headGroupSpec": {"template": {"spec": {"containers": [{"env": list(env)}]}}}}
+    return TEMPLATE | {"spec": TEMPLATE["spec"] | {"rayClusterSpec": cluster}}
+
+
+BUCKET = {"name": "TORNIO_S3_BUCKET", "value": "b"}
+ENDPOINT = {"name": "TORNIO_S3_ENDPOINT", "value": "http://tornio-dev:8333"}
+FORWARDED = "http://127.0.0.1:8333"
+
+
+@pytest.mark.parametrize(
+    ("env", "ours", "says"),
+    [
+        ([{"name": "TORNIO_S3_BUCKET", "value": "c"}], {}, "TORNIO_S3_BUCKET is 'b' here and 'c' in the template"),
+        ([BUCKET], {"prefix": "p"}, "TORNIO_S3_PREFIX is 'p' here and '' in the template"),
+        ([BUCKET], {"endpoint": FORWARDED}, "is set here and not in the template"),
+        ([BUCKET, ENDPOINT], {}, "is set in its template and not here"),
+    ],
+)
+def test_a_template_of_another_store_is_refused(env: list[dict[str, Any]], ours: dict[str, str], says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        check_store(template_with(*env), StorageSettings(**{"bucket": "b"} | ours))  # type: ignore[arg-type]
+
+
+def test_a_template_of_the_same_store_is_let_through() -> None:
+    check_store(template_with(BUCKET, ENDPOINT), StorageSettings(bucket="b", endpoint=FORWARDED))
+    prefix = {"name": "TORNIO_S3_PREFIX", "value": "p/"}
+    check_store(template_with(BUCKET, prefix), StorageSettings(bucket="b", prefix="p"))
+    elsewhere = {"name": "TORNIO_S3_BUCKET", "valueFrom": {"configMapKeyRef": {"name": "s3", "key": "bucket"}}}
+    check_store(template_with(elsewhere), StorageSettings(bucket="b"))
+    check_store(TEMPLATE, StorageSettings(bucket="b"))
 
 
 def test_a_template_is_a_manifest(tmp_path: Path) -> None:
