@@ -270,6 +270,6 @@ def _argilla(environment: Mapping[str, str]) -> Finding:
 
 
 _FROM_INSIDE = (
-    "an address of the cluster is reached from inside alone: kubectl exec into a pod of Tornio, and run `tornio deploy "
-    "check` there. Else look at address and network policy"
+    "an address of the cluster is reached from inside alone: kubectl exec into a serving pod (-c ray-worker), and run "
+    "`tornio deploy check` there. Else look at address and network policy"
 )

@@ -11,7 +11,7 @@ import typer
 
 from tornio.cli import screen
 from tornio.cli.connect import Json
-from tornio.cli.stores import use_store
+from tornio.cli.stores import is_default_folder, use_store
 
 if TYPE_CHECKING:
     from tornio.registry import Encoders
@@ -66,7 +66,8 @@ def list_encoders(as_json: Json = False) -> None:
         screen.dump({"encoders": [_plain(document, names) for document, names in found]})
         return
     if not found:
-        screen.say("no base model is in the bucket: put one there with tornio encoders add hub:NAME, or PATH")
+        where = "this folder's store (set TORNIO_S3_... for a bucket)" if is_default_folder() else "the bucket"
+        screen.say(f"no base model is in {where}: put one there with tornio encoders add hub:NAME, or PATH")
         return
     shown = screen.table("name", "source", "commit", "kind", "#width", "#MB", "digest")
     for document, names in sorted(found, key=lambda one: one[0].source):
