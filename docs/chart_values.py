@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tornio.spec import NAME_PATTERN
+from tornio.spec import NAME_PATTERN, TaskSpec
 
 CHART = Path(__file__).parent.parent / "helm" / "tornio"
 _MARK = "@schema "
@@ -27,7 +27,9 @@ _DEFINITIONS = {
     "task": {
         "type": "object",
         "required": ["workspace", "name"],
+        "additionalProperties": False,
         "properties": {
+            **dict.fromkeys(TaskSpec.model_fields, True),
             "workspace": {"type": "string", "pattern": NAME_PATTERN},
             "name": {"type": "string", "pattern": NAME_PATTERN},
             "pool": {"type": "string", "pattern": r"^s3://[^'\s]+$"},

@@ -33,7 +33,8 @@ def find_files(data: str) -> tuple[InputFile, ...]:
         return (_from_hub(data.removeprefix(_HUB)),)
     found = tuple(_in_s3(data) if data.startswith("s3://") else _here(Path(data)))
     if not found:
-        raise InvalidFile(f"{data} holds no file that can be read: give {', '.join(SUFFIXES)}")
+        nothing = "is not there, or " if data.startswith("s3://") else ""
+        raise InvalidFile(f"{data} {nothing}holds no file that can be read: give {', '.join(SUFFIXES)}")
     return found
 
 

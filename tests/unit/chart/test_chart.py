@@ -210,6 +210,7 @@ def test_tasks_are_applied_and_never_stand_in_serve_s_configuration() -> None:
         ("tasks.a.name=x", "workspace"),
         ("tasks.a.workspace=w,tasks.a.name=$(id)", "tasks/a/name"),
         ("tasks.a.workspace=w,tasks.a.name=x,tasks.a.pool=/etc/passwd", "tasks/a/pool"),
+        ("tasks.a.workspace=w,tasks.a.name=x,tasks.a.poool=s3://b/k", "poool"),
         ("env.HF_TOKEN=x", "HF_TOKEN"),
         ("store.endpoint=http://key:secret@s3", "store/endpoint"),
         ("gateway.replicas=1.5", "gateway/replicas"),
