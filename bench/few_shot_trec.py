@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from bench.turning import Turning
+from tornio.arrays import FloatMatrix
 from tornio.models.encoder import Encoder
-from tornio.models.port import Embedded, FloatMatrix, Model, TextEncoder
+from tornio.models.port import Embedded, Model, TextEncoder
 from tornio.models.sources import MINILM, resolve_encoder
 from tornio.records import Record
 from tornio.registry import Registry

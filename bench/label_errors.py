@@ -30,8 +30,8 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from tornio.arrays import FloatMatrix
 from tornio.models.encoder import Encoder
-from tornio.models.port import FloatMatrix
 from tornio.models.sources import MINILM, resolve_encoder
 from tornio.scoring.folds import deal, text_keys
 from tornio.scoring.heads import in_sample

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from jobs.context import JobContext
-from jobs.execute import execute
-from jobs.inline import InlineRunner
+from jobs.running.execute import execute
+from jobs.running.inline import InlineRunner
 from services.controller.reconciler import Look, Reconciler
 from tornio.annotation.fake import FakeAnnotationTool
 from tornio.loop.observation import Replica

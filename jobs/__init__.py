@@ -1,1 +1,1 @@
-"""Ray jobs, one file each, and how a job is run. The functions themselves need no Ray."""
+"""Jobs, one file each: ``run(args, context)``. How a job is run is the matter of ``jobs.running``. Needs no Ray."""

@@ -6,10 +6,10 @@ import argparse
 import logging
 import sys
 
-from jobs.context import JobContext
-from jobs.driver import drive
-from jobs.execute import resumed_attempt
-from jobs.failures import describe
+from jobs.running.driver import drive
+from jobs.running.execute import resumed_attempt
+from jobs.running.failures import describe
+from jobs.running.process import job_context
 from tornio.errors import TornioError
 from tornio.schemas.runs import RunPlan
 from tornio.storage import documents
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--token", help="Of whoever may start this command again: it goes on with the next attempt.")
     parser.add_argument("--cluster", help="host:port of the Ray to work on. Default: what RAY_ADDRESS names.")
     args = parser.parse_args()
-    context = JobContext.from_environment()
+    context = job_context()
     plan, _ = documents.load(context.store, run_of(args.workspace, args.task, args.run).plan, RunPlan)
     try:
         attempt = args.attempt

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from uuid import uuid4
@@ -14,21 +13,22 @@ import numpy as np
 
 import tornio
 from jobs.parts import PartMapper
+from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
 from tornio.models.fewshot import FewShotModel
 from tornio.models.loading import Loader
-from tornio.models.port import Embedded, FloatMatrix, Model
+from tornio.models.port import Embedded, Model
 from tornio.pool.embeddings import EmbeddingCache
-from tornio.registry import Encoders, NodeCache, Registry
-from tornio.schemas.registry import EncoderPin, EncoderUse
+from tornio.registry import NodeCache, Registry
+from tornio.schemas.registry import EncoderUse
 from tornio.schemas.runs import RunPlan, RunProgress
 from tornio.settings import NodeSettings
 from tornio.spec import ClassifierSpec
-from tornio.storage import documents
 from tornio.storage.environment import store_from_environment
 from tornio.storage.keys import RunKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
+from tornio.tasks.encoder import encoder_of
 
 SOFTWARE = ("torch", "transformers", "scikit-learn", "numpy")
 """Whose versions are noted with what they have made."""
@@ -53,7 +53,9 @@ class JobContext:
     mapper: PartMapper | None = None
     """How large work is spread; None: not at all, one part after the other in this process."""
     watch: Callable[[RunPlan, RunProgress], None] = lambda _plan, _progress: None
-    """Told how far a run is."""
+    """Called with how far a run is."""
+    train_on_workers: Callable[[RunContext], None] | None = None
+    """Lets several workers train and publish a run's version. None: this process can only train alone."""
 
     @classmethod
     def over(cls, store: ObjectStore, cache_dir: Path, precision: str = "auto") -> JobContext:
@@ -68,25 +70,6 @@ class JobContext:
         node = NodeSettings()
         torch.set_num_threads(node.torch_threads)
         return cls.over(store_from_environment(), node.cache_dir, precision or node.precision)
-
-    def encoder_use(self, task: Task, classifier: ClassifierSpec) -> EncoderUse:
-        """How this spec uses its encoder. What its name means is pinned, for the task, by whoever asks first."""
-        key = task.keys.encoder_pin(sha256(classifier.encoder.encode()).hexdigest()[:32])
-        pinned = documents.find(self.store, key, EncoderPin)
-        if pinned is None:
-            use = self.loader.encoder_use(classifier.encoder, classifier.max_length)
-            pin = EncoderPin(source=classifier.encoder, digest=use.digest, layer=use.layer)
-            pin = documents.create_or_get(self.store, key, pin)
-        else:
-            pin = pinned[0]
-        document = Encoders(self.store).get(pin.digest)
-        return EncoderUse(
-            digest=pin.digest,
-            layer=pin.layer,
-            pooling=document.pooling,
-            normalise=document.normalise,
-            max_length=min(classifier.max_length, document.max_length),
-        )
 
 
 @dataclass(frozen=True)
@@ -126,8 +109,8 @@ class RunContext:
         return Registry(self.job.store, self.task.keys)
 
     def encoder_use(self, classifier: ClassifierSpec) -> EncoderUse:
-        """How this spec uses its encoder: see ``JobContext.encoder_use``."""
-        return self.job.encoder_use(self.task, classifier)
+        """How this spec uses its encoder: see ``tasks.encoder.encoder_of``."""
+        return encoder_of(self.task, classifier, self.job.loader)
 
     def pool_vectors(self, use: EncoderUse, pool_seq: int) -> Embedded:
         """Embeddings of the whole pool up to ``pool_seq``, in its order; computed once, then from the cache."""

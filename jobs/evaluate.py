@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.context import RunContext
+from tornio.arrays import FloatMatrix
 from tornio.errors import IntegrityError
 from tornio.evaluation import cohen_kappa, holdout_report, judge
 from tornio.models.decide import decide_labels
-from tornio.models.port import FloatMatrix, Model
+from tornio.models.port import Model
 from tornio.schemas.jobs import EvaluateArgs, EvaluateOutput
 from tornio.schemas.task import StopSet
 from tornio.seeds import derive_seed

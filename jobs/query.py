@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from jobs.context import RunContext
+from tornio.arrays import FloatMatrix
 from tornio.errors import IntegrityError
 from tornio.models.decide import decide_labels
-from tornio.models.port import FloatMatrix, Model
+from tornio.models.port import Model
 from tornio.query import Picked, cold_start, pick_batch, uncertainty
 from tornio.records import Purpose
 from tornio.schemas.jobs import QueryArgs, QueryOutput

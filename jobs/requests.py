@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from jobs.context import JobContext
-from jobs.scoring.planning import ScoreRequest, plan_score
 from tornio.api import ScoreIn, TaskName
 from tornio.errors import Forbidden, InvalidInput
 from tornio.schemas.runs import RunPlan
+from tornio.scoring.planning import ScoreRequest, plan_score
 from tornio.settings import StorageSettings
 
 
@@ -28,7 +28,9 @@ def _plan_score(task: TaskName, asked: Mapping[str, Any], context: JobContext) -
     check_readable(request.data, task.workspace, settings.bucket, settings.root)
     check_model(request.model or "", task.workspace, settings.bucket, settings.root)
     return plan_score(
-        ScoreRequest(workspace=task.workspace, task=task, **request.model_dump(exclude_none=True)), context
+        ScoreRequest(workspace=task.workspace, task=task, **request.model_dump(exclude_none=True)),
+        context.store,
+        context.loader,
     )
 
 

@@ -1,21 +1,26 @@
-"""Score a labelled set by its loss: in parts over the cluster; done again, it does only what is missing."""
+"""Score a labelled data set by its loss. This spreads the parts; a run that is repeated does only what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from jobs.context import RunContext
-from jobs.parts import InlineMapper, PartMapper
-from jobs.scoring import EMBED, SCORE, STAGES
-from jobs.scoring.heads import fit_heads
-from jobs.scoring.staging import stage_input
-from jobs.scoring.summary import rank_whole, summarise
-from jobs.scoring.work import Parts, scored_as
+from jobs.parts import InlineMapper, PartMapper, Stages
 from tornio.errors import RunFailed
+from tornio.review.report import run_report
 from tornio.schemas.jobs import ScoreArgs, ScoreInput, ScoreOutput
+from tornio.scoring.fitting import fit_heads
+from tornio.scoring.parts import Parts, scored_as
 from tornio.scoring.ranking import RANKINGS
+from tornio.scoring.scored_run import ScoredRun
+from tornio.scoring.staging import stage_input
+from tornio.scoring.summary import rank_whole, summarise
+from tornio.scoring.work import EmbedPart, ScorePart
 
-__all__ = ["ScoreArgs", "run"]
+__all__ = ["STAGES", "ScoreArgs", "run"]
+
+EMBED, SCORE = "embed", "score"
+STAGES: Stages = {EMBED: EmbedPart, SCORE: ScorePart}
 
 
 def run(args: ScoreArgs, context: RunContext) -> ScoreOutput:
@@ -33,14 +38,18 @@ def run(args: ScoreArgs, context: RunContext) -> ScoreOutput:
     staged = stage_input(
         args, context.keys, context.job.store, lambda rows: context.progress("reading", rows, None, "rows")
     )
-    mapper = context.job.mapper or InlineMapper(STAGES, context.job)
+    mapper = context.job.mapper or InlineMapper(STAGES, context.job.store, context.job.loader)
     if args.folds:
         _map(mapper, EMBED, parts.missing("embeddings", len(staged.parts)), staged, context)
-        fit_heads(args, staged, parts, context)
+        fit_heads(args, staged, parts, context.progress)
     _map(mapper, SCORE, parts.missing(scored_as(args), len(staged.parts)), staged, context)
     if RANKINGS[args.ranking].whole:
         rank_whole(args, staged, parts)
-    return summarise(args, staged, parts, context)
+    output = summarise(args, staged, parts)
+    task = None if context.plan.task is None else context.task
+    page = run_report(ScoredRun(context.plan, output, parts.store, task))
+    parts.store.put(output.report, page.encode())
+    return output
 
 
 def _map(mapper: PartMapper, stage: str, missing: list[int], staged: ScoreInput, context: RunContext) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jobs.context import RunContext, software
 from jobs.fine_tune import fine_tune, forget_checkpoints
-from tornio.errors import NotFound
+from tornio.errors import NotFound, RunFailed
 from tornio.models.fewshot import KIND as FEW_SHOT
 from tornio.models.fewshot import FewShotModel
 from tornio.models.finetuned import FineTunedModel
@@ -51,12 +51,16 @@ def _spread(args: TrainArgs, context: RunContext, spec: TaskSpec, data: Training
     if kind == FEW_SHOT or TrainSettings().workers == 1:
         train(args, context)
     else:
-        from jobs.ray_train import train_on_workers
-
+        spread = context.job.train_on_workers
+        if spread is None:
+            raise RunFailed(
+                f"TORNIO_TRAIN_WORKERS is {TrainSettings().workers}, and this process cannot start workers: run the "
+                "job on the cluster, or set TORNIO_TRAIN_WORKERS=1"
+            )
         check_sufficient(
             indicators(data.labels, spec.label_names, spec.multi_label), spec.label_names, spec.multi_label
         )
-        train_on_workers(context)  # which would try again, although no try could help
+        spread(context)  # which would try again, although no try could help
 
 
 def train(args: TrainArgs, context: RunContext) -> None:

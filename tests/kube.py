@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from jobs.context import JobContext
-from jobs.execute import execute, resumed_attempt
-from jobs.kube import RAY_JOB, Cluster, Json, Kind
-from jobs.kuberay import KubeRayRunner
+from jobs.running.execute import execute, resumed_attempt
+from jobs.running.kuberay import KubeRayRunner
 from tornio.errors import AlreadyExists, NotFound, TornioError
+from tornio.kube.port import RAY_JOB, Cluster, Json, Kind
 from tornio.schemas.runs import RunPlan, RunResult
 from tornio.storage import documents
 from tornio.storage.keys import run_of

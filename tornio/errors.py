@@ -4,7 +4,8 @@ TornioError
  ├─ InvalidInput           what a user gave cannot be used as it is
  │   ├─ InvalidSpec        task.yaml, with the line
  │   ├─ InvalidFile        a CSV, JSON lines or Parquet file, with the row
- │   └─ ChangeRefused      a spec change that this task cannot make
+ │   ├─ ChangeRefused      a spec change that this task cannot make
+ │   └─ MissingPlugin      a name in a spec that nothing on this machine stands for
  ├─ NotFound               a task, version, alias, object or data set that is not there
  ├─ Conflict               somebody else was first, or the state does not allow it
  │   ├─ AlreadyExists      put-if-absent met an object
@@ -39,6 +40,10 @@ class InvalidFile(InvalidInput):
 
 class ChangeRefused(InvalidInput):
     """A change of a task's spec that cannot be made on a living task."""
+
+
+class MissingPlugin(InvalidInput):
+    """A spec names a strategy, method or criterion that this installation does not have."""
 
 
 class NotFound(TornioError):

@@ -130,7 +130,7 @@ class TrainSettings(BaseSettings):
 
 
 class KubeSettings(BaseSettings):
-    """Kubernetes, for large runs as KubeRay RayJobs: see ``jobs.kuberay``."""
+    """Kubernetes, for large runs as KubeRay RayJobs: see ``jobs.running.kuberay``."""
 
     model_config = SettingsConfigDict(env_prefix="TORNIO_KUBE_", frozen=True)
 

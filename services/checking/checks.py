@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
-from jobs.kube import CRD, DEPLOYMENT, NAMESPACE, NODE, SECRET, SERVICE_ACCOUNT, Cluster, Json, KubeApi
 from services.checking.finding import Finding, missing, ok, unknown
 from services.checking.wants import Wants
 from tornio.annotation.argilla_api import ArgillaApi
 from tornio.errors import Forbidden, InvalidInput, NotFound, TornioError, Unavailable
+from tornio.kube.port import CRD, DEPLOYMENT, NAMESPACE, NODE, SECRET, SERVICE_ACCOUNT, Cluster, Json, KubeApi
 from tornio.settings import StorageSettings
 from tornio.storage.probe import probe
 from tornio.storage.s3 import open_store

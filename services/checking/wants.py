@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from jobs.kube import Json
+from tornio.kube.port import Json
 
 PULL = "imagePullSecrets"
 AUTH_TOKEN = "auth_token"  # noqa: S105 - the key that KubeRay reads

@@ -11,16 +11,16 @@ from typing import Any
 
 from ray import serve
 
-from jobs.kube_client import connect
-from jobs.kuberay import kuberay_runner
-from jobs.measuring import Measure
-from jobs.placement import PlacedRunner
-from jobs.submitted import RayJobRunner
-from jobs.warm import WarmRunner
+from jobs.running.kuberay import kuberay_runner
+from jobs.running.measuring import Measure
+from jobs.running.placement import PlacedRunner
+from jobs.running.submitted import RayJobRunner
+from jobs.running.warm import WarmRunner
 from services.controller.aliases import AliasBoard, wanted
 from services.controller.fleet import HeartbeatFleet
 from services.controller.keeper import Keeper, Watched
 from tornio.annotation.argilla import ArgillaTool
+from tornio.kube.client import connect
 from tornio.loop.phase import Phase
 from tornio.settings import ArgillaSettings, JobSettings, KubeSettings, StorageSettings
 from tornio.storage.s3 import open_store

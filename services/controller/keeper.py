@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from jobs.port import JobRunner
+from jobs.running.port import JobRunner
 from services.controller.fleet import Fleet
 from services.controller.lease import LeaseKeeper
 from services.controller.reconciler import Look, Reconciler

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from jobs.port import JobRunner, RunPhase, RunStatus
+from jobs.running.port import JobRunner, RunPhase, RunStatus
 from services.controller.fleet import Fleet
 from services.controller.sync import Polled
 from tornio.labels.events import EventKind, LabelEvent

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.port import JobRunner
+from jobs.running.port import JobRunner
 from tornio.annotation.port import AnnotationTool, DatasetSpec, OutgoingRecord
 from tornio.errors import Changed
 from tornio.labels.events import EventKind

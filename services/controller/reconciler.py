@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobs.port import JobRunner
+from jobs.running.port import JobRunner
 from services.controller.fleet import Fleet
 from services.controller.observe import Observer
 from services.controller.perform import Performer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobs.port import JobRunner, RunPhase, RunStatus
+from jobs.running.port import JobRunner, RunPhase, RunStatus
 from tornio.errors import TornioError
 from tornio.runs import RunReader, RunRecord, RunState, pause_after
 from tornio.schemas.runs import RunFailure
@@ -51,7 +51,7 @@ def next_step(record: RunRecord, status: RunStatus, now: datetime) -> Step | Non
     """What a run that was asked for needs next; None: nothing, or to wait. Pure.
 
     ``status`` was asked for after ``record`` was read; where a runner has forgotten an attempt that had begun, the
-    same attempt is started again, which fails it (see ``jobs.execute``).
+    same attempt is started again, which fails it (see ``jobs.running.execute``).
     """
     ask = record.ask
     if ask is None or record.result is not None:

@@ -13,9 +13,6 @@ from typing import Any, TypeVar
 from services.gateway.cluster import Cluster
 from services.gateway.port import Ask, LabelsExport
 from services.gateway.run_records import StoreRuns
-from services.gateway.snapshot import Reader, Snapshot
-from services.gateway.status import asks_status, serving, task_status
-from services.gateway.versions import changed_records, version_list
 from tornio.api import (
     Applied,
     Asked,
@@ -44,6 +41,9 @@ from tornio.pool import PoolView
 from tornio.records import Record, default_record_id, text_digest
 from tornio.registry import CURRENT, Registry
 from tornio.spec import TaskSpec, TeacherSpec
+from tornio.status.snapshot import Reader, Snapshot
+from tornio.status.task_status import asks_status, serving, task_status
+from tornio.status.versions import changed_records, version_list
 from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks

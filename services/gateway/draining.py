@@ -18,9 +18,9 @@ from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jobs.kube import RAY_SERVICE, Cluster, Json
-from jobs.kube_client import connect
 from tornio.errors import TornioError
+from tornio.kube.client import connect
+from tornio.kube.port import RAY_SERVICE, Cluster, Json
 from tornio.settings import UpgradeSettings
 
 log = logging.getLogger(__name__)

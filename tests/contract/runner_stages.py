@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from jobs.context import JobContext
-from jobs.execute import JOBS, Job, execute
-from jobs.inline import InlineRunner
-from jobs.port import JobRunner
-from jobs.submitted import RayJobRunner
-from jobs.warm import WarmRunner
+from jobs.running.execute import execute
+from jobs.running.inline import InlineRunner
+from jobs.running.port import JobRunner
+from jobs.running.submitted import RayJobRunner
+from jobs.running.warm import WarmRunner
+from jobs.table import JOBS, Job
 from services.embedded import ports
 from tests.kube import Killed, PlayedKubeRay
 from tornio.records import Record

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from jobs.port import JobRunner, RunPhase, RunStatus
+from jobs.running.port import JobRunner, RunPhase, RunStatus
 from tests.contract import runner_stages as stages
 from tests.contract.runner_stages import Stage
 from tornio.errors import Unavailable

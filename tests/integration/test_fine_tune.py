@@ -17,7 +17,8 @@ import ray
 
 from bench.swapping.workshop import tiny_encoder
 from jobs.context import JobContext
-from jobs.execute import execute, plan_job
+from jobs.running.execute import execute, plan_job
+from jobs.running.process import job_context
 from tests.integration.conftest import S3Access
 from tests.learning import examples, labelled_task
 from tornio.api import TaskName
@@ -53,7 +54,7 @@ def context(s3: S3Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Jo
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    return JobContext.from_environment()
+    return job_context()
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_two_workers_one_of_them_killed_make_the_version_of_one(
     killer.join()
     assert killer.killed_after > 0
     assert together.metrics == pytest.approx(alone.metrics, abs=1e-3)
-    found = JobContext.from_environment().loader.model(together).score(examples(30, seed=9)[0]).logits
+    found = job_context().loader.model(together).score(examples(30, seed=9)[0]).logits
     np.testing.assert_allclose(found, expected, atol=1e-2)
     lines = context.store.get(plan.run_keys.attempt(2) + "metrics.jsonl").body.splitlines()
     steps = [json.loads(line)["step"] for line in lines]

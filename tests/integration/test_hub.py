@@ -22,9 +22,9 @@ from tornio.annotation.fake import FakeAnnotationTool
 from tornio.errors import TornioError
 from tornio.review.corrected import schema
 from tornio.review.hub import as_dataset, push
-from tornio.review.run import ScoredRun
 from tornio.review.send import Wanted, send_review
 from tornio.review.sync import ReviewSync, find_review
+from tornio.scoring.scored_run import ScoredRun
 from tornio.storage.local import LocalStore
 
 TOKEN = "hf_made_up"

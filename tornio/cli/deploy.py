@@ -18,8 +18,8 @@ from tornio.cli.connect import Json as AsJson
 from tornio.errors import Forbidden, InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from jobs.kube import Cluster, Json
     from services.checking import Finding, Wants
+    from tornio.kube.port import Cluster, Json
 
 _OUTSIDE = ("TORNIO_S3_", "TORNIO_ARGILLA_", "AWS_")
 """Beginnings of the variables by which a deployment reaches what is outside it."""
@@ -53,8 +53,8 @@ def check(
     what the deployment has.
     """
     try:
-        from jobs.kube_client import connect
         from services.checking import Level
+        from tornio.kube.client import connect
     except ImportError as error:
         raise typer.BadParameter(f"this needs the extra: pip install 'tornio[cluster]' ({error})") from error
     from tornio.settings import KubeSettings
@@ -107,7 +107,7 @@ def _read_files(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _installed(cluster: Cluster, name: str | None) -> list[Json]:
     """The RayServices of the namespace; in a pod of one, whose account may look at no other, that."""
-    from jobs.kube import RAY_SERVICE
+    from tornio.kube.port import RAY_SERVICE
 
     try:
         if name:

@@ -20,15 +20,15 @@ def job(
 ) -> None:
     """Run a job where the store is given by TORNIO_S3_...; done already, its result is shown."""
     try:
-        from jobs.context import JobContext
-        from jobs.execute import execute, next_attempt, plan_job
+        from jobs.running.execute import execute, next_attempt, plan_job
+        from jobs.running.process import job_context
     except ImportError as error:
         raise typer.BadParameter(f"jobs need the extra: pip install 'tornio[cluster]' ({error})") from error
     from tornio.storage import documents
 
     named = TaskName.parse(task)
     plan = plan_job(name, named, args)
-    context = JobContext.from_environment()
+    context = job_context()
     context.tasks.open(*named)
     documents.create_or_get(context.store, plan.run_keys.plan, plan)
     result = execute(plan, attempt or next_attempt(plan, context.store), context)

@@ -19,9 +19,9 @@ from tornio.files.whole import writing
 
 if TYPE_CHECKING:
     from tornio.annotation.port import AnnotationTool
-    from tornio.review.run import ScoredRun
     from tornio.review.sync import ReviewSync
     from tornio.scoring.precision import Precision
+    from tornio.scoring.scored_run import ScoredRun
 
 _DEFAULT_TOP = 100
 _HUB = "hub:"
@@ -209,7 +209,7 @@ def _show(now: Precision, as_json: bool, line: bool) -> None:
 
 def _open(run: str, workspace: str) -> ScoredRun:
     try:
-        from tornio.review.run import ScoredRun
+        from tornio.scoring.scored_run import ScoredRun
         from tornio.storage.environment import store_from_environment
     except ImportError as error:
         raise typer.BadParameter(f"reviews need the extra: pip install 'tornio[cluster]' ({error})") from error

@@ -22,9 +22,9 @@ from tornio.files.whole import check_folder, writing
 from tornio.settings import KubeSettings, StorageSettings
 
 if TYPE_CHECKING:
-    from tornio.review.run import ScoredRow
     from tornio.schemas.jobs import ScoreOutput
     from tornio.schemas.runs import RunPlan, RunProgress, RunResult
+    from tornio.scoring.scored_run import ScoredRow
     from tornio.storage.port import ObjectStore
 
 
@@ -111,13 +111,13 @@ def score(
 
     check_there(data)  # told before seconds of imports
     try:
-        from jobs.context import JobContext
-        from jobs.driver import drive
-        from jobs.scoring.planning import ScoreRequest, plan_score
-        from jobs.scoring.results import check_writable, write_scores
-        from tornio.review.run import ScoredRun
+        from jobs.running.driver import drive
+        from jobs.running.process import job_context
         from tornio.review.showable import showable
         from tornio.schemas.jobs import ScoreOutput
+        from tornio.scoring.planning import ScoreRequest, plan_score
+        from tornio.scoring.results import check_writable, write_scores
+        from tornio.scoring.scored_run import ScoredRun
     except ImportError as error:
         raise typer.BadParameter(f"scoring needs the extra: pip install 'tornio[cluster]' ({error})") from error
     if output is not None:
@@ -135,7 +135,7 @@ def score(
             "RAY_ADDRESS names a cluster, whose nodes do not have the folder .tornio/store: set TORNIO_S3_BUCKET, here "
             "and on the cluster, or unset RAY_ADDRESS"
         )
-    context = JobContext.from_environment()
+    context = job_context()
     plan = plan_score(
         ScoreRequest(
             data=data,
@@ -157,7 +157,8 @@ def score(
             seed=seed,
             strict=strict,
         ),
-        context,
+        context.store,
+        context.loader,
     )
     if not as_json:
         screen.note(f"run {plan.run}; started again, it goes on where it stopped")
@@ -186,7 +187,7 @@ def _check_reachable(data: str) -> None:
 
 def _checked_template(template: Path | None) -> Path:
     """The template of the RayJob, before anything is read. Raises InvalidInput."""
-    from jobs.kuberay import check_store, read_template
+    from jobs.running.kuberay import check_store, read_template
 
     template = template or KubeSettings().job_template
     if template is None:
@@ -201,9 +202,9 @@ def _checked_template(template: Path | None) -> Path:
 def _on_kuberay(
     plan: RunPlan, store: ObjectStore, template: Path, watch: Callable[[RunPlan, RunProgress], None]
 ) -> RunResult:
-    from jobs.following import follow
-    from jobs.kube_client import connect
-    from jobs.kuberay import RUN, kuberay_runner
+    from jobs.running.following import follow
+    from jobs.running.kuberay import RUN, kuberay_runner
+    from tornio.kube.client import connect
 
     cluster = connect()
     screen.note(f"as a RayJob; look at it with: kubectl -n {cluster.namespace} get rayjobs -l {RUN}={plan.run}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import binomtest
 
-from tornio.models.port import BoolVector
+from tornio.arrays import BoolVector
 from tornio.schemas.task import GateVerdict
 from tornio.spec import GateSpec
 

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tornio.models.port import FloatMatrix
+from tornio.arrays import BoolMatrix, FloatMatrix
 
 Labels = Sequence[tuple[str, ...]]
-BoolMatrix = NDArray[np.bool_]
 BINS = 10
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tornio.arrays import FloatMatrix
 from tornio.evaluation import metrics
 from tornio.evaluation.interval import CONFIDENCE, labels_to_halve, wilson_interval
 from tornio.evaluation.metrics import Labels
-from tornio.models.port import FloatMatrix
 
 
 def holdout_report(

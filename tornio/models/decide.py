@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tornio.models.port import FloatMatrix
+from tornio.arrays import FloatMatrix
 
 THRESHOLD = 0.5
 """With several labels allowed, a label is given from this probability on."""

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from transformers.utils.logging import disable_progress_bar
 
+from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
 from tornio.models.device import Precision, device
 from tornio.models.device import precision as precision_for
 from tornio.models.engine import Engine, engine_for
-from tornio.models.port import Embedded, FloatMatrix
+from tornio.models.port import Embedded
 from tornio.models.tokens import Tokenizer
 from tornio.models.windows import WINDOW, one_ahead, windows
 from tornio.schemas.registry import EncoderUse, Pooling

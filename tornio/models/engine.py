@@ -6,10 +6,10 @@ import logging
 from functools import cache
 from typing import Any, Protocol
 
+from tornio.arrays import FloatMatrix
 from tornio.models.packed.architectures import why_not
 from tornio.models.packed.forward import PackedClassifier, PackedEngine
 from tornio.models.padded import PaddedClassifier, PaddedEngine
-from tornio.models.port import FloatMatrix
 from tornio.models.tokens import Tokens
 from tornio.schemas.registry import Pooling
 

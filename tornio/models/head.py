@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from tornio.arrays import FloatMatrix
 from tornio.errors import UnfitCheckpoint
-from tornio.models.port import FloatMatrix
 
 WEIGHTS_FILE = "head.safetensors"
 CONFIG_FILE = "head.json"

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tornio.arrays import FloatMatrix
 from tornio.errors import UnfitCheckpoint
 from tornio.models.head import LinearHead
-from tornio.models.port import FloatMatrix, Scores, TextEncoder
+from tornio.models.port import Scores, TextEncoder
 from tornio.schemas.registry import EncoderUse
 
 

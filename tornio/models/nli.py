@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
 from tornio.models.device import precision as precision_for
 from tornio.models.encoder import load_pretrained
 from tornio.models.engine import classifier_for
 from tornio.models.head import sigmoid, softmax
-from tornio.models.port import FloatMatrix, Scores
+from tornio.models.port import Scores
 from tornio.models.tokens import Tokenizer, Tokens
 from tornio.models.windows import WINDOW, one_ahead, windows
 from tornio.models.zeroshot import phrases

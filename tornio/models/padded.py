@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tornio.arrays import FloatMatrix
 from tornio.models.batching import token_batches
-from tornio.models.port import FloatMatrix
 from tornio.models.tokens import Tokens, padded
 from tornio.schemas.registry import Pooling
 

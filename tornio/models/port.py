@@ -7,13 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tornio.arrays import BoolVector, FloatMatrix
 from tornio.spec import LabelSpec
-
-FloatMatrix = NDArray[np.float32]
-BoolVector = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

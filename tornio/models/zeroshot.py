@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tornio.arrays import FloatMatrix
 from tornio.models.head import sigmoid, softmax
-from tornio.models.port import FloatMatrix, Scores, TextEncoder
+from tornio.models.port import Scores, TextEncoder
 from tornio.spec import LabelSpec
 
 TEMPERATURE = 0.05

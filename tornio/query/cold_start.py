@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from tornio.models.port import FloatMatrix
+from tornio.arrays import FloatMatrix
 
 
 def cold_start(

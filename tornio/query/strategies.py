@@ -7,17 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tornio.models.port import FloatMatrix
-
-FloatVector = NDArray[np.float64]
+from tornio.arrays import DoubleArray, FloatMatrix
 
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
     """``rank``: float64 [n], larger is wanted more. ``shown``: float64 [n] in [0, 1], larger is more uncertain."""
 
-    rank: FloatVector
-    shown: FloatVector
+    rank: DoubleArray
+    shown: DoubleArray
 
     @property
     def order(self) -> NDArray[np.intp]:
@@ -49,32 +47,32 @@ def uncertainty(strategy: str, probabilities: FloatMatrix, multi_label: bool, se
     return Uncertainty(shown, shown)
 
 
-def _least_confidence(p: FloatVector, multi_label: bool) -> FloatVector:
+def _least_confidence(p: DoubleArray, multi_label: bool) -> DoubleArray:
     if multi_label:
         return _closest_to_half(p)
     least = 1.0 / p.shape[1]
     return np.asarray(np.clip((1.0 - p.max(axis=1)) / (1.0 - least), 0.0, 1.0))
 
 
-def _breaking_ties(p: FloatVector, multi_label: bool) -> FloatVector:
+def _breaking_ties(p: DoubleArray, multi_label: bool) -> DoubleArray:
     if multi_label:
         return _closest_to_half(p)
     two = np.partition(p, -2, axis=1)[:, -2:]
     return np.clip(1.0 - (two[:, 1] - two[:, 0]), 0.0, 1.0)
 
 
-def _entropy(p: FloatVector, multi_label: bool) -> FloatVector:
+def _entropy(p: DoubleArray, multi_label: bool) -> DoubleArray:
     if multi_label:
         return np.asarray(np.clip((_plogp(p) + _plogp(1.0 - p)).mean(axis=1) / np.log(2.0), 0.0, 1.0))
     normed = p / p.sum(axis=1, keepdims=True)  # float32 rows sum to one only nearly
     return np.asarray(np.clip(_plogp(normed).sum(axis=1) / np.log(p.shape[1]), 0.0, 1.0))
 
 
-def _closest_to_half(p: FloatVector) -> FloatVector:
+def _closest_to_half(p: DoubleArray) -> DoubleArray:
     return np.asarray(1.0 - 2.0 * np.abs(p - 0.5).min(axis=1))
 
 
-def _plogp(p: FloatVector) -> FloatVector:
+def _plogp(p: DoubleArray) -> DoubleArray:
     """-p log p, which is 0 at 0."""
     return -p * np.log(np.where(p > 0, p, 1.0))
 

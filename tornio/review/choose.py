@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tornio.review.run import ScoredRow
+from tornio.scoring.scored_run import ScoredRow
 
 
 @dataclass(frozen=True, slots=True)

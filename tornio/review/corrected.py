@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from tornio.records import text_digest
-from tornio.review.run import ScoredRun
 from tornio.review.sync import run_verdicts
 from tornio.review.verdicts import Outcome, Verdict
+from tornio.scoring.scored_run import ScoredRun
 
 
 def schema(multi_label: bool) -> pa.Schema:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tornio.annotation.port import DatasetSpec, FieldSpec, MetadataSpec, OutgoingRecord
 from tornio.records import Purpose, Suggestion
-from tornio.review.run import ScoredRow
+from tornio.scoring.scored_run import ScoredRow
 from tornio.spec import LabelSpec, TaskSpec
 
 GIVEN, DISAGREES, LOSS = "given_label", "disagrees", "loss"

@@ -8,7 +8,6 @@ from itertools import islice
 
 import pyarrow as pa
 
-from tornio.review.run import ScoredRow, ScoredRun
 from tornio.review.showable import showable
 from tornio.review.sync import run_precision, run_verdicts
 from tornio.review.verdicts import Outcome, Verdict
@@ -16,6 +15,7 @@ from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.tables import REJECTED
 from tornio.scoring.measures import label_matrix
 from tornio.scoring.report import MOST_ROWS, ScoreReport, Suspect, render
+from tornio.scoring.scored_run import ScoredRow, ScoredRun
 
 
 def run_report(run: ScoredRun) -> str:

@@ -11,9 +11,9 @@ from tornio.annotation.port import AnnotationTool
 from tornio.errors import Conflict, InvalidInput
 from tornio.review.choose import choose
 from tornio.review.present import dataset_spec, outgoing
-from tornio.review.run import ScoredRun
 from tornio.review.showable import barred
 from tornio.schemas.review import Review
+from tornio.scoring.scored_run import ScoredRun
 from tornio.storage import documents
 
 

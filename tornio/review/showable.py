@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tornio.records import Purpose
-from tornio.review.run import ScoredRow, ScoredRun
+from tornio.scoring.scored_run import ScoredRow, ScoredRun
 from tornio.tasks.holdout import reserve_rule
 
 

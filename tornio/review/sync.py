@@ -13,10 +13,10 @@ from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.pull import list_answers, pull
 from tornio.pool.view import PoolView
 from tornio.records import Purpose, Record, default_record_id
-from tornio.review.run import ScoredRow, ScoredRun
 from tornio.review.verdicts import Verdict, precision, verdicts
 from tornio.schemas.review import Review
 from tornio.scoring.precision import Precision
+from tornio.scoring.scored_run import ScoredRow, ScoredRun
 from tornio.storage import documents
 from tornio.tasks import Task
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tornio.evaluation.metrics import BoolMatrix
-from tornio.scoring.measures import FloatVector
+from tornio.arrays import BoolMatrix, FloatVector
 
 BINS = 40
 RANGE = 0.9995

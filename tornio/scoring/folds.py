@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tornio.arrays import BoolMatrix
 from tornio.errors import InvalidInput
-from tornio.evaluation.metrics import BoolMatrix
 from tornio.records import normalise
 
 Keys = NDArray[np.uint64]

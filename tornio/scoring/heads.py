@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tornio.evaluation.metrics import BoolMatrix
+from tornio.arrays import BoolMatrix, FloatMatrix
 from tornio.models.head import sigmoid, softmax
-from tornio.models.port import FloatMatrix
 from tornio.scoring.folds import FoldVector
 from tornio.scoring.measures import losses
 from tornio.training.fewshot import fit_regressions

@@ -11,14 +11,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from tornio.arrays import BoolMatrix, DoubleArray, FloatMatrix, FloatVector
 from tornio.errors import InvalidInput
-from tornio.evaluation.metrics import BoolMatrix
 from tornio.models.decide import THRESHOLD
-from tornio.models.port import FloatMatrix
 
 Labels = Sequence[tuple[str, ...]]
-FloatVector = NDArray[np.float32]
-DoubleArray = NDArray[np.float64]
 
 LEAST = float(np.finfo(np.float32).tiny)
 """A probability below this counts as this much in a logarithm: the largest loss is 87.3, and finite."""

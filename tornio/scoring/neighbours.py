@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tornio.evaluation.metrics import BoolMatrix
-from tornio.models.port import FloatMatrix
+from tornio.arrays import BoolMatrix, FloatMatrix
 from tornio.scoring.folds import FoldVector
 
 BLOCK = 256

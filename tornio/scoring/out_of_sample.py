@@ -25,9 +25,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from tornio.arrays import BoolMatrix, FloatMatrix
 from tornio.errors import IntegrityError, InvalidInput
-from tornio.evaluation.metrics import BoolMatrix
-from tornio.models.port import FloatMatrix
 from tornio.scoring.folds import Folds, FoldVector, Keys, sample, text_keys
 from tornio.scoring.heads import Heads, fit_heads
 from tornio.scoring.neighbours import Neighbours, find_neighbours

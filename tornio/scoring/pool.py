@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
-from tornio.evaluation.metrics import BoolMatrix
-from tornio.models.port import FloatMatrix
+from tornio.arrays import BoolMatrix, FloatMatrix
 
 LEAST = 1e-6
 """Less than this, or more than one less this, an expert cannot say: one that is wrong must not outvote all others."""

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tornio.arrays import BoolMatrix, FloatMatrix, FloatVector
 from tornio.errors import InvalidInput
-from tornio.evaluation.metrics import BoolMatrix
-from tornio.models.port import FloatMatrix
-from tornio.scoring.measures import CLIP, FloatVector, Measures, measure
+from tornio.scoring.measures import CLIP, Measures, measure
 
 EMBEDDING, WORDS, NEIGHBOURS = "embedding", "words", "neighbours"
 EXPERTS = (EMBEDDING, WORDS, NEIGHBOURS)

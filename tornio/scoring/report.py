@@ -11,10 +11,9 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tornio import __version__
+from tornio.arrays import BoolMatrix, FloatVector
 from tornio.evaluation.interval import wilson_interval
-from tornio.evaluation.metrics import BoolMatrix
 from tornio.scoring import drawing, figures
-from tornio.scoring.measures import FloatVector
 from tornio.scoring.precision import Precision
 from tornio.scoring.ranking import RANKINGS
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from tornio.arrays import DoubleArray, FloatMatrix, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.head import LinearHead
-from tornio.models.port import FloatMatrix
-from tornio.training.targets import UNSEEN_LOGIT, IntArray, check_sufficient, indicators, stratified_folds
+from tornio.training.targets import UNSEEN_LOGIT, check_sufficient, indicators, stratified_folds
 
 GRID = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Inverse strengths of the L2 penalty (scikit-learn's C), strongest penalty first.
@@ -26,8 +25,6 @@ DEFAULT_C = 3.0
 FOLDS = 5
 _LEAST = 1e-6
 """A probability below this counts as this much in the log-loss."""
-
-FloatArray = NDArray[np.float64]
 
 
 def fit_few_shot(
@@ -70,7 +67,7 @@ def fit_few_shot(
     )
 
 
-def _choose_c(X: FloatArray, Y: IntArray, multi_label: bool, seed: int) -> tuple[float, float | None]:
+def _choose_c(X: DoubleArray, Y: IntArray, multi_label: bool, seed: int) -> tuple[float, float | None]:
     """The C of the grid with the smallest held-out log-loss, and that loss; the default where nothing can be held out.
 
     Single label: the loss is the mean over classes, as the fit weighs them; an example whose class the rest of the
@@ -95,7 +92,7 @@ def _choose_c(X: FloatArray, Y: IntArray, multi_label: bool, seed: int) -> tuple
     return GRID[best], float(means[best])
 
 
-def _log_losses(logits: FloatArray, Y: IntArray, multi_label: bool) -> FloatArray:
+def _log_losses(logits: DoubleArray, Y: IntArray, multi_label: bool) -> DoubleArray:
     """Log-loss of each example and label, [n, labels]; single label: only the column of its class has a meaning."""
     if multi_label:
         losses = np.logaddexp(0.0, np.where(Y == 1, -logits, logits))
@@ -105,8 +102,8 @@ def _log_losses(logits: FloatArray, Y: IntArray, multi_label: bool) -> FloatArra
 
 
 def fit_regressions(
-    X: FloatArray, Y: IntArray, multi_label: bool, c: float, balanced: bool = True
-) -> tuple[FloatArray, FloatArray]:
+    X: DoubleArray, Y: IntArray, multi_label: bool, c: float, balanced: bool = True
+) -> tuple[DoubleArray, DoubleArray]:
     """Weight [labels, dim] and bias [labels] of the regression with this C.
 
     ``X``: [n, dim], dense or sparse; ``Y``: [n, labels] of 0 and 1, of at least two classes unless ``multi_label``.
@@ -129,6 +126,6 @@ def fit_regressions(
     return weight, bias
 
 
-def _regression(X: FloatArray, y: IntArray, c: float, class_weight: str | None) -> tuple[FloatArray, FloatArray]:
+def _regression(X: DoubleArray, y: IntArray, c: float, class_weight: str | None) -> tuple[DoubleArray, DoubleArray]:
     model = LogisticRegression(C=c, class_weight=class_weight, max_iter=1000).fit(X, y)
     return model.coef_, model.intercept_

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tornio.arrays import FloatMatrix, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.batching import token_batches
 from tornio.models.device import device
 from tornio.models.device import precision as precision_for
 from tornio.models.finetuned import FineTunedModel, use_of, write_model
 from tornio.models.head import LinearHead
-from tornio.models.port import FloatMatrix
 from tornio.models.tokens import Tokenizer
 from tornio.schemas.registry import EncoderUse
 from tornio.seeds import derive_seed
@@ -30,7 +30,7 @@ from tornio.training.fewshot import fit_few_shot
 from tornio.training.group import Group, current_group
 from tornio.training.network import Network
 from tornio.training.steps import Progress, Training
-from tornio.training.targets import UNSEEN_LOGIT, IntArray, check_sufficient, indicators, stratified_folds
+from tornio.training.targets import UNSEEN_LOGIT, check_sufficient, indicators, stratified_folds
 
 __all__ = ["Progress", "fit"]
 

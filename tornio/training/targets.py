@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tornio.arrays import IntArray
 from tornio.errors import InvalidInput
-
-IntArray = NDArray[np.int64]
 
 UNSEEN_LOGIT = -20.0
 """Logit of a label without a training example: a probability of about 1e-9, so it has a column and is not predicted."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from jobs.kuberay import read_template
+from jobs.running.kuberay import read_template
 from services.checking.wants import SecretKey, wants_of
 from tests.chart import DEV, ROOT, TASK, VALUES, helm, one, pods, rendered, switched
 

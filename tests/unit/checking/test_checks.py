@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from jobs import kube as kinds
-from jobs.kube import CRD, DEPLOYMENT, NODE, RAY_SERVICE, SECRET, SERVICE_ACCOUNT, Cluster, Json
 from services.checking import Finding, Level, Wants, check_cluster, check_outside, resolved
 from services.checking.checks import CRDS
 from services.checking.wants import GpuGroup, SecretKey
 from tests.kube import NAMESPACE, FakeKube
 from tornio.cli import main
 from tornio.errors import Forbidden, Unavailable
+from tornio.kube import port as kinds
+from tornio.kube.port import CRD, DEPLOYMENT, NODE, RAY_SERVICE, SECRET, SERVICE_ACCOUNT, Cluster, Json
 from tornio.storage.memory import MemoryStore
 from tornio.storage.port import ObjectStore
 
@@ -237,7 +237,7 @@ SERVICE: dict[str, Any] = {
 
 @pytest.fixture
 def command(kube: FakeKube, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    monkeypatch.setattr("jobs.kube_client.connect", lambda settings: Cluster(kube, settings.namespace or NAMESPACE))
+    monkeypatch.setattr("tornio.kube.client.connect", lambda settings: Cluster(kube, settings.namespace or NAMESPACE))
     monkeypatch.setattr("services.checking.checks.open_store", lambda settings: MemoryStore())
     monkeypatch.setenv("COLUMNS", "200")
     for name in ("TORNIO_S3_BUCKET", "TORNIO_ARGILLA_URL", "TORNIO_KUBE_NAMESPACE"):

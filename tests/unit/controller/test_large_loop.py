@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from jobs.context import JobContext
-from jobs.inline import InlineRunner
-from jobs.measuring import Measure
-from jobs.placement import PlacedRunner
-from jobs.submitted import RayJobRunner
+from jobs.running.inline import InlineRunner
+from jobs.running.measuring import Measure
+from jobs.running.placement import PlacedRunner
+from jobs.running.submitted import RayJobRunner
 from services.controller.reconciler import Reconciler
 from tests.contract.runner_stages import PlayedRay
 from tests.unit.controller.turning import HashLoader, InstantFleet, Turning, quick_fit

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.context import JobContext
-from jobs.execute import JOBS, Job
+from jobs.table import JOBS, Job
 from services.controller.runs import RunKeeper
 from tests.kube import Killed, PlayedKubeRay
 from tornio.errors import Unavailable

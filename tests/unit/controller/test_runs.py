@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.port import RunPhase, RunStatus
+from jobs.running.port import RunPhase, RunStatus
 from services.controller.runs import End, NoteFailure, RunKeeper, Start, Step, next_step
 from tests.unit.runs.test_runs import KEYS, PLAN, Played
 from tornio.errors import Unavailable

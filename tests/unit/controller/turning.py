@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 
 from jobs.context import JobContext
-from jobs.execute import execute
-from jobs.inline import InlineRunner
+from jobs.running.execute import execute
+from jobs.running.inline import InlineRunner
 from services.controller.reconciler import Look, Reconciler
 from tornio.annotation.fake import FakeAnnotationTool
+from tornio.arrays import FloatMatrix
 from tornio.loop.observation import Replica
 from tornio.loop.phase import Phase
 from tornio.models.head import LinearHead
 from tornio.models.loading import Loader
-from tornio.models.port import Embedded, FloatMatrix
+from tornio.models.port import Embedded
 from tornio.records import Record
 from tornio.registry import CANDIDATE, Encoders, NodeCache, Registry
 from tornio.schemas.registry import EncoderUse

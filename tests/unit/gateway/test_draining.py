@@ -8,12 +8,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from jobs.kube import RAY_SERVICE, Cluster
 from services.gateway import draining
 from services.gateway.draining import ActiveCluster, Draining
 from tests.kube import NAMESPACE, FakeKube
 from tests.unit.gateway.fake import AppTransport, FakeBackend, app_of
 from tornio.errors import Unavailable
+from tornio.kube.port import RAY_SERVICE, Cluster
 from tornio.settings import UpgradeSettings
 
 pytestmark = pytest.mark.unit

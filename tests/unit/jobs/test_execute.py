@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.context import JobContext
-from jobs.execute import execute, next_attempt, plan_job
+from jobs.running.execute import execute, next_attempt, plan_job
 from tests.unit.controller.turning import HashLoader, Turning, quick_fit
 from tornio.api import TaskName
 from tornio.errors import InvalidInput, RunFailed, Unavailable

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from jobs.context import JobContext
-from jobs.execute import JOBS, Job
-from jobs.following import follow
+from jobs.running.following import follow
+from jobs.table import JOBS, Job
 from tests.kube import Killed, PlayedKubeRay, enter
 from tornio.errors import RunFailed, Unavailable
 from tornio.schemas.base import Part

@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs import kube_client
-from jobs.kube import RAY_JOB, SECRET
-from jobs.kube_client import connect
 from tornio.errors import (
     AlreadyExists,
     Forbidden,
@@ -20,6 +17,9 @@ from tornio.errors import (
     Unauthorized,
     Unavailable,
 )
+from tornio.kube import client as kube_client
+from tornio.kube.client import connect
+from tornio.kube.port import RAY_JOB, SECRET
 from tornio.settings import KubeSettings
 
 pytestmark = pytest.mark.unit

@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from jobs.context import JobContext
-from jobs.execute import JOBS, Job
-from jobs.kube import RAY_SERVICE, Cluster
-from jobs.kuberay import LONGEST_NAME, KubeRayRunner, check_store, job_name, judge, manifest, read_template
-from jobs.port import RunPhase, RunStatus
+from jobs.running.kuberay import LONGEST_NAME, KubeRayRunner, check_store, job_name, judge, manifest, read_template
+from jobs.running.port import RunPhase, RunStatus
+from jobs.table import JOBS, Job
 from tests.kube import NAMESPACE, TEMPLATE, FakeKube, Killed, PlayedKubeRay, enter
 from tornio.errors import Forbidden, InvalidInput, NotFound, RunFailed, TornioError, Unavailable
+from tornio.kube.port import RAY_SERVICE, Cluster
 from tornio.schemas.base import Part
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult
 from tornio.settings import StorageSettings

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from jobs.measuring import Measure
-from jobs.placement import Facts, Limit, PlacedRunner, is_large, size
-from jobs.port import RunPhase, RunStatus
+from jobs.running.measuring import Measure
+from jobs.running.placement import Limit, PlacedRunner, is_large, size
+from jobs.running.port import RunPhase, RunStatus
+from jobs.sizing import Facts
 from tests.unit.controller.turning import Turning, make_spec, quick_fit
 from tornio.errors import Unavailable
 from tornio.schemas.base import Part
@@ -34,8 +35,8 @@ def spec(**classifier: Any) -> TaskSpec:
     return make_spec().model_copy(update={"classifier": make_spec().classifier.model_copy(update=classifier)})
 
 
-def facts(kind: str = "few-shot", labels: int = 300, fine_tuned: int = 0, not_embedded: int = 70) -> Facts:
-    return Facts(spec(kind=kind), pool=5000, not_embedded=not_embedded, labels=labels, fine_tuned=fine_tuned)
+def facts(kind: str = "few-shot", labels: int = 300, own_encoders: int = 0, not_embedded: int = 70) -> Facts:
+    return Facts(spec(kind=kind), pool=5000, not_embedded=not_embedded, labels=labels, own_encoders=own_encoders)
 
 
 EPOCHS = spec().classifier.fine_tuning.epochs
@@ -49,11 +50,11 @@ EPOCHS = spec().classifier.fine_tuning.epochs
         ("train", TRAIN, facts("auto"), 300 * EPOCHS * 3),
         ("train", TRAIN, facts("auto", labels=20), 70),
         ("query", QUERY, facts(), 70),
-        ("query", QUERY, facts(fine_tuned=1), 5000),
+        ("query", QUERY, facts(own_encoders=1), 5000),
         ("query", QUERY.evolve(version=None), facts(), 0),
         ("evaluate", EVALUATE, facts(not_embedded=0), 0),
-        ("evaluate", EVALUATE, facts(not_embedded=0, fine_tuned=2), 2 * 300 + 2 * 1000),
-        ("evaluate", EVALUATE, facts(not_embedded=0, fine_tuned=1, labels=10_000), 500 + 2 * 1000),
+        ("evaluate", EVALUATE, facts(not_embedded=0, own_encoders=2), 2 * 300 + 2 * 1000),
+        ("evaluate", EVALUATE, facts(not_embedded=0, own_encoders=1, labels=10_000), 500 + 2 * 1000),
         ("label", LabelArgs(pool_seq=1, spec_rev=1), facts(), 5000),
         ("label", LabelArgs(pool_seq=1, spec_rev=1), None, 0),
         ("score", Part(), None, math.inf),
@@ -163,14 +164,14 @@ def test_the_facts_are_read_from_the_store(tmp_path: Path) -> None:
     measure = Measure(turning.store)
     before = measure(plan("train", TRAIN.evolve(label_seq=0)))
     assert before is not None
-    assert (before.pool, before.not_embedded, before.labels, before.fine_tuned) == (60, 60, 0, 0)
+    assert (before.pool, before.not_embedded, before.labels, before.own_encoders) == (60, 60, 0, 0)
     with quick_fit():
         turning.turn()
     last = turning.task.iterations()[-1]
     args = EVALUATE.evolve(version=last.version, current=None, label_seq=last.label_seq)
     after = measure(plan("evaluate", args))
     assert after is not None
-    assert (after.pool, after.not_embedded, after.fine_tuned) == (60, 0, 0)
+    assert (after.pool, after.not_embedded, after.own_encoders) == (60, 0, 0)
 
 
 def test_a_task_that_cannot_be_read_has_no_facts(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from jobs.context import JobContext
 from jobs.requests import check_model, check_readable, plan_request
-from jobs.scoring.planning import ScoreRequest
 from tornio.api import ScoreIn
 from tornio.errors import Forbidden, InvalidInput
+from tornio.scoring.planning import ScoreRequest
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

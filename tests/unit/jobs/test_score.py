@@ -15,20 +15,20 @@ from transformers import pipeline
 
 from bench.swapping.workshop import tiny_encoder
 from jobs.context import JobContext
-from jobs.execute import execute, next_attempt
 from jobs.parts import Done, InlineMapper
-from jobs.scoring import STAGES
-from jobs.scoring.planning import ScoreRequest, plan_score
+from jobs.running.execute import execute, next_attempt
+from jobs.score import STAGES
 from tests.classifiers import tiny_classifier
 from tornio.api import TaskName
 from tornio.errors import Changed, InvalidFile, InvalidInput
 from tornio.files.stream import stream_rows
-from tornio.review.run import ScoredRow, ScoredRun
 from tornio.schemas.jobs import ScoreOutput
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import REJECTED
 from tornio.scoring.measures import given_matrix
+from tornio.scoring.planning import ScoreRequest, plan_score
 from tornio.scoring.ranking import RANKINGS, suspicion
+from tornio.scoring.scored_run import ScoredRow, ScoredRun
 from tornio.storage.local import LocalStore
 
 pytestmark = pytest.mark.model
@@ -41,6 +41,10 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
+def planned(request: ScoreRequest, context: JobContext) -> RunPlan:
+    return plan_score(request, context.store, context.loader)
+
+
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random classifier that knows the labels in another order than they are sorted in."""
     return tiny_classifier(tmp_path_factory.mktemp("classifier"), LABELS[::-1])
@@ -88,7 +92,7 @@ def top(scores: ScoredRun, count: int) -> list[ScoredRow]:
 
 def test_every_row_has_what_the_model_says_of_its_label(tmp_path: Path, data: Path, classifier: Path) -> None:
     context = job(tmp_path)
-    output, scores = done(plan_score(asked(data, classifier), context), context)
+    output, scores = done(planned(asked(data, classifier), context), context)
     assert (output.rows, output.parts, output.rejected_rows, output.labels) == (53, 6, 0, LABELS)
     rows = rows_of(scores).to_pylist()
     assert [(row["text"], row["given"]) for row in rows] == [(text, [label]) for text, label in ROWS]
@@ -107,7 +111,7 @@ def test_a_row_that_cannot_be_used_is_put_aside_and_told(tmp_path: Path, classif
     bad = [("", "billing"), ("fine", "unheard of"), ("no label", "")]
     data = write(tmp_path / "data.csv", [*ROWS[:12], *bad, *ROWS[12:]])
     context = job(tmp_path)
-    plan = plan_score(asked(data, classifier, labels=LABELS), context)
+    plan = planned(asked(data, classifier, labels=LABELS), context)
     output, scores = done(plan, context)
     assert (output.rows, output.rejected_rows) == (53, 3)
     body = context.store.get(plan.run_keys.part("rejected", 1)).body
@@ -120,7 +124,7 @@ def test_a_row_that_cannot_be_used_is_put_aside_and_told(tmp_path: Path, classif
     ]
     assert rows_of(scores).column("row").to_pylist()[11:14] == [11, 15, 16]
     with pytest.raises(InvalidFile, match="line 14: no text"):
-        done(plan_score(asked(data, classifier, labels=LABELS, strict=True), context), context)
+        done(planned(asked(data, classifier, labels=LABELS, strict=True), context), context)
 
 
 @pytest.mark.parametrize("more", [{}, {"model": None, "encoder": "BASE", "folds": 2}])
@@ -130,7 +134,7 @@ def test_a_part_whose_rows_are_all_put_aside_scores_nothing(
     data = write(tmp_path / "data.csv", [*ROWS[:12], *[("", "billing")] * 4, *ROWS[12:]])
     context = job(tmp_path)
     more = {name: str(base) if value == "BASE" else value for name, value in more.items()}
-    output, scores = done(plan_score(asked(data, classifier, labels=LABELS, part_rows=4, **more), context), context)
+    output, scores = done(planned(asked(data, classifier, labels=LABELS, part_rows=4, **more), context), context)
     assert (output.rows, output.rejected_rows) == (53, 4)
     assert len(rows_of(scores)) == 53
 
@@ -140,19 +144,19 @@ def test_a_model_without_names_needs_an_order(tmp_path: Path, tmp_path_factory: 
     context = job(tmp_path)
     words = write(tmp_path / "words.csv", ROWS)
     with pytest.raises(InvalidInput, match=r"3 classes without names, .* billing, delivery, login .* with --labels"):
-        plan_score(asked(words, nameless), context)
-    stated = plan_score(asked(words, nameless, labels=("login", "billing", "delivery")), context)
+        planned(asked(words, nameless), context)
+    stated = planned(asked(words, nameless, labels=("login", "billing", "delivery")), context)
     assert stated.args["labels"] == ["login", "billing", "delivery"]
     several = tiny_classifier(tmp_path_factory.mktemp("several"), tuple(f"LABEL_{n}" for n in range(12)))
     numbers = write(tmp_path / "numbers.csv", [(f"text {n}", str(n % 12)) for n in range(40)])
-    assert plan_score(asked(numbers, several), context).args["labels"] == [str(n) for n in range(12)]
+    assert planned(asked(numbers, several), context).args["labels"] == [str(n) for n in range(12)]
 
 
 def test_data_that_changes_while_it_is_read_is_told(
     tmp_path: Path, data: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = job(tmp_path)
-    plan = plan_score(asked(data, classifier), context)
+    plan = planned(asked(data, classifier), context)
     read = stream_rows
 
     def changing(*args: Any, **more: Any) -> Any:
@@ -160,7 +164,7 @@ def test_data_that_changes_while_it_is_read_is_told(
         data.write_text(data.read_text() + "one more,billing\n")
         return found
 
-    monkeypatch.setattr("jobs.scoring.staging.stream_rows", changing)
+    monkeypatch.setattr("tornio.scoring.staging.stream_rows", changing)
     with pytest.raises(Changed):
         done(plan, context)
 
@@ -170,7 +174,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_rows(
     tmp_path: Path, data: Path, classifier: Path, after: int
 ) -> None:
     undisturbed = job(tmp_path / "a")
-    plan = plan_score(asked(data, classifier), undisturbed)
+    plan = planned(asked(data, classifier), undisturbed)
     output, scores = done(plan, undisturbed)
 
     class Dies(InlineMapper):
@@ -179,8 +183,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_rows(
             raise Killed
 
     first = job(tmp_path / "b")
-    assert plan_score(asked(data, classifier), first) == plan
-    first.mapper = Dies(STAGES, first)
+    assert planned(asked(data, classifier), first) == plan
+    first.mapper = Dies(STAGES, first.store, first.loader)
     with pytest.raises(Killed):
         done(plan, first)
     worked: list[int] = []
@@ -191,7 +195,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_rows(
             super().run(stage, plan, parts, done)
 
     second = job(tmp_path / "b")
-    second.mapper = Counts(STAGES, second)
+    second.mapper = Counts(STAGES, second.store, second.loader)
     again, resumed = done(plan, second)
     assert worked == list(range(after, 6))
     assert again == output
@@ -200,32 +204,32 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_rows(
 
 def test_an_input_that_changed_under_the_run_is_an_error(tmp_path: Path, data: Path, classifier: Path) -> None:
     context = job(tmp_path)
-    plan = plan_score(asked(data, classifier), context)
+    plan = planned(asked(data, classifier), context)
     write(data, ROWS[:20])
     with pytest.raises(Changed, match="has changed since this run was planned"):
         done(plan, context)
-    assert plan_score(asked(data, classifier), context).run != plan.run
+    assert planned(asked(data, classifier), context).run != plan.run
 
 
 def test_what_cannot_be_scored_is_told_before_anything_begins(tmp_path: Path, data: Path, classifier: Path) -> None:
     context = job(tmp_path)
     with pytest.raises(InvalidInput, match=r"the model knows login, delivery, billing, the data billing, other"):
-        done(plan_score(asked(data, classifier, labels=("billing", "other")), context), context)
+        done(planned(asked(data, classifier, labels=("billing", "other")), context), context)
     with pytest.raises(InvalidInput, match="give either --model or --cross-validate"):
-        plan_score(asked(data, classifier, folds=3), context)
+        planned(asked(data, classifier, folds=3), context)
     with pytest.raises(InvalidInput, match="takes 2 models or more"):
-        plan_score(asked(data, classifier, model=None, folds=1), context)
+        planned(asked(data, classifier, model=None, folds=1), context)
     with pytest.raises(InvalidInput, match="give either --model or --encoder"):
-        plan_score(asked(data, classifier, encoder="minilm"), context)
+        planned(asked(data, classifier, encoder="minilm"), context)
     ours = TaskName("w", "t")
     with pytest.raises(InvalidInput, match="w/t says itself what --labels and --encoder would say"):
-        plan_score(asked(data, classifier, task=ours, model=None, labels=("a", "b"), encoder="minilm"), context)
+        planned(asked(data, classifier, task=ours, model=None, labels=("a", "b"), encoder="minilm"), context)
     one = write(tmp_path / "one.csv", [(text, "billing") for text, _ in ROWS])
     with pytest.raises(InvalidInput, match="at least two are needed"):
-        plan_score(asked(one, classifier), context)
+        planned(asked(one, classifier), context)
     many = write(tmp_path / "many.csv", [(f"t{n}", f"label {n}") for n in range(1100)])
     with pytest.raises(InvalidInput, match="more than 1000 different labels"):
-        plan_score(asked(many, classifier), context)
+        planned(asked(many, classifier), context)
 
 
 def test_cross_validated_scores_find_wrong_labels_and_a_killed_run_goes_on(tmp_path: Path) -> None:
@@ -235,12 +239,16 @@ def test_cross_validated_scores_find_wrong_labels_and_a_killed_run_goes_on(tmp_p
     rows = [(text, LABELS[(LABELS.index(label) + (n in wrong)) % 3]) for n, (text, label) in enumerate(rows)]
     data = write(tmp_path / "data.csv", rows)
     context = job(tmp_path / "a")
-    plan = plan_score(ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), context)
+    plan = planned(
+        ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), context.store, context.loader
+    )
     output, scores = done(plan, context)
     assert {row.row for row in top(scores, 3)} == wrong
     assert (output.ranking, output.suspicion) == ("suspicion", "pooled-loss")
     again = job(tmp_path / "b")
-    plan_score(ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), again)
+    planned(
+        ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), again.store, again.loader
+    )
 
     class DiesBeforeScoring(InlineMapper):
         def run(self, stage: str, plan: RunPlan, parts: Sequence[int], done: Done) -> None:
@@ -248,7 +256,7 @@ def test_cross_validated_scores_find_wrong_labels_and_a_killed_run_goes_on(tmp_p
                 raise Killed
             super().run(stage, plan, parts, done)
 
-    again.mapper = DiesBeforeScoring(STAGES, again)
+    again.mapper = DiesBeforeScoring(STAGES, again.store, again.loader)
     with pytest.raises(Killed):
         done(plan, again)
     again.mapper, again.worker = None, "another process"
@@ -260,7 +268,7 @@ def test_cross_validated_scores_find_wrong_labels_and_a_killed_run_goes_on(tmp_p
 @pytest.mark.parametrize("ranking", [name for name in RANKINGS if name != "pooled-loss"])
 def test_rows_may_be_ranked_otherwise(tmp_path: Path, data: Path, classifier: Path, ranking: str) -> None:
     context = job(tmp_path)
-    output, scores = done(plan_score(asked(data, classifier, ranking=ranking), context), context)
+    output, scores = done(planned(asked(data, classifier, ranking=ranking), context), context)
     rows = rows_of(scores)
     probabilities = np.array(rows.column("probabilities").to_pylist(), np.float32)
     given = given_matrix([tuple(names) for names in rows.column("given").to_pylist()], LABELS, False)
@@ -271,7 +279,7 @@ def test_rows_may_be_ranked_otherwise(tmp_path: Path, data: Path, classifier: Pa
 def test_the_report_tells_of_the_rows_and_of_those_put_aside(tmp_path: Path, classifier: Path) -> None:
     data = write(tmp_path / "data.csv", [*ROWS, ("<b>bold</b>", "billing"), ("x", "unheard of"), ("y", "unknown")])
     context = job(tmp_path)
-    output, scores = done(plan_score(asked(data, classifier, labels=LABELS), context), context)
+    output, scores = done(planned(asked(data, classifier, labels=LABELS), context), context)
     page = context.store.get(output.report).body.decode()
     assert "<b>bold</b>" not in page
     assert "the label … is none of" in page

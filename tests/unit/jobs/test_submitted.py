@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from jobs.context import JobContext
-from jobs.port import RunPhase
-from jobs.submitted import RayJobRunner, SubmissionClient
+from jobs.running.port import RunPhase
+from jobs.running.submitted import RayJobRunner, SubmissionClient
 from tests.contract.runner_stages import PlayedRay
 from tornio.errors import Unavailable
 from tornio.schemas.jobs import LabelArgs

@@ -10,7 +10,7 @@ import pytest
 
 from bench.swapping.workshop import tiny_encoder
 from jobs.context import JobContext
-from jobs.execute import execute, plan_job
+from jobs.running.execute import execute, plan_job
 from tests.learning import labelled_task
 from tornio.api import TaskName
 from tornio.models.finetuned import FineTunedModel

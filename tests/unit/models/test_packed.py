@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tornio.arrays import FloatMatrix
 from tornio.models.engine import classifier_for, engine_for
 from tornio.models.packed import attention, forward
 from tornio.models.packed.architectures import Linear, why_not
 from tornio.models.packed.dense import dense
 from tornio.models.packed.forward import PackedClassifier, PackedEngine
 from tornio.models.padded import PaddedClassifier, PaddedEngine
-from tornio.models.port import FloatMatrix
 from tornio.models.tokens import Tokens
 from tornio.schemas.registry import Pooling
 

@@ -10,7 +10,7 @@ import small_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tornio.models.port import FloatMatrix
+from tornio.arrays import FloatMatrix
 from tornio.query import uncertainty
 
 pytestmark = pytest.mark.unit

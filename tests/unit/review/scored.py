@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from tornio.records import default_record_id
-from tornio.review.run import ScoredRun
 from tornio.schemas.jobs import InputFile, ScoreArgs, ScoreOutput
 from tornio.schemas.runs import RunPlan, RunResult
 from tornio.schemas.tables import scores_table
+from tornio.scoring.scored_run import ScoredRun
 from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.keys import run_of

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.review.scored import Row, make_task, mood, scored_run, write_run
 from tornio.errors import Conflict, InvalidInput, NotFound
 from tornio.review.choose import choose
-from tornio.review.run import ScoredRow, ScoredRun
+from tornio.scoring.scored_run import ScoredRow, ScoredRun
 from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
 

@@ -15,10 +15,10 @@ from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.resolve import resolve
 from tornio.records import Purpose, Record, Suggestion, default_record_id, text_digest
 from tornio.review.corrected import corrected, schema
-from tornio.review.run import ScoredRun
 from tornio.review.send import Sent, Wanted, send_review
 from tornio.review.sync import ReviewSync, find_review, run_precision, run_verdicts
 from tornio.schemas.task import Batch, BatchItem
+from tornio.scoring.scored_run import ScoredRun
 from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
 from tornio.tasks import training_set

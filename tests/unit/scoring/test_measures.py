@@ -10,8 +10,8 @@ from cleanlab.rank import get_label_quality_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
-from tornio.models.port import FloatMatrix
 from tornio.scoring.measures import LEAST, Measures, given_matrix, measure
 
 pytestmark = pytest.mark.unit

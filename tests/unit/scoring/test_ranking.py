@@ -10,8 +10,8 @@ from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 
 from tests.unit.scoring.made import labelled, several
+from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
-from tornio.models.port import FloatMatrix
 from tornio.scoring.heads import in_sample
 from tornio.scoring.measures import measure
 from tornio.scoring.ranking import RANKINGS, default_ranking, most_suspicious, suspicion

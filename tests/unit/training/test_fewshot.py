@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
-from tornio.models.port import FloatMatrix
 from tornio.training.fewshot import DEFAULT_C, GRID, fit_few_shot
 
 pytestmark = pytest.mark.unit

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from tests.learning import NAMES, examples
+from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
 from tornio.models.finetuned import FineTunedModel
-from tornio.models.port import FloatMatrix
 from tornio.schemas.registry import EncoderUse
 from tornio.spec import FineTuningSpec
 from tornio.storage.memory import MemoryStore

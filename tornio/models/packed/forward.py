@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from tornio.arrays import FloatMatrix
 from tornio.models.packed.architectures import Embeddings, Layer, Norm, Weights, head_of, read_weights
 from tornio.models.packed.attention import Attention
 from tornio.models.packed.batch import Batch, packed_batches, position_ids
 from tornio.models.packed.dense import dense
-from tornio.models.port import FloatMatrix
 from tornio.models.tokens import Tokens
 from tornio.schemas.registry import Pooling
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jobs.kube import ACCOUNT, CONFIG_MAP, NAMESPACE, NODE, SECRET, SERVICE_ACCOUNT, Cluster, Json, Kind
 from tornio.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, TornioError, Unauthorized, Unavailable
+from tornio.kube.port import ACCOUNT, CONFIG_MAP, NAMESPACE, NODE, SECRET, SERVICE_ACCOUNT, Cluster, Json, Kind
 from tornio.settings import KubeSettings
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What the scores of all parts say together: counts and the report. Reads columns, not texts, of parts in turn."""
+"""What the scores of all parts say together: the counts. Reads columns, not texts, of parts in turn."""
 
 from __future__ import annotations
 
@@ -7,24 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from jobs.context import RunContext
-from jobs.scoring.work import Parts, scored_as
-from tornio.review.report import run_report
-from tornio.review.run import ScoredRun
 from tornio.schemas.jobs import ScoreArgs, ScoreInput, ScoreOutput
 from tornio.schemas.tables import scores_table
 from tornio.scoring.measures import label_matrix
+from tornio.scoring.parts import Parts, scored_as
 from tornio.scoring.ranking import suspicion
 
 _COLUMNS = ("given", "predicted", "loss", "truncated", "model")
 
 
-def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts, context: RunContext) -> ScoreOutput:
-    """The run's output; writes the report on the way."""
+def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> ScoreOutput:
+    """Return the run's output. The report that it names is written by whoever calls this."""
     keys = parts.keys
     rows = pa.concat_tables(_columns(args, parts, number, _COLUMNS) for number in range(len(staged.parts)))
     given, predicted = (label_matrix(rows.column(name), args.labels) for name in ("given", "predicted"))
-    output = ScoreOutput(
+    return ScoreOutput(
         scores=keys.folder("scores"),
         rejected=keys.folder("rejected"),
         report=keys.root + "report.html",
@@ -39,10 +36,6 @@ def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts, context: RunCon
         suspicion=args.ranking,
         model=rows.column("model")[0].as_py(),
     )
-    task = None if context.plan.task is None else context.task
-    page = run_report(ScoredRun(context.plan, output, parts.store, task))
-    parts.store.put(output.report, page.encode())
-    return output
 
 
 def rank_whole(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> None:

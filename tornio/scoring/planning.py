@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.context import JobContext
-from jobs.scoring.staging import label_cells
 from tornio.api import TaskName
 from tornio.errors import InvalidInput, NotFound, NotServable
 from tornio.files.sources import find_files
+from tornio.models.loading import Loader
 from tornio.models.sequence import in_model_order
 from tornio.registry import Registry
 from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.runs import RunPlan
 from tornio.scoring.ranking import RANKINGS, default_ranking
-from tornio.tasks import Task
+from tornio.scoring.staging import label_cells
+from tornio.storage.port import ObjectStore
+from tornio.tasks import Task, Tasks
+from tornio.tasks.encoder import encoder_of
 
 MOST_LABELS = 1000
 """Different labels in a data set after which its label column is taken for something else."""
@@ -53,13 +55,13 @@ class ScoreRequest:
     strict: bool = False
 
 
-def plan_score(request: ScoreRequest, job: JobContext) -> RunPlan:
+def plan_score(request: ScoreRequest, store: ObjectStore, loader: Loader) -> RunPlan:
     """The run that answers this request; the same request over the same bytes is the same run.
 
     Raises InvalidFile and InvalidInput for data that cannot be used, NotFound for a task, version or model.
     """
     _check(request)
-    task = None if request.task is None else job.tasks.open(*request.task)
+    task = None if request.task is None else Tasks(store).open(*request.task)
     args = ScoreArgs(
         files=find_files(request.data),
         text_column=request.text_column,
@@ -73,15 +75,15 @@ def plan_score(request: ScoreRequest, job: JobContext) -> RunPlan:
         part_rows=request.part_rows,
         seed=request.seed,
         strict=request.strict,
-        precision=job.loader.precision,
+        precision=loader.precision,
     )
     stated = bool(args.labels)
     if not stated:
         labels, stated = labels_in(args)
         args = args.evolve(labels=labels)
-    args = _with_model(args, request, task, job)
+    args = _with_model(args, request, task, loader)
     if args.classifier is not None and not stated:
-        args = args.evolve(labels=in_model_order(job.loader.base_folder(args.classifier), args.labels))
+        args = args.evolve(labels=in_model_order(loader.base_folder(args.classifier), args.labels))
     args = args.evolve(ranking=request.ranking or default_ranking(bool(args.folds)))
     if args.ranking not in RANKINGS:
         raise InvalidInput(f"there is no ranking {args.ranking!r}: choose one of {', '.join(RANKINGS)}")
@@ -128,25 +130,25 @@ def labels_in(args: ScoreArgs) -> tuple[tuple[str, ...], bool]:
     return tuple(sorted(found)), False
 
 
-def _with_model(args: ScoreArgs, request: ScoreRequest, task: Task | None, job: JobContext) -> ScoreArgs:
+def _with_model(args: ScoreArgs, request: ScoreRequest, task: Task | None, loader: Loader) -> ScoreArgs:
     length = request.max_length or DEFAULT_LENGTH
     if request.folds or (task is None and request.model is None):
         args = args.evolve(folds=request.folds or DEFAULT_FOLDS)
         if task is not None:
-            return args.evolve(encoder=job.encoder_use(task, task.spec.classifier))
-        return args.evolve(encoder=job.loader.encoder_use(request.encoder or DEFAULT_ENCODER, length))
-    if task is not None and (version := _version(task, request.model or "current", job)) is not None:
+            return args.evolve(encoder=encoder_of(task, task.spec.classifier, loader))
+        return args.evolve(encoder=loader.encoder_use(request.encoder or DEFAULT_ENCODER, length))
+    if task is not None and (version := _version(task, request.model or "current")) is not None:
         if request.max_length:
             raise InvalidInput(f"{version} says itself how long its texts are: leave out --max-length")
         return args.evolve(version=version)
     if request.model is None:
         raise NotServable(f"{request.task} has no current version yet: give --cross-validate {DEFAULT_FOLDS}")
-    return args.evolve(classifier=job.loader.encoder_use(request.model, length))
+    return args.evolve(classifier=loader.encoder_use(request.model, length))
 
 
-def _version(task: Task, name: str, job: JobContext) -> str | None:
+def _version(task: Task, name: str) -> str | None:
     """The version of this name or alias; None where the name can only be a model's."""
-    registry = Registry(job.store, task.keys)
+    registry = Registry(task.store, task.keys)
     alias = registry.alias(name)
     if alias is not None:
         return alias.version

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import ray
 
 from jobs.context import JobContext
-from jobs.execute import execute, next_attempt
-from jobs.progress import ProgressWriter
-from jobs.ray_parts import RayDataMapper
+from jobs.running.execute import execute, next_attempt
+from jobs.running.progress import ProgressWriter
+from jobs.running.ray_mapper import RayDataMapper
 from tornio.errors import Unavailable
 from tornio.schemas.runs import RunPlan, RunProgress, RunResult
 from tornio.storage import documents

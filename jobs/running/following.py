@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from jobs.execute import next_attempt
-from jobs.port import JobRunner, RunPhase
+from jobs.running.execute import next_attempt
+from jobs.running.port import JobRunner, RunPhase
 from tornio.errors import RunFailed, Unavailable
 from tornio.schemas.runs import RunPlan, RunProgress, RunResult
 from tornio.storage import documents

@@ -2,7 +2,7 @@
 
 It does one run at a time and none is stopped for taking long; the loop says when one hangs. An actor that dies, or
 that is ended because it no longer answers, is started again, and the attempt that it was at has failed: see
-``jobs.execute``.
+``jobs.running.execute``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
-from jobs.failures import describe
-from jobs.port import RunPhase, RunStatus
+from jobs.running.failures import describe
+from jobs.running.port import RunPhase, RunStatus
 from tornio.errors import TornioError, Unavailable
 from tornio.schemas.runs import RunPlan
 
@@ -86,13 +86,13 @@ class WarmWorker:
     def _ready(self) -> Any:
         with self._preparing:
             if self._context is None:
-                from jobs.context import JobContext
+                from jobs.running.process import job_context
 
-                self._context = JobContext.from_environment()
+                self._context = job_context()
             return self._context
 
     def _execute(self, plan: RunPlan, attempt: int) -> None:
-        from jobs.execute import execute
+        from jobs.running.execute import execute
 
         try:
             execute(plan, attempt, self._ready())

@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
 
 from pydantic import ValidationError
 
-from jobs import evaluate, label, query, score, train
 from jobs.context import JobContext, RunContext, software
-from jobs.failures import describe
+from jobs.running.failures import describe
+from jobs.table import JOBS, Job
 from tornio.api import TaskName
 from tornio.errors import IntegrityError, InvalidInput, RunFailed, TemporaryError, TornioError
 from tornio.runs.record import ATTEMPTS
-from tornio.schemas.base import Part
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult, RunStarted
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job: the model of its arguments and ``run(args, context) -> output``."""
-
-    args: type[Part]
-    run: Callable[[Any, RunContext], Part]
-
-
-JOBS: dict[str, Job] = {
-    "train": Job(train.TrainArgs, train.run),
-    "evaluate": Job(evaluate.EvaluateArgs, evaluate.run),
-    "query": Job(query.QueryArgs, query.run),
-    "label": Job(label.LabelArgs, label.run),
-    "score": Job(score.ScoreArgs, score.run),
-}
 
 
 def plan_job(job: str, task: TaskName, args: str) -> RunPlan:

@@ -5,73 +5,35 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
-from jobs.port import JobRunner, RunPhase, RunStatus
-from tornio.schemas.jobs import EvaluateArgs, QueryArgs
+from jobs.running.port import JobRunner, RunPhase, RunStatus
+from jobs.sizing import Facts
+from jobs.table import JOBS
 from tornio.schemas.runs import RunPlan
-from tornio.spec import TaskSpec
 
 log = logging.getLogger(__name__)
 Limit = int | Literal["always", "never"]
 """Texts above which a run is large: see ``JobSettings.large_texts``."""
-TRAINING_COST = 3
-"""Passes through the model that a training step costs for each of its texts: forward, and about two for backward."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the size of a task's run depends on: records of its pool, those of them without an embedding, records that
-    have a label (0 where no fine-tuning is about), and how many of the plan's versions are fine-tuned."""
-
-    spec: TaskSpec
-    pool: int
-    not_embedded: int
-    labels: int
-    fine_tuned: int
 
 
 def size(plan: RunPlan, facts: Facts | None) -> float:
-    """Texts that the run passes through a model once, roughly; infinite for scoring, which is always large.
+    """Return about how many texts the run passes through a model once; infinite for a run that is always large.
 
-    ``facts``: none for a run without a task, or whose task cannot be read, which is small: it will say so itself.
+    ``facts``: None for a run without a task or whose task cannot be read. Such a run is small: it will report why.
     """
-    if plan.job == "score":
+    job = JOBS.get(plan.job)
+    if job is None:
+        return 0
+    if job.spreads:
         return math.inf
-    if facts is None:
-        return 0
-    match plan.job:
-        case "train":
-            return _training(facts)
-        case "query":
-            return _query(QueryArgs.model_validate(plan.args), facts)
-        case "evaluate":
-            return _evaluation(EvaluateArgs.model_validate(plan.args), facts)
-        case "label":
-            return facts.pool
-    return 0
+    return 0 if facts is None else job.size(job.args.model_validate(plan.args), facts)
 
 
-def _training(facts: Facts) -> int:
-    classifier = facts.spec.classifier
-    auto = classifier.kind == "auto" and facts.labels >= classifier.fine_tuned_from
-    if classifier.kind == "fine-tuned" or auto:
-        return facts.labels * classifier.fine_tuning.epochs * TRAINING_COST
-    return facts.not_embedded
-
-
-def _query(args: QueryArgs, facts: Facts) -> int:
-    if args.version is None and facts.spec.loop.cold_start != "diverse":
-        return 0
-    return facts.pool if facts.fine_tuned else facts.not_embedded
-
-
-def _evaluation(args: EvaluateArgs, facts: Facts) -> int:
-    """Each fine-tuned version answers what is labelled of the hold-out; two of them answer the stop set."""
-    judged = min(facts.labels, math.ceil(facts.spec.loop.holdout_share * facts.pool))
-    stop = 2 * min(facts.spec.loop.stop.stop_set_size, facts.pool) if args.agree_with and facts.fine_tuned else 0
-    return facts.not_embedded + facts.fine_tuned * judged + stop
+def is_spread(plan: RunPlan) -> bool:
+    """Return whether the plan's job gives its work to workers, so that its own process only reads and waits."""
+    job = JOBS.get(plan.job)
+    return job is not None and job.spreads
 
 
 def is_large(texts: float, limit: Limit) -> bool:
@@ -121,7 +83,7 @@ class PlacedRunner:
     def _place(self, plan: RunPlan) -> JobRunner:
         if self._limit == "never":
             return self._small
-        texts = size(plan, None if plan.job == "score" else self._measure(plan))
+        texts = size(plan, None if is_spread(plan) else self._measure(plan))
         large = is_large(texts, self._limit)
         log.info(
             "run %s passes %s texts: %s", plan.run, f"{texts:,.0f}", "a job of its own" if large else "the warm worker"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from services.gateway.snapshot import Snapshot, Trained
-from services.gateway.status import figures
 from tornio.api import ChangedAnswer, VersionOut, VersionState
 from tornio.schemas.jobs import EvaluateOutput
 from tornio.schemas.task import Iteration
+from tornio.status.snapshot import Snapshot, Trained
+from tornio.status.task_status import figures
 
 CHANGED = 100
 """How many changed hold-out answers of a version are told."""

@@ -8,7 +8,7 @@ import logging
 
 import pyarrow.parquet as pq
 
-from jobs.placement import Facts
+from jobs.sizing import Facts
 from tornio.errors import IntegrityError, NotFound
 from tornio.registry import Registry
 from tornio.schemas.runs import RunPlan
@@ -51,7 +51,7 @@ class Measure:
             pool=sum(rows for rows, _ in parts),
             not_embedded=sum(rows for rows, digest in parts if digest not in embedded),
             labels=labels,
-            fine_tuned=fine_tuned,
+            own_encoders=fine_tuned,
         )
 
     def _pool(self, keys: TaskKeys, upto: int | None) -> list[tuple[int, str]]:

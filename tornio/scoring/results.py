@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tornio.errors import InvalidFile
 from tornio.files.rows import SEPARATOR
 from tornio.files.whole import check_folder, writing
-from tornio.review.run import ScoredRun
+from tornio.scoring.scored_run import ScoredRun
 
 
 def write_scores(run: ScoredRun, path: Path) -> None:

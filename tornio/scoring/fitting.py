@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.context import RunContext
-from jobs.scoring.work import Found, Parts
-from tornio.evaluation.metrics import BoolMatrix
-from tornio.models.port import FloatMatrix
+from tornio.arrays import BoolMatrix, FloatMatrix
 from tornio.schemas.jobs import ScoreArgs, ScoreInput
 from tornio.scoring.folds import Keys, deal, sample, text_keys
 from tornio.scoring.measures import label_matrix
-from tornio.scoring.out_of_sample import ARRAYS_FILE, CONFIG_FILE, MOST_ROWS, OutOfSampleScorer
+from tornio.scoring.out_of_sample import MOST_ROWS, OutOfSampleScorer
+from tornio.scoring.parts import Parts
 from tornio.scoring.ranking import RANKINGS
+from tornio.scoring.scorers import SCORER_FILES, scorer_key
 
-_FILES = (ARRAYS_FILE, CONFIG_FILE)
+Report = Callable[[str, int, int | None, str], None]
+"""Called with a stage in words, how much of it is done, how much there is in all, and what is counted."""
 
 
-def fit_heads(args: ScoreArgs, staged: ScoreInput, parts: Parts, context: RunContext) -> None:
+def fit_heads(args: ScoreArgs, staged: ScoreInput, parts: Parts, report: Report) -> None:
     """Fit what scores each row without having seen it, unless an earlier attempt did; it is put beside the parts."""
-    if all(parts.store.head(_key(parts, name)) is not None for name in _FILES):
+    if all(parts.store.head(scorer_key(parts, name)) is not None for name in SCORER_FILES):
         return
-    context.progress("fitting", 0, 1, "scorer")
+    report("fitting", 0, 1, "scorer")
     read = [_keys_and_labels(args, parts, number) for number in range(len(staged.parts))]
     keys, given = np.concatenate([keys for keys, _ in read]), np.concatenate([given for _, given in read])
     rows = sample(keys, given, MOST_ROWS, args.seed)
@@ -43,29 +43,9 @@ def fit_heads(args: ScoreArgs, staged: ScoreInput, parts: Parts, context: RunCon
     )
     with TemporaryDirectory() as folder:
         scorer.save(Path(folder))
-        for name in _FILES:
-            parts.write_once(_key(parts, name), (Path(folder) / name).read_bytes())
-    context.progress("fitting", 1, 1, "scorer")
-
-
-class HeadScorer:
-    """Scores each row by what did not learn from it; the texts are embedded already."""
-
-    def __init__(self, args: ScoreArgs, parts: Parts) -> None:
-        self.name = f"cross-validated:{args.folds}"
-        self._parts = parts
-        with TemporaryDirectory() as folder:
-            for name in _FILES:
-                parts.store.download(_key(parts, name), Path(folder) / name)
-            self._scorer = OutOfSampleScorer.load(Path(folder))
-
-    def score(self, part: int, texts: Sequence[str]) -> Found:
-        vectors, truncated = self._parts.embeddings(part)
-        return Found(self._scorer.score(vectors, texts), truncated)
-
-
-def _key(parts: Parts, name: str) -> str:
-    return parts.keys.folder("scorer") + name
+        for name in SCORER_FILES:
+            parts.write_once(scorer_key(parts, name), (Path(folder) / name).read_bytes())
+    report("fitting", 1, 1, "scorer")
 
 
 def _keys_and_labels(args: ScoreArgs, parts: Parts, number: int) -> tuple[Keys, BoolMatrix]:

@@ -13,10 +13,11 @@ from uuid import uuid4
 
 import yaml
 
-from jobs.kube import RAY_JOB, RAY_SERVICE, Cluster, Json
-from jobs.port import RunPhase, RunStatus
-from jobs.submitted import SPREAD, ended_because
+from jobs.running.placement import is_spread
+from jobs.running.port import RunPhase, RunStatus
+from jobs.running.submitted import ended_because
 from tornio.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, Unauthorized, Unavailable
+from tornio.kube.port import RAY_JOB, RAY_SERVICE, Cluster, Json
 from tornio.schemas.runs import RunFailure, RunPlan
 from tornio.settings import StorageSettings, UpgradeSettings
 from tornio.storage import documents
@@ -39,9 +40,9 @@ class KubeRayRunner:
     """The ``JobRunner`` over RayJobs. Their names follow from run and attempt: a second submission changes nothing,
     and whoever comes anew finds what another began.
 
-    The entry point reads the plan from the store, and may be started again: KubeRay submits it anew, without a word,
-    where a cluster has lost its head (see ``jobs.execute.resumed_attempt``). So one RayJob can make several attempts;
-    the last that it has begun is the one that is spoken of.
+    The entry point reads the plan from the store, and may be started again: KubeRay submits it again
+    where a cluster has lost its head (see ``jobs.running.execute.resumed_attempt``). So one RayJob can make several
+    attempts; ``status`` speaks of the last that has begun.
 
     What a RayJob says of its end is a hint: a run with a result is done, one without is not.
     """
@@ -215,7 +216,7 @@ def manifest(template: Json, plan: RunPlan, attempt: int, place: str, token: str
     task = [] if plan.task is None else ["--task", plan.task]
     words = ["python", "-m", "jobs", plan.workspace, plan.run, str(attempt), "--token", token, *task]
     spec["entrypoint"] = shlex.join(words)
-    if plan.job in SPREAD:  # its own process stays on the head, and leaves workers to its work
+    if is_spread(plan):  # its own process stays on the head, and leaves workers to its work
         for name in _COMPUTING:
             spec.pop(name, None)
     else:  # one that asks for nothing would compute on the head

@@ -72,7 +72,7 @@ def _work(config: dict[str, Any]) -> None:
     import torch
 
     from jobs.context import JobContext
-    from jobs.progress import ProgressWriter
+    from jobs.running.progress import ProgressWriter
     from jobs.train import TrainArgs, train
     from tornio.schemas.runs import RunPlan
 

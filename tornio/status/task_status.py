@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.gateway.snapshot import Snapshot
 from tornio.api import (
     AgreementStatus,
     AsksStatus,
@@ -27,6 +26,7 @@ from tornio.schemas.loop import LoopState
 from tornio.schemas.registry import Alias
 from tornio.schemas.task import Iteration
 from tornio.spec import StopSpec
+from tornio.status.snapshot import Snapshot
 
 SWAPS = 50
 """How many moves of ``current`` a status tells."""

@@ -10,6 +10,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext
 
 from jobs.parts import Done, PartWork
+from tornio.errors import InvalidInput
 from tornio.schemas.runs import RunPlan
 from tornio.settings import JobSettings
 
@@ -19,10 +20,14 @@ class _Worker:
 
     def __init__(self, stage: str, plan: str) -> None:
         from jobs.context import JobContext
-        from jobs.scoring import STAGES
+        from jobs.table import JOBS
 
         known = RunPlan.decode(plan.encode())
-        self._work: PartWork = STAGES[stage](known, JobContext.from_environment(known.args.get("precision")))
+        context = JobContext.from_environment(known.args.get("precision"))
+        stages = JOBS[known.job].stages
+        if stages is None:
+            raise InvalidInput(f"{known.job} is not done in parts")
+        self._work: PartWork = stages()[stage](known, context.store, context.loader)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         for part in batch["part"]:

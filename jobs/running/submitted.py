@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from jobs.port import RunPhase, RunStatus
+from jobs.running.placement import is_spread
+from jobs.running.port import RunPhase, RunStatus
 from tornio.errors import Unavailable
 from tornio.schemas.runs import RunPlan
 
@@ -17,9 +18,6 @@ ANSWER_S = 10.0
 """Seconds that Ray's API may take to answer: Ray's own client waits for ever, and with it all that a task waits for."""
 _FAULTS = (RuntimeError, OSError)
 """What Ray's client raises: its own, and those of requests."""
-SPREAD = ("score",)
-"""Jobs that give their work to workers. Their own process reads and waits: it asks for no processor, or it would wait
-for what its workers hold, and stays on the head. Others compute in their own process, where a processor is free."""
 _SHOWN_LINES = 3
 _SHOWN = 500
 """Characters of a job's log that are told as the reason of its failure."""
@@ -90,7 +88,7 @@ class RayJobRunner:
                 entrypoint=shlex.join(words),
                 submission_id=f"{_prefix(plan)}{attempt}",
                 metadata={"run": plan.run, "job": plan.job, "workspace": plan.workspace, "task": plan.task or ""},
-                entrypoint_num_cpus=0 if plan.job in SPREAD else self._num_cpus,
+                entrypoint_num_cpus=0 if is_spread(plan) else self._num_cpus,
             )
         except _FAULTS as error:
             if "already exists" not in str(error):  # somebody else was first: the same attempt, done once

@@ -1,0 +1,1 @@
+"""How a job is run: in a warm actor, as a Ray job, as a RayJob of Kubernetes, or in this process."""
