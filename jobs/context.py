@@ -13,9 +13,8 @@ import numpy as np
 
 import tornio
 from jobs.parts import PartMapper
-from tornio.arrays import FloatMatrix
+from tornio.arrays import FloatMatrix, IntArray
 from tornio.errors import InvalidInput
-from tornio.models.fewshot import FewShotModel
 from tornio.models.loading import Loader
 from tornio.models.port import Embedded, Model
 from tornio.pool.embeddings import EmbeddingCache
@@ -118,13 +117,21 @@ class RunContext:
         cache = EmbeddingCache(self.job.store, self.task.keys)
         return cache.vectors(self.task.pool.read(pool_seq), use, self.job.loader.precision, encoder.embed)
 
-    def pool_probabilities(self, model: Model, pool_seq: int, rows: Sequence[int]) -> FloatMatrix:
-        """float32 [rows, labels] for these rows of the pool; a few-shot model reads cached embeddings."""
+    def pool_probabilities(self, model: Model, pool_seq: int, rows: Sequence[int] | IntArray) -> FloatMatrix:
+        """float32 [rows, labels] for these rows of the pool, from cached embeddings where that is possible."""
         if not len(rows):
             return np.zeros((0, len(model.labels)), np.float32)
-        index = np.asarray(rows)
-        if isinstance(model, FewShotModel):
-            vectors = self.pool_vectors(model.use, pool_seq).vectors
-            return model.score_vectors(vectors[index]).probabilities
+        if model.shared_encoder is None:
+            return model.predict_proba(self.pool_texts(pool_seq, rows))
+        return model.score_vectors(self.pool_embeddings(model, pool_seq, rows)).probabilities
+
+    def pool_embeddings(self, model: Model, pool_seq: int, rows: Sequence[int] | IntArray) -> FloatMatrix:
+        """float32 [rows, dim] of these rows of the pool, as the model embeds them; from the cache where it can be."""
+        if model.shared_encoder is None:
+            return model.embed(self.pool_texts(pool_seq, rows))
+        return self.pool_vectors(model.shared_encoder, pool_seq).vectors[np.asarray(rows, dtype=np.int64)]
+
+    def pool_texts(self, pool_seq: int, rows: Sequence[int] | IntArray) -> list[str]:
+        """The texts of these rows of the pool."""
         texts = self.task.pool.read(pool_seq).texts
-        return model.predict_proba([texts[int(row)] for row in rows])
+        return [texts[int(row)] for row in rows]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,17 +12,21 @@ from numpy.typing import NDArray
 from jobs.context import RunContext
 from tornio.arrays import FloatMatrix
 from tornio.errors import IntegrityError
-from tornio.evaluation import cohen_kappa, holdout_report, judge
+from tornio.evaluation import holdout_report, judge
 from tornio.models.decide import decide_labels
 from tornio.models.port import Model
 from tornio.schemas.jobs import EvaluateArgs, EvaluateOutput
+from tornio.schemas.loop import AGREEMENT
 from tornio.schemas.task import StopSet
 from tornio.seeds import derive_seed
+from tornio.spec import TaskSpec
+from tornio.stopping import CRITERIA, StopPredictions
 from tornio.storage import documents
 from tornio.tasks import HoldoutSet, Task, holdout_set
 
 __all__ = ["EvaluateArgs", "run"]
 
+log = logging.getLogger(__name__)
 Labels = Sequence[tuple[str, ...]]
 
 
@@ -46,7 +52,8 @@ def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
         spec.gates,
         integrity_error=None,
     )
-    verdict = verdict.evolve(warnings=(*verdict.warnings, *unreadable))
+    stop = _stop_signals(context, args, spec, candidate)
+    verdict = verdict.evolve(warnings=(*verdict.warnings, *unreadable, *stop.warnings))
     return EvaluateOutput(
         verdict=verdict,
         holdout=holdout_report(truth, answers, spec.label_names, spec.multi_label, judged.discarded, probabilities)
@@ -54,7 +61,8 @@ def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
         else {},
         rivals=accuracies,
         changed=_changed(judged, current, answers),
-        agreement=_agreement(context, args, candidate),
+        agreement=stop.agreement,
+        signals=stop.signals,
     )
 
 
@@ -105,17 +113,40 @@ def _changed(judged: HoldoutSet, current: Labels | None, answers: Labels) -> tup
     )
 
 
-def _agreement(context: RunContext, args: EvaluateArgs, candidate: Model) -> float | None:
+@dataclass(frozen=True, slots=True)
+class _StopSignals:
+    """``agreement``: Cohen's kappa, always measured. ``signals``: of the spec's criterion, if it is another."""
+
+    agreement: float | None = None
+    signals: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def _stop_signals(context: RunContext, args: EvaluateArgs, spec: TaskSpec, candidate: Model) -> _StopSignals:
     if args.agree_with is None:
-        return None
+        return _StopSignals()
     try:
         before_model = _load(context, args.agree_with)
-    except IntegrityError:  # nothing to agree with; the warnings of the verdict say why, where it has served
-        return None
+    except IntegrityError:  # there is nothing to compare with; the verdict warns of it where that version has served
+        return _StopSignals()
     ids = stop_set(context.task, args.pool_seq, context).record_ids
-    before = _predict(context, before_model, args.pool_seq, ids)
-    after = _predict(context, candidate, args.pool_seq, ids)
-    return cohen_kappa(["\x1f".join(sorted(a)) for a in before], ["\x1f".join(sorted(a)) for a in after])
+    before, after = (_stop_predictions(context, model, args.pool_seq, ids) for model in (before_model, candidate))
+    agreement = CRITERIA.get(AGREEMENT).signal(before, after)
+    name = spec.loop.stop.criterion
+    if name == AGREEMENT:
+        return _StopSignals(agreement)
+    try:
+        value = CRITERIA.get(name).signal(before, after)
+    except Exception as error:  # a package's criterion may raise anything, and must not decide what serves
+        log.warning("the stopping criterion %s cannot measure", name, exc_info=True)
+        return _StopSignals(agreement, warnings=(f"the stopping criterion {name!r} has no signal: {error}",))
+    return _StopSignals(agreement, {} if value is None else {name: float(value)})
+
+
+def _stop_predictions(context: RunContext, model: Model, pool_seq: int, record_ids: Sequence[str]) -> StopPredictions:
+    probabilities = _probabilities(context, model, pool_seq, record_ids)
+    predicted = decide_labels(probabilities, model.labels, model.multi_label)
+    return StopPredictions(model.labels, model.multi_label, probabilities, predicted)
 
 
 def stop_set(task: Task, pool_seq: int, context: RunContext) -> StopSet:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jobs.candidates import PoolSource
 from jobs.context import RunContext
 from tornio.arrays import FloatMatrix
-from tornio.errors import IntegrityError
+from tornio.errors import IntegrityError, InvalidInput
 from tornio.models.decide import decide_labels
 from tornio.models.port import Model
-from tornio.query import Picked, cold_start, pick_batch, uncertainty
+from tornio.plugins import read_settings
+from tornio.query import COLD_STARTS, STRATEGIES, Candidates, Picked, Selection, pick_batch, queried
 from tornio.records import Purpose
 from tornio.schemas.jobs import QueryArgs, QueryOutput
 from tornio.schemas.task import BatchItem, SuggestionPart
@@ -33,7 +35,7 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     left = askable(task, view, events, (b for b in task.batches() if b.number < args.number), spec)
     seed = derive_seed(spec.full_name, args.generation, args.number, "query")
     model = _model(args, context)
-    strategy, scores, order = _ranked(args, context, spec, left.open_rows, seed, model)
+    strategy, scores, order = _select(args, context, spec, left.open_rows, seed, model)
     picked = pick_batch(order, left.reserve_rows, spec.loop.batch_size, spec.loop.holdout_share, seed)
     if not any(p.purpose is Purpose.QUERY for p in picked):
         return QueryOutput(items=(), strategy=strategy)
@@ -57,21 +59,38 @@ def _model(args: QueryArgs, context: RunContext) -> Model | None:
         return None
 
 
-def _ranked(
+def _select(
     args: QueryArgs, context: RunContext, spec: TaskSpec, rows: Sequence[int], seed: int, model: Model | None
 ) -> tuple[str, dict[int, float], list[int]]:
-    """Name of what ranked, uncertainty by row, and the rows in the order in which they are wanted."""
-    if model is None:
-        vectors = None
-        if spec.loop.cold_start == "diverse":
-            use = context.encoder_use(spec.classifier)
-            vectors = context.pool_vectors(use, args.pool_seq).vectors[np.asarray(rows, dtype=np.int64)]
-        order = cold_start(spec.loop.cold_start, len(rows), spec.loop.batch_size, seed, vectors)
-        return f"cold-start-{spec.loop.cold_start}", {}, [rows[i] for i in order]
-    probabilities = context.pool_probabilities(model, args.pool_seq, rows)
-    values = uncertainty(spec.loop.strategy, probabilities, spec.multi_label, seed)
-    shown = dict(zip(rows, values.shown.tolist(), strict=True))
-    return spec.loop.strategy, shown, [rows[i] for i in values.order]
+    """Name of the strategy that picked, the uncertainty to show by row, and the rows in the order that it wants them.
+
+    Raises MissingPlugin for a strategy that is not installed, InvalidInput for one that answers with other rows than
+    it was given.
+    """
+    name = spec.loop.cold_start if model is None else spec.loop.strategy
+    strategy = (COLD_STARTS if model is None else STRATEGIES).get(name)
+    values = spec.loop.strategy_settings if name == spec.loop.strategy else {}
+    settings = read_settings(strategy.settings, values, "loop.strategy_settings")
+    source = PoolSource(context, spec, args.label_seq, args.pool_seq, model)
+    candidates = Candidates(source, np.asarray(rows, dtype=np.int64), spec.label_names, spec.multi_label, settings)
+    wanted = queried(spec.loop.batch_size, spec.loop.holdout_share)
+    selection = strategy.select(candidates, wanted, seed)
+    order = [rows[position] for position in _checked(name, selection, len(rows), wanted)]
+    shown = {} if selection.shown is None else dict(zip(order, map(float, selection.shown), strict=True))
+    return name if model is not None else f"cold-start-{name}", shown, order
+
+
+def _checked(name: str, selection: Selection, candidates: int, wanted: int) -> list[int]:
+    """The positions that a strategy picked. A package's strategy may be wrong, and must not ask for other texts."""
+    positions = [int(position) for position in selection.rows]
+    if len(set(positions)) != len(positions) or not all(0 <= position < candidates for position in positions):
+        raise InvalidInput(f"the query strategy {name!r} picked rows twice, or rows that are no candidates: mend it")
+    if len(positions) > wanted or (selection.shown is not None and len(selection.shown) != len(positions)):
+        raise InvalidInput(
+            f"the query strategy {name!r} picked {len(positions)} of at most {wanted} rows, and shows an uncertainty "
+            f"for {len(selection.shown) if selection.shown is not None else 0}: mend it"
+        )
+    return positions
 
 
 def _suggest(
@@ -84,8 +103,8 @@ def _suggest(
         return None, {}
     else:
         teacher = context.job.loader.teacher(spec.teacher, spec.classifier)
-        texts = context.task.pool.read(args.pool_seq).texts
-        scored = teacher.score([texts[row] for row in rows], spec.labels, spec.teacher.templates, spec.multi_label)
+        texts = context.pool_texts(args.pool_seq, rows)
+        scored = teacher.score(texts, spec.labels, spec.teacher.templates, spec.multi_label)
         probabilities, agent = scored.probabilities, teacher.name
     return agent, dict(zip(rows, _proposals(probabilities, spec), strict=True))
 

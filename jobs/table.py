@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jobs.sizing import TRAINING_COST, Facts
+from tornio.errors import MissingPlugin
+from tornio.query import COLD_STARTS, STRATEGIES
 from tornio.schemas.base import Part
 from tornio.schemas.jobs import EvaluateArgs, LabelArgs, QueryArgs, ScoreArgs, TrainArgs
 
@@ -64,7 +66,12 @@ def _training(_args: TrainArgs, facts: Facts) -> float:
 
 
 def _query(args: QueryArgs, facts: Facts) -> float:
-    if args.version is None and facts.spec.loop.cold_start != "diverse":
+    loop = facts.spec.loop
+    try:
+        strategy = COLD_STARTS.get(loop.cold_start) if args.version is None else STRATEGIES.get(loop.strategy)
+    except MissingPlugin:
+        return 0  # the run says what is missing
+    if not strategy.reads_pool:
         return 0
     return facts.pool if facts.own_encoders else facts.not_embedded
 

@@ -8,13 +8,19 @@ A package adds an entry under a name through an entry point, for example in its 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from tornio.errors import InvalidInput, MissingPlugin
+from pydantic import BaseModel, ValidationError
+
+from tornio.errors import InvalidSpec, MissingPlugin
 
 T = TypeVar("T")
+S = TypeVar("S", bound=BaseModel)
 
 
 class Table(Generic[T]):
@@ -44,9 +50,12 @@ class Table(Generic[T]):
         return iter(self.names)
 
     def check(self, name: str, where: str) -> None:
-        """Raise InvalidInput where no entry has this name. ``where``: the field of the spec that names it."""
+        """Raise InvalidSpec where no entry has this name. ``where``: the field of the spec that names it."""
         if name not in self:
-            raise InvalidInput(f"{where}: there is no {self.what} {name!r}. Choose one of: {', '.join(self.names)}")
+            close = get_close_matches(name, self.names, 1)
+            guess = f" Did you mean {close[0]!r}?" if close else ""
+            choices = ", ".join(self.names)
+            raise InvalidSpec(f"{where}: there is no {self.what} {name!r}. Choose one of: {choices}.{guess}")
 
     def get(self, name: str) -> T:
         """Return the entry of this name.
@@ -80,5 +89,24 @@ class Table(Generic[T]):
             )
         return entry
 
-    def _points(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.group)}
+    def _points(self) -> Mapping[str, EntryPoint]:
+        return _entry_points(self.group, tuple(sys.path))
+
+
+@cache
+def _entry_points(group: str, _path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
+    """The entry points of a group. They are read once: a process sees a package that was there when it started."""
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def read_settings(model: type[S], values: Mapping[str, Any], where: str) -> S:
+    """Check the settings of an entry by its model. ``where``: the field of the spec that has them.
+
+    Raises InvalidSpec, which names each wrong setting.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join((where, *map(str, e['loc'])))}: {e['msg']}" for e in error.errors())
+        allowed = ", ".join(model.model_fields) or "none"
+        raise InvalidSpec(f"{faults}. Settings that can be given: {allowed}") from error

@@ -1,6 +1,5 @@
 """How good a model is, how sure that is, and whether it may serve. Pure functions."""
 
-from tornio.evaluation.agreement import cohen_kappa
 from tornio.evaluation.gate import judge
 from tornio.evaluation.interval import labels_to_halve, wilson_interval
 from tornio.evaluation.metrics import calibration_error
@@ -8,7 +7,6 @@ from tornio.evaluation.report import holdout_report
 
 __all__ = [
     "calibration_error",
-    "cohen_kappa",
     "holdout_report",
     "judge",
     "labels_to_halve",

@@ -10,7 +10,7 @@ from tornio.loop.standstill import replicas_agree
 from tornio.schemas.jobs import EvaluateOutput, QueryOutput, TrainOutput
 from tornio.schemas.loop import Attempts, LoopState, QueryIntent, TrainIntent
 from tornio.schemas.runs import RunPlan
-from tornio.schemas.task import Iteration
+from tornio.schemas.task import KAPPA, Iteration
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _gating(state: LoopState, seen: Observation) -> tuple[Act, ...]:
         evaluate_run=plan.run,
         verdict=output.verdict,
         metrics=output.holdout,
-        stop={} if output.agreement is None else {"kappa": output.agreement},
+        stop=({} if output.agreement is None else {KAPPA: output.agreement}) | output.signals,
     )
     return (RecordIteration(iteration),)
 

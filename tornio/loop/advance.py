@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from tornio.loop import plans
 from tornio.loop.observation import BatchProgress, Observation, RunOutcome
-from tornio.loop.standstill import stopped, stuck
+from tornio.loop.standstill import stop_now, stopped, stuck
 from tornio.schemas.jobs import QueryOutput, TrainOutput
 from tornio.schemas.loop import (
     Attempts,
@@ -25,7 +25,7 @@ from tornio.schemas.loop import (
     TrainIntent,
 )
 from tornio.schemas.runs import RunPlan
-from tornio.schemas.task import Iteration
+from tornio.schemas.task import KAPPA, Iteration
 
 ATTEMPTS = 3
 """Tries of a training or a judgement before it is given up; a query is stated anew for ever, ever more slowly."""
@@ -48,6 +48,7 @@ def advance(state: LoopState, seen: Observation) -> LoopState:
         _absorb_gate,
         _start_training,
         _start_query,
+        _note_unknown_criterion,
         _tell_what_hangs,
     ):
         state = step(state, seen)
@@ -199,10 +200,17 @@ def _judged(state: LoopState, seen: Observation, gate: GateIntent, recorded: Ite
 
 
 def _signal(state: LoopState, gate: GateIntent, recorded: Iteration) -> StopProgress:
-    kappa, seq = recorded.stop.get("kappa"), gate.train.label_seq
-    news = seq > state.stop.last_label_seq
-    signals = (*state.stop.signals, float(kappa)) if news and kappa is not None else state.stop.signals
-    return StopProgress(signals=signals, last_version=recorded.version, last_label_seq=seq)
+    """What was measured at this judgement, added to what is remembered; without new labels it says nothing."""
+    stop, seq = state.stop, gate.train.label_seq
+    news = seq > stop.last_label_seq
+    stop = stop.evolve(last_version=recorded.version, last_label_seq=seq)
+    if not news:
+        return stop
+    measured = dict(recorded.stop)
+    if (kappa := measured.pop(KAPPA, None)) is not None:
+        stop = stop.evolve(signals=(*stop.signals, float(kappa)))
+    others = {name: (*stop.of(name), float(value)) for name, value in measured.items()}
+    return stop.evolve(others={**stop.others, **others}) if others else stop
 
 
 def _refused(state: LoopState, seen: Observation, version: str, why: str) -> LoopState:
@@ -298,6 +306,11 @@ def _start_query(state: LoopState, seen: Observation) -> LoopState:
         since=seen.now,
     )
     return state.evolve(query=intent, batch_number=number, query_not_before=None)
+
+
+def _note_unknown_criterion(state: LoopState, seen: Observation) -> LoopState:
+    """Ask for attention while the stopping criterion cannot decide. The loop goes on, and never stops by itself."""
+    return attend(state, "stop", stop_now(state, seen).trouble)
 
 
 def _tell_what_hangs(state: LoopState, seen: Observation) -> LoopState:

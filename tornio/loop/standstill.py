@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from tornio.loop.observation import Observation
 from tornio.schemas.loop import LoopState, SwapIntent
-from tornio.stopping import stop_reason
+from tornio.stopping import StopState, stop_state
 
 RUN_HANGS = timedelta(minutes=30)
 """A run of the loop that takes longer needs a person's eye. Small work ends in seconds, large work says more itself."""
@@ -20,12 +20,18 @@ def stopped(state: LoopState, seen: Observation) -> str | None:
     ``loop.stop.max_iterations`` is a budget: only a new spec wakes a task that has used it up.
     """
     stop = seen.spec.loop.stop
-    reason = stop_reason(stop, state.stop.signals, state.iteration)
+    reason = stop_now(state, seen).reason
     if reason is None:
         return None
     if stop.max_iterations is not None and state.iteration >= stop.max_iterations:
         return reason
     return reason if seen.pool_seq <= state.trained_pool_seq else None
+
+
+def stop_now(state: LoopState, seen: Observation) -> StopState:
+    """What today's criterion says of the signals that are remembered."""
+    stop = seen.spec.loop.stop
+    return stop_state(stop, state.stop.of(stop.criterion), state.iteration)
 
 
 def replicas_agree(intent: SwapIntent, seen: Observation) -> bool:

@@ -18,6 +18,10 @@ class FewShotModel(HeadedEncoder):
     A label without a training example has its column, with a probability near 0 (``training.fewshot``).
     """
 
+    @property
+    def shared_encoder(self) -> EncoderUse:
+        return self.use
+
     def save(self, folder: Path) -> None:
         self.head.save(folder)
 

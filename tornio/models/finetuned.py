@@ -32,6 +32,10 @@ class FineTunedModel(HeadedEncoder):
         super().__init__(head, use, encoder)
         self._folder = folder
 
+    @property
+    def shared_encoder(self) -> None:
+        return None
+
     def save(self, folder: Path) -> None:
         """Copy the model's files."""
         for path in self._folder.iterdir():

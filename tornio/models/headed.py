@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tornio.arrays import FloatMatrix
 from tornio.errors import UnfitCheckpoint
 from tornio.models.head import LinearHead
 from tornio.models.port import Scores, TextEncoder
 from tornio.schemas.registry import EncoderUse
+
+DROPOUT = 0.1
+"""Share of the numbers of an embedding that a stochastic pass leaves out: what encoders are trained with."""
 
 
 class HeadedEncoder:
@@ -45,6 +49,21 @@ class HeadedEncoder:
         """
         logits = self.head.logits(vectors)
         return Scores(logits, self.head.probabilities(logits), np.zeros(len(vectors), dtype=bool))
+
+    @property
+    def linear(self) -> bool:
+        return True
+
+    def sample_vectors(self, vectors: FloatMatrix, passes: int, seed: int) -> NDArray[np.float32]:
+        """float32 [passes, n, labels]: probabilities with dropout on the vectors, at the rate ``DROPOUT``.
+
+        Source: Gal and Ghahramani (2016), "Dropout as a Bayesian Approximation", section 4. Unlike there, only the
+        input of the head is dropped, not the layers below it, so that cached embeddings can be used.
+        """
+        random = np.random.default_rng(seed)
+        kept = [random.random(vectors.shape, dtype=np.float32) >= DROPOUT for _ in range(passes)]
+        scaled = vectors / np.float32(1.0 - DROPOUT)
+        return np.stack([self.score_vectors(scaled * mask).probabilities for mask in kept])
 
     def predict_proba(self, texts: Sequence[str]) -> FloatMatrix:
         return self.score(texts).probabilities

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tornio.arrays import BoolVector, FloatMatrix
+from tornio.schemas.registry import EncoderUse
 from tornio.spec import LabelSpec
 
 
@@ -50,8 +54,25 @@ class Model(Protocol):
     @property
     def multi_label(self) -> bool: ...
 
+    @property
+    def shared_encoder(self) -> EncoderUse | None:
+        """How the model uses an encoder that it shares with others, so that cached embeddings serve it.
+
+        None: its encoder is its own, and only it can embed texts for itself.
+        """
+
+    @property
+    def linear(self) -> bool:
+        """Whether it is a linear head on the vectors that ``embed`` gives."""
+
     def score(self, texts: Sequence[str]) -> Scores:
         """Everything known of each text, in the order of ``texts``."""
+
+    def score_vectors(self, vectors: FloatMatrix) -> Scores:
+        """The same of float32 [n, dim] vectors as ``embed`` gives them; ``truncated`` is all False."""
+
+    def sample_vectors(self, vectors: FloatMatrix, passes: int, seed: int) -> NDArray[np.float32]:
+        """float32 [passes, n, labels]: probabilities of stochastic passes over vectors as ``embed`` gives them."""
 
     def predict_proba(self, texts: Sequence[str]) -> FloatMatrix:
         """float32 [n, labels]."""

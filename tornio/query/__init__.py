@@ -1,8 +1,23 @@
-"""Which records to ask next: query strategies, cold starts, the hold-out's part. Pure functions."""
+"""Which records to ask next: query strategies, cold starts, and the hold-out's part of a batch."""
 
-from tornio.query.cold_start import cold_start
+from tornio.query.candidates import ArraySource, Candidates, GradientEmbeddings, Labelled, Source
 from tornio.query.holdout import is_reserved
-from tornio.query.selection import Picked, pick_batch
-from tornio.query.strategies import Uncertainty, uncertainty
+from tornio.query.port import QueryStrategy, Selection
+from tornio.query.selection import Picked, pick_batch, queried
+from tornio.query.strategies import COLD_STARTS, STRATEGIES
 
-__all__ = ["Picked", "Uncertainty", "cold_start", "is_reserved", "pick_batch", "uncertainty"]
+__all__ = [
+    "COLD_STARTS",
+    "STRATEGIES",
+    "ArraySource",
+    "Candidates",
+    "GradientEmbeddings",
+    "Labelled",
+    "Picked",
+    "QueryStrategy",
+    "Selection",
+    "Source",
+    "is_reserved",
+    "pick_batch",
+    "queried",
+]

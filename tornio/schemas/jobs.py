@@ -54,6 +54,8 @@ class EvaluateOutput(Part):
     """Hold-out answers on which the version and ``current`` differ: record_id, label, current, candidate."""
     agreement: float | None = None
     """Cohen's kappa of the two versions' predictions on the stop set."""
+    signals: dict[str, float] = {}
+    """What other stopping criteria measured on the stop set, by the criterion's name."""
 
 
 class QueryArgs(Part):

@@ -91,15 +91,27 @@ class SwapIntent(Part):
     since: Timestamp
 
 
+AGREEMENT = "kappa-average"
+"""The criterion whose signals stand in ``StopProgress.signals``, where release 0.1 reads them."""
+
+
 class StopProgress(Part):
     """What the stopping criterion remembers: facts. Whether to stop follows from them and from today's spec."""
 
     signals: tuple[float, ...] = ()
-    """Agreements on the stop set between consecutive versions that new labels lie between, oldest first."""
+    """Agreements (Cohen's kappa) on the stop set of consecutive versions with new labels between them, oldest first.
+    They are measured whatever the criterion."""
+    others: dict[str, tuple[float, ...]] = Field(default={}, exclude_if=lambda signals: not signals)
+    """Signals of other criteria by the criterion's name, oldest first. An earlier release drops them: then they are
+    measured again, and the loop stops later."""
     last_version: str | None = None
     """The version that the next agreement is measured against."""
     last_label_seq: int = 0
     """Where the label log stood when that version was trained: without newer labels agreement says nothing."""
+
+    def of(self, criterion: str) -> tuple[float, ...]:
+        """The signals of this criterion, oldest first."""
+        return self.signals if criterion == AGREEMENT else self.others.get(criterion, ())
 
 
 class LoopState(Document):

@@ -114,6 +114,10 @@ class GateVerdict(Part):
     warnings: tuple[str, ...] = ()
 
 
+KAPPA = "kappa"
+"""The agreement with the version before, among an iteration's ``stop`` signals."""
+
+
 class Iteration(Document):
     """``iterations/{n}.json``: what happened, for the curve and the page. Immutable."""
 
@@ -135,7 +139,7 @@ class Iteration(Document):
     metrics: dict[str, Any] = {}
     """The hold-out figures, as the evaluate run gave them."""
     stop: dict[str, Any] = {}
-    """The criterion's signal."""
+    """What stopping criteria measured: ``kappa``, and the signals of others by the criterion's name."""
     failure: str | None = None
     started_at: Timestamp
     finished_at: Timestamp

@@ -27,6 +27,7 @@ from tornio.schemas.registry import Alias
 from tornio.schemas.task import Iteration
 from tornio.spec import StopSpec
 from tornio.status.snapshot import Snapshot
+from tornio.stopping import stop_threshold
 
 SWAPS = 50
 """How many moves of ``current`` a status tells."""
@@ -155,8 +156,8 @@ def _point(iteration: Iteration) -> CurvePoint:
 def _stop(spec: StopSpec, state: LoopState, observation: Observation) -> StopStatus:
     return StopStatus(
         criterion=spec.criterion,
-        threshold=spec.kappa if spec.criterion == "kappa-average" else None,
-        signals=list(state.stop.signals),
+        threshold=stop_threshold(spec),
+        signals=list(state.stop.of(spec.criterion)),
         stopped=stopped(state, observation),
     )
 

@@ -1,5 +1,16 @@
 """Stopping criteria: when more labels stop paying. Pure functions of what the loop remembers."""
 
-from tornio.stopping.criteria import kappa_average, stop_reason
+from tornio.stopping.criteria import CRITERIA, StopState, stop_state, stop_threshold
+from tornio.stopping.kappa_average import cohen_kappa, kappa_average
+from tornio.stopping.port import StoppingCriterion, StopPredictions
 
-__all__ = ["kappa_average", "stop_reason"]
+__all__ = [
+    "CRITERIA",
+    "StopPredictions",
+    "StopState",
+    "StoppingCriterion",
+    "cohen_kappa",
+    "kappa_average",
+    "stop_state",
+    "stop_threshold",
+]

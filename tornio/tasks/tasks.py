@@ -17,6 +17,7 @@ from tornio.storage import documents
 from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks.holdout import holdout_key
+from tornio.tasks.names import check_names
 from tornio.tasks.task import Task
 
 _TAKEN = ("blobs", "encoders")
@@ -84,6 +85,7 @@ class Tasks:
         Raises ChangeRefused for a change that a living task cannot make, InvalidSpec for a workspace that cannot
         be, Conflict when other writers change the task again and again.
         """
+        check_names(spec)
         if spec.workspace in _TAKEN:
             raise InvalidSpec(f"workspace {spec.workspace!r} is a name that the store needs: take another")
         keys = TaskKeys(spec.workspace, spec.name)

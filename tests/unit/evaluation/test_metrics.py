@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from tornio.evaluation import calibration_error, cohen_kappa, holdout_report
+from tornio.evaluation import calibration_error, holdout_report
 from tornio.evaluation.metrics import accuracy, confusion, indicators, macro_f1, micro_f1, per_class
+from tornio.stopping import cohen_kappa
 
 pytestmark = pytest.mark.unit
 

@@ -311,3 +311,33 @@ def test_the_versions_that_judge_the_next_stay_few() -> None:
     assert world.state.promoted == tuple(served[-RIVALS:])
     judged = [plan for plan in world.plans.values() if plan.job == "evaluate"]
     assert max(len(plan.args["rivals"]) for plan in judged) == RIVALS - 1  # and `current`
+
+
+def test_a_criterion_that_is_not_installed_asks_for_attention_and_the_loop_goes_on() -> None:
+    world = turns(World(pool=20, spec=make_spec(stop={"criterion": "from-a-package"})), 100)
+    assert len(world.iterations) == 5
+    where = standing(world.state, world.look())
+    assert where.phase is Phase.ATTENTION
+    assert "no stopping criterion 'from-a-package' on this machine" in where.why
+    world.spec = make_spec(stop={"criterion": "none"})
+    turns(world, 2)
+    assert "stop" not in world.state.attention
+
+
+def test_signals_of_other_criteria_are_remembered_beside_the_agreement() -> None:
+    """Release 0.1 reads ``signals`` alone, as agreements, and rewrites the rest: others must never stand among them."""
+    world = World(pool=30, agreement=0.8, signals={"few-changes": 0.4})
+    turns(world, 100)
+    stop = world.state.stop
+    assert len(stop.signals) == len(world.iterations) - 1
+    assert stop.others == {"few-changes": (0.4,) * len(stop.signals)}
+    assert world.iterations[2].stop == {"kappa": 0.8, "few-changes": 0.4}
+
+
+def test_fields_of_a_later_release_survive_a_judgement() -> None:
+    world = World(pool=30, agreement=0.8)
+    state = world.state.model_dump(by_alias=True)
+    world.state = type(world.state).model_validate({**state, "stop": {**state["stop"], "of_a_later_release": [1]}})
+    turns(world, 60)
+    assert world.state.stop.signals
+    assert world.state.stop.model_extra == {"of_a_later_release": [1]}

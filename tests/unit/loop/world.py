@@ -51,6 +51,7 @@ class World:
     fleet: tuple[Replica, ...] = (Replica("r1"), Replica("r2"))
     verdicts: dict[str, GateVerdict] = field(default_factory=dict)
     agreement: float = 0.5
+    signals: dict[str, float] = field(default_factory=dict)
 
     # -- what the controller does ------------------------------------------------------------------------
 
@@ -130,7 +131,8 @@ class World:
             good = GateVerdict(promoted=True, integrity=True, reasons=("fine",))
             verdict = self.verdicts.get(plan.args["version"], good)
             agreement = self.agreement if plan.args["agree_with"] else None
-            return {"verdict": verdict.model_dump(), "agreement": agreement}
+            signals = self.signals if plan.args["agree_with"] else {}
+            return {"verdict": verdict.model_dump(), "agreement": agreement, "signals": signals}
         taken = SIZE * len(self.batches)
         picked = [BatchItem(record_id=f"r{taken + i}", purpose=Purpose.QUERY) for i in range(items)]
         return {"items": [item.model_dump(mode="json") for item in picked], "strategy": "random"}

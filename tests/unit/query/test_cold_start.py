@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tornio.query import cold_start
+from tornio.arrays import FloatMatrix
+from tornio.errors import InvalidInput
+from tornio.query import COLD_STARTS, ArraySource, Candidates
 
 pytestmark = pytest.mark.unit
+
+
+def cold_start(kind: str, rows: int, size: int, seed: int, vectors: FloatMatrix | None = None) -> list[int]:
+    """What a cold start picks of so many rows with these embeddings."""
+    source = ArraySource(embedding_rows=vectors)
+    candidates = Candidates(source, np.arange(rows, dtype=np.int64), ("a", "b"), False)
+    picked = COLD_STARTS.get(kind).select(candidates, size, seed)
+    assert picked.shown is None
+    return [int(row) for row in picked.rows]
 
 
 def test_random_is_a_sample_without_repetition() -> None:
@@ -20,8 +31,8 @@ def test_random_is_a_sample_without_repetition() -> None:
 @pytest.mark.parametrize("kind", ["random", "diverse"])
 def test_a_pool_smaller_than_the_batch_is_taken_whole(kind: str) -> None:
     vectors = np.eye(5, dtype=np.float32)
-    assert sorted(cold_start(kind, 5, 20, 0, vectors)) == [0, 1, 2, 3, 4]  # type: ignore[arg-type]
-    assert cold_start(kind, 0, 20, 0, vectors[:0]) == []  # type: ignore[arg-type]
+    assert sorted(cold_start(kind, 5, 20, 0, vectors)) == [0, 1, 2, 3, 4]
+    assert cold_start(kind, 0, 20, 0, vectors[:0]) == []
 
 
 def test_diverse_meets_rare_groups_that_random_misses() -> None:
@@ -31,7 +42,7 @@ def test_diverse_meets_rare_groups_that_random_misses() -> None:
     vectors = (np.eye(16)[group] + 0.02 * random.normal(size=(len(group), 16))).astype(np.float32)
 
     def met(kind: str) -> float:
-        return float(np.mean([len(set(group[cold_start(kind, len(group), 10, s, vectors)])) for s in range(10)]))  # type: ignore[arg-type]
+        return float(np.mean([len(set(group[cold_start(kind, len(group), 10, s, vectors)])) for s in range(10)]))
 
     assert met("diverse") > 8
     assert met("random") < 3
@@ -43,5 +54,5 @@ def test_copies_of_one_text_do_not_stop_it() -> None:
 
 
 def test_diverse_needs_embeddings() -> None:
-    with pytest.raises(ValueError, match="embedding"):
+    with pytest.raises(InvalidInput, match="embedding"):
         cold_start("diverse", 5, 2, 0)

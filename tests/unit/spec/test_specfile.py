@@ -49,12 +49,6 @@ def test_a_byte_order_mark_is_no_error() -> None:
         ("batch_size: 30", "batchsize: 30", 8, "loop.batchsize is not a field; did you mean 'batch_size'?"),
         ("batch_size: 30", "batch_size: 2", 8, "loop.batch_size: found 2; it must be greater than or equal to 4"),
         ("batch_size: 30", "batch_size: many", 8, "loop.batch_size: found 'many'; it must be a valid integer"),
-        (
-            "batch_size: 30",
-            "cold_start: randm",
-            8,
-            "loop.cold_start: found 'randm'; allowed: random, diverse; did you mean 'random'?",
-        ),
         ("batch_size: 30", "seed: 1\n  seed: 2", 9, "found loop.seed a second time: the first stands in line 8"),
         ("batch_size: 30", "multi_label: true", 8, "loop.multi_label is not a field; did you mean multi_label?"),
         ("window: 5", "criterion: max-iterations", 10, "loop.stop.criterion 'max-iterations' needs"),
@@ -132,3 +126,14 @@ def test_labels_must_be_a_list_of_two() -> None:
 def test_any_text_is_read_or_refused_with_a_reason(text: str) -> None:
     with pytest.raises(InvalidSpec, match=r"task\.yaml"):
         read_spec(text)
+
+
+def test_a_choice_that_does_not_exist_names_those_that_do() -> None:
+    with pytest.raises(InvalidSpec, match="class_weights: found 'balancd'; allowed: balanced, none; did you mean"):
+        read_spec(GOOD + "classifier:\n  fine_tuning:\n    class_weights: balancd\n")
+
+
+def test_a_name_of_another_release_is_read() -> None:
+    """Whoever applies a spec hears of names that do not exist; whoever reads a stored one must go on."""
+    spec = read_spec(GOOD.replace("batch_size: 30", "strategy: from-a-later-release"))
+    assert spec.loop.strategy == "from-a-later-release"

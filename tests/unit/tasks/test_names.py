@@ -1,0 +1,75 @@
+"""Names in a spec are checked when it is applied, and not when it is read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.plugins import install
+from tornio.errors import InvalidSpec
+from tornio.schemas.task import SpecDocument
+from tornio.spec import TaskSpec
+from tornio.storage import documents
+from tornio.storage.memory import MemoryStore
+from tornio.tasks import Tasks
+
+pytestmark = pytest.mark.unit
+
+
+def spec(**sections: Any) -> TaskSpec:
+    return TaskSpec.model_validate({"workspace": "w", "name": "t", "labels": ["a", "b"], **sections})
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        (
+            {"loop": {"strategy": "breaking-tie"}},
+            r"loop.strategy: there is no query strategy 'breaking-tie'. Choose one of: random, least-confidence, "
+            r"breaking-ties, prediction-entropy.* Did you mean 'breaking-ties'\?",
+        ),
+        ({"loop": {"cold_start": "breaking-ties"}}, "loop.cold_start: there is no cold start 'breaking-ties'"),
+        ({"loop": {"stop": {"criterion": "kappa"}}}, "loop.stop.criterion: there is no stopping criterion 'kappa'"),
+        (
+            {"classifier": {"kind": "few-shots"}},
+            "classifier.kind: there is no kind 'few-shots'. Choose",
+        ),
+        ({"teacher": {"kind": "gpt"}}, "teacher.kind: there is no kind 'gpt'. Choose one of: embedding, nli, none"),
+        ({"loop": {"strategy_settings": {"k": 3}}}, "loop.strategy_settings.k: .* Settings that can be given: none"),
+        ({"loop": {"stop": {"settings": {"k": 3}}}}, "loop.stop.settings.k: .* Settings that can be given: none"),
+    ],
+)
+def test_a_name_that_nothing_stands_for_is_refused(sections: dict[str, Any], message: str) -> None:
+    store = MemoryStore()
+    with pytest.raises(InvalidSpec, match=message):
+        Tasks(store).apply(spec(**sections), "me")
+    assert not list(store.list(""))
+
+
+def test_what_a_package_brings_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(install("query_strategy", tmp_path)))
+    tasks = Tasks(MemoryStore())
+    assert tasks.apply(spec(loop={"strategy": "far-from-labels", "strategy_settings": {"unsure": 3}}), "me").created
+    with pytest.raises(InvalidSpec, match=r"loop.strategy_settings.unsure: .*greater than or equal to 1"):
+        tasks.apply(spec(loop={"strategy": "far-from-labels", "strategy_settings": {"unsure": 0}}), "me")
+
+
+def test_checking_a_name_imports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(install("stopping_criterion", tmp_path)))
+    monkeypatch.delitem(sys.modules, "few_changes", raising=False)
+    Tasks(MemoryStore()).apply(spec(), "me")
+    assert "few_changes" not in sys.modules
+
+
+def test_a_stored_spec_with_names_of_a_later_release_is_read() -> None:
+    """Two releases run side by side during an upgrade, and a package may be removed."""
+    store = MemoryStore()
+    tasks = Tasks(store)
+    tasks.apply(spec(), "me")
+    stored, etag = documents.load(store, "w/tasks/t/specs/1.json", SpecDocument)
+    later = spec(loop={"strategy": "later", "stop": {"criterion": "later"}}).model_dump(mode="json")
+    documents.replace(store, "w/tasks/t/specs/1.json", stored.evolve(spec=later), etag)
+    assert Tasks(store).open("w", "t").spec.loop.strategy == "later"

@@ -1,0 +1,169 @@
+"""What a query strategy may look at. Everything is computed when it is first asked for, and only for these rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tornio.arrays import FloatMatrix, IntArray
+from tornio.errors import InvalidInput
+from tornio.spec import NoSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The rows that have a training label. ``embeddings``: float32 [l, d]; ``labels``: int64 [l, K] of 0 and 1."""
+
+    embeddings: FloatMatrix
+    labels: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class GradientEmbeddings:
+    """The gradient of the loss by the weights of a linear head, at the label that the model predicts.
+
+    The gradient of row i is the outer product of ``residuals[i]``, float32 [m, K], and ``vectors[i]``, float32 [m, d].
+    The factors are kept apart: a product of two gradients is a product of their factors, without [m, K * d] numbers.
+    Source: Ash et al. (2020), "Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds", section 3.
+    """
+
+    residuals: FloatMatrix
+    vectors: FloatMatrix
+
+    def dense(self) -> FloatMatrix:
+        """float32 [m, K * d]."""
+        outer = self.residuals[:, :, None] * self.vectors[:, None, :]
+        return np.asarray(outer.reshape(len(outer), -1), dtype=np.float32)
+
+
+class Source(Protocol):
+    """Computes what candidates show of rows of the pool, int64 [m]. What needs a model raises InvalidInput without."""
+
+    def texts(self, rows: IntArray) -> list[str]: ...
+
+    def probabilities(self, rows: IntArray) -> FloatMatrix:
+        """float32 [m, K]."""
+
+    def embeddings(self, rows: IntArray) -> FloatMatrix:
+        """float32 [m, d], of the model's encoder, or of the task's encoder where there is no model."""
+
+    def samples(self, rows: IntArray, passes: int, seed: int) -> NDArray[np.float32]:
+        """float32 [passes, m, K]: probabilities of several stochastic passes."""
+
+    def labelled(self) -> Labelled: ...
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a version was trained already, which gives probabilities."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether the model is a linear head on its embeddings."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Texts that may be asked next. m is their number, K the number of labels, d the width of an embedding."""
+
+    source: Source
+    rows: IntArray
+    """int64 [m]: their rows in the pool."""
+    labels: tuple[str, ...]
+    multi_label: bool
+    settings: Any = field(default_factory=NoSettings)
+    """An instance of the strategy's own settings model."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there are probabilities. A cold start has none."""
+        return self.source.has_model
+
+    @cached_property
+    def texts(self) -> list[str]:
+        return self.source.texts(self.rows)
+
+    @cached_property
+    def probabilities(self) -> FloatMatrix:
+        """float32 [m, K] of the newest model. Raises InvalidInput where there is none yet."""
+        return self.source.probabilities(self.rows)
+
+    @cached_property
+    def embeddings(self) -> FloatMatrix:
+        """float32 [m, d]."""
+        return self.source.embeddings(self.rows)
+
+    @cached_property
+    def labelled(self) -> Labelled:
+        """The embeddings and labels of the rows that have a training label."""
+        return self.source.labelled()
+
+    @cached_property
+    def gradient_embeddings(self) -> GradientEmbeddings:
+        """See ``GradientEmbeddings``. Raises InvalidInput for a model that is not a linear head on embeddings."""
+        if not self.source.linear:
+            raise InvalidInput("this strategy needs a model with a linear head: choose another loop.strategy")
+        p = self.probabilities
+        predicted = p >= 0.5 if self.multi_label else np.arange(p.shape[1]) == p.argmax(axis=1)[:, None]
+        return GradientEmbeddings(np.asarray(p - predicted, dtype=np.float32), self.embeddings)
+
+    def samples(self, passes: int, seed: int) -> NDArray[np.float32]:
+        """float32 [passes, m, K]: probabilities of stochastic passes. Raises InvalidInput where there is no model."""
+        return self.source.samples(self.rows, passes, seed)
+
+    def take(self, positions: Sequence[int] | IntArray) -> Candidates:
+        """The candidates at these positions, of which nothing is computed yet."""
+        rows = self.rows[np.asarray(positions, dtype=np.int64)]
+        return Candidates(self.source, rows, self.labels, self.multi_label, self.settings)
+
+    def subsample(self, n: int, seed: int) -> IntArray:
+        """At most ``n`` positions, int64 ascending, drawn uniformly: a slow strategy can ``take`` these first."""
+        if len(self) <= n:
+            return np.arange(len(self), dtype=np.int64)
+        return np.sort(np.random.default_rng(seed).choice(len(self), n, replace=False)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """A ``Source`` over arrays in memory, for tests and simulations. What is None cannot be asked for."""
+
+    probability_rows: FloatMatrix | None = None
+    embedding_rows: FloatMatrix | None = None
+    text_rows: Sequence[str] = ()
+    labelled_rows: Labelled | None = None
+    sample_rows: NDArray[np.float32] | None = None
+    linear: bool = True
+
+    @property
+    def has_model(self) -> bool:
+        return self.probability_rows is not None
+
+    def texts(self, rows: IntArray) -> list[str]:
+        return [self.text_rows[int(row)] for row in rows]
+
+    def probabilities(self, rows: IntArray) -> FloatMatrix:
+        return _given(self.probability_rows, "probabilities")[rows]
+
+    def embeddings(self, rows: IntArray) -> FloatMatrix:
+        return _given(self.embedding_rows, "embeddings")[rows]
+
+    def samples(self, rows: IntArray, passes: int, seed: int) -> NDArray[np.float32]:
+        return _given(self.sample_rows, "stochastic passes")[:passes, rows]
+
+    def labelled(self) -> Labelled:
+        if self.labelled_rows is None:
+            raise InvalidInput("there are no labelled rows here")
+        return self.labelled_rows
+
+
+def _given(array: NDArray[np.float32] | None, what: str) -> NDArray[np.float32]:
+    if array is None:
+        raise InvalidInput(f"there are no {what} here")
+    return array

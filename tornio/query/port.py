@@ -1,0 +1,41 @@
+"""The port of query strategies: what one may look at, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from tornio.arrays import FloatVector, IntArray
+from tornio.query.candidates import Candidates
+from tornio.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a strategy picked.
+
+    ``rows``: int64 [k], positions among the candidates in the order in which labels are wanted, each once. ``shown``:
+    float [k] in [0, 1], the uncertainty that annotators see, or None where the strategy has none.
+    """
+
+    rows: IntArray
+    shown: FloatVector | None = None
+
+
+@runtime_checkable
+class QueryStrategy(Protocol):
+    """Picks the texts whose labels would teach the model most.
+
+    A strategy never sees a text that is labelled, held out, deleted, or already in a batch, so it cannot ask for one.
+    """
+
+    @property
+    def settings(self) -> type[Spec]:
+        """The model of ``loop.strategy_settings``; ``candidates.settings`` holds a checked instance of it."""
+
+    @property
+    def reads_pool(self) -> bool:
+        """Whether it looks at every candidate. Then a query is as large as the pool, and runs where large work does."""
+
+    def select(self, candidates: Candidates, n: int, seed: int) -> Selection:
+        """Pick at most ``n`` of the candidates. The same candidates and seed give the same selection."""

@@ -1,0 +1,33 @@
+"""What a user configures: ``task.yaml`` as frozen models.
+
+Each field documents its unit, its default and why, and what happens when it changes on a living task:
+
+- ``live``: takes effect at the controller's next look;
+- ``next iteration``: takes effect when the next batch closes;
+- ``new generation``: would start a new generation of the task;
+- ``refused``: cannot change; make a new task instead.
+"""
+
+from tornio.spec.base import NAME_PATTERN, Change, Choice, Name, NoSettings, Spec, setting
+from tornio.spec.classifier import ClassifierSpec, FineTuningSpec, TeacherSpec
+from tornio.spec.loop import LoopSpec, StopSpec
+from tornio.spec.task import AnnotationSpec, GateSpec, LabelSpec, TaskSpec
+
+__all__ = [
+    "NAME_PATTERN",
+    "AnnotationSpec",
+    "Change",
+    "Choice",
+    "ClassifierSpec",
+    "FineTuningSpec",
+    "GateSpec",
+    "LabelSpec",
+    "LoopSpec",
+    "Name",
+    "NoSettings",
+    "Spec",
+    "StopSpec",
+    "TaskSpec",
+    "TeacherSpec",
+    "setting",
+]

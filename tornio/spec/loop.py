@@ -1,0 +1,135 @@
+"""The sections of a spec about the loop: asking, closing batches, stopping."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from tornio.spec.base import Choice, Spec, setting
+
+
+class StopSpec(Spec):
+    """When more labels stop paying."""
+
+    criterion: Choice = setting(
+        "kappa-average",
+        change="live",
+        doc="Stopping criterion. kappa-average: stop when predictions on the stop set hardly change any more. "
+        "max-iterations: stop after max_iterations alone. none: never stop by itself. An installed package may bring "
+        "others.",
+    )
+    settings: dict[str, Any] = setting(
+        {},
+        exclude_if=lambda settings: not settings,
+        change="live",
+        doc="Settings of a criterion that an installed package brings; its own documentation lists them. Default none.",
+    )
+    window: int = setting(
+        3,
+        unit="iterations",
+        change="live",
+        ge=1,
+        le=100,
+        doc="kappa-average: agreements that are averaged. Default 3, as in the paper.",
+    )
+    kappa: float = setting(
+        0.99,
+        change="live",
+        gt=0,
+        le=1,
+        doc="kappa-average: stop at this average agreement. Default .99, as in the paper.",
+    )
+    max_iterations: int | None = setting(
+        None,
+        unit="iterations",
+        change="live",
+        ge=1,
+        doc="Stop after so many trainings, whatever the criterion. Default none; max-iterations needs it.",
+    )
+    stop_set_size: int = setting(
+        1000,
+        unit="records",
+        change="refused",
+        ge=10,
+        le=100_000,
+        doc="Records of the pool, drawn once, on which agreement is measured. Default 1000.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.criterion == "max-iterations" and self.max_iterations is None:
+            raise ValueError("loop.stop.criterion 'max-iterations' needs loop.stop.max_iterations")
+        return self
+
+
+class LoopSpec(Spec):
+    """How the loop turns."""
+
+    strategy: Choice = setting(
+        "breaking-ties",
+        change="live",
+        doc="Query strategy, which picks the texts of the next batch: breaking-ties, least-confidence, "
+        "prediction-entropy, random, or one of an installed package. Default breaking-ties: the strongest of the cheap "
+        "ones on most text data.",
+    )
+    strategy_settings: dict[str, Any] = setting(
+        {},
+        exclude_if=lambda settings: not settings,
+        change="live",
+        doc="Settings of the query strategy, if it has any; its own documentation lists them. Default none.",
+    )
+    batch_size: int = setting(
+        20,
+        unit="records",
+        change="live",
+        ge=4,
+        le=5000,
+        doc="Records sent to annotators together, hold-out included. Default 20: a few minutes of work.",
+    )
+    open_batches: int = setting(
+        1,
+        unit="batches",
+        change="live",
+        ge=1,
+        le=20,
+        doc="Batches in the annotators' hands at once. Default 1; 2 leaves nobody idle while a model trains.",
+    )
+    cold_start: Choice = setting(
+        "random",
+        change="live",
+        doc="How records are picked before there is a model: random, diverse (spread over the embeddings), or a "
+        "strategy of an installed package. Default random: unbiased and cannot fail.",
+    )
+    close_fraction: float = setting(
+        1.0,
+        unit="share of the batch",
+        change="live",
+        gt=0,
+        le=1,
+        doc="A batch closes when this share is answered (a discard is an answer). Default all.",
+    )
+    close_after_hours: float | None = setting(
+        None,
+        unit="hours",
+        change="live",
+        gt=0,
+        doc="A batch also closes so long after it was sent if any of it is answered; one without an answer stays open, "
+        "and status says so. Default never.",
+    )
+    stop: StopSpec = setting(StopSpec(), change="live", doc="When more labels stop paying.")
+    holdout_share: float = setting(
+        0.1,
+        unit="share of the pool",
+        change="refused",
+        ge=0.01,
+        le=0.5,
+        doc="Share of the pool that only ever judges. Default a tenth. Fixed: a reserve that moved would leak.",
+    )
+    seed: int = setting(
+        0,
+        change="refused",
+        ge=0,
+        lt=2**31,
+        doc="Every random choice of the task derives from it. Default 0.",
+    )
