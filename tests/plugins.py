@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
+
+from tornio.query import COLD_STARTS, STRATEGIES
+from tornio.stopping import CRITERIA
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "plugins"
 
@@ -24,3 +32,19 @@ def install(example: str, site: Path) -> Path:
         lines += [f"[{group}]", *(f"{name} = {target}" for name, target in points.items())]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
     return site
+
+
+@contextmanager
+def installed(example: str, site: Path) -> Iterator[None]:
+    """The example is installed for this process while the block runs, and gone afterwards."""
+    install(example, site)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        try:
+            yield
+        finally:
+            for module in (EXAMPLES / example).glob("*.py"):
+                sys.modules.pop(module.stem, None)
+            for table in (STRATEGIES, COLD_STARTS, CRITERIA):
+                table.forget()
+    shutil.rmtree(site)

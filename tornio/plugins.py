@@ -69,6 +69,10 @@ class Table(Generic[T]):
             self._imported[name] = self._load(name)
         return self._imported[name]
 
+    def forget(self) -> None:
+        """Forget the packages' entries that were imported: for a process in which packages come and go, as in tests."""
+        self._imported.clear()
+
     def _load(self, name: str) -> T:
         point = self._points().get(name)
         if point is None:

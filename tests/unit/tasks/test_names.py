@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.plugins import install
+from tests.plugins import installed
 from tornio.errors import InvalidSpec
 from tornio.schemas.task import SpecDocument
 from tornio.spec import TaskSpec
+from tornio.stopping import CRITERIA
 from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
 from tornio.tasks import Tasks
@@ -49,19 +50,22 @@ def test_a_name_that_nothing_stands_for_is_refused(sections: dict[str, Any], mes
     assert not list(store.list(""))
 
 
-def test_what_a_package_brings_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(install("query_strategy", tmp_path)))
+def test_what_a_package_brings_may_be_named(tmp_path: Path) -> None:
     tasks = Tasks(MemoryStore())
-    assert tasks.apply(spec(loop={"strategy": "far-from-labels", "strategy_settings": {"unsure": 3}}), "me").created
-    with pytest.raises(InvalidSpec, match=r"loop.strategy_settings.unsure: .*greater than or equal to 1"):
-        tasks.apply(spec(loop={"strategy": "far-from-labels", "strategy_settings": {"unsure": 0}}), "me")
+    with installed("query_strategy", tmp_path / "site"):
+        named = {"strategy": "far-from-labels", "strategy_settings": {"unsure": 3}}
+        assert tasks.apply(spec(loop=named), "me").created
+        with pytest.raises(InvalidSpec, match=r"loop.strategy_settings.unsure: .*greater than or equal to 1"):
+            tasks.apply(spec(loop={**named, "strategy_settings": {"unsure": 0}}), "me")
+    with pytest.raises(InvalidSpec, match="no query strategy 'far-from-labels'"):
+        tasks.apply(spec(loop={**named, "batch_size": 30}), "me")
 
 
-def test_checking_a_name_imports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(install("stopping_criterion", tmp_path)))
-    monkeypatch.delitem(sys.modules, "few_changes", raising=False)
-    Tasks(MemoryStore()).apply(spec(), "me")
-    assert "few_changes" not in sys.modules
+def test_checking_a_name_imports_nothing(tmp_path: Path) -> None:
+    with installed("stopping_criterion", tmp_path / "site"):
+        Tasks(MemoryStore()).apply(spec(), "me")
+        assert "few-changes" in CRITERIA.names
+        assert "few_changes" not in sys.modules
 
 
 def test_a_stored_spec_with_names_of_a_later_release_is_read() -> None:
