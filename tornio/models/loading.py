@@ -88,13 +88,7 @@ class Loader:
         ``max_length``: tokens; the model's own limit where that is smaller.
         """
         document, layer = self._base(name)
-        return EncoderUse(
-            digest=document.digest,
-            layer=layer,
-            pooling=document.pooling,
-            normalise=document.normalise,
-            max_length=min(max_length, document.max_length),
-        )
+        return document.use(layer, max_length)
 
     def model(self, manifest: Manifest) -> Model:
         """The model of this manifest, after all proofs: digests, label set, finite weights, probes.

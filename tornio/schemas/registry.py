@@ -19,6 +19,17 @@ class Blob(Part):
     """Bytes."""
 
 
+class EncoderUse(Part):
+    """How a version uses its encoder: all that changes an embedding, beside precision and text."""
+
+    digest: str
+    pooling: Pooling
+    normalise: bool
+    max_length: int
+    layer: int = -1
+    """Which hidden layer is pooled, counted from the end: -1 is the last."""
+
+
 class EncoderDocument(Document):
     """``encoders/{digest}.json``: a base model. The digest is that of its files, so it names the weights."""
 
@@ -38,6 +49,16 @@ class EncoderDocument(Document):
     max_length: int
     """Tokens: the most that the model takes."""
     files: dict[str, Blob]
+
+    def use(self, layer: int, max_length: int) -> EncoderUse:
+        """How to use it with this layer and text length; the model's own limit where that is smaller."""
+        return EncoderUse(
+            digest=self.digest,
+            layer=layer,
+            pooling=self.pooling,
+            normalise=self.normalise,
+            max_length=min(max_length, self.max_length),
+        )
 
 
 class EncoderName(Document):
@@ -65,17 +86,6 @@ class EncoderPin(Document):
     source: str
     digest: str
     layer: int = -1
-
-
-class EncoderUse(Part):
-    """How a version uses its encoder: all that changes an embedding, beside precision and text."""
-
-    digest: str
-    pooling: Pooling
-    normalise: bool
-    max_length: int
-    layer: int = -1
-    """Which hidden layer is pooled, counted from the end: -1 is the last."""
 
 
 class Probes(Part):

@@ -26,11 +26,4 @@ def encoder_of(task: Task, classifier: ClassifierSpec, loader: Loader) -> Encode
         pin = documents.create_or_get(task.store, key, pin)
     else:
         pin = pinned[0]
-    document = Encoders(task.store).get(pin.digest)
-    return EncoderUse(
-        digest=pin.digest,
-        layer=pin.layer,
-        pooling=document.pooling,
-        normalise=document.normalise,
-        max_length=min(classifier.max_length, document.max_length),
-    )
+    return Encoders(task.store).get(pin.digest).use(pin.layer, classifier.max_length)
