@@ -1,1 +1,1 @@
-"""The active-learning state machine, pure: (state, observation) -> state, and the acts that it still owes."""
+"""The active-learning state machine, pure: state and observation -> next state, and the acts that are due."""

@@ -1,4 +1,4 @@
-"""The outside acts that the state's intents still owe. Each has a deterministic id and may be done twice."""
+"""The outside acts that are due for the state's intents. Each has a deterministic id, so doing it twice is harmless."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tornio.schemas.task import KAPPA, Iteration
 
 @dataclass(frozen=True, slots=True)
 class StartRun:
-    """Write the plan, if absent, and see to it that a runner has it."""
+    """Write the plan, if absent, and make sure that a runner has it."""
 
     plan: RunPlan
     attempt: int
@@ -23,7 +23,7 @@ class StartRun:
 
 @dataclass(frozen=True, slots=True)
 class WriteBatch:
-    """Write down what the query run picked, if absent."""
+    """Write the batch that the query run picked, if absent."""
 
     intent: QueryIntent
     run: str
@@ -39,14 +39,14 @@ class LogBatch:
 
 @dataclass(frozen=True, slots=True)
 class RecordIteration:
-    """Write what happened, if absent."""
+    """Write the record of an iteration, if absent."""
 
     iteration: Iteration
 
 
 @dataclass(frozen=True, slots=True)
 class MoveAlias:
-    """Move an alias from the revision that was seen; lost if it has moved since."""
+    """Move an alias from the revision that was seen. Nothing happens if it has moved since."""
 
     alias: str
     version: str
@@ -58,7 +58,7 @@ Act = StartRun | WriteBatch | LogBatch | RecordIteration | MoveAlias
 
 
 def owed(state: LoopState, seen: Observation) -> tuple[Act, ...]:
-    """What has to be done for the state's intents, as far as the world does not show it done."""
+    """Return the acts that the state's intents need and that, by this observation, are not done yet."""
     return (
         *_training(state, seen),
         *_gating(state, seen),
@@ -74,8 +74,8 @@ def _due(intent: Attempts, seen: Observation) -> bool:
 
 def _start(plan: RunPlan, attempt: int, seen: Observation) -> tuple[Act, ...]:
     outcome = seen.runs.get(plan.run)
-    at_it = outcome is not None and outcome.running and outcome.attempt >= attempt
-    return () if at_it else (StartRun(plan, attempt),)
+    running = outcome is not None and outcome.running and outcome.attempt >= attempt
+    return () if running else (StartRun(plan, attempt),)
 
 
 def _run(plan: RunPlan, intent: Attempts, seen: Observation) -> tuple[Act, ...]:
@@ -145,7 +145,7 @@ def _swapping(state: LoopState, seen: Observation) -> tuple[Act, ...]:
         return (MoveAlias("candidate", intent.version, revision, intent.why),)
     verdict = seen.runs.get(plans.evaluate(state, seen.spec, state.gate).run) if state.gate else None
     judged = verdict is not None and verdict.output is not None
-    if replicas_agree(intent, seen) and not judged:  # a verdict that is about to be recorded was against `current`
+    if replicas_agree(intent, seen) and not judged:  # a verdict that is about to be recorded compared with `current`
         return (MoveAlias("current", intent.version, intent.current_revision, intent.why),)
     return ()
 
@@ -165,6 +165,6 @@ def _querying(state: LoopState, seen: Observation) -> tuple[Act, ...]:
 
 
 def _sending_again(state: LoopState, seen: Observation) -> tuple[Act, ...]:
-    """Open batches whose data set was deleted. What was answered in them is in the label log, and stays."""
-    progress = {batch.batch: seen.batches.get(batch.batch) for batch in state.batches if not batch.closed}
-    return tuple(LogBatch(name) for name, seen_of in progress.items() if seen_of and seen_of.lost)
+    """Send open batches again whose data set was deleted. Their answers so far are in the label log and stay there."""
+    batches = {batch.batch: seen.batches.get(batch.batch) for batch in state.batches if not batch.closed}
+    return tuple(LogBatch(name) for name, progress in batches.items() if progress and progress.lost)

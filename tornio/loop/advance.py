@@ -1,7 +1,8 @@
-"""What the loop makes of what was seen: absorb outcomes, then state new intents. Pure.
+"""The next state of the loop: take in outcomes, then state new intents. Pure.
 
-The order matters: outcomes first, so that what ended makes room (the swap before the gate, so that our own
-promotion is not taken for somebody else's); training before query, so that the newest version picks.
+The order matters. Outcomes come first, because what has ended makes room; among them the swap comes before the gate, so
+that the loop does not mistake its own promotion for somebody else's. Training comes before query, so that the newest
+version picks the next batch.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ from tornio.schemas.runs import RunPlan
 from tornio.schemas.task import KAPPA, Iteration
 
 ATTEMPTS = 3
-"""Tries of a training or a judgement before it is given up; a query is stated anew for ever, ever more slowly."""
+"""Attempts at a training or a judgement before it is given up. A query is tried for ever, at growing intervals."""
 RIVALS = 10
-"""How many versions that have served are remembered, and judge the next beside ``current``: a task that lives for years
-must not load them all at each gate."""
+"""How many former versions are remembered and compared with a candidate beside ``current``. A task that lives for years
+must not load all of them at each gate."""
 QUIET = timedelta(seconds=10)
-"""How long the label log must stand still before changed answers alone start a training."""
+"""How long the label log must be unchanged before changed answers alone start a training."""
 
 Intent = TypeVar("Intent", bound=Attempts)
 
 
 def advance(state: LoopState, seen: Observation) -> LoopState:
-    """The state after this look at the world. Equal to ``state`` where nothing new was seen."""
+    """Return the state after this observation. It equals ``state`` if there is nothing new."""
     for step in (
         _absorb_query,
         _close_batches,
@@ -56,13 +57,13 @@ def advance(state: LoopState, seen: Observation) -> LoopState:
 
 
 def attend(state: LoopState, cause: str, text: str | None) -> LoopState:
-    """Ask for a person's attention to a cause, or take that back."""
-    others = {name: said for name, said in state.attention.items() if name != cause}
+    """Ask for a person's attention under this cause, or end that with None."""
+    others = {name: message for name, message in state.attention.items() if name != cause}
     attention = others if text is None else {**others, cause: text}
     return state if attention == state.attention else state.evolve(attention=attention)
 
 
-# -- what ended ------------------------------------------------------------------------------------------
+# -- outcomes ------------------------------------------------------------------------------------------
 
 
 def _absorb_query(state: LoopState, seen: Observation) -> LoopState:
@@ -81,7 +82,7 @@ def _absorb_query(state: LoopState, seen: Observation) -> LoopState:
         return attend(state.evolve(query_failures=0), "query", None)
     if outcome.error is None:
         return state
-    # Stated anew after a pause, with the version and the spec of that day: either may be what was wrong.
+    # The query is stated again after a pause, with the version and the spec of then: either may be what was wrong.
     failures = state.query_failures + 1
     state = state.evolve(
         query=None,
@@ -89,8 +90,8 @@ def _absorb_query(state: LoopState, seen: Observation) -> LoopState:
         query_failures=failures,
         query_not_before=seen.now + _pause(failures),
     )
-    said = f"picking the next batch failed {failures} times: {outcome.error}"
-    return attend(state, "query", said) if failures >= ATTEMPTS else state
+    message = f"picking the next batch failed {failures} times: {outcome.error}"
+    return attend(state, "query", message) if failures >= ATTEMPTS else state
 
 
 def _close_batches(state: LoopState, seen: Observation) -> LoopState:
@@ -101,7 +102,7 @@ def _close_batches(state: LoopState, seen: Observation) -> LoopState:
 
 
 def _is_over(batch: OpenBatch, seen: Observation) -> bool:
-    """Answered to its fraction; or past its deadline with something answered: silence is no reason to go on."""
+    """Whether a batch is answered to its fraction, or is past its deadline with at least one answer."""
     loop = seen.spec.loop
     progress = seen.batches.get(batch.batch, BatchProgress(total=1, answered=0, logged=False))
     if progress.answered >= math.ceil(loop.close_fraction * progress.total - 1e-9):
@@ -117,8 +118,8 @@ def _absorb_train(state: LoopState, seen: Observation) -> LoopState:
     if intent.failure is not None:
         if intent.iteration not in seen.recorded:
             return state
-        said = f"training {intent.iteration} failed: {intent.failure}. `tornio train-now` tries again"
-        return attend(state.evolve(train=None), "train", said)
+        message = f"training {intent.iteration} failed: {intent.failure}. `tornio train-now` tries again"
+        return attend(state.evolve(train=None), "train", message)
     outcome = _outcome(seen, plans.train(state, seen.spec, intent), intent.attempt)
     if outcome.error is not None:
         return state.evolve(train=_again(intent, seen, outcome.error))
@@ -142,7 +143,7 @@ def _gate(state: LoopState, seen: Observation, train: TrainIntent, version: str)
 
 def _absorb_swap(state: LoopState, seen: Observation) -> LoopState:
     current = seen.current
-    if current and current.version not in state.promoted:  # a fact, whoever moved it
+    if current and current.version not in state.promoted:  # whoever moved it
         state = state.evolve(promoted=(*state.promoted, current.version)[-RIVALS:])
     if (intent := state.swap) is None or state.asks.hold is not None:
         return state
@@ -151,8 +152,11 @@ def _absorb_swap(state: LoopState, seen: Observation) -> LoopState:
         return attend(attend(state, "refusals", None), "swap", None)
     if seen.current_revision != intent.current_revision:
         who = current.who if current else "somebody"
-        said = f"{intent.version} passed and was not promoted: {who} moved `current` meanwhile. `tornio train-now` "
-        return attend(state.evolve(swap=None), "swap", said + "trains and judges anew")
+        message = (
+            f"{intent.version} passed the gate and was not promoted, because {who} moved `current` meanwhile. "
+            "`tornio train-now` trains and judges again"
+        )
+        return attend(state.evolve(swap=None), "swap", message)
     failed = [replica.failed.get(intent.version) for replica in seen.replicas]
     if failed and all(failed):
         state = state.evolve(swap=None, refusals=state.refusals + 1)
@@ -161,7 +165,7 @@ def _absorb_swap(state: LoopState, seen: Observation) -> LoopState:
 
 
 def _absorb_gate(state: LoopState, seen: Observation) -> LoopState:
-    """The verdict counts as it was recorded, since of two controllers' records one stands."""
+    """Take in a verdict as it was recorded: of two controllers that judged, one record is kept."""
     if (intent := state.gate) is None:
         return state
     recorded = seen.recorded.get(intent.train.iteration)
@@ -220,7 +224,7 @@ def _refused(state: LoopState, seen: Observation, version: str, why: str) -> Loo
     return attend(state, "refusals", f"{state.refusals} versions in a row were refused; {version}: {why}")
 
 
-# -- what begins -----------------------------------------------------------------------------------------
+# -- new intents -----------------------------------------------------------------------------------------
 
 
 def _start_training(state: LoopState, seen: Observation) -> LoopState:
@@ -259,16 +263,16 @@ def _start_training(state: LoopState, seen: Observation) -> LoopState:
 
 
 def _first(state: LoopState, seen: Observation) -> bool:
-    """Labels for every class were imported, and nothing was trained yet: no need to ask first.
+    """Whether labels for every class were imported and nothing was trained yet, so that training need not wait.
 
-    Answers do not count here: they train when their batch closes, whenever the controller happens to look.
+    Answers do not count here: they are trained on when their batch closes, whenever the controller looks.
     """
     imported = seen.imported_labels
     return state.newest is None and state.iteration == 0 and bool(imported) and all(imported.values())
 
 
 def _relabelled(state: LoopState, seen: Observation) -> bool:
-    """Answers changed or labels came while nothing else will bring the next training about."""
+    """Whether answers changed or labels arrived, and nothing else will start a training with them."""
     if seen.label_seq <= state.trained_label_seq or seen.quiet < QUIET or state.query or state.batches:
         return False
     budget = seen.spec.loop.stop.max_iterations
@@ -282,8 +286,8 @@ def _exhausted(state: LoopState, seen: Observation) -> bool:
 
 
 def _too_few(seen: Observation) -> str:
-    have = [name for name, count in seen.train_labels.items() if count] or ["none"]
-    return f"training needs labels of at least two classes; so far: {', '.join(have)}. Label or import some more"
+    labelled = [name for name, count in seen.train_labels.items() if count] or ["none"]
+    return f"training needs labels of at least two classes; so far: {', '.join(labelled)}. Label or import some more"
 
 
 def _start_query(state: LoopState, seen: Observation) -> LoopState:
@@ -324,14 +328,14 @@ def _tell_what_hangs(state: LoopState, seen: Observation) -> LoopState:
 
 
 def _outcome(seen: Observation, plan: RunPlan, attempt: int) -> RunOutcome:
-    """The run's outcome as far as it concerns this attempt; a runner may have made further ones by itself."""
+    """Return the run's outcome if it is of this attempt or a later one: a runner may make further attempts itself."""
     outcome = seen.runs.get(plan.run, RunOutcome())
     stale = outcome.error is not None and outcome.attempt < attempt
     return RunOutcome() if stale else outcome
 
 
 def _again(intent: Intent, seen: Observation, error: str) -> Intent:
-    """The intent's next attempt after a pause; or given up, with the reason."""
+    """Return the intent with its next attempt after a pause, or given up with the reason."""
     if intent.attempt >= ATTEMPTS:
         return intent.evolve(failure=error)
     not_before = seen.now + _pause(intent.attempt)
@@ -339,5 +343,5 @@ def _again(intent: Intent, seen: Observation, error: str) -> Intent:
 
 
 def _pause(failures: int) -> timedelta:
-    """Doubles up to a minute."""
+    """The pause after so many failures: it doubles up to a minute."""
     return timedelta(seconds=min(2.0 ** min(failures, 6), 60.0))

@@ -1,4 +1,4 @@
-"""What the controller saw of the world when it looked."""
+"""What the controller observes before it decides."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from tornio.spec import TaskSpec
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """A batch as label log and annotation tool show it. A discard is an answer.
+    """The progress of a batch, by the label log and the annotation tool. A discard is an answer.
 
-    Records that are deleted, here or in the tool, count in neither number.
+    Records that were deleted, here or in the tool, count in neither number.
     """
 
     total: int
     answered: int
     logged: bool
-    """Every record of it was seen in the annotation tool, once; what is missing later was deleted there."""
+    """Every record of it was seen in the annotation tool once. A record that is missing later was deleted there."""
     lost: bool = False
-    """It was sent, and its data set is gone from the tool: send it again."""
+    """It was sent, and its data set has disappeared from the tool, so it must be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """``output`` of a result.json, or the error of the attempt that failed."""
+    """The ``output`` of a result.json, or the error of the attempt that failed."""
 
     output: Mapping[str, Any] | None = None
     error: str | None = None
     attempt: int = 0
     running: bool = False
-    """A runner is at this attempt: nothing to do but wait."""
+    """A runner is working on this attempt, so the loop waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """What a replica that heartbeats says: versions of this task that it holds, and those it cannot load."""
+    """What a replica reports: the versions of this task that it has loaded, and those that it cannot load."""
 
     replica_id: str
     ready: frozenset[str] = frozenset()
@@ -49,11 +49,11 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at the world. It may be old by the time it is used: acts are conditional for that reason.
+    """Everything that the loop's decisions depend on. It may be outdated when it is used, so acts are conditional.
 
-    The state is read first, then answers are appended to the label log, then all of this is read; what speaks of
+    The state is read first, then answers are appended to the label log, then all of this is read. What depends on
     labels (``label_seq``, ``train_labels``, ``batches``) comes from one view of the log, so that a batch that closes
-    freezes a sequence number which holds its last answer.
+    freezes a sequence number that includes its last answer.
     """
 
     now: datetime
@@ -62,22 +62,22 @@ class Observation:
     pool_seq: int
     label_seq: int
     queryable: int
-    """Records outside the reserve that are in no batch and have no label."""
+    """Records that are not held out, in no batch, and without a label."""
     train_labels: Mapping[str, int]
-    """Training labels by class, every class of the task."""
+    """Training labels of each class of the task."""
     imported_labels: Mapping[str, int] = field(default_factory=dict)
-    """The part of them that was imported, not answered."""
+    """Those of them that were imported, not answered."""
     batches: Mapping[str, BatchProgress] = field(default_factory=dict)
     written: Mapping[str, Batch] = field(default_factory=dict)
-    """Batches of the state's intents that stand in the store."""
+    """Batches of the state's intents that are in the store."""
     runs: Mapping[str, RunOutcome] = field(default_factory=dict)
     current: Alias | None = None
     candidate: Alias | None = None
     replicas: tuple[Replica, ...] = ()
     recorded: Mapping[int, Iteration] = field(default_factory=dict)
-    """Iterations of the state's intents that stand in the store."""
+    """Iterations of the state's intents that are in the store."""
     quiet: timedelta = timedelta(days=1)
-    """How long the label log has stood still, as far as the observer knows."""
+    """How long the label log has been unchanged, as far as the observer knows."""
 
     @property
     def classes_with_labels(self) -> int:

@@ -1,4 +1,4 @@
-"""What to tell a person about where a task stands."""
+"""The phase of a task, and the reason, in words for its users."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """``phase`` in a word, ``why`` in a sentence."""
+    """The phase in one word, and why in one sentence."""
 
     phase: Phase
     why: str
 
 
 def standing(state: LoopState, seen: Observation) -> Standing:
-    """Where the task stands. Something that needs attention comes first; the loop goes on all the same."""
-    now = _doing(state, seen)
+    """Return the phase of the task. Something that needs attention comes first; the loop goes on meanwhile."""
+    working = _doing(state, seen)
     if state.attention:
-        said = "; ".join(text.removeprefix("hangs: ") for text in state.attention.values())
-        return Standing(Phase.ATTENTION, f"{said} (meanwhile {now.phase}: {now.why})")
-    return now
+        causes = "; ".join(text.removeprefix("hangs: ") for text in state.attention.values())
+        return Standing(Phase.ATTENTION, f"{causes} (meanwhile {working.phase}: {working.why})")
+    return working
 
 
 def _doing(state: LoopState, seen: Observation) -> Standing:
     if state.train:
         return Standing(Phase.TRAINING, f"iteration {state.train.iteration}, attempt {state.train.attempt}")
     if state.gate:
-        return Standing(Phase.GATING, f"judging {state.gate.version} on the hold-out")
+        return Standing(Phase.GATING, f"judging {state.gate.version} on the held-out labels")
     if state.query:
         return Standing(Phase.QUERYING, f"picking and sending batch {state.query.batch}")
     if state.asks.paused:
-        return Standing(Phase.PAUSED, "a user paused the task; `tornio resume` goes on")
+        return Standing(Phase.PAUSED, "a user paused the task; `tornio resume` continues it")
     if state.batches:
         return Standing(Phase.LABELLING, "; ".join(_progress(state, seen)))
     if state.swap:
@@ -56,7 +56,7 @@ def _doing(state: LoopState, seen: Observation) -> Standing:
         return Standing(Phase.STOPPED, why)
     if not seen.pool_seq:
         return Standing(Phase.WAITING, "the pool is empty: add texts with `tornio pool add`")
-    return Standing(Phase.WAITING, "every text of the pool was asked: add more with `tornio pool add`")
+    return Standing(Phase.WAITING, "annotators have seen every text of the pool: add more with `tornio pool add`")
 
 
 def _progress(state: LoopState, seen: Observation) -> list[str]:
@@ -71,4 +71,4 @@ def _progress(state: LoopState, seen: Observation) -> list[str]:
 def _swap(state: LoopState, seen: Observation) -> str:
     version = state.swap.version if state.swap else ""
     ready = sum(version in replica.ready for replica in seen.replicas)
-    return f"{version} is loaded by {ready} of {len(seen.replicas)} replicas"
+    return f"{ready} of {len(seen.replicas)} replicas have loaded {version}"

@@ -1,6 +1,6 @@
-"""The plans of the loop's runs: a run's id is a digest of its inputs, so doing it again is the same run.
+"""The plans of the loop's runs. A run's id is a digest of its inputs, so the same inputs are the same run.
 
-An argument that a later release adds must have a default that means what was done before: see ``RunPlan.args``.
+An argument that a later release adds needs a default that means what was done before: see ``RunPlan.args``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def query(state: LoopState, spec: TaskSpec, intent: QueryIntent) -> RunPlan:
 
 
 def waited_for(state: LoopState, spec: TaskSpec) -> tuple[RunPlan, ...]:
-    """The runs whose outcome the state waits for (a gated version's training included, for the record)."""
+    """Return the plans whose outcome the state waits for, and the training of a version at the gate, for its record."""
     plans = []
     if state.train:
         plans.append(train(state, spec, state.train))

@@ -1,4 +1,4 @@
-"""When the loop stands still, and whether it should: facts of state and look, never stored verdicts."""
+"""Whether the loop should stop, and whether something hangs. Computed from state and observation, and never stored."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tornio.schemas.loop import LoopState, SwapIntent
 from tornio.stopping import StopState, stop_state
 
 RUN_HANGS = timedelta(minutes=30)
-"""A run of the loop that takes longer needs a person's eye. Small work ends in seconds, large work says more itself."""
+"""A run of the loop that takes longer needs attention. Small runs end in seconds; large runs report their progress."""
 SILENCE = timedelta(minutes=1)
-"""Replicas that never spoke for so long, while a version waits for them."""
+"""How long a version waits for replicas, none of which reports, before that needs attention."""
 
 
 def stopped(state: LoopState, seen: Observation) -> str | None:
-    """Why no further batch is asked for, or None. A new spec, new texts or train-now wake the task by themselves.
+    """Return why no further batch is sent, or None. A new spec, new texts or train-now wake the task by themselves.
 
     ``loop.stop.max_iterations`` is a budget: only a new spec wakes a task that has used it up.
     """
@@ -29,19 +29,22 @@ def stopped(state: LoopState, seen: Observation) -> str | None:
 
 
 def stop_now(state: LoopState, seen: Observation) -> StopState:
-    """What today's criterion says of the signals that are remembered."""
+    """Apply the current criterion to the signals so far."""
     stop = seen.spec.loop.stop
     return stop_state(stop, state.stop.of(stop.criterion), state.iteration)
 
 
 def replicas_agree(intent: SwapIntent, seen: Observation) -> bool:
-    """All that heartbeat are ready; or the deadline has passed and at least one is. None at all is not all."""
+    """Whether all replicas that report are ready, or the deadline has passed and at least one is.
+
+    When no replica reports, they are not all ready.
+    """
     ready = [intent.version in replica.ready for replica in seen.replicas]
     return bool(ready) and (all(ready) or (any(ready) and seen.now >= _deadline(intent, seen)))
 
 
 def stuck(state: LoopState, seen: Observation) -> dict[str, str | None]:
-    """What has taken too long, by cause; None where a cause has nothing to say."""
+    """Return what has taken too long, by cause; None for a cause that is fine."""
     return {
         "run": _hanging_run(state, seen),
         "waiting-swap": _hanging_swap(state, seen),
@@ -61,11 +64,12 @@ def _hanging_swap(state: LoopState, seen: Observation) -> str | None:
     if swap is None or state.asks.hold is not None or replicas_agree(swap, seen):
         return None
     if not seen.replicas and seen.now > swap.since + SILENCE:
-        return f"hangs: {swap.version} waits to serve, and no replica of the classifier reports"
+        return f"hangs: {swap.version} waits to be deployed, and no replica of the classifier reports"
     if seen.now < _deadline(swap, seen):
         return None
     failed = [f"{r.replica_id}: {r.failed[swap.version]}" for r in seen.replicas if swap.version in r.failed]
-    return f"hangs: {swap.version} waits to serve, and no replica is ready ({'; '.join(failed) or 'all still load'})"
+    why = "; ".join(failed) or "all still load it"
+    return f"hangs: {swap.version} waits to be deployed, and no replica is ready ({why})"
 
 
 def _silent_annotators(state: LoopState, seen: Observation) -> str | None:

@@ -21,8 +21,8 @@ class FineTuningSpec(Spec):
         change="next iteration",
         ge=1,
         le=1000,
-        doc="The most, where early stopping is at work; else exactly so many. Default 15: with 260 labels of TREC 5 "
-        "do as well, and with fewer labels there are fewer steps in a pass.",
+        doc="How many times the training passes over the labels. With early stopping this is the most. Default "
+        "15: with 260 labels of TREC, 5 do as well, and with fewer labels a pass has fewer steps.",
     )
     batch_size: int = setting(
         16,
@@ -30,23 +30,23 @@ class FineTuningSpec(Spec):
         change="next iteration",
         ge=1,
         le=4096,
-        doc="Examples of one step, over all workers, which share it out in pieces of 16: so several workers want as "
-        "many times more. Default 16.",
+        doc="Examples of one step, over all workers together. They are shared out in pieces of 16, so use a "
+        "multiple of 16 for each worker. Default 16.",
     )
     learning_rate: float = setting(
         1e-4,
         change="next iteration",
         gt=0,
         le=1,
-        doc="Of the encoder, at its highest. Default 1e-4, MiniLM's: half of it does as well, twice as much a little "
-        "worse. Larger encoders want less: 2e-5 for BERT-base.",
+        doc="Highest learning rate of the encoder. Default 1e-4, which suits MiniLM: half of it does as well, "
+        "twice as much a little worse. Larger encoders want less: 2e-5 for BERT-base.",
     )
     head_learning_rate: float = setting(
         1e-3,
         change="next iteration",
         gt=0,
         le=1,
-        doc="Of the head. Default 1e-3: a tenth of it does no better.",
+        doc="Highest learning rate of the head. Default 1e-3: a tenth of it does no better.",
     )
     warmup: float = setting(
         0.1,
@@ -54,40 +54,44 @@ class FineTuningSpec(Spec):
         change="next iteration",
         ge=0,
         le=1,
-        doc="The learning rate rises from 0 for so long, then falls to 0 in a line. Default a tenth, as in the papers.",
+        doc="Share of the steps in which the learning rate rises linearly from 0; afterwards it falls linearly to "
+        "0. Default a tenth, as in the papers.",
     )
     weight_decay: float = setting(
         0.01,
         change="next iteration",
         ge=0,
         le=1,
-        doc="AdamW's, on matrices alone: not on embeddings, biases and norms. Default .01, as in the papers.",
+        doc="Weight decay of AdamW. It applies to matrices, not to embeddings, biases and norms. Default .01, as "
+        "in the papers.",
     )
     max_gradient_norm: float = setting(
         1.0,
         change="next iteration",
         gt=0,
-        doc="Longer gradients are cut to this length. Default 1, as in the papers.",
+        doc="Gradients with a larger norm are scaled down to this one. Default 1, as in the papers.",
     )
     class_weights: Literal["balanced", "none"] = setting(
         "none",
         change="next iteration",
-        doc="balanced: classes weigh the same whatever their number of examples; with several labels allowed every "
-        "example weighs the same in any case. Default none: on TREC balancing costs half a point.",
+        doc="balanced: every class has the same weight, however many examples it has; with several labels "
+        "allowed, every example has the same weight in any case. none: every example has the same weight. "
+        "Default none: on TREC balancing costs half a point.",
     )
     head_start: Literal["logistic-regression", "random"] = setting(
         "logistic-regression",
         change="next iteration",
-        doc="What the head is before the first step; logistic-regression: the few-shot head on the frozen encoder. "
-        "Default because it learns more from few labels (TREC, 40 labels: .78; random: .70), and no less from many.",
+        doc="How the head starts. logistic-regression: as the few-shot head on the frozen encoder. random: with "
+        "random weights. Default logistic-regression because it learns more from few labels (TREC, 40 labels: "
+        ".78 against .70), and no less from many.",
     )
     validation_from: int = setting(
         1000,
         unit="labels",
         change="next iteration",
         ge=20,
-        doc="From so many training labels on a share of them is not trained on but tells when to stop. Default 1000: "
-        "with fewer, what they teach is worth more than what they tell.",
+        doc="With this many training labels or more, a share of them is held out of the training and decides when "
+        "to stop. Default 1000: with fewer labels, training on all of them is worth more.",
     )
     validation_share: float = setting(
         0.1,
@@ -95,7 +99,7 @@ class FineTuningSpec(Spec):
         change="next iteration",
         gt=0,
         le=0.5,
-        doc="How large that share is. Default a tenth.",
+        doc="Share of the training labels that is held out to decide when to stop. Default a tenth.",
     )
     patience: int = setting(
         3,
@@ -103,26 +107,26 @@ class FineTuningSpec(Spec):
         change="next iteration",
         ge=1,
         le=1000,
-        doc="Stop after so many without a better validation, and keep the best weights. Default 3.",
+        doc="Stop after this many passes without a better validation score, and keep the best weights. Default 3.",
     )
 
 
 class ClassifierSpec(Spec):
-    """The model that is trained and served."""
+    """The model that is trained and deployed."""
 
     kind: Choice = setting(
         "few-shot",
         change="next iteration",
-        doc="few-shot: a regularised logistic regression on a frozen encoder; fine-tuned: an encoder trained together "
-        "with its head; auto: few-shot below fine_tuned_from labels, then fine-tuned. Default few-shot because it "
-        "trains in a second.",
+        doc="few-shot: a regularised logistic regression on a frozen encoder. fine-tuned: an encoder that is "
+        "trained together with its head. auto: few-shot with fewer than fine_tuned_from labels, fine-tuned "
+        "from then on. Default few-shot because it trains in a second.",
     )
     encoder: str = setting(
         "minilm",
         change="next iteration",
-        doc="Base model: a name that `tornio encoders add` gave it, hub id, s3:// address or local path of a "
-        "transformers folder; 'minilm' is the one that the extra tornio[embedded] ships. Default because it is small "
-        "and needs no hub.",
+        doc="Base model: a name that `tornio encoders add` gave it, a hub id, an s3:// address, or the local path "
+        "of a transformers folder. 'minilm' is the model that the extra tornio[embedded] ships. Default "
+        "minilm because it is small and needs no hub.",
     )
     max_length: int = setting(
         256,
@@ -130,16 +134,16 @@ class ClassifierSpec(Spec):
         change="next iteration",
         ge=8,
         le=8192,
-        doc="Longer texts are cut, and their predictions say so. Default 256: what all-MiniLM was made for.",
+        doc="Texts with more tokens are cut, and their predictions say so. Default 256: what all-MiniLM was made for.",
     )
     fine_tuned_from: int = setting(
         100,
         unit="labels",
         change="next iteration",
         ge=2,
-        doc="auto: from so many training labels on the model is fine-tuned. Default 100: with 20 labels fine-tuned "
-        "MiniLM is worse than few-shot or level, with 40 level (SST-2) or better (TREC), with 100 clearly better (TREC "
-        ".87 to .80), and it trains for a minute in place of a second.",
+        doc="auto: with this many training labels or more, the model is fine-tuned. Default 100: with 20 labels "
+        "fine-tuned MiniLM is worse than few-shot or equal, with 40 equal (SST-2) or better (TREC), with 100 "
+        "clearly better (TREC .87 against .80). It trains for a minute where few-shot takes a second.",
     )
     fine_tuning: FineTuningSpec = setting(
         FineTuningSpec(), change="next iteration", doc="How a fine-tuned model is trained."
@@ -147,26 +151,28 @@ class ClassifierSpec(Spec):
 
 
 class TeacherSpec(Spec):
-    """The zero-shot model that suggests labels before any is given."""
+    """The zero-shot model that suggests labels before the first version."""
 
     kind: Choice = setting(
         "embedding",
         change="live",
-        doc="embedding: similarity of text and label; nli: entailment by a cross-encoder; none: no suggestions "
-        "until the first version. Default embedding: needs no second model.",
+        doc="embedding: similarity of the text to each label's name and description. nli: entailment by a "
+        "cross-encoder. none: no suggestions until the first version. Default embedding: it needs no second "
+        "model.",
     )
     model: str | None = setting(
         None,
         change="live",
-        doc="Hub id, s3:// address or path. Default: the classifier's encoder for 'embedding'; 'nli' needs one.",
+        doc="Hub id, s3:// address or path of the teacher. Default: the classifier's encoder for 'embedding'; "
+        "'nli' needs one.",
     )
     templates: tuple[str, ...] = setting(
         ("{}", "This is about {}.", "The topic is {}."),
         change="live",
         min_length=1,
         max_length=32,
-        doc="Sentences with {} for the label (its name, its description); their embeddings are averaged. "
-        "Default three neutral ones.",
+        doc="Sentences with {} in the place of the label (its name, its description). The embeddings of all "
+        "sentences are averaged. Default three neutral ones.",
     )
 
     @model_validator(mode="after")

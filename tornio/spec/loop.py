@@ -10,7 +10,7 @@ from tornio.spec.base import Choice, Spec, setting
 
 
 class StopSpec(Spec):
-    """When more labels stop paying."""
+    """When to stop asking for labels."""
 
     criterion: Choice = setting(
         "kappa-average",
@@ -31,21 +31,22 @@ class StopSpec(Spec):
         change="live",
         ge=1,
         le=100,
-        doc="kappa-average: agreements that are averaged. Default 3, as in the paper.",
+        doc="kappa-average: how many of the last agreements are averaged. Default 3, as in the paper.",
     )
     kappa: float = setting(
         0.99,
         change="live",
         gt=0,
         le=1,
-        doc="kappa-average: stop at this average agreement. Default .99, as in the paper.",
+        doc="kappa-average: stop when the average agreement reaches this value. Default .99, as in the paper.",
     )
     max_iterations: int | None = setting(
         None,
         unit="iterations",
         change="live",
         ge=1,
-        doc="Stop after so many trainings, whatever the criterion. Default none; max-iterations needs it.",
+        doc="Stop after this many iterations, whatever the criterion. The criterion max-iterations needs it. "
+        "Default no limit.",
     )
     stop_set_size: int = setting(
         1000,
@@ -53,7 +54,8 @@ class StopSpec(Spec):
         change="refused",
         ge=10,
         le=100_000,
-        doc="Records of the pool, drawn once, on which agreement is measured. Default 1000.",
+        doc="How many records of the pool the stop set has. It is drawn once, and stopping criteria are measured "
+        "on it. Default 1000.",
     )
 
     @model_validator(mode="after")
@@ -64,7 +66,7 @@ class StopSpec(Spec):
 
 
 class LoopSpec(Spec):
-    """How the loop turns."""
+    """How records are picked, batches are closed, and the loop stops."""
 
     strategy: Choice = setting(
         "breaking-ties",
@@ -85,7 +87,8 @@ class LoopSpec(Spec):
         change="live",
         ge=4,
         le=5000,
-        doc="Records sent to annotators together, hold-out included. Default 20: a few minutes of work.",
+        doc="How many records are sent to annotators together, held-out ones included. Default 20: a few minutes "
+        "of work.",
     )
     open_batches: int = setting(
         1,
@@ -93,7 +96,8 @@ class LoopSpec(Spec):
         change="live",
         ge=1,
         le=20,
-        doc="Batches in the annotators' hands at once. Default 1; 2 leaves nobody idle while a model trains.",
+        doc="How many batches may be open at the same time. Default 1; with 2, annotators can work while a model "
+        "trains.",
     )
     cold_start: Choice = setting(
         "random",
@@ -107,29 +111,30 @@ class LoopSpec(Spec):
         change="live",
         gt=0,
         le=1,
-        doc="A batch closes when this share is answered (a discard is an answer). Default all.",
+        doc="A batch closes when this share of it is answered; a discard is an answer. Default all.",
     )
     close_after_hours: float | None = setting(
         None,
         unit="hours",
         change="live",
         gt=0,
-        doc="A batch also closes so long after it was sent if any of it is answered; one without an answer stays open, "
-        "and status says so. Default never.",
+        doc="A batch also closes this long after it was sent, if any of it is answered. A batch without an answer "
+        "stays open, and the status says so. Default never.",
     )
-    stop: StopSpec = setting(StopSpec(), change="live", doc="When more labels stop paying.")
+    stop: StopSpec = setting(StopSpec(), change="live", doc="When to stop asking for labels.")
     holdout_share: float = setting(
         0.1,
         unit="share of the pool",
         change="refused",
         ge=0.01,
         le=0.5,
-        doc="Share of the pool that only ever judges. Default a tenth. Fixed: a reserve that moved would leak.",
+        doc="Share of the pool that is held out: it judges versions and is never trained on. Default a tenth. It "
+        "cannot change: records that moved between training and judging would make scores too good.",
     )
     seed: int = setting(
         0,
         change="refused",
         ge=0,
         lt=2**31,
-        doc="Every random choice of the task derives from it. Default 0.",
+        doc="Seed of every random choice of the task: hold-out, batches, trainings, stop set. Default 0.",
     )
