@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 import time
@@ -105,7 +106,7 @@ class Everything:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_worker_niceness": "0",  # by default Ray's workers yield to Argilla and the store
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")))),
         }
         ports = ("--port", str(port), "--dashboard-port", str(self.stack.ports[DASHBOARD_PORT]))
         argv = (sys.executable, "-m", "services.embedded.serving", *ports)

@@ -1,7 +1,7 @@
-"""The HTTP API on the wire: what the gateway answers and ``tornio.Client`` reads. Light: pydantic only.
+"""The messages of the HTTP API, which the gateway and ``tornio.Client`` share. Light: pydantic only.
 
-Requests refuse fields that nobody knows, so that a misspelt one is not silently ignored; answers may grow fields
-that an older client leaves out.
+Requests refuse unknown fields, so that a misspelt one is not silently ignored. Answers may get new fields, which an
+older client ignores.
 """
 
 from __future__ import annotations

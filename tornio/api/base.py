@@ -1,4 +1,4 @@
-"""What every answer and request of the HTTP API shares: names, limits, problem documents."""
+"""What all requests and answers of the HTTP API share: names, limits, problem documents."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tornio.spec import NAME_PATTERN
 
 MIB = 1 << 20
 MAX_TEXTS = 1_000
-"""Texts of one predict or zero-shot request; the client sends more in several."""
+"""Texts in one predict or zero-shot request. The client splits longer lists into several requests."""
 MAX_PREDICT_BYTES = 8 * MIB
 MAX_RECORDS = 5_000
-"""Records or labels of one request; the client sends more in several."""
+"""Records or labels in one request. The client splits longer lists into several requests."""
 MAX_BODY_BYTES = 32 * MIB
 MAX_TEXT = 100_000
-"""Characters of one text: far more than a model reads, and little enough to show to an annotator."""
+"""Characters in one text: far more than a model reads, and few enough to show to an annotator."""
 JSON_LINES = "application/jsonl"
 PROBLEM_JSON = "application/problem+json"
 COUNT_HEADER = "Tornio-Count"
-"""How many lines a stream has: a stream that ends early cannot say so otherwise."""
+"""How many lines a stream has, so that a client notices a stream that ends early."""
 
 
 class TaskName(NamedTuple):
@@ -40,7 +40,8 @@ class TaskName(NamedTuple):
         workspace, slash, task = name.partition("/")
         if not (slash and re.match(NAME_PATTERN, workspace) and re.match(NAME_PATTERN, task)):
             raise errors.InvalidInput(
-                f"{name!r} is no task: write workspace/task, each of lower-case letters, digits, '-' and '_'"
+                f"{name!r} is not the name of a task. Write workspace/task, both of lower-case letters, digits, '-' "
+                "and '_'"
             )
         return cls(workspace, task)
 
@@ -73,7 +74,7 @@ class Problem(Answer):
 
 
 class Readiness(Answer):
-    """``parts``: 'ok', or what is wrong with each."""
+    """Whether predictions can be answered. ``parts``: 'ok' or the problem, for each part."""
 
     ready: bool
     parts: dict[str, str]

@@ -1,4 +1,4 @@
-"""What goes into a task, and the labels that come out."""
+"""Messages about data: specs, records and labels that go into a task, and the labels that are exported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tornio.spec import TaskSpec
 
 
 def checked_spec(values: Any, where: str = "the spec") -> TaskSpec:
-    """The spec that these values, or this JSON text, describe. Raises InvalidSpec, with a line for each fault."""
+    """Return the spec that these values, or this JSON text, describe. Raises InvalidSpec with one line per error."""
     try:
         if isinstance(values, str):
             return TaskSpec.model_validate_json(values)
@@ -26,7 +26,7 @@ def checked_spec(values: Any, where: str = "the spec") -> TaskSpec:
 
 
 class Applied(Answer):
-    """``changes``: what changed, in words, with when it takes effect; empty where nothing did."""
+    """What applying a spec did. ``changes``: each change in words, and when it takes effect; empty if nothing changed."""
 
     workspace: str
     task: str
@@ -36,7 +36,7 @@ class Applied(Answer):
 
 
 class RecordIn(Request):
-    """A text for the pool. Without ``record_id`` it gets a digest of the text."""
+    """A text for the pool. Without a ``record_id``, its id is a digest of the text."""
 
     record_id: RecordId | None = None
     text: Text
@@ -47,7 +47,8 @@ RecordsIn = Annotated[list[RecordIn], Field(min_length=1, max_length=MAX_RECORDS
 
 
 class RecordsAdded(Answer):
-    """``known``: records that the pool has already, by id. ``same_text``: added, though their text is not new."""
+    """How many records were added. ``known``: ids that the pool had already. ``same_text``: added under a new id,
+    although the pool had the text already."""
 
     added: int = 0
     known: int = 0
@@ -60,7 +61,7 @@ class RecordsAdded(Answer):
 
 
 class LabelIn(Request):
-    """A labelled text. ``labels`` has one name, or, where the task allows several, any number."""
+    """A labelled text. ``labels`` has exactly one name, or any number if the task allows several labels."""
 
     record_id: RecordId | None = None
     text: Text
@@ -69,20 +70,24 @@ class LabelIn(Request):
 
 
 class LabelsIn(Request):
-    """Labels that exist already. ``train``: they train, and their texts leave the reserve; ``holdout``: they judge."""
+    """Labels that exist already. With the purpose ``train`` they are trained on, and their texts are not held out any
+    more; with ``holdout`` they are held-out labels."""
 
     purpose: Literal["train", "holdout"] = "train"
-    source: str | None = Field(None, min_length=1, max_length=200, description="Where they come from, such as a file.")
+    source: str | None = Field(
+        None, min_length=1, max_length=200, description="Where the labels come from, for example a file name."
+    )
     request: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9_-]{8,64}$",
-        description="An id of this request, never used for another: sent again, it writes nothing a second time.",
+        description="Unique id of this request. Sending a request again with the same id writes nothing twice.",
     )
     labels: list[LabelIn] = Field(min_length=1, max_length=MAX_RECORDS)
 
 
 class LabelsImported(Answer):
-    """``imported``: labels written; ``unchanged``: said already; ``records_added``: ids new to the pool."""
+    """What an import did. ``imported``: labels written. ``unchanged``: labels that were imported before.
+    ``records_added``: records that are new in the pool."""
 
     imported: int = 0
     unchanged: int = 0
@@ -97,7 +102,7 @@ class LabelsImported(Answer):
 
 
 class LabelledRecord(Answer):
-    """A line of the export: what the task takes as true of a record, and who says so."""
+    """One line of the export: the labels that the task takes as true for a record, and where they come from."""
 
     record_id: str
     text: str | None
