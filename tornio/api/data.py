@@ -26,7 +26,7 @@ def checked_spec(values: Any, where: str = "the spec") -> TaskSpec:
 
 
 class Applied(Answer):
-    """What applying a spec did. ``changes``: each change in words, and when it takes effect; empty if nothing changed."""
+    """What applying a spec did. ``changes``: each change, and when it takes effect; empty if nothing changed."""
 
     workspace: str
     task: str

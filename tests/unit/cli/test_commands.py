@@ -294,7 +294,7 @@ def test_a_spec_with_faults_names_their_lines(tornio: Tornio) -> None:
     [
         (["status", "acme/missing"], "there is no task acme/missing"),
         (["status", "other/secret"], "ask whoever runs this server"),
-        (["status", "missing"], "write workspace/task"),
+        (["status", "missing"], "Write workspace/task"),
     ],
 )
 def test_what_the_server_refuses_is_one_line(task: Tornio, argv: list[str], says: str) -> None:
