@@ -1,7 +1,7 @@
-"""The HTTP API on the wire: what the gateway answers and ``tornio.Client`` reads. Light: pydantic only.
+"""The HTTP API's models: what the gateway answers and ``tornio.Client`` reads. Light: needs pydantic only.
 
-Requests refuse fields that nobody knows, so that a misspelt one is not silently ignored; answers may grow fields
-that an older client leaves out.
+Requests refuse unknown fields, so that a misspelt field is not silently ignored. Answers may get new fields, which an
+older client leaves out.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tornio.api.data import (
     RecordsIn,
     checked_spec,
 )
-from tornio.api.predictions import PredictIn, PredictionOut, Predictions, ZeroShotIn, ZeroShotOut, ZeroShotPrediction
+from tornio.api.predictions import PredictIn, Prediction, Predictions, ZeroShotIn, ZeroShotOut, ZeroShotPrediction
 from tornio.api.runs import MAX_RUNS, RUN_PATTERN, RunOut, RunProgressOut, Runs, ScoreIn
 from tornio.api.status import (
     AgreementStatus,
@@ -90,7 +90,7 @@ __all__ = [
     "LabelsIn",
     "Metrics",
     "PredictIn",
-    "PredictionOut",
+    "Prediction",
     "Predictions",
     "Problem",
     "Readiness",
