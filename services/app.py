@@ -1,4 +1,4 @@
-"""The one Serve application: gateway in front, classifier, teacher and controller behind it."""
+"""The one Serve application: the gateway, and behind it classifier, teacher and controller."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from services.teacher.deployment import Teacher
 
 
 def build(args: dict[str, Any] | None = None) -> Application:
-    """The application; takes no arguments, since nothing about tasks or versions may stand in Serve's args."""
+    """Return the application. It takes no arguments: tasks and versions must not be part of Serve's configuration."""
     if args:
-        raise ValueError(f"the application takes no arguments, found {sorted(args)}: configure it by environment")
-    # Serve's decorator makes deployments of the classes, which its types do not tell.
+        raise ValueError(f"The application takes no arguments, but got {sorted(args)}. Configure it by environment.")
+    # Serve's decorator turns the classes into deployments, which its types do not show.
     gateway, classifier, teacher, controller = (
         cast(Deployment, kind) for kind in (Gateway, Classifier, Teacher, Controller)
     )
-    follows = controller.bind()
-    return gateway.bind(follows, classifier.bind(follows), teacher.bind())
+    bound = controller.bind()
+    return gateway.bind(bound, classifier.bind(bound), teacher.bind())
 
 
 app = build()

@@ -1,7 +1,8 @@
-"""Batches without waiting: whenever the model is free, it takes everything that queued up meanwhile.
+"""Batches without waiting: whenever the model is free, it takes every request that was queued meanwhile.
 
 A batch that is collected before the model is free stays small just when the replica is busiest (measured on Ray
-Serve's ``@serve.batch``: 33 against 57 requests a second). Here nobody waits for company, and load makes batches.
+Serve's ``@serve.batch``: 33 against 57 requests per second). Here no request waits for others, and load alone makes
+batches larger.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from tornio.errors import Unavailable
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
 Run = Callable[[Sequence[str]], Sequence[R]]
-"""One model call: a result for each text, in order."""
+"""One model call. It returns a result for each text, in order."""
 
 _LONGEST = 2_000
-"""Characters after which a text costs no more: models cut it by then."""
+"""Characters of a text that count: models read no more of it."""
 
 
 def tokens(texts: Sequence[str]) -> int:
-    """About how many tokens the texts are, from their lengths alone: four characters a token, two for the ends."""
+    """Return about how many tokens the texts have, from their lengths: four characters per token, two for the ends."""
     return sum(2 + min(len(text), _LONGEST) // 4 for text in texts)
 
 
@@ -41,12 +42,12 @@ class _Request(Generic[K, R]):
 
 
 class Batcher(Generic[K, R]):
-    """One queue and one worker thread in front of models that are known by a key.
+    """One queue and one worker thread in front of models that are identified by a key.
 
-    ``bind`` is called when a batch starts and gives the model call that answers all of it: no batch mixes keys, and
-    none mixes versions. Requests of a key are answered in their order; the oldest request is always in the next batch.
-    A request is never split, so one that exceeds ``batch_tokens`` runs alone. What a request's texts break, it
-    alone hears of: a batch that fails is tried again request by request.
+    ``bind`` is called when a batch starts. It returns the model call that answers the whole batch, so no batch mixes
+    keys or versions. Requests of a key are answered in their order; the oldest request is always in the next batch.
+    A request is never split, so a request that exceeds ``batch_tokens`` runs alone. A batch that fails is tried again
+    request by request, so a request's texts can break that request alone.
     """
 
     def __init__(self, bind: Callable[[K], Run[R]], *, batch_tokens: int, queue_tokens: int) -> None:
@@ -59,20 +60,20 @@ class Batcher(Generic[K, R]):
 
     @property
     def queued(self) -> int:
-        """Requests that wait for the model."""
+        """The number of requests that wait for the model."""
         return len(self._queue)
 
     async def submit(self, key: K, texts: Sequence[str]) -> Sequence[R]:
-        """The results of these texts, in order.
+        """Return the results of these texts, in order.
 
-        Raises Unavailable when the queue is full, and whatever ``bind`` or the model call raised.
+        Raises Unavailable when the queue is full, and the errors of ``bind`` and of the model call.
         """
         request = _Request[K, R](key, texts)
         waiting = sum(queued.cost for queued in self._queue)
         if self._queue and waiting + request.cost > self._queue_tokens:
             raise Unavailable(
-                f"overloaded: {len(self._queue)} requests (about {waiting} tokens) wait for this replica's model. "
-                "Try again in a moment, send smaller requests, or add replicas"
+                f"This replica is overloaded: {len(self._queue)} requests (about {waiting} tokens) wait for its model. "
+                "Try again in a moment, send smaller requests, or add replicas."
             )
         self._queue.append(request)
         if self._worker is None:
@@ -100,17 +101,17 @@ class Batcher(Generic[K, R]):
                 batch = self._take()
                 answers = await loop.run_in_executor(self._thread, self._answer, batch)
                 for request, answer in zip(batch, answers, strict=True):
-                    if not request.answer.done():  # done: who asked has gone
+                    if not request.answer.done():  # done: the caller has gone
                         request.answer.set_result(answer)
         finally:
             self._worker = None
-            # Only an ending event loop (or a closed thread) interrupts the work: nobody must wait for ever.
+            # Only an ending event loop (or a closed thread) interrupts the work: no caller must wait for ever.
             for request in (*batch, *self._queue):
                 request.answer.cancel()
             self._queue.clear()
 
     def _take(self) -> list[_Request[K, R]]:
-        """The oldest request, and of its key all that fit in the budget, in their order."""
+        """Return the oldest request and, in their order, all requests of its key that fit into the budget."""
         first = self._queue.popleft()
         batch, room = [first], self._batch_tokens - first.cost
         for request in [queued for queued in self._queue if queued.key == first.key]:
@@ -122,10 +123,10 @@ class Batcher(Generic[K, R]):
         return batch
 
     def _answer(self, batch: Sequence[_Request[K, R]]) -> Sequence[Sequence[R] | Exception]:
-        """Runs in the worker thread; answers each request, with its error if need be."""
+        """Return the results, or the error, of each request. Runs in the worker thread."""
         try:
             run = self._bind(batch[0].key)
-        except Exception as error:  # noqa: BLE001 - belongs to who asked
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller
             return [error] * len(batch)
         together = _attempt(run, [text for request in batch for text in request.texts])
         if isinstance(together, Exception):
@@ -139,8 +140,8 @@ class Batcher(Generic[K, R]):
 def _attempt(run: Run[R], texts: Sequence[str]) -> Sequence[R] | Exception:
     try:
         results = run(texts)
-    except Exception as error:  # noqa: BLE001 - belongs to who asked
+    except Exception as error:  # noqa: BLE001 - it belongs to the caller
         return error
     if len(results) != len(texts):
-        return RuntimeError(f"the model answered {len(results)} of {len(texts)} texts: this is a bug of the model")
+        return RuntimeError(f"The model answered {len(results)} of {len(texts)} texts. This is a bug of the model.")
     return results

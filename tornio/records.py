@@ -1,5 +1,7 @@
-"""What walks through the house: records, suggestions, predictions, labels. Labels are always lists;
-single-label is the case of length one."""
+"""The values that all parts share: records, suggestions, predictions.
+
+Labels are always sequences. A text of a single-label task has a sequence of length one.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,9 @@ class Purpose(StrEnum):
     """Why a record is shown to annotators, or why a label was imported."""
 
     QUERY = "query"
-    """Chosen by a query strategy (or at random): trains, and never judges."""
+    """Chosen by a query strategy or at random. It trains and never judges."""
     HOLDOUT = "holdout"
-    """Drawn at random from the reserve: judges, and never trains."""
+    """Drawn at random from the reserve. It judges and never trains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """What a model proposes for a record: labels, one score in [0, 1] each, and the agent that proposes."""
+    """What a model proposes for a record: labels, a score in [0, 1] per label, and the agent that proposes them."""
 
     labels: tuple[str, ...]
     scores: tuple[float, ...]
@@ -41,7 +43,11 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a served version answers for one text. Probabilities are in the order of the task's labels."""
+    """What a served version answers for one text: the one form from the model to the client.
+
+    ``probabilities``: in the order of the task's labels. ``truncated``: the model read only the text's beginning.
+    ``revision``: of ``current``, under which the version answered.
+    """
 
     labels: tuple[str, ...]
     probabilities: Mapping[str, float]
@@ -51,15 +57,15 @@ class Prediction:
 
 
 def normalise(text: str) -> str:
-    """The form in which two texts count as the same: NFKC, case folded, white space collapsed."""
+    """Return the form in which two texts count as the same: NFKC, case folded, white space collapsed."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def text_digest(text: str) -> str:
-    """SHA-256 (hex) of the normalised text: equal for texts that count as the same."""
+    """Return the SHA-256 (hex) of the normalised text. It is equal for texts that count as the same."""
     return hashlib.sha256(normalise(text).encode()).hexdigest()
 
 
 def default_record_id(text: str) -> str:
-    """The id of a record that came without one: 32 hex digits of a digest of the exact text."""
+    """Return the id of a record that came without one: 32 hex digits of a digest of the exact text."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -20,7 +20,9 @@ from services.classifier.aliases import AliasReader
 from services.classifier.deployment import Classifier
 from services.controller.aliases import AliasBoard
 from services.gateway.handles import Handles
+from services.messages import AliasUpdate, Heartbeat, HeldVersions
 from tornio.api import TaskName
+from tornio.records import Prediction
 from tornio.settings import StorageSettings
 from tornio.storage.s3 import open_store
 
@@ -41,23 +43,21 @@ class StandIn:
     async def __init__(self) -> None:  # type: ignore[misc]  # Serve awaits it
         self._reader = AliasReader(open_store(StorageSettings()))
         self._board = AliasBoard(uuid.uuid4().hex[:8])
-        self._reports: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self._reports: dict[str, tuple[float, Heartbeat]] = {}
         await self.look()
 
     async def look(self) -> None:
         found, _ = await asyncio.to_thread(self._reader.read_all)
         for task, aliases in found.items():
-            current = list(aliases.current) if aliases.current else None
-            positions = {"current": current, "previous": aliases.previous, "candidate": aliases.candidate}
-            self._board.post(task, positions)
+            self._board.post(task, aliases)
 
-    async def watch(self, token: str | None, timeout_s: float) -> dict[str, Any]:
+    async def watch(self, token: str | None, timeout_s: float) -> AliasUpdate:
         return await self._board.wait(token, timeout_s)
 
-    async def report(self, replica_id: str, report: Mapping[str, Any]) -> None:
-        self._reports[replica_id] = (time.monotonic(), report)
+    async def report(self, replica_id: str, heartbeat: Heartbeat) -> None:
+        self._reports[replica_id] = (time.monotonic(), heartbeat)
 
-    async def reports(self) -> list[Mapping[str, Any]]:
+    async def reports(self) -> list[Heartbeat]:
         """Of replicas that reported in the last three seconds."""
         now = time.monotonic()
         return [report for at, report in self._reports.values() if now - at < 3]
@@ -66,11 +66,22 @@ class StandIn:
         return os.getpid()
 
 
+@dataclass(frozen=True, slots=True)
+class TaggedPrediction(Prediction):
+    """A prediction, and the process id of the replica that made it."""
+
+    pid: int = 0
+
+
 class Tagged(Classifier.func_or_class):  # type: ignore[misc, name-defined]
     """The classifier; its predictions also say which replica made them."""
 
-    async def predict(self, task: str, texts: list[str]) -> list[dict[str, Any]]:
-        return [{**row, "pid": os.getpid()} for row in await super().predict(task, texts)]
+    async def predict(self, task: str, texts: list[str]) -> list[TaggedPrediction]:
+        predictions: list[Prediction] = await super().predict(task, texts)
+        return [
+            TaggedPrediction(one.labels, one.probabilities, one.truncated, one.version, one.revision, os.getpid())
+            for one in predictions
+        ]
 
 
 @dataclass(frozen=True)
@@ -142,13 +153,14 @@ class Rig:
         """The controller looks at the aliases, as it does at once where it moved them itself."""
         self.controller.look.remote().result(timeout_s=START_S)
 
-    def reports(self, task: str = FULL_NAME) -> list[Mapping[str, Any]]:
-        """Of each replica that heartbeats, what it says of the task."""
-        return [report.get(task, {}) for report in self.controller.reports.remote().result(timeout_s=START_S)]
+    def reports(self, task: str = FULL_NAME) -> list[HeldVersions]:
+        """What each replica that sends heartbeats reports about the task."""
+        heartbeats = self.controller.reports.remote().result(timeout_s=START_S)
+        return [heartbeat.get(task, HeldVersions()) for heartbeat in heartbeats]
 
     def all_ready(self, version: str) -> bool:
         reports = self.reports()
-        return len(reports) >= self.replicas and all(version in report.get("ready", ()) for report in reports)
+        return len(reports) >= self.replicas and all(version in report.ready for report in reports)
 
     def preload(self, version: str) -> float:
         """Make it `candidate` and wait until every replica holds it; returns the seconds that took."""
@@ -221,13 +233,14 @@ class Traffic:
     async def _send(self, handles: Handles, text: str) -> None:
         sent = time.monotonic()
         try:
-            (row,) = await handles.predict(self._task, [text])
+            (prediction,) = await handles.predict(self._task, [text])
         except Exception as error:  # noqa: BLE001 - counted: the caller sees every failure, whatever it is
             self.answered.append(Answered(sent, time.monotonic(), error=f"{type(error).__name__}: {error}"))
             return
         done = time.monotonic()
-        (label,) = row["labels"]
-        self.answered.append(Answered(sent, done, row["pid"], row["version"], row["revision"], label))
+        assert isinstance(prediction, TaggedPrediction)
+        (label,) = prediction.labels
+        self.answered.append(Answered(sent, done, prediction.pid, prediction.version, prediction.revision, label))
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -11,25 +10,29 @@ from services.classifier.shelf import Serving
 from tornio.errors import UnfitCheckpoint
 from tornio.models.decide import decide_labels
 from tornio.models.port import Model
+from tornio.records import Prediction
 
 
-def answer(serving: Serving[Model], texts: Sequence[str]) -> list[dict[str, Any]]:
-    """A ``records.Prediction`` as a mapping for each text, in order.
+def answer(serving: Serving[Model], texts: Sequence[str]) -> list[Prediction]:
+    """Return a prediction for each text, in order.
 
-    Raises UnfitCheckpoint where the model gives numbers that are not finite: no answer is better than that one.
+    Raises UnfitCheckpoint if the model gives numbers that are not finite: no answer is better than such an answer.
     """
     model = serving.model
     scores = model.score(texts)
     if not np.isfinite(scores.probabilities).all():
-        raise UnfitCheckpoint(f"version {serving.version} gives numbers that are not finite for this text: roll back")
+        raise UnfitCheckpoint(
+            f"Version {serving.version} gives numbers that are not finite for this text. Roll back to another version."
+        )
     chosen = decide_labels(scores.probabilities, model.labels, model.multi_label)
+    rows = zip(chosen, scores.probabilities.tolist(), scores.truncated.tolist(), strict=True)
     return [
-        {
-            "labels": list(labels),
-            "probabilities": dict(zip(model.labels, map(float, row), strict=True)),
-            "truncated": bool(truncated),
-            "version": serving.version,
-            "revision": serving.revision,
-        }
-        for labels, row, truncated in zip(chosen, scores.probabilities, scores.truncated, strict=True)
+        Prediction(
+            labels=tuple(labels),
+            probabilities=dict(zip(model.labels, probabilities, strict=True)),
+            truncated=truncated,
+            version=serving.version,
+            revision=serving.revision,
+        )
+        for labels, probabilities, truncated in rows
     ]

@@ -1,4 +1,4 @@
-"""From a task and a version to a model that may answer."""
+"""Loads the model of a task's version, and proves that it may answer."""
 
 from __future__ import annotations
 
@@ -25,24 +25,28 @@ class Checkpoints:
         self._loader = loader
 
     def load(self, task: str, version: str) -> Model:
-        """The model, proved (digests, finite weights, labels, probes) and, having answered its probes, warm.
+        """Return the model after checking digests, finite weights, labels and probes. Answering the probes warms it.
 
-        Raises IntegrityError or UnfitCheckpoint, with the reason, for one that must not answer; NotFound; Unavailable.
+        Raises IntegrityError or UnfitCheckpoint, with the reason, for a version that must not answer; NotFound;
+        Unavailable.
         """
         workspace, _, name = task.partition("/")
         keys = TaskKeys(workspace, name)
         manifest = Registry(self._store, keys).manifest(version)
         if (manifest.workspace, manifest.task, manifest.version) != (workspace, name, version):
-            found = f"{manifest.workspace}/{manifest.task} {manifest.version}"
-            raise UnfitCheckpoint(f"the manifest of {task} {version} is that of {found}: restore it from a backup")
+            other = f"{manifest.workspace}/{manifest.task} {manifest.version}"
+            raise UnfitCheckpoint(f"The manifest of {task} {version} is that of {other}. Restore it from a backup.")
         self._check_labels(keys, manifest)
         return self._loader.model(manifest)
 
     def _check_labels(self, keys: TaskKeys, manifest: Manifest) -> None:
-        """Its labels must be those of the spec it was trained under; a later label set is a new generation's."""
+        """Raises UnfitCheckpoint unless its labels are those of the spec that it was trained under.
+
+        A later set of labels belongs to a new generation.
+        """
         spec = documents.load(self._store, keys.spec(manifest.spec_rev), SpecDocument)[0].task_spec()
         if manifest.labels != spec.label_names or manifest.multi_label != spec.multi_label:
             raise UnfitCheckpoint(
-                f"version {manifest.version} cannot serve: it has the labels {list(manifest.labels)}, the task has "
-                f"{list(spec.label_names)} (spec {manifest.spec_rev}): train again"
+                f"Version {manifest.version} cannot serve: it has the labels {list(manifest.labels)}, the task has "
+                f"{list(spec.label_names)} (spec {manifest.spec_rev}). Train again."
             )

@@ -1,9 +1,9 @@
-"""The classifier as a Serve deployment. What it serves it learns from aliases, never from Serve's arguments."""
+"""The classifier as a Serve deployment. Aliases decide what it serves, never arguments of Serve."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,9 @@ from services.classifier.checkpoints import Checkpoints
 from services.classifier.follow import Follower
 from services.classifier.settings import ClassifierSettings
 from services.classifier.shelf import Shelf
+from services.messages import AliasUpdate, Heartbeat
 from tornio.models.port import Model
+from tornio.records import Prediction
 from tornio.registry import NodeCache
 from tornio.settings import NodeSettings, StorageSettings
 from tornio.storage.s3 import open_store
@@ -30,12 +32,12 @@ class ControllerHandle:
     def __init__(self, handle: DeploymentHandle[Any]) -> None:
         self._handle = handle
 
-    async def watch(self, token: str | None, timeout_s: float) -> Mapping[str, Any]:
-        said: dict[str, Any] = await self._handle.watch.remote(token, timeout_s)
-        return said
+    async def watch(self, token: str | None, timeout_s: float) -> AliasUpdate:
+        update: AliasUpdate = await self._handle.watch.remote(token, timeout_s)
+        return update
 
-    async def report(self, replica_id: str, report: Mapping[str, Any]) -> None:
-        await self._handle.report.remote(replica_id, report)
+    async def report(self, replica_id: str, heartbeat: Heartbeat) -> None:
+        await self._handle.report.remote(replica_id, heartbeat)
 
 
 @serve.deployment(
@@ -50,10 +52,10 @@ class ControllerHandle:
     graceful_shutdown_timeout_s=20,
 )
 class Classifier:
-    """One replica: the `current` version of every task, and those that may follow it, loaded ahead."""
+    """One replica: the `current` version of every task, and the versions that may follow it, loaded in advance."""
 
     async def __init__(self, controller: DeploymentHandle[Any] | None = None) -> None:  # type: ignore[misc]  # Serve awaits it
-        import torch  # here, and not in the process that only says what should be deployed
+        import torch  # here, because the process that deploys the application must not load it
 
         from tornio.models.loading import Loader
 
@@ -63,7 +65,7 @@ class Classifier:
         store = open_store(StorageSettings())
         checkpoints = Checkpoints(store, Loader(store, NodeCache(node.cache_dir, store), node.precision))
         self._shelf = Shelf[Model](checkpoints.load, time.monotonic)
-        self._batcher = Batcher[str, dict[str, Any]](
+        self._batcher = Batcher[str, Prediction](
             self._bind, batch_tokens=settings.batch_tokens, queue_tokens=settings.queue_tokens
         )
         self._follower = Follower(
@@ -74,21 +76,21 @@ class Classifier:
         )
         await self._follower.start(settings.ready_seconds)
 
-    async def predict(self, task: str, texts: list[str]) -> list[dict[str, Any]]:
-        """A ``records.Prediction`` as a mapping for each text, all by one version.
+    async def predict(self, task: str, texts: list[str]) -> list[Prediction]:
+        """Return a prediction for each text, all by one version. ``task``: its full name.
 
-        ``task``: its full name. Raises NotFound, NotServable, Unavailable (overloaded, or nothing that loads).
+        Raises NotFound, NotServable, and Unavailable if the replica is overloaded or no version can be loaded.
         """
         await self._follower.require(task)
         return list(await self._batcher.submit(task, texts))
 
-    async def report(self) -> dict[str, Any]:
-        """What this replica holds, for tests and people; the controller gets it with every heartbeat."""
+    async def report(self) -> Heartbeat:
+        """Return what this replica holds, for tests and people. The controller gets it with every heartbeat."""
         return self._shelf.report()
 
     def check_health(self) -> None:
-        """Raises when the replica no longer follows the aliases and should be replaced."""
+        """Raises RuntimeError when the replica no longer follows the aliases and must be replaced."""
         self._follower.check()
 
-    def _bind(self, task: str) -> Callable[[Sequence[str]], Sequence[dict[str, Any]]]:
+    def _bind(self, task: str) -> Callable[[Sequence[str]], Sequence[Prediction]]:
         return partial(answer, self._shelf.serving(task))

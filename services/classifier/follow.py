@@ -1,21 +1,22 @@
-"""How a replica follows the aliases: a long poll on the controller, a slow poll of the store, a heartbeat.
+"""How a replica follows the aliases: a long poll of the controller, a slow poll of the store, a heartbeat.
 
-The controller is the fast path, the store the truth. While the controller is away the store is read often, and while
-the store is away too the replica goes on serving what it holds.
+The controller is the fast path, the store is the truth. While the controller is away, the store is read often. While
+the store is away too, the replica goes on serving what it holds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.classifier.aliases import Aliases, AliasReader, Known, heard, looked_up
+from services.classifier.aliases import AliasReader, Known, heard, looked_up
 from services.classifier.shelf import Serving, Shelf
+from services.messages import AliasUpdate, Heartbeat
 from tornio.errors import NotFound, NotServable, Unavailable
 from tornio.storage.port import ObjectStore
 
@@ -23,40 +24,39 @@ log = logging.getLogger(__name__)
 
 
 class Controller(Protocol):
-    """The controller as a replica sees it. Either method may raise anything, or never return."""
+    """The controller as a replica sees it. Each method may raise any error, or never return."""
 
-    async def watch(self, token: str | None, timeout_s: float) -> Mapping[str, Any]:
-        """Where the aliases stand, as soon as that differs from what ``token`` stands for, or at the timeout.
+    async def watch(self, token: str | None, timeout_s: float) -> AliasUpdate:
+        """Return the aliases as soon as they differ from those that ``token`` identifies, or at the timeout.
 
-        Returns ``{"token": str, "tasks": {full name: {"current": [version, revision] | None,
-        "previous": str | None, "candidate": str | None}}}``. A token that it does not know is answered at once.
+        Returns at once if the controller does not know the token.
         """
 
-    async def report(self, replica_id: str, report: Mapping[str, Any]) -> None:
-        """A heartbeat with ``Shelf.report()``."""
+    async def report(self, replica_id: str, heartbeat: Heartbeat) -> None:
+        """Send a heartbeat: ``Shelf.report()``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds. The defaults are measured against the swap's bar: all replicas within 1.5 s."""
+    """Seconds. The defaults were measured against the bar for a swap: all replicas within 1.5 s."""
 
     watch: float = 20.0
-    """A long poll returns at the latest."""
+    """A long poll returns after this time at the latest."""
     heartbeat: float = 1.0
     patience: float = 3.0
-    """The controller counts as away when a heartbeat takes longer."""
+    """The controller counts as away when a heartbeat takes longer than this."""
     slow_poll: float = 15.0
-    """Reads of the store while the controller answers."""
+    """Time between reads of the store while the controller answers."""
     fast_poll: float = 2.0
-    """Reads of the store while it does not."""
+    """Time between reads of the store while the controller does not answer."""
     look_up: float = 0.2
-    """The store is asked about one task that does not serve here at most so often: its neighbour may serve it."""
+    """Shortest time between reads of the store about a task that does not serve here: another replica may serve it."""
     new_task: float = 5.0
-    """A request for a task that was just found waits so long for its first version."""
+    """Longest time that a request for a task that was just found waits for its first version."""
 
 
 class Follower:
-    """Keeps a shelf where the aliases are. Lives in one event loop; the shelf's work has a thread of its own."""
+    """Keeps a shelf in step with the aliases. Runs in one event loop; the shelf's work has a thread of its own."""
 
     def __init__(
         self,
@@ -84,9 +84,10 @@ class Follower:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, deadline_s: float) -> None:
-        """Returns when the shelf holds what it can: ready to serve.
+        """Return when the shelf holds all that it can hold, and is ready to serve.
 
-        Waits for the store for as long as it takes (without it nothing is known), for slow models until the deadline.
+        Waits for the store as long as it takes, because nothing is known without it. Waits for slow models until the
+        deadline.
         """
         while not await self._poll_once():
             await asyncio.sleep(self._pace.fast_poll)
@@ -96,7 +97,7 @@ class Follower:
             self._begin("watch", self._watch(self._controller))
             self._begin("report", self._report(self._controller))
         if not await self._wait_until_settled(deadline_s):
-            log.warning("Not all tasks could be loaded in %.0f s: serving without the rest", deadline_s)
+            log.warning("Not all tasks could be loaded in %.0f s. This replica serves without the rest.", deadline_s)
 
     async def stop(self) -> None:
         """End the background tasks."""
@@ -107,21 +108,21 @@ class Follower:
         self._asking.shutdown(wait=False)
 
     def check(self) -> None:
-        """Raises RuntimeError when a background task has died: the replica must then be replaced."""
+        """Raises RuntimeError when a background task has ended: the replica must then be replaced."""
         for task in self._tasks:
             if task.done():
                 error = None if task.cancelled() else task.exception()
-                raise RuntimeError(f"the task {task.get_name()!r} of this replica has died: {error!r}")
+                raise RuntimeError(f"The background task {task.get_name()!r} of this replica has died: {error!r}.")
 
     async def require(self, task: str) -> Serving[Any]:
-        """What serves the task; of one that is unknown here the store is asked first, though not often.
+        """Return what serves the task. The store is asked first, though not often, about an unknown task.
 
-        Raises as ``Shelf.serving``.
+        Raises the errors of ``Shelf.serving``.
         """
         try:
             return self._shelf.serving(task)
         except Unavailable:
-            pass  # being loaded, unless it is settled that nothing loads
+            pass  # it is being loaded, unless it is settled that nothing can be loaded
         except (NotFound, NotServable):
             error = await self._look_up(task)
             if error is not None:
@@ -146,12 +147,12 @@ class Follower:
         while True:
             try:
                 async with asyncio.timeout(self._pace.watch + self._pace.patience):
-                    said = await controller.watch(token, self._pace.watch)
-                self._apply(heard(self._known, {task: Aliases.from_message(a) for task, a in said["tasks"].items()}))
-                token = said["token"]
-            except Exception as error:  # noqa: BLE001 - whatever it is, the store is asked and the watch begins anew
+                    update = await controller.watch(token, self._pace.watch)
+                self._apply(heard(self._known, update.tasks))
+                token = update.token
+            except Exception as error:  # noqa: BLE001 - after any error the store is asked and the watch begins anew
                 if token is not None:
-                    log.info("The controller's watch broke off (%s): asking the store meanwhile", _short(error))
+                    log.info("The watch of the controller broke off (%s). The store is asked meanwhile.", _short(error))
                     self._to_poll.set()
                 token = None
                 await asyncio.sleep(self._pace.heartbeat / 4)
@@ -163,16 +164,18 @@ class Follower:
                 async with asyncio.timeout(self._pace.patience):
                     await controller.report(self._replica_id, self._shelf.report())
                 self._heartbeat(answered=True)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next heartbeat is due soon
+            except Exception as error:  # noqa: BLE001 - after any error the next heartbeat is due soon
                 self._heartbeat(answered=False, error=error)
                 await asyncio.sleep(self._pace.heartbeat / 4)
             await _wait(self._to_report, self._pace.heartbeat)
 
     def _heartbeat(self, answered: bool, error: Exception | None = None) -> None:
         if answered and not self._controller_answers:
-            log.info("The controller answers again")
+            log.info("The controller answers again.")
         elif not answered and self._controller_answers:
-            log.warning("The controller does not answer (%s): following the store until it does", _short(error))
+            log.warning(
+                "The controller does not answer (%s). This replica follows the store until it does.", _short(error)
+            )
             self._to_poll.set()
         self._controller_answers = answered
 
@@ -187,35 +190,37 @@ class Follower:
     async def _poll_once(self) -> bool:
         before = self._known
         try:
-            found, broken = await asyncio.to_thread(self._reader.read_all)
-        except Exception as error:  # noqa: BLE001 - whatever it is, what is held goes on serving
-            log.warning("The store cannot be read (%s): staying with what is known", _short(error))
+            stored, broken = await asyncio.to_thread(self._reader.read_all)
+        except Exception as error:  # noqa: BLE001 - after any error the replica goes on serving what it holds
+            log.warning("The store cannot be read (%s). This replica stays with what it knows.", _short(error))
             return False
-        self._apply(looked_up(self._known, before, found, broken))
+        self._apply(looked_up(self._known, before, stored, broken))
         return True
 
     async def _look_up(self, task: str) -> Exception | None:
-        """Ask the store about one task; who comes while that runs, or soon after, shares the answer."""
+        """Ask the store about one task. Requests that come meanwhile, or soon after, share the answer."""
         now = asyncio.get_running_loop().time()
         fresh = {name: (at, asked) for name, (at, asked) in self._asked.items() if now - at < self._pace.look_up}
         self._asked = fresh
         if task not in fresh:
             if len(fresh) >= _LOOK_UPS:
-                return Unavailable("overloaded: too many unknown tasks are asked for, try again in a moment")
+                return Unavailable(
+                    "This replica is overloaded: too many unknown tasks are asked for. Try again in a moment."
+                )
             fresh[task] = now, asyncio.create_task(self._ask(task))
         return await asyncio.shield(fresh[task][1])
 
     async def _ask(self, task: str) -> Exception | None:
-        """Returns why nothing was learnt, if so. A reader of its own: the slow poll may be using the other one."""
+        """Return the error if nothing was learnt. Uses a reader of its own: the slow poll may be using the other."""
         reading = asyncio.get_running_loop().run_in_executor(self._asking, AliasReader(self._store).read, task)
         try:
             async with asyncio.timeout(self._pace.patience):
-                found = await reading
+                aliases = await reading
         except TimeoutError:
-            return Unavailable(f"{task} is not known here and the object store does not answer: try again")
-        except Exception as error:  # noqa: BLE001 - belongs to who asked
+            return Unavailable(f"The task {task} is unknown here and the object store does not answer. Try again.")
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller
             return error
-        self._apply(heard(self._known, {task: found}))
+        self._apply(heard(self._known, {task: aliases}))
         return None
 
     # The shelf's work
@@ -242,17 +247,17 @@ class Follower:
 
 
 _LOOK_UPS = 20
-"""Unknown tasks that the store is asked about within ``Pace.look_up``: a flood of made-up names costs little."""
+"""Most unknown tasks that the store is asked about within ``Pace.look_up``: a flood of made-up names costs little."""
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:
-    """Until the event is set, or so long. (Python 3.11's ``wait_for`` can swallow a cancellation.)"""
+    """Wait until the event is set or the time is over. (Python 3.11's ``wait_for`` can swallow a cancellation.)"""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
 
 
 def _short(error: BaseException | None) -> str:
-    """One line of an error; those of Ray carry a remote traceback."""
+    """Return one line of an error. Errors of Ray carry a remote traceback."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__

@@ -1,7 +1,7 @@
-"""What a replica holds: for each task the model that serves and those that may be next.
+"""What a replica holds: for each task the model that serves and the models that may be next.
 
-No thread, clock or store of its own. ``apply`` says what aliases name, ``work`` loads one thing at a time in whatever
-thread calls it, ``serving`` gives a reference that stays whole for as long as a caller holds it.
+The shelf has no thread, clock or store of its own. ``apply`` sets the aliases, ``work`` loads one version at a time in
+the thread that calls it, ``serving`` returns a reference that stays valid for as long as a caller holds it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from services.classifier.aliases import Aliases, Known
+from services.classifier.aliases import Known
+from services.messages import Aliases, Heartbeat, HeldVersions
 from tornio.errors import IntegrityError, NotFound, NotServable, TornioError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -20,12 +21,12 @@ log = logging.getLogger(__name__)
 M = TypeVar("M")
 
 _BACKOFF_S = (1.0, 60.0)
-"""First and longest wait before a version that could not be loaded for the moment is tried again."""
+"""First and longest wait, in seconds, before a version that could not be loaded for the moment is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving(Generic[M]):
-    """A version, the revision of ``current`` under which it answers, and its model: exchanged as one."""
+    """A version, the revision of ``current`` under which it answers, and its model. All three are exchanged at once."""
 
     version: str
     revision: int
@@ -34,7 +35,7 @@ class Serving(Generic[M]):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a version is not on the shelf. ``retry_at`` (monotonic seconds) is None where trying again is no use."""
+    """Why a version is not on the shelf. ``retry_at``: monotonic seconds; None means that it is not tried again."""
 
     reason: str
     tries: int
@@ -52,14 +53,14 @@ class Held(Generic[M]):
 
     @property
     def settled(self) -> bool:
-        """Whether this task answers as well as it can: it serves, or has nothing to serve, or nothing that loads."""
+        """Whether this task answers as well as it can: it serves, has nothing to serve, or has nothing that loads."""
         if self.serving or self.aliases.current is None:
             return True
         version, previous = self.aliases.current[0], self.aliases.previous
         return version in self.failed and (previous is None or previous in self.failed)
 
     def turned(self) -> Held[M]:
-        """The reference exchanged if ``current`` names what is loaded; what nothing names any longer is dropped."""
+        """Return the task with its loaded ``current`` serving, and without versions that no alias names any longer."""
         serving = self._next_serving()
         keep = self.aliases.named | ({serving.version} if serving else set())
         return replace(
@@ -79,12 +80,12 @@ class Held(Generic[M]):
                 return self.serving
             return Serving(version, revision, self.ready[version])
         if self.serving is None and version in self.failed and previous and previous in self.ready:
-            # What served under the revision before: every move of the alias counts one up.
+            # it served under the revision before: every move of the alias adds one
             return Serving(previous, revision - 1, self.ready[previous])
         return self.serving
 
     def wanted(self) -> Iterator[tuple[int, str]]:
-        """Versions that are not loaded, each with its urgency: 0 first."""
+        """Yield the versions that are not loaded, each with its urgency. 0 is the most urgent."""
         version = self.aliases.current[0] if self.aliases.current else None
         stranded = self.serving is None and version in self.failed
         order = ((0, version), (1 if stranded else 3, self.aliases.previous), (2, self.aliases.candidate))
@@ -92,21 +93,21 @@ class Held(Generic[M]):
             if name is not None and name not in self.ready:
                 yield urgency, name
 
-    def report(self) -> dict[str, Any]:
-        """For the heartbeat: plain JSON."""
-        return {
-            "serving": [self.serving.version, self.serving.revision] if self.serving else None,
-            "ready": sorted(self.ready),
-            "failed": {version: failure.reason for version, failure in sorted(self.failed.items())},
-        }
+    def report(self) -> HeldVersions:
+        """Return what the heartbeat reports about this task."""
+        return HeldVersions(
+            serving=(self.serving.version, self.serving.revision) if self.serving else None,
+            ready=tuple(sorted(self.ready)),
+            failed={version: failure.reason for version, failure in sorted(self.failed.items())},
+        )
 
 
 class Shelf(Generic[M]):
-    """Every task's ``current``, ``previous`` and ``candidate``, loaded ahead of time.
+    """Every task's ``current``, ``previous`` and ``candidate``, loaded in advance.
 
-    ``load(task, version)`` returns a model that has proved itself: digests, probes, one prediction. An IntegrityError
-    of it is final while an alias names the version; anything else is tried again, less and less often. Thread-safe;
-    ``work`` is for one thread, all else for any.
+    ``load(task, version)`` returns a model that passed its checks: digests, probes, one prediction. Its
+    IntegrityError is final while an alias names the version; after any other error it is tried again, less and less
+    often. Thread-safe: ``work`` is for one thread, all other methods are for any.
     """
 
     def __init__(self, load: Callable[[str, str], M], monotonic: Callable[[], float]) -> None:
@@ -116,10 +117,10 @@ class Shelf(Generic[M]):
         self._lock = Lock()
 
     def apply(self, known: Known) -> None:
-        """Take over where all aliases stand. What is loaded and now ``current`` serves when this returns."""
+        """Set the aliases of all tasks. A loaded version that is now ``current`` serves when this returns."""
         with self._lock:
             for task in self._held.keys() - known.keys():
-                log.info("%s is gone: dropped", task)
+                log.info("%s was deleted. Its versions are dropped.", task)
                 del self._held[task]
             for task, aliases in known.items():
                 held = self._held.get(task)
@@ -128,7 +129,7 @@ class Shelf(Generic[M]):
     def work(self) -> float | None:
         """Load the most urgent version that is missing.
 
-        Returns the seconds until there may be more to do (0: at once), None when all is loaded or given up.
+        Returns the seconds until there may be more to do, 0 for at once. None means that all is loaded or given up.
         """
         with self._lock:
             task, version, wait = self._due()
@@ -137,7 +138,7 @@ class Shelf(Generic[M]):
         log.info("%s: loading %s", task, version)
         try:
             outcome: M | Exception = self._load(task, version)
-        except Exception as error:  # noqa: BLE001 - told in the report, and tried again
+        except Exception as error:  # noqa: BLE001 - it is in the report, and the version is tried again
             outcome = error
         with self._lock:
             held = self._held.get(task)
@@ -146,31 +147,31 @@ class Shelf(Generic[M]):
         return 0.0
 
     def serving(self, task: str) -> Serving[M]:
-        """What answers now.
+        """Return what answers now.
 
-        Raises NotFound for a task that nobody spoke of, NotServable for one without ``current``, Unavailable while
-        ``current`` is being loaded or when neither it nor its predecessor can be.
+        Raises NotFound for an unknown task, NotServable for a task without ``current``, Unavailable while ``current``
+        is being loaded or if neither it nor its predecessor can be loaded.
         """
         held = self._held.get(task)
         if held is None:
-            raise NotFound(f"there is no task {task}: create it with `tornio apply`")
+            raise NotFound(f"The task {task} does not exist. Create it with `tornio apply`.")
         if held.serving is not None:
             return held.serving
         if held.aliases.current is None:
-            raise NotServable(f"{task} has no current version yet: label its first batch and let it train")
+            raise NotServable(f"{task} has no current version yet. Label its first batch and let it train.")
         version = held.aliases.current[0]
         if version not in held.failed:
-            raise Unavailable(f"{task}: {version} is being loaded, try again in a moment")
+            raise Unavailable(f"{task}: {version} is being loaded. Try again in a moment.")
         reasons = "; ".join(f"{failed}: {failure.reason}" for failed, failure in held.failed.items())
-        raise Unavailable(f"{task} cannot answer, none of its versions can be loaded here ({reasons}): roll back")
+        raise Unavailable(f"{task} cannot answer: none of its versions can be loaded here ({reasons}). Roll back.")
 
     def settled(self, task: str | None = None) -> bool:
         """Whether this task, or every task, answers as well as it can."""
         held = [self._held.get(task)] if task else list(self._held.values())
         return all(one is None or one.settled for one in held)
 
-    def report(self) -> dict[str, Any]:
-        """``{task: {"serving": [version, revision] | None, "ready": [version], "failed": {version: reason}}}``."""
+    def report(self) -> Heartbeat:
+        """Return what the replica holds, by full task name."""
         with self._lock:
             return {task: held.report() for task, held in self._held.items()}
 
@@ -181,7 +182,7 @@ class Shelf(Generic[M]):
             log.info("%s serves %s (revision %d)", task, turned.serving.version, turned.serving.revision)
 
     def _due(self) -> tuple[str, str | None, float | None]:
-        """Task and version to load now, or how long until one is due."""
+        """Return task and version to load now, or the seconds until one is due."""
         now, wait = self._monotonic(), None
         best: tuple[int, str, str] | None = None
         for task, held in self._held.items():
@@ -202,7 +203,7 @@ class Shelf(Generic[M]):
         first, longest = _BACKOFF_S
         retry_at = None if final else self._monotonic() + min(first * 2 ** min(tries - 1, 16), longest)
         reason = str(outcome) if final else f"{type(outcome).__name__}: {outcome}"
-        stays = f"; {held.serving.version} goes on serving" if held.serving else ""
+        stays = f" {held.serving.version} goes on serving." if held.serving else ""
         unexpected = None if isinstance(outcome, TornioError) else outcome
-        log.warning("%s: %s cannot be loaded (%s)%s", task, version, reason, stays, exc_info=unexpected)
+        log.warning("%s: %s cannot be loaded (%s).%s", task, version, reason, stays, exc_info=unexpected)
         return replace(held, failed={**others, version: Failure(reason, tries, retry_at)})

@@ -1,4 +1,4 @@
-"""The controller as an actor that Serve keeps alive, and restarts when it is killed."""
+"""The controller as a Serve deployment: Serve restarts it when it dies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 import uuid
-from typing import Any
 
 from ray import serve
 
@@ -16,14 +15,18 @@ from jobs.running.measuring import Measure
 from jobs.running.placement import PlacedRunner
 from jobs.running.submitted import RayJobRunner
 from jobs.running.warm import WarmRunner
-from services.controller.aliases import AliasBoard, wanted
+from services.controller.aliases import AliasBoard
 from services.controller.fleet import HeartbeatFleet
 from services.controller.keeper import Keeper, Watched
+from services.messages import Aliases, AliasUpdate, ControllerStatus, Heartbeat
 from tornio.annotation.argilla import ArgillaTool
+from tornio.api import Request
 from tornio.kube.client import connect
 from tornio.loop.phase import Phase
+from tornio.schemas.runs import RunPlan
 from tornio.settings import ArgillaSettings, JobSettings, KubeSettings, StorageSettings
 from tornio.storage.s3 import open_store
+from tornio.tasks import Progress
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ log = logging.getLogger(__name__)
     graceful_shutdown_timeout_s=2,
 )
 class Controller:
-    """Reconciles every task, tells replicas where aliases stand, and tells people where tasks stand."""
+    """Reconciles every task, publishes aliases to the replicas, and reports the status of tasks."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -56,65 +59,66 @@ class Controller:
             runner=PlacedRunner(self._warm, large, Measure(store), jobs.large_texts),
             fleet=self._fleet,
             holder=f"controller-{uuid.uuid4().hex[:8]}",
-            told=self._told,
+            after_look=self._publish,
         )
         self._thread = threading.Thread(target=self._keeper.run, daemon=True, name="keeper")
         self._thread.start()
 
-    def _told(self, watched: Watched) -> None:
-        name = "/".join(watched.name)
-        positions = wanted(watched.last.seen) if watched.last and not watched.gone else None
-        if positions is not None or watched.gone:
-            self._loop.call_soon_threadsafe(self._board.post, name, positions)
+    def _publish(self, watched: Watched) -> None:
+        """Post the aliases that the last look found. Called in the task's thread."""
+        aliases = None
+        if watched.last and not watched.gone:
+            aliases = Aliases.of(watched.last.seen.current, watched.last.seen.candidate)
+        if aliases is not None or watched.gone:
+            self._loop.call_soon_threadsafe(self._board.post, "/".join(watched.name), aliases)
 
-    async def watch(self, token: str | None, timeout_s: float) -> dict[str, Any]:
-        """Where all aliases stand; waits for a change when the caller knows the board of this token."""
+    async def watch(self, token: str | None, timeout_s: float) -> AliasUpdate:
+        """Return the aliases of all tasks: at a change or the timeout if ``token`` is the present one, else at once."""
         return await self._board.wait(token, timeout_s)
 
-    async def report(self, replica_id: str, report: dict[str, dict[str, Any]]) -> None:
-        """A replica's heartbeat: per task what it serves, what it has ready, what it cannot load."""
-        if self._fleet.report(replica_id, report):
-            for name in report:
+    async def report(self, replica_id: str, heartbeat: Heartbeat) -> None:
+        """Record a replica's heartbeat. A heartbeat with news wakes the tasks that it speaks of."""
+        if self._fleet.report(replica_id, heartbeat):
+            for name in heartbeat:
                 workspace, _, task = name.partition("/")
                 self._keeper.nudge((workspace, task))
 
     async def nudge(self, workspace: str, task: str) -> None:
-        """Somebody wrote something: look at this task now."""
+        """Look at this task now, because something was written."""
         self._keeper.nudge((workspace, task))
 
-    async def plan(self, job: str, workspace: str, task: str, asked: dict[str, Any]) -> str:
-        """The plan, as JSON, of a run that a user asks for. Raises what the request is worth, and Unavailable."""
-        plan = await asyncio.to_thread(self._warm.plan, job, workspace, task, asked)
-        return plan.encode().decode()
+    async def plan(self, job: str, workspace: str, task: str, request: Request) -> RunPlan:
+        """Return the plan of a run that a user asks for. Raises the errors of the request, and Unavailable."""
+        return await asyncio.to_thread(self._warm.plan, job, workspace, task, request.model_dump())
 
-    async def status(self, workspace: str, task: str) -> dict[str, Any]:
-        """Where a task stands, for the status page."""
+    async def status(self, workspace: str, task: str) -> ControllerStatus:
+        """Return what the controller knows about the task."""
         watched = self._keeper.watched.get((workspace, task))
         replicas = self._fleet.describe(f"{workspace}/{task}")
         if watched is None:
             trouble = self._keeper.trouble
             phase = Phase.ATTENTION if trouble else Phase.WAITING
-            why = trouble or "the controller has not found the task yet"
-            return {"phase": str(phase), "why": why, "batches": [], "replicas": replicas, "runs": {}}
+            why = trouble or "The controller has not found the task yet."
+            return ControllerStatus(phase, why, replicas=replicas)
         look = watched.last
         progress = look.seen.batches if look else {}
-        batches = [
-            {"batch": batch.batch, "total": p.total, "answered": p.answered, "closed": batch.closed}
-            for batch in (look.state.batches if look else ())
-            if (p := progress.get(batch.batch))
-        ]
-        return {
-            "phase": str(watched.standing.phase),
-            "why": watched.standing.why,
-            "batches": batches,
-            "queryable": look.seen.queryable if look else None,
-            "replicas": replicas,
-            "runs": dict(watched.runs.troubles) if watched.runs else {},
-        }
+        return ControllerStatus(
+            phase=watched.standing.phase,
+            why=watched.standing.why,
+            batches={
+                batch.batch: Progress(counted.total, counted.answered)
+                for batch in (look.state.batches if look else ())
+                if (counted := progress.get(batch.batch))
+            },
+            queryable=look.seen.queryable if look else None,
+            replicas=replicas,
+            runs=dict(watched.runs.troubles) if watched.runs else {},
+        )
 
     def check_health(self) -> None:
+        """Raises RuntimeError when the keeper's thread has ended."""
         if not self._thread.is_alive():
-            raise RuntimeError("the keeper's thread is gone")
+            raise RuntimeError("The keeper's thread has ended.")
 
 
 def _argilla() -> ArgillaTool:

@@ -1,66 +1,70 @@
-"""What the serving replicas say of themselves: a table of heartbeats, kept in memory."""
+"""The heartbeats of the classifier's replicas, kept in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Protocol
+from typing import Protocol
 
+from services.messages import Heartbeat, HeldVersions, ReplicaReport
 from tornio.loop.observation import Replica
 
 STALE_S = 5.0
-"""Seconds without a heartbeat after which a replica counts as gone: replicas report each second."""
+"""Seconds without a heartbeat after which a replica counts as gone. Replicas send one per second."""
 LISTEN_S = 2.5
-"""Seconds that a new controller listens before it believes that it has heard all replicas."""
+"""Seconds that a new controller waits before it assumes that every replica has sent a heartbeat."""
 
 
 class Fleet(Protocol):
     """The replicas that serve, as a port."""
 
     def replicas(self, task: str) -> tuple[Replica, ...]:
-        """Those that heartbeat, with what they say of the task (full name)."""
+        """Return the replicas that send heartbeats, with what they report about the task (full name)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """A replica's last report: full task name -> serving, ready, failed."""
+class _Received:
+    """The last heartbeat of a replica, and when it came (monotonic seconds)."""
 
     at: float
-    report: Mapping[str, Mapping[str, Any]]
+    heartbeat: Heartbeat
 
 
 class HeartbeatFleet:
-    """Filled by the replicas' reports. Thread-safe. Empty after a restart, which is not "all ready"; and silent for
-    two heartbeats, so that the first replica to speak is not taken for all of them."""
+    """The fleet as its heartbeats describe it. Thread-safe.
+
+    It is empty after a restart, which does not mean that all replicas are ready. It stays empty for two heartbeats,
+    so that the first replica to report is not taken for all of them.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._beats: dict[str, Heartbeat] = {}
+        self._received: dict[str, _Received] = {}
         self._lock = Lock()
         self._began = monotonic()
 
-    def report(self, replica_id: str, report: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Take a heartbeat; returns whether it says anything else than the last one."""
+    def report(self, replica_id: str, heartbeat: Heartbeat) -> bool:
+        """Record a heartbeat. Return whether it differs from the replica's last one."""
         with self._lock:
-            before = self._beats.get(replica_id)
-            self._beats[replica_id] = Heartbeat(self._monotonic(), report)
-        return before is None or before.report != report
+            before = self._received.get(replica_id)
+            self._received[replica_id] = _Received(self._monotonic(), heartbeat)
+        return before is None or before.heartbeat != heartbeat
 
     def replicas(self, task: str) -> tuple[Replica, ...]:
         if self._monotonic() - self._began < LISTEN_S:
             return ()
         return tuple(
-            Replica(replica, frozenset(said.get("ready", ())), dict(said.get("failed", {})))
-            for replica, _, said in self._alive(task)
+            Replica(replica, frozenset(held.ready), dict(held.failed)) for replica, _, held in self._alive(task)
         )
 
-    def describe(self, task: str) -> list[dict[str, Any]]:
-        """For the status page: a row a replica, with the age of its heartbeat in seconds."""
-        return [{"replica": replica, "age_s": round(age, 1), **said} for replica, age, said in self._alive(task)]
+    def describe(self, task: str) -> tuple[ReplicaReport, ...]:
+        """Return one report per replica, for the task's status."""
+        return tuple(ReplicaReport(replica, round(age, 1), held) for replica, age, held in self._alive(task))
 
-    def _alive(self, task: str) -> list[tuple[str, float, Mapping[str, Any]]]:
+    def _alive(self, task: str) -> list[tuple[str, float, HeldVersions]]:
         now = self._monotonic()
         with self._lock:
-            self._beats = {r: beat for r, beat in self._beats.items() if now - beat.at < STALE_S}
-            return [(r, now - beat.at, beat.report.get(task, {})) for r, beat in sorted(self._beats.items())]
+            self._received = {r: beat for r, beat in self._received.items() if now - beat.at < STALE_S}
+            alive = sorted(self._received.items())
+        return [(replica, now - beat.at, beat.heartbeat.get(task, HeldVersions())) for replica, beat in alive]

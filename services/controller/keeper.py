@@ -1,4 +1,4 @@
-"""Keeps every task reconciled: finds tasks, and looks at each as often as it needs."""
+"""Keeps every task reconciled: finds the tasks, and looks at each as often as it needs."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ log = logging.getLogger(__name__)
 BUSY_S = 0.02
 """Seconds to the next look while things move: an actor that works needs a moment."""
 WATCH_S = 0.25
-"""Seconds between looks at a task whose annotators work or whose runs run."""
+"""Seconds between looks at a task with open batches or with runs."""
 RUN_S = 0.1
-"""Seconds between looks at a run or a swap: what comes next waits for it."""
+"""Seconds between looks at a run or a swap: the next step waits for it."""
 SLOW_WATCH_S = 2.0
-"""Seconds between looks when nobody has answered for a while: the pause grows with the silence up to this."""
+"""Longest pause between looks at open batches, in seconds: the pause grows while nobody answers."""
 IDLE_S = 2.0
 """Seconds between looks at a task that waits, is paused or has stopped; a nudge wakes it."""
 DISCOVER_S = 5.0
 """Seconds between listings of tasks; the gateway nudges for a new one."""
 PROVE_AGAIN_S = 10.0
-"""Seconds to the next proof of a store that failed it: it may have been away, or be replaced."""
+"""Seconds until a store that failed its probe is probed again: it may have been away, or get replaced."""
 TROUBLE_S = 2.0
-"""Seconds to the next look after one that failed."""
+"""Seconds until the next look after a look that failed."""
 
 
 @dataclass
 class Watched:
-    """A task, the thread that looks at it, and what it saw last."""
+    """A task, the thread that looks at it, and what the last look found."""
 
     name: tuple[str, str]
     wake: threading.Event = field(default_factory=threading.Event)
@@ -56,23 +56,23 @@ class Watched:
 
 @dataclass
 class Keeper:
-    """Runs a thread a task. ``told`` is called, in that thread, after each look."""
+    """Runs one thread per task. ``after_look`` is called in that thread after each look."""
 
     store: ObjectStore
     annotation: AnnotationTool
     runner: JobRunner
     fleet: Fleet
     holder: str
-    told: Callable[[Watched], None]
+    after_look: Callable[[Watched], None]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     watched: dict[tuple[str, str], Watched] = field(default_factory=dict)
     trouble: str | None = None
-    """What keeps this keeper from beginning."""
+    """Why this keeper cannot begin. None means that it has begun."""
     _end: threading.Event = field(default_factory=threading.Event)
     _discover: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Find tasks until ``end``; each gets its thread. Nothing is touched in a store that lets two writers win."""
+        """Find tasks until ``end``, and give each its thread. A store that lets two writers win is not touched."""
         self._prove_store()
         tasks = Tasks(self.store)
         while not self._end.is_set():
@@ -80,12 +80,12 @@ class Keeper:
                 for name in tasks.names():
                     self._watch(name)
             except TornioError as error:
-                log.warning("cannot list tasks: %s", error)
+                log.warning("The tasks cannot be listed: %s", error)
             self._discover.wait(DISCOVER_S)
             self._discover.clear()
 
     def _watch(self, name: tuple[str, str]) -> None:
-        """See to it that the task has a thread that lives."""
+        """Start the task's thread if it is not running."""
         watched = self.watched.setdefault(name, Watched(name))
         if watched.thread is None or not watched.thread.is_alive():
             watched.thread = threading.Thread(target=self._keep, args=(watched,), daemon=True, name="/".join(name))
@@ -96,7 +96,7 @@ class Keeper:
             try:
                 probe(self.store)
             except TornioError as error:
-                log.error("the object store cannot be used: %s", error)
+                log.error("The object store cannot be used: %s", error)
                 self.trouble = str(error)
                 self._end.wait(PROVE_AGAIN_S)
             else:
@@ -104,7 +104,7 @@ class Keeper:
                 return
 
     def nudge(self, name: tuple[str, str]) -> None:
-        """Look at this task now; find it if it is new."""
+        """Look at this task now. A new task is looked for first."""
         if name in self.watched:
             self.watched[name].wake.set()
         else:
@@ -142,25 +142,25 @@ class Keeper:
                 log.warning("%s/%s: %s", *watched.name, error)
                 watched.standing = Standing(Phase.ATTENTION, str(error))
                 pause = TROUBLE_S
-                if isinstance(error, NotFound):  # perhaps the task was deleted: open it again and see
+                if isinstance(error, NotFound):  # the task may have been deleted: open it again
                     reconciler = None
-            except Exception as error:  # a defect of ours: say it where people look, and keep the other tasks going
+            except Exception as error:  # a defect of Tornio: show it in the status, and keep the other tasks going
                 log.exception("%s/%s", *watched.name)
                 watched.standing = Standing(Phase.ATTENTION, f"defect: {type(error).__name__}: {error}")
                 pause, reconciler = TROUBLE_S, None
-            self.told(watched)
+            self.after_look(watched)
             nudged = watched.wake.wait(pause)
             watched.wake.clear()
 
     def _open(self, watched: Watched) -> Task | None:
-        """The task, or None where it was deleted: then nobody watches it any more."""
+        """Return the task. Return None, and forget the task, if it was deleted."""
         try:
             return Tasks(self.store).open(*watched.name)
         except NotFound as error:
             log.info("%s/%s: %s", *watched.name, error)
             watched.gone = True
             self.watched.pop(watched.name, None)
-            self.told(watched)
+            self.after_look(watched)
             return None
 
 

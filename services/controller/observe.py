@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from jobs.running.port import JobRunner, RunPhase, RunStatus
 from services.controller.fleet import Fleet
 from services.controller.sync import Polled
-from tornio.labels.events import EventKind, LabelEvent
-from tornio.labels.log import LogView
-from tornio.labels.resolve import annotators_done, by_record
 from tornio.loop.observation import BatchProgress, Observation, RunOutcome
 from tornio.loop.plans import waited_for
 from tornio.registry import CANDIDATE, CURRENT, Registry
@@ -21,16 +18,7 @@ from tornio.schemas.task import Batch, Iteration
 from tornio.storage import documents
 from tornio.storage.keys import RunKeys
 from tornio.storage.port import ObjectStore
-from tornio.tasks import Task, askable, training_labels
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Records that may be queried; training labels by class, and the imported ones among them."""
-
-    queryable: int
-    train_labels: Mapping[str, int]
-    imported_labels: Mapping[str, int]
+from tornio.tasks import Counter, Counts, Task
 
 
 @dataclass
@@ -42,24 +30,27 @@ class Observer:
     runner: JobRunner
     fleet: Fleet
     clock: Callable[[], datetime]
-    _counted: tuple[tuple[int, ...], Counts] | None = field(default=None, init=False)
+    _counter: Counter = field(init=False)
     _moved: tuple[int, datetime] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._counter = Counter(self.task)
 
     def observe(self, state: LoopState, polled: Polled) -> Observation:
         task, registry = self.task, Registry(self.store, self.task.keys)
         log = task.labels.read()
         batches = task.batches()
-        counts = self._count(batches, log)
+        counts = self._counter.count(log, batches)
         return Observation(
             now=self.clock(),
             spec=task.spec,
             spec_rev=task.document.spec_rev,
-            pool_seq=task.pool.last_seq(),
+            pool_seq=counts.view.seq,
             label_seq=log.seq,
             queryable=counts.queryable,
-            train_labels=counts.train_labels,
+            train_labels=counts.training_labels,
             imported_labels=counts.imported_labels,
-            batches=self._progress(state, batches, log, polled),
+            batches=self._progress(state, counts, polled),
             written={b.batch: b for b in batches if state.query and b.batch == state.query.batch},
             runs={plan.run: self._outcome(plan) for plan in waited_for(state, task.spec)},
             current=registry.alias(CURRENT),
@@ -69,44 +60,20 @@ class Observer:
             quiet=self._quiet(log.seq),
         )
 
-    def _count(self, batches: tuple[Batch, ...], log: LogView) -> Counts:
-        """Counted anew when anything was added."""
-        task = self.task
-        stand = (task.pool.last_seq(), log.seq, len(batches), task.document.spec_rev)
-        if self._counted is None or self._counted[0] != stand:
-            view = task.pool.read()
-            imports = [event for event in log.events if event.event is EventKind.IMPORT]
-            counts = Counts(
-                queryable=len(askable(task, view, log.events, batches).open_rows),
-                train_labels=training_labels(task, view, log.events),
-                imported_labels=training_labels(task, view, imports) if imports else {},
-            )
-            self._counted = (stand, counts)
-        return self._counted[1]
-
-    def _progress(
-        self, state: LoopState, batches: tuple[Batch, ...], log: LogView, polled: Polled
-    ) -> dict[str, BatchProgress]:
-        opened = {b.batch for b in state.batches}
+    def _progress(self, state: LoopState, counts: Counts, polled: Polled) -> dict[str, BatchProgress]:
+        opened = {batch.batch for batch in state.batches}
         wanted = opened | ({state.query.batch} if state.query else set())
-        said = by_record(log.events) if wanted else {}
         return {
-            batch.batch: self._batch_progress(batch, said, polled, batch.batch in opened)
-            for batch in batches
+            batch.batch: self._batch_progress(batch, counts, polled, batch.batch in opened)
+            for batch in counts.batches
             if batch.batch in wanted
         }
 
-    def _batch_progress(
-        self, batch: Batch, said: Mapping[str, list[LabelEvent]], polled: Polled, opened: bool
-    ) -> BatchProgress:
-        deleted = {r for r, events in said.items() if any(e.event is EventKind.TOMBSTONE for e in events)}
-        alive = {item.record_id for item in batch.items} - deleted
-        logged = opened or alive <= polled.shown.get(batch.batch, frozenset())
-        if logged:
-            alive -= polled.deleted.get(batch.batch, frozenset())
-        needed = self.task.spec.annotation.min_submitted
-        answered = sum(annotators_done(said.get(record_id, ())) >= needed for record_id in alive)
-        return BatchProgress(len(alive), answered, logged, lost=opened and batch.batch in polled.lost)
+    def _batch_progress(self, batch: Batch, counts: Counts, polled: Polled, opened: bool) -> BatchProgress:
+        logged = opened or set(counts.live_records(batch)) <= polled.shown.get(batch.batch, frozenset())
+        deleted = polled.deleted.get(batch.batch, frozenset()) if logged else frozenset[str]()
+        progress = counts.progress(batch, deleted)
+        return BatchProgress(progress.total, progress.answered, logged, lost=opened and batch.batch in polled.lost)
 
     def _outcome(self, plan: RunPlan) -> RunOutcome:
         keys = plan.run_keys

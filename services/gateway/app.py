@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
 
-from services.gateway import health, predicting, problems, runs, tasks
+from services.gateway import health, predicting, runs, tasks
 from services.gateway.auth import KeyRing
-from services.gateway.guards import BodyLimit, KeyGuard
+from services.gateway.guards import BodyLimit, KeyGuard, open_to_all
 from services.gateway.port import Backend
+from services.gateway.problems import ErrorFormat, Problems
 from tornio import __version__
 
+_DOCUMENTATION = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs"})
+"""Open paths: the pages that describe the API, and their static files."""
 
-def create_app(backend: Backend, keys: KeyRing) -> FastAPI:
-    """The HTTP API on this backend, open to the holders of these keys."""
+
+@dataclass(frozen=True, slots=True)
+class WireProtocol:
+    """A router, and the format of the errors at all paths below its prefix. None means problem documents (RFC 9457).
+
+    A router with a format of its own needs a prefix, because some errors happen before a request is routed.
+    """
+
+    router: APIRouter
+    errors: ErrorFormat | None = None
+
+    def __post_init__(self) -> None:
+        if self.errors is not None and not self.router.prefix:
+            raise ValueError("A protocol with its own error format needs a router with a prefix.")
+
+
+PROTOCOLS = tuple(map(WireProtocol, (health.router, predicting.router, tasks.router, runs.router)))
+
+
+def create_app(backend: Backend, keys: KeyRing, protocols: Sequence[WireProtocol] = PROTOCOLS) -> FastAPI:
+    """Return the HTTP API on this backend, open to the holders of these keys."""
+    problems = Problems({one.router.prefix: one.errors for one in protocols if one.errors is not None})
     app = FastAPIOffline(
         title="Tornio",
         version=__version__,
         summary="From unlabelled text and a few annotators to a served classifier that keeps getting better.",
         description="Errors are RFC 9457 problem documents. Send an API key as `Authorization: Bearer <key>`.",
-        middleware=[Middleware(KeyGuard, keys=keys), Middleware(BodyLimit)],
+        middleware=[Middleware(KeyGuard, keys=keys, problems=problems), Middleware(BodyLimit, problems=problems)],
         redoc_url=None,
     )
     app.state.backend = backend
     problems.install(app)
-    for router in (health.router, predicting.router, tasks.router, runs.router):
-        app.include_router(router)
+    for route in app.routes:
+        if isinstance(route, Route | Mount) and route.path in _DOCUMENTATION:
+            open_to_all(route.app if isinstance(route, Mount) else route.endpoint)
+    for protocol in protocols:
+        app.include_router(protocol.router)
     return app

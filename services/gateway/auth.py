@@ -1,8 +1,8 @@
 """Who may do what: API keys from a file or the environment, each with a name, its workspaces and a role.
 
 A key file is a JSON list of ``{"name", "key" or "sha256", "workspaces": ["*"] or names, "role": "predict" or
-"operate"}``. It is read again when it changes: rotation is adding the new key, moving clients over, and taking the
-old one out. Only digests stay in memory; neither keys nor digests are ever logged.
+"operate"}``. It is read again when it changes. To rotate a key, add the new key, move the clients over, and remove
+the old key. Only digests stay in memory; neither keys nor digests are ever logged.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
@@ -32,37 +34,39 @@ INSECURE_VARIABLE = "TORNIO_INSECURE"
 
 class Role(StrEnum):
     PREDICT = "predict"
-    """Predictions, zero-shot, and reading the status of its workspaces."""
+    """May predict, classify without training, and read the status in its workspaces."""
     OPERATE = "operate"
-    """Everything in its workspaces."""
+    """May do everything in its workspaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking, once the key was found."""
+    """The holder of a known key."""
 
     name: str
     workspaces: frozenset[str]
     role: Role
 
     def sees(self, workspace: str) -> bool:
+        """Whether the caller has access to the workspace."""
         return "*" in self.workspaces or workspace in self.workspaces
 
     def check(self, role: Role, workspace: str | None = None) -> None:
-        """Raises Forbidden unless this caller may act as ``role`` in the workspace (None: in any)."""
+        """Raises Forbidden unless this caller may act as ``role`` in the workspace. None means in any workspace."""
         if workspace is not None and not self.sees(workspace):
             raise Forbidden(
-                f"the key {self.name!r} has no access to workspace {workspace!r}: "
-                "ask whoever runs this server for a key with it"
+                f"The key {self.name!r} has no access to workspace {workspace!r}. "
+                "To get a key that has, ask the operator of this server."
             )
         if role is Role.OPERATE and self.role is not Role.OPERATE:
             raise Forbidden(
-                f"the key {self.name!r} may only predict and read the status: "
-                "ask whoever runs this server for a key with the role 'operate'"
+                f"The key {self.name!r} may only predict and read the status. "
+                "To get a key with the role 'operate', ask the operator of this server."
             )
 
 
 ANYBODY = Caller("anonymous", frozenset({"*"}), Role.OPERATE)
+"""The caller of a server without keys, in insecure mode."""
 
 
 class _Entry(BaseModel):
@@ -87,7 +91,7 @@ class _Entry(BaseModel):
 _ENTRIES = TypeAdapter(list[_Entry])
 
 Keys = tuple[tuple[str, Caller], ...]
-"""Hex SHA-256 of each key, and whose it is."""
+"""Hex SHA-256 of each key, and its holder."""
 
 
 def _digest(token: str) -> str:
@@ -103,15 +107,15 @@ def read_keys(text: str, where: str) -> Keys:
         place = ".".join(str(step) for step in first["loc"])
         raise InvalidInput(f"{where}: entry {place}: {first['msg']}") from None
     except ValueError as error:
-        raise InvalidInput(f"{where} is not JSON ({type(error).__name__}): it must be a list of API keys") from None
+        raise InvalidInput(f"{where} is not JSON ({type(error).__name__}). It must be a list of API keys.") from None
     names = [entry.name for entry in entries]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InvalidInput(f"{where}: the names {twice} are given twice")
+        raise InvalidInput(f"{where}: the names {twice} are given twice. Give each key a name of its own.")
     return tuple((entry.digest(), Caller(entry.name, frozenset(entry.workspaces), entry.role)) for entry in entries)
 
 
 class KeySource(Protocol):
-    """Where keys come from; asked at every request, so it must be quick."""
+    """Where keys come from. It is asked at every request, so it must be quick."""
 
     def keys(self) -> Keys: ...
 
@@ -127,42 +131,42 @@ class FixedKeys:
 
 
 class KeyFile:
-    """A file that is read again when it changes. What cannot be read is logged, and the last good keys go on."""
+    """A file that is read again when it changes. If that fails, it is logged and the last good keys stay valid."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._stamp = self._look()
+        self._stamp = self._state()
         self._keys = read_keys(self._text(), str(path))
 
     def keys(self) -> Keys:
         with self._lock:
             try:
-                stamp = self._look()
+                stamp = self._state()
                 if stamp != self._stamp:
                     self._keys = read_keys(self._text(), str(self._path))
                     self._stamp = stamp
                     log.info("read %d API keys from %s", len(self._keys), self._path)
             except (InvalidInput, OSError) as error:
-                log.error("API keys were not renewed, the old ones go on: %s", error)
+                log.error("The API keys were not renewed, so the old ones go on: %s", error)
             return self._keys
 
-    def _look(self) -> tuple[int, int, int]:
+    def _state(self) -> tuple[int, int, int]:
         try:
             stat = self._path.stat()
         except OSError as error:
-            raise InvalidInput(f"cannot read {FILE_VARIABLE}={self._path}: {error.strerror}") from error
+            raise InvalidInput(f"{FILE_VARIABLE}={self._path} cannot be read: {error.strerror}.") from error
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
     def _text(self) -> str:
         try:
             return self._path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"cannot read {FILE_VARIABLE}={self._path}: {type(error).__name__}") from None
+            raise InvalidInput(f"{FILE_VARIABLE}={self._path} cannot be read: {type(error).__name__}.") from None
 
 
 class KeyRing:
-    """Finds who is asking."""
+    """The keys of this server: finds the caller of a request, in any protocol."""
 
     def __init__(self, source: KeySource, insecure: bool = False) -> None:
         self._source = source
@@ -170,7 +174,7 @@ class KeyRing:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> KeyRing:
-        """Keys of TORNIO_API_KEYS_FILE, else of TORNIO_API_KEYS. Raises InvalidInput for keys that are no keys."""
+        """Return the keys of TORNIO_API_KEYS_FILE, else of TORNIO_API_KEYS. Raises InvalidInput for invalid keys."""
         insecure = environ.get(INSECURE_VARIABLE) == "1"
         if path := environ.get(FILE_VARIABLE):
             return cls(KeyFile(Path(path)), insecure)
@@ -178,24 +182,62 @@ class KeyRing:
             return cls(FixedKeys(read_keys(text, VARIABLE)), insecure)
         return cls(FixedKeys(), insecure)
 
-    def caller(self, authorization: str | None) -> Caller:
-        """Whose key an Authorization header carries. Raises Unauthorized.
+    def admit(self, authorization: str | None, host: str, origin: str | None = None) -> Caller:
+        """Return the caller of a request. Raises Unauthorized or Forbidden for a request that must be refused.
 
-        Every key is compared, each in constant time, so that the answer's timing tells nothing.
+        Every protocol calls this with what its requests carry, such as HTTP headers or gRPC metadata.
+        ``authorization``: ``Bearer <key>``. ``host``: the address that the client used. ``origin``: the page that
+        made a browser send the request. Only a server without keys looks at ``host`` and ``origin``.
+        """
+        caller = self.caller(authorization)
+        if caller is ANYBODY:
+            check_local(host, origin)
+        return caller
+
+    def caller(self, authorization: str | None) -> Caller:
+        """Return the holder of the key in an Authorization header. Raises Unauthorized.
+
+        Every key is compared, each in constant time, so that the answer's timing reveals nothing.
         """
         keys = self._source.keys()
         if not keys and self._insecure:
             return ANYBODY
         if not keys:
-            raise Unauthorized(f"this server has no API keys yet: whoever runs it sets {FILE_VARIABLE} or {VARIABLE}")
+            raise Unauthorized(f"This server has no API keys yet. Its operator must set {FILE_VARIABLE} or {VARIABLE}.")
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthorized("no API key was given: send 'Authorization: Bearer <key>', or set TORNIO_API_KEY")
+            raise Unauthorized("The request has no API key. Send 'Authorization: Bearer <key>', or set TORNIO_API_KEY.")
         digest = _digest(token.strip())
-        found = None
+        holder = None
         for known, caller in keys:
             if hmac.compare_digest(known, digest):
-                found = caller
-        if found is None:
-            raise Unauthorized("the API key is unknown here: look at TORNIO_API_KEY and at the server's address")
-        return found
+                holder = caller
+        if holder is None:
+            raise Unauthorized("The API key is unknown to this server. Check TORNIO_API_KEY and the server's address.")
+        return holder
+
+
+def check_local(host: str, origin: str | None) -> None:
+    """Raises Forbidden for a request that a page of another site made a browser send to a server without keys.
+
+    Such a page cannot choose Host: a page whose own name resolves to this server is named there. And browsers name
+    the page in Origin with every request that could change something.
+    """
+    if not _is_loopback(host):
+        raise Forbidden(
+            f"This server has no API keys, so it answers to 127.0.0.1 and localhost only, not to {host[:80]!r}. "
+            "Use that address, or start the server with keys."
+        )
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        raise Forbidden(
+            f"This server has no API keys, so it takes no requests from pages of {origin[:80]!r}. "
+            "Start the server with keys."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False

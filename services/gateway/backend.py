@@ -1,27 +1,24 @@
-"""The real backend: documents in the object store, and the other deployments of the application."""
+"""The real backend: use cases over documents in the object store, and the other deployments of the application."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from services.gateway.cluster import Cluster
-from services.gateway.port import Ask, LabelsExport
 from services.gateway.run_records import StoreRuns
+from services.messages import ControllerStatus
 from tornio.api import (
     Applied,
     Asked,
-    AsksStatus,
-    LabelIn,
-    LabelledRecord,
     LabelsImported,
     LabelsIn,
-    PredictionOut,
+    Prediction,
     Readiness,
     RecordIn,
     RecordsAdded,
@@ -33,27 +30,24 @@ from tornio.api import (
     VersionOut,
     ZeroShotIn,
     ZeroShotOut,
-    ZeroShotPrediction,
 )
-from tornio.errors import Conflict, NotFound, NotServable, TornioError, Unavailable
-from tornio.labels.resolve import Resolved, resolve
-from tornio.pool import PoolView
-from tornio.records import Record, default_record_id, text_digest
+from tornio.errors import TornioError, Unavailable
 from tornio.registry import CURRENT, Registry
 from tornio.spec import TaskSpec, TeacherSpec
-from tornio.status.snapshot import Reader, Snapshot
-from tornio.status.task_status import asks_status, serving, task_status
-from tornio.status.versions import changed_records, version_list
+from tornio.status.asks import Ask, ask_of_loop
+from tornio.status.snapshot import Reader
+from tornio.status.task_status import serving, task_status, task_summary
+from tornio.status.versions import read_versions
 from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
-from tornio.tasks import Task, Tasks
+from tornio.tasks import LabelsExport, Task, Tasks, export_labels, match_records, new_record, roll_back
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 THREADS = 16
-"""Calls to the store under way at once: they wait far more than they work."""
+"""Most calls to the store at once. They wait far more than they work."""
 READY_S = 2.0
 """Seconds that the store may take to answer a readiness probe."""
 
@@ -67,7 +61,7 @@ class StoreBackend:
     annotate_url: str | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "store"))
-    _readers: dict[TaskName, tuple[Task, Reader]] = field(default_factory=dict)
+    _readers: dict[TaskName, Reader] = field(default_factory=dict)
     _background: set[asyncio.Task[None]] = field(default_factory=set)
     _probe: asyncio.Future[None] | None = None
 
@@ -75,7 +69,7 @@ class StoreBackend:
         self._tasks = Tasks(self.store)
         self.runs = StoreRuns(self.store, self.cluster, self.clock, self._blocking, self._nudge)
 
-    # What goes in
+    # Specs, records and labels
 
     async def apply(self, spec: TaskSpec, who: str) -> Applied:
         applied = await self._blocking(self._tasks.apply, spec, who)
@@ -90,148 +84,83 @@ class StoreBackend:
         )
 
     async def add_records(self, task: TaskName, records: Sequence[RecordIn]) -> RecordsAdded:
-        def add() -> RecordsAdded:
-            added = self._open(task).add_records([_record(one) for one in records])
-            return RecordsAdded(added=added.added, known=added.known, same_text=added.same_text)
-
-        added = await self._blocking(add)
+        added = await self._blocking(lambda: self._open(task).add_records([new_record(one) for one in records]))
         self._nudge(task)
-        return added
+        return RecordsAdded(added=added.added, known=added.known, same_text=added.same_text)
 
     async def import_labels(self, task: TaskName, labels: LabelsIn, who: str) -> LabelsImported:
         source = f"import:{labels.source}" if labels.source else f"api:{who}"
 
-        def bring_in() -> LabelsImported:
+        def write() -> LabelsImported:
             opened = self._open(task)
-            items = _items(opened.pool.read(), labels.labels)
+            items = match_records(opened.pool.read(), labels.labels)
             done = opened.import_labels(items, labels.purpose, source, labels.request)
             return LabelsImported(imported=done.imported, unchanged=done.unchanged, records_added=done.records_added)
 
-        imported = await self._blocking(bring_in)
+        imported = await self._blocking(write)
         self._nudge(task)
         log.info("%s imported %d labels to %s into %s", who, imported.imported, labels.purpose, task)
         return imported
 
-    # What comes out
+    async def labels(self, task: TaskName) -> LabelsExport:
+        return await self._blocking(lambda: export_labels(self._open(task)))
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[PredictionOut]:
-        return [PredictionOut.model_validate(said) for said in await self.cluster.predict(task, texts)]
+    # Predictions
+
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+        return await self.cluster.predict(task, texts)
 
     async def zero_shot(self, asked: ZeroShotIn) -> ZeroShotOut:
-        templates = asked.templates if asked.templates is not None else TeacherSpec().templates
-        said = await self.cluster.score(asked.texts, asked.label_specs(), templates, asked.multi_label)
-        rows = zip(said["labels"], said["probabilities"], said["truncated"], strict=True)
-        return ZeroShotOut(
-            predictions=[
-                ZeroShotPrediction(labels=list(labels), probabilities=dict(shares), truncated=truncated)
-                for labels, shares, truncated in rows
-            ],
-            agent=said["agent"],
-        )
+        templates = TeacherSpec().templates if asked.templates is None else asked.templates
+        return await self.cluster.score(asked.texts, asked.label_specs(), templates, asked.multi_label)
 
-    async def labels(self, task: TaskName) -> LabelsExport:
-        return await self._blocking(lambda: _export(self._open(task)))
-
-    # How it stands
+    # Status
 
     async def tasks(self, sees: Callable[[str], bool]) -> Sequence[TaskSummary]:
         names = await self._blocking(lambda: [TaskName(*name) for name in self._tasks.names()])
         return await asyncio.gather(*(self._summary(name) for name in names if sees(name.workspace)))
 
     async def _summary(self, task: TaskName) -> TaskSummary:
-        """One task that is broken must not hide the others: it says what is wrong with it."""
+        """Return a task's row. A broken task has its error in it, and does not hide the others."""
         registry = Registry(self.store, TaskKeys(task.workspace, task.task))
         try:
-            told, current = await asyncio.gather(
+            controller, current = await asyncio.gather(
                 self._controller(task), self._blocking(lambda: registry.alias(CURRENT))
             )
         except TornioError as error:
             log.warning("%s cannot be read: %s", task, error)
-            told, current = str(error), None
-        return TaskSummary(
-            workspace=task.workspace,
-            task=task.task,
-            phase="unknown" if isinstance(told, str) else told["phase"],
-            why=told if isinstance(told, str) else told["why"],
-            version=current.version if current else None,
-            revision=current.revision if current else None,
-        )
+            controller, current = str(error), None
+        return task_summary(task, controller, current)
 
     async def status(self, task: TaskName) -> TaskStatus:
-        seen, told = await asyncio.gather(self._blocking(self._snapshot, task), self._controller(task))
-        return task_status(seen, told, self.clock(), self.annotate_url)
+        snapshot, controller = await asyncio.gather(
+            self._blocking(lambda: self._reader(task).snapshot()), self._controller(task)
+        )
+        return task_status(snapshot, controller, self.clock(), self.annotate_url)
 
     async def versions(self, task: TaskName) -> Sequence[VersionOut]:
-        def read() -> list[VersionOut]:
-            opened, reader = self._reader(task)
-            seen = reader.snapshot()
-            trained = reader.trained(seen.iterations)
-            return version_list(seen, trained, _texts(opened.pool.read(), changed_records(trained.judgements)))
-
-        return await self._blocking(read)
+        return await self._blocking(lambda: read_versions(self._reader(task)))
 
     async def ready(self) -> Readiness:
-        store, classifier = await asyncio.gather(self._store_answers(), self._classifier_answers())
-        parts = {"object store": store, "classifier": classifier}
-        return Readiness(ready=all(said == "ok" for said in parts.values()), parts=parts)
+        store, classifier = await asyncio.gather(self._store_state(), self._classifier_state())
+        return Readiness(ready=store == classifier == "ok", parts={"object store": store, "classifier": classifier})
 
-    # What is asked of it
+    # What users ask of the loop
 
     async def rollback(self, task: TaskName, asked: RollbackIn, who: str) -> Serving:
-        moved = await self._blocking(self._roll_back, task, asked, who)
+        def move() -> Serving:
+            return serving(roll_back(self._open(task), who, asked.why, asked.expected_revision))
+
+        moved = await self._blocking(move)
         self._nudge(task)
         log.info("%s rolled %s back to %s", who, task, moved.version)
         return moved
 
-    def _roll_back(self, task: TaskName, asked: RollbackIn, who: str) -> Serving:
-        """The hold comes first: nothing may be promoted over the rollback."""
-        opened = self._open(task)
-        registry = Registry(self.store, opened.keys)
-        present = registry.alias(CURRENT)
-        if present is None:
-            raise NotServable(f"{task} has no current version yet: there is nothing to roll back")
-        if present.previous is None:
-            raise NotFound(f"{present.version} is the first version that {task} serves: none came before it")
-        why = f"{who} rolled back from {present.version}" + (f": {asked.why}" if asked.why else "")
-        before = opened.loop_state().asks.hold
-        opened.hold(why)
-        try:
-            expected = present.revision if asked.expected_revision is None else asked.expected_revision
-            return serving(registry.rollback(who, why, expected))
-        except Conflict:
-            _release(opened, why, before)
-            raise
-        except TornioError as error:
-            return self._after_fault(opened, registry, why, before, error)
-
-    def _after_fault(
-        self, opened: Task, registry: Registry, why: str, before: str | None, error: TornioError
-    ) -> Serving:
-        """The move failed, or its answer was lost: told by what `current` is now. Raises ``error`` where it did not
-        move, the hold taken back; where that cannot be said, the hold stays and the error says so."""
-        try:
-            now = registry.alias(CURRENT)
-            if now is not None and now.why == why:
-                return serving(now)
-            _release(opened, why, before)
-        except TornioError as again:
-            raise type(error)(
-                f"{error}; look with `tornio status {opened.full_name}` whether it was rolled back: "
-                f"nothing is promoted until `tornio resume {opened.full_name}`"
-            ) from again
-        raise error
-
     async def ask(self, task: TaskName, ask: Ask, who: str) -> Asked:
-        def write() -> AsksStatus:
-            opened = self._open(task)
-            {Ask.PAUSE: opened.pause, Ask.RESUME: opened.resume, Ask.TRAIN_NOW: opened.train_now}[ask]()
-            return asks_status(opened.loop_state())
-
-        asks = await self._blocking(write)
+        answer = await self._blocking(lambda: ask_of_loop(self._open(task), ask))
         self._nudge(task)
         log.info("%s asked %s of %s", who, ask, task)
-        said = _WAITS if ask is Ask.TRAIN_NOW and asks.paused else _SAID[ask]
-        return Asked(said=said.format(task=task), asks=asks)
+        return answer
 
     # How the parts are reached
 
@@ -241,48 +170,46 @@ class StoreBackend:
     def _open(self, task: TaskName) -> Task:
         return self._tasks.open(task.workspace, task.task)
 
-    def _reader(self, task: TaskName) -> tuple[Task, Reader]:
+    def _reader(self, task: TaskName) -> Reader:
         opened = self._open(task)
-        kept = self._readers.get(task)
-        if kept is None or kept[0] is not opened:
-            kept = self._readers[task] = (opened, Reader(self.store, opened))
-        return kept
+        reader = self._readers.get(task)
+        if reader is None or reader.task is not opened:
+            reader = self._readers[task] = Reader(self.store, opened)
+        return reader
 
-    def _snapshot(self, task: TaskName) -> Snapshot:
-        return self._reader(task)[1].snapshot()
-
-    async def _controller(self, task: TaskName) -> Mapping[str, Any] | str:
-        """What the controller says of the task, or why it says nothing."""
+    async def _controller(self, task: TaskName) -> ControllerStatus | str:
+        """Return the controller's status of the task, or why it does not answer."""
         try:
             return await self.cluster.controller_status(task)
         except TornioError as error:
             return str(error)
 
     def _nudge(self, task: TaskName) -> None:
-        """Not waited for: the controller looks by itself as well, only later."""
+        """Make the controller look at the task. Not awaited: without it, the controller only looks later."""
 
         async def nudge() -> None:
             try:
                 await self.cluster.nudge(task)
             except TornioError as error:
-                log.warning("%s: the controller was not told, it will see for itself: %s", task, error)
+                log.warning("%s: the controller was not notified and will see for itself: %s", task, error)
 
         self._in_background(nudge())
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         running = asyncio.get_running_loop().create_task(work)
-        self._background.add(running)  # the loop keeps weak references only
+        self._background.add(running)  # the event loop keeps weak references only
         running.add_done_callback(self._background.discard)
 
-    async def _classifier_answers(self) -> str:
+    async def _classifier_state(self) -> str:
+        """Return 'ok', or the error."""
         try:
             await self.cluster.serving()
         except Unavailable as error:
             return f"no replica is ready: {error}"
         return "ok"
 
-    async def _store_answers(self) -> str:
-        """'ok', or what is wrong. One probe at a time: an away store would hold a thread for each."""
+    async def _store_state(self) -> str:
+        """Return 'ok', or the error. One probe at a time: while the store is away, each would hold a thread."""
         if self._probe is None or self._probe.done():
             self._probe = asyncio.ensure_future(self._blocking(self._touch_store))
         try:
@@ -297,69 +224,6 @@ class StoreBackend:
         self.store.head("tornio-ready")
 
 
-_SAID = {
-    Ask.PAUSE: "{task} is paused: no batch and no training starts until `tornio resume {task}`; predictions go on",
-    Ask.RESUME: "{task} goes on",
-    Ask.TRAIN_NOW: "{task} trains with the labels there are as soon as what runs now has ended",
-}
-
-_WAITS = "{task} is paused: it trains with the labels there are after `tornio resume {task}`"
-
-
-def _release(task: Task, why: str, before: str | None) -> None:
-    """Take back the hold that a rollback set, unless somebody has set another since."""
-    task.update_asks(lambda asks: asks.evolve(hold=before) if asks.hold == why else asks)
-
-
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _record(said: RecordIn) -> Record:
-    return Record(said.record_id or default_record_id(said.text), said.text, said.metadata)
-
-
-def _items(pool: PoolView, labels: Sequence[LabelIn]) -> list[tuple[Record, list[str]]]:
-    """A label without an id is one of the record that has this text already, if there is one."""
-    known: dict[str, int] = {}
-    if any(label.record_id is None for label in labels):
-        known = {digest: row for row, digest in reversed(list(enumerate(pool.text_digests)))}
-    items = []
-    for label in labels:
-        row = None if label.record_id else known.get(text_digest(label.text))
-        if row is None:
-            record = Record(label.record_id or default_record_id(label.text), label.text, label.metadata)
-        else:
-            record = Record(pool.record_ids[row], pool.texts[row], label.metadata)
-        items.append((record, label.labels))
-    return items
-
-
-def _export(task: Task) -> LabelsExport:
-    """What is true of each record, in the order of the pool."""
-    spec, pool = task.spec, task.pool.read()
-    said = resolve(task.labels.read().events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
-    labelled = {name: one for name, one in said.items() if one.labels is not None and name in pool}
-
-    def records() -> Iterator[LabelledRecord]:
-        for record_id, text in zip(pool.record_ids, pool.texts, strict=True):
-            if record_id in labelled:
-                yield _labelled(record_id, text, labelled[record_id])
-
-    return LabelsExport(len(labelled), records())
-
-
-def _labelled(record_id: str, text: str, said: Resolved) -> LabelledRecord:
-    return LabelledRecord(
-        record_id=record_id,
-        text=text,
-        labels=list(said.labels or ()),
-        purpose=said.purpose,
-        source=str(said.kind),
-        annotators=said.annotators,
-    )
-
-
-def _texts(pool: PoolView, record_ids: set[str]) -> dict[str, str]:
-    return {name: pool.texts[row] for name in record_ids if (row := pool.row(name)) is not None}

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
-from tornio.api import TaskName
+from services.messages import ControllerStatus
+from tornio.api import Prediction, Request, TaskName, ZeroShotOut
+from tornio.schemas.runs import RunPlan
 from tornio.spec import LabelSpec
 
 
 class Cluster(Protocol):
     """Classifier, teacher and controller.
 
-    Every method raises Unavailable where nobody answers, and what the other side raises of ``tornio.errors``.
+    Every method raises Unavailable if the other side does not answer, and else its errors of ``tornio.errors``.
     """
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-        """A ``records.Prediction`` as a mapping for each text. Raises NotFound, NotServable."""
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+        """Return a prediction for each text. Raises NotFound, NotServable."""
 
     async def score(
         self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool
-    ) -> Mapping[str, Any]:
-        """``{"labels": [[name]], "probabilities": [{name: p}], "truncated": [bool], "agent": str}``."""
+    ) -> ZeroShotOut:
+        """Return the teacher's answers, in the order of the texts."""
 
-    async def controller_status(self, task: TaskName) -> Mapping[str, Any]:
-        """``{"phase", "why", "batches": [{batch, total, answered, closed}], "replicas": [{replica, age_s, serving,
-        ready, failed}], "runs": {run: what keeps it from going on}}``."""
+    async def controller_status(self, task: TaskName) -> ControllerStatus:
+        """Return what the controller knows about the task."""
 
-    async def plan(self, job: str, task: TaskName, asked: Mapping[str, Any]) -> str:
-        """The plan, as JSON, of a run that a user asks for. Raises what the request is worth: InvalidFile, ..."""
+    async def plan(self, job: str, task: TaskName, request: Request) -> RunPlan:
+        """Return the plan of a run that a user asks for. Raises the errors of the request: InvalidFile, ..."""
 
     async def nudge(self, task: TaskName) -> None:
-        """Something was written: the controller should look at once."""
+        """Make the controller look at the task at once, because something was written."""
 
     async def serving(self) -> None:
-        """Returns when a classifier replica has answered. Raises Unavailable when none does in time."""
+        """Return when a classifier replica has answered. Raises Unavailable if no replica answers in time."""

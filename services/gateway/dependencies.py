@@ -1,4 +1,4 @@
-"""What routes ask for: the backend, the task of the path, and a caller who may do what the route does."""
+"""What routes depend on: the backend, the task of the path, and a caller who may do what the route does."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tornio.spec import NAME_PATTERN
 _SCHEME = HTTPBearer(auto_error=False, description="An API key of this server.")
 
 PROBLEMS: dict[int | str, dict[str, object]] = {
-    "4XX": {"model": Problem, "description": "What was found, and what to do"},
-    "503": {"model": Problem, "description": "A part is away or busy: try again"},
+    "4XX": {"model": Problem, "description": "What was found, and what to do."},
+    "503": {"model": Problem, "description": "A part is away or busy. Try again."},
 }
 """For the documentation of every route."""
 

@@ -1,4 +1,4 @@
-"""The gateway as a Serve deployment: the app around handles of the other deployments."""
+"""The gateway as a Serve deployment: the app, with handles of the other deployments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tornio.storage.s3 import open_store
 @serve.deployment(
     name="gateway",
     num_replicas=1,
-    max_ongoing_requests=200,  # it waits for others all the time; what they cannot take they refuse themselves
+    max_ongoing_requests=200,  # it waits for others all the time; they refuse requests that they cannot take
     ray_actor_options={"num_cpus": 0.1},
     health_check_period_s=5,
     health_check_timeout_s=10,
@@ -27,7 +27,7 @@ from tornio.storage.s3 import open_store
 )
 @serve.ingress()
 class Gateway:
-    """The HTTP API. Serve asks for the app in the replica, so nothing of it is ever pickled."""
+    """The HTTP API. Serve builds the app in the replica, so no part of it is ever pickled."""
 
     def __init__(self, controller: Handle, classifier: Handle, teacher: Handle) -> None:
         self._cluster = Handles(controller, classifier, teacher)

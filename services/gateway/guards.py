@@ -1,108 +1,111 @@
-"""What happens before a request's body is read: who is asking, and how much may come. Plain ASGI."""
+"""What happens before a request is routed and its body is read: who calls, and how much may come. Plain ASGI.
+
+Every route is closed: a request without a known key is refused, whatever its path or protocol. Only a route whose
+endpoint is marked with ``open_to_all`` is open.
+"""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway import problems
-from services.gateway.auth import ANYBODY, KeyRing
+from services.gateway import paths
+from services.gateway.auth import KeyRing
+from services.gateway.problems import Failure, Problems
 from tornio.api import MAX_BODY_BYTES, MAX_PREDICT_BYTES, MIB
 from tornio.errors import Forbidden, InvalidInput, Unauthorized
 
-_STATUS = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+E = TypeVar("E")
+
+_OPEN = "open_to_all"
+_TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+_POLICY_VIOLATION = 1008
+"""The code that a WebSocket is closed with (RFC 6455, section 7.4.1)."""
+
+
+def open_to_all(endpoint: E) -> E:
+    """Mark an endpoint, or an app that gets mounted, as open: its routes need no key."""
+    setattr(endpoint, _OPEN, True)
+    return endpoint
 
 
 class KeyGuard:
-    """Lets nobody into ``/v1`` without a key; leaves the caller in ``request.state.caller``."""
+    """Refuses requests without a known key, except for open routes. Leaves the caller in ``request.state.caller``.
 
-    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
+    A server without keys in insecure mode checks Host and Origin instead; see ``KeyRing.admit``.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyRing, problems: Problems) -> None:
         self._app = app
         self._keys = keys
+        self._problems = problems
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _path(scope).startswith("/v1"):
+        if scope["type"] != "lifespan":  # all else is a request, in whatever protocol
             headers = Headers(scope=scope)
             try:
-                caller = self._keys.caller(headers.get("authorization"))
-                if caller is ANYBODY:
-                    check_local(headers)
+                caller = self._keys.admit(headers.get("authorization"), headers.get("host", ""), headers.get("origin"))
             except (Unauthorized, Forbidden) as error:
-                await problems.of_error(error)(scope, receive, send)
-                return
-            scope.setdefault("state", {})["caller"] = caller
+                if not _is_open(scope):
+                    await self._refuse(error, scope, receive, send)
+                    return
+            else:
+                scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
 
-
-def check_local(headers: Headers) -> None:
-    """Raises Forbidden for what a page of another site makes a browser send to a server without keys.
-
-    Such a page cannot choose Host (one that had its own name point at us would be named there), and browsers name
-    it in Origin with everything that could change something.
-    """
-    host, origin = headers.get("host", ""), headers.get("origin")
-    if not _is_loopback(host):
-        raise Forbidden(
-            f"this server has no API keys, so it answers to 127.0.0.1 and localhost only, not to {host[:80]!r}: "
-            "use that address, or start it with keys"
-        )
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-        raise Forbidden(
-            f"this server has no API keys, so it takes no requests from pages of {origin[:80]!r}: start it with keys"
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False
+    async def _refuse(self, error: Unauthorized | Forbidden, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
+            await self._problems.response(scope, Failure.of(error))(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": type(error).__name__})
 
 
 class BodyLimit:
-    """Answers 413 to bodies that are larger than their route takes, said or not.
+    """Answers 413 to bodies that are larger than their route takes, whether they announce their length or not.
 
-    Ours, because Starlette's own limit answers in plain text, and we owe a problem document.
+    Starlette's own limit answers in plain text, and no protocol of ours does.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, problems: Problems) -> None:
         self._app = app
+        self._problems = problems
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = MAX_PREDICT_BYTES if _path(scope).endswith(("/predict", "/zero-shot")) else MAX_BODY_BYTES
-        said = Headers(scope=scope).get("content-length", "")
-        if said.isdigit() and int(said) > limit:
-            await problems.document(InvalidInput, _STATUS, _advice(limit))(scope, receive, send)
+        predicts = paths.app_path(scope).endswith(("/predict", "/zero-shot"))
+        limit = MAX_PREDICT_BYTES if predicts else MAX_BODY_BYTES
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            failure = Failure(InvalidInput, _TOO_LARGE, _advice(limit))
+            await self._problems.response(scope, failure)(scope, receive, send)
         else:
             await self._app(scope, _counted(receive, limit), send)
 
 
+def _is_open(scope: Scope) -> bool:
+    """Whether the request's route says that it is open. A path without a route is closed."""
+    return getattr(paths.endpoint(scope["app"].routes, scope), _OPEN, False) is True
+
+
 def _counted(receive: Receive, limit: int) -> Receive:
-    seen = 0
+    received = 0
 
     async def counted() -> Message:
-        nonlocal seen
+        nonlocal received
         message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > limit:
-            raise HTTPException(_STATUS, _advice(limit))  # the app answers it like one of its own
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise HTTPException(_TOO_LARGE, _advice(limit))  # the app answers it like an error of its routes
         return message
 
     return counted
 
 
 def _advice(limit: int) -> str:
-    return f"the request's body is larger than {limit // MIB} MiB: send it in several requests (tornio.Client does)"
-
-
-def _path(scope: Scope) -> str:
-    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+    return f"The request's body is larger than {limit // MIB} MiB. Send it in several requests (tornio.Client does)."

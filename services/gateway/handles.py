@@ -1,9 +1,9 @@
-"""Serve handles behind the gateway's port; Ray's errors become ours."""
+"""Serve handles behind the gateway's port. Errors of Ray become errors of Tornio."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,65 +11,67 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from tornio.api import TaskName
+from services.messages import ControllerStatus
+from tornio.api import Prediction, Request, TaskName, ZeroShotOut
 from tornio.errors import TornioError, Unavailable
+from tornio.schemas.runs import RunPlan
 from tornio.spec import LabelSpec
 
 Handle = DeploymentHandle[Any]
 
 PATIENCE_S = 2.0
-"""Seconds that the controller may take to answer: the status says that it is away rather than making people wait."""
+"""Seconds that the controller may take to answer. Then the status reports it as away, so that nobody waits long."""
 PLAN_S = 60.0
-"""Seconds that planning a run may take: a model that nobody used before is fetched on the way."""
+"""Seconds that planning a run may take. A model that was not used before is fetched meanwhile."""
 PREDICT_S = 60.0
-"""Seconds that a prediction may take, queueing included."""
+"""Seconds that a prediction may take, including the time in queues."""
 
 
 class Handles:
-    """The real cluster."""
+    """Implements ``Cluster`` with the handles of deployments."""
 
     def __init__(self, controller: Handle, classifier: Handle, teacher: Handle) -> None:
         self._controller = controller
         self._classifier = classifier
         self._teacher = teacher
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
         try:
             return await self._predict(task, texts)
-        except _ReplicaDied:  # its neighbour has the same models
+        except _ReplicaDied:  # another replica has the same models
             return await self._predict(task, texts)
 
-    async def _predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-        async with _told("the classifier", PREDICT_S):
-            answer: list[dict[str, Any]] = await self._classifier.predict.remote(str(task), list(texts))
-            return answer
+    async def _predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+        async with _own_errors("The classifier", PREDICT_S):
+            predictions: list[Prediction] = await self._classifier.predict.remote(str(task), list(texts))
+            return predictions
 
     async def score(
         self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool
-    ) -> Mapping[str, Any]:
-        async with _told("the teacher", PREDICT_S):
-            asked = (list(texts), [label.model_dump() for label in labels], list(templates), multi_label)
-            answer: dict[str, Any] = await self._teacher.score.remote(*asked)
+    ) -> ZeroShotOut:
+        async with _own_errors("The teacher", PREDICT_S):
+            arguments = (list(texts), list(labels), list(templates), multi_label)
+            answer: ZeroShotOut = await self._teacher.score.remote(*arguments)
             return answer
 
-    async def controller_status(self, task: TaskName) -> Mapping[str, Any]:
-        async with _told("the controller", PATIENCE_S):
-            answer: dict[str, Any] = await self._controller.status.remote(task.workspace, task.task)
-            return answer
+    async def controller_status(self, task: TaskName) -> ControllerStatus:
+        async with _own_errors("The controller", PATIENCE_S):
+            status: ControllerStatus = await self._controller.status.remote(task.workspace, task.task)
+            return status
 
-    async def plan(self, job: str, task: TaskName, asked: Mapping[str, Any]) -> str:
-        async with _told("the controller", PLAN_S):
-            answer: str = await self._controller.plan.remote(job, task.workspace, task.task, dict(asked))
-            return answer
+    async def plan(self, job: str, task: TaskName, request: Request) -> RunPlan:
+        async with _own_errors("The controller", PLAN_S):
+            plan: RunPlan = await self._controller.plan.remote(job, task.workspace, task.task, request)
+            return plan
 
     async def nudge(self, task: TaskName) -> None:
-        async with _told("the controller", PATIENCE_S):
+        async with _own_errors("The controller", PATIENCE_S):
             await self._controller.nudge.remote(task.workspace, task.task)
 
     async def serving(self) -> None:
-        if self._classifier.running_replicas_populated():  # a busy classifier is not one that is away
+        if self._classifier.running_replicas_populated():  # a classifier that is busy is not away
             return
-        async with _told("the classifier", PATIENCE_S):  # the first call makes the handle's router, which then knows
+        async with _own_errors("The classifier", PATIENCE_S):  # the first call makes the handle's router
             await self._classifier.report.remote()
 
 
@@ -78,20 +80,20 @@ class _ReplicaDied(Unavailable):
 
 
 @asynccontextmanager
-async def _told(who: str, seconds: float) -> AsyncIterator[None]:
-    """Raises our own errors, and Unavailable for everything that Ray may say of a part that is away or busy."""
+async def _own_errors(part: str, seconds: float) -> AsyncIterator[None]:
+    """Raise errors of Tornio, and Unavailable for every error of Ray about a part that is away or busy."""
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        raise Unavailable(f"{who} did not answer within {seconds:g} s: try again") from error
+        raise Unavailable(f"{part} did not answer within {seconds:g} s. Try again.") from error
     except RayTaskError as error:
         if isinstance(error.cause, TornioError):
             raise error.cause from None
         raise
     except BackPressureError as error:
-        raise Unavailable(f"{who} is busy, its queue is full: try again in a moment") from error
+        raise Unavailable(f"{part} is busy: its queue is full. Try again in a moment.") from error
     except RayActorError as error:
-        raise _ReplicaDied(f"a replica of {who} ended in mid-request: try again") from error
+        raise _ReplicaDied(f"A replica of {part.lower()} ended in mid-request. Try again.") from error
     except (RayServeException, RayError) as error:
-        raise Unavailable(f"{who} is away ({type(error).__name__}): try again") from error
+        raise Unavailable(f"{part} is away ({type(error).__name__}). Try again.") from error

@@ -1,19 +1,16 @@
-"""What the HTTP API needs of the rest of the house, as a port: the real one, or a fake in tests."""
+"""What the HTTP API needs of the other parts, as a port: the real backend, or a fake in tests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tornio.api import (
     Applied,
     Asked,
-    LabelledRecord,
     LabelsImported,
     LabelsIn,
-    PredictionOut,
+    Prediction,
     Readiness,
     RecordIn,
     RecordsAdded,
@@ -29,42 +26,28 @@ from tornio.api import (
     ZeroShotOut,
 )
 from tornio.spec import TaskSpec
-
-
-class Ask(StrEnum):
-    """What a user may ask of the loop."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    TRAIN_NOW = "train-now"
-
-
-@dataclass(frozen=True, slots=True)
-class LabelsExport:
-    """``records`` yields ``count`` of them; it blocks, so it is for a thread."""
-
-    count: int
-    records: Iterator[LabelledRecord]
+from tornio.status.asks import Ask
+from tornio.tasks import LabelsExport
 
 
 class RunsBackend(Protocol):
-    """The runs of tasks. Raises NotFound for an unknown task, Unavailable for a part that is away."""
+    """The runs of tasks. Methods raise NotFound for an unknown task, Unavailable if a part is away."""
 
     async def start(self, task: TaskName, job: str, asked: ScoreIn, who: str) -> RunOut:
         """Ask for a run; one that is under way or done is told as it is. Raises InvalidFile, NotFound, Forbidden."""
 
     async def newest(self, task: TaskName, most: int) -> Sequence[RunOut]:
-        """The loop's and those that were asked for, newest first."""
+        """Return the runs of the loop and of users, newest first."""
 
     async def get(self, task: TaskName, run: str) -> RunOut:
-        """Raises NotFound."""
+        """Return a run. Raises NotFound."""
 
     async def cancel(self, task: TaskName, run: str, who: str) -> RunOut:
-        """Raises NotFound, and Conflict for a run that is over or the loop's."""
+        """End a run. Raises NotFound, and Conflict for a run that is over or that belongs to the loop."""
 
 
 class Backend(Protocol):
-    """Raises the errors of ``tornio.errors``: NotFound for an unknown task, Unavailable for a part that is away."""
+    """Methods raise the errors of ``tornio.errors``: NotFound for an unknown task, Unavailable if a part is away."""
 
     @property
     def runs(self) -> RunsBackend: ...
@@ -73,34 +56,34 @@ class Backend(Protocol):
         """Create the task, or change its spec. Raises ChangeRefused."""
 
     async def tasks(self, sees: Callable[[str], bool]) -> Sequence[TaskSummary]:
-        """The tasks of the workspaces that ``sees`` accepts, by name; one that cannot be read says why."""
+        """Return the tasks of the workspaces that ``sees`` accepts, by name. An unreadable task has its error."""
 
     async def status(self, task: TaskName) -> TaskStatus:
-        """Answers also while the controller is away."""
+        """Return the status of a task. Answers also while the controller is away."""
 
     async def add_records(self, task: TaskName, records: Sequence[RecordIn]) -> RecordsAdded:
-        """Idempotent by record id. Raises InvalidInput where one id is given two texts."""
+        """Add texts to the pool. Idempotent by record id. Raises InvalidInput if one id is given two texts."""
 
     async def import_labels(self, task: TaskName, labels: LabelsIn, who: str) -> LabelsImported:
-        """Raises InvalidInput for a label that the task does not have."""
+        """Import labels that exist already. Raises InvalidInput for a label that the task does not have."""
 
     async def labels(self, task: TaskName) -> LabelsExport:
-        """What the task takes as true now."""
+        """Return what the task takes as true now."""
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[PredictionOut]:
-        """In the order of ``texts``. Raises NotServable."""
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+        """Return a prediction per text, in their order. Raises NotServable."""
 
     async def versions(self, task: TaskName) -> Sequence[VersionOut]:
-        """Newest first."""
+        """Return the versions of a task, newest first."""
 
     async def rollback(self, task: TaskName, asked: RollbackIn, who: str) -> Serving:
-        """``current`` names its previous version, and nothing is promoted until `resume`."""
+        """Serve the previous version again. Nothing is promoted until `resume`."""
 
     async def ask(self, task: TaskName, ask: Ask, who: str) -> Asked:
-        """Write down what a user asks of the loop."""
+        """Write down what a user asks of the loop. Return what follows from it."""
 
     async def zero_shot(self, asked: ZeroShotIn) -> ZeroShotOut:
-        """The teacher's answers, in the order of the texts."""
+        """Return the teacher's answers, in the order of the texts."""
 
     async def ready(self) -> Readiness:
-        """Whether predictions can be answered."""
+        """Return whether predictions can be answered."""

@@ -12,11 +12,11 @@ router = APIRouter(prefix="/v1", tags=["predictions"], responses=PROBLEMS)
 
 @router.post("/tasks/{workspace}/{task}/predict")
 async def predict(body: PredictIn, task: Task, backend: TheBackend, _: Reader) -> Predictions:
-    """Classify texts. Every prediction says which version made it; a task that serves none yet answers 409."""
+    """Classify texts. Every prediction names the version that made it. A task without a version yet answers 409."""
     return Predictions(predictions=list(await backend.predict(task, body.texts)))
 
 
 @router.post("/zero-shot")
 async def zero_shot(body: ZeroShotIn, backend: TheBackend, _: AnyCaller) -> ZeroShotOut:
-    """Classify texts into labels that were never trained, by what their names and descriptions say."""
+    """Classify texts into labels without training, by the names and descriptions of the labels."""
     return await backend.zero_shot(body)

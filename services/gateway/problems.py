@@ -1,14 +1,21 @@
-"""Errors become RFC 9457 problem documents here, and only here do they get an HTTP status."""
+"""How errors become HTTP responses: each error gets its status here, and each protocol gives it its own format.
+
+The default format is a problem document of RFC 9457.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
+from services.gateway.paths import app_path
 from tornio import errors
 from tornio.api import PROBLEM_JSON, FieldError, Problem, problem_type
 
@@ -24,104 +31,145 @@ STATUS: dict[type[errors.TornioError], HTTPStatus] = {
     errors.TemporaryError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TornioError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-"""The nearest class counts."""
+"""The status of each error. For an error that is not listed, its nearest listed base class counts."""
 
 _KINDS: dict[int, type[errors.TornioError]] = {404: errors.NotFound, 503: errors.Unavailable}
-"""What errors of the routing itself are to a client; all others are InvalidInput."""
-
+"""The error that a client gets for a status of the routing itself. All others are InvalidInput."""
+_HEADERS: dict[HTTPStatus, dict[str, str]] = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
+}
 _MOST_ERRORS = 20
+"""Most faults of a body that a response lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request failed, before a protocol gives it its format. ``detail`` is valid Unicode."""
+
+    kind: type[errors.TornioError]
+    status: HTTPStatus
+    detail: str
+    faults: tuple[FieldError, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: errors.TornioError) -> Failure:
+        """Return the failure that this error causes."""
+        status = status_of(error)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.warning("%s: %s", type(error).__name__, error)
+        return cls(type(error), status, _valid(str(error)))
+
+
+ErrorFormat = Callable[[Failure], Response]
+"""Writes a failure as a protocol's response. ``Problems`` adds the headers."""
+
+
+def problem_document(failure: Failure) -> Response:
+    """Return the failure as a problem document of RFC 9457."""
+    problem = Problem(
+        type=problem_type(failure.kind),
+        title=failure.status.phrase,
+        status=failure.status,
+        detail=failure.detail,
+        errors=list(failure.faults),
+    )
+    return Response(problem.model_dump_json(), failure.status, media_type=PROBLEM_JSON)
+
+
+class Problems:
+    """Answers every error in the format of the protocol that the request's path belongs to.
+
+    ``formats``: by path prefix. The longest prefix counts; all other paths get problem documents.
+    """
+
+    def __init__(self, formats: Mapping[str, ErrorFormat] | None = None) -> None:
+        self._formats = sorted((formats or {}).items(), key=lambda item: -len(item[0]))
+
+    def response(self, scope: Scope, failure: Failure) -> Response:
+        """Return the response to the request of this ASGI scope, which need not have been routed yet."""
+        response = self._format(app_path(scope))(failure)
+        response.headers.update({**_HEADERS.get(failure.status, {}), **failure.headers})
+        return response
+
+    def install(self, app: FastAPI) -> None:
+        """Let the app answer every error that its routes raise."""
+
+        async def on_error(request: Request, error: Exception) -> Response:
+            assert isinstance(error, errors.TornioError)
+            return self.response(request.scope, Failure.of(error))
+
+        async def on_http(request: Request, error: Exception) -> Response:
+            assert isinstance(error, HTTPException)
+            return self.response(request.scope, _of_routing(request, error))
+
+        async def on_validation(request: Request, error: Exception) -> Response:
+            assert isinstance(error, RequestValidationError)
+            return self.response(request.scope, _invalid(error))
+
+        async def on_bug(request: Request, error: Exception) -> Response:
+            log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+            detail = (
+                "An unexpected error happened, and the server's log has the details. Report it to the operator of "
+                "this server."
+            )
+            failure = Failure(errors.TornioError, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+            return self.response(request.scope, failure)
+
+        app.add_exception_handler(errors.TornioError, on_error)
+        app.add_exception_handler(HTTPException, on_http)
+        app.add_exception_handler(RequestValidationError, on_validation)
+        app.add_exception_handler(Exception, on_bug)
+
+    def _format(self, path: str) -> ErrorFormat:
+        for prefix, form in self._formats:
+            if path == prefix or path.startswith(f"{prefix}/"):
+                return form
+        return problem_document
 
 
 def status_of(error: errors.TornioError) -> HTTPStatus:
+    """Return the HTTP status of an error."""
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
-def document(
-    kind: type[errors.TornioError], status: HTTPStatus, detail: str, faults: list[FieldError] | None = None
-) -> Response:
-    """The response for a problem. Text that is no valid Unicode is shown escaped."""
-    problem = Problem(
-        type=problem_type(kind), title=status.phrase, status=status, detail=_valid(detail), errors=faults or []
-    )
-    headers = {}
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = "1"
-    return Response(problem.model_dump_json(), status, headers, media_type=PROBLEM_JSON)
+def _of_routing(request: Request, error: HTTPException) -> Failure:
+    status = HTTPStatus(error.status_code)
+    detail = error.detail
+    if status == HTTPStatus.NOT_FOUND:
+        detail = f"The path {request.url.path} does not exist. /docs lists all paths."
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.url.path} knows no {request.method}. /docs lists the methods of all paths."
+    return Failure(_KINDS.get(status, errors.InvalidInput), status, _valid(detail), headers=error.headers or {})
 
 
-def of_error(error: errors.TornioError) -> Response:
-    status = status_of(error)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("%s: %s", type(error).__name__, error)
-    return document(type(error), status, str(error))
-
-
-def install(app: FastAPI) -> None:
-    """Let the app answer every error with a problem document."""
-
-    async def on_error(_: Request, error: Exception) -> Response:
-        assert isinstance(error, errors.TornioError)
-        return of_error(error)
-
-    async def on_http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        status = HTTPStatus(error.status_code)
-        kind = _KINDS.get(status, errors.InvalidInput)
-        detail = error.detail
-        if status == HTTPStatus.NOT_FOUND:
-            detail = f"there is nothing at {request.url.path}: /docs lists what there is"
-        elif status == HTTPStatus.METHOD_NOT_ALLOWED:
-            detail = f"{request.url.path} knows no {request.method}: /docs lists what there is"
-        response = document(kind, status, detail)
-        response.headers.update(error.headers or {})
-        return response
-
-    async def on_validation(_: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return _invalid(error)
-
-    async def on_bug(request: Request, error: Exception) -> Response:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return document(
-            errors.TornioError,
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            "something unexpected went wrong; the server's log says what. Report it to whoever runs this server",
-        )
-
-    app.add_exception_handler(errors.TornioError, on_error)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(RequestValidationError, on_validation)
-    app.add_exception_handler(Exception, on_bug)
-
-
-def _invalid(error: RequestValidationError) -> Response:
+def _invalid(error: RequestValidationError) -> Failure:
     faults = [FieldError(where=_place(fault["loc"]), message=_message(fault)) for fault in error.errors()]
     detail = "; ".join(f"{fault.where}: {fault.message}" for fault in faults[:3])
     if len(faults) > 3:
         detail += f"; and {len(faults) - 3} more"
-    return document(errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, detail, faults[:_MOST_ERRORS])
+    return Failure(errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, _valid(detail), tuple(faults[:_MOST_ERRORS]))
 
 
 def _place(loc: tuple[str | int, ...]) -> str:
     return ".".join(str(step) for step in loc)
 
 
-def _message(fault: dict[str, object]) -> str:
-    """pydantic's words, and what was found where that is short."""
+def _message(fault: Mapping[str, object]) -> str:
+    """Return pydantic's message, with the value that was found if it is short."""
     if fault["type"] == "json_invalid":
         context = fault.get("ctx")
         return _valid(f"not JSON: {context.get('error') if isinstance(context, dict) else fault['msg']}")
     message = str(fault["msg"]).replace(r"'\S'", "at least one character that is not white space")
-    found = fault.get("input")
-    if isinstance(found, str | int | float) and len(str(found)) <= 80:
-        message += f" (found {found!r})"
-    elif isinstance(found, str):
-        message += f" (found {len(found):,} characters)"
+    value = fault.get("input")
+    if isinstance(value, str | int | float) and len(str(value)) <= 80:
+        message += f" (found {value!r})"
+    elif isinstance(value, str):
+        message += f" (found {len(value):,} characters)"
     return _valid(message)
 
 
 def _valid(text: str) -> str:
-    """Lone surrogates, which JSON may smuggle in, cannot be sent."""
+    """Escape lone surrogates, which a JSON text may contain and which cannot be sent."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Tasks: what they are, what goes into them, how they stand, and what a user asks of them."""
+"""Tasks: their specs, their records and labels, their status, and what a user asks of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from fastapi import APIRouter, Body, Request
 from fastapi.responses import StreamingResponse
 
 from services.gateway.dependencies import PROBLEMS, AnyCaller, Operator, Reader, Task, TheBackend
-from services.gateway.port import Ask, LabelsExport
 from tornio.api import (
     COUNT_HEADER,
     JSON_LINES,
@@ -32,6 +31,8 @@ from tornio.api import (
 from tornio.errors import InvalidSpec
 from tornio.spec import TaskSpec
 from tornio.specfile import read_spec
+from tornio.status.asks import Ask
+from tornio.tasks import LabelsExport
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], responses=PROBLEMS)
 
@@ -48,7 +49,7 @@ _SPEC_BODY = {
 
 @router.get("")
 async def list_tasks(backend: TheBackend, caller: AnyCaller) -> Tasks:
-    """The tasks of the workspaces that the key has."""
+    """List the tasks of the workspaces that the key has access to."""
     return Tasks(tasks=list(await backend.tasks(caller.sees)))
 
 
@@ -61,7 +62,7 @@ async def apply(request: Request, task: Task, backend: TheBackend, caller: Opera
 
 @router.get("/{workspace}/{task}")
 async def status(task: Task, backend: TheBackend, _: Reader) -> TaskStatus:
-    """Where the task stands, and why."""
+    """Show the status of the task, and why it is in that state."""
     return await backend.status(task)
 
 
@@ -73,20 +74,20 @@ async def add_records(body: RecordsIn, task: Task, backend: TheBackend, _: Opera
 
 @router.post("/{workspace}/{task}/labels")
 async def import_labels(body: LabelsIn, task: Task, backend: TheBackend, caller: Operator) -> LabelsImported:
-    """Import labels that exist already, to train or to judge."""
+    """Import labels that exist already, for training or as hold-out."""
     return await backend.import_labels(task, body, caller.name)
 
 
 @router.get("/{workspace}/{task}/labels", response_class=StreamingResponse)
 async def export_labels(task: Task, backend: TheBackend, _: Operator) -> StreamingResponse:
-    """What the task takes as true, as JSON lines; the header Tornio-Count says how many."""
+    """Export what the task takes as true, as JSON lines. The header Tornio-Count gives their number."""
     export = await backend.labels(task)
     return StreamingResponse(_lines(export), media_type=JSON_LINES, headers={COUNT_HEADER: str(export.count)})
 
 
 @router.get("/{workspace}/{task}/versions")
 async def versions(task: Task, backend: TheBackend, _: Operator) -> Versions:
-    """What was trained, why each version was promoted or refused, and which hold-out answers changed."""
+    """List the versions, why each was promoted or refused, and which hold-out answers changed."""
     return Versions(versions=list(await backend.versions(task)))
 
 
@@ -94,13 +95,13 @@ async def versions(task: Task, backend: TheBackend, _: Operator) -> Versions:
 async def rollback(
     task: Task, backend: TheBackend, caller: Operator, body: Annotated[RollbackIn | None, Body()] = None
 ) -> Serving:
-    """Serve the previous version again; nothing is promoted until `resume`."""
+    """Serve the previous version again. Nothing is promoted until `resume`."""
     return await backend.rollback(task, body or RollbackIn(), caller.name)
 
 
 @router.post("/{workspace}/{task}/pause")
 async def pause(task: Task, backend: TheBackend, caller: Operator) -> Asked:
-    """Start neither batches nor trainings; what is under way ends, and predictions go on."""
+    """Start no more batches and trainings. Runs that are under way end, and predictions go on."""
     return await backend.ask(task, Ask.PAUSE, caller.name)
 
 
@@ -112,7 +113,7 @@ async def resume(task: Task, backend: TheBackend, caller: Operator) -> Asked:
 
 @router.post("/{workspace}/{task}/train-now")
 async def train_now(task: Task, backend: TheBackend, caller: Operator) -> Asked:
-    """Train with the labels there are, without waiting for the batch to close."""
+    """Train with the present labels, without waiting for the batch to close."""
     return await backend.ask(task, Ask.TRAIN_NOW, caller.name)
 
 
@@ -121,14 +122,16 @@ def _read_spec(body: bytes, content_type: str, task: TaskName) -> TaskSpec:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidSpec(f"{where} is not UTF-8 (byte {error.start})") from error
+        raise InvalidSpec(f"The request's body is not UTF-8 (byte {error.start}).") from error
     spec = read_spec(text, where) if "yaml" in content_type else checked_spec(text, where)
     if (spec.workspace, spec.name) != task:
-        raise InvalidSpec(f"{where} describes {spec.full_name}, the address {task}: they must be the same task")
+        raise InvalidSpec(
+            f"The request's body describes {spec.full_name}, but the address {task}. They must be the same task."
+        )
     return spec
 
 
 def _lines(export: LabelsExport) -> Iterator[str]:
-    """Some hundred lines at a time: a piece costs the same whatever its size."""
+    """Yield some hundred lines at a time: a piece costs the same whatever its size."""
     while piece := list(islice(export.records, 500)):
         yield "".join(json.dumps(record.model_dump(mode="json"), ensure_ascii=False) + "\n" for record in piece)

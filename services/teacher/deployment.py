@@ -1,19 +1,20 @@
-"""The teacher as a Serve deployment. Its model is loaded with the first question."""
+"""The teacher as a Serve deployment. It loads its model with the first question."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ray import serve
 
 from services.batching import Batcher
-from services.teacher.questions import Answer, Question, ask, columns
+from services.teacher.questions import Answer, Question, ask, response
 from services.teacher.settings import TeacherSettings
+from tornio.api import ZeroShotOut
 from tornio.registry import NodeCache
 from tornio.settings import NodeSettings, StorageSettings
-from tornio.spec import ClassifierSpec
+from tornio.spec import ClassifierSpec, LabelSpec
 from tornio.storage.s3 import open_store
 
 if TYPE_CHECKING:
@@ -40,22 +41,17 @@ class Teacher:
         )
 
     async def score(
-        self,
-        texts: list[str],
-        labels: list[dict[str, Any]],
-        templates: Sequence[str] = (),
-        multi_label: bool = False,
-    ) -> Mapping[str, Any]:
-        """``{"labels": [[name]], "probabilities": [{name: p}], "truncated": [bool], "agent": str}``.
+        self, texts: list[str], labels: Sequence[LabelSpec], templates: Sequence[str] = (), multi_label: bool = False
+    ) -> ZeroShotOut:
+        """Classify texts into these labels. Without templates, those of task.yaml's default are used.
 
-        ``labels``: ``LabelSpec`` as JSON; ``templates``: those of task.yaml's default where none are given. Raises
-        InvalidInput, NotFound or Unavailable where the teacher's model is not to be had, Unavailable if overloaded.
+        Raises InvalidInput; NotFound or Unavailable if the teacher's model cannot be had; Unavailable if overloaded.
         """
         question = Question.of(labels, templates, multi_label)
-        return columns(await self._batcher.submit(question, texts))
+        return response(await self._batcher.submit(question, texts))
 
     def _ready(self) -> Loader:
-        """Made with the first question, too: many never ask one, and torch alone takes 150 MB."""
+        """Return the loader, made with the first question: many never ask one, and torch alone takes 150 MB."""
         if self._loader is not None:
             return self._loader
         import torch

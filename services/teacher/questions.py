@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
+from tornio.api import ZeroShotOut, ZeroShotPrediction
 from tornio.errors import InvalidInput
 from tornio.models.decide import decide_labels
 from tornio.models.port import ZeroShotModel
@@ -16,29 +16,31 @@ from tornio.spec import LabelSpec, TeacherSpec
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which of these labels, said in these templates?"""
+    """Which of these labels fit a text? ``templates``: the sentences that a label's name is put into."""
 
     labels: tuple[LabelSpec, ...]
     templates: tuple[str, ...]
     multi_label: bool
 
     @classmethod
-    def of(cls, labels: Sequence[Mapping[str, Any]], templates: Sequence[str], multi_label: bool) -> Question:
-        """Raises InvalidInput for labels or templates that a task.yaml could not have either."""
+    def of(cls, labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool) -> Question:
+        """Return the question. Without templates it has the default ones of task.yaml.
+
+        Raises InvalidInput without labels, or for templates that a task.yaml could not have either.
+        """
         if not labels:
-            raise InvalidInput("a zero-shot request needs labels: give at least one")
+            raise InvalidInput("A zero-shot request needs labels: give at least one label.")
         try:
-            specs = tuple(LabelSpec.model_validate(label) for label in labels)
-            said = TeacherSpec(templates=tuple(templates)).templates if templates else TeacherSpec().templates
+            teacher = TeacherSpec(templates=tuple(templates)) if templates else TeacherSpec()
         except ValidationError as error:
-            reasons = "; ".join(str(found["msg"]) for found in error.errors())
-            raise InvalidInput(f"the labels or templates cannot be used: {reasons}") from error
-        return cls(specs, said, multi_label)
+            reasons = "; ".join(str(fault["msg"]) for fault in error.errors())
+            raise InvalidInput(f"The templates cannot be used: {reasons}.") from error
+        return cls(tuple(labels), teacher.templates, multi_label)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Of one text. Probabilities are in the order of the question's labels."""
+    """The answer for one text. Probabilities are in the order of the question's labels."""
 
     labels: tuple[str, ...]
     probabilities: Mapping[str, float]
@@ -47,7 +49,7 @@ class Answer:
 
 
 def ask(model: ZeroShotModel, question: Question, texts: Sequence[str]) -> list[Answer]:
-    """An answer for each text, in order."""
+    """Return an answer for each text, in order."""
     names = [label.name for label in question.labels]
     scores = model.score(texts, question.labels, question.templates, question.multi_label)
     chosen = decide_labels(scores.probabilities, names, question.multi_label)
@@ -57,11 +59,14 @@ def ask(model: ZeroShotModel, question: Question, texts: Sequence[str]) -> list[
     ]
 
 
-def columns(answers: Sequence[Answer]) -> dict[str, Any]:
-    """``{"labels": [[name]], "probabilities": [{name: p}], "truncated": [bool], "agent": str}``."""
-    return {
-        "labels": [list(answer.labels) for answer in answers],
-        "probabilities": [dict(answer.probabilities) for answer in answers],
-        "truncated": [answer.truncated for answer in answers],
-        "agent": answers[0].agent if answers else "",
-    }
+def response(answers: Sequence[Answer]) -> ZeroShotOut:
+    """Return the answers as the response to a zero-shot request."""
+    return ZeroShotOut(
+        predictions=[
+            ZeroShotPrediction(
+                labels=list(answer.labels), probabilities=dict(answer.probabilities), truncated=answer.truncated
+            )
+            for answer in answers
+        ],
+        agent=answers[0].agent if answers else "",
+    )

@@ -95,7 +95,7 @@ def test_a_rollback_is_one_exchange_of_what_is_resident(rig: Rig, traffic: Traff
     assert before is not None
     rig.preload(version)
     traffic.wait_for(rig.promote(version)[0])
-    assert all(before.version in report["ready"] for report in rig.reports())
+    assert all(before.version in report.ready for report in rig.reports())
     back = rig.workshop.registry.rollback("test", "it was worse")
     assert (back.version, back.revision) == (before.version, before.revision + 2)
     rig.told()
@@ -110,8 +110,8 @@ def test_a_broken_version_answers_not_one_request(rig: Rig, traffic: Traffic, ho
     getattr(rig.workshop, how)(bad)
     rig.workshop.candidate(bad)
     rig.told()
-    until(lambda: all(bad in report.get("failed", {}) for report in rig.reports()), "both replicas refuse it")
-    assert all(len(report["failed"][bad]) > 30 for report in rig.reports())  # a reason, not a word
+    until(lambda: all(bad in report.failed for report in rig.reports()), "both replicas refuse it")
+    assert all(len(report.failed[bad]) > 30 for report in rig.reports())  # a reason, not a word
     moved = rig.promote(bad)[1]
     until(lambda: len(traffic.since(moved)) >= 15, "requests are answered after the move")
     assert {one.version for one in traffic.since(moved)} == {serving.version}

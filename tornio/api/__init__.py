@@ -38,7 +38,7 @@ from tornio.api.data import (
     RecordsIn,
     checked_spec,
 )
-from tornio.api.predictions import PredictIn, PredictionOut, Predictions, ZeroShotIn, ZeroShotOut, ZeroShotPrediction
+from tornio.api.predictions import PredictIn, Prediction, Predictions, ZeroShotIn, ZeroShotOut, ZeroShotPrediction
 from tornio.api.runs import MAX_RUNS, RUN_PATTERN, RunOut, RunProgressOut, Runs, ScoreIn
 from tornio.api.status import (
     AgreementStatus,
@@ -90,7 +90,7 @@ __all__ = [
     "LabelsIn",
     "Metrics",
     "PredictIn",
-    "PredictionOut",
+    "Prediction",
     "Predictions",
     "Problem",
     "Readiness",

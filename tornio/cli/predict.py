@@ -9,7 +9,6 @@ import typer
 from rich.text import Text
 
 from tornio import files
-from tornio.api import PredictionOut
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.data import Encoding, FileFormat, NoHeader, TextColumn, skipped_lines
@@ -46,18 +45,7 @@ def predict(
     ):
         predictions = client.predict(task, wanted, advance)
     if as_json:
-        screen.dump(
-            [
-                PredictionOut(
-                    labels=list(said.labels),
-                    probabilities=dict(said.probabilities),
-                    truncated=said.truncated,
-                    version=said.version,
-                    revision=said.revision,
-                )
-                for said in predictions
-            ]
-        )
+        screen.dump(predictions)
         return
     for text, said in zip(wanted, predictions, strict=True):
         screen.say(_line(text, said.labels, said.probabilities, said.truncated))

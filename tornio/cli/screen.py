@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from tornio.client import Progress as Advance
+from tornio.records import Prediction
 
 
 def out() -> Console:
@@ -44,14 +46,14 @@ def show(thing: RenderableType) -> None:
     out().print(thing)
 
 
-def dump(answer: BaseModel | Sequence[BaseModel] | Mapping[str, Any]) -> None:
+def dump(answer: BaseModel | Sequence[BaseModel | Prediction] | Mapping[str, Any]) -> None:
     """The answer as one JSON document."""
     if isinstance(answer, BaseModel):
         value: Any = answer.model_dump(mode="json")
     elif isinstance(answer, Mapping):
         value = dict(answer)
     else:
-        value = [item.model_dump(mode="json") for item in answer]
+        value = to_jsonable_python(answer)
     print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201 - rich would wrap it
 
 

@@ -114,7 +114,7 @@ class Client:
         predictions: list[Prediction] = []
         for chunk in chunks(texts, api.MAX_TEXTS, api.MAX_PREDICT_BYTES - api.MIB, json_size):
             answer = self._session.post(path, api.Predictions, {"texts": chunk}, repeatable=True)
-            predictions += map(_prediction, answer.predictions)
+            predictions += answer.predictions
             progress(len(chunk))
         return predictions
 
@@ -240,7 +240,3 @@ def _record_size(record: api.RecordIn | api.LabelIn) -> int:
     extra = sum(json_size(name) + json_size(str(value)) for name, value in record.metadata.items())
     labels = sum(map(json_size, record.labels)) if isinstance(record, api.LabelIn) else 0
     return json_size(record.text) + extra + labels + 300
-
-
-def _prediction(said: api.PredictionOut) -> Prediction:
-    return Prediction(tuple(said.labels), said.probabilities, said.truncated, said.version, said.revision)

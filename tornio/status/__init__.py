@@ -1,1 +1,1 @@
-"""How a task stands: what the store says of it, and the status and versions that users are shown."""
+"""The state of a task: what store and controller report, and the status and versions that users are shown."""

@@ -1,4 +1,4 @@
-"""A task's status, from what the store and the controller say of it. Pure."""
+"""A task's status, from its snapshot of the store and the controller's report. Pure."""
 
 from __future__ import annotations
 
@@ -7,93 +7,113 @@ from datetime import datetime
 from typing import Any
 
 from tornio.api import (
-    AgreementStatus,
-    AsksStatus,
     BatchStatus,
     CurvePoint,
-    HoldoutStatus,
     Metrics,
     ReplicaStatus,
     Serving,
     StopStatus,
     Swap,
+    TaskName,
     TaskStatus,
+    TaskSummary,
 )
 from tornio.loop.observation import BatchProgress, Observation
-from tornio.loop.phase import Standing, standing
+from tornio.loop.phase import standing
 from tornio.loop.standstill import stopped
 from tornio.schemas.loop import LoopState
 from tornio.schemas.registry import Alias
 from tornio.schemas.task import Iteration
 from tornio.spec import StopSpec
+from tornio.status.asks import asks_status
+from tornio.status.reported import ControllerStatus, ReplicaReport
 from tornio.status.snapshot import Snapshot
 from tornio.stopping import stop_threshold
 
 SWAPS = 50
-"""How many moves of ``current`` a status tells."""
+"""Most moves of ``current`` that a status lists."""
 
 
 def task_status(
-    seen: Snapshot, controller: Mapping[str, Any] | str, now: datetime, annotate_url: str | None = None
+    snapshot: Snapshot, controller: ControllerStatus | str, now: datetime, annotate_url: str | None = None
 ) -> TaskStatus:
-    """``controller``: its answer, or why it gave none; then the phase is what the store alone lets one say."""
+    """Return the status of a task.
+
+    ``controller``: its status, or the reason why it did not answer. Without its status, the phase is what the store
+    alone shows.
+    """
+    observation = observed(snapshot, now)
     away = controller if isinstance(controller, str) else None
-    told = {} if isinstance(controller, str) else controller
-    observation = observed(seen, now)
-    now_doing = standing(seen.state, observation) if away else Standing(told["phase"], told["why"])
-    current = seen.current[0] if seen.current else None
-    candidate = seen.candidate[0].version if seen.candidate else None
-    agreed = seen.counts.agreement
+    reported = _from_store(snapshot, observation) if isinstance(controller, str) else controller
+    current = snapshot.current[0] if snapshot.current else None
+    candidate = snapshot.candidate[0].version if snapshot.candidate else None
+    swap = snapshot.state.swap
     return TaskStatus(
-        workspace=seen.workspace,
-        task=seen.task,
-        phase=now_doing.phase,
-        why=now_doing.why,
-        attention="; ".join(text.removeprefix("hangs: ") for text in seen.state.attention.values()) or None,
+        workspace=snapshot.workspace,
+        task=snapshot.task,
+        phase=reported.phase,
+        why=reported.why,
+        attention="; ".join(text.removeprefix("hangs: ") for text in snapshot.state.attention.values()) or None,
         controller_away=away,
-        spec_rev=seen.spec_rev,
-        generation=seen.generation,
-        label_set_rev=seen.label_set_rev,
-        labels=list(seen.spec.label_names),
-        multi_label=seen.spec.multi_label,
-        pool=seen.counts.pool,
-        queryable=told.get("queryable"),
-        training_labels=dict(seen.counts.training),
-        holdout=HoldoutStatus(
-            reserved=seen.counts.reserved,
-            labelled=seen.counts.labelled,
-            discarded=seen.counts.discarded,
-            disputed=seen.counts.disputed,
-        ),
-        agreement=None if agreed is None else AgreementStatus(alpha=agreed.alpha, records=agreed.records),
-        batches=list(_batches(seen, told)),
+        spec_rev=snapshot.spec_rev,
+        generation=snapshot.generation,
+        label_set_rev=snapshot.label_set_rev,
+        labels=list(snapshot.spec.label_names),
+        multi_label=snapshot.spec.multi_label,
+        pool=snapshot.pool,
+        queryable=reported.queryable,
+        training_labels=dict(snapshot.training_labels),
+        holdout=snapshot.holdout,
+        agreement=snapshot.agreement,
+        batches=list(_batches(snapshot, reported)),
         serving=None if current is None else serving(current),
-        candidate=candidate if seen.state.swap and candidate == seen.state.swap.version else None,
-        metrics=_metrics(seen.iterations),
-        curve=[_point(iteration) for iteration in seen.iterations],
-        stop=_stop(seen.spec.loop.stop, seen.state, observation),
-        swaps=list(_swaps(seen.current, seen.candidate))[:SWAPS],
-        replicas=[_replica(replica, current) for replica in told.get("replicas", ())],
-        asks=asks_status(seen.state),
+        candidate=candidate if swap and candidate == swap.version else None,
+        metrics=_metrics(snapshot.iterations),
+        curve=[_point(iteration) for iteration in snapshot.iterations],
+        stop=_stop(snapshot.spec.loop.stop, snapshot.state, observation),
+        swaps=list(_swaps(snapshot.current, snapshot.candidate))[:SWAPS],
+        replicas=[_replica(replica, current) for replica in reported.replicas],
+        asks=asks_status(snapshot.state),
         annotate_url=annotate_url,
     )
 
 
-def observed(seen: Snapshot, now: datetime) -> Observation:
-    """What the store alone lets one see of the world: nothing of replicas and runs."""
-    return Observation(
-        now=now,
-        spec=seen.spec,
-        spec_rev=seen.spec_rev,
-        pool_seq=seen.pool_seq,
-        label_seq=seen.label_seq,
-        queryable=0,
-        train_labels=seen.counts.training,
-        batches={name: BatchProgress(one.total, one.answered, True) for name, one in seen.counts.batches.items()},
+def task_summary(task: TaskName, controller: ControllerStatus | str, current: Alias | None) -> TaskSummary:
+    """Return a task's row in the list of tasks. ``controller``: its status, or why the task's state is unknown."""
+    return TaskSummary(
+        workspace=task.workspace,
+        task=task.task,
+        phase="unknown" if isinstance(controller, str) else controller.phase,
+        why=controller if isinstance(controller, str) else controller.why,
+        version=current.version if current else None,
+        revision=current.revision if current else None,
     )
 
 
+def observed(snapshot: Snapshot, now: datetime) -> Observation:
+    """Return what the store alone shows of the world: without replicas and runs."""
+    return Observation(
+        now=now,
+        spec=snapshot.spec,
+        spec_rev=snapshot.spec_rev,
+        pool_seq=snapshot.pool_seq,
+        label_seq=snapshot.label_seq,
+        queryable=0,
+        train_labels=snapshot.training_labels,
+        batches={
+            name: BatchProgress(progress.total, progress.answered, True) for name, progress in snapshot.batches.items()
+        },
+    )
+
+
+def _from_store(snapshot: Snapshot, observation: Observation) -> ControllerStatus:
+    """Return what can be reported without the controller."""
+    now = standing(snapshot.state, observation)
+    return ControllerStatus(now.phase, now.why)
+
+
 def serving(alias: Alias) -> Serving:
+    """Return what the alias ``current`` serves."""
     return Serving(
         version=alias.version,
         revision=alias.revision,
@@ -104,13 +124,11 @@ def serving(alias: Alias) -> Serving:
     )
 
 
-def asks_status(state: LoopState) -> AsksStatus:
-    asks = state.asks
-    return AsksStatus(paused=asks.paused, train_now=asks.train_now > state.served_train_now, hold=asks.hold)
-
-
 def figures(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Size, accuracy, its interval and what would halve it, of a hold-out report; none where there were no labels."""
+    """Return size, accuracy, its interval and the labels that would halve it, of a hold-out report.
+
+    A figure is None where there were no labels.
+    """
     interval = values.get("interval")
     return {
         "holdout": values.get("n"),
@@ -120,19 +138,21 @@ def figures(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _batches(seen: Snapshot, told: Mapping[str, Any]) -> Iterator[BatchStatus]:
-    """The controller's count, which ``why`` speaks of too; where it says nothing, the store's."""
-    counted = {one["batch"]: (one["total"], one["answered"]) for one in told.get("batches", ())}
-    for batch in seen.state.batches:
-        own = seen.counts.batches.get(batch.batch)
-        total, answered = counted.get(batch.batch, (own.total, own.answered) if own else (None, None))
+def _batches(snapshot: Snapshot, reported: ControllerStatus) -> Iterator[BatchStatus]:
+    """The open batches. The controller's count, which ``why`` uses too, comes before that of the store."""
+    for batch in snapshot.state.batches:
+        progress = reported.batches.get(batch.batch) or snapshot.batches.get(batch.batch)
         yield BatchStatus(
-            batch=batch.batch, total=total, answered=answered, opened_at=batch.opened_at, closed=batch.closed
+            batch=batch.batch,
+            total=progress.total if progress else None,
+            answered=progress.answered if progress else None,
+            opened_at=batch.opened_at,
+            closed=batch.closed,
         )
 
 
 def _metrics(iterations: Sequence[Iteration]) -> Metrics | None:
-    """Of the last version that was judged."""
+    """The metrics of the last version that was judged."""
     for iteration in reversed(iterations):
         if iteration.version and iteration.verdict:
             values = dict(iteration.metrics)
@@ -179,19 +199,19 @@ def _swaps(current: Sequence[Alias], candidate: Sequence[Alias]) -> Iterator[Swa
         )
 
 
-def _replica(told: Mapping[str, Any], current: Alias | None) -> ReplicaStatus:
-    version, revision = told.get("serving") or (None, None)
-    failed = dict(told.get("failed") or {})
+def _replica(report: ReplicaReport, current: Alias | None) -> ReplicaStatus:
+    held = report.held
+    version, revision = held.serving or (None, None)
     lags = None
     if current is not None and (version, revision) != (current.version, current.revision):
-        why = failed.get(current.version, "is being loaded")
+        why = held.failed.get(current.version, "is being loaded")
         lags = f"answers with {version or 'nothing'}; {current.version}: {why}"
     return ReplicaStatus(
-        replica=told["replica"],
+        replica=report.replica,
         version=version,
         revision=revision,
-        ready=list(told.get("ready") or ()),
-        failed=failed,
-        age_s=told.get("age_s"),
+        ready=list(held.ready),
+        failed=dict(held.failed),
+        age_s=report.age_s,
         lags=lags,
     )

@@ -1,4 +1,4 @@
-"""What became of each version, and why. Pure."""
+"""What became of each version, and why."""
 
 from __future__ import annotations
 
@@ -7,16 +7,26 @@ from collections.abc import Iterator, Mapping
 from tornio.api import ChangedAnswer, VersionOut, VersionState
 from tornio.schemas.jobs import EvaluateOutput
 from tornio.schemas.task import Iteration
-from tornio.status.snapshot import Snapshot, Trained
+from tornio.status.snapshot import Reader, Snapshot, Trained
 from tornio.status.task_status import figures
 
 CHANGED = 100
-"""How many changed hold-out answers of a version are told."""
+"""Most changed hold-out answers that are listed per version."""
 
 
-def version_list(seen: Snapshot, trained: Trained, texts: Mapping[str, str]) -> list[VersionOut]:
-    """Newest first. ``texts``: of the records whose answers changed."""
-    iterations = {one.version: one for one in seen.iterations if one.version}
+def read_versions(reader: Reader) -> list[VersionOut]:
+    """Return the versions of the reader's task, newest first. Blocking; raises the errors of the store."""
+    snapshot = reader.snapshot()
+    trained = reader.trained(snapshot.iterations)
+    pool = reader.task.pool.read()
+    changed = _changed_records(trained.judgements)
+    texts = {record_id: pool.texts[row] for record_id in changed if (row := pool.row(record_id)) is not None}
+    return version_list(snapshot, trained, texts)
+
+
+def version_list(snapshot: Snapshot, trained: Trained, texts: Mapping[str, str]) -> list[VersionOut]:
+    """Return the versions, newest first. ``texts``: by record, of the records whose answers changed. Pure."""
+    iterations = {iteration.version: iteration for iteration in snapshot.iterations if iteration.version}
     listed = []
     for manifest in reversed(trained.manifests):
         iteration = iterations.get(manifest.version)
@@ -29,8 +39,8 @@ def version_list(seen: Snapshot, trained: Trained, texts: Mapping[str, str]) -> 
                 iteration=manifest.iteration,
                 kind=manifest.kind,
                 why=manifest.why,
-                state=_state(seen, manifest.version, iteration),
-                reasons=list(_reasons(seen, manifest.version, iteration)),
+                state=_state(snapshot, manifest.version, iteration),
+                reasons=list(_reasons(snapshot, manifest.version, iteration)),
                 warnings=list(verdict.warnings) if verdict else [],
                 training_labels=sum(iteration.labels.values()) if iteration else 0,
                 metrics=metrics,
@@ -42,31 +52,31 @@ def version_list(seen: Snapshot, trained: Trained, texts: Mapping[str, str]) -> 
     return listed
 
 
-def changed_records(judgements: Mapping[str, EvaluateOutput]) -> set[str]:
+def _changed_records(judgements: Mapping[str, EvaluateOutput]) -> set[str]:
     """The records whose texts the list shows."""
     return {answer["record_id"] for judged in judgements.values() for answer in judged.changed[:CHANGED]}
 
 
-def _state(seen: Snapshot, version: str, iteration: Iteration | None) -> VersionState:
-    current = seen.current[0] if seen.current else None
+def _state(snapshot: Snapshot, version: str, iteration: Iteration | None) -> VersionState:
+    current = snapshot.current[0] if snapshot.current else None
     if current and version == current.version:
         return "serving"
     if current and version == current.previous:
         return "previous"
-    if any(version == alias.version for alias in seen.current):
+    if any(version == alias.version for alias in snapshot.current):
         return "served"
-    if seen.state.swap and seen.state.swap.version == version:  # the loop keeps it under a hold, and waits
-        return "held" if seen.state.asks.hold is not None else "loading"
+    if snapshot.state.swap and snapshot.state.swap.version == version:  # under a hold, the loop keeps it and waits
+        return "held" if snapshot.state.asks.hold is not None else "loading"
     if iteration is None:
         return "unjudged"
     if iteration.verdict is None:
         return "failed"
     if not iteration.verdict.promoted:
         return "refused"
-    return "held" if seen.state.asks.hold is not None else "waiting"
+    return "held" if snapshot.state.asks.hold is not None else "waiting"
 
 
-def _reasons(seen: Snapshot, version: str, iteration: Iteration | None) -> Iterator[str]:
+def _reasons(snapshot: Snapshot, version: str, iteration: Iteration | None) -> Iterator[str]:
     if iteration is None:
         yield "not judged yet"
         return
@@ -74,8 +84,8 @@ def _reasons(seen: Snapshot, version: str, iteration: Iteration | None) -> Itera
         yield iteration.failure
     if iteration.verdict:
         yield from iteration.verdict.reasons
-    if _state(seen, version, iteration) == "held":
-        yield f"held: {seen.state.asks.hold}"
+    if _state(snapshot, version, iteration) == "held":
+        yield f"held: {snapshot.state.asks.hold}"
 
 
 def _changed(answer: Mapping[str, object], texts: Mapping[str, str]) -> ChangedAnswer:

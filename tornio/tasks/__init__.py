@@ -1,6 +1,7 @@
 """A task's documents, pool and labels behind one door, for gateway, jobs and controller."""
 
 from tornio.tasks.asking import Askable, askable
+from tornio.tasks.counts import Counter, Counts
 from tornio.tasks.data import (
     HoldoutSet,
     TrainingSet,
@@ -9,22 +10,32 @@ from tornio.tasks.data import (
     training_labels,
     training_set,
 )
+from tornio.tasks.export import LabelsExport, export_labels
+from tornio.tasks.imports import match_records, new_record
 from tornio.tasks.progress import Progress, batch_progress
+from tornio.tasks.rollback import roll_back
 from tornio.tasks.task import Task
 from tornio.tasks.tasks import Applied, Tasks
 
 __all__ = [
     "Applied",
     "Askable",
+    "Counter",
+    "Counts",
     "HoldoutSet",
+    "LabelsExport",
     "Progress",
     "Task",
     "Tasks",
     "TrainingSet",
     "askable",
     "batch_progress",
+    "export_labels",
     "holdout_set",
+    "match_records",
+    "new_record",
     "reserve",
+    "roll_back",
     "training_labels",
     "training_set",
 ]

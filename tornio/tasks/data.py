@@ -108,10 +108,13 @@ def holdout_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None
     return select_holdout(view, events, spec or task.spec, task.document.holdout_key)
 
 
-def training_labels(task: Task, view: PoolView, events: Iterable[LabelEvent]) -> dict[str, int]:
-    """Training labels by class, every class of the task."""
-    labels = select_training(view, events, task.spec, task.document.holdout_key).labels
-    return {name: sum(name in given for given in labels) for name in task.spec.label_names}
+def training_labels(
+    task: Task, view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec | None = None
+) -> dict[str, int]:
+    """Return the number of training labels per class, with every class. ``spec``: default the current one."""
+    spec = spec or task.spec
+    labels = select_training(view, events, spec, task.document.holdout_key).labels
+    return {name: sum(name in given for given in labels) for name in spec.label_names}
 
 
 def _resolved(events: Iterable[LabelEvent], spec: TaskSpec) -> Mapping[str, Resolved]:

@@ -1,4 +1,4 @@
-"""Labels that exist already, into pool and log."""
+"""Labels that exist already: they go into the pool and the label log."""
 
 from __future__ import annotations
 
@@ -6,28 +6,53 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
+from tornio.api import LabelIn, RecordIn
 from tornio.errors import InvalidInput
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.log import LabelLog
-from tornio.pool import Pool
-from tornio.records import Purpose, Record
+from tornio.pool import Pool, PoolView
+from tornio.records import Purpose, Record, default_record_id, text_digest
 from tornio.spec import TaskSpec
 
 Item = tuple[Record, Sequence[str]]
 _SHOWN = 10
-"""Rows that an error names."""
+"""Most rows that an error names."""
 _ALLOWED_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of the labels. ``unchanged``: the latest import said the same. ``records_added``: texts that the
-    pool did not have. ``label_seq``: the part of the log that was written, none where nothing was."""
+    """The result of an import.
+
+    ``unchanged``: labels that the record's latest import gave already. ``records_added``: texts that were new to the
+    pool. ``label_seq``: the part of the log that was written; None means that nothing was written.
+    """
 
     imported: int
     unchanged: int
     records_added: int
     label_seq: int | None
+
+
+def new_record(given: RecordIn | LabelIn) -> Record:
+    """Return the record that a user gave. Without an id it gets one that follows from its text."""
+    return Record(given.record_id or default_record_id(given.text), given.text, given.metadata)
+
+
+def match_records(pool: PoolView, labels: Sequence[LabelIn]) -> list[Item]:
+    """Return the record and the labels of each import.
+
+    A label without a record id belongs to the first record of the pool with the same text, if the pool has one.
+    """
+    rows: dict[str, int] = {}
+    if any(label.record_id is None for label in labels):
+        rows = {digest: row for row, digest in reversed(list(enumerate(pool.text_digests)))}
+    items: list[Item] = []
+    for label in labels:
+        row = None if label.record_id else rows.get(text_digest(label.text))
+        record = new_record(label) if row is None else Record(pool.record_ids[row], pool.texts[row], label.metadata)
+        items.append((record, label.labels))
+    return items
 
 
 def import_labels(
@@ -42,16 +67,16 @@ def import_labels(
 ) -> Imported:
     """Add the records to the pool, then their labels to the log. May be repeated.
 
-    ``purpose``: QUERY trains and takes the text out of the reserve, HOLDOUT judges. ``source``: where the labels
-    come from, such as ``import:seed.csv``. ``request``: an id of this import; what is sent again under the same id
-    is not written again, whatever was imported since. Default a new one.
+    ``purpose``: QUERY labels train, and their texts leave the reserve; HOLDOUT labels judge. ``source``: where the
+    labels come from, such as ``import:seed.csv``. ``request``: an id of this import. An import that is sent again
+    under the same id is not written again, whatever was imported since. None means a new id.
 
     Raises InvalidInput, before anything is written, for labels that the task does not have, a wrong number of
-    them, or a record that is given twice with different ones.
+    labels, or a record that is given twice with different labels.
     """
     _refuse(list(_problems(items, spec)), spec)
     added = pool.append([record for record, _ in items])
-    said = {event.record_id: _said(event) for event in labels.read() if event.event is EventKind.IMPORT}
+    imported = {event.record_id: _content(event) for event in labels.read() if event.event is EventKind.IMPORT}
     request = request or uuid4().hex
     events = {
         record.record_id: LabelEvent(
@@ -65,11 +90,11 @@ def import_labels(
         )
         for row, (record, given) in enumerate(items, 1)
     }
-    new = [event for event in events.values() if said.get(event.record_id) != _said(event)]
+    new = [event for event in events.values() if imported.get(event.record_id) != _content(event)]
     return Imported(len(new), len(items) - len(new), added.added, labels.append(new))
 
 
-def _said(event: LabelEvent) -> tuple[object, ...]:
+def _content(event: LabelEvent) -> tuple[object, ...]:
     return (event.labels, event.purpose, event.label_set_rev)
 
 
@@ -84,13 +109,13 @@ def _problems(items: Sequence[Item], spec: TaskSpec) -> Iterator[str]:
         earlier, labels = first.setdefault(record.record_id, (row, set(given)))
         where = f"row {row} ({record.record_id[:80]!r})"
         if unknown:
-            yield f"{where}: the task has no label {', '.join(map(repr, unknown))}"
+            yield f"{where}: the task has no label {', '.join(map(repr, unknown))}."
         elif not spec.multi_label and len(given) != 1:
-            yield f"{where}: exactly one label is needed, found {len(given)}"
+            yield f"{where}: exactly one label is needed, found {len(given)}."
         elif len(set(given)) != len(given):
-            yield f"{where}: a label is given twice"
+            yield f"{where}: a label is given twice."
         elif labels != set(given):
-            yield f"{where}: row {earlier} gives the same record other labels: leave one of them out"
+            yield f"{where}: row {earlier} gives the same record other labels. Leave one of them out."
 
 
 def _refuse(problems: Sequence[str], spec: TaskSpec) -> None:
@@ -100,5 +125,5 @@ def _refuse(problems: Sequence[str], spec: TaskSpec) -> None:
     allowed = ", ".join(spec.label_names[:_ALLOWED_SHOWN])
     if len(spec.labels) > _ALLOWED_SHOWN:
         allowed += f" and {len(spec.labels) - _ALLOWED_SHOWN} more"
-    head = f"{len(problems)} of the rows cannot be imported, so none was:"
+    head = f"{len(problems)} of the rows cannot be imported, so none was imported:"
     raise InvalidInput("\n".join([head, *problems[:_SHOWN], *more, f"labels of {spec.full_name}: {allowed}"]))

@@ -17,21 +17,25 @@ class Progress:
     answered: int
 
 
-def batch_progress(
-    record_ids: Iterable[str],
-    said: Mapping[str, Collection[LabelEvent]],
-    needed: int,
-    shown: Collection[str] | None = None,
-) -> Progress:
-    """Of the records of a batch, given the events of each and how many annotators are to answer.
-
-    ``shown``: the records that the annotation tool still has, where that is known. What was deleted, here or in the
-    tool, counts in neither number.
-    """
-    alive = [
+def live_records(record_ids: Iterable[str], events: Mapping[str, Collection[LabelEvent]]) -> list[str]:
+    """Return the records that the label log does not report as deleted. ``events``: the events of each record."""
+    return [
         record_id
         for record_id in record_ids
-        if (shown is None or record_id in shown)
-        and all(event.event is not EventKind.TOMBSTONE for event in said.get(record_id, ()))
+        if all(event.event is not EventKind.TOMBSTONE for event in events.get(record_id, ()))
     ]
-    return Progress(len(alive), sum(annotators_done(said.get(record_id, ())) >= needed for record_id in alive))
+
+
+def batch_progress(
+    record_ids: Iterable[str],
+    events: Mapping[str, Collection[LabelEvent]],
+    needed: int,
+    deleted: Collection[str] = (),
+) -> Progress:
+    """Return the progress of a batch with these records.
+
+    ``events``: the events of each record. ``needed``: how many annotators must answer a record. ``deleted``: records
+    that were deleted in the annotation tool. Deleted records, there or in the log, count in neither number.
+    """
+    live = [record_id for record_id in live_records(record_ids, events) if record_id not in deleted]
+    return Progress(len(live), sum(annotators_done(events.get(record_id, ())) >= needed for record_id in live))

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.classifier.aliases import Aliases, AliasReader, heard, looked_up
+from services.classifier.aliases import AliasReader, heard, looked_up
+from services.messages import Aliases
 from tornio.errors import NotFound
 from tornio.schemas.registry import Alias
 from tornio.storage.keys import TaskKeys
@@ -29,9 +30,11 @@ def alias(name: str, version: str, revision: int, previous: str | None = None) -
     ).encode()
 
 
-def test_the_controllers_words_become_aliases() -> None:
-    assert Aliases.from_message({"current": ["v2", 2], "previous": "v1", "candidate": "v2"}) == V2
-    assert Aliases.from_message({"current": None, "previous": None, "candidate": None}) == Aliases()
+def test_documents_become_aliases() -> None:
+    current = Alias.decode(alias("current", "v2", 2, "v1"), "current")
+    candidate = Alias.decode(alias("candidate", "v2", 5), "candidate")
+    assert Aliases.of(current, candidate) == V2
+    assert Aliases.of(None, None) == Aliases()
     assert V2.named == {"v1", "v2"}
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bench.swapping.workshop import BROKEN, FULL_NAME, LABELS, Workshop, tiny_encoder
-from services.classifier.aliases import Aliases
 from services.classifier.answers import answer
 from services.classifier.checkpoints import Checkpoints
 from services.classifier.shelf import Shelf
+from services.messages import Aliases
 from tornio.errors import NotFound, UnfitCheckpoint
 from tornio.models.loading import Loader
 from tornio.models.port import Model
@@ -48,11 +48,11 @@ def test_answers_carry_version_and_revision(workshop: Workshop, shelf: Shelf[Mod
     workshop.publish("v1", favourite=1)
     serve(shelf, Aliases(("v1", 3)))
     first, second = answer(shelf.serving(FULL_NAME), ["short", "long " * 200])
-    assert first["labels"] == ["bug"]
-    assert list(first["probabilities"]) == list(LABELS)
-    assert sum(first["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-    assert (first["version"], first["revision"]) == ("v1", 3)
-    assert (first["truncated"], second["truncated"]) == (False, True)
+    assert first.labels == ("bug",)
+    assert list(first.probabilities) == list(LABELS)
+    assert sum(first.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert (first.version, first.revision) == ("v1", 3)
+    assert (first.truncated, second.truncated) == (False, True)
     assert answer(shelf.serving(FULL_NAME), []) == []
 
 
@@ -76,12 +76,12 @@ def test_a_broken_version_answers_nothing_and_its_reason_is_reported(
     serve(shelf, Aliases(("v1", 1), candidate="bad"))
     serve(shelf, Aliases(("bad", 2), previous="v1", candidate="bad"))
     report = shelf.report()[FULL_NAME]
-    assert report["serving"] == ["v1", 1]
-    assert report["ready"] == ["v1"]
-    assert list(report["failed"]) == ["bad"]
-    assert any(part in report["failed"]["bad"] for part in REASONS[how].split("|")), report["failed"]["bad"]
+    assert report.serving == ("v1", 1)
+    assert report.ready == ("v1",)
+    assert list(report.failed) == ["bad"]
+    assert any(part in report.failed["bad"] for part in REASONS[how].split("|")), report.failed["bad"]
     assert shelf.work() is None  # final: it is not tried again
-    assert answer(shelf.serving(FULL_NAME), ["hello"])[0]["version"] == "v1"
+    assert answer(shelf.serving(FULL_NAME), ["hello"])[0].version == "v1"
 
 
 def test_a_manifest_in_anothers_place_is_refused(workshop: Workshop) -> None:

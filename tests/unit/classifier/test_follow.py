@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from services.classifier.follow import Follower, Pace
 from services.classifier.shelf import Shelf
+from services.messages import Aliases, AliasUpdate, Heartbeat
 from tornio.errors import NotFound, NotServable, Unavailable, UnfitCheckpoint
 from tornio.schemas.registry import Alias
 from tornio.storage.keys import TaskKeys
@@ -28,27 +29,29 @@ class Controller:
 
     def __init__(self) -> None:
         self.token = 0
-        self.tasks: dict[str, Any] = {}
-        self.reports: list[Mapping[str, Any]] = []
+        self.tasks: dict[str, Aliases] = {}
+        self.reports: list[Heartbeat] = []
         self.tokens: list[str | None] = []
         self.away = False
         self.silent = False
 
-    def say(self, task: str, current: list[Any] | None, previous: str | None = None, candidate: Any = None) -> None:
-        self.tasks = {**self.tasks, task: {"current": current, "previous": previous, "candidate": candidate}}
+    def post(
+        self, task: str, current: tuple[str, int], previous: str | None = None, candidate: str | None = None
+    ) -> None:
+        self.tasks = {**self.tasks, task: Aliases(current, previous, candidate)}
         self.token += 1
 
-    async def watch(self, token: str | None, timeout_s: float) -> Mapping[str, Any]:
+    async def watch(self, token: str | None, timeout_s: float) -> AliasUpdate:
         await self._reach()
         self.tokens.append(token)
         while token == str(self.token):
             await asyncio.sleep(0.005)
             await self._reach()
-        return {"token": str(self.token), "tasks": self.tasks}
+        return AliasUpdate(str(self.token), self.tasks)
 
-    async def report(self, replica_id: str, report: Mapping[str, Any]) -> None:
+    async def report(self, replica_id: str, heartbeat: Heartbeat) -> None:
         await self._reach()
-        self.reports.append(report)
+        self.reports.append(heartbeat)
 
     async def _reach(self) -> None:
         if self.silent:
@@ -137,11 +140,11 @@ def test_a_replica_is_ready_when_it_serves_what_the_store_names() -> None:
 
 def test_it_follows_the_controllers_word_and_reports_at_once() -> None:
     async def test(house: House) -> None:
-        house.controller.say(TASK, ["v1", 1], candidate="v2")
-        await house.until(lambda: any("v2" in r[TASK]["ready"] for r in house.controller.reports))
+        house.controller.post(TASK, ("v1", 1), candidate="v2")
+        await house.until(lambda: any("v2" in r[TASK].ready for r in house.controller.reports))
         assert house.serves() == ("v1", 1)
-        house.controller.say(TASK, ["v2", 2], "v1", "v2")
-        await house.until(lambda: house.controller.reports[-1][TASK]["serving"] == ["v2", 2])
+        house.controller.post(TASK, ("v2", 2), "v1", "v2")
+        await house.until(lambda: house.controller.reports[-1][TASK].serving == ("v2", 2))
 
     in_house(test, serving_v1)
 
@@ -149,8 +152,8 @@ def test_it_follows_the_controllers_word_and_reports_at_once() -> None:
 def test_a_candidate_that_cannot_load_is_reported_with_its_reason() -> None:
     async def test(house: House) -> None:
         house.faults["v2"] = UnfitCheckpoint("probe 1 gave NaN")
-        house.controller.say(TASK, ["v1", 1], candidate="v2")
-        await house.until(lambda: house.controller.reports[-1][TASK]["failed"] == {"v2": "probe 1 gave NaN"})
+        house.controller.post(TASK, ("v1", 1), candidate="v2")
+        await house.until(lambda: house.controller.reports[-1][TASK].failed == {"v2": "probe 1 gave NaN"})
         assert house.serves() == ("v1", 1)
 
     in_house(test, serving_v1)
@@ -169,7 +172,7 @@ def test_without_the_controller_it_follows_the_store(how: str) -> None:
 
 def test_a_controller_that_starts_again_is_greeted_without_a_token_and_takes_nothing_away() -> None:
     async def test(house: House) -> None:
-        house.controller.say(TASK, ["v2", 2], "v1")
+        house.controller.post(TASK, ("v2", 2), "v1")
         await house.until(lambda: house.serves() == ("v2", 2))
         house.controller.away = True
         await house.until(lambda: house.reads > 20)

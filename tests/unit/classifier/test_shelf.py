@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.classifier.aliases import Aliases
 from services.classifier.shelf import Shelf
+from services.messages import Aliases, HeldVersions
 from tornio.errors import IntegrityError, NotFound, NotServable, Unavailable, UnfitCheckpoint
 
 pytestmark = pytest.mark.unit
@@ -51,7 +51,13 @@ def test_a_candidate_is_loaded_ahead_so_that_the_swap_is_one_exchange() -> None:
     loader.name(("v1", 1), candidate="v2")
     loader.work()
     assert loader.serving() == ("v1", 1)
-    assert loader.shelf.report()[TASK] == {"serving": ["v1", 1], "ready": ["v1", "v2"], "failed": {}}
+    assert loader.shelf.report()[TASK] == HeldVersions(
+        ("v1", 1),
+        (
+            "v1",
+            "v2",
+        ),
+    )
     loader.name(("v2", 2), previous="v1", candidate="v2")
     assert loader.serving() == ("v2", 2)  # before any work
     assert loader.loaded == ["v1", "v2"]
@@ -92,15 +98,11 @@ def test_a_version_that_cannot_load_leaves_the_old_one_serving_and_says_why() ->
     loader.name(("v2", 2), previous="v1")
     loader.work()
     assert loader.serving() == ("v1", 1)
-    assert loader.shelf.report()[TASK] == {
-        "serving": ["v1", 1],
-        "ready": ["v1"],
-        "failed": {"v2": "probe 3 is off by 0.7"},
-    }
+    assert loader.shelf.report()[TASK] == HeldVersions(("v1", 1), ("v1",), {"v2": "probe 3 is off by 0.7"})
     loader.name(("v3", 3), previous="v2")
     loader.work()
     assert loader.serving() == ("v3", 3)
-    assert loader.shelf.report()[TASK]["ready"] == ["v3"]
+    assert loader.shelf.report()[TASK].ready == ("v3",)
 
 
 def test_what_no_alias_names_is_dropped() -> None:
@@ -108,7 +110,10 @@ def test_what_no_alias_names_is_dropped() -> None:
     loader.name(("v2", 2), previous="v1", candidate="v3")
     loader.work()
     loader.name(("v3", 3), previous="v2", candidate="v3")
-    assert loader.shelf.report()[TASK]["ready"] == ["v2", "v3"]
+    assert loader.shelf.report()[TASK].ready == (
+        "v2",
+        "v3",
+    )
     loader.shelf.apply({})
     assert loader.shelf.report() == {}
     with pytest.raises(NotFound, match=TASK):
@@ -159,11 +164,11 @@ def test_a_passing_fault_is_tried_again_later_and_later_and_forgotten_once_over(
         loader.now += wait + 0.001  # clocks are floats
         assert loader.shelf.work() == 0
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert "Unavailable: the object store is away" in loader.shelf.report()[TASK]["failed"]["v1"]
+    assert "Unavailable: the object store is away" in loader.shelf.report()[TASK].failed["v1"]
     loader.faults.clear()
     loader.now += 60.001
     loader.work()
-    assert loader.shelf.report()[TASK] == {"serving": ["v1", 1], "ready": ["v1"], "failed": {}}
+    assert loader.shelf.report()[TASK] == HeldVersions(("v1", 1), ("v1",))
 
 
 def test_what_is_broken_for_good_is_not_tried_again() -> None:
@@ -199,7 +204,7 @@ def test_a_version_that_lost_its_alias_while_it_was_loaded_is_not_kept() -> None
     loader.shelf = Shelf[str](load, lambda: 0.0)
     loader.name(None, candidate="v2")
     loader.shelf.work()
-    assert loader.shelf.report()[TASK]["ready"] == []
+    assert loader.shelf.report()[TASK].ready == ()
 
 
 VERSIONS = ["v1", "v2", "v3", "v4"]
@@ -241,29 +246,29 @@ class Replica(RuleBasedStateMachine):
 
     @invariant()
     def what_serves_is_whole_and_never_goes_away_or_back(self) -> None:
-        said = self.loader.shelf.report().get(TASK)
-        if said is None:
+        held = self.loader.shelf.report().get(TASK)
+        if held is None:
             return
         try:
             version, revision = self.loader.serving()
         except (NotServable, Unavailable):
             assert not self.served
-            assert said["serving"] is None
+            assert held.serving is None
             return
         self.served = True
         assert revision >= self.seen
         self.seen = revision
-        assert version in said["ready"]
-        if self.aliases.current and self.aliases.current[0] in said["ready"]:
+        assert version in held.ready
+        if self.aliases.current and self.aliases.current[0] in held.ready:
             assert (version, revision) == self.aliases.current
 
     @invariant()
     def nothing_is_kept_that_nobody_names(self) -> None:
-        said = self.loader.shelf.report().get(TASK)
-        if said is not None:
-            serving = {said["serving"][0]} if said["serving"] else set()
-            assert set(said["ready"]) <= self.aliases.named | serving
-            assert set(said["failed"]) <= self.aliases.named - set(said["ready"])
+        held = self.loader.shelf.report().get(TASK)
+        if held is not None:
+            serving = {held.serving[0]} if held.serving else set[str]()
+            assert set(held.ready) <= self.aliases.named | serving
+            assert set(held.failed) <= self.aliases.named - set(held.ready)
 
 
 TestReplica = Replica.TestCase

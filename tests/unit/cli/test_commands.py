@@ -293,7 +293,7 @@ def test_a_spec_with_faults_names_their_lines(tornio: Tornio) -> None:
     ("argv", "says"),
     [
         (["status", "acme/missing"], "there is no task acme/missing"),
-        (["status", "other/secret"], "ask whoever runs this server"),
+        (["status", "other/secret"], "ask the operator of this server"),
         (["status", "missing"], "Write workspace/task"),
     ],
 )

@@ -130,7 +130,7 @@ def test_problems_come_back_as_the_errors_they_were(
 
 
 def test_keys(client: Client, backend: FakeBackend) -> None:
-    with pytest.raises(errors.Unauthorized, match="unknown here"):
+    with pytest.raises(errors.Unauthorized, match="unknown to this server"):
         client_of(backend, "not-a-key-of-this-server").tasks()
     predictor = client_of(backend, PREDICTOR)
     assert predictor.status(TASK).task == "support"

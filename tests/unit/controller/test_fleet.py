@@ -8,6 +8,7 @@ import pytest
 
 from services.controller.aliases import AliasBoard
 from services.controller.fleet import LISTEN_S, STALE_S, HeartbeatFleet
+from services.messages import Aliases, HeldVersions
 
 pytestmark = pytest.mark.unit
 
@@ -22,7 +23,7 @@ class Clock:
 def test_a_new_controller_listens_before_it_believes() -> None:
     clock = Clock()
     fleet = HeartbeatFleet(clock)
-    fleet.report("r1", {"w/t": {"ready": ["v1"], "failed": {}}})
+    fleet.report("r1", {"w/t": HeldVersions(ready=("v1",))})
     assert fleet.replicas("w/t") == ()
     clock.now += LISTEN_S
     (replica,) = fleet.replicas("w/t")
@@ -35,7 +36,7 @@ def test_a_replica_that_falls_silent_is_gone() -> None:
     clock.now += LISTEN_S
     fleet.report("r1", {})
     clock.now += STALE_S - 0.1
-    fleet.report("r2", {"w/t": {"ready": [], "failed": {"v2": "probes differ"}}})
+    fleet.report("r2", {"w/t": HeldVersions(failed={"v2": "probes differ"})})
     assert [r.replica_id for r in fleet.replicas("w/t")] == ["r1", "r2"]
     clock.now += 1
     (replica,) = fleet.replicas("w/t")
@@ -44,26 +45,26 @@ def test_a_replica_that_falls_silent_is_gone() -> None:
 
 def test_only_news_are_news() -> None:
     fleet = HeartbeatFleet(Clock())
-    assert fleet.report("r1", {"w/t": {"ready": ["v1"]}})
-    assert not fleet.report("r1", {"w/t": {"ready": ["v1"]}})
-    assert fleet.report("r1", {"w/t": {"ready": ["v1", "v2"]}})
+    assert fleet.report("r1", {"w/t": HeldVersions(ready=("v1",))})
+    assert not fleet.report("r1", {"w/t": HeldVersions(ready=("v1",))})
+    assert fleet.report("r1", {"w/t": HeldVersions(ready=("v1", "v2"))})
 
 
 def test_who_knows_the_board_waits_for_a_change_and_who_does_not_is_told_at_once() -> None:
     async def story() -> None:
         board = AliasBoard("b")
-        told = await board.wait(None, 60)
-        waiting = asyncio.create_task(board.wait(told["token"], 60))
+        first = await board.wait(None, 60)
+        waiting = asyncio.create_task(board.wait(first.token, 60))
         await asyncio.sleep(0)
         assert not waiting.done()
-        board.post("w/t", {"current": ["v1", 1], "previous": None, "candidate": None})
-        told = await waiting
-        assert told["tasks"]["w/t"]["current"] == ["v1", 1]
-        board.post("w/t", told["tasks"]["w/t"])
-        same = await board.wait(told["token"], 0.01)
-        assert same == told
+        board.post("w/t", Aliases(("v1", 1)))
+        update = await waiting
+        assert update.tasks["w/t"].current == ("v1", 1)
+        board.post("w/t", update.tasks["w/t"])
+        same = await board.wait(update.token, 0.01)
+        assert same == update
         board.post("w/t", None)
-        assert (await board.wait(told["token"], 60))["tasks"] == {}
-        assert (await AliasBoard("another").wait(told["token"], 60))["token"] != told["token"]
+        assert (await board.wait(update.token, 60)).tasks == {}
+        assert (await AliasBoard("another").wait(update.token, 60)).token != update.token
 
     asyncio.run(story())

@@ -12,9 +12,8 @@ from typing import Self
 import httpx
 from fastapi import FastAPI
 
-from services.gateway.app import create_app
+from services.gateway.app import PROTOCOLS, WireProtocol, create_app
 from services.gateway.auth import FixedKeys, KeyRing, read_keys
-from services.gateway.port import Ask, LabelsExport
 from tornio.api import (
     Applied,
     Asked,
@@ -24,7 +23,7 @@ from tornio.api import (
     LabelledRecord,
     LabelsImported,
     LabelsIn,
-    PredictionOut,
+    Prediction,
     Readiness,
     RecordIn,
     RecordsAdded,
@@ -44,6 +43,8 @@ from tornio.api import (
 from tornio.errors import ChangeRefused, Conflict, InvalidInput, NotFound, NotServable
 from tornio.records import default_record_id
 from tornio.spec import TaskSpec
+from tornio.status.asks import Ask
+from tornio.tasks import LabelsExport
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 OPERATOR, PREDICTOR = "operator-key-of-tests", "predictor-key-of-tests"
@@ -189,15 +190,15 @@ class FakeBackend:
         )
         return LabelsExport(len(held.labels), records)
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[PredictionOut]:
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
         held = self._task(task)
         self.calls.append(f"predict {len(texts)}")
         if held.serving is None:
             raise NotServable(f"{task} has no current version yet: label some records, then `tornio train-now {task}`")
         first = held.spec.label_names[0]
         return [
-            PredictionOut(
-                labels=[first],
+            Prediction(
+                labels=(first,),
                 probabilities={first: 1.0},
                 truncated=len(text) > 1000,
                 version=held.serving.version,
@@ -232,8 +233,11 @@ class FakeBackend:
         return Readiness(ready=self.is_ready, parts={"object store": "ok" if self.is_ready else "away"})
 
 
-def app_of(backend: FakeBackend, keys: str = KEYS, insecure: bool = False) -> FastAPI:
-    return create_app(backend, KeyRing(FixedKeys(read_keys(keys, "keys")), insecure))
+def app_of(
+    backend: FakeBackend, keys: str = KEYS, insecure: bool = False, also: Sequence[WireProtocol] = ()
+) -> FastAPI:
+    """``also``: protocols beside those of Tornio."""
+    return create_app(backend, KeyRing(FixedKeys(read_keys(keys, "keys")), insecure), [*PROTOCOLS, *also])
 
 
 class AppTransport(httpx.BaseTransport):

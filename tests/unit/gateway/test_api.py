@@ -109,6 +109,8 @@ def test_without_a_current_version_predicting_is_409_with_advice(backend: FakeBa
         ("POST", f"{TASK}/predict", {"texts": ["x"] * 1001}, 422, "at most 1000"),
         ("POST", f"{TASK}/predict", {"texts": [7]}, 422, "body.texts.0"),
         ("POST", "/v1/zero-shot", {"texts": ["x"], "labels": ["one"]}, 422, "at least 2"),
+        ("POST", "/v1/zero-shot", {"texts": ["x"], "labels": ["one", ""]}, 422, "labels.1"),
+        ("POST", "/v1/zero-shot", {"texts": ["x"], "labels": ["one", {"name": ""}]}, 422, "labels.1"),
         ("POST", f"{TASK}/runs", {"data": "/etc/passwd"}, 422, "s3://"),
         ("POST", f"{TASK}/runs", {"data": "s3://bucket/a.csv", "fold": 5}, 422, "fold"),
         ("GET", f"{TASK}/runs?most=0", None, 422, "most"),

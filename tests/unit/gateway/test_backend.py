@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 
 from services.gateway.backend import StoreBackend
-from services.gateway.port import Ask
+from services.messages import ControllerStatus, HeldVersions, ReplicaReport
 from tests.unit.registry.example import manifest
-from tornio.api import LabelIn, LabelsIn, RecordIn, RollbackIn, TaskName, TaskStatus, VersionOut, ZeroShotIn
+from tornio.api import (
+    LabelIn,
+    LabelsIn,
+    Prediction,
+    RecordIn,
+    Request,
+    RollbackIn,
+    TaskName,
+    TaskStatus,
+    VersionOut,
+    ZeroShotIn,
+    ZeroShotOut,
+    ZeroShotPrediction,
+)
 from tornio.errors import Changed, NotFound, NotServable, TornioError, Unavailable
 from tornio.labels.events import EventKind, LabelEvent
+from tornio.loop.phase import Phase
 from tornio.records import Purpose
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.jobs import InputFile, ScoreArgs
@@ -23,10 +37,11 @@ from tornio.schemas.loop import LoopState, OpenBatch, SwapIntent
 from tornio.schemas.runs import RunPlan, RunResult
 from tornio.schemas.task import Batch, BatchItem, GateVerdict, Iteration
 from tornio.spec import LabelSpec, TaskSpec
+from tornio.status.asks import Ask
 from tornio.storage import documents
 from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
-from tornio.tasks import Tasks
+from tornio.tasks import Progress, Tasks
 
 pytestmark = pytest.mark.unit
 
@@ -39,34 +54,34 @@ T = TypeVar("T")
 
 @dataclass
 class FakeCluster:
-    controller: Mapping[str, Any] | TornioError = field(
-        default_factory=lambda: {"phase": "labelling", "why": "batch 1", "batches": [], "replicas": []}
+    controller: ControllerStatus | TornioError = field(
+        default_factory=lambda: ControllerStatus(Phase.LABELLING, "batch 1")
     )
     nudged: list[TaskName] = field(default_factory=list)
     up: bool = True
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-        one = {"labels": ("bug",), "probabilities": {"bug": 1.0}, "truncated": False, "version": "v1", "revision": 1}
-        return [one] * len(texts)
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+        return [Prediction(("bug",), {"bug": 1.0}, False, "v1", 1)] * len(texts)
 
     async def score(
         self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool
-    ) -> Mapping[str, Any]:
-        n, first = len(texts), labels[0].name
-        said = {"labels": [[first]] * n, "probabilities": [{first: 0.9}] * n, "truncated": [False] * n}
-        return {**said, "agent": f"teacher:fake with {len(templates)} templates"}
+    ) -> ZeroShotOut:
+        first = labels[0].name
+        one = ZeroShotPrediction(labels=[first], probabilities={first: 0.9}, truncated=False)
+        return ZeroShotOut(predictions=[one] * len(texts), agent=f"teacher:fake with {len(templates)} templates")
 
-    async def controller_status(self, task: TaskName) -> Mapping[str, Any]:
+    async def controller_status(self, task: TaskName) -> ControllerStatus:
         if isinstance(self.controller, TornioError):
             raise self.controller
         return self.controller
 
-    async def plan(self, job: str, task: TaskName, asked: Mapping[str, Any]) -> str:
+    async def plan(self, job: str, task: TaskName, request: Request) -> RunPlan:
         if isinstance(self.controller, TornioError):
             raise self.controller
+        asked = request.model_dump()
         files = (InputFile(uri=asked["data"], etag="e1", size=1),)
         args = ScoreArgs(files=files, labels=("billing", "bug"), folds=asked["folds"], precision="float32")
-        return RunPlan.of(job, *task, args).encode().decode()
+        return RunPlan.of(job, *task, args)
 
     async def nudge(self, task: TaskName) -> None:
         if isinstance(self.controller, TornioError):
@@ -224,8 +239,8 @@ def test_the_status_answers_while_the_controller_is_away(
     assert found.controller_away is not None
     assert "did not answer" in found.controller_away
     assert [(one.batch, one.answered, one.total) for one in found.batches] == [("g1-b0001", 1, 4)]
-    told = {"batch": "g1-b0001", "total": 3, "answered": 1, "closed": False}  # one was deleted in the tool
-    cluster.controller = {"phase": "labelling", "why": "1 of 3", "batches": [told], "queryable": 26, "replicas": []}
+    counted = {"g1-b0001": Progress(3, 1)}  # one record was deleted in the annotation tool
+    cluster.controller = ControllerStatus(Phase.LABELLING, "1 of 3", counted, queryable=26)
     found = status(backend)
     assert [(one.batch, one.answered, one.total) for one in found.batches] == [("g1-b0001", 1, 3)]
     assert found.queryable == 26
@@ -290,16 +305,12 @@ def test_the_status_tells_of_versions_swaps_and_replicas_that_lag(
     for number in (1, 2):
         judged(store, number, promoted=True)
     serve(store, "v1", "v2")
-    cluster.controller = {
-        "phase": "waiting",
-        "why": "nothing to do",
-        "batches": [],
-        "replicas": [
-            {"replica": "a", "age_s": 0.4, "serving": ["v2", 2], "ready": ["v1", "v2"], "failed": {}},
-            {"replica": "b", "age_s": 0.1, "serving": ["v1", 1], "ready": ["v1"], "failed": {"v2": "NaN in head"}},
-            {"replica": "c", "age_s": 0.1},
-        ],
-    }
+    replicas = (
+        ReplicaReport("a", 0.4, HeldVersions(("v2", 2), ("v1", "v2"))),
+        ReplicaReport("b", 0.1, HeldVersions(("v1", 1), ("v1",), {"v2": "NaN in head"})),
+        ReplicaReport("c", 0.1),
+    )
+    cluster.controller = ControllerStatus(Phase.WAITING, "nothing to do", replicas=replicas)
     found = status(backend)
     assert found.serving is not None
     assert (found.serving.version, found.serving.revision, found.serving.previous) == ("v2", 2, "v1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -12,8 +13,10 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from services.gateway import handles
 from services.gateway.handles import Handle, Handles
-from tornio.api import TaskName
+from services.messages import ControllerStatus
+from tornio.api import Prediction, TaskName, ZeroShotOut
 from tornio.errors import NotServable, Unavailable
+from tornio.loop.phase import Phase
 from tornio.spec import LabelSpec
 
 pytestmark = pytest.mark.unit
@@ -60,8 +63,8 @@ def raised(error: Exception) -> Exception:
     return cast(Exception, said.as_instanceof_cause())  # type: ignore[no-untyped-call]
 
 
-def test_arguments_are_plain() -> None:
-    played, handle = cluster([{}], {}, {}, None)
+def test_arguments_are_values_that_can_be_pickled() -> None:
+    played, handle = cluster([], ZeroShotOut(predictions=[], agent=""), ControllerStatus(Phase.WAITING, ""), None)
 
     async def ask() -> None:
         await played.predict(TASK, ("a", "b"))
@@ -70,9 +73,10 @@ def test_arguments_are_plain() -> None:
         await played.nudge(TASK)
 
     asyncio.run(ask())
+    assert pickle.loads(pickle.dumps(handle.asked)) == handle.asked  # noqa: S301 - as Ray sends them
     assert handle.asked == [
         ("predict", ("acme/support", ["a", "b"])),
-        ("score", (["a"], [{"name": "x", "description": None}], ["{}"], False)),
+        ("score", (["a"], [LabelSpec(name="x")], ["{}"], False)),
         ("status", ("acme", "support")),
         ("nudge", ("acme", "support")),
     ]
@@ -102,12 +106,13 @@ def test_busy_or_away_is_unavailable(error: Exception, says: str) -> None:
 
 
 def test_a_replica_that_dies_is_replaced_by_its_neighbour_once() -> None:
-    assert predict(ActorDiedError(), [{"version": "v1"}]) == [{"version": "v1"}]
+    one = Prediction(("bug",), {"bug": 1.0}, False, "v1", 1)
+    assert predict(ActorDiedError(), [one]) == [one]
     with pytest.raises(Unavailable, match="mid-request"):
         predict(ActorDiedError(), ActorDiedError())
 
 
 def test_a_controller_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handles, "PATIENCE_S", 0.01)
-    with pytest.raises(Unavailable, match="the controller did not answer"):
+    with pytest.raises(Unavailable, match="The controller did not answer"):
         asyncio.run(cluster(lambda: asyncio.sleep(60))[0].controller_status(TASK))

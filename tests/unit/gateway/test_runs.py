@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 
 from services.gateway.backend import StoreBackend
+from services.messages import ControllerStatus
 from tests.unit.gateway.test_backend import KEYS, NAME, NOW, SPEC, FakeCluster
 from tests.unit.runs.test_runs import Played
 from tornio.api import ScoreIn, TaskName
@@ -83,8 +85,8 @@ def test_a_run_tells_how_far_it_is_and_what_it_came_to(backend: StoreBackend, st
 
 def test_what_keeps_a_run_from_going_on_is_told(backend: StoreBackend, cluster: FakeCluster) -> None:
     asked = run(backend.runs.start(NAME, "score", ASKED, "ci"))
-    assert isinstance(cluster.controller, dict)
-    cluster.controller["runs"] = {asked.run: "Ray's job API does not answer"}
+    assert isinstance(cluster.controller, ControllerStatus)
+    cluster.controller = replace(cluster.controller, runs={asked.run: "Ray's job API does not answer"})
     assert run(backend.runs.get(NAME, asked.run)).why == "Ray's job API does not answer"
     cluster.controller = Unavailable("it starts")
     assert "which starts runs, does not answer: it starts" in (run(backend.runs.newest(NAME, 5))[0].why or "")

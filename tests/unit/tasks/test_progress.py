@@ -19,7 +19,7 @@ def by(who: str, record_id: str, kind: EventKind = EventKind.ANSWER) -> LabelEve
     return LabelEvent(kind, record_id, ("x",), 1, "s", annotator=who, response_id=who, response_updated_at=NOW)
 
 
-SAID = {
+EVENTS = {
     "a": [by("ann", "a")],
     "b": [by("ann", "b", EventKind.DISCARD), by("bob", "b")],
     "c": [by("ann", "c"), LabelEvent(EventKind.TOMBSTONE, "c", (), 1, "s")],
@@ -36,4 +36,5 @@ SAID = {
     ],
 )
 def test_what_is_deleted_counts_in_neither_number(needed: int, shown: set[str] | None, progress: Progress) -> None:
-    assert batch_progress(BATCH, SAID, needed, shown) == progress
+    deleted = set[str]() if shown is None else set(BATCH) - shown
+    assert batch_progress(BATCH, EVENTS, needed, deleted) == progress

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from services.batching import Batcher
-from services.teacher.questions import Answer, Question, ask, columns
+from services.teacher.questions import Answer, Question, ask, response
 from services.teacher.settings import TeacherSettings
 from tornio.errors import InvalidInput
 from tornio.models.port import Scores
@@ -36,20 +36,19 @@ class Spotter:
         return Scores(found, found, np.array([len(text) > 20 for text in texts], dtype=bool))
 
 
-COLOURS = [{"name": "red"}, {"name": "blue", "description": "like the sky"}]
+COLOURS = [LabelSpec(name="red"), LabelSpec(name="blue", description="like the sky")]
 
 
-def test_answers_come_back_as_columns() -> None:
+def test_answers_become_one_response() -> None:
     question = Question.of(COLOURS, [], multi_label=False)
-    assert columns(ask(Spotter(), question, ["a red one", "blue, and much too long"])) == {
-        "labels": [["red"], ["blue"]],
-        "probabilities": [
-            {"red": pytest.approx(0.9), "blue": pytest.approx(0.1)},
-            {"red": pytest.approx(0.1), "blue": pytest.approx(0.9)},
-        ],
-        "truncated": [False, True],
-        "agent": "teacher:spotter",
-    }
+    answers = response(ask(Spotter(), question, ["a red one", "blue, and much too long"]))
+    assert [one.labels for one in answers.predictions] == [["red"], ["blue"]]
+    assert [one.probabilities for one in answers.predictions] == [
+        {"red": pytest.approx(0.9), "blue": pytest.approx(0.1)},
+        {"red": pytest.approx(0.1), "blue": pytest.approx(0.9)},
+    ]
+    assert [one.truncated for one in answers.predictions] == [False, True]
+    assert answers.agent == "teacher:spotter"
 
 
 def test_with_several_labels_allowed_there_may_be_none_or_all() -> None:
@@ -64,9 +63,9 @@ def test_without_templates_it_takes_those_of_a_task() -> None:
 
 @pytest.mark.parametrize(
     ("labels", "templates", "reason"),
-    [([], [], "give at least one"), ([{"name": ""}], [], "cannot be used"), (COLOURS, ["no place"], "exactly once")],
+    [([], [], "give at least one"), (COLOURS, ["no place"], "cannot be used.*exactly once")],
 )
-def test_what_cannot_be_asked_is_refused(labels: list[dict[str, str]], templates: list[str], reason: str) -> None:
+def test_what_cannot_be_asked_is_refused(labels: list[LabelSpec], templates: list[str], reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
         Question.of(labels, templates, multi_label=False)
 

@@ -1,0 +1,37 @@
+"""Where a request is routed to, found before it is routed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import routing
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
+
+_each_route: Callable[[list[BaseRoute]], Any] = getattr(routing, "iter_route_contexts", iter)
+"""Newer FastAPI keeps an included router as one entry of an app's routes; this lists the routes in it, in order."""
+
+
+def app_path(scope: Scope) -> str:
+    """Return the request's path in the app, without the prefix that the app is mounted at."""
+    path = str(scope["path"])
+    root = str(scope.get("app_root_path", scope.get("root_path", "")))  # a mount in the app changes root_path
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
+
+
+def endpoint(routes: list[BaseRoute], scope: Scope) -> object | None:
+    """Return what the app's router will call for this request: an endpoint, or the app of a mount.
+
+    The router takes the first route that matches, else the first one that matches but for the method, which then
+    answers 405. None means that no route matches.
+    """
+    other_method: object | None = None
+    for route in _each_route(routes):
+        match, child_scope = route.matches(scope)
+        target: object | None = child_scope.get("endpoint")
+        if match is Match.FULL:
+            return target
+        if match is Match.PARTIAL and other_method is None:
+            other_method = target
+    return other_method

@@ -1,0 +1,39 @@
+"""What a user may ask of the loop, and the answer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tornio.api import Asked, AsksStatus
+from tornio.schemas.loop import LoopState
+from tornio.tasks import Task
+
+
+class Ask(StrEnum):
+    """What a user may ask of the loop."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    TRAIN_NOW = "train-now"
+
+
+_ANSWERS = {
+    Ask.PAUSE: "{task} is paused: no batch and no training starts until `tornio resume {task}`. Predictions go on.",
+    Ask.RESUME: "{task} goes on.",
+    Ask.TRAIN_NOW: "{task} will train with its present labels as soon as the run that is under way has ended.",
+}
+_PAUSED = "{task} is paused: it will train with its present labels after `tornio resume {task}`."
+
+
+def ask_of_loop(task: Task, ask: Ask) -> Asked:
+    """Write down what a user asks of the loop. Return what follows from it."""
+    {Ask.PAUSE: task.pause, Ask.RESUME: task.resume, Ask.TRAIN_NOW: task.train_now}[ask]()
+    asks = asks_status(task.loop_state())
+    answer = _PAUSED if ask is Ask.TRAIN_NOW and asks.paused else _ANSWERS[ask]
+    return Asked(said=answer.format(task=task.full_name), asks=asks)
+
+
+def asks_status(state: LoopState) -> AsksStatus:
+    """Return what users asked of the loop and is still in force."""
+    asks = state.asks
+    return AsksStatus(paused=asks.paused, train_now=asks.train_now > state.served_train_now, hold=asks.hold)

@@ -1,0 +1,48 @@
+"""What the controller reports about a task beyond what the store holds. Frozen values that can be pickled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tornio.loop.phase import Phase
+from tornio.tasks.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVersions:
+    """The versions of one task that a classifier replica holds.
+
+    ``serving``: version and revision that it answers with, None for no version. ``ready``: loaded versions, sorted.
+    ``failed``: the reason per version that it cannot load.
+    """
+
+    serving: tuple[str, int] | None = None
+    ready: tuple[str, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaReport:
+    """The last heartbeat of a replica about one task. ``age_s``: its age in seconds; None means unknown."""
+
+    replica: str
+    age_s: float | None = None
+    held: HeldVersions = HeldVersions()
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerStatus:
+    """What the controller knows about one task. ``phase`` in a word, ``why`` in a sentence.
+
+    ``batches``: progress per open batch, without the records that were deleted in the annotation tool. ``queryable``:
+    records that a query may still pick; None before the controller's first look. ``runs``: the problem per run that
+    cannot go on.
+    """
+
+    phase: Phase
+    why: str
+    batches: Mapping[str, Progress] = field(default_factory=dict)
+    queryable: int | None = None
+    replicas: tuple[ReplicaReport, ...] = ()
+    runs: Mapping[str, str] = field(default_factory=dict)

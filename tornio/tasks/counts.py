@@ -1,0 +1,92 @@
+"""What a task has, counted: the one count for the loop and for the status."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+
+from tornio.labels.agreement import Agreement, agreement
+from tornio.labels.events import EventKind, LabelEvent
+from tornio.labels.log import LogView
+from tornio.labels.resolve import by_record
+from tornio.pool.view import PoolView
+from tornio.schemas.task import Batch
+from tornio.spec import TaskSpec
+from tornio.tasks.asking import askable
+from tornio.tasks.data import HoldoutSet, select_holdout, training_labels
+from tornio.tasks.progress import Progress, batch_progress, live_records
+from tornio.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The numbers of a task under one spec, one view of its pool and one of its label log.
+
+    Each number is counted when it is first read, and kept.
+    """
+
+    task: Task
+    spec: TaskSpec
+    view: PoolView
+    log: LogView
+    batches: tuple[Batch, ...]
+
+    @cached_property
+    def queryable(self) -> int:
+        """Records that a query may still pick."""
+        return len(askable(self.task, self.view, self.log.events, self.batches, self.spec).open_rows)
+
+    @cached_property
+    def training_labels(self) -> Mapping[str, int]:
+        """Training labels per class, with every class of the task."""
+        return training_labels(self.task, self.view, self.log.events, self.spec)
+
+    @cached_property
+    def imported_labels(self) -> Mapping[str, int]:
+        """The imported ones among the training labels, per class; empty without imports."""
+        imports = [event for event in self.log.events if event.event is EventKind.IMPORT]
+        return training_labels(self.task, self.view, imports, self.spec) if imports else {}
+
+    @cached_property
+    def holdout(self) -> HoldoutSet:
+        """The labelled hold-out, and how many records are reserved, discarded and disputed."""
+        return select_holdout(self.view, self.log.events, self.spec, self.task.document.holdout_key)
+
+    @cached_property
+    def agreement(self) -> Agreement | None:
+        """Agreement of several annotators. None means that no record has two answers."""
+        return agreement(self.log.events)
+
+    def live_records(self, batch: Batch) -> list[str]:
+        """Return the records of the batch that the label log does not report as deleted."""
+        return live_records((item.record_id for item in batch.items), self._events)
+
+    def progress(self, batch: Batch, deleted: Collection[str] = ()) -> Progress:
+        """Return the progress of the batch. ``deleted``: its records that were deleted in the annotation tool."""
+        record_ids = (item.record_id for item in batch.items)
+        return batch_progress(record_ids, self._events, self.spec.annotation.min_submitted, deleted)
+
+    @cached_property
+    def _events(self) -> Mapping[str, list[LabelEvent]]:
+        return by_record(self.log.events)
+
+
+class Counter:
+    """Counts one task anew only when something was added to it: resolving a long log takes a while. Thread-safe."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._last: tuple[tuple[int, ...], Counts] | None = None
+        self._lock = Lock()
+
+    def count(self, log: LogView, batches: tuple[Batch, ...]) -> Counts:
+        """Return the counts of the task's present spec and pool with this view of the label log."""
+        task = self._task
+        spec, view = task.spec, task.pool.read()
+        key = (view.seq, log.seq, len(batches), task.document.spec_rev)
+        with self._lock:
+            if self._last is None or self._last[0] != key:
+                self._last = (key, Counts(task, spec, view, log, batches))
+            return self._last[1]

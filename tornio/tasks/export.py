@@ -1,0 +1,43 @@
+"""The labels of a task, for an export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tornio.api import LabelledRecord
+from tornio.labels.resolve import Resolved, resolve
+from tornio.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsExport:
+    """``records`` yields ``count`` records. It blocks, so it must run in a thread."""
+
+    count: int
+    records: Iterator[LabelledRecord]
+
+
+def export_labels(task: Task) -> LabelsExport:
+    """Return what the task takes as true of each labelled record, in the order of the pool."""
+    spec, pool = task.spec, task.pool.read()
+    resolved = resolve(task.labels.read().events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
+    labelled = {name: one for name, one in resolved.items() if one.labels is not None and name in pool}
+
+    def records() -> Iterator[LabelledRecord]:
+        for record_id, text in zip(pool.record_ids, pool.texts, strict=True):
+            if record_id in labelled:
+                yield _labelled(record_id, text, labelled[record_id])
+
+    return LabelsExport(len(labelled), records())
+
+
+def _labelled(record_id: str, text: str, resolved: Resolved) -> LabelledRecord:
+    return LabelledRecord(
+        record_id=record_id,
+        text=text,
+        labels=list(resolved.labels or ()),
+        purpose=resolved.purpose,
+        source=str(resolved.kind),
+        annotators=resolved.annotators,
+    )

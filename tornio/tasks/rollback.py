@@ -1,0 +1,62 @@
+"""Rolling back: the previous version serves again, and nothing is promoted over it."""
+
+from __future__ import annotations
+
+from tornio.errors import Conflict, NotFound, NotServable, TornioError
+from tornio.registry import CURRENT, Registry
+from tornio.schemas.registry import Alias
+from tornio.tasks.task import Task
+
+
+def roll_back(task: Task, who: str, reason: str | None = None, expected_revision: int | None = None) -> Alias:
+    """Move ``current`` to its previous version and hold promotions until ``resume``. Return the moved alias.
+
+    ``reason``: why, in the words of ``who``. ``expected_revision``: of ``current``; None means its present revision.
+
+    Raises NotServable for a task without a current version, NotFound without a previous version, Changed at another
+    revision. In all these cases nothing is held. Where the store fails and the outcome is unknown, the hold stays
+    and the error says so.
+    """
+    registry = Registry(task.store, task.keys)
+    present = registry.alias(CURRENT)
+    if present is None:
+        raise NotServable(f"{task.full_name} has no current version yet, so there is nothing to roll back.")
+    if present.previous is None:
+        raise NotFound(
+            f"{present.version} is the first version that {task.full_name} serves. There is no earlier version to "
+            "roll back to."
+        )
+    why = f"{who} rolled back from {present.version}" + (f": {reason}" if reason else "")
+    earlier_hold = task.loop_state().asks.hold
+    task.hold(why)  # before the move: nothing may be promoted over the rollback
+    try:
+        return registry.rollback(who, why, present.revision if expected_revision is None else expected_revision)
+    except Conflict:
+        _release(task, why, earlier_hold)
+        raise
+    except TornioError as error:
+        return _after_fault(task, registry, why, earlier_hold, error)
+
+
+def _after_fault(task: Task, registry: Registry, why: str, earlier_hold: str | None, error: TornioError) -> Alias:
+    """Return the alias if it moved although the store's answer was lost.
+
+    Raises ``error``, with the hold released, if it did not move. Raises an error that names the hold if neither can
+    be found out.
+    """
+    try:
+        now = registry.alias(CURRENT)
+        if now is not None and now.why == why:
+            return now
+        _release(task, why, earlier_hold)
+    except TornioError as again:
+        raise type(error)(
+            f"The rollback of {task.full_name} was interrupted, and whether it was made is unknown ({error}). Look "
+            f"with `tornio status {task.full_name}`; nothing is promoted until `tornio resume {task.full_name}`."
+        ) from again
+    raise error
+
+
+def _release(task: Task, why: str, earlier_hold: str | None) -> None:
+    """Restore the hold from before the rollback, unless somebody has set another one since."""
+    task.update_asks(lambda asks: asks.evolve(hold=earlier_hold) if asks.hold == why else asks)
