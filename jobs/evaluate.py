@@ -1,4 +1,4 @@
-"""Judge a version: integrity, the hold-out against what serves and has served, agreement on the stop set."""
+"""Judge a version: its integrity, its scores on the held-out labels, and the signals of stopping criteria."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ Labels = Sequence[tuple[str, ...]]
 
 
 def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
-    """The verdict on a version. Reads the hold-out only; broken versions are a verdict, not an error."""
+    """Return the verdict on a version, compared with ``current`` and former versions on the held-out labels.
+
+    A version that is broken gets a verdict, not an error.
+    """
     task, spec = context.task, context.task.spec_at(args.spec_rev)
     try:
         candidate = _load(context, args.version)
@@ -78,8 +81,10 @@ def _load(context: RunContext, version: str) -> Model:
 def _answers_of_others(
     context: RunContext, args: EvaluateArgs, judged: HoldoutSet
 ) -> tuple[dict[str, Labels], tuple[str, ...]]:
-    """What the others answer. One that cannot be read any more judges nobody: a new version must be able to follow
-    it; why is among the second, for the verdict's warnings."""
+    """Return what the other versions predict, by version, and a warning for each that cannot be read any more.
+
+    Such a version is left out, so that a new one can replace it.
+    """
     answers, unreadable = dict[str, Labels](), list[str]()
     for name in _others(args):
         try:
@@ -150,10 +155,10 @@ def _stop_predictions(context: RunContext, model: Model, pool_seq: int, record_i
 
 
 def stop_set(task: Task, pool_seq: int, context: RunContext) -> StopSet:
-    """The task's fixed stop set, drawn from the pool as it stood when first asked for."""
-    found = documents.find(context.job.store, task.keys.stop_set, StopSet)
-    if found is not None:
-        return found[0]
+    """Return the task's fixed stop set. The first call draws it from the pool as it is then."""
+    stored = documents.find(context.job.store, task.keys.stop_set, StopSet)
+    if stored is not None:
+        return stored[0]
     ids = task.pool.read(pool_seq).record_ids
     seed = derive_seed(task.spec.full_name, "stop-set", task.spec.loop.seed)
     size = min(task.spec.loop.stop.stop_set_size, len(ids))
