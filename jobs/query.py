@@ -31,7 +31,7 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     view = task.pool.read(args.pool_seq)
     events = task.labels.read(args.label_seq).events
     left = askable(task, view, events, (b for b in task.batches() if b.number < args.number), spec)
-    seed = derive_seed(spec.full_name, args.generation, args.number, "query")
+    seed = derive_seed(spec.full_name, args.generation, args.number, "query", spec.loop.seed)
     model = _model(args, context)
     strategy, scores, order = _ranked(args, context, spec, left.open_rows, seed, model)
     picked = pick_batch(order, left.reserve_rows, spec.loop.batch_size, spec.loop.holdout_share, seed)

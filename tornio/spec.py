@@ -186,6 +186,23 @@ class ClassifierSpec(Spec):
     )
 
 
+class TrainingSpec(Spec):
+    """How the classifier is learned."""
+
+    method: str = setting(
+        "supervised",
+        change="next iteration",
+        doc="Training method: supervised, which learns from the labels alone, or a method that an installed package "
+        "brings. Default supervised.",
+    )
+    settings: dict[str, Any] = setting(
+        {},
+        change="next iteration",
+        doc="Settings of that method, by name. Default none; supervised has none here, because classifier.fine_tuning "
+        "holds them.",
+    )
+
+
 class TeacherSpec(Spec):
     """The zero-shot model that suggests labels before any is given."""
 
@@ -402,6 +419,7 @@ class TaskSpec(Spec):
     classifier: ClassifierSpec = setting(
         ClassifierSpec(), doc="The model that is trained and served.", change="next iteration"
     )
+    training: TrainingSpec = setting(TrainingSpec(), doc="How the classifier is learned.", change="next iteration")
     teacher: TeacherSpec = setting(TeacherSpec(), doc="Suggestions before any label.", change="live")
     loop: LoopSpec = setting(LoopSpec(), doc="How the loop turns.", change="live")
     annotation: AnnotationSpec = setting(AnnotationSpec(), doc="What is asked of annotators.", change="live")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from weakref import WeakValueDictionary
@@ -14,10 +14,9 @@ from tornio.models.device import Precision
 from tornio.models.device import precision as precision_for
 from tornio.models.encoder import Encoder, encoder_from, load_engine
 from tornio.models.engine import Engine
-from tornio.models.fewshot import KIND as FEW_SHOT
 from tornio.models.fewshot import FewShotModel
-from tornio.models.finetuned import KIND as FINE_TUNED
 from tornio.models.finetuned import FineTunedModel
+from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS
 from tornio.models.nli import NliZeroShot
 from tornio.models.port import Model, ZeroShotModel
 from tornio.models.probes import check_probes
@@ -28,18 +27,10 @@ from tornio.schemas.registry import EncoderDocument, EncoderUse, Manifest
 from tornio.spec import ClassifierSpec, TeacherSpec
 from tornio.storage.port import ObjectStore
 
+_NO_TEACHER = "this task has no teacher: set teacher.kind to 'embedding' or 'nli' in task.yaml"
 _KEPT_ENCODERS = 8
 """Uses of encoders kept ready for whoever asks again. Uses of one encoder share its weights, which go with the last
 encoder or model that has them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """``load``: a model of one kind; ``kept``: how many stay loaded for whoever asks again. Who holds one keeps it
-    in any case."""
-
-    load: Callable[[Manifest, Loader], Model]
-    kept: int
 
 
 class Loader:
@@ -112,7 +103,7 @@ class Loader:
             self._models[key] = manifest, model
             self._models.move_to_end(key)
             alike = [other for other, (kept_as, _) in self._models.items() if kept_as.kind == manifest.kind]
-            for oldest in alike[: -_KINDS[manifest.kind].kept]:
+            for oldest in alike[: -KINDS[manifest.kind].kept]:
                 del self._models[oldest]
         return model
 
@@ -123,7 +114,7 @@ class Loader:
         not to be had.
         """
         if spec.kind == "none":
-            raise InvalidInput("this task has no teacher: set teacher.kind to 'embedding' or 'nli' in task.yaml")
+            raise InvalidInput(_NO_TEACHER)
         name = spec.model or classifier.encoder
         key = (spec.kind, name, classifier.max_length)
         with self._teacher_lock:
@@ -131,14 +122,25 @@ class Loader:
                 self._teachers[key] = self._load_teacher(*key)
             return self._teachers[key]
 
+    def teacher_digest(self, spec: TeacherSpec, classifier: ClassifierSpec) -> str:
+        """Return the digest of what ``teacher`` returns: its kind, its base model's files, length and precision.
+
+        Raises as ``teacher`` does.
+        """
+        if spec.kind == "none":
+            raise InvalidInput(_NO_TEACHER)
+        document, _ = self._base(spec.model or classifier.encoder)
+        parts = (spec.kind, document.digest, str(classifier.max_length), self.precision)
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
     def _proved(self, manifest: Manifest) -> Model:
         try:
-            kind = _KINDS.get(manifest.kind)
-            if kind is None:
+            load = _LOADERS.get(manifest.kind)
+            if load is None:
                 raise UnfitCheckpoint(
                     f"it is of kind {manifest.kind!r}, which this release cannot load: upgrade Tornio"
                 )
-            model = kind.load(manifest, self)
+            model = load(manifest, self)
             if model.labels != manifest.labels or model.multi_label != manifest.multi_label:
                 raise UnfitCheckpoint(
                     f"it was trained for the labels {list(model.labels)}, its manifest says {list(manifest.labels)}"
@@ -188,7 +190,5 @@ def _fine_tuned(manifest: Manifest, loader: Loader) -> Model:
     return FineTunedModel.load(loader.cache.folder(manifest.blobs), manifest.encoder, loader.precision)
 
 
-_KINDS = {
-    FEW_SHOT: _Kind(_few_shot, kept=64),  # kilobytes beside its shared encoder
-    FINE_TUNED: _Kind(_fine_tuned, kept=2),  # an encoder each: what serves and what is judged against it
-}
+_LOADERS: Mapping[str, Callable[[Manifest, Loader], Model]] = {FEW_SHOT: _few_shot, FINE_TUNED: _fine_tuned}
+"""How to load a version, by its kind: one function for each entry of ``KINDS``."""

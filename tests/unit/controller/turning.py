@@ -76,7 +76,7 @@ def centroids(
 @contextmanager
 def quick_fit() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jobs.train.fit_few_shot", centroids)
+        patch.setattr("tornio.training.fewshot.fit_few_shot", centroids)
         patch.setattr(Encoders, "get", lambda self, digest: _Document())
         yield
 
