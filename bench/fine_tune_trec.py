@@ -37,6 +37,7 @@ from tornio.schemas.registry import EncoderUse
 from tornio.spec import ClassifierSpec, TaskSpec
 from tornio.storage.local import LocalStore
 from tornio.training.supervised import fit
+from tornio.training.targets import Labelled
 
 BAR, TARGET = 0.90, 0.93
 LABELS, BATCH, HOLDOUT = 260, 20, 2
@@ -107,7 +108,8 @@ def random_sampling(train: Split, test: Split, seed: int) -> Iterator[tuple[int,
         chosen = drawn[: batches * (BATCH - HOLDOUT)]
         texts, labels = [train.texts[row] for row in chosen], [(train.labels[row],) for row in chosen]
         with tempfile.TemporaryDirectory() as out:
-            model = fit(texts, labels, names, False, source.folder, use, Path(out), spec.fine_tuning, seed)
+            labelled = Labelled.of(texts, labels, names, multi_label=False)
+            model = fit(labelled, names, False, source.folder, use, Path(out), spec.fine_tuning, seed)
             assert model is not None
             yield batches * BATCH, accuracy(model, test)
 

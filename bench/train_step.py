@@ -30,10 +30,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from tornio.models.sources import MINILM, resolve_encoder
 from tornio.models.tokens import Tokenizer
 from tornio.spec import FineTuningSpec
-from tornio.training.examples import Examples
+from tornio.training.data import Examples
 from tornio.training.group import Alone
+from tornio.training.loop import Training
 from tornio.training.network import Network
-from tornio.training.steps import Training
+from tornio.training.objective import CrossEntropy
 
 TARGET = 2.0
 ITS_BATCH = 8
@@ -60,7 +61,9 @@ def ours(batch_size: int, examples: int) -> Callable[[int], list[float]]:
     network = Network(source.folder, source.pooling, count)
     network.narrow(ids)
     settings = FineTuningSpec(batch_size=batch_size, epochs=1000)
-    steps = Training(network, Examples(ids, targets, torch.ones(count), False), None, settings, seed=0).run(Alone())
+    data = Examples(ids, targets, torch.ones(len(ids)))
+    objective = CrossEntropy(data, None, torch.ones(count), multi_label=False)
+    steps = Training(network, objective, settings, seed=0).run(Alone())
 
     def run(number: int) -> list[float]:
         ends = [time.process_time()]

@@ -1,10 +1,12 @@
-"""What a job works with: the store, the node's cache, models that stay loaded."""
+"""What a job works with: the store, the node's cache, and models that stay loaded."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from uuid import uuid4
@@ -18,11 +20,12 @@ from tornio.errors import InvalidInput
 from tornio.models.loading import Loader
 from tornio.models.port import Embedded, Model
 from tornio.pool.embeddings import EmbeddingCache
+from tornio.pool.soft_labels import SoftLabelCache
 from tornio.registry import NodeCache, Registry
 from tornio.schemas.registry import EncoderUse
 from tornio.schemas.runs import RunPlan, RunProgress
 from tornio.settings import NodeSettings
-from tornio.spec import ClassifierSpec
+from tornio.spec import ClassifierSpec, TaskSpec
 from tornio.storage.environment import store_from_environment
 from tornio.storage.keys import RunKeys
 from tornio.storage.port import ObjectStore
@@ -30,31 +33,31 @@ from tornio.tasks import Task, Tasks
 from tornio.tasks.encoder import encoder_of
 
 SOFTWARE = ("torch", "transformers", "scikit-learn", "numpy")
-"""Whose versions are noted with what they have made."""
+"""Packages whose versions are recorded with each result."""
 
 
 @cache
 def software() -> dict[str, str]:
-    """The versions of Tornio and of what it computes with. Looked up once: it reads the packages' own files."""
+    """Return the versions of Tornio and of the packages in ``SOFTWARE``. They are read once per process."""
     return {"tornio": tornio.__version__, **{name: metadata.version(name) for name in SOFTWARE}}
 
 
 @dataclass
 class JobContext:
-    """Kept by a process that runs jobs, so that the second run finds everything warm."""
+    """The state of a process that runs jobs. It is kept between runs, so that models stay loaded."""
 
     store: ObjectStore
     cache: NodeCache
     loader: Loader
     tasks: Tasks
     worker: str = field(default_factory=lambda: uuid4().hex)
-    """Token of this process: tells the attempts that it began from those of one that is gone."""
+    """Token of this process. It separates the attempts that this process began from those of a process that died."""
     mapper: PartMapper | None = None
-    """How large work is spread; None: not at all, one part after the other in this process."""
+    """How large work is spread. None means one part after the other in this process."""
     watch: Callable[[RunPlan, RunProgress], None] = lambda _plan, _progress: None
-    """Called with how far a run is."""
+    """Called with the progress of a run."""
     train_on_workers: Callable[[RunContext], None] | None = None
-    """Lets several workers train and publish a run's version. None: this process can only train alone."""
+    """Lets several workers train and publish a run's version. None means that this process can only train alone."""
 
     @classmethod
     def over(cls, store: ObjectStore, cache_dir: Path, precision: str = "auto") -> JobContext:
@@ -63,12 +66,25 @@ class JobContext:
 
     @classmethod
     def from_environment(cls, precision: str | None = None) -> JobContext:
-        """From TORNIO_S3_... and TORNIO_...: see ``tornio.settings``; a run may fix its precision."""
+        """Return the context that the environment describes (TORNIO_S3_... and TORNIO_...: see ``tornio.settings``).
+
+        ``precision``: of the run, where it is fixed.
+        """
         import torch
 
         node = NodeSettings()
         torch.set_num_threads(node.torch_threads)
         return cls.over(store_from_environment(), node.cache_dir, precision or node.precision)
+
+
+@dataclass(frozen=True, slots=True)
+class SoftLabels:
+    """What a teacher says of a pool. ``probabilities``: float32 [pool, labels]. ``agent``: the teacher's name.
+    ``folder``: where they are stored."""
+
+    probabilities: FloatMatrix
+    agent: str
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -85,9 +101,9 @@ class RunContext:
 
     @cached_property
     def task(self) -> Task:
-        """The run's task. Raises InvalidInput for a run without one, NotFound."""
+        """The run's task. Raises InvalidInput for a run without a task, and NotFound."""
         if self.plan.task is None:
-            raise InvalidInput(f"{self.plan.job} works on a task, and run {self.run} names none: plan it with one")
+            raise InvalidInput(f"{self.plan.job} works on a task, and run {self.run} names no task: plan it with one")
         return self.job.tasks.open(self.plan.workspace, self.plan.task)
 
     @property
@@ -99,23 +115,44 @@ class RunContext:
         return self.keys.attempt(self.attempt)
 
     def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
-        """Tell whoever watches how far this attempt is."""
-        told = RunProgress(run=self.run, attempt=self.attempt, stage=stage, done=done, total=total, unit=unit)
-        self.job.watch(self.plan, told)
+        """Report how far this attempt is."""
+        progress = RunProgress(run=self.run, attempt=self.attempt, stage=stage, done=done, total=total, unit=unit)
+        self.job.watch(self.plan, progress)
 
     @property
     def registry(self) -> Registry:
         return Registry(self.job.store, self.task.keys)
 
     def encoder_use(self, classifier: ClassifierSpec) -> EncoderUse:
-        """How this spec uses its encoder: see ``tasks.encoder.encoder_of``."""
+        """Return how this spec uses its encoder: see ``tasks.encoder.encoder_of``."""
         return encoder_of(self.task, classifier, self.job.loader)
 
     def pool_vectors(self, use: EncoderUse, pool_seq: int) -> Embedded:
-        """Embeddings of the whole pool up to ``pool_seq``, in its order; computed once, then from the cache."""
+        """Return the embeddings of the whole pool up to ``pool_seq``, in its order. They are computed once, then read
+        from the cache."""
         encoder = self.job.loader.encoder(use)
         cache = EmbeddingCache(self.job.store, self.task.keys)
         return cache.vectors(self.task.pool.read(pool_seq), use, self.job.loader.precision, encoder.embed)
+
+    def soft_labels(self, spec: TaskSpec, pool_seq: int) -> SoftLabels:
+        """The probabilities that the spec's teacher gives to the whole pool up to ``pool_seq``, in its order.
+
+        They are computed once, then read from the store. Raises InvalidInput where the spec has no teacher.
+        """
+        loader, view = self.job.loader, self.task.pool.read(pool_seq)
+        teacher = loader.teacher(spec.teacher, spec.classifier)
+        labels = [[label.name, label.description] for label in spec.labels]
+        parts = [loader.teacher_digest(spec.teacher, spec.classifier), labels, spec.teacher.templates, spec.multi_label]
+        digest = sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
+        cache = SoftLabelCache(self.job.store, self.task.keys, digest, spec.label_names, teacher.name)
+
+        def score(texts: Sequence[str]) -> FloatMatrix:
+            return teacher.score(texts, spec.labels, spec.teacher.templates, spec.multi_label).probabilities
+
+        def done(rows: int) -> None:
+            self.progress("soft labels", rows, len(view), "records")
+
+        return SoftLabels(cache.probabilities(view, score, done), teacher.name, cache.folder)
 
     def pool_probabilities(self, model: Model, pool_seq: int, rows: Sequence[int] | IntArray) -> FloatMatrix:
         """float32 [rows, labels] for these rows of the pool, from cached embeddings where that is possible."""

@@ -9,9 +9,7 @@ import numpy as np
 
 from jobs.candidates import PoolSource
 from jobs.context import RunContext
-from tornio.arrays import FloatMatrix
 from tornio.errors import IntegrityError, InvalidInput
-from tornio.models.decide import decide_labels
 from tornio.models.port import Model
 from tornio.plugins import read_settings
 from tornio.query import COLD_STARTS, STRATEGIES, Candidates, Picked, Selection, pick_batch, queried
@@ -19,8 +17,9 @@ from tornio.records import Purpose
 from tornio.schemas.jobs import QueryArgs, QueryOutput
 from tornio.schemas.task import BatchItem, SuggestionPart
 from tornio.seeds import derive_seed
-from tornio.spec import TaskSpec
+from tornio.spec import NO_TEACHER, TaskSpec
 from tornio.tasks import askable
+from tornio.tasks.proposals import proposals
 
 __all__ = ["QueryArgs", "run"]
 
@@ -33,7 +32,7 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     view = task.pool.read(args.pool_seq)
     events = task.labels.read(args.label_seq).events
     left = askable(task, view, events, (b for b in task.batches() if b.number < args.number), spec)
-    seed = derive_seed(spec.full_name, args.generation, args.number, "query")
+    seed = derive_seed(spec.full_name, args.generation, args.number, "query", spec.loop.seed)
     model = _model(args, context)
     strategy, scores, order = _select(args, context, spec, left.open_rows, seed, model)
     picked = pick_batch(order, left.reserve_rows, spec.loop.batch_size, spec.loop.holdout_share, seed)
@@ -99,23 +98,14 @@ def _suggest(
     """Who suggests, and what, for these rows of the pool."""
     if model is not None and args.version is not None:
         probabilities, agent = context.pool_probabilities(model, args.pool_seq, rows), args.version
-    elif spec.teacher.kind == "none":
+    elif spec.teacher.kind == NO_TEACHER:
         return None, {}
     else:
         teacher = context.job.loader.teacher(spec.teacher, spec.classifier)
         texts = context.pool_texts(args.pool_seq, rows)
         scored = teacher.score(texts, spec.labels, spec.teacher.templates, spec.multi_label)
         probabilities, agent = scored.probabilities, teacher.name
-    return agent, dict(zip(rows, _proposals(probabilities, spec), strict=True))
-
-
-def _proposals(probabilities: FloatMatrix, spec: TaskSpec) -> list[SuggestionPart]:
-    names = spec.label_names
-    chosen = decide_labels(probabilities, names, spec.multi_label)
-    return [
-        SuggestionPart(labels=labels, scores=tuple(round(float(row[names.index(name)]), 4) for name in labels))
-        for labels, row in zip(chosen, probabilities, strict=True)
-    ]
+    return agent, dict(zip(rows, proposals(probabilities, spec.label_names, spec.multi_label), strict=True))
 
 
 def _item(

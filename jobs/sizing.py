@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tornio.spec import TaskSpec
-
-TRAINING_COST = 3
-"""Passes through the model that a training step costs for each of its texts: one forward and about two backward."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Numbers about a run's task.
 
-    ``pool``: records of the pool. ``not_embedded``: those without a cached embedding. ``labels``: records that have a
-    label; 0 where the size does not depend on them. ``own_encoders``: how many of the versions that the plan names
-    have an encoder of their own, so that cached embeddings do not help them.
+    ``pool``: records of the pool. ``not_embedded``: those without a cached embedding. ``own_encoders``: how many of the
+    versions that the plan names have an encoder of their own, so that cached embeddings do not help them.
+    ``count_labels``: counts the records that have a label, which reads the task's whole label log.
     """
 
     spec: TaskSpec
     pool: int
     not_embedded: int
-    labels: int
     own_encoders: int
+    count_labels: Callable[[], int]
+
+    @property
+    def labels(self) -> int:
+        """Records that have a label. Counted only for sizes that depend on it."""
+        return self.count_labels()

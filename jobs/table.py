@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from jobs.sizing import TRAINING_COST, Facts
-from tornio.errors import MissingPlugin
+from jobs.sizing import Facts
+from tornio.errors import MissingPlugin, TemporaryError
 from tornio.query import COLD_STARTS, STRATEGIES
 from tornio.schemas.base import Part
 from tornio.schemas.jobs import EvaluateArgs, LabelArgs, QueryArgs, ScoreArgs, TrainArgs
+from tornio.training.methods import METHODS
 
 if TYPE_CHECKING:
     from jobs.context import RunContext
     from jobs.parts import Stages
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,15 @@ def _score_stages() -> Stages:
 
 
 def _training(_args: TrainArgs, facts: Facts) -> float:
-    classifier = facts.spec.classifier
-    auto = classifier.kind == "auto" and facts.labels >= classifier.fine_tuned_from
-    if classifier.kind == "fine-tuned" or auto:
-        return facts.labels * classifier.fine_tuning.epochs * TRAINING_COST
-    return facts.not_embedded
+    """What the training method says. 0 where this cannot be known here: the run reports the error itself."""
+    name = facts.spec.training.method
+    try:
+        return METHODS.get(name).cost(facts)
+    except TemporaryError:
+        raise
+    except Exception:  # another package's code must not stop the controller
+        log.warning("The cost of training method %r is not known, so its run counts as small", name, exc_info=True)
+        return 0.0
 
 
 def _query(args: QueryArgs, facts: Facts) -> float:

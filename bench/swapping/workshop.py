@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from tornio.models.fewshot import KIND, FewShotModel
+from tornio.models.fewshot import FewShotModel
 from tornio.models.head import CONFIG_FILE, WEIGHTS_FILE, LinearHead
+from tornio.models.kinds import FEW_SHOT
 from tornio.models.loading import Loader
 from tornio.models.probes import make_probes
 from tornio.models.sources import resolve_encoder
@@ -91,7 +92,7 @@ class Workshop:
             version=version,
             workspace=workspace,
             task=name,
-            kind=KIND,
+            kind=FEW_SHOT,
             generation=1,
             iteration=1,
             labels=LABELS,

@@ -1,4 +1,4 @@
-"""Fine-tuning by several workers under Ray Train, which starts them again when one dies."""
+"""Training by several workers under Ray Train, which starts them again when one dies."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from tornio.settings import NodeSettings, StorageSettings, TrainSettings
 
 log = logging.getLogger(__name__)
 RAY_FOLDER = "ray-train"
-"""Folder of the run where Ray Train keeps its own small documents. Checkpoints are ours: see ``jobs.fine_tune``."""
+"""Folder of the run where Ray Train keeps its own small documents. The checkpoints are Tornio's own: see
+``jobs.training_hooks``."""
 
 
 def train_on_workers(context: RunContext) -> None:
     """Let TORNIO_TRAIN_WORKERS workers train and publish this run's version.
 
-    Workers that die are started again, all of them, and go on from the last checkpoint. gloo between processors, NCCL
-    between GPUs, which is written and was never run on this project's machines. Raises RunFailed where the workers fail
-    for good, InvalidInput where no other try could help.
+    When a worker dies, all workers are started again and continue from the last checkpoint. They communicate by gloo
+    between processors and by NCCL between GPUs; the NCCL path was never run on this project's machines. Raises
+    RunFailed where the workers fail for good, InvalidInput where another attempt could not help.
     """
     settings = TrainSettings()
     gpus = ray.cluster_resources().get("GPU", 0) > 0  # type: ignore[no-untyped-call]
@@ -56,7 +57,8 @@ def train_on_workers(context: RunContext) -> None:
 
 
 def _refusal(context: RunContext) -> str:
-    """Why no training of these arguments can succeed. Said by a document, as a worker that raises is started again."""
+    """Return why no training of these arguments can succeed, or . A worker writes it to a document, because a worker
+    that raises is started again."""
     try:
         return context.job.store.get(_refusal_key(context)).body.decode()
     except NotFound:
@@ -68,7 +70,7 @@ def _refusal_key(context: RunContext) -> str:
 
 
 def _work(config: dict[str, Any]) -> None:
-    """Inside each worker, whose process group Ray Train has begun."""
+    """The code of each worker. Ray Train has already started its process group."""
     import torch
 
     from jobs.context import JobContext
@@ -84,13 +86,13 @@ def _work(config: dict[str, Any]) -> None:
     context = RunContext(job, plan, config["attempt"])
     try:
         train(TrainArgs.model_validate(plan.args), context)
-    except InvalidInput as error:  # in all workers alike: they compute the same sums
+    except InvalidInput as error:  # raised in all workers alike, because they compute the same sums
         job.store.put(_refusal_key(context), str(error).encode())
-    torch.distributed.barrier()  # none goes before the first has published
+    torch.distributed.barrier()  # no worker ends before the first has published
 
 
 def _storage(context: RunContext) -> tuple[str, Any]:
-    """Where Ray Train keeps its documents: the run's folder in our store, as path and file system of pyarrow."""
+    """Return where Ray Train keeps its documents: the run's folder in the store, as path and file system of pyarrow."""
     node, root = NodeSettings(), context.keys.folder(RAY_FOLDER)
     if node.store_dir is not None:
         return str(node.store_dir.resolve() / root), None
@@ -103,7 +105,7 @@ def _storage(context: RunContext) -> tuple[str, Any]:
 
 
 def _reason(error: BaseException) -> str:
-    """What the workers said: the last line of the innermost cause."""
+    """Return the workers' error: the last line of the innermost cause."""
     while error.__cause__ is not None:
         error = error.__cause__
     return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__

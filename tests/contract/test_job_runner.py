@@ -106,7 +106,7 @@ def test_a_run_is_done_once_however_often_it_is_submitted(stage: Stage) -> None:
 def test_a_run_that_fails_says_why_and_is_tried_again_when_asked(stage: Stage) -> None:
     status = ended(stage, stage.failing)
     assert (status.phase, status.attempt) == (RunPhase.FAILED, 1)
-    assert "teacher.kind 'none'" in (status.error or "")
+    assert "this task has no teacher" in (status.error or "")
     keys = run_of("w", stage.name, stage.failing.run)
     noted, _ = documents.load(stage.store, keys.failure(1), RunFailure)
     assert noted.error in (status.error or "")

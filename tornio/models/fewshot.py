@@ -9,8 +9,6 @@ from tornio.models.headed import HeadedEncoder
 from tornio.models.port import TextEncoder
 from tornio.schemas.registry import EncoderUse
 
-KIND = "few-shot"
-
 
 class FewShotModel(HeadedEncoder):
     """The ``Model`` of kind few-shot. Its files are the head's: kilobytes; the encoder is named in the manifest.

@@ -16,8 +16,6 @@ from tornio.models.port import TextEncoder
 from tornio.models.sources import TOKENIZER_FILES
 from tornio.schemas.registry import EncoderUse
 
-KIND = "fine-tuned"
-
 
 class FineTunedModel(HeadedEncoder):
     """The ``Model`` of kind fine-tuned. Its folder is that of a transformers encoder, which any tool reads, with the

@@ -1,23 +1,22 @@
-"""From manifests to models that have proved themselves. One loader a process shares its encoders."""
+"""Load models from their manifests, and prove that they are what was trained. A process has one loader."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from weakref import WeakValueDictionary
 
-from tornio.errors import IntegrityError, InvalidInput, NotFound, UnfitCheckpoint
+from tornio.errors import IntegrityError, InvalidInput, MissingPlugin, NotFound, UnfitCheckpoint
 from tornio.models.device import Precision
 from tornio.models.device import precision as precision_for
 from tornio.models.encoder import Encoder, encoder_from, load_engine
 from tornio.models.engine import Engine
-from tornio.models.fewshot import KIND as FEW_SHOT
 from tornio.models.fewshot import FewShotModel
-from tornio.models.finetuned import KIND as FINE_TUNED
 from tornio.models.finetuned import FineTunedModel
+from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS
 from tornio.models.nli import NliZeroShot
 from tornio.models.port import Model, ZeroShotModel
 from tornio.models.probes import check_probes
@@ -25,27 +24,18 @@ from tornio.models.sources import HUB, is_address, publish_encoder, resolve_enco
 from tornio.models.zeroshot import EmbeddingZeroShot
 from tornio.registry import Encoders, NodeCache
 from tornio.schemas.registry import EncoderDocument, EncoderUse, Manifest
-from tornio.spec import ClassifierSpec, TeacherSpec
+from tornio.spec import NO_TEACHER, ClassifierSpec, TeacherSpec
 from tornio.storage.port import ObjectStore
 
 _KEPT_ENCODERS = 8
-"""Uses of encoders kept ready for whoever asks again. Uses of one encoder share its weights, which go with the last
+"""How many uses of encoders are kept in memory. Uses of one encoder share its weights, which are freed with the last
 encoder or model that has them."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """``load``: a model of one kind; ``kept``: how many stay loaded for whoever asks again. Who holds one keeps it
-    in any case."""
-
-    load: Callable[[Manifest, Loader], Model]
-    kept: int
-
-
 class Loader:
-    """Models and encoders of one process. Safe to share between threads.
+    """The models and encoders of one process. Threads may share it.
 
-    ``precision`` is what this machine computes in: float32 or bfloat16.
+    ``precision``: what this machine computes in, float32 or bfloat16.
     """
 
     def __init__(self, store: ObjectStore, cache: NodeCache, precision: str = "auto") -> None:
@@ -62,7 +52,7 @@ class Loader:
         self._teacher_lock = Lock()
 
     def encoder(self, use: EncoderUse) -> Encoder:
-        """The published encoder, used so. Its weights are in memory once, whatever the uses.
+        """Return the published encoder with this use. All its uses share one copy of the weights.
 
         Raises NotFound, IntegrityError, Unavailable.
         """
@@ -75,25 +65,27 @@ class Loader:
             return self._encoders[use]
 
     def base_folder(self, use: EncoderUse) -> Path:
-        """The published encoder's files, on this node; they are not to be changed.
+        """Return the folder of the published encoder's files on this node. The files must not be changed.
 
         Raises NotFound, IntegrityError, Unavailable.
         """
         return self.cache.folder(self._published.get(use.digest).files)
 
     def encoder_use(self, name: str, max_length: int) -> EncoderUse:
-        """How to use the base model of this name: the one that the store has under it (``tornio encoders add``); else
-        see ``resolve_encoder``, and it is published on the way, once.
+        """Return how to use the base model of this name.
 
-        ``max_length``: tokens; the model's own limit where that is smaller.
+        The model is the one that the store has under the name (``tornio encoders add``), or else the one that
+        ``resolve_encoder`` finds, which is then published once. ``max_length``: tokens; the model's own limit where
+        that is smaller.
         """
         document, layer = self._base(name)
         return document.use(layer, max_length)
 
     def model(self, manifest: Manifest) -> Model:
-        """The model of this manifest, after all proofs: digests, label set, finite weights, probes.
+        """Return the model of this manifest, after all checks: digests, label set, finite weights, probes.
 
-        Raises UnfitCheckpoint, with the reason, for one that must not answer; Unavailable when the store is away.
+        Raises UnfitCheckpoint with the reason for a model that must not answer, and Unavailable where the store does
+        not answer.
         """
         key = (manifest.workspace, manifest.task, manifest.version)
         with self._model_lock:
@@ -106,18 +98,17 @@ class Loader:
             self._models[key] = manifest, model
             self._models.move_to_end(key)
             alike = [other for other, (kept_as, _) in self._models.items() if kept_as.kind == manifest.kind]
-            for oldest in alike[: -_KINDS[manifest.kind].kept]:
+            for oldest in alike[: -KINDS[manifest.kind].kept]:
                 del self._models[oldest]
         return model
 
     def teacher(self, spec: TeacherSpec, classifier: ClassifierSpec) -> ZeroShotModel:
-        """The zero-shot model that this spec asks for.
+        """Return the zero-shot model of this spec.
 
-        Raises InvalidInput for kind ``none`` and for a model that is none, NotFound or Unavailable where its model is
-        not to be had.
+        Raises InvalidInput for a spec without a teacher and for a model that cannot be one, MissingPlugin for a kind
+        that this release does not have, and NotFound or Unavailable where the model cannot be had.
         """
-        if spec.kind == "none":
-            raise InvalidInput("this task has no teacher: set teacher.kind to 'embedding' or 'nli' in task.yaml")
+        _check_teacher(spec.kind)
         name = spec.model or classifier.encoder
         key = (spec.kind, name, classifier.max_length)
         with self._teacher_lock:
@@ -125,17 +116,25 @@ class Loader:
                 self._teachers[key] = self._load_teacher(*key)
             return self._teachers[key]
 
+    def teacher_digest(self, spec: TeacherSpec, classifier: ClassifierSpec) -> str:
+        """Return the digest of what ``teacher`` returns: its kind, its base model's files, length and precision.
+
+        Raises as ``teacher`` does.
+        """
+        _check_teacher(spec.kind)
+        document, _ = self._base(spec.model or classifier.encoder)
+        parts = (spec.kind, document.digest, str(classifier.max_length), self.precision)
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
     def _proved(self, manifest: Manifest) -> Model:
         try:
-            kind = _KINDS.get(manifest.kind)
-            if kind is None:
-                raise UnfitCheckpoint(
-                    f"it is of kind {manifest.kind!r}, which this release cannot load: upgrade Tornio"
-                )
-            model = kind.load(manifest, self)
+            load = _LOADERS.get(manifest.kind)
+            if load is None:
+                raise UnfitCheckpoint(f"its kind is {manifest.kind!r}, which this release cannot load: upgrade Tornio")
+            model = load(manifest, self)
             if model.labels != manifest.labels or model.multi_label != manifest.multi_label:
                 raise UnfitCheckpoint(
-                    f"it was trained for the labels {list(model.labels)}, its manifest says {list(manifest.labels)}"
+                    f"it was trained for the labels {list(model.labels)}, its manifest names {list(manifest.labels)}"
                 )
             check_probes(model, manifest.probes, self.precision)
         except (IntegrityError, InvalidInput, NotFound) as error:
@@ -143,7 +142,7 @@ class Loader:
         return model
 
     def _base(self, name: str) -> tuple[EncoderDocument, int]:
-        """The published encoder of this name, and the layer that heads learn from."""
+        """Return the published encoder of this name, and the layer that heads learn from."""
         with self._encoder_lock:
             if name not in self._bases:
                 named = None if is_address(name) else self._published.named(name.removeprefix(HUB))
@@ -163,10 +162,7 @@ class Loader:
 
     def _load_teacher(self, kind: str, name: str, max_length: int) -> ZeroShotModel:
         document, _ = self._base(name)
-        if kind == "nli":
-            return NliZeroShot(self.cache.folder(document.files), document.source, document.max_length, self.precision)
-        use = self.encoder_use(name, max_length).evolve(layer=-1)  # the one that was trained for similarity
-        return EmbeddingZeroShot(self.encoder(use), document.source)
+        return _TEACHERS[kind](document, max_length, self)
 
 
 def _few_shot(manifest: Manifest, loader: Loader) -> Model:
@@ -182,7 +178,29 @@ def _fine_tuned(manifest: Manifest, loader: Loader) -> Model:
     return FineTunedModel.load(loader.cache.folder(manifest.blobs), manifest.encoder, loader.precision)
 
 
-_KINDS = {
-    FEW_SHOT: _Kind(_few_shot, kept=64),  # kilobytes beside its shared encoder
-    FINE_TUNED: _Kind(_fine_tuned, kept=2),  # an encoder each: what serves and what is judged against it
+def _check_teacher(kind: str) -> None:
+    if kind == NO_TEACHER:
+        raise InvalidInput("this task has no teacher: set teacher.kind to 'embedding' or 'nli' in task.yaml")
+    if kind not in _TEACHERS:
+        raise MissingPlugin(
+            f"this release has no teacher of kind {kind!r}: upgrade Tornio, or set teacher.kind to one of: "
+            f"{', '.join((*_TEACHERS, NO_TEACHER))}"
+        )
+
+
+def _nli_teacher(document: EncoderDocument, _max_length: int, loader: Loader) -> ZeroShotModel:
+    folder = loader.cache.folder(document.files)
+    return NliZeroShot(folder, document.source, document.max_length, loader.precision)
+
+
+def _embedding_teacher(document: EncoderDocument, max_length: int, loader: Loader) -> ZeroShotModel:
+    use = document.use(layer=-1, max_length=max_length)  # the last layer is the one that was trained for similarity
+    return EmbeddingZeroShot(loader.encoder(use), document.source)
+
+
+_TEACHERS: Mapping[str, Callable[[EncoderDocument, int, Loader], ZeroShotModel]] = {
+    "embedding": _embedding_teacher,
+    "nli": _nli_teacher,
 }
+_LOADERS: Mapping[str, Callable[[Manifest, Loader], Model]] = {FEW_SHOT: _few_shot, FINE_TUNED: _fine_tuned}
+"""How to load a version, by its kind: one function for each entry of ``KINDS``."""

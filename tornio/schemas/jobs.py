@@ -79,7 +79,7 @@ class QueryOutput(Part):
 
 
 class LabelArgs(Part):
-    """Let the teacher label the pool."""
+    """Write the teacher's probability of every label for each record of the pool."""
 
     pool_seq: int
     spec_rev: int
@@ -87,9 +87,11 @@ class LabelArgs(Part):
 
 class LabelOutput(Part):
     key: str
-    """Parquet with record_id, labels, scores."""
+    """Folder of Parquet files, soft-labels: one for each part of the pool. It also holds the parts that later runs of
+    the same teacher add."""
     records: int
     agent: str
+    """Name of the teacher."""
 
 
 class InputFile(Part):

@@ -137,18 +137,20 @@ EMBEDDINGS = Table(
 )
 """``embeddings/...parquet``: a cache, one file for each pool file; may be deleted at any time."""
 
-SUGGESTIONS = Table(
-    "suggestions",
+SOFT_LABELS = Table(
+    "soft-labels",
     1,
     pa.schema(
         [
             pa.field("record_id", pa.string(), nullable=False),
-            pa.field("labels", pa.list_(pa.string()), nullable=False),
-            pa.field("scores", pa.list_(pa.float32()), nullable=False),
+            pa.field("probabilities", pa.list_(pa.float32()), nullable=False),  # in the order of the footer's labels
         ]
     ),
 )
-"""What a label run writes: a teacher's proposal for each record of the pool; scores in the order of the labels."""
+"""``soft-labels/{digest}/{part}.parquet``: a teacher's probability of every label, for each record of one part of the
+pool. The footer has ``labels``, a JSON list in the order of the probabilities, and ``teacher``, its name. It is a cache
+and may be deleted at any time. ``digest`` is of the teacher, the labels and the templates; ``part`` is the digest of
+the part of the pool."""
 
 SCORE_INPUT = Table(
     "score-input-part",

@@ -9,12 +9,13 @@ Each field documents its unit, its default and why, and what happens when it cha
 """
 
 from tornio.spec.base import NAME_PATTERN, Change, Choice, Name, NoSettings, Spec, setting
-from tornio.spec.classifier import ClassifierSpec, FineTuningSpec, TeacherSpec
+from tornio.spec.classifier import NO_TEACHER, ClassifierSpec, FineTuningSpec, TeacherSpec, TrainingSpec
 from tornio.spec.loop import LoopSpec, StopSpec
 from tornio.spec.task import AnnotationSpec, GateSpec, LabelSpec, TaskSpec
 
 __all__ = [
     "NAME_PATTERN",
+    "NO_TEACHER",
     "AnnotationSpec",
     "Change",
     "Choice",
@@ -29,5 +30,6 @@ __all__ = [
     "StopSpec",
     "TaskSpec",
     "TeacherSpec",
+    "TrainingSpec",
     "setting",
 ]

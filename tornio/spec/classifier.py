@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
 from tornio.spec.base import Choice, Spec, setting
 
-CLASSIFIER_KINDS = ("few-shot", "fine-tuned", "auto")
-TEACHER_KINDS = ("embedding", "nli", "none")
+NO_TEACHER = "none"
+"""The value of ``teacher.kind`` of a task without a teacher."""
+TEACHER_KINDS = ("embedding", "nli", NO_TEACHER)
 
 
 class FineTuningSpec(Spec):
@@ -147,6 +148,23 @@ class ClassifierSpec(Spec):
     )
     fine_tuning: FineTuningSpec = setting(
         FineTuningSpec(), change="next iteration", doc="How a fine-tuned model is trained."
+    )
+
+
+class TrainingSpec(Spec):
+    """How the classifier is learned."""
+
+    method: Choice = setting(
+        "supervised",
+        change="next iteration",
+        doc="Training method. supervised: learn from the labels alone. An installed package may bring others. Default "
+        "supervised.",
+    )
+    settings: dict[str, Any] = setting(
+        {},
+        change="next iteration",
+        doc="Settings of the training method, if it has any; its own documentation lists them. Default none: the "
+        "settings of supervised are in classifier.fine_tuning.",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, model_validator
 
 from tornio.spec.base import Name, Spec, setting
-from tornio.spec.classifier import ClassifierSpec, TeacherSpec
+from tornio.spec.classifier import ClassifierSpec, TeacherSpec, TrainingSpec
 from tornio.spec.loop import LoopSpec
 
 
@@ -110,6 +110,12 @@ class TaskSpec(Spec):
     guidelines: str = setting("", doc="Guidelines for annotators, in Markdown.", change="live", max_length=50_000)
     classifier: ClassifierSpec = setting(
         ClassifierSpec(), doc="The model that is trained and deployed.", change="next iteration"
+    )
+    training: TrainingSpec = setting(
+        TrainingSpec(),
+        doc="How the classifier is learned.",
+        change="next iteration",
+        exclude_if=lambda training: training == TrainingSpec(),  # release 0.1 does not know the section
     )
     teacher: TeacherSpec = setting(
         TeacherSpec(), doc="The zero-shot model that suggests labels before the first version.", change="live"

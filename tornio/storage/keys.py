@@ -87,6 +87,13 @@ class TaskKeys:
         """``name``: all that changes an embedding, and the digest of the pool's part, joined by commas."""
         return f"{self.embedded}{name}.parquet"
 
+    def soft_labels(self, digest: str) -> str:
+        """Folder of a teacher's probabilities: one file for each part of the pool, named by the part's digest.
+
+        ``digest``: of everything that the probabilities depend on, beside the texts.
+        """
+        return f"{self.root}soft-labels/{digest}/"
+
     def encoder_pin(self, source_digest: str) -> str:
         return f"{self.root}pins/{source_digest}.json"
 

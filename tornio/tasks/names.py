@@ -7,11 +7,14 @@ needs the entry then reports that it is missing, and nothing else stops.
 from __future__ import annotations
 
 from tornio.errors import InvalidSpec
+from tornio.models.kinds import KINDS
 from tornio.plugins import read_settings
 from tornio.query import COLD_STARTS, STRATEGIES
 from tornio.spec import TaskSpec
-from tornio.spec.classifier import CLASSIFIER_KINDS, TEACHER_KINDS
+from tornio.spec.classifier import TEACHER_KINDS
 from tornio.stopping import CRITERIA
+from tornio.training.kinds import AUTO
+from tornio.training.methods import check_training
 
 
 def check_names(spec: TaskSpec) -> None:
@@ -23,8 +26,9 @@ def check_names(spec: TaskSpec) -> None:
     STRATEGIES.check(loop.strategy, "loop.strategy")
     COLD_STARTS.check(loop.cold_start, "loop.cold_start")
     CRITERIA.check(stop.criterion, "loop.stop.criterion")
-    _check_kind(spec.classifier.kind, CLASSIFIER_KINDS, "classifier.kind")
+    _check_kind(spec.classifier.kind, (*KINDS, AUTO), "classifier.kind")
     _check_kind(spec.teacher.kind, TEACHER_KINDS, "teacher.kind")
+    check_training(spec)
     read_settings(STRATEGIES.get(loop.strategy).settings, loop.strategy_settings, "loop.strategy_settings")
     read_settings(CRITERIA.get(stop.criterion).settings, stop.settings, "loop.stop.settings")
 

@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from tornio.arrays import DoubleArray, FloatMatrix, IntArray
+from tornio.arrays import DoubleArray, FloatMatrix, FloatVector, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.head import LinearHead
 from tornio.training.targets import UNSEEN_LOGIT, check_sufficient, indicators, stratified_folds
@@ -17,14 +17,15 @@ from tornio.training.targets import UNSEEN_LOGIT, check_sufficient, indicators, 
 GRID = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Inverse strengths of the L2 penalty (scikit-learn's C), strongest penalty first.
 
-It ends at 10: what a query strategy picked lies near the decision boundaries, which makes cross-validation ask for
-less regularisation than the rest of the pool likes (TREC, 260 labels: about .79 with a grid to 10, .78 to 30).
+The grid ends at 10. The records that a query strategy picks lie near the decision boundaries, so cross-validation
+chooses less regularisation than is best for the rest of the pool (TREC, 260 labels: about .79 with a grid to 10, .78
+with a grid to 30).
 """
 DEFAULT_C = 3.0
-"""Where there are too few examples to validate on."""
+"""Used where there are too few examples to validate on."""
 FOLDS = 5
 _LEAST = 1e-6
-"""A probability below this counts as this much in the log-loss."""
+"""Smallest probability in the log-loss. A smaller one counts as this."""
 
 
 def fit_few_shot(
@@ -33,14 +34,16 @@ def fit_few_shot(
     label_names: Sequence[str],
     multi_label: bool,
     seed: int,
+    weights: FloatVector | None = None,
 ) -> LinearHead:
-    """The head that these examples make; the same for the same input in the same order (sort by record_id).
+    """Return the head that these examples make. The same input in the same order gives the same head, so sort it by
+    record_id.
 
-    ``embeddings``: float32 [n, dim]; ``labels``: the labels of each row, exactly one each unless ``multi_label``.
-    Classes weigh the same whatever their number of examples: what a strategy queried says nothing about how
-    frequent a class is in the pool. With several labels allowed there is one regression a label (one-vs-rest),
-    unweighted, with one C for all. The head's ``metrics``: ``examples``, ``c``, and ``cv_log_loss`` where
-    validation was possible.
+    ``embeddings``: float32 [n, dim]. ``labels``: the labels of each row, exactly one each unless ``multi_label``.
+    ``weights``: float32 [n], how much each example counts; None means 1 each. Classes have the same weight whatever
+    their number of examples, because what a strategy queried does not show how frequent a class is in the pool. With
+    several labels allowed there is one regression per label (one-vs-rest), without class weights, with one C for all.
+    The head's ``metrics``: ``examples``, ``c``, and ``cv_log_loss`` where validation was possible.
 
     Raises InvalidInput for labels that are not the task's, no examples, vectors that are not finite, or, without
     ``multi_label``, examples of one class only.
@@ -52,11 +55,13 @@ def fit_few_shot(
     check_sufficient(Y, label_names, multi_label)
     if not np.isfinite(X).all():
         raise InvalidInput("the embeddings are not all finite: the encoder is broken, choose another")
+    if weights is not None and (weights == 1).all():
+        weights = None
     # Encoders differ in the length of their vectors; the grid is meant for length one.
     scale = float(np.sqrt((X**2).sum(axis=1).mean())) or 1.0
     with threadpool_limits(1):  # matrices this small are several times slower on two contended threads
-        c, loss = _choose_c(X / scale, Y, multi_label, seed)
-        weight, bias = fit_regressions(X / scale, Y, multi_label, c)
+        c, loss = _choose_c(X / scale, Y, multi_label, seed, weights)
+        weight, bias = fit_regressions(X / scale, Y, multi_label, c, weights=weights)
     metrics = {"examples": float(len(X)), "c": c} | ({} if loss is None else {"cv_log_loss": loss})
     return LinearHead(
         labels=tuple(label_names),
@@ -67,11 +72,14 @@ def fit_few_shot(
     )
 
 
-def _choose_c(X: DoubleArray, Y: IntArray, multi_label: bool, seed: int) -> tuple[float, float | None]:
-    """The C of the grid with the smallest held-out log-loss, and that loss; the default where nothing can be held out.
+def _choose_c(
+    X: DoubleArray, Y: IntArray, multi_label: bool, seed: int, weights: FloatVector | None
+) -> tuple[float, float | None]:
+    """Return the C of the grid with the smallest held-out log-loss, and that loss. Where nothing can be held out,
+    return the default and None.
 
-    Single label: the loss is the mean over classes, as the fit weighs them; an example whose class the rest of the
-    folds do not have says nothing about C and is left out.
+    Single label: the loss is the mean over classes, as the fit weighs them. An example whose class does not occur in
+    the other folds says nothing about C and is left out. The held-out loss does not use ``weights``.
     """
     folds = stratified_folds(Y, FOLDS, seed)
     losses = np.full((len(GRID), *Y.shape), np.nan)
@@ -81,19 +89,22 @@ def _choose_c(X: DoubleArray, Y: IntArray, multi_label: bool, seed: int) -> tupl
         if not held.any() or learnable.sum() < (1 if multi_label else 2):
             continue
         for g, c in enumerate(GRID):
-            weight, bias = fit_regressions(X[rest], Y[rest], multi_label, c)
+            weight, bias = fit_regressions(
+                X[rest], Y[rest], multi_label, c, weights=None if weights is None else weights[rest]
+            )
             loss = _log_losses(X[held] @ weight.T + bias, Y[held], multi_label)
             losses[g, held] = np.where(learnable & (multi_label | (Y[held] == 1)), loss, np.nan)
     columns = ~np.isnan(losses[0]).all(axis=0)
     if not columns.any():
         return DEFAULT_C, None
     means = np.nanmean(losses[:, :, columns], axis=1).mean(axis=1)
-    best = int(means.argmin())  # of equals the strongest penalty
+    best = int(means.argmin())  # of equal losses, the one with the strongest penalty
     return GRID[best], float(means[best])
 
 
 def _log_losses(logits: DoubleArray, Y: IntArray, multi_label: bool) -> DoubleArray:
-    """Log-loss of each example and label, [n, labels]; single label: only the column of its class has a meaning."""
+    """Return the log-loss of each example and label, [n, labels]. Single label: only the column of the example's class
+    has a meaning."""
     if multi_label:
         losses = np.logaddexp(0.0, np.where(Y == 1, -logits, logits))
     else:
@@ -102,12 +113,18 @@ def _log_losses(logits: DoubleArray, Y: IntArray, multi_label: bool) -> DoubleAr
 
 
 def fit_regressions(
-    X: DoubleArray, Y: IntArray, multi_label: bool, c: float, balanced: bool = True
+    X: DoubleArray,
+    Y: IntArray,
+    multi_label: bool,
+    c: float,
+    balanced: bool = True,
+    weights: FloatVector | None = None,
 ) -> tuple[DoubleArray, DoubleArray]:
-    """Weight [labels, dim] and bias [labels] of the regression with this C.
+    """Return weight [labels, dim] and bias [labels] of the regression with this C.
 
     ``X``: [n, dim], dense or sparse; ``Y``: [n, labels] of 0 and 1, of at least two classes unless ``multi_label``.
-    ``balanced``: without ``multi_label``, whether classes weigh the same whatever their number of examples.
+    ``balanced``: without ``multi_label``, whether classes have the same weight whatever their number of examples.
+    ``weights``: float32 [n], or None for 1 each.
     """
     weight = np.zeros((Y.shape[1], X.shape[1]))
     bias = np.full(Y.shape[1], UNSEEN_LOGIT)
@@ -116,16 +133,18 @@ def fit_regressions(
             if column.all():
                 bias[j] = -UNSEEN_LOGIT
             elif column.any():
-                (weight[j],), (bias[j],) = _regression(X, column, c, None)
+                (weight[j],), (bias[j],) = _regression(X, column, c, None, weights)
         return weight, bias
     seen = np.flatnonzero(Y.any(axis=0))
-    fitted, offsets = _regression(X, Y.argmax(axis=1), c, "balanced" if balanced else None)
-    if len(seen) == 2:  # scikit-learn gives one row, of the second class against the first: share it out
+    fitted, offsets = _regression(X, Y.argmax(axis=1), c, "balanced" if balanced else None, weights)
+    if len(seen) == 2:  # scikit-learn returns one row, the second class against the first: give each class half of it
         fitted, offsets = np.vstack([-fitted, fitted]) / 2, np.concatenate([-offsets, offsets]) / 2
     weight[seen], bias[seen] = fitted, offsets
     return weight, bias
 
 
-def _regression(X: DoubleArray, y: IntArray, c: float, class_weight: str | None) -> tuple[DoubleArray, DoubleArray]:
-    model = LogisticRegression(C=c, class_weight=class_weight, max_iter=1000).fit(X, y)
+def _regression(
+    X: DoubleArray, y: IntArray, c: float, class_weight: str | None, weights: FloatVector | None
+) -> tuple[DoubleArray, DoubleArray]:
+    model = LogisticRegression(C=c, class_weight=class_weight, max_iter=1000).fit(X, y, sample_weight=weights)
     return model.coef_, model.intercept_

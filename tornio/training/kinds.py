@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from tornio.models.fewshot import KIND as FEW_SHOT
-from tornio.models.finetuned import KIND as FINE_TUNED
+from tornio.errors import MissingPlugin
+from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS
 from tornio.spec import ClassifierSpec
+
+AUTO = "auto"
+"""The value of ``classifier.kind`` that leaves the kind open."""
 
 
 def choose_kind(spec: ClassifierSpec, labels: int) -> tuple[str, str]:
-    """The kind to train with so many training labels, and why, where the spec leaves it open (``auto``); else ''."""
-    if spec.kind != "auto":
+    """Return the kind to train with this number of training labels, and why, where the spec leaves it open (``auto``);
+    else ''.
+
+    Raises MissingPlugin for a kind that this release does not have.
+    """
+    if spec.kind in KINDS:
         return spec.kind, ""
+    if spec.kind != AUTO:
+        raise MissingPlugin(
+            f"This release has no model kind {spec.kind!r}. Upgrade Tornio, or set classifier.kind to one of: "
+            f"{', '.join([*KINDS, AUTO])}."
+        )
     if labels < spec.fine_tuned_from:
         return FEW_SHOT, f"{labels} training labels, fewer than classifier.fine_tuned_from ({spec.fine_tuned_from})"
     return FINE_TUNED, f"{labels} training labels, classifier.fine_tuned_from ({spec.fine_tuned_from}) or more"

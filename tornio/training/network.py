@@ -53,7 +53,7 @@ class Network(nn.Module):
         kept = np.unique(np.concatenate([np.arange(self._pad_id + 1), *ids]))
         self._place = np.full(table.num_embeddings, -1, dtype=np.int64)
         self._place[kept] = np.arange(len(kept))
-        self._table = table
+        self._table = table.requires_grad_(False)  # it is not trained, so an optimizer must not see it
         rows = table.weight.detach()[torch.from_numpy(kept).to(table.weight.device)]
         narrow = nn.Embedding(len(rows), rows.shape[1], table.padding_idx, device=rows.device)
         narrow.weight.data = rows
@@ -66,7 +66,7 @@ class Network(nn.Module):
         kept = torch.from_numpy(np.flatnonzero(self._place >= 0)).to(self._table.weight.device)
         with torch.no_grad():
             self._table.weight[kept] = self.body.get_input_embeddings().weight
-        self.body.set_input_embeddings(self._table)
+        self.body.set_input_embeddings(self._table.requires_grad_(True))
         self._table = self._place = None
 
     def pooled(self, texts: Sequence[NDArray[np.int64]]) -> torch.Tensor:

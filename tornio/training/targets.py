@@ -3,21 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from tornio.arrays import IntArray
+from tornio.arrays import FloatMatrix, FloatVector, IntArray
 from tornio.errors import InvalidInput
 
 UNSEEN_LOGIT = -20.0
-"""Logit of a label without a training example: a probability of about 1e-9, so it has a column and is not predicted."""
+"""Logit of a label without a training example. It is a probability of about 1e-9, so the label has its column and is
+not predicted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """Texts with their targets.
+
+    ``targets``: float32 [n, labels] in [0, 1]. Hard targets are 0 and 1; soft targets are probabilities, and without
+    ``multi_label`` each row sums to one. ``weights``: float32 [n], how much each text counts; 1 is the normal weight.
+    """
+
+    record_ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    targets: FloatMatrix
+    weights: FloatVector
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @classmethod
+    def of(
+        cls,
+        texts: Sequence[str],
+        labels: Sequence[tuple[str, ...]],
+        names: Sequence[str],
+        multi_label: bool,
+        record_ids: Sequence[str] | None = None,
+    ) -> Labelled:
+        """Return texts with hard targets and the normal weight.
+
+        ``record_ids``: default the row numbers. Raises InvalidInput as ``indicators`` does.
+        """
+        targets = indicators(labels, names, multi_label).astype(np.float32)
+        if len(texts) != len(targets):
+            raise ValueError(f"{len(texts)} texts for {len(targets)} rows of labels")
+        ids = tuple(map(str, range(len(texts)))) if record_ids is None else tuple(record_ids)
+        return cls(ids, tuple(texts), targets, np.ones(len(texts), dtype=np.float32))
 
 
 def indicators(labels: Sequence[tuple[str, ...]], names: Sequence[str], multi_label: bool) -> IntArray:
-    """int64 [n, labels] of 0 and 1.
+    """Return labels as int64 [n, labels] of 0 and 1.
 
-    Raises InvalidInput for a label that is not among ``names`` and, without ``multi_label``, for a row that has not
-    exactly one.
+    Raises InvalidInput for a label that is not among ``names`` and, without ``multi_label``, for a row that does not
+    have exactly one.
     """
     column = {name: j for j, name in enumerate(names)}
     Y = np.zeros((len(labels), len(names)), dtype=np.int64)
@@ -31,8 +69,20 @@ def indicators(labels: Sequence[tuple[str, ...]], names: Sequence[str], multi_la
     return Y
 
 
+def decided(targets: FloatMatrix, multi_label: bool) -> IntArray:
+    """Return targets as int64 [n, labels] of 0 and 1. Hard targets stay as they are.
+
+    One label each: the most probable label, and the first of equals. Several labels: all labels from one half on.
+    """
+    if multi_label or not len(targets):
+        return (targets >= 0.5).astype(np.int64)
+    Y = np.zeros(targets.shape, dtype=np.int64)
+    Y[np.arange(len(targets)), targets.argmax(axis=1)] = 1
+    return Y
+
+
 def check_sufficient(Y: IntArray, names: Sequence[str], multi_label: bool) -> None:
-    """Raises InvalidInput for no examples and, without ``multi_label``, examples of one class only."""
+    """Raise InvalidInput for no examples and, without ``multi_label``, for examples of one class only."""
     if not len(Y):
         raise InvalidInput("there is no training label yet: label some records first")
     seen = [name for name, column in zip(names, Y.T, strict=True) if column.any()]
@@ -41,7 +91,7 @@ def check_sufficient(Y: IntArray, names: Sequence[str], multi_label: bool) -> No
 
 
 def stratified_folds(Y: IntArray, folds: int, seed: int) -> IntArray:
-    """A fold for each example, dealt out like cards after sorting by labels: int64 [n]."""
+    """Return a fold for each example, int64 [n]. Examples are sorted by their labels and dealt out like cards."""
     shuffled = np.random.default_rng(seed).permutation(len(Y))
     order = np.lexsort((shuffled, *Y.T))
     dealt = np.empty(len(Y), dtype=np.int64)

@@ -36,7 +36,7 @@ def spec(**classifier: Any) -> TaskSpec:
 
 
 def facts(kind: str = "few-shot", labels: int = 300, own_encoders: int = 0, not_embedded: int = 70) -> Facts:
-    return Facts(spec(kind=kind), pool=5000, not_embedded=not_embedded, labels=labels, own_encoders=own_encoders)
+    return Facts(spec(kind=kind), 5000, not_embedded, own_encoders, count_labels=lambda: labels)
 
 
 EPOCHS = spec().classifier.fine_tuning.epochs

@@ -108,7 +108,7 @@ def test_the_next_attempt_goes_on_where_the_last_one_died(
     task = labelled_task(context.store, base, 30, kind="fine-tuned", fine_tuning=TUNING)
     plan = train_plan(task)
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.fine_tune.RunContext.progress", die_in_step_4)
+        patch.setattr("jobs.training_hooks.RunContext.progress", die_in_step_4)
         with pytest.raises(Died):
             execute(plan, 1, context)
     assert [line["step"] for line in steps_told(context, plan, 1)] == [2]
@@ -131,7 +131,7 @@ def test_an_attempt_that_died_after_it_published_is_not_trained_again(
     plan = train_plan(task)
     output = trained(context, plan)
     context.store.delete([plan.run_keys.result])
-    monkeypatch.delattr("jobs.train.fine_tune")
+    monkeypatch.delattr("tornio.training.methods.supervised.Supervised.fit")
     assert trained(context, plan, attempt=2) == output
 
 

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from tornio.errors import UnfitCheckpoint
-from tornio.models.finetuned import KIND, FineTunedModel, use_of, write_model
+from tornio.models.finetuned import FineTunedModel, use_of, write_model
 from tornio.models.head import LinearHead
+from tornio.models.kinds import FINE_TUNED
 from tornio.models.loading import Loader
 from tornio.models.port import Model
 from tornio.models.probes import make_probes
@@ -48,7 +49,7 @@ def published(store: MemoryStore, folder: Path, version: str = "v0001-a") -> Man
         version=version,
         workspace="support",
         task="tickets",
-        kind=KIND,
+        kind=FINE_TUNED,
         generation=1,
         iteration=1,
         labels=LABELS,

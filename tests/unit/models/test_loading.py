@@ -14,8 +14,9 @@ import pytest
 from tornio.errors import InvalidInput, UnfitCheckpoint
 from tornio.models.device import Precision
 from tornio.models.encoder import load_engine
-from tornio.models.fewshot import KIND, FewShotModel
+from tornio.models.fewshot import FewShotModel
 from tornio.models.head import LinearHead
+from tornio.models.kinds import FEW_SHOT
 from tornio.models.loading import Loader
 from tornio.models.probes import make_probes
 from tornio.registry import NodeCache, Registry
@@ -69,7 +70,7 @@ def published(
         version="v0001-abc",
         workspace="support",
         task="tickets",
-        kind=KIND,
+        kind=FEW_SHOT,
         generation=1,
         iteration=1,
         labels=LABELS,

@@ -21,7 +21,7 @@ from tornio.schemas.tables import (
     POOL,
     REJECTED,
     SCORE_INPUT,
-    SUGGESTIONS,
+    SOFT_LABELS,
     Table,
     scores_table,
 )
@@ -43,7 +43,7 @@ ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
     "labels": (LABELS, EVENT),
     "labels-compact": (LABELS_COMPACT, {"seq": 4, **EVENT}),
     "embeddings": (EMBEDDINGS, {"record_id": "r1", "embedding": [0.5, -0.5], "truncated": False}),
-    "suggestions": (SUGGESTIONS, {"record_id": "r1", "labels": ["billing"], "scores": [0.5]}),
+    "soft-labels": (SOFT_LABELS, {"record_id": "r1", "probabilities": [0.25, 0.75]}),
     "score-input-part": (SCORE_INPUT, INPUT),
     "rejected": (REJECTED, {"row": 7, "file": "data.csv", "line": 9, "reason": "no text"}),
     "scores": (scores_table(2), SCORED),

@@ -89,6 +89,7 @@ def test_narrow_embeddings_learn_what_the_whole_table_would(tmp_path: Path, kind
         if narrow:
             network.narrow(texts)
             assert network.body.get_input_embeddings().num_embeddings < 150
+            assert "_table.weight" not in network.trained(), "it is not trained, so it must not be decayed"
         optimizer = torch.optim.SGD(network.trained().values(), lr=0.1)
         for _ in range(3):
             optimizer.zero_grad()

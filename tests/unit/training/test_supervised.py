@@ -23,12 +23,15 @@ from tornio.schemas.registry import EncoderUse
 from tornio.spec import FineTuningSpec
 from tornio.storage.memory import MemoryStore
 from tornio.training.checkpoints import StoredCheckpoints
-from tornio.training.supervised import Progress, fit
+from tornio.training.hooks import Hooks, Progress
+from tornio.training.supervised import fit
+from tornio.training.targets import Labelled
 
 pytestmark = pytest.mark.model
 
 QUICK = FineTuningSpec(epochs=12, batch_size=16, learning_rate=2e-3, head_learning_rate=1e-2, head_start="random")
 SHORT = QUICK.model_copy(update={"epochs": 4})
+HOOKS = ("report", "checkpoints", "checkpoint_seconds", "group")
 
 
 @dataclass
@@ -52,8 +55,12 @@ class Bench:
         out.mkdir()
         texts, labels = options.pop("data", examples(count))
         names, multi_label = options.pop("names", NAMES), options.pop("multi_label", False)
-        options = {"precision": "float32", "report": self.reports.append, **options}
-        return fit(texts, labels, names, multi_label, self.base, self.use, out, settings, seed, **options)
+        hooks = {name: options.pop(name) for name in HOOKS if name in options}
+        labelled = options.pop("labelled", None) or Labelled.of(texts, labels, names, multi_label)
+        return fit(
+            labelled, names, multi_label, self.base, self.use, out, settings, seed,
+            **{"precision": "float32", "hooks": Hooks(**{"report": self.reports.append, **hooks}), **options},
+        )  # fmt: skip
 
 
 @pytest.fixture

@@ -1,0 +1,93 @@
+"""What a training method of a run learns from, read from the task when it is first used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Generic
+
+from jobs.context import RunContext
+from tornio.arrays import FloatMatrix
+from tornio.models.device import Precision
+from tornio.models.port import TextEncoder
+from tornio.pool.view import PoolView
+from tornio.schemas.jobs import TrainArgs
+from tornio.schemas.registry import EncoderUse
+from tornio.seeds import derive_seed
+from tornio.spec import ClassifierSpec, TaskSpec
+from tornio.tasks import TrainingSet, training_set
+from tornio.tasks.unlabelled import unlabelled_rows
+from tornio.training.methods.port import S, Unlabelled
+from tornio.training.targets import Labelled
+
+
+class RunInputs(Generic[S]):
+    """The ``Inputs`` of a training run. A pure function of the run's arguments and of what they name."""
+
+    def __init__(self, args: TrainArgs, context: RunContext, spec: TaskSpec, settings: S) -> None:
+        self._args = args
+        self._context = context
+        self.spec = spec
+        self.settings = settings
+        self.seed = derive_seed(spec.full_name, args.generation, args.iteration, spec.loop.seed)
+
+    @property
+    def classifier(self) -> ClassifierSpec:
+        return self.spec.classifier
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return self.spec.label_names
+
+    @property
+    def multi_label(self) -> bool:
+        return self.spec.multi_label
+
+    @property
+    def precision(self) -> Precision:
+        return self._context.job.loader.precision
+
+    @cached_property
+    def training_set(self) -> TrainingSet:
+        return training_set(self._context.task, self._args.label_seq, self._args.pool_seq, self.spec)
+
+    @cached_property
+    def labelled(self) -> Labelled:
+        data = self.training_set
+        return Labelled.of(data.texts, data.labels, self.label_names, self.multi_label, data.record_ids)
+
+    @cached_property
+    def unlabelled(self) -> Unlabelled:
+        task, view = self._context.task, self._view
+        rows = unlabelled_rows(
+            view, task.labels.read(self._args.label_seq).events, self.spec, task.document.holdout_key
+        )
+        return Unlabelled(tuple(view.record_ids[row] for row in rows), tuple(view.texts[row] for row in rows))
+
+    @cached_property
+    def use(self) -> EncoderUse:
+        return self._context.encoder_use(self.classifier)
+
+    @property
+    def encoder(self) -> TextEncoder:
+        return self._context.job.loader.encoder(self.use)
+
+    @cached_property
+    def base(self) -> Path:
+        return self._context.job.loader.base_folder(self.use)
+
+    def embeddings(self, record_ids: Sequence[str]) -> FloatMatrix:
+        vectors = self._context.pool_vectors(self.use, self._args.pool_seq).vectors
+        return vectors[self._view.rows_of(record_ids)]
+
+    def soft_labels(self, record_ids: Sequence[str]) -> FloatMatrix:
+        return self._soft_labels[self._view.rows_of(record_ids)]
+
+    @cached_property
+    def _soft_labels(self) -> FloatMatrix:
+        return self._context.soft_labels(self.spec, self._args.pool_seq).probabilities
+
+    @property
+    def _view(self) -> PoolView:
+        return self._context.task.pool.read(self._args.pool_seq)

@@ -1,0 +1,39 @@
+"""The training methods by name, and the check of a spec that names one. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tornio.errors import InvalidSpec
+from tornio.models.kinds import KINDS
+from tornio.plugins import Table
+from tornio.spec import TaskSpec
+from tornio.training.methods.port import TrainingMethod
+from tornio.training.methods.supervised import Supervised
+
+__all__ = ["METHODS", "check_training"]
+
+METHODS: Table[TrainingMethod[Any]] = Table(
+    "training method",
+    "tornio.training_methods",
+    TrainingMethod,  # type: ignore[type-abstract]  # the table only tests whether an entry is one
+    {method.name: method for method in (Supervised(),)},
+)
+"""Built-in methods, and those of installed packages."""
+
+
+def check_training(spec: TaskSpec) -> None:
+    """Check the section ``training`` of a spec that is to be applied.
+
+    Raises InvalidInput for a method that does not exist here or cannot be imported, InvalidSpec for settings that are
+    not the method's and for a ``classifier.kind`` that the method does not make.
+    """
+    METHODS.check(spec.training.method, "training.method")
+    method = METHODS.get(spec.training.method)
+    method.settings_of(spec)
+    kind = spec.classifier.kind
+    if kind in KINDS and kind not in method.kinds:
+        raise InvalidSpec(
+            f"classifier.kind is {kind!r}, and the training method {method.name!r} makes {' and '.join(method.kinds)} "
+            f"only. Set classifier.kind to {method.kinds[0]!r} or choose another method."
+        )

@@ -1,0 +1,82 @@
+"""Learn from labels alone: a few-shot head on cached embeddings, or an encoder fine-tuned together with its head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS
+from tornio.spec import NoSettings
+from tornio.training.hooks import Hooks
+from tornio.training.kinds import choose_kind
+from tornio.training.methods.port import Facts, Inputs, TrainingMethod
+from tornio.training.targets import check_sufficient, decided
+
+if TYPE_CHECKING:
+    from tornio.models.fewshot import FewShotModel
+    from tornio.models.finetuned import FineTunedModel
+
+STEP_COST = 3
+"""Passes through the model that a training step costs for each of its texts: one forward and about two backward."""
+
+
+class Supervised(TrainingMethod[NoSettings]):
+    """The method of every release so far. Its settings are ``classifier.kind`` and ``classifier.fine_tuning``."""
+
+    name = "supervised"
+    settings = NoSettings
+    kinds = (FEW_SHOT, FINE_TUNED)
+
+    def cost(self, facts: Facts) -> float:
+        classifier = facts.spec.classifier
+        count = 0 if classifier.kind in KINDS else facts.labels
+        kind, _ = choose_kind(classifier, count)
+        if KINDS[kind].own_encoder:
+            return facts.labels * classifier.fine_tuning.epochs * STEP_COST
+        return facts.not_embedded
+
+    def choose_kind(self, inputs: Inputs[NoSettings]) -> tuple[str, str]:
+        return choose_kind(inputs.classifier, len(inputs.labelled))
+
+    def spreads(self, inputs: Inputs[NoSettings]) -> bool:
+        kind, _ = self.choose_kind(inputs)
+        if not KINDS[kind].own_encoder:
+            return False
+        Y = decided(inputs.labelled.targets, inputs.multi_label)
+        check_sufficient(Y, inputs.label_names, inputs.multi_label)
+        return True
+
+    def fit(self, inputs: Inputs[NoSettings], out: Path, hooks: Hooks) -> FewShotModel | FineTunedModel | None:
+        kind, _ = self.choose_kind(inputs)
+        return _fine_tuned(inputs, out, hooks) if KINDS[kind].own_encoder else _few_shot(inputs, out)
+
+
+def _few_shot(inputs: Inputs[NoSettings], out: Path) -> FewShotModel:
+    from tornio.models.decide import decide_labels
+    from tornio.models.fewshot import FewShotModel
+    from tornio.training.fewshot import fit_few_shot
+
+    data, names = inputs.labelled, inputs.label_names
+    labels = decide_labels(data.targets, names, inputs.multi_label)
+    vectors = inputs.embeddings(data.record_ids)
+    head = fit_few_shot(vectors, labels, names, inputs.multi_label, inputs.seed, data.weights)
+    model = FewShotModel(head, inputs.use, inputs.encoder)
+    model.save(out)
+    return model
+
+
+def _fine_tuned(inputs: Inputs[NoSettings], out: Path, hooks: Hooks) -> FineTunedModel | None:
+    from tornio.training.supervised import fit
+
+    return fit(
+        inputs.labelled,
+        inputs.label_names,
+        inputs.multi_label,
+        inputs.base,
+        inputs.use,
+        out,
+        inputs.classifier.fine_tuning,
+        inputs.seed,
+        precision=inputs.precision,
+        hooks=hooks,
+    )
