@@ -197,7 +197,7 @@ class Careless(MemoryStore):
 
 @pytest.mark.parametrize(
     ("store", "level", "says"),
-    [(MemoryStore(), Level.OK, "exactly one wins"), (Careless(), Level.MISSING, "4 of 4 writers at once won")],
+    [(MemoryStore(), Level.OK, "exactly one wins"), (Careless(), Level.MISSING, "4 of 4 concurrent writers won")],
 )
 def test_conditional_writes_are_raced(
     monkeypatch: pytest.MonkeyPatch, store: ObjectStore, level: Level, says: str

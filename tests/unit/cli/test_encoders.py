@@ -88,7 +88,7 @@ def test_what_nobody_names_is_called_as_its_source(source: str, name: str) -> No
 def test_what_is_not_to_be_had_says_so(tornio: Tornio, store: LocalStore) -> None:
     code, _, err = tornio("encoders", "add", "hub:org/no-such-model")
     assert code == 1
-    assert "the hub cannot be reached" in err
+    assert "The hub cannot be reached" in err
 
 
 def test_a_broken_file_and_a_name_that_is_none_are_refused(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
@@ -98,5 +98,5 @@ def test_a_broken_file_and_a_name_that_is_none_are_refused(tornio: Tornio, store
         assert (code, "--name" in err) == (1, True)
     (folder / "model.safetensors").write_bytes(b"garbage")
     code, _, err = tornio("encoders", "add", folder)
-    assert (code, "no whole safetensors file" in err) == (1, True)
+    assert (code, "is an incomplete safetensors file" in err) == (1, True)
     assert "no base model" in tornio("encoders", "list")[1]

@@ -127,7 +127,7 @@ def test_watching_goes_on_through_an_outage_and_tells_what_is_new(
         (("review", "send", "RUN", "--loss-quantile", 1), 1, "below 1"),
         (("review", "sync", "RUN"), 1, "tornio review send"),
         (("export", "corrected", "RUN", "-o", "out.xlsx"), 1, "hub:NAME"),
-        (("export", "corrected", "RUN", "-o", "hub:a/b/c"), 1, "no name of a data set"),
+        (("export", "corrected", "RUN", "-o", "hub:a/b/c"), 1, "not a valid name of a data set"),
         (("export", "corrected", "RUN", "-o", "hub:mine"), 1, "HF_HUB_OFFLINE"),
     ],
 )
