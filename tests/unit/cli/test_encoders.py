@@ -37,7 +37,7 @@ def test_a_folder_becomes_a_base_model_of_the_bucket(tornio: Tornio, store: Loca
     assert "no base model" in tornio("encoders", "list")[1]
     code, out, err = tornio("encoders", "add", model(tmp_path / "mine"))
     assert code == 0, err
-    assert "mine is in the bucket: mine, bert, 16 wide" in out
+    assert "mine is in the bucket: mine, bert, dimension 16" in out
     first = answer(tornio("encoders", "add", tmp_path / "mine", "--json"))  # again changes nothing
     assert answer(tornio("encoders", "list", "--json"))["encoders"] == [first]
     assert first["names"] == ["mine"]
