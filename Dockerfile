@@ -1,7 +1,7 @@
 # One image for the head, the workers, the controller and the drivers of jobs:
 #   docker build -t tornio .                                     processors
-#   docker build -t tornio --build-arg ACCELERATOR=cuda .        GPUs: PyPI's torch contains CUDA, the node has the driver
-#   docker build -t tornio-dev --target dev .                    with Argilla, an object store and MiniLM, for trying out
+#   docker build -t tornio --build-arg ACCELERATOR=cuda .        GPUs: PyPI's torch contains CUDA, the driver is the node's
+#   docker build -t tornio-dev --target dev .                    with Argilla, object store and MiniLM, for trying out
 # Only /tmp is written at run time (Ray's session, model cache). Everything else may be read-only, for any uid.
 ARG BASE_IMAGE=python:3.11-slim
 

@@ -156,7 +156,7 @@ spec:
       lifecycle: {preStop: {exec: {command: [sh, -c, "touch /tmp/leaving; sleep {{ .root.Values.termination.preStopSeconds }}"]}}}
       {{- if .probe }}
       # KubeRay's own probe uses wget, and a worker without a replica has no proxy and is normally not Ready. Three
-      # failures are needed, so that a busy node does not take all pods out of the Service; a pod that ends leaves at once.
+      # failures are needed, so that a busy node does not take all pods out of the Service. A pod that ends needs no probe.
       readinessProbe:
         httpGet: {path: /-/healthz, port: 8000}
         initialDelaySeconds: 5
