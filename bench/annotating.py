@@ -1,4 +1,4 @@
-"""A person for benchmarks: an annotator account that answers one batch at a time through Argilla's own API."""
+"""An annotator for benchmarks: an account that answers one batch at a time through Argilla's own API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.embedded.stack import Addresses
 
 
 class Person:
-    """Answers what is pending for it, with the labels that it is given."""
+    """Answers its pending records with the given labels."""
 
     def __init__(self, addresses: Addresses, workspace: str, dataset: str, answers: Mapping[str, str]) -> None:
         password = secrets.token_urlsafe(16)
@@ -27,20 +27,20 @@ class Person:
         self._dataset_id: str | None = None
 
     def pending(self) -> list[dict[str, Any]]:
-        """The records that wait for this person; none while there is no data set."""
+        """Return the records that wait for this annotator; empty while there is no data set."""
         if self._dataset_id is None:
-            found = self._api.get("/me/datasets").raise_for_status().json()["items"]
-            self._dataset_id = next((d["id"] for d in found if d["name"] == self._dataset), None)
+            response = self._api.get("/me/datasets").raise_for_status().json()["items"]
+            self._dataset_id = next((d["id"] for d in response if d["name"] == self._dataset), None)
             if self._dataset_id is None:
                 return []
         scope = {"entity": "response", "property": "status"}
         body = {"filters": {"and": [{"type": "terms", "scope": scope, "values": ["pending"]}]}}
         path = f"/me/datasets/{self._dataset_id}/records/search"
-        found = self._api.post(path, params={"limit": 200}, json=body)
-        return [item["record"] for item in found.raise_for_status().json()["items"]]
+        response = self._api.post(path, params={"limit": 200}, json=body)
+        return [item["record"] for item in response.raise_for_status().json()["items"]]
 
     def wait(self, count: int, seconds: float, until: Callable[[], bool] = lambda: False) -> list[dict[str, Any]]:
-        """Wait until so many records are pending; fewer when ``until`` says that no more will come."""
+        """Wait until ``count`` records are pending, or fewer if ``until`` returns that no more will come."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             records = self.pending()
@@ -50,7 +50,7 @@ class Person:
         raise TimeoutError(f"no batch came within {seconds:.0f} s")
 
     def answer(self, records: list[dict[str, Any]]) -> float:
-        """Answer them all; returns the moment (monotonic, seconds) at which the last answer was in."""
+        """Answer all records. Returns the (monotonic) time in seconds of the last answer."""
         for record in records:
             values = {"label": {"value": self._answers[record["external_id"]]}}
             body = {"status": "submitted", "values": values}

@@ -2,10 +2,10 @@
 
     python -m bench.controller_kills
 
-Turns the same task twice from nothing, undisturbed and with the kills, and compares: the same batches, the same set of
-(record, annotator, labels, purpose), no record twice in the store or in Argilla, and an end. A phase may pass before it
-is seen: a kill that misses is told, and tried again in a later iteration; a moment that was never hit fails the run.
-Data: the support example.
+Runs the same task twice from its creation, undisturbed and with the kills, and compares: the same batches, the same set
+of (record, annotator, labels, purpose), no record twice in the store or in Argilla, and an end. A phase may pass before
+it is seen. Such a missed kill is reported, and tried again in a later iteration; a moment that was never hit is a
+failure. Data: the support example.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ SUPPORT = Path(__file__).resolve().parents[1] / "examples" / "support"
 ITERATIONS, BATCH = 6, 20
 PATIENCE_S = 300.0
 MOMENTS = ("querying", "labelling", "training", "gating", "swapping")
-"""The phases in which the controller is killed, one in each iteration from the first on."""
+"""The phases in which the controller is killed, one per iteration from the first one on."""
 LABELLING, SWAPPING = "labelling", "swapping"
 SEEN_S = 20.0
-"""Seconds in which a phase must come by after a batch was answered, or it is missed."""
+"""Seconds in which a phase must be seen after a batch was answered; otherwise it is missed."""
 
 
 @dataclass
 class Facts:
-    """What must not depend on kills."""
+    """Facts that must not depend on kills."""
 
     batches: dict[str, list[str]]
     labels: list[tuple[Any, ...]]
     in_argilla: list[str]
-    """The record ids that Argilla holds, each as often as it does."""
+    """The record ids in Argilla, with duplicates."""
     iterations: int
     stopped: bool
     hit: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Facts:
 
 
 def controller_of(pid: int) -> psutil.Process | None:
-    """The controller's process among the descendants of ``tornio up``'s Ray."""
+    """Return the controller's process among the descendants of ``tornio up``'s Ray."""
     for process in psutil.Process(pid).children(recursive=True):
         if "ServeReplica:tornio:controller" in " ".join(process.cmdline()):
             return process
@@ -73,11 +73,11 @@ def kill_controller(ray_pid: int) -> None:
             os.kill(process.pid, signal.SIGKILL)
             return
         time.sleep(0.2)
-    raise TimeoutError("there is no controller to kill")
+    raise TimeoutError("No controller was found.")
 
 
 def turn(folder: Path, kills: bool) -> Facts:
-    """One run from nothing to its end."""
+    """Run a task once, from its creation to its end."""
     spec = yaml.safe_load((SUPPORT / "task.yaml").read_text())
     spec["loop"] |= {"batch_size": BATCH, "stop": {"criterion": "max-iterations", "max_iterations": ITERATIONS}}
     path = folder / "task.yaml"
@@ -109,26 +109,26 @@ def turn(folder: Path, kills: bool) -> Facts:
                 if not killed:  # after the others, while there are iterations
                     missed.append(f"{moment} in iteration {number}")
                     left.append(moment)
-            said = "" if moment is None else f", controller {'killed' if killed else 'not caught'} while {moment}"
-            print(f"  batch {number} answered{said}", flush=True)
+            kill = "" if moment is None else f", controller {'killed' if killed else 'not caught'} while {moment}"
+            print(f"  batch {number} answered{kill}", flush=True)
         stopped = wait_until(lambda: client.status(task).phase == "stopped")
         hit = [moment for moment in MOMENTS if moment not in left] if kills else []
         return facts(tornio, task, stopped, hit, missed)
 
 
 def strike(ray_pid: int, client: Client, task: str, moment: str) -> bool:
-    """Kill the controller when the task is in the phase; False when it passed too fast to be seen."""
+    """Kill the controller when the task is in the phase. Returns False if the phase passed before it was seen."""
     deadline = time.monotonic() + SEEN_S
     while time.monotonic() < deadline:
         status = client.status(task)
-        if moment == status.phase or (moment == SWAPPING and status.candidate):  # a swap goes on beside other things
+        if moment == status.phase or (moment == SWAPPING and status.candidate):  # a swap runs beside other phases
             kill_controller(ray_pid)
             return True
     return False
 
 
 def wait_until(done: Callable[[], bool]) -> bool:
-    """Whether it came to be in time."""
+    """Wait for a condition. Returns whether it became true in time."""
     deadline = time.monotonic() + PATIENCE_S
     while not done():
         if time.monotonic() > deadline:
@@ -163,18 +163,18 @@ def argilla(tornio: Everything) -> httpx.Client:
 
 
 def annotators(tornio: Everything) -> dict[str, str]:
-    """Names by id: an id is another one in each run."""
+    """Return the names of annotators by id, as ids differ between runs."""
     with argilla(tornio) as api:
         return {user["id"]: user["username"] for user in api.get("/users").raise_for_status().json()["items"]}
 
 
 def in_argilla(tornio: Everything, workspace: str, dataset: str) -> list[str]:
-    """The external ids of all records, from Argilla's database, by place."""
+    """Return the external ids of all records, from Argilla's database, in its order."""
     with argilla(tornio) as api:
         spaces = api.get("/me/workspaces").raise_for_status().json()["items"]
         space = next(one["id"] for one in spaces if one["name"] == workspace)
-        found = api.get("/me/datasets", params={"workspace_id": space}).raise_for_status().json()["items"]
-        path = next(f"/datasets/{one['id']}/records" for one in found if one["name"] == dataset)
+        datasets = api.get("/me/datasets", params={"workspace_id": space}).raise_for_status().json()["items"]
+        path = next(f"/datasets/{one['id']}/records" for one in datasets if one["name"] == dataset)
         ids = list[str]()
         while True:
             page = api.get(path, params={"offset": len(ids), "limit": 500}).raise_for_status().json()["items"]
@@ -197,9 +197,9 @@ def main() -> int:
         "every answer has its annotator": all(who for _, who, *_ in rough.labels),
         "no record asked twice": len(asked) == len(set(asked)),
         "no label twice": len(rough.labels) == len(set(rough.labels)),
-        "Argilla holds what was asked, once each": sorted(rough.in_argilla) == sorted(asked),
+        "Argilla has each requested record once": sorted(rough.in_argilla) == sorted(asked),
         "both ended": calm.stopped and rough.stopped,
-        "ended after as many iterations": calm.iterations == rough.iterations == ITERATIONS,
+        "ended after the same number of iterations": calm.iterations == rough.iterations == ITERATIONS,
     }
     print(f"killed while: {', '.join(rough.hit) or 'never'}; missed: {', '.join(rough.missed) or 'none'}")
     for check, held in checks.items():

@@ -1,11 +1,11 @@
-"""TREC with 260 labels, hold-out included, on frozen MiniLM: test accuracy over five seeds, beside small-text's.
+"""TREC with 260 labels, including hold-out, on frozen MiniLM: test accuracy over five seeds, compared with small-text.
 
     python -m bench.few_shot_trec [--strategy breaking-ties]
 
-The loop's own code (controller and jobs) over a store in memory, with played annotators: batches of 20 (a cold
-start, then 12 from the strategy), of which 2 are hold-out, so 234 labels train. Data: the folder
+It runs the loop's own code (controller and jobs) over a store in memory, with simulated annotators: batches of 20 (a
+cold start, then 12 from the strategy), of which 2 are hold-out, so 234 labels are used for training. Data: the folder
 in TORNIO_DATA, else ../shared/data beside the project. Baseline: small-text's query strategy and scikit-learn's
-logistic regression with its defaults, on the same embeddings and with as many training labels.
+logistic regression with its defaults, on the same embeddings and with the same number of training labels.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Result:
-    """Test accuracy after each batch, and the longest turn (retrain and query) in seconds."""
+    """Test accuracy after each batch, and the longest turn (training and query) in seconds."""
 
     curve: list[float]
     slowest_turn: float
@@ -60,7 +60,7 @@ class Result:
 
 
 def load_trec() -> tuple[Split, Split]:
-    """Training and test split, embedded."""
+    """Return training and test split, embedded."""
     root = Path(os.environ.get("TORNIO_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     source = resolve_encoder(MINILM)
     encoder = Encoder(
@@ -80,25 +80,25 @@ def load_trec() -> tuple[Split, Split]:
 
 
 class Remembering:
-    """A ``TextEncoder`` that has embedded the data before, so that seeds do not do it again."""
+    """A ``TextEncoder`` with precomputed embeddings, so that seeds do not compute them again."""
 
-    def __init__(self, encoder: TextEncoder, known: Mapping[str, NDArray[np.float32]]) -> None:
+    def __init__(self, encoder: TextEncoder, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         self._encoder = encoder
-        self._known = known
+        self._vectors = vectors
 
     @property
     def dimension(self) -> int:
         return self._encoder.dimension
 
     def embed(self, texts: Sequence[str]) -> Embedded:
-        if any(text not in self._known for text in texts):
+        if any(text not in self._vectors for text in texts):
             return self._encoder.embed(texts)
-        vectors = np.array([self._known[text] for text in texts], dtype=np.float32).reshape(-1, self.dimension)
+        vectors = np.array([self._vectors[text] for text in texts], dtype=np.float32).reshape(-1, self.dimension)
         return Embedded(vectors, np.zeros(len(texts), dtype=bool))
 
 
 def ours(train: Split, test: Split, strategy: str, seed: int, cache: Path) -> Result:
-    """The controller's and the jobs' own code, over a store in memory."""
+    """Run the controller's and the jobs' own code over a store in memory."""
     spec = TaskSpec.model_validate(
         {
             "workspace": "bench",
@@ -118,9 +118,9 @@ def ours(train: Split, test: Split, strategy: str, seed: int, cache: Path) -> Re
     turning = Turning(spec, dict(zip(ids, train.labels, strict=True)), cache)
     assert turning.context is not None
     loader = turning.context.loader
-    known = dict(zip(train.texts + test.texts, np.vstack([train.vectors, test.vectors]), strict=True))
+    vectors = dict(zip(train.texts + test.texts, np.vstack([train.vectors, test.vectors]), strict=True))
     load = loader.encoder
-    loader.encoder = lambda use: Remembering(load(use), known)  # type: ignore[method-assign,assignment,return-value]
+    loader.encoder = lambda use: Remembering(load(use), vectors)  # type: ignore[method-assign,assignment,return-value]
     turning.task.add_records([Record(i, text) for i, text in zip(ids, train.texts, strict=True)])
     turning.turn()
     registry = Registry(turning.store, turning.task.keys)
@@ -130,7 +130,7 @@ def ours(train: Split, test: Split, strategy: str, seed: int, cache: Path) -> Re
 
 
 def _slowest_turn(turning: Turning) -> float:
-    """Seconds of the longest training with the query that follows it, as the runs' results say."""
+    """Return the seconds of the longest training with the query that follows it, from the runs' results."""
     results = [
         documents.load(turning.store, info.key, RunResult)[0]
         for info in turning.store.list(turning.task.keys.root + "runs/")
@@ -165,7 +165,7 @@ class _SklearnClassifier:
 
 
 def small_texts(train: Split, test: Split, strategy: str, seed: int) -> Result:
-    """The same number of training labels, with small-text's strategies and scikit-learn's defaults."""
+    """Run small-text's strategies with scikit-learn's defaults, on the same number of training labels."""
     strategies = {
         "random": small_text.RandomSampling,
         "least-confidence": small_text.LeastConfidence,
@@ -184,15 +184,15 @@ def small_texts(train: Split, test: Split, strategy: str, seed: int) -> Result:
         classifier = _SklearnClassifier()
         classifier.fit(train.vectors[labelled], y[labelled])
         left = np.setdiff1d(np.arange(len(y)), labelled)
-        found = query.query(classifier, train.vectors, left, labelled, y[labelled], n=per_batch)
+        queried = query.query(classifier, train.vectors, left, labelled, y[labelled], n=per_batch)
         slowest = max(slowest, time.perf_counter() - start)
         curve.append(float((classifier.predict(test.vectors) == truth).mean()))
-        labelled = np.concatenate([labelled, found])
+        labelled = np.concatenate([labelled, queried])
     return Result(curve, slowest, LABELS // BATCH * per_batch)
 
 
 def report(name: str, results: Sequence[Result]) -> float:
-    """Print one line a seed and the mean, which is returned."""
+    """Print one line per seed, and the mean, which is returned."""
     for seed, result in enumerate(results):
         points = "  ".join(f"{value:.3f}" for value in result.curve[::3])
         final = f"{result.labels} labels  final {result.curve[-1]:.3f}  turn <= {result.slowest_turn:.2f} s"
@@ -205,7 +205,7 @@ def report(name: str, results: Sequence[Result]) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--strategy", default="breaking-ties", help="query strategy (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="number of seeds (default: %(default)s)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     train, test = load_trec()

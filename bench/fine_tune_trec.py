@@ -1,13 +1,13 @@
-"""TREC with 260 labels, hold-out included, on fine-tuned MiniLM: test accuracy, beside random sampling and small-text.
+"""TREC with 260 labels, including hold-out, on fine-tuned MiniLM: accuracy, against random sampling and small-text.
 
     python -m bench.fine_tune_trec [--seeds 3] [--strategy breaking-ties] [--random 1] [--small-text 1]
 
-The loop's own code (controller and jobs) with played annotators and ``classifier.kind: fine-tuned``: batches of 20 (a
-cold start, then 12 from the strategy), of which 2 are hold-out, so 234 labels train. Random sampling: the same fit on
-as many labels drawn at random, at every fourth point of the curve. small-text: its own loop, breaking ties and
-transformer classifier with their defaults, the same encoder and as many training labels. Seeds of each are arguments:
-one takes about ten minutes on one slow processor, small-text's more. Data: the folder in TORNIO_DATA, else
-../shared/data beside the project.
+It runs the loop's own code (controller and jobs) with simulated annotators and ``classifier.kind: fine-tuned``: batches
+of 20 (a cold start, then 12 from the strategy), of which 2 are hold-out, so 234 labels are used for training. Random
+sampling: the same fit on the same number of randomly drawn labels, at every fourth point of the curve. small-text: its
+own loop, breaking ties and transformer classifier with their defaults, the same encoder and number of training labels.
+The numbers of seeds are arguments: one seed takes about ten minutes on one slow processor, small-text's take longer.
+Data: the folder in TORNIO_DATA, else ../shared/data beside the project.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tornio.training.targets import Labelled
 BAR, TARGET = 0.90, 0.93
 LABELS, BATCH, HOLDOUT = 260, 20, 2
 EVERY = 4
-"""Batches between two points of the random curve."""
+"""Number of batches between two points of the random curve."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Split:
 
 
 Curve = dict[int, float]
-"""Labels asked, hold-out included -> test accuracy."""
+"""Number of labels, including hold-out -> test accuracy."""
 
 
 def read(name: str) -> Split:
-    """``train`` or ``test``."""
+    """Read the split ``train`` or ``test``."""
     root = Path(os.environ.get("TORNIO_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     table = pq.read_table(root / "trec" / f"{name}.parquet")
     return Split(table["text"].to_pylist(), table["label"].to_pylist())
@@ -68,7 +68,7 @@ def accuracy(model: Model, test: Split) -> float:
 
 
 def ours(train: Split, test: Split, strategy: str, seed: int) -> Iterator[tuple[int, float]]:
-    """The controller's and the jobs' own code over a store in a folder: many versions are gigabytes."""
+    """Run the controller's and the jobs' own code over a store in a folder, as many versions take gigabytes."""
     spec = TaskSpec.model_validate(
         {
             "workspace": "bench",
@@ -99,7 +99,7 @@ def ours(train: Split, test: Split, strategy: str, seed: int) -> Iterator[tuple[
 
 
 def random_sampling(train: Split, test: Split, seed: int) -> Iterator[tuple[int, float]]:
-    """The same fit, on labels drawn at random."""
+    """Run the same fit on randomly drawn labels."""
     source, spec = resolve_encoder(MINILM), ClassifierSpec()
     use = EncoderUse(digest="0" * 64, pooling=source.pooling, normalise=False, max_length=source.max_length)
     drawn = np.random.default_rng(seed).permutation(len(train.texts)).tolist()
@@ -115,10 +115,10 @@ def random_sampling(train: Split, test: Split, seed: int) -> Iterator[tuple[int,
 
 
 def small_texts(train: Split, test: Split, seed: int) -> Iterator[tuple[int, float]]:
-    """small-text's transformer classifier and breaking ties, both with their defaults."""
+    """Run small-text's transformer classifier and breaking ties, both with their defaults."""
     folder = str(resolve_encoder(MINILM).folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.encode_plus = tokenizer.__call__  # its name before transformers 5, by which small-text knows it
+    tokenizer.encode_plus = tokenizer.__call__  # the name before transformers 5, which small-text uses
     names, per_batch = sorted(set(train.labels)), BATCH - HOLDOUT
 
     def dataset(split: Split) -> small_text.TransformersDataset:
@@ -144,7 +144,7 @@ def small_texts(train: Split, test: Split, seed: int) -> Iterator[tuple[int, flo
 
 
 def curves(name: str, seeds: range, run: Callable[[int], Iterator[tuple[int, float]]]) -> float | None:
-    """Print a line a seed and the mean of the last points, which is returned; None without a seed."""
+    """Print one line per seed, and the mean of the last points, which is returned; None without a seed."""
     last = []
     for seed in seeds:
         start, curve = time.perf_counter(), dict(run(seed))
@@ -161,8 +161,8 @@ def curves(name: str, seeds: range, run: Callable[[int], Iterator[tuple[int, flo
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--strategy", default="breaking-ties", help="query strategy (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=3, help="of the loop (default: %(default)s)")
-    parser.add_argument("--first-seed", type=int, default=0, help="of each (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of the loop (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=0, help="first seed of each (default: %(default)s)")
     parser.add_argument("--random", type=int, default=1, help="seeds of random sampling (default: %(default)s)")
     parser.add_argument("--small-text", type=int, default=1, help="seeds of small-text (default: %(default)s)")
     options = parser.parse_args(arguments)

@@ -1,9 +1,10 @@
-"""Hot swap under load: seconds from `current` moved to every replica answering with it, and failed requests.
+"""Hot swap under load: seconds from the move of `current` until every replica answers with it, and failed requests.
 
     python -m bench.hot_swap [--swaps 10] [--rate 15] [--replicas 2]
 
-Real SeaweedFS, Ray Serve and MiniLM on loopback. Before each swap the new version is `candidate` until every replica
-reports it ready, as the controller does it. A stand-in plays the controller; all else is the code that serves.
+It uses a real SeaweedFS, Ray Serve and MiniLM on loopback. As with the real controller, each new version is `candidate`
+before its swap until every replica reports it ready. Only the controller is a stand-in; all other code is that which
+serves.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ ACCESS_KEY, SECRET_KEY = "bench-access-key", "bench-secret-key"
 
 @contextmanager
 def object_store(folder: Path) -> Iterator[objectstore.ObjectStore]:
-    """SeaweedFS for as long as the block."""
+    """Run SeaweedFS until the block ends."""
     chosen = ports.assign(folder / "ports.json", objectstore.PORTS, {})
     store = objectstore.ObjectStore(folder / "seaweedfs", chosen, ACCESS_KEY, SECRET_KEY)
     store.dir.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,7 @@ def object_store(folder: Path) -> Iterator[objectstore.ObjectStore]:
 
 @contextmanager
 def cluster(variables: dict[str, str]) -> Iterator[None]:
-    """Ray and Serve for as long as the block; workers inherit the variables."""
+    """Run Ray and Serve until the block ends. Workers inherit the variables."""
     os.environ.update(variables)
     ray.init(num_cpus=8, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
     try:
@@ -61,7 +62,7 @@ def cluster(variables: dict[str, str]) -> Iterator[None]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--swaps", type=int, default=10)
-    parser.add_argument("--rate", type=float, default=15.0, help="requests a second")
+    parser.add_argument("--rate", type=float, default=15.0, help="requests per second")
     parser.add_argument("--replicas", type=int, default=2)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -73,7 +74,7 @@ def main() -> int:
 
 
 def measure(folder: Path, variables: dict[str, str], swaps: int, rate: float, replicas: int) -> int:
-    """Print the table; returns the exit code."""
+    """Run the benchmark and print its table. Returns the exit code."""
     workshop = Workshop.over(open_store(StorageSettings()), folder / "trainer", MINILM)
     for number in range(swaps + 1):
         workshop.publish(f"v{number}", favourite=number % len(LABELS))
@@ -100,7 +101,7 @@ def measure(folder: Path, variables: dict[str, str], swaps: int, rate: float, re
 
 
 def summary(traffic: Traffic, took: list[float], rollback: float) -> int:
-    """Print what it comes to; returns the exit code."""
+    """Print the summary. Returns the exit code."""
     waits = [one.done - one.sent for one in traffic.answered]
     wrong = [one for one in traffic.answered if not one.error and one.label != favourite(one.version)]
     print(f"\nrollback                {rollback:.2f} s")
@@ -115,7 +116,7 @@ def summary(traffic: Traffic, took: list[float], rollback: float) -> int:
 
 
 def favourite(version: str) -> str:
-    """What the version of this name answers to everything."""
+    """Return the label that the version of this name predicts for every text."""
     return LABELS[int(version.removeprefix("v")) % len(LABELS)]
 
 

@@ -1,11 +1,11 @@
-"""Finding wrong labels: 10 % of the labels flipped to another class, average precision of putting these rows first.
+"""Finding wrong labels: 10 % of the labels are flipped to another class; average precision of ranking these rows first.
 
     python -m bench.label_errors [--cache FOLDER] [--seeds 0 1 2]
 
 AG News (8,000 rows of the train part), TREC, SST-2 sentences; frozen MiniLM as few-shot versions use it; five folds.
 Data: the folder in TORNIO_DATA, else ../shared/data beside the project. Baseline: cleanlab's default score on 5-fold
-scikit-learn LogisticRegression with its defaults, over the same embeddings, which get words in addition only where
-the table says so. Rankings were chosen on flips of seed 100, which is none of those reported.
+scikit-learn LogisticRegression with its defaults, over the same embeddings; word features are only added where the
+table says so. Rankings were chosen on flips with seed 100, which is not among those reported.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tornio.scoring.ranking import EMBEDDING, NEIGHBOURS, RANKINGS, WORDS, defau
 BAR, TARGET = 0.01, 0.03
 FOLDS, FLIPPED = 5, 0.1
 SETS = {"ag_news": 8000, "trec": None, "sst2_sent": None}
-"""Folder of the train part, and how many of its rows."""
+"""Folder of the train part, and the number of rows used."""
 BASELINE, INSIDE = "cleanlab on 5-fold LogisticRegression", "in-sample loss, LogisticRegression"
 
 IntVector = NDArray[np.int64]
@@ -84,7 +84,7 @@ def _embedded(texts: list[str], path: Path) -> FloatMatrix:
 
 
 def flip(data: Data, seed: int) -> tuple[IntVector, NDArray[np.bool_]]:
-    """The labels with a tenth of them moved to another class, and which."""
+    """Return the labels with a tenth of them moved to another class, and which rows were moved."""
     random = np.random.default_rng(seed)
     wrong = np.zeros(len(data.labels), dtype=bool)
     wrong[random.permutation(len(wrong))[: round(FLIPPED * len(wrong))]] = True
@@ -93,12 +93,12 @@ def flip(data: Data, seed: int) -> tuple[IntVector, NDArray[np.bool_]]:
 
 
 def baselines(data: Data, given: IntVector, seed: int) -> dict[str, FloatMatrix]:
-    """How suspicious each row is to scikit-learn's defaults: cleanlab's rankings out of sample, and loss in sample."""
+    """Return each row's suspicion by scikit-learn's defaults: cleanlab's rankings out of sample, and in-sample loss."""
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     outside = cross_val_predict(LogisticRegression(), data.vectors, given, cv=folds, method="predict_proba")
     inside = LogisticRegression().fit(data.vectors, given).predict_proba(data.vectors)
     labels = np.eye(data.classes, dtype=bool)[given]
-    # p / sum: cleanlab wants rows that sum to one more exactly than float32 does
+    # p / sum: cleanlab requires row sums closer to one than float32 gives
     outside, inside = (p.astype(np.float64) / p.sum(axis=1, keepdims=True) for p in (outside, inside))
     return {
         BASELINE: -get_label_quality_scores(given, outside),
@@ -110,7 +110,7 @@ def baselines(data: Data, given: IntVector, seed: int) -> dict[str, FloatMatrix]
 
 
 def ours(data: Data, given: IntVector, seed: int) -> dict[str, FloatMatrix]:
-    """How suspicious each row is by every ranking, and by parts of what the default ranking pools."""
+    """Return each row's suspicion by every ranking, and by parts of what the default ranking pools."""
     labels = np.eye(data.classes, dtype=bool)[given]
     keys = text_keys(data.texts)
     folds = deal(keys, labels, FOLDS, seed)
@@ -118,14 +118,14 @@ def ours(data: Data, given: IntVector, seed: int) -> dict[str, FloatMatrix]:
     scorer = OutOfSampleScorer.fit(data.vectors, data.texts, labels, folds, names, multi_label=False, seed=seed)
     experts = scorer.opinions(data.vectors, data.texts, folds.of(keys))
     inside = in_sample(data.vectors, labels, False, scorer.metrics["c_embedding"])
-    found = {"in-sample loss, our head": suspicion("loss", inside, labels, False)}
+    suspicions = {"in-sample loss, our head": suspicion("loss", inside, labels, False)}
     for name, ranking in RANKINGS.items():
         p = scorer.score(data.vectors, data.texts) if len(ranking.experts) > 1 else experts[EMBEDDING]
-        found[name] = suspicion(name, p, labels, False)
+        suspicions[name] = suspicion(name, p, labels, False)
     for some in ((NEIGHBOURS,), (WORDS,), (EMBEDDING, NEIGHBOURS), (EMBEDDING, WORDS)):
         p = _pool([experts[name] for name in some], labels)
-        found[f"  loss of {' + '.join(some)}"] = suspicion("loss", p, labels, False)
-    return found
+        suspicions[f"  loss of {' + '.join(some)}"] = suspicion("loss", p, labels, False)
+    return suspicions
 
 
 def _pool(experts: Sequence[FloatMatrix], labels: NDArray[np.bool_]) -> FloatMatrix:
@@ -135,12 +135,12 @@ def _pool(experts: Sequence[FloatMatrix], labels: NDArray[np.bool_]) -> FloatMat
 def measured(data: Data, seed: int) -> Precisions:
     given, wrong = flip(data, seed)
     with threadpool_limits(1):
-        found = baselines(data, given, seed) | ours(data, given, seed)
-    return {name: float(average_precision_score(wrong, suspicious)) for name, suspicious in found.items()}
+        rankings = baselines(data, given, seed) | ours(data, given, seed)
+    return {name: float(average_precision_score(wrong, suspicious)) for name, suspicious in rankings.items()}
 
 
 def report(results: Mapping[str, Sequence[Precisions]]) -> dict[str, float]:
-    """Print the table; the mean over the sets of each row."""
+    """Print the table. Returns the mean over the sets of each row."""
     names = list(next(iter(results.values()))[0])
     means = {name: {s: float(np.mean([run[name] for run in runs])) for s, runs in results.items()} for name in names}
     overall = {name: float(np.mean(list(row.values()))) for name, row in means.items()}
@@ -153,8 +153,10 @@ def report(results: Mapping[str, Sequence[Precisions]]) -> dict[str, float]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, help="folder that keeps the embeddings (default: none is kept)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of flips and folds (default: 0 1 2)")
+    parser.add_argument("--cache", type=Path, help="folder that caches the embeddings")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of flips and folds (default: 0 1 2)"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:

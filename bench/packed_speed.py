@@ -1,13 +1,13 @@
-"""Losses of labelled texts: the packed engine beside the tutorial loop, one torch thread each, in turn.
+"""Losses of labelled texts: the packed engine compared with the tutorial loop, with one torch thread each, in turn.
 
     python -m bench.packed_speed [--precision auto] [--models minilm distilbert bert] [--rounds 5] [--one-core]
 
-AG News texts, tokenising included. MiniLM has a head for the four labels, fitted here; the DistilBERT-size and the
-BERT-base-size model are random, so that they tell of speed alone. Baseline, the tutorial loop: float32,
-`datasets.map(batched=True, batch_size=32)`, padded to the longest of the batch, no_grad, cross-entropy an example.
-So many rows as the packed engine does in about `--seconds`. Useful FLOP/s: what the losses need (no padding, of the
-last layer only what is read) by the whole time, beside this machine's matrix product in the same precision.
-Data: the folder in TORNIO_DATA, else ../shared/data beside the project.
+The texts are from AG News, and tokenising is included. MiniLM gets a head for the four labels, which is fitted here.
+The models of DistilBERT's and BERT-base's size are random, so they only measure speed. The baseline is the tutorial
+loop: float32, `datasets.map(batched=True, batch_size=32)`, padded to the longest text of the batch, no_grad, cross-entropy
+per example. The number of rows is what the packed engine does in about `--seconds`. Useful FLOP/s: the operations that
+the losses need (no padding, of the last layer only what is read) divided by the whole time, compared with this machine's
+matrix product in the same precision. Data: the folder in TORNIO_DATA, else ../shared/data beside the project.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from tornio.models.tokens import Tokenizer
 from tornio.models.windows import one_ahead, windows
 
 BARS = {"minilm": 6.0, "distilbert": 5.0, "bert": 5.0}
-"""Set on a processor that computes in bfloat16 (AMX); in float32 they say nothing."""
+"""For processors that compute in bfloat16 (AMX); they do not apply to float32."""
 LABELS, MAX_LENGTH, BATCH = 4, 256, 32
 HEAD_ROWS = 256
 
@@ -89,7 +89,7 @@ def make_model(name: str, folder: Path) -> None:
 
 
 def fit_head(model: Any, tokenizer: Tokenizer) -> None:
-    """Logistic regression on what the pooler says of some training texts."""
+    """Fit a logistic regression on the pooler's output for some training texts."""
     rows = load_rows("train").first(HEAD_ROWS)
     with torch.no_grad():
         first = torch.from_numpy(engine_for(model.eval().bert).pooled(tokenizer.encode(rows.texts), "cls"))
@@ -113,7 +113,7 @@ def tutorial(model: Any, tokenizer: Any, rows: Rows) -> Losses:
         return {"loss": cross_entropy(logits, np.array(batch["label"])), "predicted": logits.argmax(-1).numpy()}
 
     data = datasets.Dataset.from_dict({"text": rows.texts, "label": rows.labels})
-    # A fingerprint spares the tutorial the pickling of its model, which is no part of the work.
+    # With a fingerprint the tutorial need not pickle its model, which is not part of the work.
     scored = data.map(forward, batched=True, batch_size=BATCH, new_fingerprint=os.urandom(8).hex())
     return np.array(scored["loss"], dtype=np.float32)
 
@@ -123,7 +123,7 @@ def cross_entropy(logits: torch.Tensor, labels: NDArray[np.int64]) -> Losses:
 
 
 def useful_flop(config: Any, lengths: Sequence[int]) -> float:
-    """Multiplications and additions that the first tokens' last hidden states need."""
+    """Return the multiplications and additions needed for the first tokens' last hidden states."""
     hidden, inner = config.hidden_size, getattr(config, "intermediate_size", None) or config.hidden_dim
     tokens, squares, texts = sum(lengths), sum(n * n for n in lengths), len(lengths)
     whole = 2 * tokens * (4 * hidden**2 + 2 * hidden * inner) + 4 * hidden * squares
@@ -132,7 +132,7 @@ def useful_flop(config: Any, lengths: Sequence[int]) -> float:
 
 
 def matmul_peak(precision: Precision) -> float:
-    """FLOP/s of the best of some large matrix products."""
+    """Return the FLOP/s of the best of some large matrix products."""
     best = 0.0
     for n in (1024, 2048):
         square = torch.randn(n, n).to(getattr(torch, precision))
@@ -147,7 +147,7 @@ def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def compare(name: str, folder: Path, precision: Precision, wanted_s: float, rounds: int, peak: float) -> float:
-    """Print the rounds and what they come to; returns the median ratio."""
+    """Print the rounds and their summary. Returns the median ratio."""
     auto = transformers.AutoModelForSequenceClassification
     baseline = partial(
         tutorial, load_pretrained(auto, folder, "float32"), transformers.AutoTokenizer.from_pretrained(folder)
@@ -161,20 +161,20 @@ def compare(name: str, folder: Path, precision: Precision, wanted_s: float, roun
     lengths = own_tokenizer.encode(rows.texts).lengths
     print(f"\n{name}, {precision}: {len(rows.texts)} rows of {np.mean(lengths):.0f} tokens (longest {max(lengths)})")
     print("round   tutorial s   packed s   ratio")
-    times, theirs, found = [], np.empty(0), np.empty(0)
+    times, theirs, losses = [], np.empty(0), np.empty(0)
     for number in range(rounds):
         slow, theirs = seconds(lambda: baseline(rows))
-        fast, found = seconds(lambda: ours(rows))
+        fast, losses = seconds(lambda: ours(rows))
         times.append((slow, fast))
         print(f"{number + 1:5d}   {slow:10.2f}   {fast:8.2f}   {slow / fast:5.2f}", flush=True)
     ratio = statistics.median(slow / fast for slow, fast in times)
     best = min(fast for _, fast in times)
     top = max(1, len(rows.texts) // 100)
-    same = len(set(np.argsort(-theirs)[:top]) & set(np.argsort(-found)[:top]))
+    same = len(set(np.argsort(-theirs)[:top]) & set(np.argsort(-losses)[:top]))
     flops = useful_flop(transformers.AutoConfig.from_pretrained(folder), lengths) / best
     print(f"median ratio        {ratio:.2f} ({len(rows.texts) / best:.0f} rows/s)")
-    print(f"top 1 % of losses   {same} of {top} the same; Spearman {spearmanr(theirs, found).statistic:.6f}, ", end="")
-    print(f"largest difference {np.abs(theirs - found).max():.2g}")
+    print(f"top 1 % of losses   {same} of {top} the same; Spearman {spearmanr(theirs, losses).statistic:.6f}, ", end="")
+    print(f"largest difference {np.abs(theirs - losses).max():.2g}")
     print(f"useful FLOP/s       {flops / 1e9:.0f} G = {flops / peak:.0%} of the {peak / 1e9:.0f} G of a matrix product")
     return ratio
 
@@ -184,10 +184,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16 (default: %(default)s)")
     parser.add_argument("--models", nargs="+", choices=tuple(BARS), default=list(BARS), help="default: all")
     parser.add_argument(
-        "--seconds", type=float, default=3.0, help="of the packed engine a round (default: %(default)s)"
+        "--seconds", type=float, default=3.0, help="seconds of the packed engine per round (default: %(default)s)"
     )
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
-    parser.add_argument("--one-core", action="store_true", help="tokenizers too, which else take what cores there are")
+    parser.add_argument("--one-core", action="store_true", help="limit tokenizers to one core, too")
     options = parser.parse_args(arguments)
     if options.one_core:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
@@ -205,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print()
     for name, ratio in ratios.items():
         verdict = "reached" if ratio >= BARS[name] else "MISSED"
-        judged = verdict if precision == "bfloat16" else f"not judged in {precision}"
+        judged = verdict if precision == "bfloat16" else f"not compared in {precision}"
         print(f"{name:10s} {ratio:.2f}; bar {BARS[name]} in bfloat16: {judged}")
     return int(precision == "bfloat16" and any(ratio < BARS[name] for name, ratio in ratios.items()))
 

@@ -1,10 +1,11 @@
-"""The scoring job against its own engine in a plain process, its memory over a million rows, and what kills do to it.
+"""The scoring job compared with its engine in a plain process, its memory over a million rows, and the effect of kills.
 
-    python -m bench.score_job [ratio] [memory] [kills]        each alone, or all three
+    python -m bench.score_job [ratio] [memory] [kills]        any of them, or all three
 
-``ratio``: rows a second of the Ray Data job, from its first part on, over those of the same engine on the same rows in
-this process; start-up is told apart. ``memory``: proportional set size of the whole Ray tree while short rows are
-scored. ``kills``: SIGKILL of the driver or of a worker at moments spread over a run; the rows must be the same.
+``ratio``: rows per second of the Ray Data job from its first part on, divided by those of the same engine on the same
+rows in this process; start-up is reported separately. ``memory``: proportional set size of the whole Ray tree while
+short rows are scored. ``kills``: SIGKILL of the driver or a worker at moments spread over a run; the rows must be the
+same.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ LABELS = ("Business", "Sci/Tech", "Sports", "World")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", default=["ratio", "memory", "kills"], choices=["ratio", "memory", "kills"])
-    parser.add_argument("--rows", type=int, help="of ratio (default 50,000), memory (1,000,000), kills (100,000)")
+    parser.add_argument("--rows", type=int, help="rows of ratio (default 50,000), memory (1,000,000), kills (100,000)")
     args = parser.parse_args()
     for what in args.what:
         with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def ratio(folder: Path, rows: int | None) -> None:
-    """One worker against one process, a thread each."""
+    """Compare one worker with one process, with one thread each."""
     data = news(folder / "news.parquet", rows or 50_000)
     model = classifier(folder / "model", narrow=False)
     started = time.monotonic()
@@ -59,7 +60,7 @@ def ratio(folder: Path, rows: int | None) -> None:
     total = time.monotonic() - started
     times, output = run.part_times(), run.output()
     first, last = min(times.values()), max(times.values())
-    counted = output.rows - PART_ROWS  # those that were done when the first part stood
+    counted = output.rows - PART_ROWS  # without the first part, which includes the start-up
     texts = pq.read_table(data).column("text").to_pylist()
     torch.set_num_threads(1)
     engine = SequenceClassifier(model, LABELS, multi_label=False, max_length=256)
@@ -68,13 +69,13 @@ def ratio(folder: Path, rows: int | None) -> None:
     engine.score(texts[: len(texts) // 2])
     plain = len(texts) // 2 / (time.monotonic() - begun)
     job = counted / (last - first)
-    print(f"rows {output.rows:,}; plain process {plain:.0f} rows/s, job {job:.0f} rows/s once it works")
+    print(f"rows {output.rows:,}; plain process {plain:.0f} rows/s, job {job:.0f} rows/s after its start-up")
     print(f"start-up and end {total - output.rows / job:.1f} s of {total:.1f} s")
     print(f"ratio of job to plain process: {job / plain:.2f} (bar .85)")
 
 
 def memory(folder: Path, rows: int | None) -> None:
-    """Every half second: the proportional set size of driver, Ray and workers together."""
+    """Measure the proportional set size of driver, Ray and workers together, every half second."""
     data = short_rows(folder / "short.parquet", rows or 1_000_000)
     run = Run(folder, data, classifier(folder / "model", narrow=True))
     peaks: dict[int, float] = {}
@@ -101,26 +102,26 @@ def kills(folder: Path, rows: int | None) -> None:
         run = Run(folder / f"killed-{number}", data, model)
         at = round(parts * (number - 0.5) / 5)
         while len(run.part_times()) < at:
-            assert run.process.poll() is None, "it ended before it was killed"
+            assert run.process.poll() is None, "the run ended before it could be killed"
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.2))
         if whom == "driver":
             os.killpg(run.process.pid, signal.SIGKILL)
             run.process.wait()
-            stood = len(run.part_times())
+            done = len(run.part_times())
             run = Run(folder / f"killed-{number}", data, model)
         else:
             worker = random.Random(number).choice(run.workers())
-            stood = len(run.part_times())
+            done = len(run.part_times())
             worker.kill()
         run.wait()
         same = run.table().equals(expected)
-        print(f"{whom} killed with {stood} of {parts} parts done: {'the same rows' if same else 'OTHER ROWS'}")
+        print(f"{whom} killed with {done} of {parts} parts done: {'the same rows' if same else 'OTHER ROWS'}")
         assert same
 
 
 class Run:
-    """``tornio score`` as a process of its own, over a store in the folder; made again, it goes on."""
+    """``tornio score`` as a process of its own, over a store in the folder. A second one continues the first."""
 
     def __init__(self, folder: Path, data: Path, model: Path, workers: int = 2) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -144,9 +145,9 @@ class Run:
             sys.exit(self._log.read_text()[-3000:])
 
     def part_times(self) -> dict[int, float]:
-        """When each part that stands was written."""
-        found = (self._store.folder / "default" / "runs").glob("*/scores/*.parquet")
-        return {int(path.stem): path.stat().st_mtime for path in found if not path.name.startswith(".")}
+        """Return when each finished part was written."""
+        parts = (self._store.folder / "default" / "runs").glob("*/scores/*.parquet")
+        return {int(path.stem): path.stat().st_mtime for path in parts if not path.name.startswith(".")}
 
     def rows_done(self) -> int:
         return len(self.part_times()) * int(PART_ROWS)
@@ -161,13 +162,13 @@ class Run:
         return ScoreOutput.model_validate(result.output)
 
     def table(self) -> pa.Table:
-        """All rows in the input's order."""
+        """Return all rows in the input's order."""
         folder = self._store.folder / "default" / "runs"
         return pa.concat_tables(pq.read_table(path) for path in sorted(folder.glob("*/scores/*.parquet")))
 
 
 def tree_bytes(pid: int) -> int:
-    """Proportional set size of a process and all below it."""
+    """Return the proportional set size of a process and its descendants."""
     total = 0
     for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -176,14 +177,14 @@ def tree_bytes(pid: int) -> int:
 
 
 def news(path: Path, rows: int) -> Path:
-    """AG News, its rows over and over until there are enough."""
+    """Write AG News, with its rows repeated until there are enough."""
     table = pq.read_table(DATA / "ag_news" / "train.parquet")
     pq.write_table(pa.concat_tables([table] * (rows // len(table) + 1)).slice(0, rows), path)
     return path
 
 
 def short_rows(path: Path, rows: int) -> Path:
-    """Made-up messages of three to ten words."""
+    """Write invented messages of three to ten words."""
     rng = random.Random(0)
     words = ("order", "late", "refund", "please", "where", "card", "login", "broken", "thanks", "invoice", "again")
     texts = [" ".join(rng.choices(words, k=rng.randint(3, 10))) for _ in range(rows)]
@@ -193,7 +194,7 @@ def short_rows(path: Path, rows: int) -> Path:
 
 
 def classifier(folder: Path, *, narrow: bool) -> Path:
-    """A random classifier with MiniLM's tokenizer: of MiniLM's size, or of two narrow layers."""
+    """Create a random classifier with MiniLM's tokenizer, of MiniLM's size or of two narrow layers."""
     from transformers import BertConfig, BertForSequenceClassification
 
     torch.manual_seed(0)

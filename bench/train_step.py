@@ -1,11 +1,11 @@
-"""Examples a second that a training step takes: ours, beside the Hugging Face Trainer's, both with their defaults.
+"""Examples per second of a training step: ours, compared with the Hugging Face Trainer's, both with their defaults.
 
     python -m bench.train_step [--rounds 5] [--steps 15] [--labels 260]
 
-MiniLM with a new head on so many of TREC's questions, on this machine's processor, one thread, in float32 (what the
-Trainer computes in by default); rounds of both in turn, and of each the processor's seconds from one step's end to the
-next, which other work on the machine disturbs less than the clock's. The Trainer: DataCollatorWithPadding, batches of
-8, fused AdamW, logging as it comes; nothing is saved. Ours: with its own default batch, and with batches of 8, too.
+MiniLM with a new head is trained on ``--labels`` questions of TREC, on this machine's processor, with one thread, in
+float32 (the Trainer's default). Rounds of both alternate. Measured are the processor's seconds between the ends of two
+steps, because other work on the machine disturbs these less than clock time. The Trainer: DataCollatorWithPadding,
+batches of 8, fused AdamW, default logging; nothing is saved. Ours: with its own default batch, and with batches of 8.
 Data: the folder in TORNIO_DATA, else ../shared/data beside the project.
 """
 
@@ -40,11 +40,11 @@ TARGET = 2.0
 ITS_BATCH = 8
 """The Trainer's default."""
 WARM = 3
-"""Steps of a round that are not counted: the first ones allocate."""
+"""Steps at the start of a round that are not counted, because they allocate memory."""
 
 
 def questions(count: int) -> tuple[list[str], list[int], int]:
-    """Some of TREC's training questions, the numbers of their labels, and how many labels there are."""
+    """Return some of TREC's training questions, the numbers of their labels, and the number of labels."""
     root = Path(os.environ.get("TORNIO_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     table = pq.read_table(root / "trec" / "train.parquet")
     names = sorted(set(table["label"].to_pylist()))
@@ -76,7 +76,7 @@ def ours(batch_size: int, examples: int) -> Callable[[int], list[float]]:
 
 
 class _Clock(TrainerCallback):
-    """Notes when each step ends."""
+    """Records when each step ends."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
@@ -86,7 +86,7 @@ class _Clock(TrainerCallback):
 
 
 def trainers(batch_size: int, examples: int, folder: Path) -> Callable[[int], list[float]]:
-    """``steps -> seconds of each``, the first left out."""
+    """Return ``steps -> seconds of each``, without the first step."""
     texts, labels, count = questions(examples)
     source = resolve_encoder(MINILM)
     tokenizer = AutoTokenizer.from_pretrained(str(source.folder))
@@ -113,8 +113,8 @@ def trainers(batch_size: int, examples: int, folder: Path) -> Callable[[int], li
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="of each, in turn (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=15, help="of a round (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each, in turn (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=15, help="steps per round (default: %(default)s)")
     parser.add_argument("--labels", type=int, default=260, help="examples; TREC has 5452 (default: %(default)s)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -130,11 +130,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number in range(options.rounds):
             for name, (run, size) in runs.items():
                 paces[name][number] = size / float(np.median(run(options.steps)[WARM:]))
-    *mine, (_, theirs) = paces.items()
-    print("examples a second            " + "".join(f"  round {number}" for number in range(options.rounds)))
+    *ours_, (_, theirs) = paces.items()
+    print("examples per second          " + "".join(f"  round {number}" for number in range(options.rounds)))
     for name, values in paces.items():
         print(f"{name:27s}  " + "".join(f"{value:9.1f}" for value in values))
-    for name, values in mine:
+    for name, values in ours_:
         ratio = float(np.median(values / theirs))
         verdict = "reached" if ratio >= TARGET else "missed"
         print(f"{name}: ratio to the Trainer {ratio:.2f} (median of {options.rounds}); target {TARGET:g}: {verdict}")

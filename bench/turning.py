@@ -1,5 +1,5 @@
-"""A loop that turns in this process: the controller's own code over a store in memory, played annotators, and
-replicas that load at once. For benchmarks of what the loop decides, not of how fast its parts answer."""
+"""A loop that runs in this process: the controller's own code over a store in memory, with simulated annotators and
+replicas that load instantly. For benchmarks of the loop's decisions, not of the speed of its parts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tornio.tasks import Task, Tasks
 
 @dataclass
 class InstantFleet:
-    """Two replicas that have loaded whatever `candidate` names."""
+    """Two replicas that have always loaded the version of `candidate`."""
 
     store: ObjectStore
 
@@ -38,7 +38,7 @@ class InstantFleet:
 
 @dataclass
 class Turning:
-    """One task, turned until it stands still. ``answers``: record id -> label, known to the played annotator."""
+    """One task, run until it is idle. ``answers``: record id -> label, known to the simulated annotator."""
 
     spec: TaskSpec
     answers: Mapping[str, str]
@@ -57,14 +57,14 @@ class Turning:
         return Tasks(self.store).open(self.spec.workspace, self.spec.name)
 
     def reconciler(self) -> Reconciler:
-        """A new controller, as after a restart."""
+        """Return a new controller, as after a restart."""
         assert self.context is not None
         runner = InlineRunner(partial(execute, context=self.context))
         fleet = InstantFleet(self.store)
         return Reconciler(self.store, self.task, self.annotation, runner, fleet, self.clock)
 
     def answer_all(self) -> int:
-        """The annotator answers everything that is there; returns how many answers that were new."""
+        """Answer all records that have no answer yet. Returns the number of new answers."""
         dataset = self.spec.name
         new = 0
         for batch in self.task.batches():
@@ -77,7 +77,7 @@ class Turning:
         return new
 
     def turn(self, looks: int = 10_000) -> Look:
-        """Look and answer until the loop stops or waits with nothing left to answer."""
+        """Look and answer until the loop stops, or waits with nothing left to answer."""
         reconciler = self.reconciler()
         for _ in range(looks):
             look = reconciler.look()
@@ -87,4 +87,4 @@ class Turning:
                 continue
             if look.standing.phase in (Phase.STOPPED, Phase.WAITING, Phase.ATTENTION, Phase.PAUSED):
                 return look
-        raise RuntimeError(f"the loop did not come to an end in {looks} looks: {look.standing}")
+        raise RuntimeError(f"The loop did not end within {looks} looks: {look.standing}")

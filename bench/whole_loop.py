@@ -2,9 +2,9 @@
 
     python -m bench.whole_loop [--iterations 11]
 
-Bars: at least 5 iterations; from the last answer of a batch to the next batch visible in Argilla, median of 10, at
-most 5 s with a pool of 5,452. Printed: proportional set size of everything that ``tornio up`` starts (target 5 GB).
-Data: the folder in TORNIO_DATA, else ../shared/data beside the project.
+Bars: at least 5 iterations; from the last answer of a batch until the next batch is visible in Argilla, median of 10,
+at most 5 s with a pool of 5,452. It also prints the proportional set size of everything that ``tornio up`` starts (target
+5 GB). Data: the folder in TORNIO_DATA, else ../shared/data beside the project.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tornio.client import Client
 LATENCY_BAR_S, MEMORY_TARGET = 5.0, 5 << 30
 BATCH = 20
 FIRST_BATCH_S = 600.0
-"""The first batch waits for nothing but the pool; the second for the whole pool's embeddings."""
+"""The first batch only waits for the pool; the second waits for the embeddings of the whole pool."""
 
 
 def trec(part: str) -> tuple[list[str], list[str]]:
@@ -39,7 +39,7 @@ def trec(part: str) -> tuple[list[str], list[str]]:
 
 
 def write_files(folder: Path, iterations: int) -> dict[str, str]:
-    """task.yaml and pool.csv; returns what the annotator knows."""
+    """Write task.yaml and pool.csv. Returns the annotator's answers."""
     texts, labels = trec("train")
     spec = {
         "workspace": "bench",
@@ -87,10 +87,10 @@ def main() -> int:
                 time.sleep(0.5)
             status = client.status("bench/trec")
             texts, labels = trec("test")
-            said = client.predict("bench/trec", texts)
-            right = statistics.fmean(a.labels[0] == b for a, b in zip(said, labels, strict=True))
+            predictions = client.predict("bench/trec", texts)
+            right = statistics.fmean(a.labels[0] == b for a, b in zip(predictions, labels, strict=True))
             memory = tornio.stack.memory()
-    timed = waits[1:]  # the first embeds the whole pool
+    timed = waits[1:]  # the first includes embedding the whole pool
     median = statistics.median(timed)
     total = sum(memory.values())
     parts = ", ".join(f"{part} {size / 2**20:.0f}" for part, size in memory.items())
@@ -98,7 +98,7 @@ def main() -> int:
     ratio = median / LATENCY_BAR_S
     spread = f"median {median:.2f} s of {len(timed)} (max {max(timed):.2f})"
     print(f"last answer -> next batch: {spread}, {ratio:.2f} of the bar")
-    print(f"the first, which embeds the whole pool: {waits[0]:.1f} s")
+    print(f"the first, which includes embedding the whole pool: {waits[0]:.1f} s")
     print(f"memory (PSS): {total / 2**30:.2f} GB of {MEMORY_TARGET / 2**30:.0f}; MB: {parts}")
     return 0 if median <= LATENCY_BAR_S and len(status.curve) >= 5 else 1
 

@@ -1,4 +1,4 @@
-"""What differs between two specs of a task, and what each difference would do."""
+"""The differences between two specs of a task, and the effect of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tornio.spec import Change, Spec, TaskSpec
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that differs: ``path`` as in ``loop.stop.window``, and what changing it does."""
+    """One field that differs: its ``path``, such as ``loop.stop.window``, and the effect of changing it."""
 
     path: str
     old: Any
@@ -22,10 +22,10 @@ class FieldChange:
 
 
 def describe_changes(old: TaskSpec, new: TaskSpec) -> tuple[FieldChange, ...]:
-    """Every field in which the specs differ, in the order of the spec; empty for equal specs.
+    """Return every field in which the specs differ, in the order of the spec; empty for equal specs.
 
-    Labels that were added, removed, renamed or put in another order are one change, of ``labels`` as a whole; a
-    label that only got another description is a change of ``labels.{name}.description``.
+    Labels that are added, removed, renamed or reordered count as one change of ``labels`` as a whole. A label of
+    which only the description differs is a change of ``labels.{name}.description``.
     """
     return tuple(_differences(old, new))
 

@@ -1,33 +1,35 @@
-"""The one exception tree. Every message says what was found and what to do; HTTP status codes live at the edge.
+"""All errors that Tornio raises. Every message states what was found and what to do.
+
+The HTTP status of an error is not set here, but in the gateway.
 
 TornioError
- ├─ InvalidInput           what a user gave cannot be used as it is
- │   ├─ InvalidSpec        task.yaml, with the line
- │   ├─ InvalidFile        a CSV, JSON lines or Parquet file, with the row
- │   ├─ ChangeRefused      a spec change that this task cannot make
- │   └─ MissingPlugin      a name in a spec that nothing on this machine stands for
- ├─ NotFound               a task, version, alias, object or data set that is not there
- ├─ Conflict               somebody else was first, or the state does not allow it
- │   ├─ AlreadyExists      put-if-absent met an object
- │   ├─ Changed            put-if-match met another ETag
+ ├─ InvalidInput           the user's input cannot be used as it is
+ │   ├─ InvalidSpec        a task.yaml that does not follow the specification; names the line
+ │   ├─ InvalidFile        a CSV, JSON lines or Parquet file that cannot be read; names the row or column
+ │   ├─ ChangeRefused      a change of the spec that an existing task does not allow
+ │   └─ MissingPlugin      a spec names a strategy, method or criterion that is not installed
+ ├─ NotFound               a task, version, alias, object or data set does not exist
+ ├─ Conflict               another writer was first, or the present state does not allow the operation
+ │   ├─ AlreadyExists      put-if-absent found an object
+ │   ├─ Changed            put-if-match found another ETag
  │   └─ NotServable        the task has no `current` version yet
- ├─ Forbidden              the key or account lacks a right; says whom to ask for what
- ├─ Unauthorized           no key, or an unknown one
- ├─ IntegrityError         stored bytes are not what their digest, schema or probes promise
+ ├─ Forbidden              the key or account lacks a right; names the right and who can grant it
+ ├─ Unauthorized           the API key is missing or unknown
+ ├─ IntegrityError         stored bytes do not match their digest, schema or probes
  │   ├─ SchemaTooNew       written by a later release than this one can read
- │   └─ UnfitCheckpoint    a checkpoint that must not serve, with the reason
+ │   └─ UnfitCheckpoint    a checkpoint that must not be served, with the reason
  ├─ RunFailed              a job ended in an error
- └─ TemporaryError         try again: an outside service is slow or away
-     └─ Unavailable        which service, and what it said
+ └─ TemporaryError         trying again may succeed
+     └─ Unavailable        an outside service is unreachable or too slow; names it and its answer
 """
 
 
 class TornioError(Exception):
-    """Root of every error that Tornio raises on purpose."""
+    """Base class of every error that Tornio raises on purpose."""
 
 
 class InvalidInput(TornioError):
-    """What a user gave cannot be used as it is."""
+    """The user's input cannot be used as it is."""
 
 
 class InvalidSpec(InvalidInput):
@@ -35,11 +37,11 @@ class InvalidSpec(InvalidInput):
 
 
 class InvalidFile(InvalidInput):
-    """A data file that cannot be read as asked; the message names the row or the column."""
+    """A data file that cannot be read as requested; the message names the row or the column."""
 
 
 class ChangeRefused(InvalidInput):
-    """A change of a task's spec that cannot be made on a living task."""
+    """A change of the spec that an existing task does not allow."""
 
 
 class MissingPlugin(InvalidInput):
@@ -47,19 +49,19 @@ class MissingPlugin(InvalidInput):
 
 
 class NotFound(TornioError):
-    """Something that was asked for by name is not there."""
+    """Something requested by name does not exist."""
 
 
 class Conflict(TornioError):
-    """The state of things does not allow this, or somebody else was first."""
+    """The present state does not allow the operation, or another writer was first."""
 
 
 class AlreadyExists(Conflict):
-    """A put-if-absent met an object that is there already."""
+    """A put-if-absent found that the object already exists."""
 
 
 class Changed(Conflict):
-    """A put-if-match met an object whose ETag has moved (or that is gone)."""
+    """A put-if-match found another ETag, or the object was deleted."""
 
 
 class NotServable(Conflict):
@@ -67,32 +69,32 @@ class NotServable(Conflict):
 
 
 class Forbidden(TornioError):
-    """The key or account lacks a right; the message says whom to ask for what."""
+    """The key or account lacks a right; the message names the right and who can grant it."""
 
 
 class Unauthorized(TornioError):
-    """No API key was given, or one that nobody has."""
+    """The API key is missing or unknown."""
 
 
 class IntegrityError(TornioError):
-    """Stored bytes are not what their digest, schema or probes promise."""
+    """Stored bytes do not match their digest, schema or probes."""
 
 
 class SchemaTooNew(IntegrityError):
-    """A document written by a later release than this one can read: upgrade Tornio first."""
+    """A document that was written by a later release than this one can read. Upgrade Tornio first."""
 
 
 class UnfitCheckpoint(IntegrityError):
-    """A checkpoint that must not answer a single request; the message says why."""
+    """A checkpoint that must not be served; the message gives the reason."""
 
 
 class RunFailed(TornioError):
-    """A job ended in an error, told in the message."""
+    """A job ended in an error, which the message contains."""
 
 
 class TemporaryError(TornioError):
-    """Worth trying again: nothing is wrong with what was asked."""
+    """An error that may disappear when the same request is sent again."""
 
 
 class Unavailable(TemporaryError):
-    """An outside service (object store, annotation tool, cluster) is away or too slow."""
+    """An outside service (object store, annotation tool, cluster) is unreachable or too slow."""

@@ -1,5 +1,8 @@
-"""Reads ``task.yaml``. Whatever is wrong with it is said in one go: a line each, with the number of the line in
-the file, what was found there and what is allowed."""
+"""Reader of ``task.yaml``.
+
+All errors of a file are reported together, one line per error: the line number, what was found there and what is
+allowed.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,10 @@ _PATTERNS = {
 }
 _SYNTAX = {
     "\\t": "a tab: YAML indents with spaces, so write spaces instead",
-    "mapping values are not allowed": "a ':' where none may stand: put quotes around a text that contains ': ', "
-    "and check the indentation",
-    "another document": "a second document ('---'): a file describes one task",
-    "<block mapping start>": "an indentation that fits none of the lines above",
+    "mapping values are not allowed": "a ':' where YAML does not allow one: put quotes around a text that contains "
+    "': ', and check the indentation",
+    "another document": "a second document ('---'): a file describes exactly one task",
+    "<block mapping start>": "an indentation that matches none of the lines above",
 }
 
 
@@ -42,14 +45,17 @@ class _Problem:
 
 @dataclass
 class _Reading:
-    """What the YAML says, beside where it says it."""
+    """The parsed YAML, with the position of each value in the file."""
 
     nodes: dict[Path, yaml.Node] = field(default_factory=dict)
     problems: list[_Problem] = field(default_factory=list)
     refused: set[Path] = field(default_factory=set)
 
     def value(self, node: yaml.Node, path: Path = ()) -> Any:
-        """The node as plain data; remembers the node of each path, and what YAML lets pass but we do not."""
+        """Return the node as plain data. Record the node of each path, and report what YAML allows but Tornio does not.
+
+        Anything that is reported is also added to ``refused``.
+        """
         self.nodes[path] = node
         if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
             return dict(self._items(node, path))
@@ -68,23 +74,23 @@ class _Reading:
             if name is None or key.tag == _MERGE:
                 self._refuse(key, "a key that is not a plain name")
             elif name in first:
-                self._refuse(key, f"{_where((*path, name))} a second time: the first stands in line {first[name]}")
+                self._refuse(key, f"{_where((*path, name))} a second time; the first one is in line {first[name]}")
             else:
                 first[name] = _line(key)
                 yield name, self.value(value, (*path, name))
 
-    def _refuse(self, node: yaml.Node, found: str, path: Path = ()) -> None:
+    def _refuse(self, node: yaml.Node, what: str, path: Path = ()) -> None:
         self.refused.add(path)
-        self.problems.append(_Problem(_line(node), f"found {found}"))
+        self.problems.append(_Problem(_line(node), f"found {what}"))
 
     def line(self, path: Path) -> int:
-        """Of the innermost part of the path that the file has."""
+        """Return the line of the innermost part of the path that the file contains."""
         while path not in self.nodes:
             path = path[:-1]
         return _line(self.nodes[path])
 
     def found(self, path: Path) -> str:
-        """What stands at the path, as it was written."""
+        """Return the value at the path as it is written in the file, or its kind if it is a mapping or a list."""
         node = self.nodes.get(path)
         if isinstance(node, yaml.ScalarNode):
             written = repr(node.value) if node.tag == _STRING else str(node.value)
@@ -95,28 +101,30 @@ class _Reading:
 
 
 MAX_CHARACTERS = 4_000_000
-"""Room for a thousand labels with the longest descriptions."""
+"""Enough for a thousand labels with the longest descriptions."""
 MAX_BRACKETS = 3_000
 
 
 def read_spec(text: str, where: str = "task.yaml") -> TaskSpec:
-    """The spec that a ``task.yaml`` describes; ``where`` is how messages call the file.
+    """Return the spec that a ``task.yaml`` describes. Messages call the file ``where``.
 
-    Raises InvalidSpec with a line for each thing that is wrong.
+    Raises InvalidSpec with one line per error.
     """
     reading = _Reading()
     root = _compose(text, where)
     if root is None:
-        raise InvalidSpec(f"{where} is empty: it needs at least workspace, name and labels")
+        raise InvalidSpec(f"{where} is empty. Give at least workspace, name and labels.")
     if not isinstance(root, yaml.MappingNode):
-        raise InvalidSpec(f"{where}, line {_line(root)}: found no fields; write them as 'name: value', a line each")
+        raise InvalidSpec(
+            f"{where}, line {_line(root)}: found no fields; write each field on a line of its own, as 'name: value'"
+        )
     data = reading.value(root)
     problems = reading.problems + list(_labels_given_twice(data, reading))
     spec = None
     try:
         spec = TaskSpec.model_validate(data)
     except ValidationError as error:
-        problems += _worded(error.errors(), reading, nothing_else=not problems)
+        problems += _problems(error.errors(), reading, nothing_else=not problems)
     if problems or spec is None:
         problems.sort(key=lambda problem: problem.line)
         raise InvalidSpec("\n".join(f"{where}, line {problem.line}: {problem.text}" for problem in problems))
@@ -126,12 +134,12 @@ def read_spec(text: str, where: str = "task.yaml") -> TaskSpec:
 def _compose(text: str, where: str) -> yaml.Node | None:
     text = text.removeprefix("\ufeff")
     if len(text) > MAX_CHARACTERS:
-        raise InvalidSpec(f"{where} has {len(text):,} characters: a task.yaml has at most {MAX_CHARACTERS:,}")
-    if sum(map(text.count, "[{")) > MAX_BRACKETS:  # each level costs the parser a frame, and time beyond linear
-        raise InvalidSpec(f"{where} has more than {MAX_BRACKETS:,} opening brackets: write a label to a line")
+        raise InvalidSpec(f"{where} has {len(text):,} characters. A task.yaml may have at most {MAX_CHARACTERS:,}.")
+    if sum(map(text.count, "[{")) > MAX_BRACKETS:  # each level costs the parser a stack frame and more than linear time
+        raise InvalidSpec(f"{where} has more than {MAX_BRACKETS:,} opening brackets. Write one label per line.")
     try:
         for token in yaml.scan(text, Loader=yaml.SafeLoader):
-            if isinstance(token, yaml.AliasToken):  # a file could contain itself
+            if isinstance(token, yaml.AliasToken):  # an alias could make a file contain itself
                 line = token.start_mark.line + 1
                 raise InvalidSpec(
                     f"{where}, line {line}: found an alias, *{token.value}: write the value out, or put "
@@ -139,11 +147,11 @@ def _compose(text: str, where: str) -> yaml.Node | None:
                 )
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except RecursionError as error:
-        raise InvalidSpec(f"{where} is nested too deeply: a task.yaml has four levels at most") from error
+        raise InvalidSpec(f"{where} is nested too deeply. A task.yaml has at most four levels.") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = error.problem or "something that is not YAML"
-        found = next((words for sign, words in _SYNTAX.items() if sign in problem), None)
+        found = next((text for sign, text in _SYNTAX.items() if sign in problem), None)
         raise InvalidSpec(
             f"{where}, line {line}: " + (f"found {found}" if found else f"not YAML: {problem}")
         ) from error
@@ -158,7 +166,7 @@ def _compose(text: str, where: str) -> yaml.Node | None:
 def _construct(node: yaml.ScalarNode) -> Any:
     try:
         return yaml.constructor.SafeConstructor().construct_object(node)
-    except ValueError:  # looks like a number and is none, such as 0o9 or _
+    except ValueError:  # looks like a number but is not one, such as 0o9 or _
         return str(node.value)
 
 
@@ -169,22 +177,22 @@ def _labels_given_twice(data: Mapping[str, Any], reading: _Reading) -> Iterator[
         name = label.get("name") if isinstance(label, dict) else label
         line = reading.line(("labels", index))
         if isinstance(name, str) and name in first:
-            yield _Problem(line, f"found label {name!r} a second time: the first stands in line {first[name]}")
+            yield _Problem(line, f"found label {name!r} a second time; the first one is in line {first[name]}")
         elif isinstance(name, str):
             first[name] = line
 
 
-def _worded(errors: list[ErrorDetails], reading: _Reading, *, nothing_else: bool) -> Iterator[_Problem]:
+def _problems(errors: list[ErrorDetails], reading: _Reading, *, nothing_else: bool) -> Iterator[_Problem]:
     paths = [error["loc"] for error in errors]
     for error in errors:
         path = error["loc"]
-        # What pydantic says of a whole follows from what is wrong with its parts, and from what we said already.
+        # An error of a whole follows from the errors of its parts, or from one that is already reported.
         of_parts = error["type"] == "too_short" and any(other[: len(path)] == path != other for other in paths)
         if not of_parts and path not in reading.refused and (path or nothing_else):
-            yield _Problem(reading.line(path), _say(error, reading))
+            yield _Problem(reading.line(path), _message(error, reading))
 
 
-def _say(error: ErrorDetails, reading: _Reading) -> str:
+def _message(error: ErrorDetails, reading: _Reading) -> str:
     path, kind, context = error["loc"], error["type"], error.get("ctx", {})
     at, found = _where(path), reading.found(path)
     if kind == "extra_forbidden":
@@ -192,11 +200,11 @@ def _say(error: ErrorDetails, reading: _Reading) -> str:
     if kind == "missing":
         return f"{at} is missing: {_describe(path)}".rstrip(": ")
     if kind == "value_error":
-        why = str(context["error"])
-        return why if at in why else f"{at}: {why}"
+        reason = str(context["error"])
+        return reason if at in reason else f"{at}: {reason}"
     of_text = kind == "string_type" or (kind == "model_type" and path[0] == "labels")
     if of_text and _is_unquoted(reading.nodes.get(path)):
-        return f'{at}: found {found}, which YAML does not read as text: put quotes around it, "{found}"'
+        return f'{at}: found {found}, which YAML does not read as text; put quotes around it, "{found}"'
     if kind == "bool_parsing":
         return f"{at}: found {found}; allowed: true, false"
     if kind == "model_type":
@@ -209,9 +217,9 @@ def _say(error: ErrorDetails, reading: _Reading) -> str:
         allowed = re.findall(r"'([^']*)'", context["expected"])
         return f"{at}: found {found}; allowed: {', '.join(allowed)}{_did_you_mean(str(error['input']), allowed)}"
     if kind == "too_short":
-        return f"{at}: found {context['actual_length']} entries; at least {context['min_length']} are needed"
-    must = error["msg"].replace("Input should", "it must", 1).replace("String should", "it must", 1)
-    return f"{at}: found {found}; {must.removesuffix(', unable to parse string as a number')}"
+        return f"{at}: found {context['actual_length']} entries; give at least {context['min_length']}"
+    rule = error["msg"].replace("Input should", "it must", 1).replace("String should", "it must", 1)
+    return f"{at}: found {found}; {rule.removesuffix(', unable to parse string as a number')}"
 
 
 def _unknown(path: Path) -> str:
@@ -222,7 +230,7 @@ def _unknown(path: Path) -> str:
     if not guess:
         homes = [_where((*home, str(name))) for home, other in _sections(TaskSpec) if name in other.model_fields]
         guess = f"; did you mean {' or '.join(homes)}?" if homes else ""
-    return f"{_where(path)} is not a field{guess or '; known here: ' + ', '.join(known)}"
+    return f"{_where(path)} is not a field{guess or '; the fields here are: ' + ', '.join(known)}"
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:
@@ -243,9 +251,9 @@ def _section_advice(path: Path) -> str:
 
 
 def _where(path: Path) -> str:
-    """``loop.stop.window``; ``labels entry 3 name``."""
-    words = [f" entry {step + 1} " if isinstance(step, int) else f".{step}" for step in path]
-    return "".join(words).replace(" .", " ").strip(" .")
+    """Return the path as messages show it, such as ``loop.stop.window`` or ``labels entry 3 name``."""
+    parts = [f" entry {step + 1} " if isinstance(step, int) else f".{step}" for step in path]
+    return "".join(parts).replace(" .", " ").strip(" .")
 
 
 def _describe(path: Path) -> str:
@@ -255,7 +263,7 @@ def _describe(path: Path) -> str:
 
 
 def _model(section: Path) -> type[BaseModel] | None:
-    """The model that describes this part of the file."""
+    """Return the model that describes this section of the file."""
     names = tuple("[]" if isinstance(step, int) else step for step in section)
     return dict(_sections(TaskSpec)).get(names)
 

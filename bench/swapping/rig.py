@@ -1,4 +1,4 @@
-"""A real classifier on Ray Serve and a real store, with a stand-in for the controller and a stream of requests."""
+"""A real classifier on Ray Serve with a real store, a stand-in for the controller, and a stream of requests."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ TEXTS = (
 
 
 START_S = 120.0
-"""Patience with a call of the controller: one that Serve starts again takes 50 s on two busy cores."""
+"""Time-out in seconds of calls to the controller. A controller restarted by Serve takes 50 s on two busy cores."""
 
 
 class StandIn:
-    """The controller's two methods for replicas; it looks at the store when it is told to, and at its start."""
+    """The controller's two methods for replicas. It reads the store at its start and when it is requested to."""
 
     async def __init__(self) -> None:  # type: ignore[misc]  # Serve awaits it
         self._reader = AliasReader(open_store(StorageSettings()))
@@ -47,8 +47,8 @@ class StandIn:
         await self.look()
 
     async def look(self) -> None:
-        found, _ = await asyncio.to_thread(self._reader.read_all)
-        for task, aliases in found.items():
+        all_aliases, _ = await asyncio.to_thread(self._reader.read_all)
+        for task, aliases in all_aliases.items():
             self._board.post(task, aliases)
 
     async def watch(self, token: str | None, timeout_s: float) -> AliasUpdate:
@@ -58,7 +58,7 @@ class StandIn:
         self._reports[replica_id] = (time.monotonic(), heartbeat)
 
     async def reports(self) -> list[Heartbeat]:
-        """Of replicas that reported in the last three seconds."""
+        """Return the reports of replicas from the last three seconds."""
         now = time.monotonic()
         return [report for at, report in self._reports.values() if now - at < 3]
 
@@ -74,7 +74,7 @@ class TaggedPrediction(Prediction):
 
 
 class Tagged(Classifier.func_or_class):  # type: ignore[misc, name-defined]
-    """The classifier; its predictions also say which replica made them."""
+    """The classifier, whose predictions also name the replica that made them."""
 
     async def predict(self, task: str, texts: list[str]) -> list[TaggedPrediction]:
         predictions: list[Prediction] = await super().predict(task, texts)
@@ -86,7 +86,7 @@ class Tagged(Classifier.func_or_class):  # type: ignore[misc, name-defined]
 
 @dataclass(frozen=True)
 class Answered:
-    """One request of the stream. Times in monotonic seconds."""
+    """One request of the stream. Times are in monotonic seconds."""
 
     sent: float
     done: float
@@ -99,7 +99,7 @@ class Answered:
 
 @dataclass
 class Rig:
-    """Serve application and workshop. Close it."""
+    """The Serve application and a workshop. Call ``close`` at the end."""
 
     workshop: Workshop
     environment: Mapping[str, str]
@@ -111,7 +111,7 @@ class Rig:
         self._classifier: DeploymentHandle[Any] | None = None
 
     def deploy(self) -> None:
-        """Start the application; called again, Serve replaces every replica, one after the other."""
+        """Start the application. Called again, Serve replaces every replica, one after the other."""
         runtime = {"runtime_env": {"env_vars": dict(self.environment)}}
         controller = serve.deployment(
             name="controller",
@@ -149,12 +149,12 @@ class Rig:
     def handles(self) -> Handles:
         return Handles(self.controller, self.classifier, self.classifier)
 
-    def told(self) -> None:
-        """The controller looks at the aliases, as it does at once where it moved them itself."""
+    def notify_controller(self) -> None:
+        """Let the controller read the aliases, as the real one does when it has moved them."""
         self.controller.look.remote().result(timeout_s=START_S)
 
     def reports(self, task: str = FULL_NAME) -> list[HeldVersions]:
-        """What each replica that sends heartbeats reports about the task."""
+        """Return what each replica with a heartbeat reports about the task."""
         heartbeats = self.controller.reports.remote().result(timeout_s=START_S)
         return [heartbeat.get(task, HeldVersions()) for heartbeat in heartbeats]
 
@@ -163,17 +163,17 @@ class Rig:
         return len(reports) >= self.replicas and all(version in report.ready for report in reports)
 
     def preload(self, version: str) -> float:
-        """Make it `candidate` and wait until every replica holds it; returns the seconds that took."""
+        """Make the version `candidate` and wait until every replica holds it. Returns the seconds that this took."""
         begun = time.monotonic()
         self.workshop.candidate(version)
-        self.told()
+        self.notify_controller()
         until(lambda: self.all_ready(version), f"both replicas hold {version}")
         return time.monotonic() - begun
 
     def promote(self, version: str) -> tuple[int, float]:
-        """Move `current`; returns its revision and the moment when it had moved."""
+        """Move `current`. Returns its revision and the time after the move."""
         revision, moved = self.workshop.promote(version).revision, time.monotonic()
-        self.told()
+        self.notify_controller()
         return revision, moved
 
 
@@ -202,18 +202,18 @@ class Traffic:
         return [one for one in self.answered if one.error is not None]
 
     def since(self, moment: float) -> list[Answered]:
-        """Requests that were sent after this."""
+        """Return the requests that were sent after this time."""
         return [one for one in list(self.answered) if one.sent >= moment]
 
     def first_by_replica(self, revision: int) -> dict[int, float]:
-        """Pid of each replica that has answered under this revision or a later one -> when it first did."""
+        """Return, by pid, when each replica first answered with this revision or a later one."""
         first: dict[int, float] = {}
         for one in sorted((one for one in list(self.answered) if one.revision >= revision), key=lambda a: a.done):
             first.setdefault(one.pid, one.done)
         return first
 
     def wait_for(self, revision: int, replicas: int = 2) -> float:
-        """Wait until so many replicas have answered under this revision; returns when the last one first did."""
+        """Wait until this many replicas have answered with the revision. Returns when the last one first did."""
         until(lambda: len(self.first_by_replica(revision)) >= replicas, f"{replicas} replicas answer as {revision}")
         return max(self.first_by_replica(revision).values())
 
@@ -234,7 +234,7 @@ class Traffic:
         sent = time.monotonic()
         try:
             (prediction,) = await handles.predict(self._task, [text])
-        except Exception as error:  # noqa: BLE001 - counted: the caller sees every failure, whatever it is
+        except Exception as error:  # noqa: BLE001 - every failure is counted and shown to the caller
             self.answered.append(Answered(sent, time.monotonic(), error=f"{type(error).__name__}: {error}"))
             return
         done = time.monotonic()
@@ -244,18 +244,18 @@ class Traffic:
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
-    """Wait for a condition. Raises TimeoutError that says what was waited for."""
+    """Wait for a condition. Raises TimeoutError with the description ``what``."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError(f"waited {seconds:.0f} s in vain until {what}")
+            raise TimeoutError(f"Waited {seconds:.0f} s in vain until {what}.")
         time.sleep(0.02)
 
 
 def environment(
     endpoint: str, bucket: str, access_key: str, secret_key: str, prefix: str, cache: Path
 ) -> dict[str, str]:
-    """By which replicas find the store."""
+    """Return the variables by which replicas find the store."""
     return {
         "TORNIO_S3_ENDPOINT": endpoint,
         "TORNIO_S3_BUCKET": bucket,

@@ -1,4 +1,4 @@
-"""Makes versions to test with: sound ones, and ones broken in every way that a replica must notice."""
+"""Creates versions to test with: valid ones, and ones that are broken in every way that a replica must detect."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FULL_NAME = "support/tickets"
 
 
 def tiny_encoder(folder: Path) -> Path:
-    """A BERT of two narrow layers with random weights and MiniLM's tokenizer: loads in no time."""
+    """Create a BERT of two narrow layers with random weights and MiniLM's tokenizer, which loads quickly."""
     import torch
     from transformers import BertConfig, BertModel
 
@@ -77,9 +77,9 @@ class Workshop:
         change: Callable[[Manifest], Manifest] = lambda manifest: manifest,
         damage: Callable[[Path], None] = lambda folder: None,
     ) -> Manifest:
-        """A version that answers ``LABELS[favourite]`` to everything; no two versions share a blob.
+        """Publish a version that predicts ``LABELS[favourite]`` for everything. No two versions share a blob.
 
-        ``damage`` works on the model's folder after the probes were made, ``change`` on the manifest.
+        ``damage`` changes the model's folder after the probes were made; ``change`` changes the manifest.
         """
         use = self.loader.encoder_use(self.encoder, 64)
         encoder = self.loader.encoder(use)
@@ -124,26 +124,26 @@ class Workshop:
     def promote(self, version: str) -> Alias:
         return self.move(CURRENT, version)
 
-    # Broken versions, by what is wrong with them
+    # Broken versions, one method per defect
 
     def corrupt(self, version: str) -> None:
-        """One bit of the head is another one in the store."""
+        """Publish a version whose head has one wrong bit in the store."""
         self._rewrite_head(version, lambda body: body[:-1] + bytes([body[-1] ^ 1]))
 
     def truncated(self, version: str) -> None:
-        """The second half of the head is missing in the store."""
+        """Publish a version whose head lacks its second half in the store."""
         self._rewrite_head(version, lambda body: body[: len(body) // 2])
 
     def not_a_number(self, version: str) -> None:
-        """The head was trained to NaN; digests are right."""
+        """Publish a version whose head contains NaN; digests are correct."""
         self.publish(version, damage=_poison)
 
     def other_labels(self, version: str) -> None:
-        """The head knows labels that the manifest does not name."""
+        """Publish a version whose head has labels that the manifest does not name."""
         self.publish(version, damage=lambda folder: _relabel(folder, ("spam", "ham", "eggs")))
 
     def another_tasks(self, version: str) -> None:
-        """Head and manifest agree on labels that the task never had."""
+        """Publish a version whose head and manifest agree on labels that the task never had."""
         self.publish(
             version,
             change=lambda manifest: manifest.evolve(labels=("spam", "ham", "eggs")),
@@ -151,7 +151,7 @@ class Workshop:
         )
 
     def failing_probe(self, version: str) -> None:
-        """Another head than the one that the probes were made with; its digests are right."""
+        """Publish a version with another head than its probes were made with; digests are correct."""
         self.publish(version, damage=_turn_round)
 
     def _rewrite_head(self, version: str, change: Callable[[bytes], bytes]) -> None:

@@ -1,1 +1,1 @@
-"""Customer support: the example behind ``make demo``."""
+"""Customer support: the example that ``make demo`` runs."""

@@ -1,4 +1,4 @@
-"""A simulated annotator: a second user of Argilla, who answers through its REST API, and errs now and then."""
+"""A simulated annotator: a second user of Argilla who answers through its REST API, and sometimes errs."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from examples.support.background import Background
 
 log = logging.getLogger(__name__)
 WRONG, DISCARDED = 0.03, 0.02
-"""Share of answers that are wrong, and of records that are discarded, as with people."""
+"""Share of wrong answers, and share of discarded records, as with people."""
 PAUSE_S = 0.2
-"""Seconds between looks for something to answer."""
+"""Seconds between two checks for records to answer."""
 AWAY_S = 1.0
-"""Seconds before another try when Argilla does not answer."""
+"""Seconds before another try when Argilla does not respond."""
 
 
 def known_answers(path: Path) -> dict[str, str]:
-    """record id -> label, from a CSV with the columns id and label."""
+    """Return record id -> label, from a CSV with the columns id and label."""
     with path.open(newline="") as file:
         return {row["id"]: row["label"] for row in csv.DictReader(file)}
 
 
 class Annotator(Background):
-    """Answers whatever is pending for it in a data set.
+    """Answers all pending records of a data set.
 
-    The owner's key makes its account, gives it the workspace, and is not used any more: what it answers, it answers
-    as itself.
+    The owner's key is used to create the annotator's account and to add it to the workspace, and not afterwards: the
+    annotator answers with its own account.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Annotator(Background):
                     me = self._log_in()
                 else:
                     self._answer_all(me)
-            except httpx.HTTPError as error:  # Argilla starts, or restarts: people would try again, too
+            except httpx.HTTPError as error:  # Argilla is starting; people would try again, too
                 log.warning("%s: %s", self.name, error)
                 self.ended.wait(AWAY_S)
         if me is not None:
@@ -70,19 +70,19 @@ class Annotator(Background):
         return httpx.Client(base_url=self._url, headers=headers, timeout=30, transport=self._transport)
 
     def _log_in(self) -> httpx.Client | None:
-        """The annotator's own session; None while the workspace is not there yet."""
+        """Return the annotator's own session; None while the workspace does not exist."""
         with self._client({"X-Argilla-Api-Key": self._owner_key}) as owner:
             workspaces = _json(owner.get("/api/v1/me/workspaces"))["items"]
-            found = [space["id"] for space in workspaces if space["name"] == self._workspace]
-            if not found:
+            ids = [space["id"] for space in workspaces if space["name"] == self._workspace]
+            if not ids:
                 return None
             users = {user["username"]: user["id"] for user in _json(owner.get("/api/v1/users"))["items"]}
-            if self.name in users:  # from a try that broke off, whose password nobody kept
+            if self.name in users:  # left over from an interrupted try; its password is lost
                 owner.delete(f"/api/v1/users/{users[self.name]}").raise_for_status()
             password = secrets.token_urlsafe(16)
             user = {"username": self.name, "first_name": self.name, "role": "annotator", "password": password}
-            made = _json(owner.post("/api/v1/users", json=user))
-            owner.post(f"/api/v1/workspaces/{found[0]}/users", json={"user_id": made["id"]}).raise_for_status()
+            created = _json(owner.post("/api/v1/users", json=user))
+            owner.post(f"/api/v1/workspaces/{ids[0]}/users", json={"user_id": created["id"]}).raise_for_status()
         me = self._client({})
         token = _json(me.post("/api/v1/token", data={"username": self.name, "password": password}))["access_token"]
         me.headers["Authorization"] = f"Bearer {token}"
@@ -101,12 +101,12 @@ class Annotator(Background):
     def _pending(self, me: httpx.Client, dataset_id: str) -> list[dict[str, Any]]:
         scope = {"entity": "response", "property": "status"}
         body = {"filters": {"and": [{"type": "terms", "scope": scope, "values": ["pending"]}]}}
-        found = me.post(f"/api/v1/me/datasets/{dataset_id}/records/search", params={"limit": 100}, json=body)
-        return [item["record"] for item in _json(found)["items"]]
+        response_ = me.post(f"/api/v1/me/datasets/{dataset_id}/records/search", params={"limit": 100}, json=body)
+        return [item["record"] for item in _json(response_)["items"]]
 
 
 def response(name: str, record_id: str, answers: Mapping[str, str], labels: Sequence[str]) -> dict[str, Any]:
-    """What the annotator ``name`` says of a record, as Argilla wants it: the same every time it is asked."""
+    """Return the annotator's response to a record, as Argilla's JSON. It is the same for every call."""
     dice = hashlib.sha256(f"{name}:{record_id}".encode()).digest()
     draw = int.from_bytes(dice[:4], "big") / 2**32
     if draw < DISCARDED:

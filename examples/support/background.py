@@ -1,4 +1,4 @@
-"""Something that goes on beside the loop, in a thread of its own, until it is ended."""
+"""Work in a thread of its own, beside the main loop, until it is ended."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Self
 
 END_S = 10.0
-"""Seconds that the thread gets to finish what it is at."""
+"""Seconds that the thread may take to finish its present work."""
 
 
 class Background(ABC):
-    """``with Something(...) as something: ... something.check()``."""
+    """A background thread: ``with Something(...) as something: ... something.check()``."""
 
     def __init__(self) -> None:
         self.ended = threading.Event()
@@ -21,7 +21,7 @@ class Background(ABC):
 
     @abstractmethod
     def run(self) -> None:
-        """Go on until ``ended`` is set."""
+        """Work until ``ended`` is set."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -34,12 +34,12 @@ class Background(ABC):
         self._thread.join(END_S)
 
     def check(self) -> None:
-        """Raises what the thread died of, if it did."""
+        """Raise the error that ended the thread, if any."""
         if self._error is not None:
-            raise RuntimeError(f"{type(self).__name__} died") from self._error
+            raise RuntimeError(f"{type(self).__name__} has failed") from self._error
 
     def _go(self) -> None:
         try:
             self.run()
-        except Exception as error:  # noqa: BLE001 - told by `check`, in the thread that waits for it
+        except Exception as error:  # noqa: BLE001 - raised by `check` in the main thread
             self._error = error

@@ -1,4 +1,4 @@
-"""Drawings of the report as inline SVG: pure functions from numbers to markup, coloured by the page's style sheet."""
+"""Charts of the report as inline SVG: pure functions from numbers to markup, coloured by the page's style sheet."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 800, 400
 LEFT, RIGHT, TOP, BOTTOM = 66, 172, 16, 58
-"""Margins; at the right stand the names of the lines."""
+"""Margins. The right one holds the names of the lines."""
 APART = 48
-"""Least distance between the names of two lines."""
+"""Smallest distance between the names of two lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A named line; ``style`` is a class of the style sheet. Points are (labels, accuracy, what a pointer reads)."""
+    """A named line; ``style`` is a class of the style sheet. Points are (labels, accuracy, text of the tooltip)."""
 
     name: str
     style: str
@@ -26,7 +26,7 @@ class Line:
 
 
 def ticks(low: float, high: float, about: int) -> list[float]:
-    """Round numbers that cover ``low`` to ``high``, about so many: steps of 1, 2 or 5 times a power of ten."""
+    """Return about ``about`` round numbers that cover ``low`` to ``high``: steps of 1, 2 or 5 times a power of ten."""
     raw = max(high - low, 1e-9) / about
     power = 10 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
@@ -35,11 +35,11 @@ def ticks(low: float, high: float, about: int) -> list[float]:
 
 
 def learning_curve(lines: Sequence[Line], floor: tuple[str, float] | None = None) -> Markup:
-    """Accuracy over labels given. ``floor``: a horizontal line to compare with, and its name."""
+    """Draw accuracy over the number of labels. ``floor``: name and value of a horizontal line for comparison."""
     lines = [line for line in lines if line.points]
     values = [y for line in lines for _, y, _ in line.points] + ([floor[1]] if floor else [])
     if not values:
-        return Markup("<p>No version served.</p>")
+        return Markup("<p>No version was served.</p>")
     x_ticks = ticks(0, max(x for line in lines for x, _, _ in line.points), 6)
     y_ticks = ticks(min(values), 1.0, 5)
     y_ticks = [tick for tick in y_ticks if 0 <= tick <= 1]
@@ -61,7 +61,7 @@ def learning_curve(lines: Sequence[Line], floor: tuple[str, float] | None = None
     for line, place in zip(lines, places, strict=True):
         parts += _curve(line, x_of, y_of, place)
     title = "Learning curve: " + "; ".join(f"{line.name} ends at {_percent(line.points[-1][1])}" for line in lines)
-    return Markup(  # every text in it went through `escape`
+    return Markup(  # every text in it was escaped
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
     )
 
@@ -82,7 +82,7 @@ def _curve(line: Line, x_of: _Scale, y_of: _Scale, name_y: float) -> list[str]:
 
 
 def intervals(rows: Iterable[tuple[str, str, float | None, tuple[float, float] | None]]) -> Markup:
-    """One row each: name, style, figure, interval; on a common axis from 0 to 100 %."""
+    """Draw one row per (name, style, figure, interval) on a common axis from 0 to 100 %."""
     rows = list(rows)
     height, left, right = 44 + 46 * len(rows), 190, 60
     x_of = _Scale((0.0, 1.0), (left, WIDTH - right))
@@ -101,14 +101,14 @@ def intervals(rows: Iterable[tuple[str, str, float | None, tuple[float, float] |
             parts.append(f'<g class="{style}"><circle cx="{x_of(figure):.1f}" cy="{y}" r="6"/></g>')
         else:
             parts.append(_text(left + 8, y + 5, "not measured", "tick", "start"))
-    said = "; ".join(f"{name}: {_percent(figure)}" for name, _, figure, _ in rows if figure is not None)
-    return Markup(  # every text in it went through `escape`
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(said)}">{"".join(parts)}</svg>'
+    label = "; ".join(f"{name}: {_percent(figure)}" for name, _, figure, _ in rows if figure is not None)
+    return Markup(  # every text in it was escaped
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
 
 
 def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
-    """Places near those wanted that are at least ``apart`` from one another and within ``low`` and ``high``."""
+    """Return positions near the wanted ones, at least ``apart`` from each other and between ``low`` and ``high``."""
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     placed: dict[int, float] = {}
     least = low
@@ -123,7 +123,7 @@ def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> li
 
 
 class _Scale:
-    """Linear, from data to the drawing."""
+    """A linear scale from data to the drawing."""
 
     def __init__(self, data: tuple[float, float], drawing: tuple[float, float]) -> None:
         self._data, self._drawing = data, drawing

@@ -1,8 +1,8 @@
-"""``make demo``: unlabelled messages become a served classifier, batch after batch.
+"""``make demo``: turn unlabelled messages into a served classifier, batch by batch.
 
-Starts ``tornio up``, and from there on uses what a user has: the command line, the client, and Argilla's own API.
-A simulated annotator answers. The test split is looked at by this script alone: the system gets its texts to
-classify and never its labels.
+It starts ``tornio up``, and then only uses what users have: the command line, the client, and Argilla's own API. A
+simulated annotator answers. Only this script reads the test split: the system gets its texts to classify, but never
+its labels.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ EXAMPLES = ("My card was charged twice, please send one of them back.", "The app
 
 @dataclass(frozen=True)
 class Turned:
-    """What became of a task."""
+    """The outcome of a task."""
 
     curve: Curve
     status: TaskStatus
@@ -51,26 +51,26 @@ class Turned:
 
 
 class Demo:
-    """One run, on a server that is up."""
+    """One run of the demo, on a running server."""
 
     def __init__(self, server: Server, client: Client, state: Path, console: Console) -> None:
         self._server, self._client, self._state, self._console = server, client, state, console
         self._test = Split.read(HERE / "data" / "test.csv")
         self._answers = known_answers(HERE / "data" / "answers.csv")
-        self._suffix = time.strftime("%m%d-%H%M%S")  # tasks of its own, so that the demo can be run again
+        self._suffix = time.strftime("%m%d-%H%M%S")  # new tasks, so that the demo can be run again
 
     def run(self) -> Story:
         began = time.monotonic()
         template = read_spec((HERE / "task.yaml").read_text(), "task.yaml")
         zero_shot = self._zero_shot(template)
-        self._say(
-            f"\nBefore anybody has labelled anything, similarity to the labels' descriptions is right on "
-            f"{zero_shot:.3f} of the {len(self._test.texts)} test messages. Now {template.loop.strategy} chooses what "
-            "is asked, and a simulated annotator answers in Argilla:\n"
+        self._print(
+            "\nBefore anybody has labelled a message, the teacher (similarity to the labels' descriptions) is right on "
+            f"{zero_shot:.3f} of the {len(self._test.texts)} test messages. Now {template.loop.strategy} picks the "
+            "messages to label, and a simulated annotator labels them in Argilla:\n"
         )
         spec = _changed(template, f"support-{self._suffix}", max_iterations=ITERATIONS)
         chosen = self._turn(spec, watched=True)
-        self._say("\nThe same once more with messages picked at random, for comparison:\n")
+        self._print("\nThe same again with randomly picked messages, for comparison:\n")
         spec = _changed(
             template,
             f"random-{self._suffix}",
@@ -79,7 +79,7 @@ class Demo:
             max_iterations=max(len(chosen.status.curve), 1),
         )
         random = self._turn(spec, watched=False)
-        self._say("\nAnd this is how a user asks for predictions:\n")
+        self._print("\nThis is how a user requests predictions:\n")
         command(self._server, self._console, "predict", chosen.curve.task, *EXAMPLES)
         return Story(
             status=chosen.status,
@@ -94,7 +94,7 @@ class Demo:
         )
 
     def _turn(self, spec: TaskSpec, watched: bool) -> Turned:
-        """A task from nothing to its end, by the commands that a user has."""
+        """Run a task from its creation to its end, with the commands of a user."""
         path = self._state / f"{spec.name}.yaml"
         path.write_text(spec.model_dump_json(indent=2))  # JSON is YAML
         command(self._server, self._console, "apply", str(path))
@@ -117,33 +117,33 @@ class Demo:
         return Turned(curve, status, traffic.load if traffic else Load(0))
 
     def _zero_shot(self, spec: TaskSpec) -> float:
-        said = self._client.zero_shot(self._test.texts, spec.labels, templates=spec.teacher.templates)
-        right = [one.labels == [label] for one, label in zip(said, self._test.labels, strict=True)]
+        predictions = self._client.zero_shot(self._test.texts, spec.labels, templates=spec.teacher.templates)
+        right = [one.labels == [label] for one, label in zip(predictions, self._test.labels, strict=True)]
         return sum(right) / len(right)
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=not self._console.is_terminal)
 
 
 def _changed(template: TaskSpec, name: str, *, strategy: str | None = None, **stop: object) -> TaskSpec:
-    """The example's task under another name, with another strategy and other words on when to stop."""
-    said = template.model_dump()
-    said["name"] = name
-    said["loop"]["strategy"] = strategy or template.loop.strategy
-    said["loop"]["stop"] |= stop
-    return TaskSpec.model_validate(said)
+    """Return the example's task with another name, strategy and stopping rule."""
+    values = template.model_dump()
+    values["name"] = name
+    values["loop"]["strategy"] = strategy or template.loop.strategy
+    values["loop"]["stop"] |= stop
+    return TaskSpec.model_validate(values)
 
 
 def complaints(story: Story) -> list[str]:
-    """What a demo must show and this one did not."""
-    found = []
+    """Return what a demo must show and this one did not."""
+    problems = []
     if story.load.failed:
-        found.append(f"{len(story.load.failed)} predictions failed, the first: {story.load.failed[0]}")
+        problems.append(f"{len(story.load.failed)} predictions failed, the first: {story.load.failed[0]}")
     if not story.load.sent:
-        found.append("no prediction was sent")
+        problems.append("no prediction was sent")
     if len(story.status.swaps) < LEAST_SWAPS:
-        found.append(f"only {len(story.status.swaps)} swaps, of at least {LEAST_SWAPS}")
-    return found
+        problems.append(f"there were only {len(story.status.swaps)} swaps, but at least {LEAST_SWAPS} are expected")
+    return problems
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -161,18 +161,18 @@ def run(options: argparse.Namespace, console: Console) -> int:
             f"Report: {REPORT}",
             highlight=False,
         )
-        found = complaints(story)
-        for complaint in found:
-            console.print(f"[red]{complaint}[/]")
+        problems = complaints(story)
+        for problem in problems:
+            console.print(f"[red]{problem}[/]")
         if options.keep:
             console.print(
-                f"\nEverything stays up until Ctrl-C. In another terminal: export TORNIO_URL={server.url}\n"
+                f"\nEverything keeps running until Ctrl-C. In another terminal: export TORNIO_URL={server.url}\n"
                 f"Argilla: {server.argilla_url} (user owner, password in {state}/credentials.json)",
                 highlight=False,
             )
             with suppress(KeyboardInterrupt):
                 signal.pause()
-    return 1 if found else 0
+    return 1 if problems else 0
 
 
 def _interrupt(*_: object) -> None:
@@ -181,20 +181,20 @@ def _interrupt(*_: object) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
-    parser.add_argument("--fresh", action="store_true", help="forget what earlier demos left in the state folder")
-    parser.add_argument("--state", type=Path, default=STATE, help="where the demo keeps its data and logs")
+    parser.add_argument("--keep", action="store_true", help="Keep everything running at the end, until Ctrl-C.")
+    parser.add_argument("--fresh", action="store_true", help="Delete the state of earlier demos first.")
+    parser.add_argument("--state", type=Path, default=STATE, help="Folder for the demo's data and logs.")
     options = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # each ends what was started
-        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # each stops everything that was started
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # respect nohup
             signal.signal(number, _interrupt)
     console = Console()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console)])
     try:
         return run(options, console)
     except KeyboardInterrupt:
-        console.print("Ended.")
+        console.print("Stopped.")
         return 130
     except TornioError as error:
         console.print(f"[red]{type(error).__name__}: {error}[/]", highlight=False)

@@ -1,4 +1,4 @@
-"""``demo-report.html``: one page, without scripts and without anything from outside, that tells what a run saw."""
+"""``demo-report.html``: a report of one run, as a single page without scripts and without external resources."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from tornio.api import CurvePoint, Swap
 HERE = Path(__file__).parent
 
 
-def render(told: Story, now: datetime | None = None) -> str:
-    """The page. Every text from outside is escaped by the template."""
+def render(demo: Story, now: datetime | None = None) -> str:
+    """Return the page. The template escapes every text from outside."""
     templates = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     templates.filters |= {"percent": percent, "seconds": seconds}
-    counts = story.confusion(told)
-    rows = [(label, row, max(sum(row), 1)) for label, row in zip(told.status.labels, counts, strict=True)]
-    holdout = last_judged(told)
+    counts = story.confusion(demo)
+    rows = [(label, row, max(sum(row), 1)) for label, row in zip(demo.status.labels, counts, strict=True)]
+    holdout = last_judged(demo)
     return templates.get_template("report.html.j2").render(
-        story=told,
-        status=told.status,
-        curve=_curve(told),
-        beside=beside(told),
-        classes=story.per_class(told),
+        story=demo,
+        status=demo.status,
+        curve=_curve(demo),
+        beside=beside(demo),
+        classes=story.per_class(demo),
         confusion=rows,
-        swaps=list(_swap_rows(told)),
-        surest=story.surest_errors(told),
-        closest=story.closest_calls(told),
+        swaps=list(_swap_rows(demo)),
+        surest=story.surest_errors(demo),
+        closest=story.closest_calls(demo),
         holdout=holdout,
-        judged=_judged(told, holdout),
+        judged=_judged(demo, holdout),
         now=now or datetime.now(UTC),
         release=__version__,
     )
@@ -48,34 +48,34 @@ def percent(share: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """``0.42 s``, ``8.1 s``, ``190 s``: three figures."""
+    """Format seconds with three significant figures: ``0.42 s``, ``8.1 s``, ``190 s``."""
     if value is None:
         return "–"
     return f"{value:.0f} s" if value >= 100 else f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"
 
 
-def beside(told: Story) -> tuple[int, float, float] | None:
-    """After the last iteration that both lines reached: labels, accuracy of the strategy, that of random sampling."""
-    if not (told.points and told.random):
+def beside(demo: Story) -> tuple[int, float, float] | None:
+    """Return labels, accuracy of the strategy and of random sampling after the last iteration that both reached."""
+    if not (demo.points and demo.random):
         return None
-    last = min(told.points[-1].iteration, told.random[-1].iteration)
-    chosen = [point for point in told.points if point.iteration <= last]
-    random = [point for point in told.random if point.iteration <= last]
+    last = min(demo.points[-1].iteration, demo.random[-1].iteration)
+    chosen = [point for point in demo.points if point.iteration <= last]
+    random = [point for point in demo.random if point.iteration <= last]
     return (chosen[-1].labels, chosen[-1].accuracy, random[-1].accuracy) if chosen and random else None
 
 
-def last_judged(told: Story) -> CurvePoint | None:
-    """What the gate saw of the last version that serves."""
-    last = told.points[-1].version if told.points else None
-    return next((point for point in told.status.curve if point.version == last), None)
+def last_judged(demo: Story) -> CurvePoint | None:
+    """Return what the gate measured of the last served version."""
+    last = demo.points[-1].version if demo.points else None
+    return next((point for point in demo.status.curve if point.version == last), None)
 
 
-def _curve(told: Story) -> Markup:
+def _curve(demo: Story) -> Markup:
     lines = [
-        chart.Line(told.strategy.replace("-", " "), "chosen", _dots(told.points)),
-        chart.Line("random", "random", _dots(told.random)),
+        chart.Line(demo.strategy.replace("-", " "), "chosen", _dots(demo.points)),
+        chart.Line("random", "random", _dots(demo.random)),
     ]
-    floor = None if told.zero_shot is None else ("no labels: zero-shot", told.zero_shot)
+    floor = None if demo.zero_shot is None else ("no labels: zero-shot", demo.zero_shot)
     return chart.learning_curve(lines, floor)
 
 
@@ -86,19 +86,19 @@ def _dots(points: Sequence[Point]) -> list[tuple[float, float, str]]:
     ]
 
 
-def _judged(told: Story, holdout: CurvePoint | None) -> Markup:
+def _judged(demo: Story, holdout: CurvePoint | None) -> Markup:
     seen = (None, None) if holdout is None else (holdout.accuracy, holdout.interval)
     n = 0 if holdout is None else holdout.holdout or 0
     return chart.intervals(
         [
             (f"hold-out ({n})", "random", *seen),
-            (f"test split ({len(told.answers)})", "chosen", told.accuracy, told.interval),
+            (f"test split ({len(demo.answers)})", "chosen", demo.accuracy, demo.interval),
         ]
     )
 
 
-def _swap_rows(told: Story) -> Iterator[tuple[Swap, CurvePoint | None]]:
-    """Moves of `current`, oldest first, each with the iteration that trained the version."""
-    trained = {point.version: point for point in told.status.curve}
-    for swap in reversed(told.status.swaps):
+def _swap_rows(demo: Story) -> Iterator[tuple[Swap, CurvePoint | None]]:
+    """Yield the moves of `current`, oldest first, each with the iteration that trained the version."""
+    trained = {point.version: point for point in demo.status.curve}
+    for swap in reversed(demo.status.swaps):
         yield swap, trained.get(swap.version)

@@ -1,4 +1,4 @@
-"""``tornio up`` and the other commands, as a user types them."""
+"""Run ``tornio up`` and the other commands as a user types them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ START_S, END_S = 300.0, 90.0
 
 
 class DemoFailed(TornioError):
-    """The demo cannot go on; the reason is what it says."""
+    """The demo cannot continue; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where `tornio up` serves, and the key of Argilla's owner."""
+    """The addresses of `tornio up`, and the key of Argilla's owner."""
 
     url: str
     argilla_url: str
@@ -36,23 +36,23 @@ class Server:
 
 @contextmanager
 def tornio_up(state: Path, console: Console) -> Iterator[Server]:
-    """``tornio up`` as a process of its own, until the block ends, however it ends. Raises DemoFailed."""
+    """Run ``tornio up`` in a process of its own until the block ends, for whatever reason. Raises DemoFailed."""
     console.print(f"\n[bold cyan]$ tornio up --state {state}[/]")
     session = state / "session.json"
-    stale = _stamp(session)  # of one that was killed
-    # A session of its own: Ctrl-C reaches this script alone, which ends the server in its own time.
+    stale = _stamp(session)  # left by a killed server
+    # A process session of its own: Ctrl-C only reaches this script, which then ends the server.
     process = subprocess.Popen([*TORNIO, "up", "--state", str(state)], start_new_session=True)
     try:
         deadline = time.monotonic() + START_S
         while _stamp(session) in (None, stale):
             if process.poll() is not None:
-                raise DemoFailed("`tornio up` ended; it says why above")
+                raise DemoFailed("`tornio up` has ended. The reason is above.")
             if time.monotonic() > deadline:
-                raise DemoFailed(f"`tornio up` did not serve within {START_S:.0f} s; its logs are in {state}/logs")
+                raise DemoFailed(f"`tornio up` did not serve within {START_S:.0f} s. Its logs are in {state}/logs.")
             time.sleep(0.2)
-        told = json.loads(session.read_text())
+        values = json.loads(session.read_text())
         credentials = json.loads((state / "credentials.json").read_text())
-        yield Server(told["url"], told["argilla_url"], credentials["argilla_api_key"])
+        yield Server(values["url"], values["argilla_url"], credentials["argilla_api_key"])
     finally:
         _end(process)
 
@@ -71,16 +71,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGINT)
     deadline = time.monotonic() + END_S
     while process.poll() is None and time.monotonic() < deadline:
-        with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):  # a second Ctrl-C ends nothing sooner
+        with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):  # a second Ctrl-C does not end it sooner
             process.wait(1.0)
     if process.poll() is None:
         process.kill()
 
 
 def command(server: Server, console: Console, *args: str) -> None:
-    """A command as a user types it; its output is shown. Raises DemoFailed."""
+    """Run a command as a user types it, with its output. Raises DemoFailed."""
     shown = " ".join(f'"{arg}"' if " " in arg else arg for arg in args)
     console.print(f"[bold cyan]$ tornio {shown}[/]", highlight=False)
     done = subprocess.run([*TORNIO, *args], env={**os.environ, "TORNIO_URL": server.url}, check=False)
     if done.returncode:
-        raise DemoFailed(f"`tornio {shown}` ended with {done.returncode}; it says why above")
+        raise DemoFailed(f"`tornio {shown}` ended with exit code {done.returncode}. The reason is above.")

@@ -1,4 +1,4 @@
-"""What a demo run saw, and the figures that follow from it. Pure; scikit-learn and SciPy do the arithmetic."""
+"""The measurements of a demo run, and metrics derived from them. Pure; computed with scikit-learn and SciPy."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tornio.api import TaskStatus
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A version that served, measured once on the test split.
+    """A served version, measured once on the test split.
 
-    ``labels``: what annotators had answered by then, hold-out included. ``signal``: of the stopping criterion.
-    ``swap_s``: seconds from the gate's word until `current` moved.
+    ``labels``: number of answers by annotators until then, including hold-out. ``signal``: that of the stopping
+    criterion. ``swap_s``: seconds from the gate's decision until `current` moved.
     """
 
     version: str
@@ -30,7 +30,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the last version says of a test message, and what is true. ``margin``: first minus second probability."""
+    """The last version's prediction for a test message, and the truth. ``margin``: first minus second probability."""
 
     text: str
     label: str
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The stream of predictions: how many, what failed, and the seconds that each answer took."""
+    """The stream of predictions: their number, failures, and the seconds that each took."""
 
     sent: int
     failed: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Story:
 
     @property
     def labels(self) -> int:
-        """Labels that people gave in all, hold-out included."""
+        """Number of labels that the annotator gave, including hold-out."""
         return self.points[-1].labels if self.points else 0
 
     @property
@@ -85,15 +85,15 @@ class Story:
         """Wilson's 95 % interval of the accuracy on the test split."""
         if not self.answers:
             return (0.0, 1.0)
-        found = binomtest(sum(answer.right for answer in self.answers), len(self.answers)).proportion_ci(
+        interval = binomtest(sum(answer.right for answer in self.answers), len(self.answers)).proportion_ci(
             method="wilson"
         )
-        return (float(found.low), float(found.high))
+        return (float(interval.low), float(interval.high))
 
     @property
     def swap_median_s(self) -> float | None:
-        known = [swap.seconds for swap in self.status.swaps if swap.seconds is not None]
-        return median(known) if known else None
+        durations = [swap.seconds for swap in self.status.swaps if swap.seconds is not None]
+        return median(durations) if durations else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class ClassFigures:
 
 
 def per_class(story: Story) -> list[ClassFigures]:
-    """Precision, recall, F1 and support of each label on the test split; 0 where the denominator is 0."""
+    """Return precision, recall, F1 and support of each label on the test split; 0 if the denominator is 0."""
     columns = precision_recall_fscore_support(
         [answer.label for answer in story.answers],
         [answer.said for answer in story.answers],
@@ -120,18 +120,18 @@ def per_class(story: Story) -> list[ClassFigures]:
 
 
 def confusion(story: Story) -> list[list[int]]:
-    """Rows what is true, columns what was answered, in the order of the task's labels."""
-    true, said = [answer.label for answer in story.answers], [answer.said for answer in story.answers]
-    matrix = confusion_matrix(true, said, labels=story.status.labels)
+    """Return the confusion matrix: rows are true labels, columns are predicted ones, in the task's order."""
+    true, predicted = [answer.label for answer in story.answers], [answer.said for answer in story.answers]
+    matrix = confusion_matrix(true, predicted, labels=story.status.labels)
     return [[int(count) for count in row] for row in matrix]
 
 
 def surest_errors(story: Story, count: int = 8) -> list[Answer]:
-    """Test messages answered wrongly, the most confident first."""
+    """Return the wrongly classified test messages, most confident first."""
     wrong = [answer for answer in story.answers if not answer.right]
     return sorted(wrong, key=lambda answer: -answer.confidence)[:count]
 
 
 def closest_calls(story: Story, count: int = 8) -> list[Answer]:
-    """Test messages whose first two labels were nearly equal, the closest first."""
+    """Return the test messages whose two most probable labels are nearly equal, the closest first."""
     return sorted(story.answers, key=lambda answer: answer.margin)[:count]

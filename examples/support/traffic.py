@@ -1,4 +1,4 @@
-"""A steady stream of predictions, as users would send it, that counts what fails."""
+"""A steady stream of predictions, as users would send them, which counts failures."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tornio.client import Client
 from tornio.errors import NotServable, TornioError
 
 UNTRAINED_S = 0.5
-"""Seconds between looks whether the task serves yet."""
+"""Seconds between two checks whether the task serves yet."""
 
 
 class Traffic(Background):
-    """Sends one text after the other, ``rate`` a second, from the moment when the task first serves.
+    """Sends texts one by one, ``rate`` per second, from the moment when the task first serves.
 
-    ``client`` must not repeat requests (``retry_seconds=0``): a repeated one would hide a failure.
+    ``client`` must not repeat requests (``retry_seconds=0``), because a repeated request would hide a failure.
     """
 
     def __init__(self, client: Client, task: str, texts: Sequence[str], rate: float = 5.0) -> None:
         super().__init__()
         self.versions: list[str] = []
-        """Versions that answered, in the order in which they first did."""
+        """Versions that answered, in the order of their first answer."""
         self._client, self._task, self._texts, self._rate = client, task, texts, rate
         self._sent = 0
         self._failed: list[str] = []
@@ -32,7 +32,7 @@ class Traffic(Background):
 
     @property
     def load(self) -> Load:
-        """What was sent so far."""
+        """The requests sent so far."""
         return Load(self._sent, tuple(self._failed), tuple(self._seconds))
 
     def run(self) -> None:
@@ -48,10 +48,10 @@ class Traffic(Background):
         try:
             (prediction,) = self._client.predict(self._task, [text])
         except NotServable as error:
-            if not self._sent:  # not trained yet: the stream has not begun
+            if not self._sent:  # not trained yet, so the stream has not begun
                 self.ended.wait(UNTRAINED_S)
                 return
-            self._failed.append(f"after the task had served: {error}")
+            self._failed.append(f"although the task had served before: {error}")
         except TornioError as error:
             self._failed.append(f"{type(error).__name__}: {error}")
         else:

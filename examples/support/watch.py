@@ -1,4 +1,4 @@
-"""Watching a task turn: each version that serves is measured once on the test split, and shown."""
+"""Watch a task run: each served version is measured once on the test split, and shown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIMIT_S = 600.0
 
 @dataclass(frozen=True)
 class Split:
-    """Texts and their true labels, for the eyes of the demo alone: the system gets the texts to classify, no more."""
+    """Texts and their true labels. Only the demo reads the labels; the system only gets the texts to classify."""
 
     texts: list[str]
     labels: list[str]
@@ -43,7 +43,7 @@ class Split:
 
 @dataclass
 class Curve:
-    """The versions that served, measured; and what the last of them answered."""
+    """The served versions with their measurements, and the predictions of the last one."""
 
     client: Client
     task: str
@@ -55,42 +55,42 @@ class Curve:
         return any(point.version == version for point in self.points)
 
     def measure(self, status: TaskStatus) -> Point | None:
-        """The point of the version that serves now, if it is a new one."""
+        """Measure the served version, if it is new. Returns its point of the curve, or None."""
         if status.serving is None or self.has(status.serving.version):
             return None
         try:
-            said = self.client.predict(self.task, self.test.texts)
-        except NotServable:  # `current` has just moved for the first time: the replicas are at it
+            predictions = self.client.predict(self.task, self.test.texts)
+        except NotServable:  # `current` has just moved for the first time, and the replicas follow
             return None
-        if {prediction.version for prediction in said} != {status.serving.version}:
-            return None  # a swap came in between: the next look measures one version whole
-        self.answers = [answer(*one) for one in zip(self.test.texts, self.test.labels, said, strict=True)]
+        if {prediction.version for prediction in predictions} != {status.serving.version}:
+            return None  # a swap came in between; the next look measures a single version
+        self.answers = [answer(*one) for one in zip(self.test.texts, self.test.labels, predictions, strict=True)]
         self.points.append(point(status, status.serving.version, self.answers))
         return self.points[-1]
 
 
-def answer(text: str, label: str, said: Prediction) -> Answer:
-    first, second = sorted(said.probabilities.values(), reverse=True)[:2]
-    return Answer(text, label, said.labels[0], first, first - second)
+def answer(text: str, label: str, prediction: Prediction) -> Answer:
+    first, second = sorted(prediction.probabilities.values(), reverse=True)[:2]
+    return Answer(text, label, prediction.labels[0], first, first - second)
 
 
 def point(status: TaskStatus, version: str, answers: list[Answer]) -> Point:
-    """A version's place in the curve. Raises DemoFailed for a version that no iteration of the status made."""
-    made = next((one for one in status.curve if one.version == version), None)
-    if made is None:
-        raise DemoFailed(f"{version} serves, but no iteration of {status.workspace}/{status.task} made it")
+    """Return a version's point of the curve. Raises DemoFailed for a version that no iteration of the status made."""
+    trained = next((one for one in status.curve if one.version == version), None)
+    if trained is None:
+        raise DemoFailed(f"{version} is served, but no iteration of {status.workspace}/{status.task} trained it.")
     return Point(
         version=version,
-        iteration=made.iteration,
-        labels=made.labels + (made.holdout or 0),
+        iteration=trained.iteration,
+        labels=trained.labels + (trained.holdout or 0),
         accuracy=sum(one.right for one in answers) / len(answers),
-        signal=made.signal,
+        signal=trained.signal,
         swap_s=next((swap.seconds for swap in status.swaps if swap.version == version), None),
     )
 
 
 def follow(curve: Curve, annotator: Annotator, traffic: Traffic | None, console: Console) -> TaskStatus:
-    """Show the task until it has stopped by itself and its last version serves. Raises DemoFailed after a while."""
+    """Show the task until it has stopped by itself and its last version serves. Raises DemoFailed on time-out."""
     deadline = time.monotonic() + LIMIT_S
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while True:
@@ -105,17 +105,17 @@ def follow(curve: Curve, annotator: Annotator, traffic: Traffic | None, console:
             if traffic is not None:
                 traffic.check()
             if time.monotonic() > deadline:
-                raise DemoFailed(f"{curve.task} did not stop in {LIMIT_S:.0f} s; it is {status.phase}: {status.why}")
+                raise DemoFailed(f"{curve.task} did not stop in {LIMIT_S:.0f} s. It is {status.phase}: {status.why}")
             time.sleep(LOOK_S)
 
 
 def has_ended(status: TaskStatus) -> bool:
-    """Whether the task has stopped by itself and nothing waits to be swapped."""
+    """Whether the task has stopped by itself and no version waits for its deployment."""
     return status.phase == "stopped" and status.candidate is None
 
 
 def view(status: TaskStatus, points: list[Point], traffic: Traffic | None) -> RenderableType:
-    """The live table."""
+    """Return the live table."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("iteration", "labels", "test accuracy", "stop signal", "version serving", "swap"):
         table.add_column(column, justify="right")

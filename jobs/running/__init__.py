@@ -1,1 +1,1 @@
-"""How a job is run: in a warm actor, as a Ray job, as a RayJob of Kubernetes, or in this process."""
+"""Where jobs run: in a warm actor, as a Ray job, as a RayJob on Kubernetes, or in this process."""

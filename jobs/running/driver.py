@@ -1,4 +1,4 @@
-"""A large run driven from this process: a Ray of its own, or a cluster that the caller or RAY_ADDRESS names."""
+"""A large run driven from this process, on a Ray of its own or on a cluster that the caller or RAY_ADDRESS names."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tornio.schemas.runs import RunPlan, RunProgress, RunResult
 from tornio.storage import documents
 
 OBJECT_STORE_BYTES = 200 << 20
-"""Nothing large goes through Ray's object store: workers read and write the store of runs."""
+"""Small, because no large data goes through Ray's object store: workers read and write the store of the runs."""
 WORKERS = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "RAY_BACKEND_LOG_LEVEL": "fatal"}
-"""Set before a Ray of our own begins, whose workers inherit this process's environment, secrets included: what stands
-in a runtime_env is written to Ray's logs. The last: it warns of what Ray Data itself does."""
+"""Set before a Ray of our own starts. Its workers inherit this process's environment, secrets included; a runtime_env
+would be written to Ray's logs. The last one hides warnings about Ray Data's own actions."""
 
 
 def drive(
@@ -31,22 +31,22 @@ def drive(
     attempt: int | None = None,
     cluster: str | None = None,
 ) -> RunResult:
-    """Do a plan with its parts spread by Ray Data; a plan that is done gives its result at once.
+    """Run a plan, spreading its parts with Ray Data. A plan that is done returns its result at once.
 
-    ``cluster``: ``host:port`` of a Ray that runs; none: the one that RAY_ADDRESS names, or else one of our own.
-    Raises what ``execute`` raises.
+    ``cluster``: ``host:port`` of a running Ray. None means the one that RAY_ADDRESS names, or else a new one of our
+    own. Raises what ``execute`` raises.
     """
     documents.create_or_get(context.store, plan.run_keys.plan, plan)
     done = documents.find(context.store, plan.run_keys.result, RunResult)
     if done is not None:
         return done[0]
-    note = ProgressWriter(context.store)
+    write = ProgressWriter(context.store)
 
-    def tell(plan: RunPlan, progress: RunProgress) -> None:
-        note(plan, progress)
+    def report(plan: RunPlan, progress: RunProgress) -> None:
+        write(plan, progress)
         watch(plan, progress)
 
-    context.mapper, context.watch = RayDataMapper(), tell
+    context.mapper, context.watch = RayDataMapper(), report
     with _cluster(cluster):
         return execute(plan, attempt or next_attempt(plan, context.store), context)
 
@@ -56,14 +56,14 @@ def _cluster(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    for name in ("ray", "ray.data"):  # their progress is ours to tell
+    for name in ("ray", "ray.data"):  # we report progress ourselves
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         _start(address)
-    except Exception as error:  # it raises no other class
+    except Exception as error:  # Ray raises no more specific class
         raise Unavailable(
-            f"Ray did not start ({error}): on a busy machine it takes longer than it waits; start again, the run "
-            "goes on where it was"
+            f"Ray did not start ({error}). On a busy machine it may need more time than it allows itself. Start again: "
+            "the run continues where it stopped."
         ) from error
     try:
         yield

@@ -1,4 +1,4 @@
-"""Have a runner do a plan and wait for its result: what the controller does for a server, for a command that waits."""
+"""Submit a plan to a runner and wait for its result: what the controller does for a server, for a waiting command."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def follow(
     watch: Callable[[RunPlan, RunProgress], None] = lambda _plan, _progress: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> RunResult:
-    """The result of a run: one that is done is not done again, one under way is followed, else it is begun.
+    """Return the result of a run. A run that is done is not repeated, and an active one is followed.
 
-    It goes on without whoever follows it; followed again, it is taken up where it is. Raises RunFailed for an attempt
-    that fails meanwhile, and what the runner raises at the first try; later an API that is away is waited for.
+    Otherwise the run is started. It continues without the caller, and can be followed again. Raises RunFailed for an
+    attempt that fails meanwhile, and what the runner raises at the first try; later, an unreachable API is waited for.
     """
     keys = plan.run_keys
     documents.create_or_get(store, keys.plan, plan)

@@ -1,4 +1,4 @@
-"""The runner that works in this process: for tests and benchmarks."""
+"""A runner that works in this process, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Execute = Callable[[RunPlan, int], RunResult]
 
 
 class InlineRunner:
-    """Does a plan at once, in ``submit``. An error of the job is a failed run, as with any runner."""
+    """Runs a plan immediately, in ``submit``. An error of the job is a failed run, as with any runner."""
 
     def __init__(self, execute: Execute) -> None:
         self._execute = execute
         self._runs: dict[str, RunStatus] = {}
 
     def submit(self, plan: RunPlan, attempt: int) -> None:
-        known = self._runs.get(plan.run)
-        if known is not None and (known.phase is RunPhase.DONE or known.attempt >= attempt):
+        status = self._runs.get(plan.run)
+        if status is not None and (status.phase is RunPhase.DONE or status.attempt >= attempt):
             return
         try:
             self._execute(plan, attempt)
@@ -37,4 +37,4 @@ class InlineRunner:
         return self._runs.get(plan.run, RunStatus(RunPhase.UNKNOWN))
 
     def cancel(self, plan: RunPlan) -> None:
-        """Nothing ever runs while somebody else could call this."""
+        """Do nothing: nothing runs when this can be called."""

@@ -1,4 +1,4 @@
-"""The runner for large work on Kubernetes: a RayJob of KubeRay, with a cluster of its own, for each attempt."""
+"""The runner for large work on Kubernetes: each attempt is a RayJob of KubeRay, with a cluster of its own."""
 
 from __future__ import annotations
 
@@ -25,26 +25,28 @@ from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
 LONGEST_NAME = 47
-"""Characters that KubeRay allows in a RayJob's name: it makes other names of it."""
+"""Largest number of characters in a RayJob's name. KubeRay derives other names from it."""
 RUN, ATTEMPT, STORE, JOB = "tornio/run", "tornio/attempt", "tornio/store", "tornio/job"
-"""Labels."""
+"""Names of labels."""
 COMPUTING_CPUS = 0.5
-"""Logical processors that a job asks for which computes in its own process, as in the cluster that serves."""
+"""Logical processors of a job that computes in its own process, as in the serving cluster."""
 _COMPUTING = ("entrypointNumCpus", "entrypointNumGpus", "entrypointResources")
 
 
-_CANNOT_ASK = (Unavailable, Forbidden, Unauthorized, NotFound)
+_API_ERRORS = (Unavailable, Forbidden, Unauthorized, NotFound)
 
 
 class KubeRayRunner:
-    """The ``JobRunner`` over RayJobs. Their names follow from run and attempt: a second submission changes nothing,
-    and whoever comes anew finds what another began.
+    """The ``JobRunner`` over RayJobs.
 
-    The entry point reads the plan from the store, and may be started again: KubeRay submits it again
-    where a cluster has lost its head (see ``jobs.running.execute.resumed_attempt``). So one RayJob can make several
-    attempts; ``status`` speaks of the last that has begun.
+    Their names follow from run and attempt, so that a second submission changes nothing, and a new controller finds
+    the RayJobs of an earlier one.
 
-    What a RayJob says of its end is a hint: a run with a result is done, one without is not.
+    The entry point reads the plan from the store, and may be started again: KubeRay submits it again after a cluster
+    has lost its head (see ``jobs.running.execute.resumed_attempt``). So one RayJob can make several attempts;
+    ``status`` describes the last one that has begun.
+
+    A RayJob's own state at its end is only a hint: a run with a result is done, one without is not.
     """
 
     def __init__(
@@ -55,8 +57,11 @@ class KubeRayRunner:
         place: str,
         owner: str | None = None,
     ) -> None:
-        """``place``: names the store among all that RayJobs of this namespace may work for. ``owner``: the RayService
-        whose controller this is: its RayJobs end with it, since account and secrets of their pods do, too."""
+        """``place``: names the store among all stores that RayJobs of this namespace may work for.
+
+        ``owner``: the RayService of this controller. Its RayJobs are deleted with it, because the account and the
+        secrets of their pods are, too.
+        """
         self._connect = connect
         self._template = template
         self._store = store
@@ -65,35 +70,38 @@ class KubeRayRunner:
         self._cluster: Cluster | None = None
 
     def submit(self, plan: RunPlan, attempt: int) -> None:
-        """Raises Unavailable where the API does not answer: submit it again; InvalidInput for a template that cannot
-        be used, Forbidden, NotFound for a cluster without KubeRay."""
+        """Submit an attempt.
+
+        Raises Unavailable if the API does not respond (submit it again), InvalidInput for a template that cannot be
+        used, Forbidden, and NotFound for a cluster without KubeRay.
+        """
         if any(self._last_begun(plan, _attempt(job)) >= attempt for job in self._jobs(plan)):
             return
-        cluster = self._there()
+        cluster = self._connected()
         body = manifest(self._template(), plan, attempt, self._place, uuid4().hex, self._owner_in(cluster))
         try:
             cluster.api.create(RAY_JOB, body, cluster.namespace)
-        except AlreadyExists:  # somebody else was first: the same attempt, done once
-            log.info("RayJob %s is there already: it is followed", body["metadata"]["name"])
+        except AlreadyExists:  # another controller was first with the same attempt
+            log.info("RayJob %s already exists and is followed.", body["metadata"]["name"])
         else:
-            log.info("run %s, attempt %d, is RayJob %s", plan.run, attempt, body["metadata"]["name"])
+            log.info("Run %s, attempt %d, is RayJob %s.", plan.run, attempt, body["metadata"]["name"])
 
     def status(self, plan: RunPlan) -> RunStatus:
         try:
             return self._status(plan)
-        except _CANNOT_ASK as error:  # the run may be elsewhere; whoever submits it here is told
-            log.info("how run %s stands is not known: %s", plan.run, error)
+        except _API_ERRORS as error:  # the run may be elsewhere; submitting it here would report the error
+            log.info("The state of run %s is not known: %s", plan.run, error)
             return RunStatus(RunPhase.UNKNOWN)
 
     def cancel(self, plan: RunPlan) -> None:
-        """Deletes its RayJobs that have not ended, which ends their clusters."""
-        cluster = self._there()
+        """Delete the run's RayJobs that have not ended, which ends their clusters."""
+        cluster = self._connected()
         for job in self._jobs(plan):
             if judge(job)[0] is RunPhase.RUNNING:
                 cluster.api.delete(RAY_JOB, job["metadata"]["name"], cluster.namespace)
 
     def names(self, plan: RunPlan) -> list[str]:
-        """Of the RayJobs at this run, the last attempt's last."""
+        """Return the names of the run's RayJobs, that of the last attempt last."""
         return [job["metadata"]["name"] for job in self._jobs(plan)]
 
     def _status(self, plan: RunPlan) -> RunStatus:
@@ -110,27 +118,29 @@ class KubeRayRunner:
         if noted is not None:
             return RunStatus(RunPhase.FAILED, attempt, noted[0].error)
         name = jobs[-1]["metadata"]["name"]
-        return RunStatus(RunPhase.FAILED, attempt, error or f"RayJob {name} ended well, and there is no result")
+        return RunStatus(
+            RunPhase.FAILED, attempt, error or f"RayJob {name} ended without an error, but there is no result"
+        )
 
     def _jobs(self, plan: RunPlan) -> list[Json]:
-        """The RayJobs at this run that the cluster has, by attempt. Raises what the API does."""
-        cluster = self._there()
+        """Return the RayJobs of this run that the cluster has, by attempt. Raises what the API raises."""
+        cluster = self._connected()
         try:
-            found = cluster.api.list(RAY_JOB, cluster.namespace, f"{RUN}={plan.run},{STORE}={self._place}")
+            jobs = cluster.api.list(RAY_JOB, cluster.namespace, f"{RUN}={plan.run},{STORE}={self._place}")
         except NotFound as error:
             raise NotFound(
-                "this Kubernetes has no RayJobs: install the KubeRay operator (`tornio deploy check` says more), or "
-                "unset TORNIO_KUBE_JOB_TEMPLATE, and large runs are Ray jobs of the cluster that serves"
+                "This Kubernetes has no RayJobs. Install the KubeRay operator (`tornio deploy check` gives details), "
+                "or unset TORNIO_KUBE_JOB_TEMPLATE, which makes large runs Ray jobs of the serving cluster."
             ) from error
-        return sorted(found, key=_attempt)
+        return sorted(jobs, key=_attempt)
 
     def _last_begun(self, plan: RunPlan, first: int) -> int:
-        """The last attempt that a RayJob has begun whose first was ``first``."""
+        """Return the last attempt that a RayJob has begun whose first attempt was ``first``."""
         keys = plan.run_keys
         return next(n for n in count(first) if self._store.head(keys.started(n + 1)) is None)
 
     def _owner_in(self, cluster: Cluster) -> Json | None:
-        """None where RayJobs are made in another namespace than the RayService's: nothing is owned across them."""
+        """Return the owning RayService; None if it is in another namespace, as owners cannot cross namespaces."""
         if self._owner is None:
             return None
         try:
@@ -138,46 +148,52 @@ class KubeRayRunner:
         except NotFound:
             return None
 
-    def _there(self) -> Cluster:
+    def _connected(self) -> Cluster:
         if self._cluster is None:
             self._cluster = self._connect()
         return self._cluster
 
 
 def kuberay_runner(connect: Callable[[], Cluster], template: Path, store: ObjectStore) -> KubeRayRunner:
-    """The runner of this deployment; the template is read at each submission, for the chart may change it."""
+    """Return the runner of this deployment. The template is read at each submission, as the chart may change it."""
     settings = StorageSettings()
     place = f"{settings.bucket}/{settings.prefix.strip('/')}"
     return KubeRayRunner(connect, lambda: read_template(template), store, place, UpgradeSettings().rayservice)
 
 
 def read_template(path: Path) -> Json:
-    """A RayJob's manifest. Raises InvalidInput for a file that is none."""
+    """Return the manifest of a RayJob. Raises InvalidInput for a file that is not one."""
     try:
-        found = yaml.safe_load(path.read_text("utf-8"))
+        template = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidInput(
-            f"the template of RayJobs, {path}, cannot be read ({type(error).__name__}: {error})"
+            f"The template of RayJobs, {path}, cannot be read ({type(error).__name__}: {error})."
         ) from error
-    if not isinstance(found, dict) or found.get("kind") != RAY_JOB.name or not isinstance(found.get("spec"), dict):
-        raise InvalidInput(f"{path} is no manifest of a RayJob: it must have `kind: RayJob` and a `spec`")
-    if found.get("apiVersion") != RAY_JOB.api_version:
-        raise InvalidInput(f"{path} has apiVersion {found.get('apiVersion')!r}: only {RAY_JOB.api_version} is known")
+    if (
+        not isinstance(template, dict)
+        or template.get("kind") != RAY_JOB.name
+        or not isinstance(template.get("spec"), dict)
+    ):
+        raise InvalidInput(f"{path} is not a manifest of a RayJob. It must have `kind: RayJob` and a `spec`.")
+    if template.get("apiVersion") != RAY_JOB.api_version:
+        raise InvalidInput(
+            f"{path} has apiVersion {template.get('apiVersion')!r}. Only {RAY_JOB.api_version} is supported."
+        )
     try:
-        _has_gpus(found["spec"])
+        _has_gpus(template["spec"])
     except (LookupError, TypeError, AttributeError) as error:
         raise InvalidInput(
             f"{path}: each of spec.rayClusterSpec.workerGroupSpecs must have a template.spec.containers "
-            f"({type(error).__name__}: {error}); `kubectl apply --dry-run=server` says more"
+            f"({type(error).__name__}: {error}). `kubectl apply --dry-run=server` gives details."
         ) from error
-    return found
+    return template
 
 
 def check_store(template: Json, settings: StorageSettings) -> None:
-    """Raises InvalidInput where pods of this template would look for a run elsewhere than this process puts it.
+    """Raise InvalidInput if pods of this template would look for a run in another store than this process writes to.
 
-    A template that has its bucket from elsewhere (``valueFrom``, ``envFrom``) is let through. Two endpoints may be one
-    store, by the name that a cluster has for it and by another; an endpoint and none (AWS) are not.
+    A template that gets its bucket from elsewhere (``valueFrom``, ``envFrom``) is accepted. Two endpoints may be one
+    store under two names, inside and outside of the cluster; an endpoint and no endpoint (AWS) are not.
     """
     head = (template["spec"].get("rayClusterSpec") or {}).get("headGroupSpec") or {}
     containers = ((head.get("template") or {}).get("spec") or {}).get("containers") or [{}]
@@ -186,19 +202,21 @@ def check_store(template: Json, settings: StorageSettings) -> None:
         return
     ours = {"TORNIO_S3_BUCKET": settings.bucket, "TORNIO_S3_PREFIX": settings.prefix.strip("/")}
     for name, value in ours.items():
-        found = theirs.get(name, "")
-        if found is not None and found.strip("/") != value:
-            raise InvalidInput(f"{name} is {value!r} here and {found!r} in the template of the RayJob: let them be one")
+        template_value = theirs.get(name, "")
+        if template_value is not None and template_value.strip("/") != value:
+            raise InvalidInput(
+                f"{name} is {value!r} here, but {template_value!r} in the template of the RayJob. Make them equal."
+            )
     if bool(settings.endpoint) != (theirs.get("TORNIO_S3_ENDPOINT", "") != ""):
-        where = "here and not in the template of the RayJob" if settings.endpoint else "in its template and not here"
-        raise InvalidInput(f"TORNIO_S3_ENDPOINT is set {where}: without it AWS is asked")
+        where = "here but not in the template of the RayJob" if settings.endpoint else "in its template but not here"
+        raise InvalidInput(f"TORNIO_S3_ENDPOINT is set {where}. Without it, AWS is used.")
 
 
 def manifest(template: Json, plan: RunPlan, attempt: int, place: str, token: str, owner: Json | None = None) -> Json:
-    """The RayJob that makes this attempt: the template with name, labels and entry point. Pure.
+    """Return the RayJob of this attempt: the template with name, labels and entry point. Pure.
 
-    ``token`` tells a process of this RayJob that is started again from one of another. ``owner``: the RayService that
-    it goes with.
+    ``token`` distinguishes a restarted process of this RayJob from one of another RayJob. ``owner``: the RayService
+    with which the RayJob is deleted.
     """
     body = deepcopy(template)
     meta, spec = dict(body.get("metadata") or {}), body["spec"]
@@ -207,8 +225,8 @@ def manifest(template: Json, plan: RunPlan, attempt: int, place: str, token: str
     meta["name"] = job_name(plan.run, attempt, place)
     labels = {RUN: plan.run, ATTEMPT: str(attempt), JOB: plan.job, STORE: place}
     meta["labels"] = {**(meta.get("labels") or {}), **labels}
-    whose = {"tornio/workspace": plan.workspace, "tornio/task": plan.task or ""}
-    meta["annotations"] = {**(meta.get("annotations") or {}), **whose}
+    annotations = {"tornio/workspace": plan.workspace, "tornio/task": plan.task or ""}
+    meta["annotations"] = {**(meta.get("annotations") or {}), **annotations}
     if owner is not None:
         of = {"apiVersion": RAY_SERVICE.api_version, "kind": RAY_SERVICE.name}
         meta["ownerReferences"] = [of | {key: owner["metadata"][key] for key in ("name", "uid")}]
@@ -216,10 +234,10 @@ def manifest(template: Json, plan: RunPlan, attempt: int, place: str, token: str
     task = [] if plan.task is None else ["--task", plan.task]
     words = ["python", "-m", "jobs", plan.workspace, plan.run, str(attempt), "--token", token, *task]
     spec["entrypoint"] = shlex.join(words)
-    if is_spread(plan):  # its own process stays on the head, and leaves workers to its work
+    if is_spread(plan):  # its own process stays on the head and leaves the workers free
         for name in _COMPUTING:
             spec.pop(name, None)
-    else:  # one that asks for nothing would compute on the head
+    else:  # without a request it would compute on the head
         name, amount = ("entrypointNumGpus", 1) if _has_gpus(spec) else ("entrypointNumCpus", COMPUTING_CPUS)
         spec.setdefault(name, amount)
     return body
@@ -233,7 +251,7 @@ def _has_gpus(spec: Json) -> bool:
 
 
 def job_name(run: str, attempt: int, place: str) -> str:
-    """Deterministic, of at most ``LONGEST_NAME`` characters."""
+    """Return a deterministic name of at most ``LONGEST_NAME`` characters."""
     name = f"tornio-{run}-{place}-{attempt}"
     if len(name) <= LONGEST_NAME:
         return name
@@ -241,29 +259,29 @@ def job_name(run: str, attempt: int, place: str) -> str:
 
 
 def judge(job: Json) -> tuple[RunPhase, str | None]:
-    """What a RayJob says of itself: RUNNING, DONE, or FAILED and why. Pure.
+    """Return the state of a RayJob: RUNNING, DONE, or FAILED with the reason. Pure.
 
-    ``jobDeploymentStatus`` says whether it has ended (past its deadline ``jobStatus`` stays RUNNING), ``jobStatus``
-    whether well: a job that was stopped is Complete too. One that is being deleted runs until it is gone; one that is
-    suspended waits for whoever suspended it, such as a queue.
+    ``jobDeploymentStatus`` tells whether it has ended (past its deadline ``jobStatus`` stays RUNNING), and
+    ``jobStatus`` whether it succeeded: a job that was stopped is Complete too. A RayJob that is being deleted counts as running
+    until it is gone; a suspended one waits for whoever suspended it, such as a queue.
     """
     status = job.get("status") or {}
     if job["metadata"].get("deletionTimestamp") or status.get("jobDeploymentStatus") not in _ENDED:
         return RunPhase.RUNNING, None
-    ended, came_to = status["jobDeploymentStatus"], status.get("jobStatus")
-    if ended == "Complete" and came_to == "SUCCEEDED":
+    ended, job_status = status["jobDeploymentStatus"], status.get("jobStatus")
+    if ended == "Complete" and job_status == "SUCCEEDED":
         return RunPhase.DONE, None
-    if ended == "Complete" and came_to == "STOPPED":
+    if ended == "Complete" and job_status == "STOPPED":
         return RunPhase.FAILED, "its Ray job was stopped"
     reason = status.get("reason") or (ended if ended == "ValidationFailed" else None)
-    said = ended_because(status.get("message") or _REASONS.get(str(reason), "without a word"))
-    return RunPhase.FAILED, f"RayJob {job['metadata']['name']} has failed{f' ({reason})' if reason else ''}: {said}"
+    message = ended_because(status.get("message") or _REASONS.get(str(reason), "it gave no reason"))
+    return RunPhase.FAILED, f"RayJob {job['metadata']['name']} has failed{f' ({reason})' if reason else ''}: {message}"
 
 
 _ENDED = ("Complete", "Failed", "ValidationFailed")
 _REASONS = {
-    "DeadlineExceeded": "it took longer than activeDeadlineSeconds of its template; what it has done stays",
-    "ValidationFailed": "KubeRay does not accept its template: `kubectl describe rayjob` says why",
+    "DeadlineExceeded": "it took longer than activeDeadlineSeconds of its template; its finished parts are kept",
+    "ValidationFailed": "KubeRay does not accept its template: `kubectl describe rayjob` gives the reason",
 }
 
 

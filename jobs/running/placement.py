@@ -14,7 +14,7 @@ from tornio.schemas.runs import RunPlan
 
 log = logging.getLogger(__name__)
 Limit = int | Literal["always", "never"]
-"""Texts above which a run is large: see ``JobSettings.large_texts``."""
+"""Number of texts above which a run is large: see ``JobSettings.large_texts``."""
 
 
 def size(plan: RunPlan, facts: Facts | None) -> float:
@@ -43,9 +43,9 @@ def is_large(texts: float, limit: Limit) -> bool:
 
 
 class PlacedRunner:
-    """The ``JobRunner`` of a cluster: each run goes where its size says, and is asked for there.
+    """The ``JobRunner`` of a cluster. The size of a run decides where it is done, and its status is queried there.
 
-    A run that an earlier controller began is looked for in both places. ``measure`` gives ``size`` its facts.
+    A run that an earlier controller started is looked for in both places. ``measure`` gives ``size`` its facts.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class PlacedRunner:
             runner.cancel(plan)
 
     def _where(self, plan: RunPlan) -> tuple[JobRunner, ...]:
-        """The large place first: what runs there is worth more, and is what survives a controller's end."""
+        """Return the runners to query, the large one first: its runs cost more, and survive the controller."""
         if plan.run in self._placed:
             return (self._placed[plan.run],)
         return (self._small,) if self._limit == "never" else (self._large, self._small)

@@ -1,4 +1,4 @@
-"""How a job is run, as a port: in a warm actor, as a Ray job, as a RayJob of Kubernetes, or in this process."""
+"""The interface of a runner: a warm actor, a Ray job, a RayJob on Kubernetes, or this process."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tornio.schemas.runs import RunPlan
 
 
 class RunPhase(StrEnum):
-    """Where an execution stands, as its runner sees it. The run's result.json is the truth."""
+    """The state of an execution according to its runner. The run's result.json decides."""
 
     UNKNOWN = "unknown"
-    """This runner has not heard of it, or cannot say now: submit it."""
+    """This runner does not know the run, or cannot tell at present: submit it."""
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -21,22 +21,22 @@ class RunPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """``error`` says why an attempt failed."""
+    """The state of a run. ``error`` is the reason why an attempt failed."""
 
     phase: RunPhase
     attempt: int = 0
-    """The attempt that this speaks of."""
+    """The attempt that this status describes."""
     error: str | None = None
 
 
 class JobRunner(Protocol):
-    """Runs plans. A plan that is running or done is not run twice by the same runner."""
+    """Runs plans. A runner does not run a plan again while it is running or after it is done."""
 
     def submit(self, plan: RunPlan, attempt: int) -> None:
-        """Start the plan unless this attempt of it was started here already. Returns at once."""
+        """Start the plan, unless this attempt of it was started here already. Returns at once."""
 
     def status(self, plan: RunPlan) -> RunStatus:
-        """What this runner knows of the run, within seconds; UNKNOWN where it cannot be asked."""
+        """Return what this runner knows of the run, within seconds; UNKNOWN if it cannot be queried."""
 
     def cancel(self, plan: RunPlan) -> None:
-        """End the attempt that runs, which has then failed; nothing where none runs. Raises Unavailable."""
+        """End the running attempt, which then has failed. Does nothing if none runs. Raises Unavailable."""

@@ -8,7 +8,7 @@ from jobs.context import JobContext, RunContext
 def job_context(precision: str | None = None) -> JobContext:
     """Return a context from TORNIO_S3_... and TORNIO_..., in which fine-tuning can be spread by Ray Train.
 
-    ``precision``: what the run's plan fixes; by default the node's own setting.
+    ``precision``: the number format that the run's plan fixes; by default the node's own setting.
     """
     context = JobContext.from_environment(precision)
     context.train_on_workers = _train_on_workers
@@ -16,6 +16,6 @@ def job_context(precision: str | None = None) -> JobContext:
 
 
 def _train_on_workers(context: RunContext) -> None:
-    from jobs.running.training_workers import train_on_workers  # needs Ray, which small work does not
+    from jobs.running.training_workers import train_on_workers  # needs Ray, which small runs do not
 
     train_on_workers(context)

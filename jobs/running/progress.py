@@ -1,4 +1,4 @@
-"""How far a run is, written where a terminal and the API find it."""
+"""The progress of a run, written where terminal and API find it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
 EVERY_S = 2.0
-"""Seconds between two writes of a stage; its end is always written."""
+"""Seconds between two writes within a stage. The end of a stage is always written."""
 
 
 class ProgressWriter:
-    """A ``JobContext.watch`` that keeps ``attempts/{n}/progress.json``."""
+    """A ``JobContext.watch`` that writes ``attempts/{n}/progress.json``."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -30,5 +30,5 @@ class ProgressWriter:
         self._stage, self._written = progress.stage, now
         try:
             self._store.put(plan.run_keys.progress(progress.attempt), progress.encode())
-        except TornioError:  # the work matters more than word of it
-            log.warning("run %s: its progress could not be noted", plan.run, exc_info=True)
+        except TornioError:  # the run is more important than its progress
+            log.warning("Run %s: its progress could not be written.", plan.run, exc_info=True)

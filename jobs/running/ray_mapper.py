@@ -1,4 +1,4 @@
-"""Parts spread over a Ray cluster by Ray Data: a pool of actors that keep their models, each part a row."""
+"""Parts spread over a Ray cluster by Ray Data: a pool of actors that keep their models, and one row per part."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tornio.settings import JobSettings
 
 
 class _Worker:
-    """Inside an actor: the stage's work, made once."""
+    """Runs inside an actor. The stage's work is created once."""
 
     def __init__(self, stage: str, plan: str) -> None:
         from jobs.context import JobContext
         from jobs.table import JOBS
 
-        known = RunPlan.decode(plan.encode())
-        context = JobContext.from_environment(known.args.get("precision"))
-        stages = JOBS[known.job].stages
+        decoded = RunPlan.decode(plan.encode())
+        context = JobContext.from_environment(decoded.args.get("precision"))
+        stages = JOBS[decoded.job].stages
         if stages is None:
-            raise InvalidInput(f"{known.job} is not done in parts")
-        self._work: PartWork = stages()[stage](known, context.store, context.loader)
+            raise InvalidInput(f"The job {decoded.job} cannot be done in parts.")
+        self._work: PartWork = stages()[stage](decoded, context.store, context.loader)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         for part in batch["part"]:
@@ -36,7 +36,7 @@ class _Worker:
 
 
 class RayDataMapper:
-    """The ``PartMapper`` over Ray Data. A dead actor's parts are done again by another; an error ends the stage."""
+    """The ``PartMapper`` over Ray Data. Another actor repeats the parts of a dead one; an error ends the stage."""
 
     def __init__(self, settings: JobSettings | None = None) -> None:
         self._settings = settings or JobSettings()
@@ -44,9 +44,9 @@ class RayDataMapper:
     def run(self, stage: str, plan: RunPlan, parts: Sequence[int], done: Done) -> None:
         if not parts:
             return
-        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        gpus = there.get("GPU", 0) > 0
-        fit = int(there["GPU"] if gpus else there.get("CPU", 1))
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        gpus = resources.get("GPU", 0) > 0
+        fit = int(resources["GPU"] if gpus else resources.get("CPU", 1))
         most = min(len(parts), self._settings.workers or max(1, fit))
         context = DataContext.get_current()
         context.enable_progress_bars = False

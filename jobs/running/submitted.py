@@ -1,4 +1,4 @@
-"""The runner for large work: a Ray job of its own for each attempt, through Ray's submission API."""
+"""The runner for large work in a Ray cluster: each attempt is a Ray job, through Ray's submission API."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tornio.schemas.runs import RunPlan
 
 log = logging.getLogger(__name__)
 ANSWER_S = 10.0
-"""Seconds that Ray's API may take to answer: Ray's own client waits for ever, and with it all that a task waits for."""
+"""Seconds that Ray's API may take to respond. Ray's own client would wait forever, and block the whole task."""
 _FAULTS = (RuntimeError, OSError)
-"""What Ray's client raises: its own, and those of requests."""
+"""What Ray's client raises: its own errors, and those of requests."""
 _SHOWN_LINES = 3
 _SHOWN = 500
-"""Characters of a job's log that are told as the reason of its failure."""
+"""Characters of a job's log that are reported as the reason of its failure."""
 
 
 class SubmissionClient(Protocol):
-    """What is used of ``ray.job_submission.JobSubmissionClient``, and where its cluster is (``host:port``)."""
+    """The used part of ``ray.job_submission.JobSubmissionClient``, and the address of its cluster (``host:port``)."""
 
     cluster: str
 
@@ -38,7 +38,7 @@ class SubmissionClient(Protocol):
 
 
 def cluster_client() -> SubmissionClient:
-    """The submission API of the cluster that this process belongs to. Raises ConnectionError."""
+    """Return the submission API of the cluster that this process belongs to. Raises ConnectionError."""
     import ray
     from ray._private.worker import get_dashboard_url
     from ray.exceptions import AuthenticationError
@@ -59,29 +59,31 @@ def cluster_client() -> SubmissionClient:
 
 
 class RayJobRunner:
-    """The ``JobRunner`` over Ray jobs. A job's id names run and attempt, so a second submission changes nothing,
-    and a controller that comes anew finds what an earlier one began.
+    """The ``JobRunner`` over Ray jobs.
 
-    The entry point reads the plan from the store; address and keys of it are in the environment of the cluster.
+    A job's id names run and attempt, so that a second submission changes nothing, and a new controller finds the jobs
+    of an earlier one.
 
-    A job whose head was lost is unknown, or has failed, as Ray remembers it or not; one that cannot start fails after
-    RAY_JOB_START_TIMEOUT_SECONDS, which are 900 unless set in the cluster.
+    The entry point reads the plan from the store; the store's address and keys are in the environment of the cluster.
+
+    A job whose head was lost is unknown or has failed, depending on whether Ray remembers it. A job that cannot start
+    fails after RAY_JOB_START_TIMEOUT_SECONDS, which are 900 unless set in the cluster.
     """
 
     def __init__(self, connect: Callable[[], SubmissionClient] = cluster_client, num_cpus: float = 0.5) -> None:
-        """``num_cpus``: logical processors that a job asks for which computes in its own process."""
+        """``num_cpus``: logical processors of a job that computes in its own process."""
         self._connect = connect
         self._num_cpus = num_cpus
         self._client: SubmissionClient | None = None
 
     def submit(self, plan: RunPlan, attempt: int) -> None:
-        """Raises Unavailable where the cluster does not take it: submit it again."""
+        """Submit an attempt. Raises Unavailable if the cluster does not accept it; then submit it again."""
         if any(number >= attempt for number, _ in self._attempts(plan)):
             return
         task = [] if plan.task is None else ["--task", plan.task]
         try:
             api = self._api()
-            # Of several clusters on a machine Ray itself gives a job the address of any one.
+            # If a machine has several clusters, Ray itself gives a job the address of any of them.
             cluster = ["--cluster", api.cluster]
             words = [sys.executable, "-m", "jobs", plan.workspace, plan.run, str(attempt), *task, *cluster]
             api.submit_job(
@@ -91,18 +93,18 @@ class RayJobRunner:
                 entrypoint_num_cpus=0 if is_spread(plan) else self._num_cpus,
             )
         except _FAULTS as error:
-            if "already exists" not in str(error):  # somebody else was first: the same attempt, done once
-                raise self._away(error) from error
+            if "already exists" not in str(error):  # another controller was first with the same attempt
+                raise self._unavailable(error) from error
 
     def status(self, plan: RunPlan) -> RunStatus:
         try:
             attempts = self._attempts(plan)
         except Unavailable as away:
-            log.info("the cluster does not say how run %s stands: %s", plan.run, away)
+            log.info("The cluster does not report the state of run %s: %s", plan.run, away)
             return RunStatus(RunPhase.UNKNOWN)
         if not attempts:
             return RunStatus(RunPhase.UNKNOWN)
-        attempt, details = max(attempts, key=lambda found: found[0])
+        attempt, details = max(attempts, key=lambda pair: pair[0])
         phase = _PHASES.get(str(details.status.value), RunPhase.RUNNING)
         return RunStatus(phase, attempt, _why(details) if phase is RunPhase.FAILED else None)
 
@@ -112,14 +114,14 @@ class RayJobRunner:
                 try:
                     self._api().stop_job(details.submission_id)
                 except _FAULTS as error:
-                    raise self._away(error) from error
+                    raise self._unavailable(error) from error
 
     def _attempts(self, plan: RunPlan) -> list[tuple[int, Any]]:
-        """The attempts at this run that the cluster knows. Raises Unavailable."""
+        """Return the attempts of this run that the cluster knows. Raises Unavailable."""
         try:
             jobs = self._api().list_jobs()
         except _FAULTS as error:
-            raise self._away(error) from error
+            raise self._unavailable(error) from error
         prefix = _prefix(plan)
         named = [job for job in jobs if (job.submission_id or "").startswith(prefix)]
         return [(int(job.submission_id.removeprefix(prefix)), job) for job in named]
@@ -129,12 +131,12 @@ class RayJobRunner:
             self._client = self._connect()
         return self._client
 
-    def _away(self, error: Exception) -> Unavailable:
+    def _unavailable(self, error: Exception) -> Unavailable:
         self._client = None  # the head may have moved
-        said = _short(str(error).splitlines()[-_SHOWN_LINES:])
+        reason = _short(str(error).splitlines()[-_SHOWN_LINES:])
         return Unavailable(
-            f"Ray's job API does not answer ({said}): it is asked again. It needs the dashboard of Ray; where "
-            "there is none, set TORNIO_JOB_LARGE_TEXTS=never"
+            f"Ray's job API does not respond ({reason}). It is asked again later. It needs the dashboard of Ray; in a "
+            "cluster without dashboard set TORNIO_JOB_LARGE_TEXTS=never."
         )
 
 
@@ -148,22 +150,22 @@ _PHASES = {
 
 
 def _prefix(plan: RunPlan) -> str:
-    """A run's id is a digest of its workspace and task, too, so it names the run among all: and it is short."""
+    """Return the start of a run's job ids. The run's id is a digest of workspace and task, too, so it is unique."""
     return f"tornio-{plan.run}-"
 
 
 def _why(details: Any) -> str:
-    """Ray's word and the end of the job's log; what the job itself wrote down of its failure says more."""
+    """Return Ray's message and the end of the job's log. A failure that the job itself has written is more precise."""
     if str(details.status.value) == "STOPPED":
         return "it was cancelled"
-    return ended_because(str(details.message or "the Ray job failed without a word"))
+    return ended_because(str(details.message or "the Ray job failed without a message"))
 
 
 def ended_because(message: str) -> str:
-    """What Ray says of a job that failed, with no more of its log than the end."""
-    said, _, logged = message.partition(", last available logs")
+    """Return Ray's message about a failed job, with only the end of its log."""
+    reason, _, logged = message.partition(", last available logs")
     lines = [line for line in logged.splitlines()[1:] if line.strip()]
-    return said if not lines else f"{said}: {_short(lines[-_SHOWN_LINES:])}"
+    return reason if not lines else f"{reason}: {_short(lines[-_SHOWN_LINES:])}"
 
 
 def _short(lines: list[str]) -> str:

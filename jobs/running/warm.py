@@ -1,7 +1,7 @@
-"""The runner for small work: an actor of the cluster that stays warm, because importing torch costs seconds.
+"""The runner for small work: an actor of the cluster that stays warm, because importing torch takes seconds.
 
-It does one run at a time and none is stopped for taking long; the loop says when one hangs. An actor that dies, or
-that is ended because it no longer answers, is started again, and the attempt that it was at has failed: see
+It does one run at a time, and no run is stopped for taking long; the loop reports a run that hangs. An actor that dies,
+or that is ended because it no longer responds, is started again, and the attempt that it was doing has failed: see
 ``jobs.running.execute``.
 """
 
@@ -25,17 +25,17 @@ log = logging.getLogger(__name__)
 NAMESPACE = "tornio"
 NAME = "warm-jobs"
 SUBMIT_S = 30.0
-"""Seconds that a submission may take: it only takes the plan in, but a cold actor starts a process first."""
+"""Seconds that a submission may take. It only accepts the plan, but a cold actor starts a process first."""
 PLAN_S = 60.0
-"""Seconds that planning may take: a model that nobody used before is fetched and published on the way."""
+"""Seconds that planning may take: a model that was not used before is downloaded and published first."""
 STATUS_S = 3.0
-"""Seconds that a question may take: whoever asks has other things to look at, and asks again."""
+"""Seconds that a status query may take. The caller has other work, and queries again later."""
 HUNG_S = 120.0
-"""Seconds without any answer after which the actor is ended, and started again: far more than a cold one needs."""
+"""Seconds without a response after which the actor is ended and started again: far more than a cold start needs."""
 
 
 class WarmWorker:
-    """Inside the actor: one run at a time, in the order of submission, beside the calls that ask for status."""
+    """Runs inside the actor: one run at a time, in the order of submission, beside the status queries."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="run")
@@ -46,12 +46,12 @@ class WarmWorker:
         self._pool.submit(self._warm_up)
 
     def submit(self, plan: str, attempt: int) -> None:
-        known = RunPlan.decode(plan.encode())
+        decoded = RunPlan.decode(plan.encode())
         with self._lock:
-            before = self._runs.get(known.run)
+            before = self._runs.get(decoded.run)
             if before is not None and (before[0] >= attempt or _succeeded(before[1])):
                 return
-            self._runs[known.run] = (attempt, self._pool.submit(self._execute, known, attempt))
+            self._runs[decoded.run] = (attempt, self._pool.submit(self._execute, decoded, attempt))
 
     def status(self, run: str) -> tuple[str, int, str | None]:
         with self._lock:
@@ -66,22 +66,22 @@ class WarmWorker:
         return (RunPhase.DONE, attempt, None) if error is None else (RunPhase.FAILED, attempt, describe(error))
 
     def cancel(self, run: str) -> bool:
-        """Whether the run was still waiting, and will not be done now."""
+        """Cancel a waiting run. Returns whether the run was still waiting."""
         with self._lock:
             _, future = self._runs.get(run, (0, None))
         return future is not None and future.cancel()
 
-    def plan(self, job: str, workspace: str, task: str, asked: dict[str, Any]) -> str:
-        """The plan of what a user asked for: here, because here is what can read data and models."""
+    def plan(self, job: str, workspace: str, task: str, request: dict[str, Any]) -> str:
+        """Return the plan of a user's request. It is made here, because this process can read data and models."""
         from jobs.requests import plan_request
 
-        return plan_request(job, workspace, task, asked, self._ready()).encode().decode()
+        return plan_request(job, workspace, task, request, self._ready()).encode().decode()
 
     def _warm_up(self) -> None:
         try:
             self._ready()
-        except Exception:  # the first run tries again, and fails with it
-            log.warning("the job worker cannot get ready", exc_info=True)
+        except Exception:  # the first run tries again and reports the error
+            log.warning("The job worker cannot prepare itself.", exc_info=True)
 
     def _ready(self) -> Any:
         with self._preparing:
@@ -106,7 +106,7 @@ def _succeeded(future: Future[None]) -> bool:
 
 
 class WarmRunner:
-    """The ``JobRunner`` over that actor. The actor is made when first needed, and again when it is lost."""
+    """The ``JobRunner`` over that actor. The actor is created when first needed, and again after it was lost."""
 
     def __init__(self, num_cpus: float = 0.5, num_gpus: float = 0.0) -> None:
         self._options: dict[str, Any] = {
@@ -122,60 +122,62 @@ class WarmRunner:
         self._silent_since: float | None = None
 
     def submit(self, plan: RunPlan, attempt: int) -> None:
-        """Raises Unavailable where the actor does not take it in time: submit it again."""
+        """Submit an attempt. Raises Unavailable if the actor does not accept it in time; then submit it again."""
         try:
             self._call(SUBMIT_S, "submit", plan.encode().decode(), attempt)
         except (RayActorError, GetTimeoutError) as error:
-            raise Unavailable(f"the job worker does not answer ({describe(error)}); it is asked again") from error
+            raise Unavailable(
+                f"The job worker does not respond ({describe(error)}). It is asked again later."
+            ) from error
 
     def status(self, plan: RunPlan) -> RunStatus:
         try:
             phase, attempt, error = self._call(STATUS_S, "status", plan.run)
         except (RayActorError, GetTimeoutError) as away:
-            log.info("the job worker does not say how run %s stands: %s", plan.run, describe(away))
+            log.info("The job worker does not report the state of run %s: %s", plan.run, describe(away))
             return RunStatus(RunPhase.UNKNOWN)
         return RunStatus(RunPhase(phase), attempt, error)
 
     def cancel(self, plan: RunPlan) -> None:
-        """A run that waits is forgotten; of one that is being done the actor is ended, and started again."""
+        """Remove a waiting run. If the run is being done, end the actor, which is started again."""
         try:
             ended = self._call(SUBMIT_S, "cancel", plan.run)
         except (RayActorError, GetTimeoutError) as error:
-            raise Unavailable(f"the job worker does not answer ({describe(error)}): cancel again") from error
+            raise Unavailable(f"The job worker does not respond ({describe(error)}). Cancel again.") from error
         if not ended and self.status(plan).phase is RunPhase.RUNNING:
             ray.kill(ray.get_actor(NAME, NAMESPACE), no_restart=False)
 
-    def plan(self, job: str, workspace: str, task: str, asked: dict[str, Any]) -> RunPlan:
-        """The plan of a run that a user asks for. Raises what the request is worth, and Unavailable."""
+    def plan(self, job: str, workspace: str, task: str, request: dict[str, Any]) -> RunPlan:
+        """Return the plan of a run that a user requests. Raises errors of the request, and Unavailable."""
         try:
-            planned: str = self._call(PLAN_S, "plan", job, workspace, task, asked)
+            planned: str = self._call(PLAN_S, "plan", job, workspace, task, request)
         except RayTaskError as error:
             if isinstance(error.cause, TornioError):
                 raise error.cause from None
             raise
         except (RayActorError, GetTimeoutError) as error:
-            raise Unavailable(f"the job worker does not answer ({describe(error)}): ask again") from error
+            raise Unavailable(f"The job worker does not respond ({describe(error)}). Ask again.") from error
         return RunPlan.decode(planned.encode())
 
     def _call(self, timeout_s: float, method: str, *args: Any) -> Any:
-        """Raises RayActorError where the actor has died, GetTimeoutError where it is slow."""
+        """Call a method of the actor. Raises RayActorError if it has died, GetTimeoutError if it is too slow."""
         worker = ray.remote(WarmWorker).options(**self._options).remote()
         try:
-            answer = ray.get(getattr(worker, method).remote(*args), timeout=timeout_s)
+            response = ray.get(getattr(worker, method).remote(*args), timeout=timeout_s)
         except GetTimeoutError:
             self._end_if_hung(worker)
             raise
-        except RayActorError:  # dead is not hung: the cluster starts it again
+        except RayActorError:  # a dead actor does not hang: the cluster starts it again
             self._silent_since = None
             raise
         self._silent_since = None
-        return answer
+        return response
 
     def _end_if_hung(self, worker: Any) -> None:
         now = time.monotonic()
         if self._silent_since is None:
             self._silent_since = now
         elif now - self._silent_since > HUNG_S:
-            log.warning("the job worker has not answered for %.0f s: it is ended and started again", HUNG_S)
+            log.warning("The job worker has not responded for %.0f s. It is ended and started again.", HUNG_S)
             ray.kill(worker, no_restart=False)
             self._silent_since = None

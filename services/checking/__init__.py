@@ -1,4 +1,4 @@
-"""``tornio deploy check``: what a cluster lacks of what a deployment needs, each with what to do."""
+"""``tornio deploy check``: report what a cluster lacks for a deployment, and what to do about it."""
 
 from services.checking.checks import check_cluster, check_outside, resolved
 from services.checking.finding import Finding, Level

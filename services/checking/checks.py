@@ -1,4 +1,4 @@
-"""The checks: of the cluster through its API, and of what a deployment reaches outside it."""
+"""The checks of the cluster through its API, and of the services outside of it that a deployment uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tornio.storage.probe import probe
 from tornio.storage.s3 import open_store
 
 KUBERAY = (1, 6)
-"""The oldest KubeRay that Tornio was run on."""
+"""The oldest version of KubeRay that Tornio was tested with."""
 INSTALL = (
     "install KubeRay 1.6: helm repo add kuberay https://ray-project.github.io/kuberay-helm && helm install "
     "kuberay-operator kuberay/kuberay-operator --version 1.6.1"
@@ -37,46 +37,46 @@ CRDS: Mapping[str, tuple[str, ...]] = {
     ),
     "rayjobs.ray.io": ("backoffLimit", "preRunningDeadlineSeconds", "rayClusterSpec.authOptions"),
 }
-"""Each with fields of its spec that the chart uses."""
+"""The custom resources, each with the fields of its spec that the chart uses."""
 OPERATOR = "kuberay-operator"
 _ARGILLA_S = 5.0
 
 
 def check_cluster(cluster: Cluster, wants: Wants) -> Iterator[Finding]:
-    """Custom resources, operator, namespace, accounts, secrets, GPUs. Raises Unavailable where no API answers."""
+    """Check custom resources, operator, namespace, accounts, secrets and GPUs. Raises Unavailable without an API."""
     for name, fields in CRDS.items():
-        yield _looked(f"CRD {name}", partial(_crd, cluster.api, name, fields))
-    yield _looked("KubeRay operator", partial(_operator, cluster.api))
-    yield _looked(f"Namespace {cluster.namespace}", partial(_namespace, cluster))
+        yield _checked(f"CRD {name}", partial(_crd, cluster.api, name, fields))
+    yield _checked("KubeRay operator", partial(_operator, cluster.api))
+    yield _checked(f"Namespace {cluster.namespace}", partial(_namespace, cluster))
     for name in sorted(wants.accounts):
-        yield _looked(f"ServiceAccount {name}", partial(_account, cluster, name))
+        yield _checked(f"ServiceAccount {name}", partial(_account, cluster, name))
     for name, keys in sorted(wants.secrets.items()):
-        yield _looked(f"Secret {name}", partial(_secret, cluster, name, keys))
+        yield _checked(f"Secret {name}", partial(_secret, cluster, name, keys))
     if wants.gpus:
         yield from _gpus(cluster.api, wants)
 
 
-def _looked(what: str, look: Callable[[], Finding]) -> Finding:
-    """What a look finds; where the account may not look, that."""
+def _checked(what: str, check: Callable[[], Finding]) -> Finding:
+    """Return the finding of a check, or ``unknown`` if the account lacks the right to check."""
     try:
-        return look()
+        return check()
     except Forbidden as error:
-        return unknown(what, f"this account may not look ({error})", "ask with the account of an administrator")
+        return unknown(what, f"this account may not read it ({error})", "run the check with an administrator's account")
 
 
 def _crd(api: KubeApi, name: str, fields: tuple[str, ...]) -> Finding:
     what = f"CRD {name}"
     try:
-        found = api.get(CRD, name)
+        crd = api.get(CRD, name)
     except NotFound:
-        return missing(what, "it is not there", INSTALL)
-    served = {one["name"]: one for one in found["spec"]["versions"] if one.get("served")}
+        return missing(what, "it does not exist", INSTALL)
+    served = {one["name"]: one for one in crd["spec"]["versions"] if one.get("served")}
     if "v1" not in served:
         return missing(what, f"it serves {', '.join(served) or 'nothing'}, not v1", UPGRADE_CRDS)
     spec = _properties(served["v1"].get("schema", {}).get("openAPIV3Schema", {}), "spec")
     if lacking := [path for path in fields if _properties(spec, *path.split(".")) is None]:
-        return missing(what, f"it does not know {', '.join(lacking)}", UPGRADE_CRDS)
-    return ok(what, "v1, with all that the chart uses")
+        return missing(what, f"it lacks the fields {', '.join(lacking)}", UPGRADE_CRDS)
+    return ok(what, "v1, with all fields that the chart uses")
 
 
 def _properties(schema: Json | None, *path: str) -> Json | None:
@@ -87,17 +87,17 @@ def _properties(schema: Json | None, *path: str) -> Json | None:
 
 def _operator(api: KubeApi) -> Finding:
     what = "KubeRay operator"
-    found = [one for one in api.list(DEPLOYMENT) if OPERATOR in one["metadata"]["name"] or OPERATOR in _labels(one)]
-    if not found:
-        return missing(what, f"no Deployment of any namespace is named, or labelled, {OPERATOR}", INSTALL)
-    running = [one for one in found if (one.get("status") or {}).get("availableReplicas")]
-    where = ", ".join(f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in running or found)
+    operators = [one for one in api.list(DEPLOYMENT) if OPERATOR in one["metadata"]["name"] or OPERATOR in _labels(one)]
+    if not operators:
+        return missing(what, f"no Deployment in any namespace is named or labelled {OPERATOR}", INSTALL)
+    running = [one for one in operators if (one.get("status") or {}).get("availableReplicas")]
+    where = ", ".join(f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in running or operators)
     if not running:
-        return missing(what, f"{where} has no pod that runs", "look at its pods and their logs: kubectl describe")
+        return missing(what, f"{where} has no running pod", "check its pods and their logs: kubectl describe")
     image = running[0]["spec"]["template"]["spec"]["containers"][0]["image"]
     version = _version(image)
     if version is None:
-        return unknown(what, f"{where} runs {image}, which names no version", "see that it is KubeRay 1.6 or later")
+        return unknown(what, f"{where} runs {image}, which has no version", "check that it is KubeRay 1.6 or later")
     if version < KUBERAY:
         return missing(what, f"{where} runs {image}", f"upgrade it. {INSTALL.replace('install', 'upgrade')}")
     return ok(what, f"{where} runs {image}")
@@ -109,19 +109,21 @@ def _labels(one: Json) -> Collection[str]:
 
 def _version(image: str) -> tuple[int, int] | None:
     tag = image.partition("@")[0].rpartition(":")[2]
-    found = re.match(r"v?(\d+)\.(\d+)", tag)
-    return None if found is None else (int(found[1]), int(found[2]))
+    match = re.match(r"v?(\d+)\.(\d+)", tag)
+    return None if match is None else (int(match[1]), int(match[2]))
 
 
 def _namespace(cluster: Cluster) -> Finding:
     what = f"Namespace {cluster.namespace}"
     try:
-        found = cluster.api.get(NAMESPACE, cluster.namespace)
+        namespace = cluster.api.get(NAMESPACE, cluster.namespace)
     except NotFound:
-        return missing(what, "it is not there", f"kubectl create namespace {cluster.namespace}")
-    if found["metadata"].get("deletionTimestamp"):
-        return missing(what, "it is being deleted", "wait until it is gone, and make it anew, or take another")
-    return ok(what, "it is there")
+        return missing(what, "it does not exist", f"kubectl create namespace {cluster.namespace}")
+    if namespace["metadata"].get("deletionTimestamp"):
+        return missing(
+            what, "it is being deleted", "wait until it is deleted and create it again, or use another namespace"
+        )
+    return ok(what, "it exists")
 
 
 def _account(cluster: Cluster, name: str) -> Finding:
@@ -129,9 +131,9 @@ def _account(cluster: Cluster, name: str) -> Finding:
     try:
         cluster.api.get(SERVICE_ACCOUNT, name, cluster.namespace)
     except NotFound:
-        todo = "let the chart make it (serviceAccount.create), or name one that is there (serviceAccount.name)"
-        return missing(what, f"it is not in namespace {cluster.namespace}", todo)
-    return ok(what, "it is there")
+        todo = "let the chart create it (serviceAccount.create), or name an existing one (serviceAccount.name)"
+        return missing(what, f"it does not exist in namespace {cluster.namespace}", todo)
+    return ok(what, "it exists")
 
 
 def _secret(cluster: Cluster, name: str, keys: frozenset[str]) -> Finding:
@@ -141,64 +143,68 @@ def _secret(cluster: Cluster, name: str, keys: frozenset[str]) -> Finding:
     try:
         data = cluster.api.get(SECRET, name, cluster.namespace).get("data") or {}
     except NotFound:
-        return missing(what, f"it is not in namespace {cluster.namespace}", create)
+        return missing(what, f"it does not exist in namespace {cluster.namespace}", create)
     if lacking := sorted(keys - data.keys()):
         return missing(
             what, f"it lacks the keys {', '.join(lacking)}; it has {', '.join(sorted(data)) or 'none'}", create
         )
     if empty := sorted(key for key in keys if not data[key]):
         return missing(what, f"the keys {', '.join(empty)} are empty", create)
-    return ok(what, f"it has {', '.join(sorted(keys)) or 'what it has'}")
+    return ok(what, f"it has {', '.join(sorted(keys)) or 'no required keys'}")
 
 
 def _gpus(api: KubeApi, wants: Wants) -> Iterator[Finding]:
     try:
         nodes = api.list(NODE)
     except Forbidden as error:
-        yield unknown("GPUs", f"this account may not list nodes ({error})", "ask with the account of an administrator")
+        yield unknown(
+            "GPUs", f"this account may not list nodes ({error})", "run the check with an administrator's account"
+        )
         return
     for group in wants.gpus:
         what = f"GPUs of group {group.name}"
-        each = [int(node["status"].get("allocatable", {}).get(group.resource, 0)) for node in nodes]
-        room = sum(count // group.count for count in each)
-        asked = f"{group.most} workers with {group.count} {group.resource} each"
+        per_node = [int(node["status"].get("allocatable", {}).get(group.resource, 0)) for node in nodes]
+        room = sum(count // group.count for count in per_node)
+        wanted = f"{group.most} workers with {group.count} {group.resource} each"
         if room >= max(1, group.most):
-            yield ok(what, f"room for {room} workers; at most {asked}")
+            yield ok(what, f"there is room for {room} workers; at most {wanted} are wanted")
         elif room:
             yield unknown(
-                what, f"room for {room} workers; at most {asked}", "let the nodes scale, or lower maxReplicas"
+                what,
+                f"there is room for {room} workers; at most {wanted} are wanted",
+                "let the nodes scale, or lower maxReplicas",
             )
-        elif any(each):
-            yield missing(what, f"no node has {group.count} {group.resource}; the largest has {max(each)}", _FEWER)
+        elif any(per_node):
+            yield missing(what, f"no node has {group.count} {group.resource}; the largest has {max(per_node)}", _FEWER)
         else:
             yield unknown(what, f"no node offers {group.resource}", _PLUGIN)
 
 
-_FEWER = "ask for fewer GPUs a worker, or add nodes that have them"
+_FEWER = "request fewer GPUs per worker, or add nodes that have them"
 _PLUGIN = (
-    "install the vendor's device plugin (such as the NVIDIA GPU operator) on nodes with GPUs; where an autoscaler adds "
-    "them only when they are asked for, this can be as it should be"
+    "install the vendor's device plugin (such as the NVIDIA GPU operator) on nodes with GPUs; this is not a problem if "
+    "an autoscaler adds such nodes on demand"
 )
 
 
 def resolved(cluster: Cluster, wants: Wants) -> dict[str, str]:
-    """The deployment's environment with the secrets' values, as far as this account may read them."""
-    found: dict[str, str] = {}
+    """Return the deployment's environment with the values of secrets, as far as this account may read them."""
+    values: dict[str, str] = {}
     for name, value in wants.environment.items():
         if isinstance(value, str):
-            found[name] = value
+            values[name] = value
             continue
         try:
             data = cluster.api.get(SECRET, value.secret, cluster.namespace).get("data") or {}
         except (Forbidden, NotFound):
             continue
         if value.key in data:
-            found[name.removesuffix("_FILE")] = base64.b64decode(data[value.key]).decode().strip()
-    return found
+            values[name.removesuffix("_FILE")] = base64.b64decode(data[value.key]).decode().strip()
+    return values
 
 
 def check_outside(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """The bucket, with raced conditional writes, and Argilla, by the deployment's environment."""
+    """Check the bucket (with racing conditional writes) and Argilla, by the deployment's environment."""
     yield _bucket(environment)
     yield _argilla(environment)
 
@@ -206,7 +212,7 @@ def check_outside(environment: Mapping[str, str]) -> Iterator[Finding]:
 def _bucket(environment: Mapping[str, str]) -> Finding:
     bucket = environment.get("TORNIO_S3_BUCKET")
     if not bucket:
-        return missing("S3", "TORNIO_S3_BUCKET is not set", "set the bucket in the chart's values, or here")
+        return missing("S3", "TORNIO_S3_BUCKET is not set", "set the bucket in the chart's values, or in this shell")
     endpoint = environment.get("TORNIO_S3_ENDPOINT") or None
     what = f"S3 bucket {bucket}"
     settings = StorageSettings(
@@ -221,17 +227,21 @@ def _bucket(environment: Mapping[str, str]) -> Finding:
             store = open_store(settings)
         probe(store)
     except TornioError as error:
-        # Without keys the pods' account has the right by itself, and this shell may have none.
+        # Without keys, the pods use the rights of their account, which this shell may not have.
         by_account = isinstance(error, Forbidden) and "AWS_ACCESS_KEY_ID" not in environment
         if by_account or isinstance(error, Unavailable):
             return unknown(what, str(error), _FROM_INSIDE)
-        return missing(what, str(error), "give the account get, put, list and delete below the prefix, and the bucket")
-    return ok(what, "of writers at once exactly one wins")
+        return missing(
+            what,
+            str(error),
+            "give the account the rights to get, put, list and delete below the prefix in the bucket",
+        )
+    return ok(what, "exactly one of several concurrent writers wins")
 
 
 @contextmanager
 def _keys_of(environment: Mapping[str, str]) -> Iterator[None]:
-    """Let the AWS chain find the deployment's keys, which it looks for in this process's environment."""
+    """Put the deployment's keys into this process's environment, where the AWS chain looks for them."""
     before = dict(os.environ)
     os.environ.update({name: value for name, value in environment.items() if name.startswith("AWS_")})
     try:
@@ -244,8 +254,8 @@ def _keys_of(environment: Mapping[str, str]) -> Iterator[None]:
 def _argilla(environment: Mapping[str, str]) -> Finding:
     url = environment.get("TORNIO_ARGILLA_URL")
     if not url:
-        todo = "right for predictions and scoring alone; else set its address in the chart's values, or here"
-        return unknown("Argilla", "TORNIO_ARGILLA_URL is not set: no loop turns", todo)
+        todo = "fine for predictions and scoring only; for labelling set its address in the values or in this shell"
+        return unknown("Argilla", "TORNIO_ARGILLA_URL is not set, so no labelling loop runs", todo)
     key = environment.get("TORNIO_ARGILLA_API_KEY", "")
     what = f"Argilla at {url}"
     try:
@@ -255,21 +265,21 @@ def _argilla(environment: Mapping[str, str]) -> Finding:
     try:
         version = api.version()
         if not key:
-            return unknown(what, f"version {version}; its key is not known here", "see that the Secret has it")
+            return unknown(what, f"version {version}; its key is not known here", "check that the Secret has it")
         me = api.get("me")
     except Unavailable as error:
         return unknown(what, str(error), _FROM_INSIDE)
     except TornioError as error:
-        return missing(what, str(error), "give an Argilla 2.8 or later and the key of an admin account")
+        return missing(what, str(error), "use Argilla 2.8 or later and the key of an admin account")
     finally:
         api.close()
     if me["role"] not in ("owner", "admin"):
-        todo = "give the key of an admin of the workspaces, which an owner makes"
-        return missing(what, f"{me['username']} is {me['role']}", todo)
-    return ok(what, f"version {version}, as {me['username']}, {me['role']}")
+        todo = "use the key of an admin of the workspaces, which an owner creates"
+        return missing(what, f"{me['username']} has the role {me['role']}", todo)
+    return ok(what, f"version {version}, as {me['username']} with the role {me['role']}")
 
 
 _FROM_INSIDE = (
-    "an address of the cluster is reached from inside alone: kubectl exec into a serving pod (-c ray-worker), and run "
-    "`tornio deploy check` there. Else look at address and network policy"
+    "an address inside the cluster can only be reached from there: kubectl exec into a serving pod (-c ray-worker) and "
+    "run `tornio deploy check` in it; otherwise check the address and the network policy"
 )

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from enum import StrEnum
 class Level(StrEnum):
     OK = "ok"
     UNKNOWN = "unknown"
-    """It could not be looked at, or may be right: nothing to stop for."""
+    """It could not be checked, or may be right. It does not count as an error."""
     MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``todo``: what to do; empty where all is well."""
+    """One result of a check. ``todo``: what to do about it; empty if nothing needs to be done."""
 
     level: Level
     what: str

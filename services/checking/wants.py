@@ -1,4 +1,4 @@
-"""What a deployment needs of its cluster, read from its manifests. Pure."""
+"""What a deployment needs from its cluster, read from its manifests. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tornio.kube.port import Json
 
 PULL = "imagePullSecrets"
 AUTH_TOKEN = "auth_token"  # noqa: S105 - the key that KubeRay reads
-"""Key of the Secret that ``authOptions`` names."""
+"""Key in the Secret that ``authOptions`` names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +23,22 @@ class SecretKey:
 
 @dataclass(frozen=True, slots=True)
 class GpuGroup:
-    """Workers that want GPUs: ``count`` of ``resource`` each."""
+    """A worker group with GPUs: ``count`` of ``resource`` per worker."""
 
     name: str
     resource: str
     count: int
     most: int
-    """Workers at most."""
+    """Largest number of workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """``secrets``: name -> keys; ``accounts``: those that pods run as and the manifests do not make; ``environment``:
-    of the serving containers, values or where they come from."""
+    """What a deployment needs.
+
+    ``secrets``: name -> keys; ``accounts``: service accounts that pods run as and that the manifests do not create;
+    ``environment``: that of the serving containers, as values or as references to secrets.
+    """
 
     secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)
     accounts: frozenset[str] = frozenset()
@@ -44,8 +47,10 @@ class Wants:
 
 
 def wants_of(manifests: Iterable[Json]) -> Wants:
-    """Secrets that anything refers to, accounts that pods run as, GPUs that worker groups want, and the environment of
-    what serves. RayJobs in a ConfigMap, which are templates, count too."""
+    """Return what the manifests need: secrets that they refer to, service accounts of pods, GPUs of worker groups.
+
+    The environment is that of the serving pods. RayJobs in a ConfigMap, which are templates, count too.
+    """
     documents = list(_with_templates(manifests))
     secrets: dict[str, set[str]] = {}
     accounts: set[str] = set()
@@ -61,10 +66,10 @@ def wants_of(manifests: Iterable[Json]) -> Wants:
     for cluster in filter(None, map(_cluster, documents)):
         gpus += _gpus(cluster)
     for pod in _pods(documents):
-        for value in (found := _environment(pod)).values():
+        for value in (variables := _environment(pod)).values():
             if isinstance(value, SecretKey):
                 secrets.setdefault(value.secret, set()).add(value.key)
-        environment = {**found, **environment}  # what serves comes first
+        environment = {**variables, **environment}  # serving pods come first and take precedence
     accounts -= {one["metadata"]["name"] for one in documents if one.get("kind") == "ServiceAccount"}
     return Wants({n: frozenset(keys) for n, keys in secrets.items()}, frozenset(accounts), tuple(gpus), environment)
 
@@ -74,8 +79,8 @@ def _with_templates(manifests: Iterable[Json]) -> Iterator[Json]:
         yield one
         if one.get("kind") == "ConfigMap":
             for text in (one.get("data") or {}).values():
-                if "RayJob" in text and isinstance(found := yaml.safe_load(text), dict):  # which reads JSON, too
-                    yield found
+                if "RayJob" in text and isinstance(template := yaml.safe_load(text), dict):  # reads JSON, too
+                    yield template
 
 
 def _dicts(node: Any) -> Iterator[Json]:
@@ -89,7 +94,7 @@ def _dicts(node: Any) -> Iterator[Json]:
 
 
 def _refers(node: Json) -> Iterator[tuple[str, str]]:
-    """Secrets that this part of a manifest must have, with the key that it reads (or none)."""
+    """Yield the secrets that this part of a manifest requires, with the key that it reads (or an empty string)."""
     for name in ("secretKeyRef", "secretRef"):
         ref = node.get(name)
         if isinstance(ref, dict) and ref.get("name") and not ref.get("optional"):
@@ -109,22 +114,22 @@ def _refers(node: Json) -> Iterator[tuple[str, str]]:
 
 def _cluster(document: Json) -> Json | None:
     spec = document.get("spec") or {}
-    found = spec.get("rayClusterConfig") or spec.get("rayClusterSpec")
-    return found if isinstance(found, dict) else None
+    cluster = spec.get("rayClusterConfig") or spec.get("rayClusterSpec")
+    return cluster if isinstance(cluster, dict) else None
 
 
 def _gpus(cluster: Json) -> Iterator[GpuGroup]:
     for group in cluster.get("workerGroupSpecs") or ():
         for container in group["template"]["spec"]["containers"][:1]:
             resources = container.get("resources") or {}
-            asked = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
-            for resource, count in asked.items():
+            amounts = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+            for resource, count in amounts.items():
                 if resource.endswith("/gpu") and int(count) > 0:
                     yield GpuGroup(group["groupName"], resource, int(count), int(group.get("maxReplicas") or 0))
 
 
 def _pods(documents: Iterable[Json]) -> Iterator[Json]:
-    """The pods of Ray's clusters: those of a RayService first, its workers before its head, which may mount less."""
+    """Yield the pods of Ray clusters, first those of a RayService, workers before the head, which may mount less."""
     for document in sorted(documents, key=lambda one: one.get("kind") != "RayService"):
         cluster = _cluster(document)
         if cluster is not None:
@@ -133,21 +138,21 @@ def _pods(documents: Iterable[Json]) -> Iterator[Json]:
 
 
 def _environment(pod: Json) -> dict[str, str | SecretKey]:
-    container, found = pod["containers"][0], dict[str, str | SecretKey]()
+    container, variables = pod["containers"][0], dict[str, str | SecretKey]()
     mounted = dict(_mounted(pod, container))
     for variable in container.get("env") or ():
         ref = (variable.get("valueFrom") or {}).get("secretKeyRef")
         if ref and not ref.get("optional"):
-            found[variable["name"]] = SecretKey(ref["name"], ref["key"])
+            variables[variable["name"]] = SecretKey(ref["name"], ref["key"])
         elif "value" in variable:
             value = str(variable["value"])
             folder, _, name = value.rpartition("/")
-            found[variable["name"]] = SecretKey(mounted[folder], name) if folder in mounted else value
-    return found
+            variables[variable["name"]] = SecretKey(mounted[folder], name) if folder in mounted else value
+    return variables
 
 
 def _mounted(pod: Json, container: Json) -> Iterator[tuple[str, str]]:
-    """Folder in the container -> the Secret whose keys are its files."""
+    """Yield folders in the container, each with the Secret whose keys are its files."""
     volumes = {v["name"]: v["secret"] for v in pod.get("volumes") or () if isinstance(v.get("secret"), dict)}
     for mount in container.get("volumeMounts") or ():
         volume = volumes.get(mount["name"])

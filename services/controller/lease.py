@@ -1,4 +1,4 @@
-"""The lease: of several controllers, usually one works. It needs no clock in common."""
+"""The lease, by which usually only one of several controllers works on a task. It needs no common clock."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 
 LEASE_S = 6.0
-"""Seconds that another's lease must stand still, on our own monotonic clock, before we take it over. Short: a
-lease lost by mistake costs some work done twice, never an effect done twice."""
+"""Seconds of our own monotonic clock for which another's lease must be unchanged before we take it over. It may be
+short: a lease that is lost by mistake causes some work twice, but no effect twice."""
 
 
 @dataclass
 class LeaseKeeper:
-    """Holds, or waits for, one task's lease. Call ``held`` before each look at the task."""
+    """Holds one task's lease, or waits for it. Call ``held`` before each look at the task."""
 
     store: ObjectStore
     key: str
@@ -25,11 +25,11 @@ class LeaseKeeper:
     monotonic: Callable[[], float]
     _etag: str | None = None
     _since: float = 0.0
-    """When the lease was last seen to move (another's), or was last renewed (ours)."""
+    """When another's lease was last seen to change, or ours was last renewed."""
     _mine: Lease | None = None
 
     def held(self) -> bool:
-        """Whether we may reconcile now; renews or takes over as needed."""
+        """Whether we may reconcile now. Renews the lease or takes it over as needed."""
         now = self.monotonic()
         if self._mine is not None:
             if now - self._since < LEASE_S / 3:
@@ -46,8 +46,11 @@ class LeaseKeeper:
         return self._write(Lease(holder=self.holder, epoch=lease.epoch + 1, beat=0), now)
 
     def _read(self) -> tuple[Lease, str | None]:
-        """What stands there, with its ETag. Bytes that are no lease count as one that nobody renews: the lease
-        only saves work, and must not stop any."""
+        """Return the stored lease and its ETag.
+
+        Bytes that are not a lease count as one that nobody renews, because the lease only saves work and must not
+        prevent any.
+        """
         try:
             stored = self.store.get(self.key)
         except NotFound:
@@ -63,8 +66,8 @@ class LeaseKeeper:
         try:
             if self._etag is None:
                 documents.create(self.store, self.key, lease)
-                found = documents.find(self.store, self.key, Lease)
-                self._etag = found[1] if found and found[0].holder == self.holder else None
+                stored = documents.find(self.store, self.key, Lease)
+                self._etag = stored[1] if stored and stored[0].holder == self.holder else None
             else:
                 self._etag = documents.replace(self.store, self.key, lease, self._etag)
         except (AlreadyExists, Changed):

@@ -1,4 +1,4 @@
-"""The loop's outside acts, done for real. Each may be done twice, or by two controllers, and has one effect."""
+"""Perform the loop's outside acts. Each may be done twice, or by two controllers, and takes effect only once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WHO = "controller"
 
 
 def dataset_spec(spec: TaskSpec, generation: int) -> DatasetSpec:
-    """The data set of a task's generation in the annotation tool."""
+    """Return the data set of a task's generation in the annotation tool."""
     return DatasetSpec(
         workspace=spec.workspace,
         name=dataset_name(spec.name, generation),
@@ -42,7 +42,7 @@ def dataset_name(task: str, generation: int) -> str:
 
 @dataclass(frozen=True)
 class Performer:
-    """Does acts for one task."""
+    """Performs acts for one task."""
 
     store: ObjectStore
     task: Task
@@ -51,7 +51,7 @@ class Performer:
     clock: Callable[[], datetime]
 
     def perform(self, act: Act) -> None:
-        """Do one act. Raises TemporaryError when an outside service is away: the next look does it again."""
+        """Perform one act. Raises TemporaryError when an outside service is unavailable; the next look repeats it."""
         match act:
             case StartRun():
                 documents.create_or_get(self.store, self.task.keys.run(act.plan.run).plan, act.plan)
@@ -101,19 +101,19 @@ class Performer:
         registry = Registry(self.store, self.task.keys)
         try:
             registry.move(act.alias, act.version, act.expected_revision, WHO, act.why)
-        except Changed:  # somebody was first; the next look says who, and the loop decides anew
+        except Changed:  # another writer was first; the loop decides again at the next look
             log.info("%s: %s had moved before %s", self.task.spec.full_name, act.alias, act.version)
 
 
 def _outgoing(item: BatchItem, batch: Batch, text: str) -> OutgoingRecord:
-    led = item.suggestion if item.purpose is Purpose.QUERY else None
+    suggestion = item.suggestion if item.purpose is Purpose.QUERY else None
     agent = batch.agent or "unknown"
     return OutgoingRecord(
         record_id=item.record_id,
         text=text,
         batch_id=batch.batch,
         purpose=item.purpose,
-        suggestion=Suggestion(led.labels, led.scores, agent) if led else None,
+        suggestion=Suggestion(suggestion.labels, suggestion.scores, agent) if suggestion else None,
         uncertainty=item.uncertainty if item.purpose is Purpose.QUERY else None,
-        model_version=batch.agent if led else None,
+        model_version=batch.agent if suggestion else None,
     )

@@ -1,4 +1,4 @@
-"""One task, one look: read answers, look at the world, decide, write the intent, act."""
+"""One look at one task: read answers, observe, decide, write the intent, act."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look came to. ``busy``: something moved, so look again at once."""
+    """The outcome of one look. ``busy``: something changed, so look again immediately."""
 
     state: LoopState
     seen: Observation
@@ -38,7 +38,7 @@ class Look:
 
 @dataclass
 class Reconciler:
-    """Reconciles one task. Keeps caches only: a new one, in another process, goes on where this one was."""
+    """Reconciles one task. It only keeps caches, so that a new one, in another process, can continue."""
 
     store: ObjectStore
     task: Task
@@ -57,9 +57,9 @@ class Reconciler:
         self._performer = Performer(self.store, self.task, self.annotation, self.runner, self.clock)
 
     def look(self) -> Look:
-        """One round. An outside service that is away is told in the standing; the rest goes on without it.
+        """Look at the task once. A failing outside service is reported in the standing; everything else continues.
 
-        Raises what is wrong with the store itself: without it nothing is known.
+        Raises the errors of the store, because without it nothing is known.
         """
         self.task.refresh()
         state, etag = documents.load(self.store, self.task.keys.loop, LoopState)
@@ -74,7 +74,7 @@ class Reconciler:
         if wanted != state:
             try:
                 documents.replace(self.store, self.task.keys.loop, wanted, etag)
-            except Changed:  # a user asked for something, or another controller was first: look again
+            except Changed:  # changed by a user or another controller
                 return Look(state, seen, standing(state, seen), busy=True)
         acts = owed(wanted, seen)
         for act in acts:
@@ -83,9 +83,9 @@ class Reconciler:
             except TornioError as error:
                 log.warning("%s: %s failed: %s", self.task.spec.full_name, type(act).__name__, error)
                 troubles.append(str(error))
-        said = standing(wanted, seen)
+        present = standing(wanted, seen)
         if troubles:
-            said = Standing(Phase.ATTENTION, f"{'; '.join(troubles)} (meanwhile {said.phase}: {said.why})")
-        news = wanted != state or acts != self._owed
+            present = Standing(Phase.ATTENTION, f"{'; '.join(troubles)} (meanwhile {present.phase}: {present.why})")
+        changed = wanted != state or acts != self._owed
         self._owed = acts
-        return Look(wanted, seen, said, busy=news and not troubles)
+        return Look(wanted, seen, present, busy=changed and not troubles)

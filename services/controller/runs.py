@@ -1,4 +1,4 @@
-"""The runs that users ask for: started, tried again, ended, by what the store's documents say of each."""
+"""Runs that users request: start, retry and end them, according to the documents in the store."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
-"""Seconds between looks at the runs of a task that go on: each asks the cluster, and a run takes far longer."""
+"""Seconds between looks at a task's active runs: each look queries the cluster, and a run takes far longer."""
 IDLE_S = 10.0
-"""Seconds between looks whether somebody has asked for one; a nudge says so at once."""
+"""Seconds between looks for new requests; a nudge causes a look immediately."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """See to it that a runner has this attempt."""
+    """Make sure that a runner has this attempt."""
 
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class NoteFailure:
-    """Write down, if absent, that this attempt has failed: its own process could not."""
+    """Write, if absent, that this attempt has failed, because its own process could not."""
 
     attempt: int
     error: str
@@ -39,7 +39,7 @@ class NoteFailure:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """End what may still run of it; then write down what that was."""
+    """End whatever may still run, then write the failure in ``note``, if any."""
 
     note: NoteFailure | None = None
 
@@ -48,10 +48,10 @@ Step = Start | End | NoteFailure
 
 
 def next_step(record: RunRecord, status: RunStatus, now: datetime) -> Step | None:
-    """What a run that was asked for needs next; None: nothing, or to wait. Pure.
+    """Return what a requested run needs next; None means nothing, or to wait. Pure.
 
-    ``status`` was asked for after ``record`` was read; where a runner has forgotten an attempt that had begun, the
-    same attempt is started again, which fails it (see ``jobs.running.execute``).
+    ``status`` was queried after ``record`` was read. If a runner has lost an attempt that had begun, the same attempt
+    is started again, which fails it (see ``jobs.running.execute``).
     """
     ask = record.ask
     if ask is None or record.result is not None:
@@ -62,47 +62,48 @@ def next_step(record: RunRecord, status: RunStatus, now: datetime) -> Step | Non
         noted = NoteFailure(record.attempt, f"{ask.cancelled_by} cancelled it") if left_open and not runs else None
         return End(noted) if runs or left_open else None
     if runs:
-        return End() if status.attempt <= ask.after else None  # an attempt from before it was cancelled and asked again
+        return End() if status.attempt <= ask.after else None  # an attempt before the cancellation
     if status.phase is RunPhase.FAILED and _is_news(status, record, ask.after):
-        return NoteFailure(status.attempt, status.error or "no reason given")
+        return NoteFailure(status.attempt, status.error or "the runner gave no reason")
     if record.tries == 0:
         return Start(ask.after + 1)
     if record.failure is None:
-        return None if status.phase is RunPhase.DONE else Start(record.attempt)  # done: its result was put meanwhile
+        return None if status.phase is RunPhase.DONE else Start(record.attempt)  # its result was written meanwhile
     if record.given_up or now < record.failure.ended_at + pause_after(record.tries):
         return None
     return Start(record.attempt + 1)
 
 
 def _is_news(status: RunStatus, record: RunRecord, after: int) -> bool:
-    """Whether the runner knows of a failure that the documents do not tell: some fail before they begin."""
-    told = record.attempt if record.failure is not None else record.attempt - 1
-    return status.attempt > max(told, after)
+    """Whether the runner knows a failure that the documents lack, because some attempts fail before they begin."""
+    last = record.attempt if record.failure is not None else record.attempt - 1
+    return status.attempt > max(last, after)
 
 
 @dataclass
 class RunKeeper:
-    """Keeps the asked-for runs of one task going. Keeps caches only: a new one goes on where this one was."""
+    """Keeps the requested runs of one task going. It only keeps caches, so that a new one can continue."""
 
     store: ObjectStore
     keys: TaskKeys
     runner: JobRunner
     clock: Callable[[], datetime]
     troubles: dict[str, str] = field(default_factory=dict)
-    """What keeps a run from going on, by run, for the status."""
+    """What prevents runs from continuing, by run, for the status."""
     _over: dict[str, str] = field(default_factory=dict)
-    """Runs that are over, with the ETag of the asking that they answer."""
+    """Runs that are over, with the ETag of the request that they answer."""
     _looked: datetime | None = None
     _open: int = 0
 
     def look(self, nudged: bool = False) -> bool:
-        """Look at each of them if it is time to, or somebody says so; whether any goes on.
+        """Look at all requested runs if it is time to, or after a nudge. Returns whether any of them is active.
 
-        Raises what listing them does.
+        Raises what listing them raises.
         """
         now = self.clock()
         pause = EVERY_S if self._open else IDLE_S
-        if nudged or self._looked is None or not 0 <= (now - self._looked).total_seconds() < pause:  # or set back
+        # A negative time means that the clock was set back.
+        if nudged or self._looked is None or not 0 <= (now - self._looked).total_seconds() < pause:
             self._looked = now
             self._look()
         return bool(self._open)
@@ -116,7 +117,7 @@ class RunKeeper:
             try:
                 over = self._keep(reader.run(run))
                 self.troubles.pop(run, None)
-            except TornioError as error:  # of this run: others go on
+            except TornioError as error:  # only of this run; the others continue
                 log.warning("run %s of %s/%s: %s", run, self.keys.workspace, self.keys.task, error)
                 self.troubles[run], over = str(error), False
             if over:
@@ -124,7 +125,7 @@ class RunKeeper:
             self._open += not over
 
     def _keep(self, record: RunRecord) -> bool:
-        """Do what it needs next; whether it is over."""
+        """Do what the run needs next. Returns whether it is over."""
         plan = record.plan
         if record.state is RunState.DONE:
             return True

@@ -1,4 +1,4 @@
-"""Answers from the annotation tool into the label log. Polling is the truth, so all of it may be repeated."""
+"""Pull answers from the annotation tool into the label log. Everything here may safely be repeated."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from tornio.schemas.task import Batch
 from tornio.tasks import Task
 
 SWEEP_EVERY = timedelta(seconds=10)
-"""Answers to batches that are closed are looked for no oftener: they count in the next training only."""
+"""Interval between sweeps for answers to closed batches. It may be long, as they only count in the next training."""
 SWEEP_ANYWAY = timedelta(hours=1)
-"""A user who is deleted, with all answers, does not move the data set's last activity."""
+"""Interval of sweeps without activity: deleting a user with all answers does not change the data set's activity."""
 GONE_AFTER = timedelta(minutes=2)
-"""How long a record must be missing from the annotation tool before it counts as deleted there: a search index that
-lags, or is built anew, misses records that are there."""
+"""How long a record must be missing from the annotation tool before it counts as deleted there. A search index that
+lags, or is being rebuilt, misses existing records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """By batch: the records that the annotation tool showed, those that were deleted there, and whether the whole
-    data set is gone."""
+    """The records that the annotation tool showed (``shown``) and those deleted there (``deleted``), by batch.
+
+    ``lost``: batches whose whole data set does not exist.
+    """
 
     shown: Mapping[str, frozenset[str]] = field(default_factory=dict)
     deleted: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -36,7 +38,7 @@ class Polled:
 
 @dataclass
 class Sync:
-    """Reads open batches in full each time, and sweeps the rest when the data set has moved."""
+    """Reads open batches in full each time, and sweeps the others when the data set has changed."""
 
     task: Task
     annotation: AnnotationTool
@@ -48,18 +50,18 @@ class Sync:
     _missing_since: dict[str, datetime] = field(default_factory=dict)
 
     def poll(self, state: LoopState) -> Polled:
-        """Append what annotators did since the last time. Raises what the annotation tool raises."""
+        """Append the annotators' new answers. Raises what the annotation tool raises."""
         batches = {batch.batch: batch for batch in self.task.batches()}
         wanted = [b.batch for b in state.batches] + ([state.query.batch] if state.query else [])
-        found = {name: self._read(batches[name]) for name in wanted if name in batches}
+        read = {name: self._read(batches[name]) for name in wanted if name in batches}
         self._sweep(state, list(batches.values()))
-        shown = {name: records for name, records in found.items() if records is not None}
+        shown = {name: records for name, records in read.items() if records is not None}
         deleted = {name: self._deleted(batches[name], records) for name, records in shown.items()}
-        self.last = Polled(shown, deleted, frozenset(name for name in found if name not in shown))
+        self.last = Polled(shown, deleted, frozenset(name for name in read if name not in shown))
         return self.last
 
     def _deleted(self, batch: Batch, shown: frozenset[str]) -> frozenset[str]:
-        """Records of the batch that have been missing for long; none where all are: that is no way to delete."""
+        """Return the records that have been missing for long; none if all are missing, which is no deletion."""
         now = self.clock()
         missing = {item.record_id for item in batch.items} - shown
         for record_id in shown:
@@ -70,8 +72,7 @@ class Sync:
         return frozenset(record_id for record_id, moment in since.items() if now - moment >= GONE_AFTER)
 
     def _read(self, batch: Batch) -> frozenset[str] | None:
-        """Take up what was answered in a batch; returns the records of it that the tool shows, None where there is
-        no data set."""
+        """Pull the answers of a batch. Returns its records that the tool shows, or None if there is no data set."""
         ids = [item.record_id for item in batch.items]
         shown: list[AnnotatedRecord] = []
 
@@ -81,15 +82,15 @@ class Sync:
 
         try:
             self._append(batch.dataset, [batch], read)
-        except NotFound:  # not there yet, or not any more: the act that logs the batch makes it
+        except NotFound:  # the act that logs the batch creates the data set
             return None
         return frozenset(record.record_id for record in shown)
 
     def _sweep(self, state: LoopState, batches: Sequence[Batch]) -> None:
-        """Late answers: a complete listing, when the data set has changed since the last one.
+        """Pull late answers by a complete listing, if the data set has changed since the last one.
 
-        An answer that the listing lacks is withdrawn where the tool still shows its record. A record that is gone
-        from the tool, with the whole data set or by itself, takes no label with it.
+        An answer that the listing lacks is withdrawn if the tool still shows its record. A record that was deleted
+        from the tool, alone or with the whole data set, keeps its labels.
         """
         dataset = dataset_name(self.task.name, state.generation)
         sent = [batch for batch in batches if batch.dataset == dataset]
@@ -108,7 +109,7 @@ class Sync:
         self._swept_activity, self._swept_at = activity, now
 
     def _listing(self, dataset: str) -> list[AnnotatedRecord]:
-        """All records with responses, and those that had one and are still there."""
+        """Return all records with responses, and records that had one and still exist."""
         answered = answered_records(self.task.labels.read(), dataset)
         return list_answers(self.annotation, self.task.workspace, dataset, answered)
 

@@ -1,1 +1,1 @@
-"""What production has elsewhere, started on loopback: the object store, Redis and Argilla."""
+"""Services that run elsewhere in production, started on loopback: object store, Redis and Argilla."""

@@ -1,6 +1,6 @@
 """Argilla's server on SQLite, with a search engine that needs no Elasticsearch (see `argilla_app`).
 
-It runs in an environment of its own: its pins (FastAPI 0.115, pydantic 2.9) and Ray Serve's exclude each other.
+It runs in a Python environment of its own, because its pins (FastAPI 0.115, pydantic 2.9) conflict with Ray Serve's.
 """
 
 import os
@@ -22,7 +22,7 @@ DEFAULT_VENV = ".venv-argilla"
 
 @dataclass(frozen=True)
 class ArgillaServer:
-    """Migrates its database, makes the owner if there is none, and serves API and web page."""
+    """Argilla's server. It migrates its database, creates the owner if missing, and serves API and web page."""
 
     dir: Path
     port: int
@@ -38,7 +38,7 @@ class ArgillaServer:
 
     def program(self) -> Program:
         self.dir.mkdir(parents=True, exist_ok=True)
-        # Each start copies the web page to a new temporary folder and never removes it.
+        # Each start copies the web page to a new temporary folder that Argilla never removes.
         temporary = self.dir / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
@@ -66,7 +66,7 @@ class ArgillaServer:
         )
 
     def ready(self) -> bool:
-        """Whether it serves, and takes the owner's key."""
+        """Whether it serves and accepts the owner's key."""
         headers = {"X-Argilla-Api-Key": self.credentials.argilla_api_key}
         try:
             return httpx.get(f"{self.url}/api/v1/me", headers=headers, timeout=5).status_code == httpx.codes.OK
@@ -74,22 +74,23 @@ class ArgillaServer:
             return False
 
     def settle(self) -> None:
-        """Nothing to do once it answers."""
+        """Do nothing: the server needs no further setup."""
 
 
 def find_python(given: Path | None = None) -> Path:
-    """The interpreter of Argilla's environment: given, TORNIO_ARGILLA_PYTHON, or ``.venv-argilla`` here or beside us.
+    """Return the interpreter of Argilla's environment.
 
-    Raises `Unavailable` if there is none.
+    It is the given one, that of TORNIO_ARGILLA_PYTHON, or that of ``.venv-argilla`` in this folder or beside the source
+    code. Raises `Unavailable` if none exists.
     """
     source = Path(__file__).resolve().parents[2]
     named = given or (Path(os.environ[PYTHON_VARIABLE]) if os.environ.get(PYTHON_VARIABLE) else None)
     candidates = [named] if named else [root / DEFAULT_VENV / "bin" / "python" for root in (Path.cwd(), source)]
     for candidate in candidates:
         if candidate.exists():
-            return candidate.absolute()  # not resolved: the link is what makes it that environment
+            return candidate.absolute()  # not resolved, because the link selects the environment
     raise Unavailable(
-        f"Argilla's own Python environment was not found at {' or '.join(map(str, candidates))}: make it with "
-        f"`make env-argilla` in a checkout, else `python -m venv {DEFAULT_VENV}` and argilla-server installed "
+        f"Argilla's own Python environment was not found at {' or '.join(map(str, candidates))}. Create it with "
+        f"`make env-argilla` in a checkout, or with `python -m venv {DEFAULT_VENV}` and install argilla-server "
         f"in it, or name its interpreter in {PYTHON_VARIABLE}."
     )

@@ -1,4 +1,4 @@
-"""People of an Argilla instance, made through its REST API: for tests, and for the demo's simulated annotator."""
+"""Create users of an Argilla instance through its REST API: for tests, and for the demo's simulated annotator."""
 
 import secrets
 from typing import Literal
@@ -12,7 +12,7 @@ Role = Literal["owner", "admin", "annotator"]
 
 
 class ArgillaUser(BaseModel):
-    """Someone who can log in."""
+    """A user who can log in."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,29 +32,29 @@ def ensure_user(
     workspaces: tuple[str, ...] = (),
     password: str | None = None,
 ) -> ArgillaUser:
-    """Makes the user, or finds the one of that name, and a member of the workspaces, which are made if missing.
+    """Create the user, or find the existing one of that name, and add it to the workspaces (created if missing).
 
-    An existing user keeps password and role: give the password it has. Raises `Forbidden` if the password is wrong
-    or `owner_api_key` is no owner's, `Unavailable` if Argilla does not answer as expected.
+    An existing user keeps password and role, so pass its password. Raises `Forbidden` if the password is wrong or
+    `owner_api_key` is not that of an owner, `Unavailable` if Argilla does not respond as expected.
     """
     password = password or secrets.token_urlsafe(16)
     with httpx.Client(base_url=f"{url}/api/v1", headers={"X-Argilla-Api-Key": owner_api_key}, timeout=30) as owner:
         new = {"username": username, "first_name": username, "password": password, "role": role}
-        made = owner.post("/users", json=new)
-        if made.status_code != httpx.codes.CONFLICT:
-            _expect(made)
+        created = owner.post("/users", json=new)
+        if created.status_code != httpx.codes.CONFLICT:
+            _expect(created)
         key = _api_key(url, username, password)
         me = _expect(httpx.get(f"{url}/api/v1/me", headers={"X-Argilla-Api-Key": key}, timeout=30)).json()
         for workspace in workspaces:
             workspace_id = ensure_workspace(owner, workspace)
             joined = owner.post(f"/workspaces/{workspace_id}/users", json={"user_id": me["id"]})
-            if joined.status_code != httpx.codes.CONFLICT:  # a member already
+            if joined.status_code != httpx.codes.CONFLICT:  # already a member
                 _expect(joined)
     return ArgillaUser(id=me["id"], username=username, role=me["role"], password=password, api_key=key)
 
 
 def ensure_workspace(owner: httpx.Client, name: str) -> str:
-    """The id of the workspace of that name, made if missing; `owner` is a client of the API as an owner."""
+    """Return the id of the workspace of that name, created if missing. `owner` is a client with an owner's key."""
     for workspace in _expect(owner.get("/me/workspaces")).json()["items"]:
         if workspace["name"] == name:
             return str(workspace["id"])
@@ -64,17 +64,17 @@ def ensure_workspace(owner: httpx.Client, name: str) -> str:
 def _api_key(url: str, username: str, password: str) -> str:
     login = httpx.post(f"{url}/api/v1/token", data={"username": username, "password": password}, timeout=30)
     if login.status_code == httpx.codes.UNAUTHORIZED:
-        raise Forbidden(f"Argilla has a user {username!r} already, with another password: give that one.")
+        raise Forbidden(f"Argilla already has a user {username!r} with another password. Pass that password.")
     bearer = {"Authorization": f"Bearer {_expect(login).json()['access_token']}"}
     return str(_expect(httpx.get(f"{url}/api/v1/me", headers=bearer, timeout=30)).json()["api_key"])
 
 
 def _expect(response: httpx.Response) -> httpx.Response:
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise Forbidden(f"Argilla refuses {response.request.url}: an owner's API key is needed.")
+        raise Forbidden(f"Argilla refuses {response.request.url}. An owner's API key is needed.")
     if not response.is_success:
         raise Unavailable(
-            f"Argilla answered {response.status_code} to {response.request.method} {response.request.url}: "
+            f"Argilla responded with {response.status_code} to {response.request.method} {response.request.url}: "
             f"{response.text[:300]}"
         )
     return response

@@ -1,4 +1,4 @@
-"""Secrets of the embedded stack: made once, kept in a file that its owner alone can read."""
+"""Secrets of the embedded stack, generated once and kept in a file that only its owner can read."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ def _token() -> str:
 
 
 class Credentials(BaseModel):
-    """Every secret of the embedded stack. None of them ever stands in an argument list or a log."""
+    """All secrets of the embedded stack. They never appear in an argument list or a log."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,12 +23,12 @@ class Credentials(BaseModel):
     argilla_username: str = "owner"
     argilla_password: str = Field(default_factory=_token, repr=False)
     argilla_api_key: str = Field(default_factory=_token, repr=False)
-    # Signs Argilla's logins: a new one at every start would log everybody out.
+    # It signs Argilla's logins. A new secret at every start would log everybody out.
     argilla_auth_secret: str = Field(default_factory=_token, repr=False)
 
     @classmethod
     def load_or_create(cls, path: Path) -> Self:
-        """Reads `path`, or makes it with mode 0600 from fresh random values."""
+        """Read `path`, or create it with mode 0600 from new random values."""
         if path.exists():
             return cls.model_validate_json(path.read_bytes())
         credentials = cls()
@@ -37,7 +37,7 @@ class Credentials(BaseModel):
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replaces `path` in one step by a file of mode 0600."""
+    """Replace `path` atomically by a file of mode 0600."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)

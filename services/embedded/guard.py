@@ -1,8 +1,8 @@
-"""Ends process groups when the process that started them is gone, even if it was killed.
+"""End process groups after the process that started them has ended, even if it was killed.
 
-A program of its own, run as ``python guard.py`` with a pipe on standard input. Each line is ``+GROUP`` (watch it) or
-``-GROUP`` (forget it). The pipe closes when its writer exits, however it exits: then every group still watched is
-asked to terminate and, five seconds later, killed. Standard library only; needs neither threads nor Linux.
+This is a program of its own: ``python guard.py`` with a pipe on standard input. Each line is ``+GROUP`` (watch it) or
+``-GROUP`` (stop watching it). The pipe closes when its writer exits, for whatever reason. Then every watched group gets
+SIGTERM and, five seconds later, SIGKILL. It uses only the standard library, and needs neither threads nor Linux.
 """
 
 import contextlib

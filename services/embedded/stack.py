@@ -1,9 +1,9 @@
-"""The parts that production has elsewhere, started together on loopback: object store, Redis, Argilla.
+"""The services that run elsewhere in production, started together on loopback: object store, Redis, Argilla.
 
     with EmbeddedStack(Path(".tornio")) as stack:
         os.environ.update(stack.addresses.environment())
 
-Ray and the Serve application are not part of it; they are started on top, under the same `supervisor`.
+Ray and the Serve application are not part of the stack. They are started on top of it, under the same `supervisor`.
 """
 
 import logging
@@ -38,20 +38,20 @@ class Service(Protocol):
     @property
     def timeout_s(self) -> float: ...
     def program(self) -> Program:
-        """Writes its configuration and says how to start it."""
+        """Write the program's configuration and return how to start it."""
         ...
 
     def ready(self) -> bool:
-        """One quick look whether it serves."""
+        """Check once, quickly, whether it serves."""
         ...
 
     def settle(self) -> None:
-        """What must be done once it serves."""
+        """Do what must be done once it serves."""
         ...
 
 
 class Addresses(BaseModel):
-    """Where the parts are and how to log in to them."""
+    """Addresses and credentials of the services."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,7 +65,7 @@ class Addresses(BaseModel):
     argilla_api_key: str = Field(repr=False)
 
     def environment(self) -> dict[str, str]:
-        """The variables by which jobs and services find the parts, here as in production."""
+        """Return the variables by which jobs and services find the parts, as in production."""
         return {
             "TORNIO_S3_ENDPOINT": self.s3_endpoint,
             "TORNIO_S3_BUCKET": self.s3_bucket,
@@ -77,14 +77,14 @@ class Addresses(BaseModel):
 
 
 class EmbeddedStack:
-    """Object store, Redis and Argilla, with their state in one folder; goes on where it stopped.
+    """Object store, Redis and Argilla, with their state in one folder. A later start continues from that state.
 
     Args:
-        state_dir: Holds data, credentials (0600), ports and logs; made if missing.
-        ports: Ports to use by name (`PORTS`); others are free ones, remembered for the next start.
+        state_dir: Folder for data, credentials (0600), ports and logs; created if missing.
+        ports: Ports to use, by name (`PORTS`); the others are free ones, remembered for the next start.
         also: Names of further ports that the caller needs, chosen together with these so that no two are the same.
         argilla_python: Interpreter of Argilla's own environment; see `argilla_server.find_python`.
-        report: Called with a line for the user when something takes a while or is done.
+        report: Called with a line for the user when something takes long or is done.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class EmbeddedStack:
         self._given_ports = dict(ports or {})
         self._port_names = (*PORTS, *also)
         self.ports: Mapping[str, int] = {}
-        """Known from `launch` on, by name."""
+        """Ports by name, set by `launch`."""
         self._argilla_python = argilla_python
         self._report = report
         self._waiting: list[tuple[Service, Child]] = []
@@ -122,25 +122,25 @@ class EmbeddedStack:
 
     @property
     def addresses(self) -> Addresses:
-        """Known from `launch` on."""
+        """The addresses, set by `launch`."""
         if self._addresses is None:
-            raise RuntimeError("The stack has not been started: call start() first")
+            raise RuntimeError("The stack has not been started. Call start() first.")
         return self._addresses
 
     def start(self) -> Self:
-        """Starts all parts and waits until they serve; ends all of them if one fails or on Ctrl-C.
+        """Start all parts and wait until they serve. If one fails, or on Ctrl-C, all are ended.
 
         Raises:
-            Conflict: the folder is in use by another process, or a given port is taken.
-            ChildDied: a part ended by itself, with the end of its log.
-            Unavailable: a part did not serve in time, or is not installed.
+            Conflict: The folder is in use by another process, or a given port is in use.
+            ChildDied: A part ended by itself; the message contains the end of its log.
+            Unavailable: A part did not serve in time, or is not installed.
         """
         self.launch()
         self.wait()
         return self
 
     def launch(self) -> None:
-        """Starts all processes without waiting, so that a caller can start others meanwhile; then call `wait`."""
+        """Start all processes without waiting, so that the caller can start others meanwhile. Then call `wait`."""
         try:
             self._launch()
         except BaseException:
@@ -148,7 +148,7 @@ class EmbeddedStack:
             raise
 
     def wait(self) -> None:
-        """Waits until every part serves; ends all of them if one fails or on Ctrl-C."""
+        """Wait until every part serves. If one fails, or on Ctrl-C, all are ended."""
         try:
             while self._waiting:
                 service, child = self._waiting[0]
@@ -161,18 +161,18 @@ class EmbeddedStack:
             raise
 
     def check(self) -> None:
-        """Raises `ChildDied`, with the end of its log, if any process has ended."""
+        """Raise `ChildDied`, with the end of its log, if any process has ended."""
         self.supervisor.check()
 
     def stop(self) -> None:
-        """Ends everything that was started. Safe to call again."""
+        """End everything that was started. May be called again."""
         self._waiting.clear()
         self.supervisor.stop()
         if self._store is not None:
             self._store.clean()
 
     def memory(self) -> dict[str, int]:
-        """Proportional set size in bytes by process, children included (resident size where PSS is unknown)."""
+        """Return the proportional set size in bytes by process, with its children (resident size if PSS is unknown)."""
         return {child.name: _tree_memory(child.pid) for child in self.supervisor.children}
 
     def _launch(self) -> None:
@@ -200,7 +200,7 @@ class EmbeddedStack:
         )
         services: tuple[Service, ...] = (redis, argilla, self._store)
         launched = [(service, self.supervisor.start(service.program())) for service in services]
-        # Argilla is the slowest: the store is made ready while it loads.
+        # Argilla is the slowest, so it comes last: the store is set up while it loads.
         self._waiting = sorted(launched, key=lambda pair: pair[0] is argilla)
 
     def _folder(self, name: str) -> Path:

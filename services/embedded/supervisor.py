@@ -1,8 +1,8 @@
-"""Child processes of one `tornio up`: started with a log file each, watched, and ended together.
+"""The child processes of one `tornio up`: each is started with a log file, and all are watched and ended together.
 
-Three things can end them: `Supervisor.stop`, the death of one of them (`check` says which and why), and the death of
-the parent, even by SIGKILL (see `guard`). Every child leads a process group of its own, so a Ctrl-C in the
-terminal reaches the parent alone, which then ends the children in order.
+They end for three reasons: `Supervisor.stop`, the death of one of them (`check` reports which and why), and the death
+of the parent, even by SIGKILL (see `guard`). Every child leads a process group of its own. So a Ctrl-C in the terminal
+only reaches the parent, which then ends the children in order.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ _LOG_TAIL_LINES = 20
 
 
 class ChildDied(Unavailable):
-    """A process of the embedded stack ended by itself; the message carries the end of its log."""
+    """A process of the embedded stack ended by itself. The message contains the end of its log."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run.
+    """A program to run.
 
-    `env` is added to a minimal environment (search path, home, locale): no child sees another's secrets.
-    `grace_s` is how long it may take to end after SIGTERM before it is killed.
+    `env` is added to a minimal environment (search path, home, locale), so that no child sees another's secrets.
+    `grace_s` is how long the program may take to end after SIGTERM before it is killed.
     """
 
     name: str
@@ -65,15 +65,15 @@ class Child:
         return self.process.pid
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
-        """The end of its log, for an error message."""
+        """Return the end of the log, for an error message."""
         return tail(self.log, lines)
 
 
 class Supervisor:
-    """Starts programs and ends them all; one per state directory at a time.
+    """Starts programs and ends all of them. A state directory has only one supervisor at a time.
 
-    Raises `Conflict` on entry if another process supervises the same directory. Children that an earlier,
-    killed supervisor left behind are ended first, if they are surely its own (same command line and start time).
+    Raises `Conflict` on entry if another process supervises the same directory. Children that an earlier, killed
+    supervisor left behind are ended first, if command line and start time prove that they are its children.
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -98,9 +98,9 @@ class Supervisor:
         return tuple(self._children)
 
     def open(self) -> None:
-        """Takes the state directory, ends what a killed predecessor left, and starts the guard."""
+        """Lock the state directory, end what a killed predecessor left, and start the guard."""
         self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._dir.chmod(0o700)  # also one that was there already: databases in it hold users' keys
+        self._dir.chmod(0o700)  # also an existing one, as its databases hold users' keys
         self._logs.mkdir(exist_ok=True)
         self._lock = _take_lock(self._dir / "lock")
         end_stale(self._record)
@@ -113,7 +113,7 @@ class Supervisor:
         )
 
     def start(self, program: Program) -> Child:
-        """Starts a program; its output goes to ``logs/NAME.log``, the previous run's to ``NAME.log.1``."""
+        """Start a program. Its output goes to ``logs/NAME.log``; the previous log becomes ``NAME.log.1``."""
         log = self._logs / f"{program.name}.log"
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
@@ -130,12 +130,12 @@ class Supervisor:
             )
         child = Child(program, process, log, time.monotonic())
         self._children.append(child)
-        self._tell_guard(f"+{process.pid}")
+        self._send_to_guard(f"+{process.pid}")
         self._write_record()
         return child
 
     def check(self) -> None:
-        """Raises `ChildDied` if any child has ended."""
+        """Raise `ChildDied` if any child has ended."""
         for child in self._children:
             code = child.process.poll()
             if code is not None:
@@ -145,7 +145,7 @@ class Supervisor:
                 )
 
     def wait_ready(self, child: Child, ready: Callable[[], bool], timeout_s: float) -> None:
-        """Waits until `ready()`; raises `ChildDied` if any child ends, `Unavailable` after `timeout_s`."""
+        """Wait until `ready()`. Raises `ChildDied` if any child ends, `Unavailable` after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while True:
             self.check()
@@ -153,24 +153,24 @@ class Supervisor:
                 return
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"{child.name} was not ready after {timeout_s:.0f} s; is this machine very busy? "
+                    f"{child.name} was not ready after {timeout_s:.0f} s. This machine may be very busy. "
                     f"The end of its log, {child.log}:\n{child.log_tail()}"
                 )
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Ends all children, last started first: SIGTERM, their grace, SIGKILL. Safe to call again."""
+        """End all children, the last one first: SIGTERM, the grace period, SIGKILL. May be called again."""
         try:
             for child in reversed(self._children):
                 _signal_group(child.pid, signal.SIGTERM)
             for child in reversed(self._children):
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.process.wait(child.program.grace_s)
-        finally:  # a second Ctrl-C cuts the grace short, not the end
+        finally:  # a second Ctrl-C only shortens the grace period
             for child in self._children:
-                _signal_group(child.pid, signal.SIGKILL)  # also what a child has left in its group
+                _signal_group(child.pid, signal.SIGKILL)  # also processes that a child left in its group
                 child.process.wait()
-                self._tell_guard(f"-{child.pid}")
+                self._send_to_guard(f"-{child.pid}")
             self._children.clear()
             self._close()
 
@@ -186,9 +186,9 @@ class Supervisor:
         self._lock.close()
         self._lock = None
 
-    def _tell_guard(self, line: str) -> None:
+    def _send_to_guard(self, line: str) -> None:
         if self._guard is not None and self._guard.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):  # a killed guard guards nothing, and harms nothing
+            with contextlib.suppress(BrokenPipeError):  # a killed guard does no harm
                 self._guard.stdin.write(line + "\n")
 
     def _write_record(self) -> None:
@@ -200,7 +200,7 @@ class Supervisor:
 
 
 def end_stale(record: Path) -> list[int]:
-    """Ends children that a killed supervisor recorded in `record`, if they are surely those; returns their pids."""
+    """End the children that a killed supervisor recorded in `record`, if they are surely those. Returns their pids."""
     if not record.exists():
         return []
     ended = []
@@ -217,7 +217,7 @@ def end_stale(record: Path) -> list[int]:
 
 
 def tail(path: Path, lines: int = _LOG_TAIL_LINES) -> str:
-    """The last lines of a file, indented; says so when there are none."""
+    """Return the last lines of a file, indented, or a note that there are none."""
     if not path.exists():
         return "    (there is no log)"
     with path.open("rb") as file:
@@ -236,8 +236,8 @@ def _take_lock(path: Path) -> IO[str]:
         holder = lock.read().strip() or "unknown"
         lock.close()
         raise Conflict(
-            f"Another process (pid {holder}) already runs the embedded stack in {path.parent}: "
-            "stop it first, or give this one a state directory of its own."
+            f"Another process (pid {holder}) already runs the embedded stack in {path.parent}. "
+            "Stop it first, or give this one a state directory of its own."
         ) from None
     lock.truncate(0)
     lock.write(str(os.getpid()))

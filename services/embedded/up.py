@@ -1,4 +1,4 @@
-"""All of Tornio on one machine: the embedded stack, and Ray with the Serve application on top of it."""
+"""All of Tornio on one machine: the embedded stack, with Ray and the Serve application on top of it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ API_PORT = "api"
 DASHBOARD_PORT = "dashboard"
 RAY_AUTH_FILE = "ray-token"
 START_S = 300.0
-"""Seconds that Ray and the application may take: half a minute, more on a machine that does other things too."""
+"""Seconds that Ray and the application may take. They need half a minute, more if the machine is busy."""
 
 
 class Everything:
-    """``with Everything(Path(".tornio")) as tornio: ...``; goes on where it stopped."""
+    """``with Everything(Path(".tornio")) as tornio: ...``. A later start continues from the folder's state."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Everything:
 
     @property
     def session_file(self) -> Path:
-        """Where the command line finds the address (mode 0600)."""
+        """File in which the command line finds the address (mode 0600)."""
         return self.stack.state_dir / SESSION_FILE
 
     def start(self) -> Self:
@@ -85,7 +85,7 @@ class Everything:
         return self
 
     def stop(self) -> None:
-        """End everything that was started. Safe to call again."""
+        """End everything that was started. May be called again."""
         self.session_file.unlink(missing_ok=True)
         self.stack.stop()
 
@@ -95,17 +95,17 @@ class Everything:
         write_private(token, secrets.token_hex(32))
         environment = {
             **self.addresses.environment(),
-            "TORNIO_INSECURE": "1",  # on loopback only: no keys to hand out on one's own machine
+            "TORNIO_INSECURE": "1",  # only on loopback, where no API keys are needed
             "TORNIO_CACHE_DIR": str(state / "cache"),
-            "TORNIO_JOB_WORKERS": "1",  # of a large run: its processors are logical ones, and more would only wait
+            "TORNIO_JOB_WORKERS": "1",  # per large run: with logical processors, more would wait
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "OMP_NUM_THREADS": "1",
             "TOKENIZERS_PARALLELISM": "false",
             "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # or it takes the machine's address, and listens to everybody
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # otherwise it listens on the machine's public address
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
-            "RAY_worker_niceness": "0",  # by default Ray's workers yield to Argilla and the store
+            "RAY_worker_niceness": "0",  # by default Ray's workers have a lower priority
             "PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")))),
         }
         ports = ("--port", str(port), "--dashboard-port", str(self.stack.ports[DASHBOARD_PORT]))

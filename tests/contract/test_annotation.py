@@ -135,7 +135,7 @@ def test_creating_twice_is_once_and_brings_guidelines_and_descriptions_up_to_dat
     ("changes", "named"),
     [
         ({"labels": (LabelSpec(name="good"), LabelSpec(name="bad"), LabelSpec(name="ugly"))}, r"ugly.*so-so"),
-        ({"multi_label": True}, "one label a record, not several"),
+        ({"multi_label": True}, "one label per record, not several"),
         ({"min_submitted": 2}, "1 annotators per record, not 2"),
     ],
 )
@@ -216,7 +216,7 @@ def test_a_record_moves_to_another_batch(stage: Stage) -> None:
 )
 def test_a_led_hold_out_record_is_refused_before_anybody_sees_it(stage: Stage, changes: dict[str, object]) -> None:
     stage.tool.ensure_dataset(spec(stage))
-    with pytest.raises(ValueError, match="'h1' comes with a suggestion"):
+    with pytest.raises(ValueError, match="'h1' has a suggestion"):
         stage.tool.log(stage.workspace, DATASET, [record("r1"), record("h1", purpose=Purpose.HOLDOUT, **changes)])
     assert read(stage, "r1", "h1") == {}
 
@@ -522,7 +522,7 @@ def test_an_annotators_key_is_told_what_to_ask_for(real: ArgillaStage) -> None:
             lambda: tool.delete(real.workspace, DATASET, ["r1"]),
             lambda: tool.delete_dataset(real.workspace, DATASET),
         ):
-            with pytest.raises(Forbidden, match=f"ask an owner of {real.server.url}.*{ann['username']}.*role admin"):
+            with pytest.raises(Forbidden, match=f"Ask an owner of {real.server.url}.*{ann['username']}.*role admin"):
                 act()
 
 
@@ -533,7 +533,7 @@ def test_an_admin_works_where_it_is_a_member_and_is_told_to_ask_elsewhere(real: 
         for workspace in (elsewhere, real.workspace):
             with pytest.raises(Forbidden, match=f"to create workspace '{workspace}' .*{admin['username']}"):
                 tool.ensure_dataset(spec(real, workspace=workspace))
-        with pytest.raises(Forbidden, match="ask an owner"):
+        with pytest.raises(Forbidden, match="Ask an owner"):
             tool.read(real.workspace, DATASET, ["r1"])
         real.server.join(real.workspace, "admin")
         tool.ensure_dataset(spec(real))

@@ -114,7 +114,7 @@ def test_an_unchanged_object_is_not_sent_again(store: ObjectStore) -> None:
 
 def test_put_if_absent_writes_once(store: ObjectStore) -> None:
     etag = store.put_if_absent("a", b"one")
-    with pytest.raises(AlreadyExists, match="a exists already"):
+    with pytest.raises(AlreadyExists, match="a already exists"):
         store.put_if_absent("a", b"two")
     assert store.get("a").body == b"one"
     assert store.get("a").etag == etag

@@ -98,7 +98,7 @@ def test_a_rollback_is_one_exchange_of_what_is_resident(rig: Rig, traffic: Traff
     assert all(before.version in report.ready for report in rig.reports())
     back = rig.workshop.registry.rollback("test", "it was worse")
     assert (back.version, back.revision) == (before.version, before.revision + 2)
-    rig.told()
+    rig.notify_controller()
     traffic.wait_for(back.revision)
 
 
@@ -109,7 +109,7 @@ def test_a_broken_version_answers_not_one_request(rig: Rig, traffic: Traffic, ho
     bad = f"bad-{how}"
     getattr(rig.workshop, how)(bad)
     rig.workshop.candidate(bad)
-    rig.told()
+    rig.notify_controller()
     until(lambda: all(bad in report.failed for report in rig.reports()), "both replicas refuse it")
     assert all(len(report.failed[bad]) > 30 for report in rig.reports())  # a reason, not a word
     moved = rig.promote(bad)[1]

@@ -1,1 +1,1 @@
-"""The annotation tool as a port; Argilla behind it."""
+"""The interface to the annotation tool, and Argilla as its implementation."""

@@ -1,4 +1,4 @@
-"""Argilla 2.8 behind the port, over its REST API."""
+"""Argilla 2.8 as the annotation tool, over its REST API."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tornio.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, Unav
 T = TypeVar("T")
 
 PAGE = 250
-"""Records a listing asks for at once: 250 texts of 10,000 characters are 2.5 MB."""
+"""Records per request of a listing: 250 texts of 10,000 characters are 2.5 MB."""
 DELETE_IDS = 100
 SWEEP_ATTEMPTS = 3
 
 
 class ArgillaTool:
-    """The port on a real server. Safe to share between threads; connects at the first call.
+    """``AnnotationTool`` on a real Argilla server. Thread-safe; connects at the first call.
 
     The account needs the role *admin* in each workspace that it works in, or *owner*, which may create workspaces.
-    Raises ``InvalidInput`` at the first call where the server is older than 2.8, and ``Unauthorized`` where it does
-    not know the key.
+    The first call raises ``InvalidInput`` if the server is older than 2.8, and ``Unauthorized`` if it does not know
+    the key.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ArgillaTool:
         self._api.close()
 
     def version(self) -> str:
-        """The server's version, e.g. ``2.8.0``. Raises InvalidInput where it is too old."""
+        """Return the server's version, e.g. ``2.8.0``. Raises InvalidInput if it is too old."""
         return self._api.version()
 
     def ensure_dataset(self, spec: DatasetSpec) -> None:
@@ -83,7 +83,7 @@ class ArgillaTool:
     def read(self, workspace: str, dataset: str, record_ids: Sequence[str]) -> Sequence[AnnotatedRecord]:
         def fetch(handle: Handle) -> list[AnnotatedRecord]:
             records = self._search(handle, record_ids, include="responses")
-            return [found for record in records if (found := wire.annotated(record, handle)) is not None]
+            return [parsed for record in records if (parsed := wire.annotated(record, handle)) is not None]
 
         return self._on_dataset(workspace, dataset, fetch)
 
@@ -119,47 +119,47 @@ class ArgillaTool:
         self._handles.pop((workspace, dataset), None)
         with self._rights(workspace):
             workspace_id = self._find_workspace(workspace)
-            found = self._find_dataset(workspace_id, dataset) if workspace_id else None
-            if found is not None:
+            existing = self._find_dataset(workspace_id, dataset) if workspace_id else None
+            if existing is not None:
                 with suppress(NotFound):
-                    self._api.delete(f"datasets/{found['id']}")
+                    self._api.delete(f"datasets/{existing['id']}")
 
     # Records.
 
     def _search(self, handle: Handle, record_ids: Sequence[str], **params: str) -> Iterator[Json]:
-        """These records by the ids that we gave them. The index names them; all else comes from the database."""
+        """Yield these records by our ids. The search index finds them; their content comes from the database."""
         for chunk in _chunks(list(dict.fromkeys(record_ids)), wire.MAX_TERMS):
             path = f"datasets/{handle.dataset_id}/records/search"
-            found = self._api.post(path, wire.external_id_filter(chunk), limit=len(chunk), **params)
-            yield from (item["record"] for item in found["items"])
+            page = self._api.post(path, wire.external_id_filter(chunk), limit=len(chunk), **params)
+            yield from (item["record"] for item in page["items"])
 
     def _list(self, handle: Handle) -> list[AnnotatedRecord | None]:
-        """All records, complete: each that was there at the start and still is at the end (None for one not ours).
+        """Return a complete listing: every record that existed from start to end (None for one that is not ours).
 
-        Straight from the database (the search index may lag), in order of creation and *from the last page to the
-        first*: a deletion meanwhile moves records that are still to come towards pages still to come, never past
-        them. Records created in the same microsecond have no certain order: where nothing else explains a count that
-        falls short, the listing is read again.
+        It is read directly from the database, because the search index may lag, in order of creation and *from the
+        last page to the first*: a deletion meanwhile moves unread records towards pages that are still to be read,
+        never past them. Records created in the same microsecond have no certain order, so the listing is read again
+        if its count falls short for no other reason.
         """
         for _ in range(SWEEP_ATTEMPTS):
             seen, total = self._page(handle, offset=0)
             still = total
-            # The first page is read again at the end: what moved into it meanwhile must not be missed.
+            # The first page is read again at the end, because records may have moved into it meanwhile.
             for offset in range((total - 1) // PAGE * PAGE, -1, -PAGE) if total > PAGE else ():
                 page, still = self._page(handle, offset)
                 seen |= page
             if still != total or len(seen) >= total:
                 return list(seen.values())
-        raise Unavailable(f"data set {handle.dataset_id} in Argilla changes faster than it can be listed: try again")
+        raise Unavailable(f"Data set {handle.dataset_id} in Argilla changes faster than it can be listed. Try again.")
 
     def _page(self, handle: Handle, offset: int) -> tuple[dict[str, AnnotatedRecord | None], int]:
-        """Records by the server's own ids, and how many there are in all."""
+        """Return one page of records by the server's own ids, and the total number of records."""
         path = f"datasets/{handle.dataset_id}/records"
         page = self._api.get(path, include="responses", offset=offset, limit=PAGE)
         return {record["id"]: wire.annotated(record, handle) for record in page["items"]}, page["total"]
 
     def _drop_suggestions(self, logged: Sequence[Json], record_ids: set[str]) -> None:
-        """An upsert leaves an earlier suggestion alone; these records must come without one."""
+        """Delete the suggestions of these records. An upsert without a suggestion would keep an earlier one."""
         for record in logged:
             if record["external_id"] in record_ids and record.get("suggestions"):
                 ids = ",".join(suggestion["id"] for suggestion in record["suggestions"])
@@ -169,12 +169,12 @@ class ArgillaTool:
     # Data sets.
 
     def _on_dataset(self, workspace: str, name: str, act: Callable[[Handle], T]) -> T:
-        """Act on the data set: with its remembered ids, and if they are gone with those it has now."""
+        """Call ``act`` on the data set with its remembered ids or, if those no longer exist, with its present ids."""
         with self._rights(workspace):
-            known = self._handles.get((workspace, name))
-            if known is not None:
+            handle = self._handles.get((workspace, name))
+            if handle is not None:
                 try:
-                    return act(known)
+                    return act(handle)
                 except NotFound:
                     self._handles.pop((workspace, name), None)
             return act(self._find(workspace, name))
@@ -182,10 +182,10 @@ class ArgillaTool:
     def _find(self, workspace: str, name: str) -> Handle:
         workspace_id = self._find_workspace(workspace)
         if workspace_id is None:
-            self._refuse_stranger()
+            self._refuse_outsider()
         dataset = self._find_dataset(workspace_id, name) if workspace_id else None
         if dataset is None or dataset["status"] != "ready":
-            raise NotFound(f"Argilla at {self._api.url} has no data set {workspace}/{name}: apply the task again")
+            raise NotFound(f"Argilla at {self._api.url} has no data set {workspace}/{name}. Apply the task again.")
         handle = self._handle(dataset, *self._question(dataset))
         self._handles[workspace, name] = handle
         return handle
@@ -195,19 +195,19 @@ class ArgillaTool:
         return Handle.of(dataset, question, fields, properties)
 
     def _find_dataset(self, workspace_id: str, name: str) -> Json | None:
-        found: list[Json] = self._api.get("me/datasets", workspace_id=workspace_id, name=name)["items"]
-        return found[0] if found else None
+        datasets: list[Json] = self._api.get("me/datasets", workspace_id=workspace_id, name=name)["items"]
+        return datasets[0] if datasets else None
 
     def _create_dataset(self, spec: DatasetSpec, workspace_id: str) -> Json:
-        with suppress(AlreadyExists):  # another controller, or our own request whose answer got lost
+        with suppress(AlreadyExists):  # by another controller, or by our own request whose response was lost
             self._api.post("datasets", wire.dataset_payload(spec, workspace_id))
         dataset = self._find_dataset(workspace_id, spec.name)
         if dataset is None:
-            raise Unavailable(f"the data set {spec.workspace}/{spec.name} was deleted while it was created: try again")
+            raise Unavailable(f"The data set {spec.workspace}/{spec.name} was deleted while it was created. Try again.")
         return dataset
 
     def _complete(self, dataset: Json, spec: DatasetSpec) -> Json:
-        """Give a draft what it lacks and publish it: a new one, or one whose maker was killed half way."""
+        """Add what a draft lacks and publish it. It may be new, or left over from a controller that was killed."""
         path = f"datasets/{dataset['id']}"
         try:
             self._add(f"{path}/fields", f"{path}/fields", wire.field_payloads(spec))
@@ -216,7 +216,7 @@ class ArgillaTool:
             question, fields = self._question(dataset)
             check_same_question(spec.name, wire.found_question(dataset, question, fields), wire.wanted_question(spec))
             self._api.put(f"{path}/publish")
-        except InvalidInput:  # or has somebody else completed it meanwhile?
+        except InvalidInput:  # another controller may have completed it meanwhile
             if self._api.get(path)["status"] == "draft":
                 raise
         published: Json = self._api.get(path)
@@ -227,34 +227,36 @@ class ArgillaTool:
         self._add(f"me/{path}", path, wire.metadata_payloads(spec))
 
     def _add(self, listing: str, path: str, payloads: Sequence[Json]) -> None:
-        there = {item["name"] for item in self._api.get(listing)["items"]}
+        existing = {item["name"] for item in self._api.get(listing)["items"]}
         for payload in payloads:
-            if payload["name"] not in there:
+            if payload["name"] not in existing:
                 with suppress(AlreadyExists):
                     self._api.post(path, payload)
 
     def _question(self, dataset: Json) -> tuple[Json, list[str]]:
-        """The label question and the names of all fields. Raises InvalidInput where a data set of ours cannot look
-        like this."""
+        """Return the label question and the names of all fields.
+
+        Raises InvalidInput if the data set cannot be one of ours.
+        """
         fields = self._api.get(f"datasets/{dataset['id']}/fields")["items"]
         strange = [field["name"] for field in fields if field["required"] and field["name"] != wire.FIELD]
         if strange or wire.FIELD not in {field["name"] for field in fields}:
             raise InvalidInput(
-                f"the data set {dataset['name']} in Argilla shows the fields {[field['name'] for field in fields]}, "
-                f"and a task's data set shows {wire.FIELD!r} alone: delete or rename it, or name the task otherwise"
+                f"The data set {dataset['name']} in Argilla shows the fields {[field['name'] for field in fields]}, "
+                f"but the data set of a task only requires {wire.FIELD!r}. Delete or rename it, or rename the task."
             )
         questions: list[Json] = self._api.get(f"datasets/{dataset['id']}/questions")["items"]
         for question in questions:
             if question["name"] == wire.QUESTION and question["settings"]["type"].endswith("label_selection"):
                 return question, [field["name"] for field in fields]
-        asked = [f"{question['name']} ({question['settings']['type']})" for question in questions]
+        existing = [f"{question['name']} ({question['settings']['type']})" for question in questions]
         raise InvalidInput(
-            f"the data set {dataset['name']} in Argilla asks {asked}, and a task's data set asks for a label in "
-            f"{wire.QUESTION!r}: delete or rename it, or name the task otherwise"
+            f"The data set {dataset['name']} in Argilla has the questions {existing}, but the data set of a task asks "
+            f"for a label in {wire.QUESTION!r}. Delete or rename it, or rename the task."
         )
 
     def _update(self, dataset: Json, question: Json, spec: DatasetSpec) -> None:
-        """Bring guidelines, label descriptions, their order and metadata up to date. Writes only what differs."""
+        """Update guidelines, label descriptions, label order and metadata. Writes only what differs."""
         if spec.metadata:
             self._add_metadata(dataset, spec)
         if (dataset["guidelines"] or "") != spec.guidelines:
@@ -266,33 +268,33 @@ class ArgillaTool:
     # Workspaces and rights.
 
     def _find_workspace(self, name: str) -> str | None:
-        found = [item["id"] for item in self._api.get("me/workspaces")["items"] if item["name"] == name]
-        return found[0] if found else None
+        ids = [item["id"] for item in self._api.get("me/workspaces")["items"] if item["name"] == name]
+        return ids[0] if ids else None
 
     def _create_workspace(self, name: str) -> str:
-        self._refuse_stranger()
+        self._refuse_outsider()
         with suppress(AlreadyExists):
             self._api.post("workspaces", {"name": name})
         workspace_id = self._find_workspace(name)
         if workspace_id is None:
-            raise Unavailable(f"the workspace {name} was deleted while it was created: try again")
+            raise Unavailable(f"The workspace {name} was deleted while it was created. Try again.")
         return workspace_id
 
-    def _refuse_stranger(self) -> None:
-        """Raise Forbidden for all but owners: a workspace that is not theirs looks to them as if it did not exist."""
+    def _refuse_outsider(self) -> None:
+        """Raise Forbidden for all but owners: to others, a workspace of others looks as if it did not exist."""
         if self._api.get("me")["role"] != "owner":
-            raise Forbidden("the workspace is not there, or the account is no member of it")
+            raise Forbidden("The workspace does not exist, or the account is not a member of it.")
 
     @contextmanager
     def _rights(self, workspace: str) -> Iterator[None]:
-        """Say who lacks the right, and what to ask whom for."""
+        """Replace Forbidden by an error that names the account and the right to request."""
         try:
             yield
         except Forbidden as error:
             me = self._api.get("me")
             raise Forbidden(
-                f"account {me['username']!r} ({me['role']}) may not do this in workspace {workspace!r}: ask an owner "
-                f"of {self._api.url} to create workspace {workspace!r} if it is not there, and to add user "
+                f"Account {me['username']!r} ({me['role']}) may not do this in workspace {workspace!r}. Ask an owner "
+                f"of {self._api.url} to create workspace {workspace!r} if it does not exist, and to add user "
                 f"{me['username']!r} to it with the role admin ({error})"
             ) from error
 

@@ -1,7 +1,7 @@
-"""Argilla's REST API as calls that answer with JSON or raise one of Tornio's errors.
+"""Argilla's REST API as calls that return JSON or raise one of Tornio's errors.
 
-httpx and not Argilla's SDK: the SDK takes 1.3 s to import, has no listing with a total, crashes on a response without
-values, and tells failures apart by message.
+httpx is used instead of Argilla's SDK, because the SDK takes 1.3 s to import, has no listing with a total, crashes on a
+response without values, and distinguishes errors only by their message.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Params = dict[str, str | int]
 
 
 class ArgillaApi:
-    """A connection to one server with one account; safe to share between threads.
+    """A connection to one server with one account. Thread-safe.
 
-    Network faults, time-outs, 429 and 5xx are retried with backoff for ``retry_s`` seconds, then ``Unavailable``:
-    every call that Tornio makes may be repeated. The server's version is checked before the first call.
-    Other failures: 401 ``Unauthorized``, 403 ``Forbidden``, 404 ``NotFound``, 409 ``AlreadyExists``,
-    and whatever else the server refuses ``InvalidInput``.
+    Network faults, time-outs, 429 and 5xx are retried with backoff for ``retry_s`` seconds, and then raise
+    ``Unavailable``; every call that Tornio makes may be repeated. The server's version is checked before the first
+    call. Other errors: 401 ``Unauthorized``, 403 ``Forbidden``, 404 ``NotFound``, 409 ``AlreadyExists``, and
+    ``InvalidInput`` for everything else that the server refuses.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ArgillaApi:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         if not url.startswith(("http://", "https://")):
-            raise InvalidInput(f"{url!r} is no address of Argilla: it must start with http:// or https://")
+            raise InvalidInput(f"{url!r} is not a valid address of Argilla. It must start with http:// or https://.")
         self.url = url.rstrip("/")
         self._retry_s = retry_s
         self._client = httpx.Client(
@@ -58,14 +58,14 @@ class ArgillaApi:
         self._client.close()
 
     def version(self) -> str:
-        """The server's version. Raises InvalidInput for one that is too old, or that is not Argilla."""
+        """Return the server's version. Raises InvalidInput if it is too old or the server is not Argilla."""
         with self._version_lock:
             if self._version is None:
                 try:
-                    answer = self._send("GET", "version")
+                    response = self._send("GET", "version")
                 except NotFound as error:
-                    raise InvalidInput(f"{error}: is this Argilla 2? Check TORNIO_ARGILLA_URL") from None
-                self._version = self._check_version(answer)
+                    raise InvalidInput(f"{error}. This may not be Argilla 2. Check TORNIO_ARGILLA_URL.") from None
+                self._version = self._check_version(response)
             return self._version
 
     def get(self, path: str, **params: str | int) -> Any:
@@ -93,7 +93,7 @@ class ArgillaApi:
         while True:
             try:
                 response = self._client.request(method, path, json=body, params=params)
-                problem = None if _answered(response) else _said(response)
+                problem = None if _is_response_of_argilla(response) else _message(response)
             except httpx.TransportError as error:
                 problem = f"{type(error).__name__}: {error}"
             if problem is None:
@@ -101,7 +101,7 @@ class ArgillaApi:
             delay = min(delay * 2, MAX_DELAY_S)
             pause = delay * random.uniform(0.5, 1.0)
             if time.monotonic() + pause > deadline:
-                raise Unavailable(f"Argilla at {self.url} does not answer {method} {path}: {problem}")
+                raise Unavailable(f"Argilla at {self.url} does not respond to {method} {path}: {problem}")
             time.sleep(pause)
 
     def _result(self, response: httpx.Response) -> Any:
@@ -111,70 +111,70 @@ class ArgillaApi:
             try:
                 return response.json()
             except ValueError:
-                raise self._stranger(response) from None
+                raise self._not_argilla(response) from None
         raise self._refusal(response)
 
     def _refusal(self, response: httpx.Response) -> TornioError:
-        said = _said(response)
+        message = _message(response)
         match response.status_code:
             case httpx.codes.UNAUTHORIZED:
                 return Unauthorized(
-                    f"Argilla at {self.url} does not know this API key: set TORNIO_ARGILLA_API_KEY (or the file) to "
-                    "the key that Argilla shows under 'My settings' of an admin or owner account"
+                    f"Argilla at {self.url} does not know this API key. Set TORNIO_ARGILLA_API_KEY (or the file) to "
+                    "the key that Argilla shows under 'My settings' of an admin or owner account."
                 )
             case httpx.codes.FORBIDDEN:
                 return Forbidden(f"Argilla at {self.url} forbids {response.request.method} {_path(response)}")
             case httpx.codes.NOT_FOUND:
-                return NotFound(f"Argilla at {self.url} has no {_path(response)}: {said}")
+                return NotFound(f"Argilla at {self.url} has no {_path(response)}: {message}")
             case httpx.codes.CONFLICT:
-                return AlreadyExists(f"Argilla at {self.url}: {said}")
+                return AlreadyExists(f"Argilla at {self.url}: {message}")
             case httpx.codes.REQUEST_ENTITY_TOO_LARGE:
                 size = len(response.request.content)
                 return InvalidInput(
-                    f"a request of {size} bytes is too large for what stands before Argilla at {self.url}: raise the "
-                    "proxy's limit (nginx: client_max_body_size), or shorten the longest texts"
+                    f"A request of {size} bytes is too large for the proxy of Argilla at {self.url}. Raise the "
+                    "proxy's limit (nginx: client_max_body_size), or shorten the longest texts."
                 )
             case status if status in {httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY}:
                 return InvalidInput(
-                    f"Argilla at {self.url} refuses {response.request.method} {_path(response)}: {said}"
+                    f"Argilla at {self.url} refuses {response.request.method} {_path(response)}: {message}"
                 )
             case _:
-                return self._stranger(response)
+                return self._not_argilla(response)
 
-    def _check_version(self, answer: Any) -> str:
-        version = answer.get("version") if isinstance(answer, dict) else None
+    def _check_version(self, response: Any) -> str:
+        version = response.get("version") if isinstance(response, dict) else None
         if not isinstance(version, str):
-            raise InvalidInput(f"{self.url} does not answer like Argilla: check TORNIO_ARGILLA_URL")
+            raise InvalidInput(f"{self.url} does not respond like Argilla. Check TORNIO_ARGILLA_URL.")
         if _numbers(version) < MIN_VERSION:
             wanted = ".".join(map(str, MIN_VERSION))
-            raise InvalidInput(f"Argilla at {self.url} is {version}, but Tornio needs {wanted} or later: upgrade it")
+            raise InvalidInput(f"Argilla at {self.url} has version {version}. Upgrade it to {wanted} or later.")
         return version
 
-    def _stranger(self, response: httpx.Response) -> InvalidInput:
-        where = f" and points to {response.headers['location']}" if response.has_redirect_location else ""
+    def _not_argilla(self, response: httpx.Response) -> InvalidInput:
+        where = f" and redirects to {response.headers['location']}" if response.has_redirect_location else ""
         return InvalidInput(
-            f"{self.url} does not answer like Argilla (HTTP {response.status_code} for {_path(response)}{where}): "
-            "check TORNIO_ARGILLA_URL"
+            f"{self.url} does not respond like Argilla (HTTP {response.status_code} for {_path(response)}{where}). "
+            "Check TORNIO_ARGILLA_URL."
         )
 
 
-def _answered(response: httpx.Response) -> bool:
-    """Whether Argilla itself answered, and not to say that it cannot now."""
+def _is_response_of_argilla(response: httpx.Response) -> bool:
+    """Whether Argilla itself responded, and not only to report that it is temporarily unavailable."""
     if response.status_code == httpx.codes.NOT_FOUND:
-        # A proxy that has lost Argilla says so in its own words: nothing has been deleted.
+        # A proxy that cannot reach Argilla sends its own 404, which does not mean that anything was deleted.
         return "json" in response.headers.get("content-type", "")
     return response.status_code != httpx.codes.TOO_MANY_REQUESTS and not response.is_server_error
 
 
-def _said(response: httpx.Response) -> str:
-    """What the server said, whichever of its three forms it chose."""
+def _message(response: httpx.Response) -> str:
+    """Return the server's message, whichever of its three forms it has."""
     try:
-        answer = response.json()
+        message = response.json()
     except ValueError:
-        answer = response.text
-    if isinstance(answer, dict):
-        answer = answer.get("message") or answer.get("detail") or answer
-    return f"HTTP {response.status_code}, {str(answer)[:MAX_ERROR_CHARS]}"
+        message = response.text
+    if isinstance(message, dict):
+        message = message.get("message") or message.get("detail") or message
+    return f"HTTP {response.status_code}, {str(message)[:MAX_ERROR_CHARS]}"
 
 
 def _path(response: httpx.Response) -> str:
@@ -182,5 +182,5 @@ def _path(response: httpx.Response) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """(2, 8) of '2.8.0rc1'."""
+    """Return the first numbers of a version: (2, 8) for '2.8.0rc1'."""
     return tuple(int("".join(filter(str.isdigit, part)) or 0) for part in version.split(".")[: len(MIN_VERSION)])

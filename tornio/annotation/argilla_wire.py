@@ -1,6 +1,6 @@
-"""What Argilla's JSON looks like: Tornio's words to payloads and back, as pure functions.
+"""Convert Tornio's data to Argilla's JSON and back, with pure functions.
 
-Limits are those of argilla_server 2.8 (``api/schemas/v1``).
+The limits are those of argilla_server 2.8 (``api/schemas/v1``).
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ FIELD = "text"
 QUESTION = "label"
 BATCH = "batch"
 NONE_OF_THESE = "(none of these)"
-"""A choice of every multi-label question: Argilla takes no empty answer, and a text may have no label at all."""
+"""A choice of every multi-label question. Argilla accepts no empty answer, but a text may have no label at all."""
 
 MAX_GUIDELINES = 10_000
 MAX_DESCRIPTION = 1_000
 MAX_AGENT = 200
 MAX_TERMS = 250
-"""Values of one filter."""
+"""Largest number of values in one filter."""
 VISIBLE_LABELS = 20
-"""Labels shown before 'more'; Argilla's own clients choose the same."""
+"""Number of labels shown before 'more'; Argilla's own clients choose the same."""
 LOG_RECORDS = 100
-"""Records a request. The server takes 500; a hundred take it about a second, far from any proxy's time-out."""
+"""Records per request. The server accepts 500; a hundred take it about a second, far below any proxy's time-out."""
 LOG_CHARS = 500_000
-"""Characters of text a request: below the 1 MB at which proxies commonly stop, unless one text is longer."""
+"""Characters of text per request: below the common proxy limit of 1 MB, unless a single text is longer."""
 
 FIELD_PAYLOAD: Json = {"name": FIELD, "title": "Text", "required": True, "settings": {"type": "text"}}
 
-# Annotators do not see these two: who knew where the model wavers, or that it did not look, would answer otherwise.
+# Annotators do not see the last two: knowing where the model is uncertain, or has no prediction, would bias them.
 METADATA_PAYLOADS: tuple[Json, ...] = (
     {"name": BATCH, "title": "Batch", "settings": {"type": "terms"}, "visible_for_annotators": True},
     {"name": "uncertainty", "title": "Uncertainty", "settings": {"type": "float"}, "visible_for_annotators": False},
@@ -56,33 +56,33 @@ METADATA_PAYLOADS: tuple[Json, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """A published data set: what calls on its records need to know."""
+    """A published data set, with what is needed to work on its records."""
 
     dataset_id: str
     question_id: str
     labels: tuple[str, ...]
     multi_label: bool
     fields: tuple[str, ...] = ()
-    """Beside the text."""
+    """Names of the fields besides the text."""
     metadata: tuple[MetadataSpec, ...] = ()
 
     @classmethod
     def of(cls, dataset: Json, question: Json, fields: Sequence[str], properties: Sequence[Json]) -> Self:
-        asked = found_question(dataset, question, fields)
-        labels = tuple(label for label in asked.labels if label != NONE_OF_THESE)
+        present = found_question(dataset, question, fields)
+        labels = tuple(label for label in present.labels if label != NONE_OF_THESE)
         kinds = [(one["name"], one["title"], one["settings"]["type"]) for one in properties]
         metadata = tuple(MetadataSpec(*one) for one in kinds if one[2] in ("terms", "float"))
-        return cls(dataset["id"], question["id"], labels, asked.multi_label, asked.fields, metadata)
+        return cls(dataset["id"], question["id"], labels, present.multi_label, present.fields, metadata)
 
 
 def wanted_question(spec: DatasetSpec) -> Question:
-    """The question that the data set must ask, with the extra choice of a multi-label one."""
+    """Return the question that the data set must ask, including the extra choice of a multi-label question."""
     names = tuple(option["value"] for option in options(spec))
     return replace(Question.of(spec), labels=names)
 
 
 def found_question(dataset: Json, question: Json, fields: Sequence[str]) -> Question:
-    """What a data set asks; ``fields``: the names of those that it shows."""
+    """Return the question that a data set asks. ``fields``: the names of the fields that it shows."""
     names = tuple(option["value"] for option in question["settings"]["options"])
     multi_label = question["settings"]["type"] == "multi_label_selection"
     beside = tuple(name for name in fields if name != FIELD)
@@ -90,18 +90,18 @@ def found_question(dataset: Json, question: Json, fields: Sequence[str]) -> Ques
 
 
 def check_limits(spec: DatasetSpec) -> None:
-    """Raise InvalidInput for what Argilla would refuse half way through creation."""
+    """Raise InvalidInput for what Argilla would refuse in the middle of the creation."""
     if len(spec.guidelines) > MAX_GUIDELINES:
         raise InvalidInput(
-            f"the guidelines of {spec.name} have {len(spec.guidelines)} characters, and Argilla shows at most "
-            f"{MAX_GUIDELINES}: shorten them, or link to a longer text"
+            f"The guidelines of {spec.name} have {len(spec.guidelines)} characters, but Argilla shows at most "
+            f"{MAX_GUIDELINES}. Shorten them, or link to a longer text."
         )
     if spec.multi_label and any(label.name == NONE_OF_THESE for label in spec.labels):
-        raise InvalidInput(f"the label {NONE_OF_THESE!r} is what annotators are offered for no label: rename yours")
+        raise InvalidInput(f"The label {NONE_OF_THESE!r} is reserved: annotators choose it for no label. Rename yours.")
 
 
 def options(spec: DatasetSpec) -> list[Json]:
-    """The question's choices. Descriptions longer than Argilla shows are cut: they help, they do not decide."""
+    """Return the choices of the question. Descriptions that are too long for Argilla are cut; they are only a help."""
     choices = [
         {"value": label.name, "text": label.name, "description": _cut(label.description)} for label in spec.labels
     ]
@@ -134,7 +134,7 @@ def question_payload(spec: DatasetSpec) -> Json:
 
 
 def field_payloads(spec: DatasetSpec) -> list[Json]:
-    """The text, and what is shown below it. Those are not required, so that a data set of ours is known by its text."""
+    """Return the text field and the fields below it, which are optional, so that the text identifies our data sets."""
     beside = [
         {"name": one.name, "title": one.title, "required": False, "settings": {"type": "text"}} for one in spec.fields
     ]
@@ -142,7 +142,7 @@ def field_payloads(spec: DatasetSpec) -> list[Json]:
 
 
 def metadata_payloads(spec: DatasetSpec) -> list[Json]:
-    """What every data set has, and what this one has besides, which annotators see and may sort by."""
+    """Return the metadata of every data set, and that of this one, which annotators see and may sort by."""
     besides = [
         {"name": one.name, "title": one.title, "settings": {"type": one.kind}, "visible_for_annotators": True}
         for one in spec.metadata
@@ -151,7 +151,7 @@ def metadata_payloads(spec: DatasetSpec) -> list[Json]:
 
 
 def record_payload(record: OutgoingRecord, handle: Handle) -> Json:
-    """A record to upsert. Its purpose stays with us: nothing that annotators can see tells what is hold-out."""
+    """Return a record to upsert. Its purpose is not sent: annotators must not see which records are hold-out."""
     metadata: Json = {BATCH: record.batch_id}
     if record.model_version is not None:
         metadata["model_version"] = record.model_version
@@ -180,7 +180,7 @@ def _suggestion_payload(suggestion: Suggestion, handle: Handle) -> Json:
 
 
 def chunks(records: Sequence[OutgoingRecord]) -> Iterator[list[OutgoingRecord]]:
-    """The records in order, in requests of at most LOG_RECORDS records and, if several, LOG_CHARS characters."""
+    """Split the records, in order, into requests of at most LOG_RECORDS records and (except single texts) LOG_CHARS."""
     chunk: list[OutgoingRecord] = []
     chars = 0
     for record in records:
@@ -199,7 +199,7 @@ def external_id_filter(record_ids: Sequence[str]) -> Json:
 
 
 def annotated(record: Json, handle: Handle) -> AnnotatedRecord | None:
-    """A record with its responses in the order in which they were first given; None for one that we did not log."""
+    """Return a record with its responses in the order of their first submission; None if it is not one of ours."""
     if not record.get("external_id"):
         return None
     responses = tuple(_response(response, handle) for response in record.get("responses") or ())
@@ -208,7 +208,7 @@ def annotated(record: Json, handle: Handle) -> AnnotatedRecord | None:
 
 def _response(response: Json, handle: Handle) -> Response:
     status = ResponseStatus(response["status"])
-    # Discards often carry no values, or null; a draft may hold any part of an answer.
+    # Discards often carry no values, or null; a draft may contain any part of an answer.
     value = ((response.get("values") or {}).get(QUESTION) or {}).get("value")
     given = set() if status is ResponseStatus.DISCARDED else {value} if isinstance(value, str) else set(value or ())
     labels = tuple(label for label in handle.labels if label in given)
@@ -216,7 +216,7 @@ def _response(response: Json, handle: Handle) -> Response:
 
 
 def moment(text: str) -> datetime:
-    """Argilla's times are UTC without saying so."""
+    """Parse a time of Argilla. Its times are in UTC without a time zone."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -234,5 +234,5 @@ def _cut(description: str | None) -> str | None:
 
 
 def _storable(text: str) -> str:
-    """The text with the replacement character for what databases do not take: NUL and lone surrogates."""
+    """Replace characters that databases refuse (NUL and lone surrogates) by the replacement character."""
     return re.sub("[\\x00\\ud800-\\udfff]", "\N{REPLACEMENT CHARACTER}", text)

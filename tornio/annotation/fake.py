@@ -1,7 +1,7 @@
-"""An annotation tool in memory, with Argilla's semantics, and annotators that a test plays.
+"""An annotation tool in memory with Argilla's semantics, and annotators that a test controls.
 
-A test answers as anybody with ``answer``, ``discard``, ``draft`` and ``withdraw``, moves the tool's clock with
-``advance``, and breaks calls with the ``before`` and ``after`` hooks.
+A test responds as any annotator with ``answer``, ``discard``, ``draft`` and ``withdraw``, moves the tool's clock with
+``advance``, and injects faults with the ``before`` and ``after`` hooks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tornio.annotation.port import AnnotatedRecord, DatasetSpec, OutgoingRecord,
 from tornio.errors import InvalidInput, NotFound
 
 Hook = Callable[[str], None]
-"""Called with the operation's name (``log``, ``read``, ...); what it raises is what the caller gets."""
+"""Called with the operation's name (``log``, ``read``, ...). Its exceptions are passed on to the caller."""
 
 TICK = timedelta(milliseconds=1)
 
@@ -36,10 +36,10 @@ class _Dataset:
 
 
 class FakeAnnotationTool:
-    """The port in memory; safe to share between threads.
+    """``AnnotationTool`` in memory; thread-safe.
 
-    ``before`` runs before an operation has any effect, ``after`` when its effect is complete but its caller does not
-    know yet: a hook that raises there is a reply that got lost. Both may be set at any time. They run outside the
+    ``before`` runs before an operation has any effect; ``after`` runs when its effect is complete but the caller has no
+    response yet, so that raising there simulates a lost response. Both may be set at any time. They run outside the
     lock, so that a hook can let an annotator answer in between.
     """
 
@@ -57,34 +57,34 @@ class FakeAnnotationTool:
         self._response_count = 0
         self._lock = threading.RLock()
 
-    # The port.
+    # The interface.
 
     def ensure_dataset(self, spec: DatasetSpec) -> None:
         with self._operation("ensure_dataset"):
-            found = self._datasets.get((spec.workspace, spec.name))
-            if found is None:
+            existing = self._datasets.get((spec.workspace, spec.name))
+            if existing is None:
                 self._datasets[spec.workspace, spec.name] = _Dataset(spec, self._tick())
                 return
-            check_same_question(spec.name, Question.of(found.spec), Question.of(spec))
-            found.spec = spec
+            check_same_question(spec.name, Question.of(existing.spec), Question.of(spec))
+            existing.spec = spec
 
     def log(self, workspace: str, dataset: str, records: Sequence[OutgoingRecord]) -> None:
         with self._operation("log"):
-            found = self._find(workspace, dataset)
-            question = Question.of(found.spec)
-            shape = (question.labels, question.multi_label, question.fields, found.spec.metadata)
+            data = self._find(workspace, dataset)
+            question = Question.of(data.spec)
+            shape = (question.labels, question.multi_label, question.fields, data.spec.metadata)
             check_outgoing(records, *shape)
-            found.records.update((record.record_id, record) for record in records)
+            data.records.update((record.record_id, record) for record in records)
 
     def read(self, workspace: str, dataset: str, record_ids: Sequence[str]) -> Sequence[AnnotatedRecord]:
         with self._operation("read"):
-            found = self._find(workspace, dataset)
-            return [found.annotated(record_id) for record_id in dict.fromkeys(record_ids) if record_id in found.records]
+            data = self._find(workspace, dataset)
+            return [data.annotated(record_id) for record_id in dict.fromkeys(record_ids) if record_id in data.records]
 
     def sweep(self, workspace: str, dataset: str) -> Iterator[AnnotatedRecord]:
         with self._operation("sweep"):
-            found = self._find(workspace, dataset)
-            return iter([found.annotated(record_id) for record_id in found.records if found.responses.get(record_id)])
+            data = self._find(workspace, dataset)
+            return iter([data.annotated(record_id) for record_id in data.records if data.responses.get(record_id)])
 
     def page(self, workspace: str, dataset: str, sort_by: str) -> str:
         with self._operation("page"):
@@ -97,29 +97,33 @@ class FakeAnnotationTool:
 
     def delete(self, workspace: str, dataset: str, record_ids: Iterable[str]) -> None:
         with self._operation("delete"):
-            found = self._find(workspace, dataset)
+            data = self._find(workspace, dataset)
             for record_id in record_ids:
-                found.records.pop(record_id, None)
-                found.responses.pop(record_id, None)
+                data.records.pop(record_id, None)
+                data.responses.pop(record_id, None)
 
     def delete_dataset(self, workspace: str, dataset: str) -> None:
         with self._operation("delete_dataset"):
             self._datasets.pop((workspace, dataset), None)
 
-    # What annotators do; no hooks run.
+    # Actions of annotators; no hooks run.
 
     def answer(self, workspace: str, dataset: str, record_id: str, annotator: str, labels: Sequence[str]) -> Response:
-        """Submit an answer (read back in the data set's order of labels), or change the one that this
-        annotator gave (same response id, later ``updated_at``)."""
+        """Submit an answer, or change this annotator's earlier one (same response id, later ``updated_at``).
+
+        Labels are read back in the data set's order.
+        """
         question = Question.of(self._find(workspace, dataset).spec)
         if unknown := [label for label in labels if label not in question.labels]:
-            raise InvalidInput(f"the data set {dataset} has no labels {unknown}; it has {list(question.labels)}")
+            raise InvalidInput(
+                f"The data set {dataset} has no labels {unknown}. Its labels are {list(question.labels)}."
+            )
         if not question.multi_label and len(labels) != 1:
-            raise InvalidInput(f"the data set {dataset} takes exactly one label a record, not {list(labels)}")
+            raise InvalidInput(f"The data set {dataset} takes exactly one label per record, not {list(labels)}.")
         return self._respond(workspace, dataset, record_id, annotator, ResponseStatus.SUBMITTED, labels)
 
     def discard(self, workspace: str, dataset: str, record_id: str, annotator: str) -> Response:
-        """Set the record aside, in place of any answer that this annotator gave."""
+        """Discard the record, replacing any answer that this annotator gave."""
         return self._respond(workspace, dataset, record_id, annotator, ResponseStatus.DISCARDED, ())
 
     def draft(self, workspace: str, dataset: str, record_id: str, annotator: str, labels: Sequence[str]) -> Response:
@@ -127,34 +131,34 @@ class FakeAnnotationTool:
         return self._respond(workspace, dataset, record_id, annotator, ResponseStatus.DRAFT, labels)
 
     def withdraw(self, workspace: str, dataset: str, record_id: str, annotator: str) -> None:
-        """Delete this annotator's response. Raises NotFound where there is none."""
+        """Delete this annotator's response. Raises NotFound if it does not exist."""
         with self._lock:
-            found = self._find(workspace, dataset)
-            if found.responses.get(record_id, {}).pop(annotator, None) is None:
-                raise NotFound(f"{annotator} has no response to record {record_id!r}")
-            found.last_activity = self._tick()
+            data = self._find(workspace, dataset)
+            if data.responses.get(record_id, {}).pop(annotator, None) is None:
+                raise NotFound(f"{annotator} has no response to record {record_id!r}.")
+            data.last_activity = self._tick()
 
-    # What a test looks at and turns.
+    # What a test inspects and controls.
 
     def records(self, workspace: str, dataset: str) -> Mapping[str, OutgoingRecord]:
-        """A copy of the records by id, as last logged, in the order in which they first came."""
+        """Return a copy of the records by id, as last logged, in the order in which they were first logged."""
         with self._lock:
             return dict(self._find(workspace, dataset).records)
 
     def spec(self, workspace: str, dataset: str) -> DatasetSpec:
-        """What the data set looks like now."""
+        """Return the data set's present specification."""
         with self._lock:
             return self._find(workspace, dataset).spec
 
     @property
     def now(self) -> datetime:
-        """The tool's clock. Every change moves it on by a millisecond, so no two changes share a time."""
+        """The tool's clock. Every change advances it by a millisecond, so no two changes share a time."""
         return self._now
 
     def advance(self, step: timedelta) -> None:
-        """Move the clock forward; never back (ValueError)."""
+        """Advance the clock. Raises ValueError for a negative step."""
         if step < timedelta():
-            raise ValueError(f"the tool's clock only goes forward, not by {step}")
+            raise ValueError(f"The tool's clock cannot go back by {step}.")
         with self._lock:
             self._now += step
 
@@ -169,10 +173,10 @@ class FakeAnnotationTool:
 
     def _find(self, workspace: str, dataset: str) -> _Dataset:
         with self._lock:
-            found = self._datasets.get((workspace, dataset))
-        if found is None:
-            raise NotFound(f"there is no data set {workspace}/{dataset}: create it with ensure_dataset")
-        return found
+            data = self._datasets.get((workspace, dataset))
+        if data is None:
+            raise NotFound(f"The data set {workspace}/{dataset} does not exist. Create it with ensure_dataset.")
+        return data
 
     def _respond(
         self,
@@ -184,11 +188,11 @@ class FakeAnnotationTool:
         labels: Sequence[str],
     ) -> Response:
         with self._lock:
-            found = self._find(workspace, dataset)
-            if record_id not in found.records:
-                raise NotFound(f"there is no record {record_id!r} in {workspace}/{dataset}")
-            in_order = tuple(label.name for label in found.spec.labels if label.name in labels)
-            responses = found.responses.setdefault(record_id, {})
+            data = self._find(workspace, dataset)
+            if record_id not in data.records:
+                raise NotFound(f"Record {record_id!r} does not exist in {workspace}/{dataset}.")
+            in_order = tuple(label.name for label in data.spec.labels if label.name in labels)
+            responses = data.responses.setdefault(record_id, {})
             given, now = responses.get(annotator), self._tick()
             if given is None:
                 self._response_count += 1
@@ -196,7 +200,7 @@ class FakeAnnotationTool:
             else:
                 response = replace(given, status=status, labels=in_order, updated_at=now)
             responses[annotator] = response
-            found.last_activity = now
+            data.last_activity = now
             return response
 
     def _tick(self) -> datetime:

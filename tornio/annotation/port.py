@@ -1,6 +1,6 @@
-"""The annotation tool as a port: where batches go and answers come from.
+"""The interface to the annotation tool, which receives batches and returns answers.
 
-Polling is the source of truth, so every read may be repeated, and every write is an upsert by ``record_id``.
+Answers are polled, so every read may be repeated, and every write is an upsert by ``record_id``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MetadataValue = str | float | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """A text that is shown beside the record's own."""
+    """A text that is shown besides the record's own text."""
 
     name: str
     title: str
@@ -28,7 +28,7 @@ class FieldSpec:
 
 @dataclass(frozen=True, slots=True)
 class MetadataSpec:
-    """What records can be filtered (terms) or sorted by (float)."""
+    """A property by which records can be filtered (terms) or sorted (float)."""
 
     name: str
     title: str
@@ -37,7 +37,7 @@ class MetadataSpec:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """What a data set must look like in the tool. Names: lower case letters, digits, ``_``."""
+    """The wanted data set in the tool. Names consist of lower-case letters, digits and ``_``."""
 
     workspace: str
     name: str
@@ -52,8 +52,8 @@ class DatasetSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRecord:
-    """A record on its way to annotators. ``uncertainty`` in [0, 1]; ``fields`` and ``metadata`` are of those that the
-    data set has."""
+    """A record to be sent to annotators. ``uncertainty`` is in [0, 1]. ``fields`` and ``metadata`` may only use names
+    that the data set has."""
 
     record_id: str
     text: str
@@ -67,7 +67,7 @@ class OutgoingRecord:
 
 
 class ResponseStatus(StrEnum):
-    """What an annotator did. A draft is not an answer."""
+    """The state of an annotator's response. A draft is not an answer."""
 
     SUBMITTED = "submitted"
     DISCARDED = "discarded"
@@ -76,15 +76,15 @@ class ResponseStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One annotator's answer to one record. ``labels`` is empty for a discard."""
+    """One annotator's response to one record. ``labels`` is empty for a discard."""
 
     response_id: str
     annotator: str
-    """The tool's stable user id."""
+    """The tool's permanent user id."""
     status: ResponseStatus
     labels: tuple[str, ...]
     updated_at: datetime
-    """The tool's clock; the only one that orders answers."""
+    """By the tool's clock, which alone decides the order of answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,40 +97,42 @@ class AnnotatedRecord:
 
 
 class AnnotationTool(Protocol):
-    """Argilla, or a fake of it.
+    """The interface that Argilla and its fake implement.
 
-    Every method raises ``Unavailable`` when the tool is away, and ``Forbidden`` (with what to ask an owner for)
-    when the account lacks a right. Methods that name a data set raise ``NotFound`` when it is not there.
+    Every method raises ``Unavailable`` if the tool is unreachable, and ``Forbidden`` (with what to ask an owner for)
+    if the account lacks a right. Methods with a data set's name raise ``NotFound`` if it does not exist.
     """
 
     def ensure_dataset(self, spec: DatasetSpec) -> None:
-        """Create the data set, or bring what may change (guidelines, label descriptions, metadata) up to date.
+        """Create the data set, or update what may change: guidelines, label descriptions, metadata.
 
-        Idempotent. Raises InvalidInput where a data set of that name exists with other questions, or without a field.
+        Idempotent. Raises InvalidInput if a data set of that name exists with other questions, or without a field.
         """
 
     def log(self, workspace: str, dataset: str, records: Sequence[OutgoingRecord]) -> None:
-        """Upsert by record_id; responses that records already have are kept. Hold-out records must come
-        without suggestion and uncertainty (ValueError otherwise): judged labels must not be led. Also ValueError for a
-        field or metadata that the data set does not have."""
+        """Upsert by record_id. Existing responses are kept.
+
+        Raises ValueError for a hold-out record with a suggestion or uncertainty, because these would bias the labels
+        that models are evaluated on, and for a field or metadata that the data set does not have.
+        """
 
     def read(self, workspace: str, dataset: str, record_ids: Sequence[str]) -> Sequence[AnnotatedRecord]:
-        """These records in full, those that exist, in no certain order."""
+        """Return those of these records that exist, in full and in no certain order."""
 
     def sweep(self, workspace: str, dataset: str) -> Iterator[AnnotatedRecord]:
-        """A complete listing of the records that have at least one response."""
+        """Iterate over all records that have at least one response. The listing is complete."""
 
     def page(self, workspace: str, dataset: str, sort_by: str) -> str:
-        """Address at which people answer, the record with the largest of this metadata first.
+        """Return the address of the annotation page, with records sorted by this metadata, largest first.
 
-        Who opens the data set otherwise gets an order of the tool's own choice, such as a shuffle for each annotator.
+        Opened otherwise, the data set is in an order that the tool chooses, such as a shuffle per annotator.
         """
 
     def last_activity(self, workspace: str, dataset: str) -> datetime | None:
-        """When the data set last changed: unchanged means that a sweep would find nothing new."""
+        """Return when the data set last changed. If this is unchanged, a sweep would find nothing new."""
 
     def delete(self, workspace: str, dataset: str, record_ids: Iterable[str]) -> None:
-        """Remove records and their responses; a record that is not there is no error."""
+        """Delete records and their responses. A record that does not exist is not an error."""
 
     def delete_dataset(self, workspace: str, dataset: str) -> None:
-        """Remove the data set; one that is not there is no error."""
+        """Delete the data set. If it does not exist, that is not an error."""

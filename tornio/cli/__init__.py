@@ -1,4 +1,4 @@
-"""The command line ``tornio``: what a user does, on ``tornio.Client``."""
+"""The command line ``tornio``. Most commands use ``tornio.Client``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tornio.errors import TornioError
 
 
 def main(argv: Sequence[str] | None = None, open_client: OpenClient = Client) -> int:
-    """Run a command and return its exit code: 0, 1 after an error that is told in red, 2 for wrong usage.
+    """Run a command and return its exit code: 0, 1 after an error (printed in red), or 2 for wrong usage.
 
-    ``open_client`` makes the client of an address; tests give one that needs no network.
+    ``open_client`` creates the client for an address. Tests pass one that needs no network.
     """
     try:
         app(None if argv is None else list(argv), prog_name="tornio", obj=open_client)
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None, open_client: OpenClient = Client) ->
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
+    except BrokenPipeError:  # the reader of our output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0

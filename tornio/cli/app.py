@@ -1,4 +1,4 @@
-"""The commands, in the order of a user's way."""
+"""The commands, in the order in which a user needs them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import typer
 from tornio import __version__
 from tornio.cli import data, deploy, encoders, predict, review, runs, tasks
 
-_OF_THE_CLUSTER = ("up", "score", "job")
-"""Modules with a function of their name, which imports what a client does not have only when it is called."""
+_CLUSTER_COMMANDS = ("up", "score", "job")
+"""Modules with a function of the same name, which imports parts that a client does not have only when it is called."""
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="From unlabelled text and a few annotators to a served classifier that keeps getting better. Tasks are named "
-    "workspace/task. The server is TORNIO_URL with the key TORNIO_API_KEY (or TORNIO_API_KEY_FILE), else the one that "
-    "`tornio up` started in this folder or above it.",
+    help="Train and serve text classifiers from unlabelled text and a few annotators, and keep improving them. Tasks "
+    "are named workspace/task. The server is that of TORNIO_URL with the key TORNIO_API_KEY (or TORNIO_API_KEY_FILE), "
+    "or else the one that `tornio up` started in this folder or above it.",
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(__version__)
         raise typer.Exit
 
@@ -33,7 +33,7 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print it.")
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Options of the program itself."""
@@ -41,6 +41,6 @@ def _main(
 
 for _module in (tasks, data, predict, review, runs, encoders, deploy):
     _module.register(app)
-for _name in _OF_THE_CLUSTER:
+for _name in _CLUSTER_COMMANDS:
     if find_spec(f"tornio.cli.{_name}"):
         app.command(_name)(getattr(import_module(f"tornio.cli.{_name}"), _name))

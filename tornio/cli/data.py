@@ -1,4 +1,4 @@
-"""Commands that carry data in and out: pool add, labels import, export labels and corrected."""
+"""Commands that import and export data: pool add, labels import, export labels and export corrected."""
 
 from __future__ import annotations
 
@@ -24,35 +24,41 @@ from tornio.records import Purpose
 
 File = Annotated[
     str,
-    typer.Argument(help="CSV, TSV, JSON lines, Parquet or plain lines; '-' is standard input.", show_default=False),
+    typer.Argument(
+        help="File to read: CSV, TSV, JSON lines, Parquet or plain lines; '-' is standard input.", show_default=False
+    ),
 ]
 TextColumn = Annotated[str | None, typer.Option(help="Column that holds the text.", show_default="text")]
 IdColumn = Annotated[
-    str | None, typer.Option(help="Column that holds the record id.", show_default="record_id or id, if there")
+    str | None, typer.Option(help="Column that holds the record id.", show_default="record_id or id, if present")
 ]
 MetadataColumns = Annotated[
-    str | None, typer.Option(help="Columns to keep with the records, with commas between.", show_default="none")
+    str | None,
+    typer.Option(help="Columns to keep as metadata, separated by commas.", show_default="none"),
 ]
 NoHeader = Annotated[
     bool,
     typer.Option(
         "--no-header",
-        help="The first line is data: one text a line, or, with --text-column 2, a CSV whose columns are 1, 2, ...",
+        help="The first line is data. The file has one text per line or, with --text-column 2, is a CSV whose columns "
+        "are named 1, 2, ...",
     ),
 ]
-Encoding = Annotated[str | None, typer.Option(help="Of the file.", show_default="UTF-8")]
-Delimiter = Annotated[str | None, typer.Option(help="Between the columns of a CSV.", show_default="found out")]
-FileFormat = Annotated[Format | None, typer.Option("--format", help="Of the file.", show_default="by its name")]
+Encoding = Annotated[str | None, typer.Option(help="Character encoding of the file.", show_default="UTF-8")]
+Delimiter = Annotated[str | None, typer.Option(help="Character between the columns of a CSV.", show_default="detected")]
+FileFormat = Annotated[
+    Format | None, typer.Option("--format", help="Format of the file.", show_default="by its extension")
+]
 
 
 def register(app: typer.Typer) -> None:
-    pool = typer.Typer(no_args_is_help=True, help="The texts of a task.")
+    pool = typer.Typer(no_args_is_help=True, help="Manage the texts of a task.")
     pool.command("add")(pool_add)
     app.add_typer(pool, name="pool")
-    labels = typer.Typer(no_args_is_help=True, help="Labels that exist already.")
+    labels = typer.Typer(no_args_is_help=True, help="Import labels that exist already.")
     labels.command("import")(labels_import)
     app.add_typer(labels, name="labels")
-    export = typer.Typer(no_args_is_help=True, help="What a task knows, and what a review has corrected.")
+    export = typer.Typer(no_args_is_help=True, help="Export the labels of a task, or the corrected data of a review.")
     export.command("labels")(export_labels)
     export.command("corrected")(export_corrected)
     app.add_typer(export, name="export")
@@ -72,7 +78,7 @@ def pool_add(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Add a file's texts to the pool. Adding them again is harmless."""
+    """Add the texts of a file to the pool of a task. Adding them again is harmless."""
     columns = Columns(text_column, id_column, None, _names(metadata_columns))
     options = Options(format, encoding, delimiter, not no_header, columns.named)
     read = files.read_records(_load(file, options), columns, file)
@@ -84,24 +90,26 @@ def pool_add(
     if as_json:
         screen.dump({**added.model_dump(), **_read_as_json(read)})
         return
-    same = f", {added.same_text} of them with a text that was there under another id" if added.same_text else ""
+    same = f", {added.same_text} of them with a text that existed under another id" if added.same_text else ""
     _say_read(read, "texts")
-    screen.say(f"added {added.added:,} records to the pool of {task}{same}; {added.known:,} were there already")
+    screen.say(f"added {added.added:,} records to the pool of {task}{same}; {added.known:,} existed already")
 
 
 def _load(file: str, options: Options) -> Table:
-    """A file here, or one in S3, with the credentials of the usual chain and the endpoint of TORNIO_S3_ENDPOINT."""
+    """Load a local file, or one in S3 with credentials of the usual chain and the endpoint of TORNIO_S3_ENDPOINT."""
     if not file.startswith("s3://"):
         return files.load(file, options)
     try:
         from tornio.files.sources import find_files, on_disk
 
-        found = find_files(file)
+        sources = find_files(file)
     except ImportError as error:
-        raise InvalidFile(f"{file} needs the extra: pip install 'tornio[cluster]' ({error})") from error
-    if len(found) != 1:
-        raise InvalidFile(f"{file} is a folder of {len(found)} files: add them one by one")
-    with on_disk(found[0]) as path:
+        raise InvalidFile(
+            f"{file} needs an extra that is not installed ({error}). Run: pip install 'tornio[cluster]'"
+        ) from error
+    if len(sources) != 1:
+        raise InvalidFile(f"{file} is a folder of {len(sources)} files. Add them one by one.")
+    with on_disk(sources[0]) as path:
         return files.load(str(path), options, file)
 
 
@@ -109,10 +117,12 @@ def labels_import(
     ctx: Context,
     task: Task,
     file: File,
-    holdout: Annotated[bool, typer.Option("--holdout", help="These labels judge; they never train.")] = False,
+    holdout: Annotated[
+        bool, typer.Option("--holdout", help="Use these labels to evaluate models, never to train them.")
+    ] = False,
     text_column: TextColumn = None,
     label_column: Annotated[str | None, typer.Option(help="Column that holds the label.", show_default="label")] = None,
-    separator: Annotated[str, typer.Option(help="Between the labels of a text that has several.")] = SEPARATOR,
+    separator: Annotated[str, typer.Option(help="Text between the labels of a row that has several.")] = SEPARATOR,
     id_column: IdColumn = None,
     metadata_columns: MetadataColumns = None,
     no_header: NoHeader = False,
@@ -122,15 +132,15 @@ def labels_import(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Import texts whose labels are known already; new texts join the pool."""
+    """Import texts whose labels are known already. New texts are added to the pool."""
     columns = Columns(text_column, id_column, label_column, _names(metadata_columns))
     options = Options(format, encoding, delimiter, not no_header, columns.named)
     table = _load(file, options)
     purpose = Purpose.HOLDOUT if holdout else "train"
     with connect(ctx, url) as client:
-        known = client.status(task)
-        read = files.read_labels(table, columns, file, multi_label=known.multi_label, separator=separator)
-        _check_labels(read.items, known.labels, file)
+        state = client.status(task)
+        read = files.read_labels(table, columns, file, multi_label=state.multi_label, separator=separator)
+        _check_labels(read.items, state.labels, file)
         with screen.progress("sending labels", len(read.items), quiet=as_json) as advance:
             source = None if file == "-" else Path(file).name
             imported = client.import_labels(task, read.items, purpose, source, advance)
@@ -138,9 +148,9 @@ def labels_import(
         screen.dump({**imported.model_dump(), **_read_as_json(read)})
         return
     _say_read(read, "labels")
-    use = "to judge with" if holdout else "to train with"
+    use = "for evaluation" if holdout else "for training"
     screen.say(
-        f"imported {imported.imported:,} labels {use} into {task}; {imported.unchanged:,} were there already; "
+        f"imported {imported.imported:,} labels {use} into {task}; {imported.unchanged:,} existed already; "
         f"{imported.records_added:,} records were added to the pool"
     )
 
@@ -149,12 +159,13 @@ def export_labels(
     ctx: Context,
     task: Task,
     output: Annotated[
-        str, typer.Option("--output", "-o", help="A .csv, .tsv, .jsonl or .parquet; '-' prints JSON lines.")
+        str,
+        typer.Option("--output", "-o", help="File to write: .csv, .tsv, .jsonl or .parquet; '-' prints JSON lines."),
     ] = "-",
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Write what the task takes as true: record, text, labels, and who said so."""
+    """Write the labels that the task takes as true: record, text, labels, and the source of the labels."""
     write = None if output == "-" else files.writer_for(Path(output))
     count = 0
     with connect(ctx, url) as client:
@@ -182,20 +193,20 @@ def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
 
 
-def _check_labels(labels: Sequence[LabelIn], known: Sequence[str], where: str) -> None:
-    """Labels that the task does not have are found before anything is sent."""
+def _check_labels(labels: Sequence[LabelIn], task_labels: Sequence[str], where: str) -> None:
+    """Refuse labels that the task does not have, before anything is sent."""
     unknown: dict[str, int] = {}
     for label in labels:
         for name in label.labels:
-            if name not in known:
+            if name not in task_labels:
                 unknown[name] = unknown.get(name, 0) + 1
     if not unknown:
         return
     shown = ", ".join(f"{name!r} ({count} x)" for name, count in list(unknown.items())[:10])
     more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
     raise InvalidFile(
-        f"{where} has labels that the task does not: {shown}{more}; the task has {', '.join(map(repr, known))}. "
-        "Nothing was imported"
+        f"{where} has labels that the task does not have: {shown}{more}. The task has "
+        f"{', '.join(map(repr, task_labels))}. Nothing was imported."
     )
 
 
@@ -214,7 +225,7 @@ def _read_as_json(read: Read[object]) -> dict[str, object]:
 
 
 def skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
-    """What was skipped and why, alike reasons together: their numbers and names may differ."""
+    """Describe the skipped rows, grouped by reason. Reasons that differ only in numbers and names are one group."""
     alike: dict[str, list[Skipped]] = {}
     for skip in skipped:
         alike.setdefault(re.sub(r"'[^']*'|\d[\d,]*", "", skip.reason), []).append(skip)

@@ -1,4 +1,4 @@
-"""Commands about base models: put one into the bucket, list those that are there."""
+"""Commands for base models: add one to the bucket, list those in the bucket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Base models in the bucket, where replicas and jobs find them.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Manage the base models that replicas and jobs load from the bucket."
+    )
     group.command("add")(add)
     group.command("list")(list_encoders)
     app.add_typer(group, name="encoders")
@@ -30,57 +32,61 @@ def add(
         str,
         typer.Argument(
             metavar="hub:NAME | PATH",
-            help="hub:ORG/MODEL[@REVISION], a transformers folder with safetensors, s3://bucket/prefix, or minilm.",
+            help="hub:ORG/MODEL or hub:ORG/MODEL@REVISION, a transformers folder with safetensors, "
+            "s3://bucket/prefix, or minilm.",
             show_default=False,
         ),
     ],
     name: Annotated[
         str | None,
-        typer.Option(help="What task.yaml calls it.", show_default="the hub's name, or the folder's"),
+        typer.Option(
+            help="Name by which a task.yaml refers to it.", show_default="its name on the hub, or that of the folder"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Put a base model into the bucket, from where there is a network: replicas take it from there, never from a hub.
+    """Add a base model to the bucket. Run it where there is network access: replicas load it from the bucket only.
 
-    Added again it changes nothing; another model under the same name is what tasks get that did not know the name yet.
+    Adding it again changes nothing. If another model is added under the same
+    name, tasks that used the name before keep the earlier model.
     """
     encoders = _encoders()
     from tornio.models.sources import LAYERS, check_name, check_weights, publish_encoder, resolve_encoder
 
-    called = name or default_name(source)
-    found = resolve_encoder(source)
-    check_name(called)
-    check_weights(found.folder)
-    document = publish_encoder(found, encoders)
-    named = encoders.give_name(called, document, LAYERS.get(called, found.layer), datetime.now(UTC))
+    model_name = name or default_name(source)
+    resolved = resolve_encoder(source)
+    check_name(model_name)
+    check_weights(resolved.folder)
+    document = publish_encoder(resolved, encoders)
+    named = encoders.give_name(model_name, document, LAYERS.get(model_name, resolved.layer), datetime.now(UTC))
     if as_json:
         screen.dump(_plain(document, [named]))
     else:
-        screen.say(f"{called} is in the bucket: {_told(document)}; a task.yaml calls it so: encoder: {called}")
+        screen.say(f"{model_name} is in the bucket: {_summary(document)}; in a task.yaml write encoder: {model_name}")
 
 
 def list_encoders(as_json: Json = False) -> None:
-    """List the base models of the bucket: those that were added, and those that tasks brought along."""
-    found = _encoders().all()
+    """List the base models of the bucket: those that were added, and those that tasks have published."""
+    stored = _encoders().all()
     if as_json:
-        screen.dump({"encoders": [_plain(document, names) for document, names in found]})
+        screen.dump({"encoders": [_plain(document, names) for document, names in stored]})
         return
-    if not found:
+    if not stored:
         where = "this folder's store (set TORNIO_S3_... for a bucket)" if is_default_folder() else "the bucket"
-        screen.say(f"no base model is in {where}: put one there with tornio encoders add hub:NAME, or PATH")
+        screen.say(f"There is no base model in {where}. Add one with: tornio encoders add hub:NAME (or PATH)")
         return
     shown = screen.table("name", "source", "commit", "kind", "#width", "#MB", "digest")
-    for document, names in sorted(found, key=lambda one: one[0].source):
-        called = ", ".join(sorted(name.name for name in names)) or "-"
+    for document, names in sorted(stored, key=lambda one: one[0].source):
+        model_names = ", ".join(sorted(name.name for name in names)) or "-"
         size = f"{_bytes(document) / 1e6:.1f}"
         commit = (document.commit or "-")[:12]
         kind, width = document.architecture, str(document.dimension)
-        shown.add_row(called, document.source, commit, kind, width, size, document.digest[:12])
+        shown.add_row(model_names, document.source, commit, kind, width, size, document.digest[:12])
     screen.show(shown)
 
 
 def default_name(source: str) -> str:
-    """What a base model is called that nobody names: as on the hub, or as its folder."""
+    """Return the name of a base model that was given none: that on the hub, or that of its folder."""
     if source.startswith("hub:"):
         return source.removeprefix("hub:")
     if source.startswith(("s3://", ".", "/", "~")) or Path(source).is_dir():
@@ -89,20 +95,22 @@ def default_name(source: str) -> str:
 
 
 def _encoders() -> Encoders:
-    """Those of the store that this process works with."""
+    """Return the encoders of the store that this process works with."""
     try:
         from tornio.registry import Encoders
         from tornio.storage.environment import store_from_environment
     except ImportError as error:
-        raise typer.BadParameter(f"the bucket needs the extra: pip install 'tornio[cluster]' ({error})") from error
+        raise typer.BadParameter(
+            f"The bucket needs an extra that is not installed ({error}). Run: pip install 'tornio[cluster]'"
+        ) from error
     use_store()
     return Encoders(store_from_environment())
 
 
-def _told(document: EncoderDocument) -> str:
+def _summary(document: EncoderDocument) -> str:
     commit = f" at commit {document.commit[:12]}" if document.commit else ""
     size = f"{_bytes(document) / 1e6:.1f} MB"
-    return f"{document.source}{commit}, {document.architecture}, {document.dimension} wide, {size}"
+    return f"{document.source}{commit}, {document.architecture}, dimension {document.dimension}, {size}"
 
 
 def _bytes(document: EncoderDocument) -> int:

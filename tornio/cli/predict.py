@@ -1,4 +1,4 @@
-"""Commands that classify: predict with a task's version, zero-shot without training."""
+"""Commands that classify texts: with a version of a task, or zero-shot without training."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from tornio.errors import InvalidInput
 from tornio.files import Columns, Options
 from tornio.spec import LabelSpec
 
-Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="What to classify.", show_default=False)]
-TextFile = Annotated[str | None, typer.Option("--file", "-f", help="A file of texts instead; '-' is standard input.")]
+Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts to classify.", show_default=False)]
+TextFile = Annotated[
+    str | None, typer.Option("--file", "-f", help="File to read the texts from; '-' is standard input.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -47,10 +49,10 @@ def predict(
     if as_json:
         screen.dump(predictions)
         return
-    for text, said in zip(wanted, predictions, strict=True):
-        screen.say(_line(text, said.labels, said.probabilities, said.truncated))
-    served = sorted({f"{said.version} (revision {said.revision})" for said in predictions})
-    screen.note(f"by {', '.join(served)}")
+    for text, prediction in zip(wanted, predictions, strict=True):
+        screen.say(_line(text, prediction.labels, prediction.probabilities, prediction.truncated))
+    served = sorted({f"{prediction.version} (revision {prediction.revision})" for prediction in predictions})
+    screen.note(f"predicted by {', '.join(served)}")
 
 
 def zero_shot(
@@ -58,9 +60,9 @@ def zero_shot(
     texts: Texts = None,
     label: Annotated[
         list[str] | None,
-        typer.Option("--label", "-l", help="A label, or label=description; at least two.", show_default=False),
+        typer.Option("--label", "-l", help="A label, or label=description. Give at least two.", show_default=False),
     ] = None,
-    multi_label: Annotated[bool, typer.Option("--multi-label", help="A text may have several labels.")] = False,
+    multi_label: Annotated[bool, typer.Option("--multi-label", help="Allow several labels per text.")] = False,
     file: TextFile = None,
     text_column: TextColumn = None,
     no_header: NoHeader = False,
@@ -69,10 +71,10 @@ def zero_shot(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Classify texts without training, by what the labels' names say."""
+    """Classify texts without training, by the names and descriptions of the labels."""
     labels = [_label(given) for given in label or ()]
     if len(labels) < 2:
-        raise InvalidInput(f"found {len(labels)} labels: give at least two, such as --label praise --label complaint")
+        raise InvalidInput(f"Found {len(labels)} labels. Give at least two, such as --label praise --label complaint.")
     wanted = _texts(texts, file, Columns(text_column), Options(format, encoding, None, not no_header))
     with (
         connect(ctx, url) as client,
@@ -82,8 +84,8 @@ def zero_shot(
     if as_json:
         screen.dump(predictions)
         return
-    for text, said in zip(wanted, predictions, strict=True):
-        screen.say(_line(text, said.labels, said.probabilities, said.truncated))
+    for text, prediction in zip(wanted, predictions, strict=True):
+        screen.say(_line(text, prediction.labels, prediction.probabilities, prediction.truncated))
 
 
 def _label(given: str) -> LabelSpec:
@@ -93,7 +95,7 @@ def _label(given: str) -> LabelSpec:
 
 def _texts(texts: Sequence[str] | None, file: str | None, columns: Columns, options: Options) -> list[str]:
     if bool(texts) == (file is not None):
-        raise InvalidInput("give texts, or --file with texts (and not both)")
+        raise InvalidInput("Give either texts, or --file with texts.")
     if file is None:
         return list(texts or ())
     options = Options(options.format, options.encoding, None, options.header, columns.named)
@@ -104,9 +106,9 @@ def _texts(texts: Sequence[str] | None, file: str | None, columns: Columns, opti
 
 
 def _line(text: str, labels: Sequence[str], probabilities: Mapping[str, float], truncated: bool) -> Text:
-    said = ", ".join(f"{name} {probabilities.get(name, 0):.2f}" for name in labels) or "none"
+    result = ", ".join(f"{name} {probabilities.get(name, 0):.2f}" for name in labels) or "none"
     shown = text.replace("\n", " ")
-    line = Text.assemble((said, "bold"), "  ", shown if len(shown) <= 100 else shown[:97] + "...")
+    line = Text.assemble((result, "bold"), "  ", shown if len(shown) <= 100 else shown[:97] + "...")
     if truncated:
-        line.append("  (only its beginning was read)", style="yellow")
+        line.append("  (only the beginning of the text was read)", style="yellow")
     return line

@@ -1,4 +1,4 @@
-"""``tornio review`` and ``tornio export corrected``: suspicious rows to annotators, and the corrected set."""
+"""``tornio review`` and ``tornio export corrected``: review suspicious rows, and export the corrected set."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 _DEFAULT_TOP = 100
 _HUB = "hub:"
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, as `tornio score` says.", show_default=False)]
-Workspace = Annotated[str, typer.Option(help="Of a run without a task.")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="Id of the run, as printed by `tornio score`.", show_default=False)
+]
+Workspace = Annotated[str, typer.Option(help="Workspace of a run without a task.")]
 
 
 def register(app: typer.Typer) -> None:
-    review = typer.Typer(no_args_is_help=True, help="Let people look at the labels that `tornio score` doubts.")
+    review = typer.Typer(no_args_is_help=True, help="Have people review the labels that `tornio score` doubts.")
     review.command("send")(send)
     review.command("sync")(sync)
     review.command("report")(report)
@@ -41,23 +43,30 @@ def register(app: typer.Typer) -> None:
 def send(
     run: Run,
     top: Annotated[
-        int | None, typer.Option(min=1, help="So many of the most suspicious rows.", show_default=str(_DEFAULT_TOP))
+        int | None,
+        typer.Option(min=1, help="Send this many of the most suspicious rows.", show_default=str(_DEFAULT_TOP)),
     ] = None,
     loss_quantile: Annotated[
-        float | None, typer.Option(help="Or all rows above this quantile of the loss: .99 is the top 1 %.")
+        float | None,
+        typer.Option(help="Instead of --top: send all rows above this quantile of the loss; .99 is the top 1 %."),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Of the data set in Argilla.", show_default="after the run")] = None,
-    reviewers: Annotated[int, typer.Option(min=1, help="Answers after which a record counts as done there.")] = 1,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the data set in Argilla.", show_default="derived from the run")
+    ] = None,
+    reviewers: Annotated[
+        int, typer.Option(min=1, help="Number of answers after which Argilla counts a record as done.")
+    ] = 1,
     workspace: Workspace = "default",
     as_json: Json = False,
 ) -> None:
-    """Show the most suspicious rows of a run in Argilla, as a data set of their own. Sent again, it adds what lacks.
+    """Send the most suspicious rows of a run to Argilla, as a data set of their own. Repeating it adds missing rows.
 
-    What a task holds out is not shown. Argilla is TORNIO_ARGILLA_URL with TORNIO_ARGILLA_API_KEY (or ..._FILE), else
+    Held-out texts of a task are not sent. Argilla is the server of
+    TORNIO_ARGILLA_URL with TORNIO_ARGILLA_API_KEY (or ..._API_KEY_FILE), or else
     that of the `tornio up` in this folder or above it.
     """
     if top is not None and loss_quantile is not None:
-        raise typer.BadParameter("give --top or --loss-quantile, not both")
+        raise typer.BadParameter("Give --top or --loss-quantile, not both.")
     scored = _open(run, workspace)
     from tornio.review.send import Wanted, send_review
 
@@ -68,12 +77,12 @@ def send(
         names = ("workspace", "dataset", "rows", "new", "left_out", "same_id", "page")
         screen.dump({name: getattr(sent, name) for name in names})
         return
-    out = f"; {sent.left_out:,} held-out or deleted texts are left out" if sent.left_out else ""
+    out = f"; {sent.left_out:,} held-out or deleted texts were left out" if sent.left_out else ""
     screen.say(f"{sent.dataset} in Argilla shows {sent.rows:,} rows, {sent.new:,} of them new{out}")
     if sent.same_id:
         screen.note(
-            f"{sent.same_id:,} rows have the id of another text and are not shown: score with --id-column and a column "
-            "of ids that are unique",
+            f"{sent.same_id:,} rows have the id of another text and are not shown. Score again with --id-column and a "
+            "column of unique ids.",
             style="yellow",
         )
     screen.say(f"most suspicious first: {sent.page}")
@@ -82,12 +91,15 @@ def send(
 
 def sync(
     run: Run,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
-    every: Annotated[float, typer.Option(min=0.5, help="With --watch: seconds between two looks.")] = 10.0,
+    watch: Annotated[bool, typer.Option("--watch", help="Continue until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, help="With --watch: seconds between two queries.")] = 10.0,
     workspace: Workspace = "default",
     as_json: Json = False,
 ) -> None:
-    """Take up what was answered: into the task's labels, so that the next training counts it, or beside the run."""
+    """Fetch the reviewers' answers. They become labels of the task and count in its next training.
+
+    For a run without a task they are stored beside the run.
+    """
     scored = _open(run, workspace)
     from tornio.review.sync import ReviewSync
 
@@ -101,11 +113,11 @@ def sync(
 
 def report(
     run: Run,
-    output: Annotated[Path, typer.Option("--output", "-o", help="One HTML file.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Path of the HTML file.")] = Path("report.html"),
     workspace: Workspace = "default",
     as_json: Json = False,
 ) -> None:
-    """Write the run's report with what reviewers have said so far: how many of the suspicious labels were wrong?"""
+    """Write the run's report, including the reviewers' answers so far: how many of the suspicious labels were wrong."""
     scored = _open(run, workspace)
     from tornio.review.report import run_report
 
@@ -124,16 +136,18 @@ def export_corrected(
         typer.Option(
             "--output",
             "-o",
-            help="A .parquet, .jsonl or .csv; a name without ending: a folder of `datasets`; hub:NAME: the hub, with "
-            "the token of HF_TOKEN.",
+            help="A .parquet, .jsonl or .csv file; a name without extension is a folder for the `datasets` library; "
+            "hub:NAME is the Hugging Face hub, with the token of HF_TOKEN.",
             show_default=False,
         ),
     ],
-    public: Annotated[bool, typer.Option("--public", help="A data set made on the hub is for all to see.")] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Make a new data set on the hub public. Default: private.")
+    ] = False,
     workspace: Workspace = "default",
     as_json: Json = False,
 ) -> None:
-    """Write all rows of a run with the labels that people corrected: text, original, corrected, who, when."""
+    """Write all rows of a run with the labels that reviewers corrected: text, original, corrected, who, when."""
     scored = _open(run, workspace)
     from tornio.review.corrected import corrected, schema
     from tornio.review.write import writer_for
@@ -150,7 +164,7 @@ def export_corrected(
 
 
 def _as_dataset(scored: ScoredRun, output: str, *, private: bool) -> tuple[str, int]:
-    """Write a folder of `datasets`, or push to the hub; where it is now, and how many rows it has."""
+    """Write a folder of `datasets`, or push to the hub. Returns where it is and its number of rows."""
     from tornio.review import hub
     from tornio.review.card import card
     from tornio.review.corrected import corrected
@@ -159,10 +173,10 @@ def _as_dataset(scored: ScoredRun, output: str, *, private: bool) -> tuple[str, 
     name = output.removeprefix(_HUB)
     if name != output:
         hub.check_name(name)
-    made = hub.as_dataset(corrected(scored), scored.labels, scored.multi_label)
+    dataset = hub.as_dataset(corrected(scored), scored.labels, scored.multi_label)
     if name == output:
-        hub.save(made, Path(output))
-        return output, len(made)
+        hub.save(dataset, Path(output))
+        return output, len(dataset)
     text = card(
         title=name.rpartition("/")[2],
         run=scored.run,
@@ -170,20 +184,20 @@ def _as_dataset(scored: ScoredRun, output: str, *, private: bool) -> tuple[str, 
         ranking=scored.output.suspicion,
         labels=scored.labels,
         multi_label=scored.multi_label,
-        rows=len(made),
+        rows=len(dataset),
         so_far=run_precision(scored),
     )
-    return hub.push(made, name, text, private=private), len(made)
+    return hub.push(dataset, name, text, private=private), len(dataset)
 
 
 def _watch(syncing: ReviewSync, every: float, as_json: bool) -> None:
-    """Say how it stands whenever that changes; for ever."""
+    """Print the progress whenever it changes, until interrupted."""
     before = None
     while True:
         try:
             now = syncing.poll()
         except TemporaryError as error:
-            screen.note(f"{error}; looking again in {every:g} s", style="yellow")
+            screen.note(f"{error} (checking again in {every:g} s)", style="yellow")
         else:
             if now != before:
                 _show(now, as_json, line=True)
@@ -194,16 +208,16 @@ def _watch(syncing: ReviewSync, every: float, as_json: bool) -> None:
 def _show(now: Precision, as_json: bool, line: bool) -> None:
     if as_json:
         counts = {name: getattr(now, name) for name in ("shown", "reviewed", "changed", "discarded", "disputed")}
-        answer = {**counts, "precision": now.share}
-        (screen.dump_line if line else screen.dump)(answer)
+        values = {**counts, "precision": now.share}
+        (screen.dump_line if line else screen.dump)(values)
         return
     precision = f": precision {screen.percent(now.share)}" if now.share is not None else ""
-    besides = [
+    others = [
         f"{count:,} {what}" for what, count in (("discarded", now.discarded), ("disputed", now.disputed)) if count
     ]
     screen.say(
         f"{now.reviewed:,} of {now.shown:,} rows are reviewed, {now.changed:,} labels were wrong{precision}"
-        + "".join(f"; {text}" for text in besides)
+        + "".join(f"; {text}" for text in others)
     )
 
 
@@ -212,7 +226,9 @@ def _open(run: str, workspace: str) -> ScoredRun:
         from tornio.scoring.scored_run import ScoredRun
         from tornio.storage.environment import store_from_environment
     except ImportError as error:
-        raise typer.BadParameter(f"reviews need the extra: pip install 'tornio[cluster]' ({error})") from error
+        raise typer.BadParameter(
+            f"Reviews need an extra that is not installed ({error}). Run: pip install 'tornio[cluster]'"
+        ) from error
     from tornio.cli.stores import use_store
 
     use_store()
@@ -221,23 +237,23 @@ def _open(run: str, workspace: str) -> ScoredRun:
 
 @contextmanager
 def _annotation() -> Iterator[AnnotationTool]:
-    """Argilla: the one that is set, else that of ``tornio up``. Raises InvalidInput where there is neither."""
+    """Yield Argilla: the configured one, or else that of ``tornio up``. Raises InvalidInput if neither exists."""
     from tornio.annotation.argilla import ArgillaTool
     from tornio.settings import ArgillaSettings
 
     if not os.environ.get("TORNIO_ARGILLA_URL"):
         session = session_environment(Path.cwd()) or {}
-        found = {name: value for name, value in session.items() if name.startswith("TORNIO_ARGILLA_")}
-        if not found:
+        variables = {name: value for name, value in session.items() if name.startswith("TORNIO_ARGILLA_")}
+        if not variables:
             raise InvalidInput(
-                "no Argilla: set TORNIO_ARGILLA_URL and TORNIO_ARGILLA_API_KEY (or TORNIO_ARGILLA_API_KEY_FILE), or "
-                "run `tornio up` and work below its folder"
+                "No Argilla is configured. Set TORNIO_ARGILLA_URL and TORNIO_ARGILLA_API_KEY (or "
+                "TORNIO_ARGILLA_API_KEY_FILE), or run `tornio up` and work in its folder or below."
             )
-        os.environ.update(found)
+        os.environ.update(variables)
     settings = ArgillaSettings()
     try:
         key = settings.key()
     except (ValueError, OSError) as error:
-        raise InvalidInput(f"no key for Argilla at {settings.url}: {error}") from error
+        raise InvalidInput(f"The key for Argilla at {settings.url} cannot be read: {error}") from error
     with ArgillaTool(settings.url, key) as tool:
         yield tool

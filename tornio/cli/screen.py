@@ -1,4 +1,4 @@
-"""What a command prints: for people with rich, for programs as JSON. Progress and complaints go to stderr."""
+"""Output of commands: for people with rich, for programs as JSON. Progress and errors go to stderr."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tornio.records import Prediction
 
 
 def out() -> Console:
-    """Standard output as it is now, so that a test's capture sees it."""
+    """Return a console for the present standard output, so that a test's capture sees it."""
     return Console(highlight=False)
 
 
@@ -28,17 +28,17 @@ def err() -> Console:
 
 
 def complain(message: str) -> None:
-    """An error, in red, on one line of stderr (a line each where a file has several faults)."""
+    """Print an error in red on stderr, one line per error."""
     err().print(Text(message, style="red"), soft_wrap=True)
 
 
 def note(message: str, style: str = "dim") -> None:
-    """Something beside the answer."""
+    """Print additional information on stderr."""
     err().print(Text(message, style=style), soft_wrap=True)
 
 
 def say(text: str | Text) -> None:
-    """A line of the answer."""
+    """Print a line of the result."""
     out().print(text if isinstance(text, Text) else Text(text), soft_wrap=True)
 
 
@@ -47,7 +47,7 @@ def show(thing: RenderableType) -> None:
 
 
 def dump(answer: BaseModel | Sequence[BaseModel | Prediction] | Mapping[str, Any]) -> None:
-    """The answer as one JSON document."""
+    """Print the result as one JSON document."""
     if isinstance(answer, BaseModel):
         value: Any = answer.model_dump(mode="json")
     elif isinstance(answer, Mapping):
@@ -58,22 +58,22 @@ def dump(answer: BaseModel | Sequence[BaseModel | Prediction] | Mapping[str, Any
 
 
 def dump_line(answer: BaseModel | Mapping[str, Any]) -> None:
-    """The answer as a line of JSON, at once: what follows may take long, and the reader may be a pipe."""
+    """Print the result as a line of JSON and flush, because the next may take long and the reader may be a pipe."""
     value = answer.model_dump(mode="json") if isinstance(answer, BaseModel) else dict(answer)
     print(json.dumps(value, ensure_ascii=False), flush=True)  # noqa: T201 - rich would wrap it
 
 
 def table(*columns: str) -> Table:
-    """A plain table; columns whose name begins with '#' are numbers, to the right."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    """Return a plain table. Columns whose name begins with '#' hold numbers and are right-aligned."""
+    result = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        made.add_column(name.removeprefix("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
-    return made
+        result.add_column(name.removeprefix("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
+    return result
 
 
 @contextmanager
 def progress(what: str, total: int | None, quiet: bool = False) -> Iterator[Advance]:
-    """A bar on stderr while work goes on, on a terminal only; yields what to call as items are done."""
+    """Show a progress bar on stderr, on a terminal only. Yields a function to call with the number of items done."""
     console = err()
     if quiet or not console.is_terminal:
         yield lambda _: None

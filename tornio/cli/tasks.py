@@ -1,4 +1,4 @@
-"""Commands about a task as a whole: make it, look at it, steer it."""
+"""Commands for a task as a whole: create it, show its state, control it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def register(app: typer.Typer) -> None:
 
 def apply(
     ctx: Context,
-    file: Annotated[Path, typer.Argument(help="The task.yaml.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="Path of the task.yaml.", show_default=False)],
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Create the task that a task.yaml describes, or change it to that."""
+    """Create the task that a task.yaml describes, or change an existing task to match it."""
     try:
         spec = read_spec(file.read_text("utf-8"), str(file))
     except OSError as error:
-        raise InvalidFile(f"cannot read {file}: {error.strerror or error}") from error
+        raise InvalidFile(f"Cannot read {file}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise InvalidFile(f"{file} is not UTF-8 (offset {error.start}): save it as UTF-8") from error
+        raise InvalidFile(f"{file} is not UTF-8 (offset {error.start}). Save it as UTF-8.") from error
     with connect(ctx, url) as client:
         applied = client.apply(spec)
     if as_json:
@@ -51,39 +51,42 @@ def apply(
         for change in applied.changes:
             screen.say(f"  {change}")
     else:
-        screen.say(f"{spec.full_name} is like that already (spec {applied.spec_rev})")
+        screen.say(f"{spec.full_name} already matches this file (spec {applied.spec_rev})")
 
 
 def tasks(ctx: Context, url: Url = None, as_json: Json = False) -> None:
-    """List the tasks that the key may see."""
+    """List the tasks that the API key may see."""
     with connect(ctx, url) as client:
-        found = client.tasks()
+        listed = client.tasks()
     if as_json:
-        screen.dump(found)
-    elif found:
-        screen.show(tasks_view(found))
+        screen.dump(listed)
+    elif listed:
+        screen.show(tasks_view(listed))
     else:
-        screen.say("no task yet: make one with tornio apply task.yaml")
+        screen.say("There are no tasks yet. Create one with: tornio apply task.yaml")
 
 
 def status(
     ctx: Context,
     task: Task,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Look again every 2 seconds, until Ctrl-C; with --json a line each.")
+        bool,
+        typer.Option(
+            "--watch", "-w", help="Refresh every 2 seconds until Ctrl-C; with --json, print one line each time."
+        ),
     ] = False,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Say where a task stands, and why."""
+    """Show the state of a task, and the reasons for it."""
     with connect(ctx, url) as client:
         if watch and as_json:
             _watch_lines(client, task)
         elif watch:
             _watch(client, task)
         else:
-            found = client.status(task)
-            screen.dump(found) if as_json else screen.show(status_view(found))
+            state = client.status(task)
+            screen.dump(state) if as_json else screen.show(status_view(state))
 
 
 def _watch_lines(client: Client, task: str) -> None:
@@ -103,51 +106,51 @@ def _watch(client: Client, task: str) -> None:
 
 
 def versions(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -> None:
-    """Say of each version why it was promoted or refused, and which hold-out answers changed."""
+    """List the versions of a task, with why each was promoted or refused and which hold-out predictions changed."""
     with connect(ctx, url) as client:
-        found = client.versions(task)
+        listed = client.versions(task)
     if as_json:
-        screen.dump(found)
-    elif found:
-        screen.show(versions_view(found))
+        screen.dump(listed)
+    elif listed:
+        screen.show(versions_view(listed))
     else:
-        screen.say("no version yet: the first is trained when there are labels of two classes")
+        screen.say("There are no versions yet. The first one is trained when there are labels of two classes.")
 
 
 def train_now(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -> None:
-    """Train with the labels there are, without waiting for the batch to close."""
+    """Train with the present labels now, without waiting for the batch to close."""
     with connect(ctx, url) as client:
-        _asked(client.train_now(task), as_json)
+        _show(client.train_now(task), as_json)
 
 
 def pause(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -> None:
-    """Start neither batches nor trainings; predictions go on."""
+    """Start neither batches nor trainings. Predictions are still answered."""
     with connect(ctx, url) as client:
-        _asked(client.pause(task), as_json)
+        _show(client.pause(task), as_json)
 
 
 def resume(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -> None:
-    """Go on after a pause, or promote again after a rollback."""
+    """Continue after a pause, or allow promotions again after a rollback."""
     with connect(ctx, url) as client:
-        _asked(client.resume(task), as_json)
+        _show(client.resume(task), as_json)
 
 
-def _asked(asked: Asked, as_json: bool) -> None:
+def _show(asked: Asked, as_json: bool) -> None:
     screen.dump(asked) if as_json else screen.say(asked.said)
 
 
 def rollback(
     ctx: Context,
     task: Task,
-    why: Annotated[str | None, typer.Option("--why", help="For the history.")] = None,
+    why: Annotated[str | None, typer.Option("--why", help="Reason, for the history of the alias.")] = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Serve the previous version again; nothing is promoted until `tornio resume`."""
+    """Deploy the previous version again. Nothing is promoted until `tornio resume`."""
     with connect(ctx, url) as client:
         serving = client.rollback(task, why)
     if as_json:
         screen.dump(serving)
     else:
         screen.say(f"{task} serves {serving.version} again (revision {serving.revision}, before: {serving.previous})")
-        screen.say(f"nothing is promoted until: tornio resume {task}")
+        screen.say(f"No version is promoted until you run: tornio resume {task}")

@@ -1,4 +1,4 @@
-"""``tornio up``: everything on one machine, on loopback, until Ctrl-C."""
+"""``tornio up``: run everything on one machine, on loopback, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from tornio.cli import screen
 from tornio.cli.connect import Json
 
 WATCH_S = 1.0
-"""Seconds between looks whether all processes live."""
+"""Seconds between two checks that all processes are alive."""
 
 
 def up(
-    state: Annotated[Path, typer.Option(help="Folder that keeps data, logs and credentials.")] = Path(".tornio"),
-    port: Annotated[int | None, typer.Option(help="Port of the HTTP API; a free one by default.")] = None,
-    argilla_port: Annotated[int | None, typer.Option(help="Port of Argilla; a free one by default.")] = None,
-    s3_port: Annotated[int | None, typer.Option(help="Port of the object store; a free one by default.")] = None,
+    state: Annotated[Path, typer.Option(help="Folder for data, logs and credentials.")] = Path(".tornio"),
+    port: Annotated[int | None, typer.Option(help="Port of the HTTP API.", show_default="a free one")] = None,
+    argilla_port: Annotated[int | None, typer.Option(help="Port of Argilla.", show_default="a free one")] = None,
+    s3_port: Annotated[int | None, typer.Option(help="Port of the object store.", show_default="a free one")] = None,
     as_json: Json = False,
 ) -> None:
-    """Start object store, Argilla, Ray and the application on 127.0.0.1, and end them all on Ctrl-C.
+    """Start object store, Argilla, Ray and the application on 127.0.0.1, and stop all of them on Ctrl-C.
 
-    With --json one line on standard output says where everything is, once it serves; the rest goes to stderr.
+    With --json, one line on standard output gives all addresses once the
+    application serves. Other output goes to stderr.
     """
     try:
         from services.embedded.up import Everything
     except ImportError as error:
         raise typer.BadParameter(
-            f"`tornio up` needs the extras: pip install 'tornio[cluster,embedded]' ({error})"
+            f"`tornio up` needs extras that are not installed ({error}). Run: pip install 'tornio[cluster,embedded]'"
         ) from error
     console = screen.err() if as_json else screen.out()
     given = {"argilla": argilla_port, "seaweedfs_s3": s3_port}
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell that starts us in the background ignores Ctrl-C for us
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell that starts us in the background disables Ctrl-C
         signal.signal(number, signal.default_int_handler)
     console.print(f"Starting Tornio in {state}/ (half a minute the first time) ...")
     with Everything(
@@ -60,11 +61,11 @@ def up(
         console.print(f"[bold]Argilla[/]  {tornio.addresses.argilla_url}  (user {tornio.addresses.argilla_username})")
         console.print(f"[bold]S3[/]       {tornio.addresses.s3_endpoint}/{tornio.addresses.s3_bucket}")
         console.print(
-            f"Credentials: {tornio.stack.credentials_file}\nCtrl-C ends everything; `tornio up` goes on here."
+            f"Credentials: {tornio.stack.credentials_file}\nCtrl-C stops everything; `tornio up` continues from here."
         )
         try:
             while True:
                 time.sleep(WATCH_S)
                 tornio.stack.check()
         except KeyboardInterrupt:
-            console.print("Ending ...")
+            console.print("Stopping ...")

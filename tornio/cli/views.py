@@ -1,4 +1,4 @@
-"""Answers of the server for a terminal. Pure: from wire models to things that rich can print."""
+"""Views of the server's responses for a terminal. Pure functions from API models to rich renderables."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _SHOWN = 5
 
 
 def tasks_view(tasks: Sequence[TaskSummary]) -> RenderableType:
-    made = table("task", "phase", "serves", "why")
+    view = table("task", "phase", "serves", "why")
     for task in tasks:
         serves = f"{task.version} (revision {task.revision})" if task.version else "nothing yet"
-        made.add_row(f"{task.workspace}/{task.task}", _phase(task.phase), serves, Text(task.why))
-    return made
+        view.add_row(f"{task.workspace}/{task.task}", _phase(task.phase), serves, Text(task.why))
+    return view
 
 
 def status_view(status: TaskStatus, now: datetime | None = None) -> RenderableType:
-    """Everything about a task on one screen."""
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style="dim", no_wrap=True)
-    made.add_column(overflow="fold")
+    """Return everything about a task on one screen."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
     for name, value in _lines(status, now or datetime.now(UTC)):
-        made.add_row(name, value)
+        grid.add_row(name, value)
     title = Text.assemble((f"{status.workspace}/{status.task}", "bold"), "  ", _phase(status.phase), "  ", status.why)
-    return Group(title, made)
+    return Group(title, grid)
 
 
 def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableType]]:
@@ -56,7 +56,7 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
     if status.candidate:
         yield "loading", Text(status.candidate)
     if status.asks.hold:
-        yield "held", Text(f"{status.asks.hold}; go on with: tornio resume", style="yellow")
+        yield "held", Text(f"{status.asks.hold}; continue with: tornio resume", style="yellow")
     if status.metrics:
         yield "accuracy", _accuracy(status.metrics)
     yield "hold-out", _holdout(status.holdout)
@@ -76,7 +76,7 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
         if replica.lags:
             yield "replica", Text(f"{replica.replica} lags: {replica.lags}", style="red")
     if status.replicas and not any(replica.lags for replica in status.replicas):
-        yield "replicas", Text(f"{len(status.replicas)}, all with it")
+        yield "replicas", Text(f"{len(status.replicas)}, all up to date")
 
 
 def _phase(phase: str) -> Text:
@@ -94,7 +94,7 @@ def _serving(serving: Serving | None, now: datetime) -> Text:
 
 def _accuracy(metrics: Metrics) -> Text:
     if metrics.accuracy is None:
-        return Text(f"{metrics.version} was not measured: there are no hold-out labels yet")
+        return Text(f"{metrics.version} was not evaluated, because there are no hold-out labels yet")
     return Text(
         f"{measured(metrics.accuracy, metrics.interval)} on {metrics.holdout} hold-out labels ({metrics.version})"
         + halving(metrics.labels_to_halve)
@@ -102,23 +102,25 @@ def _accuracy(metrics: Metrics) -> Text:
 
 
 def measured(accuracy: float | None, interval: tuple[float, float] | None) -> str:
-    """``84.0 % (95 %: 70.1-93.0)``."""
+    """Return an accuracy with its interval, such as ``84.0 % (95 %: 70.1-93.0)``."""
     if accuracy is None or interval is None:
         return percent(accuracy)
     return f"{percent(accuracy)} (95 %: {100 * interval[0]:.1f}-{100 * interval[1]:.1f})"
 
 
 def halving(labels: int | None) -> str:
-    """``; 120 more would halve the interval``."""
+    """Return how many labels would halve the interval, such as ``; 120 more would halve the interval``."""
     return "" if labels is None else f"; {labels:,} more would halve the interval"
 
 
 def _agreement(agreement: AgreementStatus) -> Text:
-    return Text(f"alpha {agreement.alpha:.2f} (1 perfect, 0 chance) on {agreement.records} texts that several labelled")
+    return Text(
+        f"alpha {agreement.alpha:.2f} (1 perfect, 0 chance) on {agreement.records} texts with several annotators"
+    )
 
 
 def _open(queryable: int | None) -> str:
-    return "" if queryable is None else f", {queryable:,} of them may still be asked"
+    return "" if queryable is None else f", {queryable:,} of them can still be sent to annotators"
 
 
 def _holdout(holdout: HoldoutStatus) -> Text:
@@ -130,7 +132,7 @@ def _holdout(holdout: HoldoutStatus) -> Text:
 def _labels(status: TaskStatus) -> Text:
     counts = [f"{name} {status.training_labels.get(name, 0)}" for name in status.labels]
     shown = ", ".join(counts[:20]) + (f" and {len(counts) - 20} more classes" if len(counts) > 20 else "")
-    return Text(f"{sum(status.training_labels.values()):,} to train: {shown}")
+    return Text(f"{sum(status.training_labels.values()):,} for training: {shown}")
 
 
 def _batch(batch: BatchStatus) -> RenderableType:
@@ -153,7 +155,7 @@ def _stop(status: TaskStatus) -> Text:
 
 
 def ago(then: datetime, now: datetime) -> str:
-    """``3 min ago``."""
+    """Return a time span, such as ``3 min ago``."""
     seconds = max(0, int((now - then).total_seconds()))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
@@ -183,14 +185,14 @@ def versions_view(versions: Sequence[VersionOut]) -> RenderableType:
 
 
 def _changed(answers: Sequence[ChangedAnswer]) -> RenderableType:
-    made = table("  ", "right", "before", "after", "text")
+    view = table("  ", "right", "before", "after", "text")
     for answer in answers[:20]:
         better = (
             "+" if set(answer.after) == set(answer.label) else "-" if set(answer.before) == set(answer.label) else " "
         )
         text = (answer.text or answer.record_id).replace("\n", " ")
         cells = [", ".join(names) or "none" for names in (answer.label, answer.before, answer.after)]
-        made.add_row(f"  {better}", *map(Text, cells), Text(text if len(text) <= 80 else text[:77] + "..."))
+        view.add_row(f"  {better}", *map(Text, cells), Text(text if len(text) <= 80 else text[:77] + "..."))
     if len(answers) > 20:
-        made.add_row("", f"and {len(answers) - 20} more")
-    return made
+        view.add_row("", f"and {len(answers) - 20} more")
+    return view

@@ -1,4 +1,4 @@
-"""The Python client. Light: httpx and pydantic, neither torch nor ray."""
+"""The Python client. It is light: it imports httpx and pydantic, but neither torch nor ray."""
 
 from tornio.client.client import Client, Progress
 

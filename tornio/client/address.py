@@ -1,4 +1,4 @@
-"""Where the server is and which key opens it: what was given, else the environment, else what ``tornio up`` left."""
+"""Find the server's address and API key: from arguments, the environment, or the session of ``tornio up``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ URL_VARIABLE = "TORNIO_URL"
 KEY_VARIABLE = "TORNIO_API_KEY"
 KEY_FILE_VARIABLE = "TORNIO_API_KEY_FILE"
 SESSION_FILE = Path(".tornio") / "session.json"
-"""Written by ``tornio up`` with mode 0600: a JSON object with ``url`` and ``api_key``."""
+"""Written by ``tornio up`` with mode 0600. A JSON object with ``url`` and ``api_key``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Address:
     url: str
     api_key: str | None = field(repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Of a session: what jobs need that run beside its server."""
+    """Environment variables of a session, for jobs that run beside its server."""
 
 
 def find(
@@ -31,10 +31,10 @@ def find(
     environ: Mapping[str, str] = os.environ,
     start: Path | None = None,
 ) -> Address:
-    """The address and key to use.
+    """Return the address and key to use.
 
-    A session's key goes to the session's own address and to no other. Raises NotFound where nothing says where the
-    server is, InvalidInput for a key file or a session file that cannot be used.
+    The key of a session is only sent to the session's own address. Raises NotFound if the address of the server is not
+    known, InvalidInput for a key file or a session file that cannot be used.
     """
     url = url or environ.get(URL_VARIABLE) or None
     key = api_key or environ.get(KEY_VARIABLE) or _key_of_file(environ.get(KEY_FILE_VARIABLE))
@@ -44,7 +44,8 @@ def find(
     if url is None:
         if session is None:
             raise NotFound(
-                f"no server: set {URL_VARIABLE} (or give --url), or run `tornio up` and work below its folder"
+                f"The address of the server is not known. Set {URL_VARIABLE} or give --url, or run `tornio up` and "
+                "work in its folder or below."
             )
         return Address(session.url, _plain(key or session.api_key))
     same = session is not None and session.url == _checked(url)
@@ -52,20 +53,20 @@ def find(
 
 
 def session_environment(start: Path) -> Mapping[str, str] | None:
-    """Where the store and Argilla of the ``tornio up`` here are, as variables; None where none runs."""
+    """Return the variables for store and Argilla of the ``tornio up`` here; None if there is no session."""
     session = _session(start)
     return None if session is None else session.environment
 
 
 def _checked(url: str) -> str:
     if not url.startswith(("http://", "https://")):
-        raise InvalidInput(f"{url!r} is no address: it must begin with http:// or https://")
+        raise InvalidInput(f"{url!r} is not a valid address. It must begin with http:// or https://.")
     return url.rstrip("/")
 
 
 def _plain(key: str | None) -> str | None:
     if key is not None and not (key.isascii() and key.isprintable()):
-        raise InvalidInput("the API key holds characters that no key has: copy it again")
+        raise InvalidInput("The API key contains invalid characters. Copy it again.")
     return key
 
 
@@ -75,7 +76,7 @@ def _key_of_file(path: str | None) -> str | None:
     try:
         return Path(path).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"cannot read {KEY_FILE_VARIABLE}={path}: {type(error).__name__}") from error
+        raise InvalidInput(f"Cannot read {KEY_FILE_VARIABLE}={path}: {type(error).__name__}") from error
 
 
 def _session(start: Path) -> Address | None:
@@ -89,11 +90,13 @@ def _session(start: Path) -> Address | None:
 def _read_session(path: Path) -> Address:
     stat = path.stat()
     if stat.st_uid != os.getuid():
-        raise InvalidInput(f"{path} belongs to another user: set {URL_VARIABLE}, or run `tornio up` yourself")
+        raise InvalidInput(f"{path} belongs to another user. Set {URL_VARIABLE}, or run `tornio up` yourself.")
     if stat.st_mode & 0o077:
-        raise InvalidInput(f"{path} holds a key and is open to others: chmod 600 {path}")
+        raise InvalidInput(f"{path} holds a key but is readable by others. Run: chmod 600 {path}")
     try:
         values = json.loads(path.read_text("utf-8"))
         return Address(_checked(values["url"]), values.get("api_key"), dict(values.get("environment", {})))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidInput(f"{path} is not what `tornio up` writes: delete it and start `tornio up` again") from error
+        raise InvalidInput(
+            f"{path} is not a valid file of `tornio up`. Delete it and start `tornio up` again."
+        ) from error

@@ -1,4 +1,4 @@
-"""Cuts what a user gives into requests that the server takes."""
+"""Split input into requests of a size that the server accepts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def chunks(items: Iterable[T], most: int, most_bytes: int, size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Lists of at most ``most`` items that together have at most ``most_bytes``; a larger item goes alone."""
+    """Yield lists of at most ``most`` items and ``most_bytes`` bytes. A larger item is a list of its own."""
     chunk: list[T] = []
     total = 0
     for item in items:
@@ -25,5 +25,5 @@ def chunks(items: Iterable[T], most: int, most_bytes: int, size: Callable[[T], i
 
 
 def json_size(text: str) -> int:
-    """Bytes of a text in a JSON list."""
+    """Return the number of bytes that a text takes in a JSON list."""
     return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")) + 1

@@ -1,4 +1,4 @@
-"""``tornio.Client``: everything that a user does, over HTTP."""
+"""``tornio.Client``: all operations of users, over HTTP."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ Progress = Callable[[int], None]
 
 
 def _silent(_: int) -> None:
-    """Progress that nobody watches."""
+    """The default for ``progress``, which does nothing."""
 
 
 class Client:
-    """A Tornio server. Tasks are named ``workspace/task``.
+    """A client of a Tornio server. Tasks are named ``workspace/task``.
 
-    Without arguments the address and key come from TORNIO_URL and TORNIO_API_KEY (or TORNIO_API_KEY_FILE), else
-    from what ``tornio up`` left in this folder or above it. Requests that may be sent twice without harm are
-    repeated for ``retry_seconds`` while the server is away or busy; ``timeout`` (seconds) is for one request.
+    Without arguments, address and key are taken from TORNIO_URL and TORNIO_API_KEY (or TORNIO_API_KEY_FILE), or else
+    from the ``tornio up`` in this folder or above it. Requests that may be sent twice without harm are repeated for
+    ``retry_seconds`` while the server is unreachable or busy. ``timeout`` (in seconds) applies to each request.
 
     Every method raises the errors of ``tornio.errors``: Unauthorized, Forbidden, NotFound, InvalidInput, Conflict
-    (NotServable where a task has no version yet), Unavailable.
+    (NotServable if a task has no version yet), Unavailable.
 
     >>> with Client() as tornio:                                              # doctest: +SKIP
     ...     tornio.predict("acme/support", ["where is my parcel?"])[0].labels
@@ -64,10 +64,10 @@ class Client:
     def close(self) -> None:
         self._session.close()
 
-    # What goes in
+    # Input
 
     def apply(self, spec: TaskSpec | Mapping[str, Any] | str) -> api.Applied:
-        """Create a task or change its spec; a string is the text of a task.yaml. Raises InvalidSpec, ChangeRefused."""
+        """Create a task or change its spec. A string is the text of a task.yaml. Raises InvalidSpec, ChangeRefused."""
         if isinstance(spec, str):
             spec = read_spec(spec)
         elif not isinstance(spec, TaskSpec):
@@ -75,7 +75,7 @@ class Client:
         return self._session.put(_path(spec.full_name), api.Applied, spec.model_dump(mode="json"))
 
     def add_records(self, task: str, records: Iterable[api.RecordIn], progress: Progress = _silent) -> api.RecordsAdded:
-        """Add texts to the pool. Doing it again is harmless: records are known by their id."""
+        """Add texts to the pool. Adding them again is harmless, because records are identified by their id."""
         total = api.RecordsAdded()
         path = _path(task, "records")
         for chunk in chunks(records, api.MAX_RECORDS, api.MAX_BODY_BYTES - api.MIB, _record_size):
@@ -92,21 +92,21 @@ class Client:
         source: str | None = None,
         progress: Progress = _silent,
     ) -> api.LabelsImported:
-        """Import labels that exist already. ``purpose``: 'train', or 'holdout' for those that are to judge."""
+        """Import existing labels. ``purpose``: 'train', or 'holdout' for labels that models are evaluated on."""
         total = api.LabelsImported()
         path = _path(task, "labels")
         for chunk in chunks(labels, api.MAX_RECORDS, api.MAX_BODY_BYTES - api.MIB, _record_size):
             body = {
                 "purpose": str(purpose),
                 "source": source,
-                "request": uuid4().hex,  # sent again on a retry: what others import meanwhile stays the newest
+                "request": uuid4().hex,  # same on a retry, so that later imports of others stay newest
                 "labels": [label.model_dump(mode="json", exclude_defaults=True) for label in chunk],
             }
             total += self._session.post(path, api.LabelsImported, body, repeatable=True)
             progress(len(chunk))
         return total
 
-    # What comes out
+    # Output
 
     def predict(self, task: str, texts: Iterable[str], progress: Progress = _silent) -> list[Prediction]:
         """Classify texts, in their order. Raises NotServable before the task's first version serves."""
@@ -126,50 +126,50 @@ class Client:
         multi_label: bool = False,
         progress: Progress = _silent,
     ) -> list[api.ZeroShotPrediction]:
-        """Classify without training, by what the labels' names and descriptions say."""
-        asked = {
+        """Classify texts without training, by the names and descriptions of the labels."""
+        request = {
             "labels": [label if isinstance(label, str) else label.model_dump() for label in labels],
             "templates": None if templates is None else list(templates),
             "multi_label": multi_label,
         }
         predictions: list[api.ZeroShotPrediction] = []
         for chunk in chunks(texts, api.MAX_TEXTS, api.MAX_PREDICT_BYTES // 2, json_size):
-            body = {"texts": chunk, **asked}
+            body = {"texts": chunk, **request}
             predictions += self._session.post("/v1/zero-shot", api.ZeroShotOut, body, repeatable=True).predictions
             progress(len(chunk))
         return predictions
 
     def labels(self, task: str, total: Progress = _silent) -> Iterator[api.LabelledRecord]:
-        """What the task takes as true now, with texts; ``total`` is told how many there will be.
+        """Iterate over the labels that the task takes as true now, with their texts.
 
-        Raises Unavailable when the stream ends early.
+        ``total`` is called with their number first. Raises Unavailable when the stream ends early.
         """
         with self._session.stream(_path(task, "labels")) as response:
-            said = int(response.headers[api.COUNT_HEADER])
-            total(said)
+            count = int(response.headers[api.COUNT_HEADER])
+            total(count)
             lines = 0
             for line in _lines(response):
                 yield api.LabelledRecord.model_validate_json(line)
                 lines += 1
-            if lines != said:
-                raise Unavailable(f"the export ended after {lines} of {said} labels: try again")
+            if lines != count:
+                raise Unavailable(f"The export ended after {lines} of {count} labels. Try again.")
 
-    # How it stands
+    # State
 
     def status(self, task: str) -> api.TaskStatus:
-        """Where the task stands, and why."""
+        """Return the state of the task, and the reasons for it."""
         return self._session.get(_path(task), api.TaskStatus)
 
     def tasks(self) -> list[api.TaskSummary]:
-        """The tasks that the key may see."""
+        """List the tasks that the key may see."""
         return self._session.get("/v1/tasks", api.Tasks).tasks
 
     def versions(self, task: str) -> list[api.VersionOut]:
-        """What was trained and what became of it, newest first."""
+        """List the versions that were trained and what became of them, newest first."""
         return self._session.get(_path(task, "versions"), api.Versions).versions
 
     def ready(self) -> api.Readiness:
-        """Whether the server can answer predictions, and what is wrong if not."""
+        """Return whether the server can answer predictions and, if not, the reasons."""
         return self._session.get("/readyz", api.Readiness, also=503)
 
     # Runs
@@ -192,32 +192,32 @@ class Client:
         """End a run that was asked for. Raises Conflict for one that is over or the loop's."""
         return self._session.post(_run_path(task, run) + "/cancel", api.RunOut, repeatable=True)
 
-    # What is asked of it
+    # Control
 
     def rollback(self, task: str, why: str | None = None, expected_revision: int | None = None) -> api.Serving:
-        """Serve the previous version again; nothing is promoted until ``resume``.
+        """Deploy the previous version again. Nothing is promoted until ``resume``.
 
-        Two rollbacks are back where they began: with ``expected_revision`` the second gets Conflict instead.
+        A second rollback undoes the first. With ``expected_revision`` it raises Conflict instead.
         """
         body = {"why": why, "expected_revision": expected_revision}
         return self._session.post(_path(task, "rollback"), api.Serving, body, repeatable=expected_revision is not None)
 
     def pause(self, task: str) -> api.Asked:
-        """Start neither batches nor trainings; predictions go on."""
+        """Start neither batches nor trainings. Predictions are still answered."""
         return self._session.post(_path(task, "pause"), api.Asked, repeatable=True)
 
     def resume(self, task: str) -> api.Asked:
-        """Go on after a pause, or promote again after a rollback."""
+        """Continue after a pause, or allow promotions again after a rollback."""
         return self._session.post(_path(task, "resume"), api.Asked, repeatable=True)
 
     def train_now(self, task: str) -> api.Asked:
-        """Train with the labels there are."""
+        """Train with the present labels now."""
         return self._session.post(_path(task, "train-now"), api.Asked, repeatable=False)
 
 
-def _path(task: str, what: str = "") -> str:
+def _path(task: str, suffix: str = "") -> str:
     name = TaskName.parse(task)
-    return f"/v1/tasks/{name.workspace}/{name.task}" + (f"/{what}" if what else "")
+    return f"/v1/tasks/{name.workspace}/{name.task}" + (f"/{suffix}" if suffix else "")
 
 
 def _run_path(task: str, run: str) -> str:
@@ -227,7 +227,7 @@ def _run_path(task: str, run: str) -> str:
 
 
 def _lines(response: httpx.Response) -> Iterator[str]:
-    """Lines that end with a line feed, and with nothing else: texts may hold other ends of lines."""
+    """Yield lines that end with a line feed only, because texts may contain other line ends."""
     rest = ""
     for piece in response.iter_text():
         *lines, rest = (rest + piece).split("\n")

@@ -1,4 +1,4 @@
-"""HTTP with the manners that the client needs: short retries where they are harmless, problems as our errors."""
+"""HTTP for the client: retries where they are harmless, and problem documents as our own errors."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _KINDS: dict[int, type[errors.TornioError]] = {
     503: errors.Unavailable,
     504: errors.Unavailable,
 }
-"""For answers that are no problem document, from a proxy for instance."""
+"""For error responses that are not problem documents, such as those of a proxy."""
 
 
 class Session:
-    """Requests to one server."""
+    """HTTP requests to one server."""
 
     def __init__(
         self, url: str, api_key: str | None, timeout: float, retry_seconds: float, transport: httpx.BaseTransport | None
@@ -44,17 +44,17 @@ class Session:
         try:
             self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
         except httpx.InvalidURL as error:
-            raise errors.InvalidInput(f"{url!r} is no address: {error}") from error
+            raise errors.InvalidInput(f"{url!r} is not a valid address: {error}") from error
 
     def close(self) -> None:
         self._http.close()
 
     def get(self, path: str, answer: type[A], also: int | None = None) -> A:
-        """``also``: a status that is no error here."""
+        """Send a GET request. ``also``: an error status that is accepted here."""
         return _read(self._send("GET", path, repeatable=True, also=also), answer)
 
     def post(self, path: str, answer: type[A], body: Any = None, *, repeatable: bool) -> A:
-        """``repeatable``: the server may get it twice without harm."""
+        """Send a POST request. ``repeatable``: whether the server may receive it twice without harm."""
         return _read(self._send("POST", path, body, repeatable=repeatable), answer)
 
     def put(self, path: str, answer: type[A], body: Any) -> A:
@@ -69,7 +69,7 @@ class Session:
                 _raise(response)
                 yield response
         except httpx.TransportError as error:
-            raise self._away(error) from error
+            raise self._unavailable(error) from error
 
     def _send(
         self, method: str, path: str, body: Any = None, *, repeatable: bool, also: int | None = None
@@ -86,20 +86,23 @@ class Session:
                     return response
             except UnicodeEncodeError as error:
                 raise errors.InvalidInput(
-                    f"a text holds half a surrogate pair ({error.object[error.start]!a}): read it with its own encoding"
+                    f"A text contains half a surrogate pair ({error.object[error.start]!a}). "
+                    "Read it with its correct encoding."
                 ) from error
             except httpx.TransportError as error:
-                # A connection that was never made carried nothing: any request may be sent again.
+                # If no connection was made, the server received nothing, so any request may be sent again.
                 harmless = repeatable or isinstance(error, httpx.ConnectError)
                 timed_out = isinstance(error, httpx.ReadTimeout)
                 if not harmless or timed_out or time.monotonic() >= deadline:
-                    raise self._away(error) from error
+                    raise self._unavailable(error) from error
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, 2.0)
 
-    def _away(self, error: httpx.TransportError) -> errors.Unavailable:
-        said = str(error) or type(error).__name__
-        return errors.Unavailable(f"no answer from {self._url} ({said}): is the server up, and the address right?")
+    def _unavailable(self, error: httpx.TransportError) -> errors.Unavailable:
+        reason = str(error) or type(error).__name__
+        return errors.Unavailable(
+            f"{self._url} does not respond ({reason}). Check that the server runs and that the address is right."
+        )
 
 
 def _read(response: httpx.Response, answer: type[A]) -> A:
@@ -108,19 +111,19 @@ def _read(response: httpx.Response, answer: type[A]) -> A:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise errors.TornioError(
-            f"{response.url} answered with something else than a {answer.__name__} ({first['msg']}): "
-            "is it a Tornio server of about this release?"
+            f"{response.url} responded with something other than a {answer.__name__} ({first['msg']}). "
+            "Check that it is a Tornio server of about this release."
         ) from error
 
 
 def _raise(response: httpx.Response) -> None:
-    """Raises the error that the answer tells of, if it does."""
+    """Raise the error that a response reports, if it reports one."""
     if not response.is_error and not response.is_redirect:
         return
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
         kind = _KINDS.get(response.status_code, errors.TornioError)
-        raise kind(f"{response.url} answered {response.status_code} {response.reason_phrase}") from None
+        raise kind(f"{response.url} responded with {response.status_code} {response.reason_phrase}") from None
     kind = error_class(problem.type) or _KINDS.get(problem.status, errors.TornioError)
     raise kind(problem.detail)

@@ -1,4 +1,4 @@
-"""How good a model is, how sure that is, and whether it may serve. Pure functions."""
+"""Metrics of a model, their uncertainty, and the decision whether it may be deployed. Pure functions."""
 
 from tornio.evaluation.gate import judge
 from tornio.evaluation.interval import labels_to_halve, wilson_interval

@@ -1,4 +1,4 @@
-"""The gate: whether a candidate may serve."""
+"""The gate: decide whether a candidate may be deployed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def judge(
     gates: GateSpec,
     integrity_error: str | None,
 ) -> GateVerdict:
-    """The verdict on a candidate from its hold-out answers.
+    """Return the verdict on a candidate from its predictions on the hold-out.
 
-    ``candidate_correct``, ``current_correct``: bool [n], which hold-out records each answers rightly, in one order;
-    ``current`` is None where nothing serves yet. ``best_rival``: the version, of ``current`` and the last that have
-    been promoted (not of all that ever were: each is loaded to be judged), with the highest accuracy on the same
-    records. A broken candidate is always refused. Below ``gates.min_holdout``
-    labels what would refuse is a warning.
+    ``candidate_correct``, ``current_correct``: bool [n], which hold-out records each predicts correctly, in the same
+    order; ``current_correct`` is None if no version is deployed yet. ``best_rival``: the version with the highest
+    accuracy on the same records, among ``current`` and the last promoted ones (not all that ever were, because each is
+    loaded to be evaluated). A broken candidate is always refused. With fewer than ``gates.min_holdout`` labels,
+    reasons to refuse are only warnings.
     """
     if integrity_error is not None:
         return GateVerdict(promoted=False, integrity=False, reasons=(integrity_error,))
@@ -31,19 +31,22 @@ def judge(
     findings = [_significantly_worse(candidate, current_correct, gates), _too_far_below(candidate, best_rival, gates)]
     objections = tuple(finding for finding in findings if finding is not None)
     if len(candidate) < gates.min_holdout:
-        few = f"{len(candidate)} hold-out labels, {gates.min_holdout} asked: too few to refuse a candidate by its score"
+        few = (
+            f"only {len(candidate)} hold-out labels of the {gates.min_holdout} that are needed to refuse a candidate "
+            "by its score"
+        )
         return GateVerdict(promoted=True, integrity=True, reasons=(few,), warnings=objections)
     if objections:
         return GateVerdict(promoted=False, integrity=True, reasons=objections)
-    passed = f"{candidate.mean():.3f} right of {len(candidate)} hold-out labels, and not worse than what served"
+    passed = f"{candidate.mean():.3f} of {len(candidate)} hold-out labels are correct, not worse than what was deployed"
     return GateVerdict(promoted=True, integrity=True, reasons=(passed,))
 
 
 def mcnemar_p(candidate_correct: BoolVector, current_correct: BoolVector) -> float:
-    """One-sided exact p-value that the candidate is no worse than current; 1.0 where they never differ.
+    """Return the one-sided exact p-value of "the candidate is no worse than current"; 1.0 if they never differ.
 
-    Of the records that only one of them answers rightly, each falls to current with chance 1/2 if the two are equally
-    good. Source: McNemar (1947), with the exact binomial distribution of its discordant pairs.
+    Of the records that only one of them predicts correctly, each is current's with probability 1/2 if the two are
+    equally good. Source: McNemar (1947), with the exact binomial distribution of its discordant pairs.
     """
     lost = int((current_correct & ~candidate_correct).sum())
     won = int((candidate_correct & ~current_correct).sum())
@@ -67,7 +70,7 @@ def _too_far_below(candidate: BoolVector, rival: tuple[str, float] | None, gates
     if rival is None or not len(candidate):
         return None
     name, best = rival
-    mine = float(candidate.mean())
-    if mine >= best - gates.max_drop - 1e-9:  # a drop of exactly max_drop passes, whatever floats make of it
+    accuracy = float(candidate.mean())
+    if accuracy >= best - gates.max_drop - 1e-9:  # a drop of exactly max_drop passes despite floating-point error
         return None
-    return f"accuracy {mine:.3f} is more than {gates.max_drop} below {best:.3f}, which promoted version {name} reaches"
+    return f"accuracy {accuracy:.3f} is more than {gates.max_drop} below {best:.3f}, that of promoted version {name}"

@@ -1,4 +1,4 @@
-"""How sure an accuracy is."""
+"""The uncertainty of an accuracy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CONFIDENCE = 0.95
 
 
 def wilson_interval(correct: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The interval that an accuracy of ``correct`` among ``n`` speaks for; (0, 1) where n is 0.
+    """Return the confidence interval of an accuracy of ``correct`` among ``n``; (0, 1) if n is 0.
 
     Source: Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference".
     """
@@ -23,9 +23,9 @@ def wilson_interval(correct: float, n: int, confidence: float = CONFIDENCE) -> t
 
 
 def labels_to_halve(correct: int, n: int, confidence: float = CONFIDENCE) -> int:
-    """How many more hold-out labels would halve the interval's width, if the accuracy stays what it is.
+    """Return how many more hold-out labels would halve the width of the interval at the same accuracy.
 
-    About three times as many as there are.
+    This is about three times the present number.
     """
     share = correct / n if n else 0.5
     low, high = wilson_interval(correct, n, confidence)
@@ -33,11 +33,11 @@ def labels_to_halve(correct: int, n: int, confidence: float = CONFIDENCE) -> int
     enough = max(n, 1)
     while _width(share, enough, confidence) > wanted:
         enough *= 2
-    short = enough // 2
-    while enough - short > 1:  # the width falls with n: halve what is between too few and enough
-        middle = (short + enough) // 2
+    too_few = enough // 2
+    while enough - too_few > 1:  # the width falls with n, so bisect between them
+        middle = (too_few + enough) // 2
         if _width(share, middle, confidence) > wanted:
-            short = middle
+            too_few = middle
         else:
             enough = middle
     return enough - n

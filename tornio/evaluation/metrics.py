@@ -1,4 +1,4 @@
-"""The usual figures, as scikit-learn defines them. Labels are lists; single-label is the case of length one."""
+"""Metrics as scikit-learn defines them. Labels are lists; a single label is a list of length one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """Of one label: 0.0 where the denominator is 0. ``support``: how often it is true."""
+    """The metrics of one label; 0.0 if the denominator is 0. ``support``: number of rows that have the label."""
 
     precision: float
     recall: float
@@ -24,33 +24,33 @@ class ClassFigures:
 
 
 def indicators(labels: Labels, names: Sequence[str]) -> BoolMatrix:
-    """bool [n, labels]. Raises ValueError for a label that is not among the names."""
+    """Return bool [n, labels]. Raises ValueError for a label that is not in ``names``."""
     matrix = np.zeros((len(labels), len(names)), dtype=bool)
-    place = {name: j for j, name in enumerate(names)}
+    column = {name: j for j, name in enumerate(names)}
     for i, row in enumerate(labels):
         for name in row:
-            if name not in place:
+            if name not in column:
                 raise ValueError(f"label {name!r} is not one of {list(names)}")
-            matrix[i, place[name]] = True
+            matrix[i, column[name]] = True
     return matrix
 
 
 def accuracy(truth: BoolMatrix, answers: BoolMatrix) -> float:
-    """Share of rows that are right in every label (with several labels: subset accuracy)."""
+    """Return the share of rows in which every label is correct (with several labels: subset accuracy)."""
     return float((truth == answers).all(axis=1).mean())
 
 
 def per_class(truth: BoolMatrix, answers: BoolMatrix) -> list[ClassFigures]:
-    """Precision, recall, F1 and support of each label."""
-    hits, said, true = (truth & answers).sum(axis=0), answers.sum(axis=0), truth.sum(axis=0)
+    """Return precision, recall, F1 and support of each label."""
+    hits, predicted, true = (truth & answers).sum(axis=0), answers.sum(axis=0), truth.sum(axis=0)
     return [
-        ClassFigures(_ratio(h, s), _ratio(h, t), _ratio(2 * h, s + t), int(t))
-        for h, s, t in zip(hits, said, true, strict=True)
+        ClassFigures(_ratio(h, p), _ratio(h, t), _ratio(2 * h, p + t), int(t))
+        for h, p, t in zip(hits, predicted, true, strict=True)
     ]
 
 
 def macro_f1(truth: BoolMatrix, answers: BoolMatrix) -> float:
-    """Mean F1 over the labels that occur in truth or answers: an absent one is neither right nor wrong."""
+    """Return the mean F1 over the labels that occur in truth or answers. Absent labels are left out."""
     occurs = np.flatnonzero((truth | answers).any(axis=0))
     every = per_class(truth, answers)
     figures = [every[j].f1 for j in occurs]
@@ -58,22 +58,22 @@ def macro_f1(truth: BoolMatrix, answers: BoolMatrix) -> float:
 
 
 def micro_f1(truth: BoolMatrix, answers: BoolMatrix) -> float:
-    """F1 over all decisions; with one label each it is the accuracy."""
+    """Return F1 over all decisions; for single-label tasks it equals the accuracy."""
     return _ratio(2 * (truth & answers).sum(), truth.sum() + answers.sum())
 
 
 def confusion(truth: BoolMatrix, answers: BoolMatrix) -> list[list[int]]:
-    """[labels, labels], rows what is true, columns what was answered; one label each."""
+    """Return [labels, labels]: rows are true labels, columns are predicted ones. Single-label only."""
     table = np.zeros((truth.shape[1], truth.shape[1]), dtype=np.int64)
     np.add.at(table, (truth.argmax(axis=1), answers.argmax(axis=1)), 1)
     return [[int(count) for count in row] for row in table]
 
 
 def calibration_error(probabilities: FloatMatrix, truth: BoolMatrix, multi_label: bool) -> float:
-    """Expected calibration error over ``BINS`` bins of equal width.
+    """Return the expected calibration error over ``BINS`` bins of equal width.
 
-    One label each: of the largest probability against being right. Several: of every probability against the label
-    being true. Source: Guo et al. (2017), "On Calibration of Modern Neural Networks", ICML, equation 3.
+    Single-label: the largest probability is compared with being correct. Multi-label: each probability is compared with
+    its label being true. Source: Guo et al. (2017), "On Calibration of Modern Neural Networks", ICML, equation 3.
     """
     if multi_label:
         stated, right = probabilities.ravel(), truth.ravel()

@@ -1,4 +1,4 @@
-"""The hold-out figure of a version, as iterations remember it and pages show it."""
+"""The hold-out metrics of a version, as iterations store them and pages show them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def holdout_report(
     discarded: int = 0,
     probabilities: FloatMatrix | None = None,
 ) -> dict[str, Any]:
-    """Everything worth knowing, as JSON; ``truth`` must not be empty.
+    """Return all hold-out metrics as JSON. ``truth`` must not be empty.
 
-    ``discarded``: hold-out records that annotators discarded; reported, not judged. ``probabilities``, float32
-    [n, labels], add the calibration error. Keys: n, discarded, accuracy, interval (of the accuracy), confidence,
-    labels_to_halve_interval, macro_f1, micro_f1, per_class (by label), calibration_error; confusion (rows what is
-    true, columns what was answered, in the task's order) only with one label each.
+    ``discarded``: number of hold-out records that annotators discarded; reported, not evaluated. ``probabilities``,
+    float32 [n, labels], add the calibration error. Keys: n, discarded, accuracy, interval (of the accuracy),
+    confidence, labels_to_halve_interval, macro_f1, micro_f1, per_class (by label), calibration_error; confusion (rows:
+    true labels, columns: predicted ones, in the task's order) only for single-label tasks.
     """
     if not truth:
-        raise ValueError("there are no hold-out labels to report on")
-    true, said = metrics.indicators(truth, label_names), metrics.indicators(answers, label_names)
-    n, correct = len(true), round(metrics.accuracy(true, said) * len(true))
-    figures = dict(zip(label_names, map(asdict, metrics.per_class(true, said)), strict=True))
+        raise ValueError("truth is empty: a report needs at least one hold-out label")
+    true, predicted = metrics.indicators(truth, label_names), metrics.indicators(answers, label_names)
+    n, correct = len(true), round(metrics.accuracy(true, predicted) * len(true))
+    figures = dict(zip(label_names, map(asdict, metrics.per_class(true, predicted)), strict=True))
     report: dict[str, Any] = {
         "n": n,
         "discarded": discarded,
@@ -39,12 +39,12 @@ def holdout_report(
         "interval": list(wilson_interval(correct, n)),
         "confidence": CONFIDENCE,
         "labels_to_halve_interval": labels_to_halve(correct, n),
-        "macro_f1": metrics.macro_f1(true, said),
-        "micro_f1": metrics.micro_f1(true, said),
+        "macro_f1": metrics.macro_f1(true, predicted),
+        "micro_f1": metrics.micro_f1(true, predicted),
         "per_class": figures,
     }
     if not multi_label:
-        report["confusion"] = metrics.confusion(true, said)
+        report["confusion"] = metrics.confusion(true, predicted)
     if probabilities is not None:
         report["calibration_error"] = metrics.calibration_error(probabilities, true, multi_label)
     return report

@@ -1,1 +1,1 @@
-"""The Kubernetes API as a port, and the official client behind it. Runners, draining and `deploy check` share it."""
+"""An interface to the Kubernetes API and its implementation, for runners, draining and `deploy check`."""

@@ -1,4 +1,4 @@
-"""The Kubernetes API over the official client: from within a pod, with its account, or by a kubeconfig."""
+"""The Kubernetes API over the official client: in a pod with its service account, elsewhere with a kubeconfig."""
 
 from __future__ import annotations
 
@@ -17,45 +17,47 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ANSWER_S = 10.0
-"""Seconds that the API may take to connect, and to answer."""
-_MOST_SAID = 500
+"""Seconds that the API may take to connect, and then to respond."""
+_MAX_MESSAGE = 500
 
 
 def connect(settings: KubeSettings | None = None) -> Cluster:
-    """The cluster of the pod that this is, or of the kubeconfig (KUBECONFIG, ~/.kube/config).
+    """Return the cluster of this pod, or of the kubeconfig (KUBECONFIG, ~/.kube/config).
 
-    Asks nobody yet. Raises InvalidInput where there is neither, or no client.
+    Sends no request. Raises InvalidInput if neither exists, or if the Kubernetes client is not installed.
     """
     settings = settings or KubeSettings()
     try:
         from kubernetes.client import ApiClient, Configuration
 
-        config: Any = import_module("kubernetes.config")  # it says nothing of its types
+        config: Any = import_module("kubernetes.config")  # it has no type annotations
     except ImportError as error:
-        raise InvalidInput(f"Kubernetes needs its client: pip install 'tornio[cluster]' ({error})") from error
+        raise InvalidInput(
+            f"The Kubernetes client is not installed ({error}). Install it with: pip install 'tornio[cluster]'"
+        ) from error
     logging.getLogger("kubernetes").setLevel(logging.WARNING)
-    made = Configuration()
-    made.retries = False  # whoever asks, asks again
+    configuration = Configuration()
+    configuration.retries = False  # the callers repeat their requests themselves
     namespace = "default"
     try:
         if settings.context is None and (ACCOUNT / "token").exists():
-            config.load_incluster_config(made)  # reads the token again each minute: it rotates
+            config.load_incluster_config(configuration)  # reads the token again each minute, because it rotates
             namespace = (ACCOUNT / "namespace").read_text().strip()
         else:
-            config.load_kube_config(client_configuration=made, context=settings.context)
+            config.load_kube_config(client_configuration=configuration, context=settings.context)
             contexts, active = config.list_kube_config_contexts()
             chosen = next((one for one in contexts if one["name"] == settings.context), active)
             namespace = chosen["context"].get("namespace") or namespace
-    except Exception as error:  # what a broken kubeconfig raises depends on where it is broken
+    except Exception as error:  # the exception depends on where the kubeconfig is broken
         raise InvalidInput(
-            f"no Kubernetes: this is no pod with an account, and there is no kubeconfig that can be used ({error}): "
-            "set KUBECONFIG, and TORNIO_KUBE_CONTEXT where it has several contexts"
+            "No Kubernetes cluster was found. This is not a pod with a service account, and no kubeconfig can be used "
+            f"({error}). Set KUBECONFIG, and TORNIO_KUBE_CONTEXT if it has several contexts."
         ) from error
-    return Cluster(OfficialClient(ApiClient(made)), settings.namespace or namespace)
+    return Cluster(OfficialClient(ApiClient(configuration)), settings.namespace or namespace)
 
 
 class OfficialClient:
-    """The ``KubeApi`` over ``kubernetes.client``. Its calls for custom objects serve every group but the core's."""
+    """``KubeApi`` over ``kubernetes.client``. Its calls for custom objects work for every group except the core's."""
 
     def __init__(self, client: ApiClient) -> None:
         from kubernetes.client import CoreV1Api, CustomObjectsApi
@@ -98,9 +100,9 @@ class OfficialClient:
         except NotFound:
             return
 
-    def _json(self, answer: Any) -> Json:
-        found: Json = self._client.sanitize_for_serialization(answer)
-        return found
+    def _json(self, response: Any) -> Json:
+        values: Json = self._client.sanitize_for_serialization(response)
+        return values
 
     def _ask(self, call: Callable[..., T], *args: object, **options: object) -> T:
         from kubernetes.client.exceptions import ApiException
@@ -109,11 +111,11 @@ class OfficialClient:
         try:
             return call(*args, **options, _request_timeout=(ANSWER_S, ANSWER_S))
         except ApiException as error:
-            raise _told(error.status or 0, error.body or error.reason) from error
+            raise _translated(error.status or 0, error.body or error.reason) from error
         except (HTTPError, OSError) as error:
             raise Unavailable(
-                f"the Kubernetes API at {self._client.configuration.host} does not answer ({type(error).__name__}): "
-                "see that it runs, and, outside of a pod, that KUBECONFIG has its address"
+                f"The Kubernetes API at {self._client.configuration.host} does not respond ({type(error).__name__}). "
+                "Check that it runs and, outside of a pod, that KUBECONFIG has its address."
             ) from error
 
 
@@ -124,28 +126,30 @@ _CORE = {
     NAMESPACE: "namespace",
     NODE: "node",
 }
-"""What the client calls those of the core."""
+"""The client's names of the core kinds."""
 
 
-def _told(status: int, body: object) -> TornioError:
-    """An answer of the API that is none, as one of our errors."""
+def _translated(status: int, body: object) -> TornioError:
+    """Return our own error for an error response of the API."""
     try:
-        said = json.loads(str(body))["message"]
+        message = json.loads(str(body))["message"]
     except (ValueError, KeyError, TypeError):
-        said = str(body)
-    said = said[:_MOST_SAID]
+        message = str(body)
+    message = message[:_MAX_MESSAGE]
     match status:
         case 401:
-            return Unauthorized(f"the Kubernetes API does not know who asks ({said}): look at the account, or log in")
+            return Unauthorized(
+                f"The Kubernetes API does not recognise the account ({message}). Check the account, or log in."
+            )
         case 403:
-            return Forbidden(f"the Kubernetes API refuses: {said}. Give the account this right")
+            return Forbidden(f"The Kubernetes API refuses the request: {message}. Grant the account this right.")
         case 404:
-            return NotFound(f"the Kubernetes API has it not: {said}")
+            return NotFound(f"The Kubernetes API did not find the object: {message}")
         case 409:
-            return AlreadyExists(f"the Kubernetes API has it already: {said}")
+            return AlreadyExists(f"The object already exists in Kubernetes: {message}")
         case 429:
-            return Unavailable(f"the Kubernetes API asks for patience ({said}): it is asked again")
+            return Unavailable(f"The Kubernetes API limits the rate of requests ({message}). They will be repeated.")
         case _ if status >= 500 or status == 0:
-            return Unavailable(f"the Kubernetes API has trouble ({status}: {said}): it is asked again")
+            return Unavailable(f"The Kubernetes API failed ({status}: {message}). The request will be repeated.")
         case _:
-            return InvalidInput(f"the Kubernetes API refuses what it was given ({status}): {said}")
+            return InvalidInput(f"The Kubernetes API refuses the request ({status}): {message}")

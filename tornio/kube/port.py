@@ -1,4 +1,4 @@
-"""The Kubernetes API as a port: objects as the API's JSON, a few calls, our own errors."""
+"""The interface to the Kubernetes API: objects as the API's JSON, a few calls, our own errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of object. ``group``: empty for the core's own."""
+    """A kind of object. ``group`` is empty for core kinds."""
 
     group: str
     version: str
@@ -35,33 +35,36 @@ SERVICE_ACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount")
 
 
 class KubeApi(Protocol):
-    """What is used of the Kubernetes API.
+    """The calls of the Kubernetes API that Tornio uses.
 
-    Every call answers within seconds and raises Unavailable where nobody answers, Forbidden where the account lacks a
-    right (the message names it), and InvalidInput for what the API refuses. ``namespace``: none for kinds without.
+    Every call returns within seconds. It raises Unavailable if the API does not respond, Forbidden if the account lacks
+    a right (the message names it), and InvalidInput for what the API refuses. ``namespace`` is None for kinds without
+    namespaces.
     """
 
     def get(self, kind: Kind, name: str, namespace: str | None = None) -> Json:
-        """Raises NotFound, also for a kind that the cluster does not have."""
+        """Return one object. Raises NotFound, also if the cluster does not have this kind."""
 
     def list(self, kind: Kind, namespace: str | None = None, labels: str = "") -> list[Json]:
-        """Those with these labels (a selector), of all namespaces where none is given. Raises NotFound for a kind
-        that the cluster does not have."""
+        """Return the objects with these labels (a selector), of all namespaces if none is given.
+
+        Raises NotFound if the cluster does not have this kind.
+        """
 
     def create(self, kind: Kind, body: Json, namespace: str) -> Json:
-        """Raises AlreadyExists, NotFound for a kind that the cluster does not have."""
+        """Create an object. Raises AlreadyExists, and NotFound if the cluster does not have this kind."""
 
     def delete(self, kind: Kind, name: str, namespace: str) -> None:
-        """With all that belongs to it; what is not there is no error. It may take a while to go."""
+        """Delete an object and its dependents, in the background. An object that does not exist is not an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A Kubernetes cluster, and the namespace of it that is meant where none is named."""
+    """A Kubernetes cluster, and its default namespace."""
 
     api: KubeApi
     namespace: str
 
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where a pod finds its account."""
+"""Folder in which a pod finds the credentials of its service account."""

@@ -1,1 +1,1 @@
-"""The append-only label log of a task; snapshots; agreement of several annotators."""
+"""The append-only label log of a task, its resolution to labels, and the agreement of several annotators."""

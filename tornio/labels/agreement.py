@@ -1,4 +1,4 @@
-"""How much several annotators agree."""
+"""Agreement between several annotators."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tornio.labels.resolve import by_record, standing
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """``alpha``: 1 is perfect, 0 is chance; ``records``: how many were labelled by at least two annotators."""
+    """Krippendorff's ``alpha`` (1: perfect, 0: chance), over the ``records`` labelled by at least two annotators."""
 
     alpha: float
     records: int
 
 
 def agreement(events: Iterable[LabelEvent]) -> Agreement | None:
-    """Krippendorff's alpha over the annotators' standing answers; None while no record has two.
+    """Return Krippendorff's alpha over the annotators' latest answers; None while no record has two answers.
 
     Discards are missing values. Where several labels are allowed, a set of labels is one value: only equal sets
     agree.
@@ -33,10 +33,10 @@ def agreement(events: Iterable[LabelEvent]) -> Agreement | None:
 
 
 def krippendorff_alpha(units: Sequence[Sequence[object]]) -> float:
-    """Nominal alpha of units with at least two values each, whoever gave them.
+    """Return the nominal alpha of units with at least two values each. Who gave the values does not matter.
 
-    Source: Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", part C. One value throughout has no
-    disagreement to expect: 1 by convention here, where the source leaves it undefined.
+    Source: Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", part C. If all values are equal, no
+    disagreement is expected; the source leaves alpha undefined then, and this function returns 1.
     """
     totals = Counter(value for unit in units for value in unit)
     n = totals.total()

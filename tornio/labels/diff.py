@@ -1,4 +1,4 @@
-"""From what the annotation tool shows to the events that the label log lacks. Pure."""
+"""Compare the annotation tool with the label log, and derive the events that the log lacks. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TICK = timedelta(microseconds=1)
 
 
 def answered_records(known: Iterable[LabelEvent], dataset: str) -> set[str]:
-    """Records of a data set with an answer or discard that stands: what a complete sweep should show."""
+    """Return the records of a data set with a valid answer or discard: those that a complete sweep should show."""
     records = by_record(event for event in known if event.dataset == dataset)
     return {
         record_id
@@ -36,20 +36,21 @@ def diff_answers(
     listed: Collection[str] = (),
     answer: EventKind = EventKind.ANSWER,
 ) -> list[LabelEvent]:
-    """The events after which the log says of these records what the tool shows; empty where it does already.
+    """Return the events that bring the log up to date with the tool for these records; empty if it is up to date.
 
-    ``known``: the log. ``purposes``: of the records in batches. ``complete``: the records are shown with all their
-    responses, as ``read`` and ``sweep`` do, and at a time after ``known`` was read. ``listed``: further records
-    that the reading covers and that it would have shown (those asked of ``read``; ``answered_records`` for a
-    ``sweep``): what is not shown of them is gone. ``answer``: what a submitted response is, CORRECTION in a review.
+    ``known``: the events of the log. ``purposes``: the purposes of the records in batches. ``complete``: the records
+    have all their responses, as after ``read`` and ``sweep``, and were read after ``known``. ``listed``: further
+    records that the reading covers (those requested from ``read``; ``answered_records`` for a ``sweep``); if one of
+    them is not shown, its answers no longer exist. ``answer``: the event kind of a submitted response, which is
+    CORRECTION in a review.
 
-    An answer that is gone, or a draft again, becomes a WITHDRAW, and only when ``complete``. It carries id and
-    time of the answer that it takes back, so it is the same event whoever finds it, it comes behind that answer
-    (ties go by place), and any later answer outranks it.
+    An answer that was deleted or is a draft again becomes a WITHDRAW, but only if ``complete``. The WITHDRAW carries
+    the id and time of the answer that it withdraws. So it is the same event whoever finds it; it comes after that
+    answer (ties are decided by place in the log); and any later answer outranks it.
 
-    On a complete reading the tool has the last word. Where its time does not put an answer behind what the log
-    knows (the tool's clock was set back, or an answer was taken for gone that was not), the event is dated one
-    microsecond after the latest that the log has of that annotator.
+    After a complete reading the tool is right. If the time of an answer is not later than the annotator's latest event
+    in the log (because the tool's clock was set back, or an answer was wrongly taken for deleted), the new event is
+    dated one microsecond after that event.
     """
     shown = {record.record_id: record for record in records}
     covered = {*shown, *(listed if complete else ())}
@@ -72,17 +73,17 @@ def diff_answers(
 
 
 def _of_record(
-    blank: LabelEvent, says: Mapping[str, LabelEvent], responses: Sequence[Response], complete: bool
+    blank: LabelEvent, logged: Mapping[str, LabelEvent], responses: Sequence[Response], complete: bool
 ) -> Iterator[LabelEvent]:
     now: dict[str, Response] = {}
     for response in sorted(responses, key=lambda response: response.updated_at):
         now[response.annotator] = response
-    for annotator in sorted({*says, *now}):
-        current, known = now.get(annotator), says.get(annotator)
+    for annotator in sorted({*logged, *now}):
+        current, latest = now.get(annotator), logged.get(annotator)
         if current is not None and current.status is not ResponseStatus.DRAFT:
             submitted = current.status is ResponseStatus.SUBMITTED
             kind = blank.event if submitted else EventKind.DISCARD
-            if (when := _date(current, kind, known, complete)) is not None:
+            if (when := _date(current, kind, latest, complete)) is not None:
                 yield replace(
                     blank,
                     event=kind,
@@ -91,17 +92,17 @@ def _of_record(
                     response_id=current.response_id,
                     response_updated_at=when,
                 )
-        elif complete and known is not None and known.event is not EventKind.WITHDRAW:
-            yield replace(known, event=EventKind.WITHDRAW, labels=(), recorded_at=None)
+        elif complete and latest is not None and latest.event is not EventKind.WITHDRAW:
+            yield replace(latest, event=EventKind.WITHDRAW, labels=(), recorded_at=None)
 
 
-def _date(response: Response, kind: EventKind, known: LabelEvent | None, complete: bool) -> datetime | None:
-    """When the response was given, or None where it is no news."""
-    if known is None or known.response_updated_at is None:
+def _date(response: Response, kind: EventKind, latest: LabelEvent | None, complete: bool) -> datetime | None:
+    """Return the date of the event for this response, or None if the log has it already."""
+    if latest is None or latest.response_updated_at is None:
         return response.updated_at
-    same = known.event is kind and (kind is EventKind.DISCARD or sorted(known.labels) == sorted(response.labels))
+    same = latest.event is kind and (kind is EventKind.DISCARD or sorted(latest.labels) == sorted(response.labels))
     if same:
         return None
-    if response.updated_at > known.response_updated_at:
+    if response.updated_at > latest.response_updated_at:
         return response.updated_at
-    return known.response_updated_at + _TICK if complete else None
+    return latest.response_updated_at + _TICK if complete else None

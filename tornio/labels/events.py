@@ -1,4 +1,4 @@
-"""What the label log is made of."""
+"""The events of the label log."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ class EventKind(StrEnum):
     ANSWER = "answer"
     DISCARD = "discard"
     WITHDRAW = "withdraw"
-    """An annotator's answer (or a version's auto label) is gone; appended only after a complete listing."""
+    """An annotator's answer (or a version's automatic label) was withdrawn; appended only after a complete listing."""
     IMPORT = "import"
     CORRECTION = "correction"
-    """A person's answer to a record that had a label already."""
+    """A person's answer for a record that already had a label."""
     AUTO = "auto"
-    """A version's own label; never outranks a person."""
+    """A label given by a version; it never outranks a person's."""
     TOMBSTONE = "tombstone"
-    """The record is deleted, everywhere, for ever."""
+    """The record is deleted permanently, everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelEvent:
-    """One line of the log.
+    """One row of the log.
 
-    What an annotator says of a record is the event with the latest ``response_updated_at`` (the annotation
-    tool's clock), ties by place in the log. Imports have no such clock: the later place counts.
+    An annotator's answer for a record is the event with the latest ``response_updated_at`` (the annotation tool's
+    clock); ties are decided by place in the log. Imports have no such clock: the later place counts.
     """
 
     event: EventKind
@@ -46,12 +46,12 @@ class LabelEvent:
     score: float | None = None
     model_version: str | None = None
     origin: str | None = None
-    """What an event without a response comes from (an import's id and row, a request's id)."""
+    """Origin of an event without a response (id and row of an import, id of a request)."""
     recorded_at: datetime | None = None
-    """When it was written, by our clock; orders nothing."""
+    """When the event was written, by our own clock; it does not decide any order."""
 
     @property
     def key(self) -> tuple[str, datetime | None, EventKind] | None:
-        """Two events with one key are one: replays are harmless, and an answer may flip back. None: always new."""
+        """Identity of the event: two events with one key are the same, so replays do no harm. None: always new."""
         source = self.response_id or self.origin
         return None if source is None else (source, self.response_updated_at, self.event)

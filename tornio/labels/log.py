@@ -1,4 +1,4 @@
-"""The append-only label log of a task: one Parquet file an append, compacted snapshots beside them."""
+"""The append-only label log of a task: one Parquet file per append, and compacted snapshots beside them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Key = tuple[str, datetime | None, EventKind]
 
 @dataclass(frozen=True)
 class LogView:
-    """The log up to and with ``seq``; 0 is the empty log. Iterates over its events.
+    """The log up to and including ``seq``; 0 is the empty log. Iterates over its events.
 
     ``parts[n]`` are the events of sequence number n + 1.
     """
@@ -43,38 +43,38 @@ class LogView:
 
     @cached_property
     def places(self) -> tuple[tuple[int, int], ...]:
-        """Of each event: its sequence number, and its index within that."""
+        """The sequence number of each event, and its index within that part."""
         return tuple((seq, index) for seq, part in enumerate(self.parts, 1) for index in range(len(part)))
 
 
 class LabelLog:
-    """Reads and appends. Parts are immutable, so a process fetches each once. Thread-safe.
+    """Reads and appends label events. Parts are immutable, so a process downloads each part once. Thread-safe.
 
-    Every method raises Unavailable where the store is away, IntegrityError where it holds what it should not.
+    Every method raises Unavailable if the store is unreachable, IntegrityError if the stored log is damaged.
     """
 
     def __init__(self, store: ObjectStore, keys: LabelLogKeys) -> None:
         self._store = store
         self._keys = keys
         self._parts: list[Events] = []
-        self._known: set[Key] = set()
+        self._keys_seen: set[Key] = set()
         self._view: LogView | None = None
         self._lock = RLock()
 
     def last_seq(self) -> int:
-        """The last sequence number; 0 for an empty log."""
+        """Return the last sequence number; 0 for an empty log."""
         with self._lock:
             self._catch_up()
             return len(self._parts)
 
     def read(self, upto: int | None = None) -> LogView:
-        """The log up to and with a sequence number, or as it stands. Raises NotFound for one not reached yet."""
+        """Return the log up to and including ``upto`` (default: all). Raises NotFound if the log is shorter."""
         with self._lock:
             if upto is None or upto > len(self._parts):
                 self._catch_up()
             seq = len(self._parts) if upto is None else upto
             if seq > len(self._parts):
-                raise NotFound(f"the label log of {self._keys.root} ends at {len(self._parts)}, asked was {seq}")
+                raise NotFound(f"The label log of {self._keys.root} ends at {len(self._parts)}; {seq} does not exist.")
             if self._view is None or self._view.seq != seq:
                 self._view = LogView(seq, tuple(self._parts[:seq]))
             return self._view
@@ -86,12 +86,13 @@ class LabelLog:
         after: int | None = None,
         refresh: Callable[[], Sequence[LabelEvent]] | None = None,
     ) -> int | None:
-        """Write the events that the log lacks as one part. Returns its number, or None where it lacks none.
+        """Write the events that the log lacks as one part. Returns its number, or None if the log lacks none.
 
-        An event with a key is there already when its key is, so replays do no harm; one without is always new.
-        ``after``: where the log stood when the events were worked out. When another writer was there since, or
-        wins the race, ``refresh`` is asked for the events again (read the annotation tool again: what it showed
-        may be old by now); without it the same events go on, less those that the winner has.
+        An event with a key is skipped if the log has that key, so replays do no harm; one without a key is always new.
+        ``after``: the last sequence number when the events were computed. If another writer has appended since, or
+        wins the race, ``refresh`` is called to compute the events again (from a new reading of the annotation tool,
+        since the first may be out of date). Without ``refresh`` the same events are written, except those that the
+        log has by now.
         """
         now = datetime.now(UTC)
         with self._lock:
@@ -103,21 +104,21 @@ class LabelLog:
                 new = tuple(replace(event, recorded_at=now) for event in self._lacking(events))
                 if not new:
                     return None
-                # The token tells this body from an equal one of another writer, see ObjectStore.
+                # The token distinguishes this body from an equal one of another writer: see ObjectStore.
                 body = LABELS.encode(to_table(new), {"writer": uuid4().hex})
                 try:
                     self._store.put_if_absent(self._keys.part(last + 1), body)
                 except AlreadyExists:
                     after = last
                     continue
-                # Refreshing may have read on; then somebody else would have had this number.
+                # ``refresh`` may have read further; in that case another writer would have taken this number.
                 self._take(last + 1, new)
                 return last + 1
 
     def compact(self, upto: int | None = None) -> int:
-        """Write a snapshot of all parts up to a number (default the last), so that a new reader fetches one file.
+        """Write a snapshot of all parts up to ``upto`` (default: the last), so that a new reader downloads one file.
 
-        Returns the number; 0 where there is nothing to write. The parts stay.
+        Returns the number, or 0 if the log is empty. The parts are kept.
         """
         seq = self.read(upto).seq
         if seq and self._store.head(self._keys.compacted(seq)) is None:
@@ -126,15 +127,15 @@ class LabelLog:
         return seq
 
     def _tables(self, upto: int) -> Iterator[pa.Table]:
-        """The parts as they are stored, columns of a later release included, each with its number."""
+        """Yield the parts as they are stored, with columns of a later release, each with its number."""
         for seq in range(1, upto + 1):
             key = self._keys.part(seq)
             table = LABELS.decode(self._store.get(key).body, key)
             yield table.add_column(0, "seq", pa.array([seq] * len(table), pa.int64()))
 
     def _lacking(self, events: Sequence[LabelEvent]) -> Events:
-        once = {event.key or index: event for index, event in enumerate(events)}
-        return tuple(event for event in once.values() if event.key is None or event.key not in self._known)
+        unique = {event.key or index: event for index, event in enumerate(events)}
+        return tuple(event for event in unique.values() if event.key is None or event.key not in self._keys_seen)
 
     def _catch_up(self) -> None:
         if not self._parts:
@@ -156,7 +157,7 @@ class LabelLog:
     def _take(self, seq: int, part: Events) -> None:
         if seq != len(self._parts) + 1:
             raise IntegrityError(
-                f"the label log of {self._keys.root} lacks part {len(self._parts) + 1}: restore it from a backup"
+                f"The label log of {self._keys.root} lacks part {len(self._parts) + 1}. Restore it from a backup."
             )
         self._parts.append(part)
-        self._known.update(event.key for event in part if event.key is not None)
+        self._keys_seen.update(event.key for event in part if event.key is not None)

@@ -1,4 +1,4 @@
-"""Answers from the annotation tool into a label log. Polling is the truth, so all of it may be repeated."""
+"""Pull answers from the annotation tool into a label log. Everything here may safely be repeated."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tornio.labels.log import LabelLog
 from tornio.records import Purpose
 
 COMPACT_EVERY = 64
-"""Parts of the label log after which a snapshot is written, so that a new reader fetches few objects."""
+"""A snapshot is written each time the log has grown by this many parts, so that a new reader fetches few objects."""
 
 
 def list_answers(
     annotation: AnnotationTool, workspace: str, dataset: str, answered: Collection[str]
 ) -> list[AnnotatedRecord]:
-    """A complete listing: all records with responses, and those of ``answered`` that had one and are still there."""
-    found = list(annotation.sweep(workspace, dataset))
-    silent = set(answered) - {record.record_id for record in found}
-    return [*found, *(annotation.read(workspace, dataset, sorted(silent)) if silent else ())]
+    """Return a complete listing: all records with responses, and the records of ``answered`` that still exist."""
+    responding = list(annotation.sweep(workspace, dataset))
+    silent = set(answered) - {record.record_id for record in responding}
+    return [*responding, *(annotation.read(workspace, dataset, sorted(silent)) if silent else ())]
 
 
 def pull(
@@ -32,17 +32,18 @@ def pull(
     dataset: str,
     answer: EventKind = EventKind.ANSWER,
 ) -> int | None:
-    """Bring the log up to what ``read`` shows, complete, of the records in ``purposes``.
+    """Bring the log up to date with ``read``, which returns the records in ``purposes`` with all their responses.
 
-    The log is read first: what is gone later is gone for sure. ``answer``: see ``diff_answers``. Returns the number of
-    the part that was written, None where there was no news. Raises what ``read`` raises.
+    The log is read before the tool, so that an answer that is missing in the tool has certainly been withdrawn.
+    ``answer``: see ``diff_answers``. Returns the number of the part that was written, or None if nothing had changed.
+    Raises what ``read`` raises.
     """
 
     def missing() -> list[LabelEvent]:
-        known = log.read()
+        logged = log.read()
         records = [record for record in read() if record.record_id in purposes]
         return diff_answers(
-            known.events,
+            logged.events,
             records,
             purposes=purposes,
             label_set_rev=label_set_rev,

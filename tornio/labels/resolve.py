@@ -1,7 +1,7 @@
-"""What a task takes as true of each record: the label log, resolved. Pure functions of the events in log order.
+"""Resolve the label log: the labels that a task takes as true for each record. Pure functions of events in log order.
 
-Who counts, the first that has spoken: a tombstone, corrections, annotators, imports (the later place), auto labels
-(the later place).
+The first of these that exists decides: a tombstone, corrections, annotators, imports (the latest), automatic labels
+(the latest).
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What is true of one record."""
+    """The resolved labels of one record."""
 
     labels: tuple[str, ...] | None = None
-    """In the order of the task's labels; empty is an answer where several labels are allowed. None: no label."""
+    """In the order of the task's labels. Empty is a valid answer if several labels are allowed. None: no label."""
     kind: EventKind | None = None
-    """Who decided: the kind of event that the labels (or the lack of them) come from. None: nobody yet."""
+    """The kind of event that decided on the labels or on the lack of them. None: nothing has decided yet."""
     disputed: bool = False
-    """Annotators disagree and none of their answers has more votes than the others: no label."""
+    """Annotators disagree and no answer has more votes than the others, so that the record has no label."""
     annotators: int = 0
-    """Distinct annotators whose answer or discard stands."""
+    """Number of distinct annotators with a valid answer or discard."""
     purpose: Purpose | None = None
-    """HOLDOUT if annotators were ever shown the record as hold-out, whatever they say of it now; else the
-    purpose of what decided."""
+    """HOLDOUT if annotators were ever shown the record as hold-out, whatever their present answer; otherwise the
+    purpose of the deciding events."""
     label_set_rev: int = 0
-    """The newest label set among the events that decided; 0 when nobody has."""
+    """The newest label set among the deciding events; 0 if nothing has decided."""
 
     @property
     def discarded(self) -> bool:
-        """Finished, and without a label, because the annotators discarded it."""
+        """Annotators finished the record by discarding it, so that it has no label."""
         return self.kind is EventKind.DISCARD
 
     @property
@@ -47,7 +47,7 @@ class Resolved:
 
 
 def by_record(events: Iterable[LabelEvent]) -> dict[str, list[LabelEvent]]:
-    """The events of each record, in log order."""
+    """Group the events by record, in log order."""
     records: dict[str, list[LabelEvent]] = defaultdict(list)
     for event in events:
         records[event.record_id].append(event)
@@ -55,10 +55,10 @@ def by_record(events: Iterable[LabelEvent]) -> dict[str, list[LabelEvent]]:
 
 
 def standing(events: Iterable[LabelEvent]) -> dict[str, LabelEvent]:
-    """What each annotator says of one record: the event with the latest response_updated_at, ties by place.
+    """Return each annotator's valid event for one record: the latest response_updated_at, ties by place in the log.
 
-    An answer that was taken back in one data set leaves what the annotator said in another, such as in the batch
-    before a review. An annotator who took all answers back has a WITHDRAW here.
+    If an answer was withdrawn in one data set, the annotator's answer in another one is valid, such as the answer in
+    the batch before a review. An annotator who has withdrawn all answers has a WITHDRAW here.
     """
     latest: dict[tuple[str, str | None], LabelEvent] = {}
     for event in events:
@@ -68,26 +68,26 @@ def standing(events: Iterable[LabelEvent]) -> dict[str, LabelEvent]:
         if place not in latest or _time(event) >= _time(latest[place]):
             latest.pop(place, None)  # so that ties go by place
             latest[place] = event
-    says: dict[str, LabelEvent] = {}
-    for (who, _), event in latest.items():
-        if who not in says or _rank(event) >= _rank(says[who]):
-            says[who] = event
-    return says
+    valid: dict[str, LabelEvent] = {}
+    for (annotator, _), event in latest.items():
+        if annotator not in valid or _rank(event) >= _rank(valid[annotator]):
+            valid[annotator] = event
+    return valid
 
 
 def annotators_done(events: Iterable[LabelEvent]) -> int:
-    """How many annotators have answered or discarded a record, given its events."""
+    """Return how many annotators have answered or discarded a record, given its events."""
     return sum(event.event is not EventKind.WITHDRAW for event in standing(events).values())
 
 
 def resolve(
     events: Iterable[LabelEvent], label_order: Sequence[str], multi_label: bool, min_submitted: int = 1
 ) -> dict[str, Resolved]:
-    """What is true of every record that the log speaks of.
+    """Resolve every record in the log.
 
-    Annotators decide once ``min_submitted`` of them have answered or discarded. With one label a text, the label
-    with strictly the most votes wins, else the record is disputed; with several, each label that more than half
-    of the answers name. A discard is no vote; where nobody gave a label the record is discarded.
+    Annotators decide once ``min_submitted`` of them have answered or discarded. In single-label tasks the label with
+    strictly the most votes wins; otherwise the record is disputed. In multi-label tasks each label named by more than
+    half of the answers wins. A discard is not a vote; a record that only has discards is discarded.
     """
     order = {name: place for place, name in enumerate(label_order)}
     return {
@@ -116,7 +116,7 @@ def _resolve(events: list[LabelEvent], order: Mapping[str, int], multi_label: bo
 
 
 def _deciding(events: list[LabelEvent], votes: list[LabelEvent], min_submitted: int) -> list[LabelEvent]:
-    """The events that decide on a record: all of one kind, empty when nobody has spoken."""
+    """Return the events that decide on a record. All are of one kind; the list is empty if nothing has decided."""
     if corrections := [vote for vote in votes if vote.event is EventKind.CORRECTION]:
         return corrections
     if votes and len(votes) >= min_submitted:
@@ -135,8 +135,8 @@ def _deciding(events: list[LabelEvent], votes: list[LabelEvent], min_submitted: 
 
 def _majority(votes: Sequence[tuple[str, ...]], multi_label: bool) -> tuple[str, ...] | None:
     if multi_label:
-        given = Counter(label for labels in votes for label in set(labels))
-        return tuple(label for label, count in given.items() if 2 * count > len(votes))
+        counts = Counter(label for labels in votes for label in set(labels))
+        return tuple(label for label, count in counts.items() if 2 * count > len(votes))
     ranked = Counter(votes).most_common(2)
     tied = len(ranked) == 2 and ranked[0][1] == ranked[1][1]
     return None if tied else ranked[0][0]

@@ -1,4 +1,4 @@
-"""Label events as a Parquet table, and back."""
+"""Convert label events to a Parquet table and back."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _NAMES = [field.name for field in fields(LabelEvent)]
 
 
 def to_table(events: Sequence[LabelEvent]) -> pa.Table:
-    """One row an event, in their order."""
+    """Return a table with one row per event, in their order."""
     columns = {name: [getattr(event, name) for event in events] for name in _NAMES}
     return pa.Table.from_pydict(columns, schema=LABELS.columns)
 
 
 def from_table(table: pa.Table) -> Iterator[LabelEvent]:
-    """The events of a table, in their order; columns of a later release are left out."""
+    """Yield the events of a table, in their order; columns of a later release are ignored."""
     for row in table.select(_NAMES).to_pylist():
         row["event"] = EventKind(row["event"])
         row["labels"] = tuple(row["labels"])

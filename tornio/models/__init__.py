@@ -1,1 +1,1 @@
-"""Models behind one interface: few-shot head on a frozen encoder, zero-shot by embedding similarity or NLI."""
+"""Models behind one interface: few-shot heads, fine-tuned encoders, and zero-shot by embedding similarity or NLI."""

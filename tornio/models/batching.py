@@ -1,4 +1,4 @@
-"""The one batcher that all texts go through: sorted by length, bounded by tokens."""
+"""Batches for padded forward passes: sorted by length, limited by the number of tokens."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOKEN_BUDGET = 4096
-"""Tokens a batch, padding included: keeps a batch's activations in the cache; larger ones were not faster on a CPU."""
+"""Tokens per batch, padding included. A batch's activations fit the cache; larger ones were not faster on a CPU."""
 
 
 def token_batches(lengths: Sequence[int], budget: int = TOKEN_BUDGET, max_rows: int = 512) -> list[NDArray[np.intp]]:
-    """Indices of the texts, batch by batch, longest first; together they are each index once.
+    """Return the indices of the texts of each batch, longest texts first. Every index occurs exactly once.
 
-    ``lengths``: tokens of each text. Texts of similar length share a batch, so little is padded (unsorted padding
-    costs 2.2 times the work on our data), and a batch's rows times its longest row stay within ``budget``; a text
-    longer than that is a batch of its own. Whoever computes writes row i of a batch to place ``batch[i]`` of the
+    ``lengths``: tokens of each text. Texts of similar length share a batch, so there is little padding (unsorted,
+    padding costs 2.2 times the work on our data). A batch's rows times its longest row stay within ``budget``; a text
+    longer than that is a batch of its own. The caller writes row i of a batch to position ``batch[i]`` of the
     result, which restores the order.
     """
     sizes = np.asarray(lengths, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Where a model computes, and in which precision."""
+"""The device and the precision that models compute with."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Precision = Literal["float32", "bfloat16"]
 
 
 def device() -> torch.device:
-    """The first GPU, or the processor."""
+    """Return the first GPU, or the processor."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def precision(wish: str = "auto") -> Precision:
-    """What ``auto`` means here: bfloat16 where the hardware computes in it, not where it is emulated.
+    """Return the precision to use. ``auto`` means bfloat16 where the hardware supports it without emulation.
 
-    Raises ValueError for another wish than auto, float32 and bfloat16.
+    Raises ValueError for a value other than auto, float32 and bfloat16.
     """
     if wish not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"precision {wish!r} is not one of auto, float32, bfloat16")

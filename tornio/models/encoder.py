@@ -1,4 +1,4 @@
-"""A frozen transformers model that turns texts into vectors."""
+"""A frozen transformers model that maps texts to vectors."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tornio.schemas.registry import EncoderUse, Pooling
 
 
 def load_pretrained(auto_class: Any, folder: Path, precision: Precision) -> Any:
-    """A transformers model from a local folder: safetensors only, no remote code, frozen, on its device.
+    """Load a transformers model from a local folder: safetensors only, no remote code, frozen, on its device.
 
-    ``auto_class``: AutoModel or one of its siblings. Raises InvalidInput for a folder that is no such model.
+    ``auto_class``: AutoModel or one of its siblings. Raises InvalidInput for a folder that is not such a model.
     """
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # of reading one local file
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # it would show the reading of one local file
     try:
         model = auto_class.from_pretrained(
             str(folder),
@@ -37,28 +37,28 @@ def load_pretrained(auto_class: Any, folder: Path, precision: Precision) -> Any:
         )
     except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
         raise InvalidInput(
-            f"{folder} is not a model that can be loaded here ({error}): it needs config.json and safetensors of an "
-            "architecture that transformers itself has"
+            f"{folder} cannot be loaded as a model ({error}). It needs config.json and safetensors of an "
+            "architecture that transformers itself supports."
         ) from error
     return model.eval().requires_grad_(False).to(device())
 
 
 def load_weights(folder: Path, precision: Precision) -> Any:
-    """The transformers model of an encoder's folder; see ``load_pretrained``."""
+    """Load the transformers model of an encoder's folder; see ``load_pretrained``."""
     from transformers import AutoModel
 
     return load_pretrained(AutoModel, folder, precision)
 
 
 def load_engine(folder: Path, precision: Precision) -> Engine:
-    """The engine of an encoder's folder; see ``load_pretrained``."""
+    """Load the engine of an encoder's folder; see ``load_pretrained``."""
     return engine_for(load_weights(folder, precision))
 
 
 class Encoder:
-    """The ``TextEncoder`` over a transformers folder. Safe to share between threads.
+    """The ``TextEncoder`` over a transformers folder. Thread-safe.
 
-    In float32 its vectors are those of a plain forward pass within 1e-5, whatever the texts share a batch with.
+    In float32 its vectors equal those of a plain forward pass within 1e-5, whatever texts share the batch.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class Encoder:
         precision: str = "auto",
         engine: Engine | None = None,
     ) -> None:
-        """``engine``: this folder's where it is loaded already; encoders of one model may share it.
+        """``engine``: the engine of this folder if it is loaded already; encoders of one model may share it.
 
-        ``precision``: of an engine that is loaded here.
+        ``precision``: the number format of an engine that is loaded here.
         """
         self.precision = precision_for(precision)
         self._engine = load_engine(folder, self.precision) if engine is None else engine
@@ -88,9 +88,9 @@ class Encoder:
         return self._engine.hidden_size
 
     def embed(self, texts: Sequence[str]) -> Embedded:
-        """float32 [n, dim], in the order of ``texts``; n may be 0.
+        """Return float32 [n, dim], in the order of ``texts``; n may be 0.
 
-        Of many texts some thousand are in work at a time, and the next are tokenised meanwhile.
+        Many texts are processed in windows of some thousand, and the next window is tokenised meanwhile.
         """
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         truncated = np.empty(len(texts), dtype=bool)
@@ -104,12 +104,12 @@ class Encoder:
 
 
 def _normalise(vectors: FloatMatrix) -> None:
-    """Each to length 1, in place; one of length 0 stays."""
+    """Scale each vector to length 1, in place. A vector of length 0 stays as it is."""
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def encoder_from(folder: Path, use: EncoderUse, precision: str = "auto", engine: Engine | None = None) -> Encoder:
-    """The encoder in this folder, used as a version says."""
+    """Return the encoder in this folder, used as ``use`` specifies."""
     return Encoder(
         folder,
         pooling=use.pooling,

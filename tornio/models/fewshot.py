@@ -1,4 +1,4 @@
-"""The few-shot model: a linear head on a frozen encoder that many tasks share."""
+"""The few-shot model: a linear head on a frozen encoder, which many tasks share."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tornio.schemas.registry import EncoderUse
 
 
 class FewShotModel(HeadedEncoder):
-    """The ``Model`` of kind few-shot. Its files are the head's: kilobytes; the encoder is named in the manifest.
+    """The ``Model`` of kind few-shot. Its files are only the head (kilobytes); the manifest names the encoder.
 
-    A label without a training example has its column, with a probability near 0 (``training.fewshot``).
+    A label without a training example has a column too, with a probability near 0 (``training.fewshot``).
     """
 
     @property
@@ -25,5 +25,5 @@ class FewShotModel(HeadedEncoder):
 
     @classmethod
     def load(cls, folder: Path, use: EncoderUse, encoder: TextEncoder) -> FewShotModel:
-        """Read what ``save`` wrote. Raises UnfitCheckpoint (see ``LinearHead.load``)."""
+        """Load what ``save`` wrote. Raises UnfitCheckpoint (see ``LinearHead.load``)."""
         return cls(LinearHead.load(folder, encoder.dimension), use, encoder)

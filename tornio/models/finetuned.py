@@ -1,4 +1,4 @@
-"""The fine-tuned model: an encoder of its own, trained together with its head."""
+"""The fine-tuned model: an encoder that was trained together with its head."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tornio.schemas.registry import EncoderUse
 
 
 class FineTunedModel(HeadedEncoder):
-    """The ``Model`` of kind fine-tuned. Its folder is that of a transformers encoder, which any tool reads, with the
-    two files of the head: as large as its base (90 MB for MiniLM).
+    """The ``Model`` of kind fine-tuned. Its folder is that of a transformers encoder, which any tool reads, plus the
+    two files of the head. It is as large as its base (90 MB for MiniLM).
 
-    Logits are ``head(encoder(texts))``, with the last layer pooled as the base pools, and not normalised. A label
-    without a training example has its column, with a probability near 0.
+    Logits are ``head(encoder(texts))``. The last layer is pooled as the base pools, and not normalised. A label
+    without a training example has a column too, with a probability near 0.
     """
 
     def __init__(self, folder: Path, head: LinearHead, use: EncoderUse, encoder: TextEncoder) -> None:
-        """``use``: how the encoder is used; its digest is the base's, for where the model comes from."""
+        """``use``: how the encoder is used; its digest is that of the base, which documents the model's origin."""
         super().__init__(head, use, encoder)
         self._folder = folder
 
@@ -40,12 +40,12 @@ class FineTunedModel(HeadedEncoder):
             shutil.copyfile(path, folder / path.name)
 
     def with_metrics(self, metrics: Mapping[str, float]) -> FineTunedModel:
-        """The same model, which knows what training found."""
+        """Return the same model with the metrics of its training."""
         return FineTunedModel(self._folder, replace(self.head, metrics=metrics), self.use, self._encoder)
 
     @classmethod
     def load(cls, folder: Path, use: EncoderUse, precision: str = "auto") -> FineTunedModel:
-        """The model in this folder, which must stay.
+        """Return the model in this folder. The folder must be kept as long as the model is used.
 
         Raises UnfitCheckpoint (see ``LinearHead.load``), InvalidInput for a folder without a usable encoder.
         """
@@ -54,12 +54,12 @@ class FineTunedModel(HeadedEncoder):
 
 
 def use_of(base: EncoderUse) -> EncoderUse:
-    """How a fine-tuned model uses the encoder that it makes of this base: all its layers, vectors as they come."""
+    """Return how a fine-tuned model uses the encoder made from this base: all layers, without normalisation."""
     return base.evolve(layer=-1, normalise=False)
 
 
 def write_model(folder: Path, body: Any, head: LinearHead, base: Path) -> None:
-    """Write a model's files: of this transformers body and head, with the tokenizer of its base."""
+    """Write a model's files: this transformers body, the head, and the tokenizer of the base."""
     body.save_pretrained(folder, safe_serialization=True)
     head.save(folder)
     for path in base.iterdir():

@@ -1,4 +1,4 @@
-"""A linear head over embeddings, as arrays; its files are ``head.safetensors`` and ``head.json``."""
+"""A linear head over embeddings. Its files are ``head.safetensors`` and ``head.json``."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class LinearHead:
     weight: FloatMatrix
     bias: NDArray[np.float32]
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """What training found: see ``training.fewshot``. Not saved with the head; the manifest has them."""
+    """Metrics of the training: see ``training.fewshot``. They are saved in the manifest, not with the head."""
 
     def logits(self, vectors: FloatMatrix) -> FloatMatrix:
-        """float32 [n, labels] of float32 [n, dim]."""
+        """Return float32 [n, labels] for vectors float32 [n, dim]."""
         return np.asarray(vectors @ self.weight.T + self.bias, dtype=np.float32)
 
     def probabilities(self, logits: FloatMatrix) -> FloatMatrix:
-        """float32 [n, labels]: softmax, or, with several labels allowed, a sigmoid each."""
+        """Return float32 [n, labels]: softmax, or, with several labels allowed, a sigmoid of each."""
         return sigmoid(logits) if self.multi_label else softmax(logits)
 
     def save(self, folder: Path) -> None:
@@ -47,10 +47,9 @@ class LinearHead:
 
     @classmethod
     def load(cls, folder: Path, dimension: int) -> LinearHead:
-        """Read a head that takes vectors of this dimension.
+        """Load a head for vectors of this dimension.
 
-        Raises UnfitCheckpoint for files that are missing or unreadable, arrays of another shape or type, NaN or
-        infinity.
+        Raises UnfitCheckpoint for missing or unreadable files, arrays of another shape or type, NaN and infinity.
         """
         try:
             config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
@@ -59,25 +58,25 @@ class LinearHead:
             weight, bias = arrays["weight"], arrays["bias"]
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise UnfitCheckpoint(f"the head cannot be read ({type(error).__name__}: {error}): train again") from error
-        wanted = (len(labels), dimension)
-        if weight.shape != wanted or bias.shape != wanted[:1]:
+        expected = (len(labels), dimension)
+        if weight.shape != expected or bias.shape != expected[:1]:
             raise UnfitCheckpoint(
-                f"the head has the shapes {weight.shape} and {bias.shape}, {wanted} and {wanted[:1]} expected: "
+                f"the head has the shapes {weight.shape} and {bias.shape}, not {expected} and {expected[:1]}: "
                 "it belongs to another encoder or label set"
             )
         if weight.dtype != np.float32 or bias.dtype != np.float32:
-            raise UnfitCheckpoint(f"the head is {weight.dtype} and {bias.dtype}, float32 expected: train again")
+            raise UnfitCheckpoint(f"the head is {weight.dtype} and {bias.dtype}, but must be float32: train again")
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
             raise UnfitCheckpoint("the head's weights are not all finite: train again")
         return cls(labels, multi_label, weight, bias)
 
 
 def softmax(logits: FloatMatrix) -> FloatMatrix:
-    """float32 [n, labels]; each row sums to one."""
+    """Return float32 [n, labels]; each row sums to one."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def sigmoid(logits: FloatMatrix) -> FloatMatrix:
-    """float32 [n, labels]; each entry for itself. Written with tanh, which does not overflow."""
+    """Return float32 [n, labels], each entry on its own. It uses tanh, which does not overflow."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What every classifier of ours is: an encoder and a linear head on its vectors."""
+"""The base of our classifiers: an encoder, and a linear head on its vectors."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DROPOUT = 0.1
 
 
 class HeadedEncoder:
-    """The parts of the ``Model`` interface that do not depend on whose the encoder is."""
+    """The parts of the ``Model`` interface that are the same for frozen and fine-tuned encoders."""
 
     def __init__(self, head: LinearHead, use: EncoderUse, encoder: TextEncoder) -> None:
         if head.weight.shape[1] != encoder.dimension:
             raise UnfitCheckpoint(
-                f"the head takes vectors of {head.weight.shape[1]} numbers, its encoder gives {encoder.dimension}"
+                f"the head takes vectors of {head.weight.shape[1]} numbers, but its encoder returns {encoder.dimension}"
             )
         self.head = head
         self.use = use
@@ -43,9 +43,9 @@ class HeadedEncoder:
         return Scores(scores.logits, scores.probabilities, embedded.truncated)
 
     def score_vectors(self, vectors: FloatMatrix) -> Scores:
-        """Scores of float32 [n, dim] embeddings of this model's encoder, used as ``use`` says.
+        """Score float32 [n, dim] embeddings of this model's encoder, used as ``use`` specifies.
 
-        ``truncated`` is all false: whoever embedded the texts knows.
+        ``truncated`` is all false: only the caller, who embedded the texts, knows it.
         """
         logits = self.head.logits(vectors)
         return Scores(logits, self.head.probabilities(logits), np.zeros(len(vectors), dtype=bool))

@@ -1,4 +1,4 @@
-"""The NLI teacher: a text belongs to the label whose hypothesis it entails."""
+"""The NLI teacher: a text gets the label whose hypothesis it entails."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tornio.spec import LabelSpec
 
 
 class NliZeroShot:
-    """The ``ZeroShotModel`` over a cross-encoder trained on natural language inference. Safe to share between threads.
+    """The ``ZeroShotModel`` over a cross-encoder trained on natural language inference. Thread-safe.
 
-    A text is the premise, each filled template a hypothesis; a label's logit is the mean over its hypotheses. One
-    label each: softmax over the labels of the entailment logits. Several: sigmoid of entailment minus its opposite.
-    Source: Yin, Hay and Roth (2019), "Benchmarking Zero-shot Text Classification", EMNLP, section 5, scored as
-    transformers' zero-shot pipeline does. Raises InvalidInput for a folder that is no such model.
+    The text is the premise, each filled template is a hypothesis, and a label's logit is the mean over its hypotheses.
+    Single-label: softmax of the entailment logits over the labels. Multi-label: sigmoid of entailment minus its
+    opposite. Source: Yin, Hay and Roth (2019), "Benchmarking Zero-shot Text Classification", EMNLP, section 5, scored
+    as transformers' zero-shot pipeline does. Raises InvalidInput for a folder that is not such a model.
     """
 
     def __init__(self, folder: Path, name: str, max_length: int, precision: str = "auto") -> None:
-        """``max_length``: tokens of text and hypothesis together; of the two the longer is cut."""
+        """``max_length``: tokens of text and hypothesis together; the longer of the two is cut."""
         from transformers import AutoModelForSequenceClassification
 
         model = load_pretrained(AutoModelForSequenceClassification, folder, precision_for(precision))
@@ -66,22 +66,22 @@ class NliZeroShot:
 
 
 def _mean_by_label(values: FloatMatrix, groups: Sequence[Sequence[str]]) -> FloatMatrix:
-    """[n, labels] of [n, hypotheses], those of a label side by side."""
+    """Average [n, hypotheses] to [n, labels]; the hypotheses of a label are adjacent columns."""
     ends = np.cumsum([len(group) for group in groups])[:-1]
     return np.stack([part.mean(axis=1) for part in np.split(values, ends, axis=1)], axis=1)
 
 
 def nli_classes(label2id: Mapping[str, int]) -> tuple[int, int]:
-    """Places of entailment and of its opposite (contradiction, or not-entailment) in a checkpoint's classes.
+    """Return the indices of entailment and of its opposite (contradiction or not-entailment) in the model's classes.
 
-    Raises InvalidInput where the configuration does not name them.
+    Raises InvalidInput if the configuration does not name them.
     """
-    names = {name.lower(): place for name, place in label2id.items()}
-    entailment = [place for name, place in names.items() if name.startswith("entail")]
-    opposite = [place for name, place in names.items() if name.startswith(("contra", "not"))]
+    names = {name.lower(): index for name, index in label2id.items()}
+    entailment = [index for name, index in names.items() if name.startswith("entail")]
+    opposite = [index for name, index in names.items() if name.startswith(("contra", "not"))]
     if len(entailment) != 1 or len(opposite) != 1:
         raise InvalidInput(
-            f"the classes {sorted(label2id)} are not those of an NLI model: teacher.model needs a checkpoint that "
-            "names entailment and contradiction (or not_entailment) in its config.json"
+            f"The classes {sorted(label2id)} are not those of an NLI model. teacher.model needs a checkpoint whose "
+            "config.json names entailment and contradiction (or not_entailment)."
         )
     return entailment[0], opposite[0]

@@ -1,6 +1,6 @@
-"""The forward pass of transformers itself, for whatever architecture: batches sorted by length, padded to the longest.
+"""The forward pass of transformers for any architecture: batches sorted by length and padded to the longest text.
 
-What ``tornio.models.packed`` does not know runs here.
+It runs the architectures that ``tornio.models.packed`` does not support.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class PaddedEngine:
         self.hidden_size = int(model.config.hidden_size)
 
     def pooled(self, tokens: Tokens, pooling: Pooling, layer: int = -1) -> FloatMatrix:
-        """float32 [n, hidden_size]; see ``Engine``."""
+        """Return float32 [n, hidden_size]; see ``Engine``."""
         pooled = np.empty((len(tokens.ids), self.hidden_size), dtype=np.float32)
         with torch.inference_mode():
             for batch in token_batches(tokens.lengths):
@@ -50,7 +50,7 @@ class PaddedClassifier:
         self._pad_id = pad_id
 
     def logits(self, tokens: Tokens) -> FloatMatrix:
-        """float32 [n, classes]; see ``Classifier``."""
+        """Return float32 [n, classes]; see ``Classifier``."""
         logits = np.empty((len(tokens.ids), self._model.config.num_labels), dtype=np.float32)
         with torch.inference_mode():
             for batch in token_batches(tokens.lengths):

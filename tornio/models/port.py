@@ -1,4 +1,4 @@
-"""The one interface of models. Learning (``fit``) lives in ``tornio.training``."""
+"""The interfaces of models. Training is in ``tornio.training``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tornio.spec import LabelSpec
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Texts as vectors. ``vectors``: float32 [n, dim]; ``truncated``: bool [n], the text was cut."""
+    """Texts as vectors. ``vectors``: float32 [n, dim]; ``truncated``: bool [n], whether the text was cut."""
 
     vectors: FloatMatrix
     truncated: BoolVector
@@ -25,9 +25,9 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """``logits`` and ``probabilities``: float32 [n, labels]; ``truncated``: bool [n].
+    """``logits`` and ``probabilities``: float32 [n, labels]; ``truncated``: bool [n], whether the text was cut.
 
-    Probabilities of a row sum to one, or, with several labels allowed, each stands for itself.
+    The probabilities of a row sum to one or, with several labels allowed, are independent of each other.
     """
 
     logits: FloatMatrix
@@ -36,13 +36,13 @@ class Scores:
 
 
 class TextEncoder(Protocol):
-    """A frozen, shared base model."""
+    """A frozen base model that many models share."""
 
     @property
     def dimension(self) -> int: ...
 
     def embed(self, texts: Sequence[str]) -> Embedded:
-        """float32 [n, dim], in the order of ``texts``; n may be 0."""
+        """Return float32 [n, dim], in the order of ``texts``; n may be 0."""
 
 
 class Model(Protocol):
@@ -66,7 +66,7 @@ class Model(Protocol):
         """Whether it is a linear head on the vectors that ``embed`` gives."""
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """Everything known of each text, in the order of ``texts``."""
+        """Return logits, probabilities and truncation of each text, in the order of ``texts``."""
 
     def score_vectors(self, vectors: FloatMatrix) -> Scores:
         """The same of float32 [n, dim] vectors as ``embed`` gives them; ``truncated`` is all False."""
@@ -75,23 +75,23 @@ class Model(Protocol):
         """float32 [passes, n, labels]: probabilities of stochastic passes over vectors as ``embed`` gives them."""
 
     def predict_proba(self, texts: Sequence[str]) -> FloatMatrix:
-        """float32 [n, labels]."""
+        """Return float32 [n, labels]."""
 
     def embed(self, texts: Sequence[str]) -> FloatMatrix:
-        """float32 [n, dim]."""
+        """Return float32 [n, dim]."""
 
     def save(self, folder: Path) -> None:
-        """Write the model's own files (safetensors and JSON); a frozen encoder is named, not copied."""
+        """Write the model's own files (safetensors and JSON). A frozen encoder is referred to by name, not copied."""
 
 
 class ZeroShotModel(Protocol):
-    """A teacher: the labels come with the request."""
+    """A teacher: a model whose labels are given with each request."""
 
     @property
     def name(self) -> str:
-        """What its suggestions are signed with, ``teacher:...``."""
+        """The name that its suggestions carry, ``teacher:...``."""
 
     def score(
         self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool = False
     ) -> Scores:
-        """[n, labels] in the order of ``labels``."""
+        """Return scores [n, labels] in the order of ``labels``."""

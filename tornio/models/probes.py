@@ -1,4 +1,4 @@
-"""Texts written for the purpose, which prove that a loaded model is the one that was trained."""
+"""Texts written for this purpose, which verify that a loaded model is the one that was trained."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ TEXTS = (
 )
 
 FLOAT32_TOLERANCE = 1e-3
-"""Share of the logits' range: far above what other processors and batch sizes change (about 1e-6)."""
+"""Share of the range of the logits. Other processors and batch sizes change far less (about 1e-6)."""
 BFLOAT16_TOLERANCE = 0.03
-"""Share of the logits' range: seven times what bfloat16 was measured to change with MiniLM; deeper models err more."""
+"""Share of the range of the logits: seven times the measured error of bfloat16 with MiniLM; deeper models err more."""
 
 
 def make_probes(model: Model, precision: Precision = "float32") -> Probes:
-    """What this model, freshly trained, answers to ``TEXTS``. ``precision``: what it computed in just now.
+    """Return the outputs of a freshly trained model for ``TEXTS``. ``precision``: the number format it computed in.
 
-    After a training in bfloat16 a loader that computes in float32 is granted bfloat16's tolerance, too.
+    After a training in bfloat16, a loader that computes in float32 gets bfloat16's tolerance, too.
     """
     logits = model.score(TEXTS).logits
     scale = max(1.0, float(np.ptp(logits)))
@@ -43,21 +43,23 @@ def make_probes(model: Model, precision: Precision = "float32") -> Probes:
 
 
 def check_probes(model: Model, probes: Probes, precision: Precision) -> None:
-    """Raises UnfitCheckpoint for a model that does not answer what it answered when it was trained."""
+    """Raise UnfitCheckpoint if the outputs of a model differ from those when it was trained."""
     if not probes.texts or len(probes.texts) != len(probes.logits):
         raise UnfitCheckpoint("its manifest has no usable probes: train again")
     if precision not in probes.tolerance:
-        raise UnfitCheckpoint(f"its manifest grants no tolerance for {precision}: train again, or load in another one")
+        raise UnfitCheckpoint(
+            f"its manifest has no tolerance for {precision}: train again, or load it in another precision"
+        )
     expected = np.array(probes.logits, dtype=np.float32)
     scores = model.score(probes.texts)
     if scores.logits.shape != expected.shape:
-        raise UnfitCheckpoint(f"it answers its probes in shape {scores.logits.shape}, {expected.shape} expected")
+        raise UnfitCheckpoint(f"its outputs for the probes have shape {scores.logits.shape}, not {expected.shape}")
     if not (np.isfinite(scores.logits).all() and np.isfinite(scores.probabilities).all()):
-        raise UnfitCheckpoint("it answers its probes with numbers that are not finite: train again")
+        raise UnfitCheckpoint("its outputs for the probes are not all finite: train again")
     worst = float(np.abs(scores.logits - expected).max())
     allowed = probes.tolerance[precision]
     if not worst <= allowed:
         raise UnfitCheckpoint(
-            f"it answers its probes otherwise than when it was trained: a logit is {worst:.4g} off, {allowed:.4g} "
-            f"allowed in {precision}; its head and encoder do not belong together, or one is damaged: train again"
+            f"its outputs for the probes differ from those when it was trained: a logit is off by {worst:.4g}, and "
+            f"{allowed:.4g} is allowed in {precision}; head and encoder do not match, or one is damaged: train again"
         )

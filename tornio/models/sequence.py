@@ -1,4 +1,4 @@
-"""A transformers model for sequence classification, as it was trained elsewhere: scores, and is not trained here."""
+"""A transformers model for sequence classification that was trained elsewhere. It is used to score, not to train."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _NUMBER = re.compile(r"(?:LABEL_)?(\d+)")
 
 
 class SequenceClassifier:
-    """Scores texts for given labels. Safe to share between threads.
+    """Scores texts for given labels. Thread-safe.
 
-    ``labels``: in the order that scores shall have; they must be those of the model's config.json, or, where that
-    has only LABEL_0, LABEL_1, ..., as many, and then they stand for these in this order. Raises InvalidInput for
-    other labels and for a folder that is no such model.
+    ``labels``: the labels in the order of the scores. They must equal those of the model's config.json. If that only
+    has LABEL_0, LABEL_1, ..., their number must be equal, and they name these classes in this order. Raises
+    InvalidInput for other labels, and for a folder that is not such a model.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class SequenceClassifier:
         self._tokenizer = Tokenizer(folder, max_length)
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """[n, labels] in the order of ``labels``: a softmax, or, with several labels allowed, a sigmoid each."""
+        """Return [n, labels] in the order of ``labels``: a softmax, or, with several labels, a sigmoid each."""
         logits = np.zeros((len(texts), len(self._columns)), dtype=np.float32)
         truncated = np.zeros(len(texts), dtype=bool)
         parts = windows(len(texts))
@@ -52,39 +52,39 @@ class SequenceClassifier:
 
 
 def model_labels(config: object) -> tuple[str, ...]:
-    """The classes that a model's configuration names, in their order."""
+    """Return the classes that a model's configuration names, in their order."""
     names: dict[int, str] = getattr(config, "id2label", None) or {}
     return tuple(names[number] for number in sorted(names))
 
 
 def in_model_order(folder: Path, labels: Sequence[str]) -> tuple[str, ...]:
-    """Labels that were found in data, and whose order nobody stated, so that they fit the columns of a model.
+    """Return labels that were found in data, whose order nobody has given, in the order of a model's columns.
 
-    A model that names its classes needs no order. One that does not takes numbers as the numbers of its columns.
-    Raises InvalidInput for other labels: only who knows the model can say which is its first.
+    If the model names its classes, the order does not matter. If it does not, labels that are numbers are taken as the
+    numbers of its columns. Raises InvalidInput for other labels, because only the user can know their order.
     """
     from transformers import AutoConfig
 
     classes = model_labels(AutoConfig.from_pretrained(folder, local_files_only=True))
     if not all(_NAMELESS.fullmatch(name) for name in classes):
         return tuple(labels)
-    numbers = {int(found[1]): name for name in labels if (found := _NUMBER.fullmatch(name))}
+    numbers = {int(match[1]): name for name in labels if (match := _NUMBER.fullmatch(name))}
     if sorted(numbers) != list(range(len(classes))) or len(labels) != len(classes):
         raise InvalidInput(
-            f"the model has {len(classes)} classes without names, and nothing says which of {', '.join(labels)} is its "
-            "first: name all of them with --labels, in the model's order"
+            f"The model has {len(classes)} classes without names, and the order of {', '.join(labels)} is not "
+            "known. Give all of them with --labels, in the model's order."
         )
     return tuple(numbers[number] for number in range(len(classes)))
 
 
 def columns_of(classes: Sequence[str], labels: Sequence[str]) -> list[int]:
-    """For each label the model's column. Raises InvalidInput where they do not match."""
+    """Return the model's column of each label. Raises InvalidInput if they do not match."""
     if len(classes) == len(labels) and all(_NAMELESS.fullmatch(name) for name in classes):
         return list(range(len(labels)))
     missing = [name for name in labels if name not in classes]
     if missing or len(classes) != len(labels):
         raise InvalidInput(
-            f"the model knows {', '.join(classes)}, the data {', '.join(labels)}: they must be the same; name the "
-            "model's with --labels"
+            f"The model has the labels {', '.join(classes)}, but the data has {', '.join(labels)}. They must be "
+            "the same. Give the labels of the model with --labels."
         )
     return [list(classes).index(name) for name in labels]

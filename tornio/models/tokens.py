@@ -1,4 +1,4 @@
-"""Texts, or pairs of them, as token ids; what had to be cut is told."""
+"""Tokenise texts, or pairs of texts, and report which of them were cut."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from tornio.errors import InvalidInput
 
 _CHARACTERS_PER_TOKEN = 16
-"""More than almost any text has; one that has more (long runs of spaces, say) is read again with twice as many."""
+"""More than almost any text has. A text that has more (long runs of spaces, say) is read again with twice as many."""
 _CHUNK = 1024
-"""Texts tokenised together: bounds the memory of the encodings."""
+"""Number of texts tokenised together; it limits the memory that the encodings take."""
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.spm")
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """``ids``: one int64 array a text, never empty; ``type_ids``: the same, None: all 0.
+    """Token ids. ``ids``: one int64 array per text, never empty; ``type_ids``: the same, or None if all are 0.
 
-    ``truncated``: bool [n].
+    ``truncated``: bool [n], whether the text was cut.
     """
 
     ids: list[NDArray[np.int64]]
@@ -37,41 +37,41 @@ class Tokens:
 
 
 class Tokenizer:
-    """The tokenizer of a transformers folder, cutting at ``max_length`` tokens, special ones included.
+    """The tokenizer of a transformers folder. It cuts texts at ``max_length`` tokens, special tokens included.
 
-    Safe to share between threads. Raises InvalidInput for a folder without a fast tokenizer.
+    Thread-safe. Raises InvalidInput for a folder without a fast tokenizer.
     """
 
     def __init__(self, folder: Path, max_length: int) -> None:
         from transformers import AutoTokenizer
 
-        if not any(found for pattern in _VOCABULARIES for found in folder.glob(pattern)):
-            # transformers would go on with an empty vocabulary, for which every word is unknown
-            raise InvalidInput(f"{folder} has no tokenizer.json and no vocabulary: copy the whole folder")
+        if not any(path for pattern in _VOCABULARIES for path in folder.glob(pattern)):
+            # transformers would continue with an empty vocabulary, in which every word is unknown
+            raise InvalidInput(f"{folder} has no tokenizer.json and no vocabulary. Copy the whole folder.")
         try:
             loaded: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, ImportError) as error:
             raise InvalidInput(
-                f"{folder} has no tokenizer that can be read ({error}): save it with transformers' save_pretrained"
+                f"The tokenizer of {folder} cannot be read ({error}). Save it with transformers' save_pretrained."
             ) from error
         self._backend: Any = getattr(loaded, "backend_tokenizer", None)
         if self._backend is None:
-            raise InvalidInput(f"{folder} has no fast tokenizer: it needs a tokenizer.json")
+            raise InvalidInput(f"{folder} has no fast tokenizer. It needs a tokenizer.json.")
         self.max_length = max_length
         self._pad_id: int = loaded.pad_token_id if loaded.pad_token_id is not None else 0
-        self._tells_types = "token_type_ids" in loaded.model_input_names
-        # The folder may ask for another length and for padding, which then stays on for every later call.
+        self._has_types = "token_type_ids" in loaded.model_input_names
+        # The folder may set another length, and padding, which would then apply to every later call.
         self._backend.no_padding()
         self._backend.enable_truncation(max_length)
         self._lock = Lock()
 
     def encode(self, texts: Sequence[str]) -> Tokens:
-        """Ids of each text, in order. Any string goes: empty, a megabyte, with lone surrogates."""
+        """Return the token ids of each text, in order. Any string is accepted: empty, a megabyte, lone surrogates."""
         return self._gather([(text,) for text in texts], with_types=False)
 
     def encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> Tokens:
-        """Ids of (text, second text), and which of the two a token is of; of the two the longer is cut first."""
-        return self._gather(pairs, with_types=self._tells_types)
+        """Return the token ids of (text, second text), with type ids. The longer of the two is cut first."""
+        return self._gather(pairs, with_types=self._has_types)
 
     def _gather(self, inputs: Sequence[tuple[str, ...]], with_types: bool) -> Tokens:
         ids: list[NDArray[np.int64]] = []
@@ -79,7 +79,7 @@ class Tokenizer:
         truncated: list[bool] = []
         for start in range(0, len(inputs), _CHUNK):
             for encoding, cut in self._encode(inputs[start : start + _CHUNK]):
-                # A text without any token is one of padding: attention over nothing is not a number.
+                # A text without tokens gets one padding token, because attention over no token gives NaN.
                 ids.append(np.array(encoding.ids or [self._pad_id], dtype=np.int64))
                 if types is not None:
                     types.append(np.array(encoding.type_ids or [0], dtype=np.int64))
@@ -87,14 +87,14 @@ class Tokenizer:
         return Tokens(ids, types, np.array(truncated, dtype=bool))
 
     def _encode(self, inputs: Sequence[tuple[str, ...]]) -> list[tuple[Any, bool]]:
-        """Encodings, and whether they were cut. The tokenizer reads the beginning of a long text, no more."""
-        found: dict[int, tuple[Any, bool]] = {}
+        """Return the encodings, and whether each was cut. Only the beginning of a long text is tokenised."""
+        encoded: dict[int, tuple[Any, bool]] = {}
         limit = _CHARACTERS_PER_TOKEN * self.max_length
         waiting = list(range(len(inputs)))
         while waiting:
             pieces = [tuple(_well_formed(part[:limit]) for part in inputs[i]) for i in waiting]
             cuts = [any(len(part) > limit for part in inputs[i]) for i in waiting]
-            # The fast one gives no offsets, which tell where the tokens of a long text end.
+            # encode_batch_fast returns no offsets, which are needed to see where the tokens of a long text end.
             encode = self._backend.encode_batch if any(cuts) else self._backend.encode_batch_fast
             with self._lock:
                 encodings = encode([p if len(p) > 1 else p[0] for p in pieces])
@@ -103,18 +103,18 @@ class Tokenizer:
                 if cut and not _ends_well_before(encoding, limit // 2):
                     again.append(i)
                 else:
-                    found[i] = encoding, cut or bool(encoding.overflowing)
+                    encoded[i] = encoding, cut or bool(encoding.overflowing)
             waiting, limit = again, limit * 2
-        return [found[i] for i in range(len(inputs))]
+        return [encoded[i] for i in range(len(inputs))]
 
 
 def _ends_well_before(encoding: Any, character: int) -> bool:
-    """Whether the tokens were cut, and the last that was kept ends so early that what was not read cannot matter."""
+    """Whether the tokens were cut and the last kept token ends so early that the unread rest cannot matter."""
     return bool(encoding.overflowing) and max(end for _, end in encoding.offsets) <= character
 
 
 def _well_formed(text: str) -> str:
-    """The text with lone surrogates, which UTF-8 does not have, replaced by U+FFFD."""
+    """Replace lone surrogates, which UTF-8 cannot encode, by U+FFFD."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -123,7 +123,7 @@ def _well_formed(text: str) -> str:
 
 
 def padded(rows: Sequence[NDArray[np.int64]], pad: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ids int64 [n, longest], padded on the right, and their mask (1: a token)."""
+    """Return the ids, int64 [n, longest], padded on the right, and their mask (1: a token)."""
     width = max(len(row) for row in rows)
     ids = np.full((len(rows), width), pad, dtype=np.int64)
     mask = np.zeros((len(rows), width), dtype=np.int64)

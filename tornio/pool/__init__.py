@@ -1,4 +1,4 @@
-"""The pool of a task: its texts, append-only."""
+"""The append-only pool of a task's texts."""
 
 from tornio.pool.checks import record_problem
 from tornio.pool.pool import Added, Pool

@@ -1,4 +1,4 @@
-"""Embeddings of a pool, computed once: kept in the process, and beside the pool for the next process."""
+"""Embeddings of a pool, computed once: cached in the process's memory, and beside the pool for other processes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tornio.storage.port import ObjectStore
 log = logging.getLogger(__name__)
 
 MEMORY_BYTES = 512 << 20
-"""Vectors that a process keeps: 350,000 texts of 384 dimensions. What was used longest ago goes first."""
+"""Size of the vectors that a process keeps: 350,000 texts of 384 dimensions. The least recently used go first."""
 
 Embed = Callable[[Sequence[str]], Embedded]
 
 
 class VectorMemory:
-    """Least recently used first out, bounded in bytes. Thread-safe."""
+    """A cache of vectors, bounded in bytes, that drops the least recently used. Thread-safe."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -55,11 +55,11 @@ class VectorMemory:
 
 
 _PROCESS = VectorMemory(MEMORY_BYTES)
-"""Shared by all caches of the process: names are digests of content, so they mean the same everywhere."""
+"""Shared by all caches of the process. Names are digests of content, so the same name always means the same vectors."""
 
 
 class EmbeddingCache:
-    """The embeddings of one task's pool, a file for each part of the pool. May be deleted at any time."""
+    """The embeddings of one task's pool, one file per part of the pool. They may be deleted at any time."""
 
     def __init__(self, store: ObjectStore, keys: TaskKeys, memory: VectorMemory = _PROCESS) -> None:
         self._store = store
@@ -67,10 +67,11 @@ class EmbeddingCache:
         self._memory = memory
 
     def vectors(self, view: PoolView, use: EncoderUse, precision: str, embed: Embed) -> Embedded:
-        """float32 [n, dim] in the order of the view, n its length.
+        """Return the embeddings of the view, float32 [n, dim] in its order; n is the view's length.
 
-        ``precision``: what ``embed`` computes in. ``embed`` is called with the texts of a part that was never
-        embedded, and with none for an empty pool, to learn ``dim``. The arrays are shared: do not write to them.
+        ``precision``: the number format that ``embed`` computes in. ``embed`` is called with the texts of each part
+        that has no embeddings yet, and with an empty list for an empty pool, to find out ``dim``. The arrays are
+        shared: do not write to them.
         """
         parts = [self._of_part(part, _name(part, use, precision), embed) for part in view.parts]
         if not parts:
@@ -99,7 +100,7 @@ class EmbeddingCache:
         except NotFound:
             return None
         except IntegrityError as error:
-            log.warning("embedding %d texts anew: %s", len(part.table), error)
+            log.warning("Embedding %d texts again: %s", len(part.table), error)
             return None
 
 
@@ -119,7 +120,7 @@ def _encode(part: PoolPart, embedded: Embedded) -> bytes:
 def _decode(part: PoolPart, body: bytes, where: str) -> Embedded:
     table = EMBEDDINGS.decode(body, where)
     if not table["record_id"].equals(part.table["record_id"]):
-        raise IntegrityError(f"{where} is not of the part that its name says")
+        raise IntegrityError(f"{where} does not belong to the pool part in its name")
     flat = table["embedding"].combine_chunks().flatten().to_numpy()
     if flat.size % len(table):
         raise IntegrityError(f"{where} has vectors of different lengths")

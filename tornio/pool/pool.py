@@ -1,4 +1,4 @@
-"""The append-only pool of a task: one Parquet file an append."""
+"""The append-only pool of a task: one Parquet file per append."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ from tornio.storage.port import ObjectStore
 
 PART_ROWS = 10_000
 PART_CHARACTERS = 32 << 20
-"""A part is closed at either bound: it is read whole, and it is what embeddings are cached by."""
+"""Limits of a part, whichever is reached first. A part is read as a whole, and its embeddings are cached together."""
 _SHOWN = 10
-"""Records that an error names."""
+"""Number of records that an error message lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What became of the records. ``known``: in the pool already, same id and text. ``same_text``: of those added,
-    how many have a text that the pool has under another id. ``seq``: where the pool stands now."""
+    """The outcome of ``Pool.append``.
+
+    ``added``: records that were added. ``known``: records that the pool had already, with the same id and text.
+    ``same_text``: how many of the added records have a text that the pool has under another id. ``seq``: the last
+    part of the pool now.
+    """
 
     added: int
     known: int
@@ -39,9 +43,9 @@ class Added:
 
 
 class Pool:
-    """Reads and appends. Parts are immutable, so a process fetches each once. Thread-safe.
+    """Reads and appends records. Parts are immutable, so a process downloads each part once. Thread-safe.
 
-    Every method raises Unavailable where the store is away, IntegrityError where it holds what it should not.
+    Every method raises Unavailable if the store is unreachable, IntegrityError if the stored pool is damaged.
     """
 
     def __init__(self, store: ObjectStore, keys: TaskKeys) -> None:
@@ -54,29 +58,29 @@ class Pool:
         self._lock = RLock()
 
     def last_seq(self) -> int:
-        """The number of the last part; 0 for an empty pool."""
+        """Return the number of the last part; 0 for an empty pool."""
         with self._lock:
             self._catch_up()
             return len(self._parts)
 
     def read(self, upto: int | None = None) -> PoolView:
-        """The pool up to and with a part, or as it stands. Raises NotFound for a part that is not there yet."""
+        """Return the pool up to and including part ``upto`` (default: all). Raises NotFound if that does not exist."""
         with self._lock:
             if upto is None or upto > len(self._parts):
                 self._catch_up()
             seq = len(self._parts) if upto is None else upto
             if seq > len(self._parts):
-                raise NotFound(f"the pool of {self._keys.root} ends at part {len(self._parts)}, asked was {seq}")
+                raise NotFound(f"The pool of {self._keys.root} ends at part {len(self._parts)}; {seq} does not exist.")
             if self._view is None or self._view.seq != seq:
                 self._view = PoolView(seq, tuple(self._parts[:seq]), self._rows)
             return self._view
 
     def append(self, records: Sequence[Record]) -> Added:
-        """Add the records that the pool lacks, in their order; those it has are left alone, so it may be repeated.
+        """Add the records that the pool lacks, in their order. Existing records are unchanged, so a repeat is harmless.
 
-        Raises InvalidInput, before anything is written, for records that no pool takes (see ``record_problem``)
-        and for an id that stands for another text here or twice in ``records``. Where another writer takes such
-        an id at the same moment the error comes late, and full parts before it may stand.
+        Raises InvalidInput for records that no pool accepts (see ``record_problem``), and for an id that belongs to
+        another text in the pool or in ``records``. Nothing is written then, except in one case: if another writer
+        takes such an id at the same moment, full parts before the error may already be stored.
         """
         _refuse(records, [record_problem(record) for record in records])
         with self._lock:
@@ -98,9 +102,9 @@ class Pool:
         view, new, problems = self.read(len(self._parts)), dict[str, Record](), list[str | None]()
         for record in records:
             row = view.row(record.record_id)
-            known = view.texts[row] if row is not None else new.get(record.record_id, record).text
-            other = None if known == record.text else "its id already stands for another text: give it another id"
-            problems.append(other)
+            text = view.texts[row] if row is not None else new.get(record.record_id, record).text
+            problem = None if text == record.text else "its id already belongs to another text: give it another id"
+            problems.append(problem)
             if row is None:
                 new.setdefault(record.record_id, record)
         _refuse(records, problems)
@@ -111,7 +115,7 @@ class Pool:
         return len(records) - len(fresh)
 
     def _put(self, records: Sequence[Record]) -> bool:
-        """Write the next part; False when another writer was first."""
+        """Write the next part. Returns False if another writer was first."""
         seq = len(self._parts) + 1
         rows = {
             "record_id": [record.record_id for record in records],
@@ -120,7 +124,7 @@ class Pool:
             "metadata": [json.dumps(dict(record.metadata), ensure_ascii=False) for record in records],
             "added_at": [datetime.now(UTC)] * len(records),
         }
-        # The token tells this body from an equal one of another writer, see ObjectStore.
+        # The token distinguishes this body from an equal one of another writer: see ObjectStore.
         body = POOL.encode(pa.Table.from_pydict(rows, schema=POOL.columns), {"writer": uuid4().hex})
         try:
             self._store.put_if_absent(self._keys.pool_part(seq), body)
@@ -137,7 +141,7 @@ class Pool:
     def _take(self, seq: int, body: bytes) -> None:
         if seq != len(self._parts) + 1:
             raise IntegrityError(
-                f"the pool of {self._keys.root} lacks part {len(self._parts) + 1}: restore it from a backup"
+                f"The pool of {self._keys.root} lacks part {len(self._parts) + 1}. Restore it from a backup."
             )
         table = POOL.decode(body, self._keys.pool_part(seq)).select(POOL.columns.names)
         part = PoolPart(hashlib.sha256(body).hexdigest(), table)
@@ -147,7 +151,7 @@ class Pool:
 
 
 def _part_size(records: Sequence[Record]) -> int:
-    """How many of the records fill one part; at least one."""
+    """Return how many of the records fit into one part; at least one."""
     characters = 0
     for rows, record in enumerate(records[:PART_ROWS]):
         characters += len(record.text)
@@ -157,15 +161,19 @@ def _part_size(records: Sequence[Record]) -> int:
 
 
 def _refuse(records: Sequence[Record], problems: Sequence[str | None]) -> None:
-    """Raises InvalidInput with the first few of the problems, by record."""
-    told = [(place, record, why) for place, (record, why) in enumerate(zip(records, problems, strict=True), 1) if why]
-    if told:
-        raise InvalidInput("\n".join(_lines(told)))
+    """Raise InvalidInput if any record has a problem. The message lists the first few."""
+    refused = [
+        (place, record, problem)
+        for place, (record, problem) in enumerate(zip(records, problems, strict=True), 1)
+        if problem
+    ]
+    if refused:
+        raise InvalidInput("\n".join(_lines(refused)))
 
 
-def _lines(told: Sequence[tuple[int, Record, str]]) -> Iterator[str]:
-    yield f"{len(told)} of the records cannot be added, so none was:"
-    for place, record, why in told[:_SHOWN]:
-        yield f"record {place} ({record.record_id[:80]!r}): {why}"
-    if len(told) > _SHOWN:
-        yield f"and {len(told) - _SHOWN} more"
+def _lines(refused: Sequence[tuple[int, Record, str]]) -> Iterator[str]:
+    yield f"Nothing was added, because {len(refused)} of the records cannot be added:"
+    for place, record, problem in refused[:_SHOWN]:
+        yield f"record {place} ({record.record_id[:80]!r}): {problem}"
+    if len(refused) > _SHOWN:
+        yield f"and {len(refused) - _SHOWN} more"

@@ -1,4 +1,4 @@
-"""A pool as it stood at one sequence number."""
+"""The pool as of one sequence number."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tornio.records import Record
 
 @dataclass(frozen=True, eq=False)
 class PoolPart:
-    """One immutable file of a pool. ``digest``: SHA-256 of its bytes; ``table``: as ``schemas.tables.POOL``."""
+    """One immutable file of a pool. ``digest``: SHA-256 of its bytes; ``table``: see ``schemas.tables.POOL``."""
 
     digest: str
     table: pa.Table
@@ -34,7 +34,7 @@ class PoolPart:
 
 
 class Strings(Sequence[str]):
-    """A column of strings that stays in Arrow's memory; reads like a list."""
+    """A column of strings that stays in Arrow's memory and reads like a list."""
 
     def __init__(self, columns: Iterable[pa.ChunkedArray]) -> None:
         self._chunks = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
@@ -58,12 +58,12 @@ class Strings(Sequence[str]):
 
 @dataclass(frozen=True, eq=False)
 class PoolView:
-    """The records of the parts 1 to ``seq``; a record's row is its place in the pool, the same in every view."""
+    """The records of parts 1 to ``seq``. A record's row is its position in the pool, the same in every view."""
 
     seq: int
     parts: tuple[PoolPart, ...]
     _rows: Mapping[str, int] = field(repr=False)
-    """Of the whole pool, later parts included."""
+    """Rows of the whole pool, including later parts."""
 
     def __len__(self) -> int:
         return len(self.record_ids)
@@ -81,25 +81,25 @@ class PoolView:
 
     @cached_property
     def text_digests(self) -> Strings:
-        """``records.text_digest`` of each: equal for texts that count as the same."""
+        """``records.text_digest`` of each text; equal digests mean that two texts count as the same."""
         return Strings(part.table["text_digest"] for part in self.parts)
 
     def row(self, record_id: str) -> int | None:
-        """Where the record stands, or None where this view has no such record."""
+        """Return the row of a record, or None if this view does not have it."""
         row = self._rows.get(record_id)
         return row if row is not None and row < len(self) else None
 
     def rows_of(self, record_ids: Iterable[str]) -> NDArray[np.int64]:
-        """int64 [n]: where these records stand. Raises NotFound for one that this view does not have."""
+        """Return the rows of these records, int64 [n]. Raises NotFound for a record that this view does not have."""
         rows = []
         for record_id in record_ids:
             if (row := self.row(record_id)) is None:
-                raise NotFound(f"the pool has no record {record_id!r} up to part {self.seq}: add it first")
+                raise NotFound(f"The pool has no record {record_id!r} up to part {self.seq}. Add it first.")
             rows.append(row)
         return np.array(rows, dtype=np.int64)
 
     def record(self, record_id: str) -> Record:
-        """The record with its metadata. Raises NotFound."""
+        """Return the record with its metadata. Raises NotFound."""
         row = int(self.rows_of([record_id])[0])
         for part in self.parts:
             if row < len(part.table):
@@ -107,4 +107,4 @@ class PoolView:
                     record_id, part.table["text"][row].as_py(), json.loads(part.table["metadata"][row].as_py())
                 )
             row -= len(part.table)
-        raise AssertionError("a row behind the last part")  # rows_of would have raised
+        raise AssertionError("row after the last part")  # rows_of raises before

@@ -1,4 +1,4 @@
-"""Models as blobs, manifests and aliases: publish, resolve, promote, roll back; encoders; the node's cache."""
+"""Versions as blobs, manifests and aliases: publish, resolve, promote, roll back. Encoders, and the cache of a node."""
 
 from tornio.registry.cache import NodeCache
 from tornio.registry.encoders import Encoders

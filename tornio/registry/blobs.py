@@ -15,25 +15,25 @@ from tornio.storage.port import ObjectStore
 
 
 def files_of(folder: Path) -> dict[str, Path]:
-    """Every file under the folder by its relative POSIX name, in order; hidden ones are left out.
+    """Return every file under the folder by its relative POSIX name, in order. Hidden files are left out.
 
-    Raises InvalidInput when there is none.
+    Raises InvalidInput if the folder has no file.
     """
-    found = {
+    files = {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     }
-    if not found:
-        raise InvalidInput(f"there is no file in {folder}: nothing to publish")
-    return dict(sorted(found.items()))
+    if not files:
+        raise InvalidInput(f"{folder} has no files, so there is nothing to publish.")
+    return dict(sorted(files.items()))
 
 
 def upload(store: ObjectStore, files: Mapping[str, Path]) -> dict[str, Blob]:
-    """Upload what the store does not have yet and say which blob each name is.
+    """Upload the files that the store does not have yet, and return the blob of each name.
 
-    No condition is needed: whoever writes a blob's key writes the same bytes. One that another writer left
-    truncated is written again.
+    A conditional write is not needed, because every writer of a blob's key writes the same bytes. A blob that another
+    writer left truncated is written again.
     """
     blobs: dict[str, Blob] = {}
     for name, path in files.items():
@@ -47,23 +47,23 @@ def upload(store: ObjectStore, files: Mapping[str, Path]) -> dict[str, Blob]:
 
 
 def digest_of(files: Mapping[str, Blob]) -> str:
-    """One digest for a set of named files: SHA-256 of the canonical JSON of {name: sha256}."""
+    """Return one digest for a set of named files: SHA-256 of the canonical JSON of {name: sha256}."""
     names = {name: blob.sha256 for name, blob in files.items()}
     text = json.dumps(names, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Refuse file names that would leave their folder. Raises IntegrityError."""
+    """Refuse file names that point outside their folder. Raises IntegrityError."""
     for name in names:
         path = PurePosixPath(name)
-        odd = not name or "\\" in name or "\0" in name or path.is_absolute() or ".." in path.parts
-        if odd or path.as_posix() != name or name == ".":
-            raise IntegrityError(f"refused the file name {name!r}: it does not stay in its folder")
+        unsafe = not name or "\\" in name or "\0" in name or path.is_absolute() or ".." in path.parts
+        if unsafe or path.as_posix() != name or name == ".":
+            raise IntegrityError(f"The file name {name!r} was refused: it points outside its folder.")
 
 
 def check_digest(digest: str, files: Mapping[str, Blob]) -> None:
-    """Refuse a set of files that is not what its digest promises. Raises IntegrityError."""
-    found = digest_of(files)
-    if found != digest:
-        raise IntegrityError(f"the files of encoder {digest} have the digest {found}: restore its document")
+    """Refuse a set of files that does not match its digest. Raises IntegrityError."""
+    actual = digest_of(files)
+    if actual != digest:
+        raise IntegrityError(f"The files of encoder {digest} have the digest {actual}. Restore the encoder's document.")

@@ -1,4 +1,4 @@
-"""The node's cache of blobs, shared by the processes of a node and read by every model loader."""
+"""A node's cache of blobs. All processes of the node share it, and every model loader reads from it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from tornio.storage.port import ObjectStore
 _log = logging.getLogger(__name__)
 
 _IN_USE_SECONDS = 3600.0
-"""What was asked for in the last hour is never evicted. Later is safe: a loaded model keeps its open files."""
+"""A blob used in the last hour is never evicted. Evicting later is safe, as a loaded model keeps its files open."""
 
 _Stat = tuple[int, int, int]
 
 
 class NodeCache:
-    """Blobs as files under ``root``, each checked against its digest once a process.
+    """Blobs as files under ``root``. Each process checks each blob once against its digest.
 
-    Safe against two loaders at once (a file lock a blob), a kill in mid-download (a file takes its name when it
-    is whole and checked) and a damaged file (fetched again). Files are read-only: never write into a folder that
-    this gives. Above ``max_bytes`` the least recently used blobs go.
+    The cache is safe with several loaders at once (one file lock per blob), with a process killed during a download
+    (a file gets its name only when it is complete and checked), and with a damaged file (it is downloaded again).
+    Files are read-only: never write into a folder that the cache returns. Above ``max_bytes`` the least recently used
+    blobs are evicted.
 
     Layout: ``blobs/{sha256}``, ``folders/{digest}/{name}`` (hard links), ``incoming/{sha256}``, ``locks``.
     """
@@ -43,22 +44,22 @@ class NodeCache:
         self._checked: dict[str, _Stat] = {}
 
     def file(self, blob: Blob) -> Path:
-        """The blob as a local file. Raises NotFound, IntegrityError, Unavailable."""
+        """Return the blob as a local file. Raises NotFound, IntegrityError, Unavailable."""
         path = self._root / "blobs" / blob.sha256
         with self._lock(blob.sha256):
             if not path.exists():
                 self._fetch(blob, path)
             elif self._checked.get(blob.sha256) != _stat(path) and not _is_intact(blob, path):
-                _log.warning("cached blob %s is damaged: fetching it again", blob.sha256)
+                _log.warning("Cached blob %s is damaged. Downloading it again.", blob.sha256)
                 self._fetch(blob, path)
             _touch(path)
             self._checked[blob.sha256] = _stat(path)
         return path
 
     def folder(self, files: Mapping[str, Blob]) -> Path:
-        """A folder with these files under their names. Raises NotFound, IntegrityError, Unavailable.
+        """Return a folder with these files under their names.
 
-        IntegrityError, too, for a name that would leave the folder.
+        Raises NotFound, Unavailable, and IntegrityError for a damaged blob or a name that points outside the folder.
         """
         check_names(files)
         digest = digest_of(files)
@@ -79,34 +80,34 @@ class NodeCache:
                     fresh = link.with_name(f".part-{link.name}")
                     fresh.unlink(missing_ok=True)
                     os.link(path, fresh)
-                except FileNotFoundError:  # evicted between the two lines
+                except FileNotFoundError:  # evicted meanwhile
                     continue
                 fresh.replace(link)
                 return
 
     def _fetch(self, blob: Blob, path: Path) -> None:
-        """Download under the blob's lock, so whatever lies in its incoming folder is of a killed process."""
+        """Download the blob. Its lock is held, so anything in its incoming folder was left by a killed process."""
         incoming = self._root / "incoming" / blob.sha256
         shutil.rmtree(incoming, ignore_errors=True)
         try:
-            arrived = incoming / "blob"
-            self._store.download(keys.blob(blob.sha256), arrived)
-            if not _is_intact(blob, arrived):
+            download = incoming / "blob"
+            self._store.download(keys.blob(blob.sha256), download)
+            if not _is_intact(blob, download):
                 raise IntegrityError(
-                    f"{keys.blob(blob.sha256)} in the store is not what its name promises "
-                    f"({arrived.stat().st_size} bytes, {blob.size} expected): restore it from a backup or train again"
+                    f"{keys.blob(blob.sha256)} in the store does not match its digest "
+                    f"({download.stat().st_size} bytes, {blob.size} expected). Restore it from a backup or train again."
                 )
-            arrived.chmod(0o444)
+            download.chmod(0o444)
             path.parent.mkdir(parents=True, exist_ok=True)
-            arrived.replace(path)
+            download.replace(path)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
         self._evict()
 
     def _evict(self) -> None:
-        """Bring the cache below its bound, one process at a time."""
-        with self._lock("evict", wait=False) as mine:
-            if not mine:
+        """Reduce the cache to ``max_bytes``. Only one process does this at a time."""
+        with self._lock("evict", wait=False) as locked:
+            if not locked:
                 return
             stats = {path: path.stat() for path in (self._root / "blobs").iterdir()}
             excess = sum(stat.st_size for stat in stats.values()) - self._max_bytes
@@ -122,19 +123,19 @@ class NodeCache:
 
     def _remove(self, path: Path, links: list[Path]) -> bool:
         """Remove a blob and the links to it, unless it is in use."""
-        with self._lock(path.name, wait=False) as mine:
-            if not mine or time.time() - path.stat().st_atime < _IN_USE_SECONDS:
+        with self._lock(path.name, wait=False) as locked:
+            if not locked or time.time() - path.stat().st_atime < _IN_USE_SECONDS:
                 return False
             for link in links:
                 link.unlink(missing_ok=True)
-                with suppress(OSError):  # other files are left in it
+                with suppress(OSError):  # the folder still holds other files
                     link.parent.rmdir()
             path.unlink()
             return True
 
     @contextmanager
     def _lock(self, digest: str, wait: bool = True) -> Iterator[bool]:
-        """One holder at a time, between processes and threads alike; the system frees it when a holder dies."""
+        """Hold an exclusive lock between processes and threads. The system releases it when the holder dies."""
         locks = self._root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with (locks / digest[:4]).open("a") as file:
@@ -156,5 +157,5 @@ def _is_intact(blob: Blob, path: Path) -> bool:
 
 
 def _touch(path: Path) -> None:
-    """Note the use for the eviction; the modification time stays, by which a damaged file is noticed."""
+    """Record the use for eviction. The modification time stays as it is, because it reveals damaged files."""
     os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))

@@ -1,4 +1,4 @@
-"""Base models, shared by all tasks and known by the digest of their files."""
+"""Base models, shared by all tasks and identified by the digest of their files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tornio.storage.port import ObjectStore
 _NEVER_LOADED = frozenset(
     (".bin", ".ckpt", ".h5", ".joblib", ".msgpack", ".onnx", ".ot", ".pickle", ".pkl", ".pt", ".pth", ".tflite")
 )
-"""Pickles, which are never read, and the weights of other frameworks, which hub folders carry beside ours."""
+"""Pickles, which are never read, and weights of other frameworks, which folders of the hub also contain."""
 
 
 class Encoders:
-    """``encoders/{digest}.json`` and the blobs they name."""
+    """``encoders/{digest}.json`` and the blobs that it names."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class Encoders:
         normalise: bool,
         max_length: int,
     ) -> EncoderDocument:
-        """Upload a folder in the hub's layout; published again, it is the document that stands there.
+        """Upload a folder in the hub's layout and return its document; the stored one if it was published before.
 
         Weights of other frameworks and pickles are left out. Raises InvalidInput for a folder without safetensors.
         """
@@ -47,8 +47,8 @@ class Encoders:
         }
         if not any(name.endswith(".safetensors") for name in files):
             raise InvalidInput(
-                f"{folder} has no .safetensors file, and other weights are never loaded: "
-                "save the model with transformers' save_pretrained first"
+                f"{folder} has no .safetensors file, and other weights are never loaded. "
+                "Save the model with transformers' save_pretrained first."
             )
         uploaded = blobs.upload(self._store, files)
         document = EncoderDocument(
@@ -65,7 +65,7 @@ class Encoders:
         return documents.create_or_get(self._store, keys.encoder(document.digest), document)
 
     def give_name(self, name: str, document: EncoderDocument, layer: int, now: datetime) -> EncoderName:
-        """Let the name mean this published encoder. Who has pinned what it meant before keeps that."""
+        """Give this name to a published encoder. Tasks that pinned the name's previous encoder keep that one."""
         wanted = EncoderName(name=name, digest=document.digest, layer=layer, added_at=now)
         key = _name_key(name)
         try:
@@ -75,25 +75,25 @@ class Encoders:
             return documents.update(self._store, key, EncoderName, lambda before: before.evolve(**changes))
 
     def named(self, name: str) -> EncoderName | None:
-        """What the name means, if somebody gave it."""
-        found = documents.find(self._store, _name_key(name), EncoderName)
-        return None if found is None else found[0]
+        """Return the encoder of this name, or None if nobody has given the name."""
+        stored = documents.find(self._store, _name_key(name), EncoderName)
+        return None if stored is None else stored[0]
 
     def all(self) -> list[tuple[EncoderDocument, list[EncoderName]]]:
-        """Every encoder of the store, with its names."""
-        keys_found = [info.key for info in self._store.list(keys.ENCODERS)]
+        """Return every encoder of the store, with its names."""
+        all_keys = [info.key for info in self._store.list(keys.ENCODERS)]
         names = [
-            documents.load(self._store, key, EncoderName)[0] for key in keys_found if key.startswith(keys.ENCODER_NAMES)
+            documents.load(self._store, key, EncoderName)[0] for key in all_keys if key.startswith(keys.ENCODER_NAMES)
         ]
-        found = [
+        encoders = [
             documents.load(self._store, key, EncoderDocument)[0]
-            for key in keys_found
+            for key in all_keys
             if not key.startswith(keys.ENCODER_NAMES)
         ]
-        return [(one, [name for name in names if name.digest == one.digest]) for one in found]
+        return [(encoder, [name for name in names if name.digest == encoder.digest]) for encoder in encoders]
 
     def get(self, digest: str) -> EncoderDocument:
-        """Raises NotFound; IntegrityError for one whose files are not those of its digest."""
+        """Return an encoder. Raises NotFound, and IntegrityError if its files do not match its digest."""
         document, _ = documents.load(self._store, keys.encoder(digest), EncoderDocument)
         blobs.check_digest(digest, document.files)
         return document

@@ -1,4 +1,4 @@
-"""The versions of a task and the aliases that name them."""
+"""The versions of a task, and the aliases that name them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 
 CURRENT = "current"
-"""The alias that serves."""
+"""The alias of the version that is served."""
 CANDIDATE = "candidate"
-"""The alias that replicas load beside it, ready to become current."""
+"""The alias of the version that replicas load in addition, before it becomes current."""
 
 
 class Registry:
@@ -30,44 +30,44 @@ class Registry:
     def publish(self, manifest: Manifest, folder: Path) -> Manifest:
         """Upload the files of a model's folder, then write the manifest that names them.
 
-        ``manifest.blobs`` is filled in from the folder. Who loses a race for the version gets the winner's
-        manifest: of two attempts at a run one result counts. Raises InvalidInput for an empty folder.
+        ``manifest.blobs`` is filled in from the folder. If another attempt published the version first, that
+        manifest is returned, so that a run has only one result. Raises InvalidInput for an empty folder.
         """
-        whole = manifest.evolve(blobs=blobs.upload(self._store, blobs.files_of(folder)))
-        return documents.create_or_get(self._store, self._keys.version(manifest.version), whole)
+        complete = manifest.evolve(blobs=blobs.upload(self._store, blobs.files_of(folder)))
+        return documents.create_or_get(self._store, self._keys.version(manifest.version), complete)
 
     def manifest(self, version: str) -> Manifest:
-        """Raises NotFound, IntegrityError, SchemaTooNew."""
-        found = self._manifests.get(version)
-        if found is None:
-            found, _ = documents.load(self._store, self._keys.version(version), Manifest)
-            blobs.check_names(found.blobs)
-            self._manifests[version] = found
-        return found
+        """Return the manifest of a version. Raises NotFound, IntegrityError, SchemaTooNew."""
+        manifest = self._manifests.get(version)
+        if manifest is None:
+            manifest, _ = documents.load(self._store, self._keys.version(version), Manifest)
+            blobs.check_names(manifest.blobs)
+            self._manifests[version] = manifest
+        return manifest
 
     def versions(self) -> tuple[Manifest, ...]:
-        """All versions, oldest first."""
+        """Return all versions, oldest first."""
         names = [
             info.key.removeprefix(self._keys.versions).removesuffix(".json")
             for info in self._store.list(self._keys.versions)
         ]
         with ThreadPoolExecutor(8) as pool:
-            found = list(pool.map(self.manifest, names))
-        return tuple(sorted(found, key=lambda manifest: (manifest.created_at, manifest.version)))
+            manifests = list(pool.map(self.manifest, names))
+        return tuple(sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.version)))
 
     def alias(self, name: str) -> Alias | None:
-        """Where an alias stands, or None."""
-        found = documents.find(self._store, self._keys.alias(name), Alias)
-        return None if found is None else found[0]
+        """Return an alias, or None if it does not exist."""
+        stored = documents.find(self._store, self._keys.alias(name), Alias)
+        return None if stored is None else stored[0]
 
     def move(
         self, alias: str, version: str, expected_revision: int, who: str, why: str, cause: str = "promotion"
     ) -> Alias:
-        """Let an alias that stands at ``expected_revision`` (0: nowhere yet) name ``version``.
+        """Point an alias at ``version``, if its revision is ``expected_revision`` (0: it does not exist yet).
 
-        Idempotent: a move that has been made, by whomever, and one to where the alias stands already return what
-        stands there. The document that the move replaces is first copied to the history, so that a kill between
-        the two loses nothing. Raises Changed at any other revision, NotFound for a version that is not there.
+        Idempotent: if the alias already names the version at this revision or the next, its document is returned,
+        whoever made that move. The replaced document is first copied to the history, so that a kill between the two
+        writes loses nothing. Raises Changed at any other revision, NotFound for a version that does not exist.
         """
         self.manifest(version)
 
@@ -77,8 +77,8 @@ class Registry:
                 return present
             if revision != expected_revision:
                 raise Changed(
-                    f"{alias} of {self._name} is at revision {revision}, not {expected_revision}: "
-                    "look at what it names now and decide again"
+                    f"{alias} of {self._name} is at revision {revision}, not {expected_revision}. "
+                    "Look at the version that it names now, and decide again."
                 )
             if present is not None:
                 documents.create_or_get(self._store, self._keys.alias_history(alias, revision), present)
@@ -100,25 +100,26 @@ class Registry:
             return follow(documents.create_or_get(self._store, key, follow(None)))
 
     def rollback(self, who: str, why: str, expected_revision: int | None = None) -> Alias:
-        """Let ``current`` name its previous version. Raises NotServable, NotFound when there is no previous one.
+        """Point ``current`` at its previous version. Raises NotServable, and NotFound if there is no previous version.
 
-        Two rollbacks are back where they began; who may send one twice gives ``expected_revision`` and gets Changed.
+        A second rollback undoes the first. A caller that may send one twice passes ``expected_revision``, and gets
+        Changed if it was already done.
         """
         present = self.alias(CURRENT)
         if present is None:
-            raise NotServable(f"{self._name} has no {CURRENT} version yet: there is nothing to roll back")
+            raise NotServable(f"{self._name} has no {CURRENT} version yet, so there is nothing to roll back.")
         if expected_revision is not None and present.revision != expected_revision:
             raise Changed(
-                f"{CURRENT} of {self._name} is at revision {present.revision}, not {expected_revision}: "
-                "it was rolled back or promoted meanwhile"
+                f"{CURRENT} of {self._name} is at revision {present.revision}, not {expected_revision}. "
+                "It was rolled back or promoted meanwhile."
             )
         if present.previous is None:
-            raise NotFound(f"{present.version} is the first version that {self._name} serves: none came before it")
+            raise NotFound(f"{present.version} is the first version of {self._name}. It has no previous version.")
         return self.move(CURRENT, present.previous, present.revision, who, why, "rollback")
 
     def history(self, alias: str) -> tuple[Alias, ...]:
-        """Every document that the alias has been, the present one first."""
-        present = self.alias(alias)  # read before the past: what it replaced is there by then
+        """Return every document that the alias has had, the present one first."""
+        present = self.alias(alias)  # read first, so that its predecessors are in the history
         if present is None:
             return ()
         past = [

@@ -1,1 +1,1 @@
-"""The most suspicious rows of a score run, to annotators and back: review data set, corrections, corrected set."""
+"""Review of the most suspicious rows of a score run: data set for annotators, corrections, corrected set."""

@@ -17,7 +17,7 @@ def card(
     rows: int,
     so_far: Precision,
 ) -> str:
-    """Markdown with YAML in front: what the data set is, how it was made, what its columns mean."""
+    """Return Markdown with YAML front matter: what the data set is, how it was made, and what its columns mean."""
     share = "" if so_far.share is None else f" ({100 * so_far.share:.1f} %)"
     several = ", as lists" if multi_label else ""
     unsettled = f"{so_far.discarded:,} were discarded and {so_far.disputed:,} are disputed; they keep their label."
@@ -31,20 +31,20 @@ tags:
 
 # {title}
 
-{rows:,} labelled texts. A model ({model}) scored them, the {so_far.shown:,} most suspicious ones by {ranking} were
-shown to people, and {so_far.reviewed:,} of those have been decided: {so_far.changed:,} labels{share} were wrong and are
+{rows:,} labelled texts. A model ({model}) scored them, and the {so_far.shown:,} most suspicious ones by {ranking} were
+shown to people. {so_far.reviewed:,} of those have been decided: {so_far.changed:,} labels{share} were wrong and are
 corrected here. {unsettled}
 
-| column | what it is |
+| column | meaning |
 |---|---|
-| `row` | place in the data that was scored |
+| `row` | position in the data that was scored |
 | `record_id` | id of the text |
 | `text` | the text |
-| `original_label` | the label that it had{several} |
-| `corrected_label` | what people say; the original one where nobody was asked, or where they did not settle it |
+| `original_label` | the label that the text had{several} |
+| `corrected_label` | the reviewers' label; the original one if nobody was asked or the reviewers did not decide |
 | `review` | `unreviewed`, `confirmed`, `changed`, `discarded` or `disputed` |
-| `who` | who answered, by ids of the annotation tool |
-| `when` | the latest of the answers |
+| `who` | who answered, as user ids of the annotation tool |
+| `when` | time of the latest answer |
 
 Labels, in this order: {", ".join(f"`{label}`" for label in labels)}.
 

@@ -1,4 +1,4 @@
-"""Which rows of a run are shown to annotators. Pure."""
+"""Choose the rows of a run that are shown to annotators. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from tornio.scoring.scored_run import ScoredRow
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """``rows``: all that are shown, those of earlier times first. ``left_out``: how many were skipped because they may
-    not be shown; ``same_id``: because another text has their record id. ``gone``: shown before, and may not be any
-    more."""
+    """The chosen rows.
+
+    ``rows``: all rows that are shown, earlier ones first. ``left_out``: number of rows that must not be shown;
+    ``same_id``: number of rows whose record id belongs to another text. ``gone``: rows that were shown before and must
+    not be shown any more.
+    """
 
     rows: tuple[ScoredRow, ...]
     left_out: int
@@ -26,11 +29,11 @@ def choose(
     barred: Callable[[str], bool],
     shown: Sequence[ScoredRow] = (),
 ) -> Chosen:
-    """The first ``limit`` candidates (None: all) that may be shown, those of earlier times counted.
+    """Return the first ``limit`` candidates (None: all) that may be shown; rows that were shown earlier count too.
 
-    A record id and a text are shown once, by the row that comes first: what is said of it goes for all rows with its
-    text. ``candidates``: most suspicious first; read no further than needed. ``barred``: says of the digest of a text
-    that it must not be shown.
+    Each record id and each text is shown once, by the row that comes first. Its answer applies to all rows with the
+    same text. ``candidates``: most suspicious first; read only as far as needed. ``barred``: whether the text with this
+    digest must not be shown.
     """
     gone = tuple(row for row in shown if barred(row.digest))
     rows = [row for row in shown if row not in gone]

@@ -1,4 +1,4 @@
-"""The corrected set: all rows of a run, with the labels that people gave to those that they reviewed."""
+"""The corrected set: all rows of a run, with the reviewers' labels where they reviewed a row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tornio.scoring.scored_run import ScoredRun
 
 
 def schema(multi_label: bool) -> pa.Schema:
-    """The columns of a corrected set; with ``multi_label`` its labels are lists."""
+    """Return the columns of a corrected set; with ``multi_label`` its labels are lists."""
     label = pa.list_(pa.string()) if multi_label else pa.string()
     return pa.schema(
         [
@@ -31,19 +31,20 @@ def schema(multi_label: bool) -> pa.Schema:
 
 
 def corrected(run: ScoredRun) -> Iterator[pa.Table]:
-    """The run's rows in the input's order, part by part, as ``schema``; texts that the task has deleted are left out.
+    """Yield the run's rows in the input's order, part by part, with the columns of ``schema``.
 
-    ``corrected_label``: what the reviewers say of the row's text, wherever else it stands too; equal to
-    ``original_label`` where nobody did, or where they discarded it or disagree. ``review``: an ``Outcome``. ``who``:
-    the annotation tool's user ids; ``when``: the latest answer, by its clock.
+    Texts that were deleted in the task are left out. ``corrected_label``: the reviewers' labels for the text, which
+    apply to every row with it; equal to ``original_label`` if nobody reviewed the text, or if the reviewers discarded
+    it or disagree. ``review``: an ``Outcome``. ``who``: user ids of the annotation tool; ``when``: the latest answer,
+    by its clock.
     """
-    found, deleted = run_verdicts(run), run.deleted
+    decided, deleted = run_verdicts(run), run.deleted
     for table in run.tables():
         rows = table.select(["row", "record_id", "text", "given"]).to_pylist()
-        # Digests cost more than all else here, and most runs need none.
-        digests = [text_digest(row["text"]) if found or deleted else "" for row in rows]
+        # Computing digests costs more than everything else here, and most runs need none.
+        digests = [text_digest(row["text"]) if decided or deleted else "" for row in rows]
         kept = [
-            _corrected(row, found.get(digest), run.multi_label)
+            _corrected(row, decided.get(digest), run.multi_label)
             for row, digest in zip(rows, digests, strict=True)
             if digest not in deleted
         ]

@@ -1,4 +1,4 @@
-"""A corrected set as a data set of Hugging Face's ``datasets``: in a folder, or on the hub."""
+"""A corrected set as a data set of Hugging Face's ``datasets``, in a folder or on the hub."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _NAME = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 
 
 def as_dataset(tables: Iterable[pa.Table], labels: Sequence[str], multi_label: bool) -> Dataset:
-    """The tables (as ``corrected.schema``) with ClassLabel features in the order of the labels; holds all rows.
+    """Return the tables (see ``corrected.schema``) as one data set in memory, with ClassLabels in the order of labels.
 
-    Raises InvalidFile where ``datasets`` is not installed, or where there are no rows.
+    Raises InvalidFile if ``datasets`` is not installed, or if there are no rows.
     """
     datasets = _datasets()
     rows = pa.concat_tables(tables)
     if not len(rows):
-        raise InvalidFile("the corrected set has no rows: all of its texts are deleted")
+        raise InvalidFile("The corrected set has no rows, because all of its texts were deleted.")
     features = _features(datasets, rows.schema, labels, multi_label)
     for name in _LABELS:
         at = rows.schema.get_field_index(name)
@@ -40,12 +40,12 @@ def as_dataset(tables: Iterable[pa.Table], labels: Sequence[str], multi_label: b
 
 
 def save(dataset: Dataset, folder: Path) -> None:
-    """Write a folder that ``datasets.load_from_disk`` reads; it appears when it is whole.
+    """Write a folder that ``datasets.load_from_disk`` reads. It becomes visible only when complete.
 
-    Raises InvalidFile for a folder that is there and not empty, or that cannot be written.
+    Raises InvalidFile for an existing folder that is not empty, or one that cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidFile(f"{folder} is there already, and not an empty folder: delete it, or choose another name")
+        raise InvalidFile(f"{folder} already exists and is not an empty folder. Delete it, or choose another name.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".part-", dir=folder.parent) as part:
@@ -53,26 +53,26 @@ def save(dataset: Dataset, folder: Path) -> None:
             dataset.save_to_disk(str(whole))
             whole.rename(folder)
     except OSError as error:
-        raise InvalidFile(f"cannot write {folder}: {error.strerror or error}") from error
+        raise InvalidFile(f"Cannot write {folder}: {error.strerror or error}") from error
 
 
 def push(dataset: Dataset, name: str, card: str, *, private: bool) -> str:
-    """Put the data set and its card on the hub, in place of what is there; returns its address.
+    """Upload the data set and its card to the hub, replacing earlier contents. Returns its address.
 
-    The token is that of HF_TOKEN, or of the file that HF_TOKEN_PATH names (by default the one of ``hf auth login``).
-    ``card``: Markdown with YAML in front; ``datasets`` adds features and sizes. ``private``: of a data set that is
-    made now; one that is there stays as it is. Raises InvalidInput, Unauthorized, Forbidden, Unavailable.
+    The token is taken from HF_TOKEN, or from the file that HF_TOKEN_PATH names (by default the one of
+    ``hf auth login``). ``card``: Markdown with YAML front matter; ``datasets`` adds features and sizes. ``private``:
+    applies to a new data set; an existing one is unchanged. Raises InvalidInput, Unauthorized, Forbidden, Unavailable.
     """
     from huggingface_hub import HfApi, constants, get_token
 
     check_name(name)
     if constants.is_offline_mode():
-        raise InvalidInput("HF_HUB_OFFLINE is set, so nothing is sent to the hub: unset it, or write a folder")
+        raise InvalidInput("HF_HUB_OFFLINE is set, so nothing can be sent to the hub. Unset it, or write a folder.")
     token = get_token()
     if not token:
-        raise Unauthorized("no token for the hub: set HF_TOKEN, or HF_TOKEN_PATH to a file that holds it")
+        raise Unauthorized("There is no token for the hub. Set HF_TOKEN, or set HF_TOKEN_PATH to a file that holds it.")
     api = HfApi(token=token)
-    with _told(name):
+    with _hub_errors(name):
         where = api.create_repo(name, repo_type="dataset", private=private, exist_ok=True)
         api.upload_file(
             path_or_fileobj=card.encode(),
@@ -86,9 +86,9 @@ def push(dataset: Dataset, name: str, card: str, *, private: bool) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raises InvalidInput for what is no name of a data set on the hub."""
+    """Raise InvalidInput if a data set on the hub cannot have this name."""
     if not _NAME.fullmatch(name):
-        raise InvalidInput(f"{name!r} is no name of a data set on the hub: give hub:NAME or hub:OWNER/NAME")
+        raise InvalidInput(f"{name!r} is not a valid name of a data set on the hub. Give hub:NAME or hub:OWNER/NAME.")
 
 
 def _datasets() -> Any:
@@ -96,22 +96,22 @@ def _datasets() -> Any:
         import datasets
     except ImportError as error:
         raise InvalidFile(
-            f"a folder of datasets, or the hub, needs the extra: pip install 'tornio[hub]' ({error}); or write "
-            "a .parquet"
+            f"Writing a folder of datasets, or to the hub, needs an extra ({error}). Install it with "
+            "pip install 'tornio[hub]', or write a .parquet file."
         ) from error
     return datasets
 
 
 def _features(datasets: Any, schema: pa.Schema, labels: Sequence[str], multi_label: bool) -> Any:
-    known = datasets.Features.from_arrow_schema(schema)
+    features = datasets.Features.from_arrow_schema(schema)
     one = datasets.ClassLabel(names=list(labels))
     for name in _LABELS:
-        known[name] = datasets.List(one) if multi_label else one
-    return known
+        features[name] = datasets.List(one) if multi_label else one
+    return features
 
 
 def _numbers(column: pa.ChunkedArray, labels: Sequence[str], multi_label: bool) -> pa.Array:
-    """int64: the places of the labels; lists of them where several are allowed."""
+    """Return the indices of the labels, int64, or lists of them where several labels are allowed."""
     names = pa.array(labels, pa.string())
     whole = column.combine_chunks()
     if not multi_label:
@@ -123,8 +123,9 @@ def _numbers(column: pa.ChunkedArray, labels: Sequence[str], multi_label: bool) 
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
-    # HTTPError is that of the HTTP library which this huggingface_hub uses.
+def _hub_errors(name: str) -> Iterator[None]:
+    """Replace errors of the hub by our own errors."""
+    # HTTPError is that of the HTTP library that the installed huggingface_hub uses.
     from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]
 
     try:
@@ -132,11 +133,11 @@ def _told(name: str) -> Iterator[None]:
     except HfHubHTTPError as error:
         status = error.response.status_code
         if status == HTTPStatus.UNAUTHORIZED:
-            raise Unauthorized(f"the hub does not know this token ({error}): check HF_TOKEN") from error
+            raise Unauthorized(f"The hub does not know this token ({error}). Check HF_TOKEN.") from error
         if status == HTTPStatus.FORBIDDEN:
             raise Forbidden(
-                f"the token may not write {name} ({error}): give it the right to write, or take another name"
+                f"The token may not write {name} ({error}). Give it the right to write, or choose another name."
             ) from error
-        raise Unavailable(f"the hub did not take {name} ({error}): try again") from error
+        raise Unavailable(f"The hub did not accept {name} ({error}). Try again.") from error
     except HTTPError as error:
-        raise Unavailable(f"the hub does not answer ({type(error).__name__}: {error}): try again") from error
+        raise Unavailable(f"The hub does not respond ({type(error).__name__}: {error}). Try again.") from error

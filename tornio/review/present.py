@@ -12,7 +12,7 @@ from tornio.spec import LabelSpec, TaskSpec
 GIVEN, DISAGREES, LOSS = "given_label", "disagrees", "loss"
 NO_LABEL = "(none)"
 _MAX_TASK_GUIDELINES = 9_000
-"""Characters: what Argilla shows, less our own."""
+"""In characters: Argilla's limit, less our own text."""
 
 
 def dataset_spec(
@@ -24,7 +24,7 @@ def dataset_spec(
     reviewers: int,
     task: TaskSpec | None,
 ) -> DatasetSpec:
-    """The data set of a review. ``ranking``: the run's; what the records can be sorted by besides the loss."""
+    """Return the data set of a review. Its records can be sorted by loss and by ``ranking``, that of the run."""
     by_name = {} if task is None else {label.name: label for label in task.labels}
     other = (MetadataSpec(ranking, ranking.capitalize(), "float"),) if ranking != LOSS else ()
     return DatasetSpec(
@@ -45,7 +45,7 @@ def dataset_spec(
 
 
 def outgoing(row: ScoredRow, labels: Sequence[str], run: str, ranking: str) -> OutgoingRecord:
-    """A row as its record: the prediction is suggested, with its probabilities; the given label stands beside it."""
+    """Convert a row to a record: the prediction is the suggestion, and the given label is shown beside the text."""
     order = {name: place for place, name in enumerate(labels)}
     predicted = tuple(sorted(row.predicted, key=order.__getitem__))
     scores = tuple(min(1.0, max(0.0, row.probabilities[order[name]])) for name in predicted)
@@ -69,9 +69,9 @@ def outgoing(row: ScoredRow, labels: Sequence[str], run: str, ranking: str) -> O
 
 def _guidelines(ranking: str, task: TaskSpec | None) -> str:
     ours = (
-        "These texts have a label already, and a model finds it unlikely. Answer with the label that is right: the "
-        "given one, the suggested one, or another. Discard a text that no label fits. What you answer corrects the "
-        f"data set; sort by {ranking} to see the most suspicious ones first."
+        "These texts already have a label, but a model finds it unlikely. Answer with the label that is right: the "
+        "given one, the suggested one, or another one. Discard a text that no label fits. Your answers correct the "
+        f"data set. Sort by {ranking} to see the most suspicious texts first."
     )
     if task is None or not task.guidelines:
         return ours

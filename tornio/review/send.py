@@ -19,7 +19,7 @@ from tornio.storage import documents
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How many rows: the ``top`` most suspicious, or all whose loss is above a quantile (within 0 and 1)."""
+    """Which rows to send: the ``top`` most suspicious, or all with a loss above a quantile (between 0 and 1)."""
 
     top: int | None = None
     loss_quantile: float | None = None
@@ -27,9 +27,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """``rows``: in the data set now; ``new``: of those, how many are there for the first time. ``left_out``: held out,
-    or deleted; ``same_id``: with the record id of another text. ``page``: where annotators answer, most suspicious
-    first."""
+    """The outcome of sending.
+
+    ``rows``: number of rows in the data set now; ``new``: how many of them were added. ``left_out``: number of rows
+    that are held out or deleted; ``same_id``: number of rows with the record id of another text. ``page``: address of
+    the annotation page, most suspicious rows first.
+    """
 
     workspace: str
     dataset: str
@@ -43,15 +46,15 @@ class Sent:
 def send_review(
     run: ScoredRun, annotation: AnnotationTool, wanted: Wanted, name: str | None = None, reviewers: int = 1
 ) -> Sent:
-    """Show rows of the run as a data set of their own. Sent again, it adds what is lacking and changes no answer.
+    """Send rows of the run as a data set of their own. Sent again, missing rows are added and no answer is changed.
 
-    What a task holds out is left out, and not even shown without a suggestion: rows come here because a model doubts
-    their label, so labels would be corrected only where that model errs, and hold-out labels that were picked so would
-    flatter it. The same goes for texts that are not in the pool yet and that the task's keyed hash would hold out.
+    Texts that the task holds out are left out, even without a suggestion. Rows are sent because a model doubts their
+    label. So labels would be corrected only where that model errs, and such a hold-out would favour it. This also
+    applies to texts that are not in the pool yet and that the task's keyed hash would hold out.
 
-    ``name``: of the data set, fixed when it is first sent. ``reviewers``: answers after which a record counts as done
-    in the tool; the first answer corrects already. Raises Conflict for another name than the first time, InvalidInput
-    where nothing is left to show, and what the annotation tool raises.
+    ``name``: name of the data set, fixed when it is first sent. ``reviewers``: number of answers after which a record
+    counts as done in the tool; the first answer is already used. Raises Conflict for another name than the first time,
+    InvalidInput if no row can be shown, and what the annotation tool raises.
     """
     review = _document(run, name)
     shown = run.rows(review.rows)
@@ -59,11 +62,11 @@ def send_review(
     chosen = choose(run.most_suspicious(above), wanted.top, barred(run), shown)
     if not chosen.rows:
         raise InvalidInput(
-            f"no row of run {run.run} can be shown ({chosen.left_out} are held out or deleted): ask for more rows"
+            f"No row of run {run.run} can be shown ({chosen.left_out} are held out or deleted). Request more rows."
         )
     places = tuple(row.row for row in chosen.rows)
-    # First what is shown, then the showing: a sync takes answers to no other rows.
-    review = documents.update(run.store, run.keys.document, Review, lambda there: _with_rows(there, places))
+    # The review is stored before its rows are sent, because answers are only pulled for rows in the review.
+    review = documents.update(run.store, run.keys.document, Review, lambda stored: _with_rows(stored, places))
     ranking = run.output.ranking
     annotation.ensure_dataset(
         dataset_spec(
@@ -93,16 +96,16 @@ def _document(run: ScoredRun, name: str | None) -> Review:
     )
     review = documents.create_or_get(run.store, run.keys.document, first)
     if name is not None and name != review.dataset:
-        raise Conflict(f"run {run.run} is reviewed in the data set {review.dataset!r}: leave --name out, or give that")
+        raise Conflict(f"Run {run.run} is reviewed in data set {review.dataset!r}. Omit --name, or give that name.")
     return review
 
 
 def _with_rows(review: Review, places: tuple[int, ...]) -> Review:
-    """With these rows; those that another sending has added meanwhile stay."""
+    """Add these rows to a review. Rows that another call has added meanwhile are kept."""
     return review.evolve(rows=tuple(dict.fromkeys((*review.rows, *places))))
 
 
 def _quantile(run: ScoredRun, quantile: float) -> float:
     if not 0 <= quantile < 1:
-        raise InvalidInput(f"the quantile must be at least 0 and below 1, found {quantile}: .99 is the top 1 %")
+        raise InvalidInput(f"The quantile is {quantile}, but must be at least 0 and below 1. Use .99 for the top 1 %.")
     return float(np.quantile(run.ranked.loss, quantile))

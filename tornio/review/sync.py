@@ -1,4 +1,4 @@
-"""Answers of a review into the log: the task's, or the run's own."""
+"""Pull the answers of a review into the label log of the task, or of the run."""
 
 from __future__ import annotations
 
@@ -23,54 +23,54 @@ from tornio.tasks import Task
 
 @dataclass
 class ReviewSync:
-    """Reads the data set of a review as often as asked."""
+    """Pulls the answers of a review. It may be polled as often as needed."""
 
     run: ScoredRun
     annotation: AnnotationTool
     _activity: datetime | None = None
 
     def poll(self) -> Precision:
-        """Append what annotators did since the last time; replays do no harm. Says how it stands.
+        """Append the annotators' new answers, and return the review's progress. Repeats are harmless.
 
-        Raises NotFound where nothing was sent yet, or where the data set is gone, and what the annotation tool raises.
+        Raises NotFound if nothing was sent yet or the data set was deleted, and what the annotation tool raises.
         """
         review = find_review(self.run)
         rows = self.run.rows(review.rows)
         try:
             activity = self.annotation.last_activity(review.workspace, review.dataset)
             if activity is None or activity != self._activity:
-                _take_up(self.run, review, rows, self.annotation)
+                _pull_answers(self.run, review, rows, self.annotation)
         except NotFound as error:
             raise NotFound(
-                f"{error}; answers that came before are kept, and `tornio review send {self.run.run}` makes the data "
-                "set again"
+                f"{error} Answers that were pulled before are kept. `tornio review send {self.run.run}` creates the "
+                "data set again."
             ) from error
         self._activity = activity
         return run_precision(self.run)
 
 
 def find_review(run: ScoredRun) -> Review:
-    """What was sent of a run. Raises NotFound."""
-    found = documents.find(run.store, run.keys.document, Review)
-    if found is None:
-        raise NotFound(f"nothing of run {run.run} was sent to annotators: tornio review send {run.run}")
-    return found[0]
+    """Return the review of a run. Raises NotFound if nothing was sent."""
+    stored = documents.find(run.store, run.keys.document, Review)
+    if stored is None:
+        raise NotFound(f"Nothing of run {run.run} was sent to annotators yet. Run `tornio review send {run.run}`.")
+    return stored[0]
 
 
 def run_verdicts(run: ScoredRun) -> dict[str, Verdict]:
-    """What reviewers say of the run's texts, by their digest, as the log stands; empty where nothing was sent."""
-    found = documents.find(run.store, run.keys.document, Review)
-    if found is None:
+    """Return the reviewers' verdicts on the run's texts, by digest, from the log; empty if nothing was sent."""
+    stored = documents.find(run.store, run.keys.document, Review)
+    if stored is None:
         return {}
-    events = [event for event in run.log.read() if event.dataset == found[0].dataset]
-    digests = _digests(run, found[0], events)
-    return verdicts(events, found[0].dataset, digests, run.labels, run.multi_label)
+    events = [event for event in run.log.read() if event.dataset == stored[0].dataset]
+    digests = _digests(run, stored[0], events)
+    return verdicts(events, stored[0].dataset, digests, run.labels, run.multi_label)
 
 
 def run_precision(run: ScoredRun, found: Mapping[str, Verdict] | None = None) -> Precision:
-    """How many of the rows that were sent were reviewed so far, and how many of their labels were wrong.
+    """Return how many of the rows that were sent are reviewed so far, and how many of their labels were wrong.
 
-    ``found``: what ``run_verdicts`` says, for who has asked already.
+    ``found``: the outcome of ``run_verdicts``, if the caller has it already.
     """
     review = documents.find(run.store, run.keys.document, Review)
     shown = run.rows(review[0].rows) if review else []
@@ -78,10 +78,11 @@ def run_precision(run: ScoredRun, found: Mapping[str, Verdict] | None = None) ->
 
 
 def targets(rows: Sequence[ScoredRow], view: PoolView, spoken: Mapping[str, str]) -> dict[str, str]:
-    """The record of the pool that each row stands for, by the row's record id; it may not be there yet.
+    """Return the pool record that each row belongs to, by the row's record id. The record may not exist yet.
 
-    The one that the log has spoken of in this review (``spoken``: by digest); the one of the same id and text; the
-    first of the same text; else a new one, under an own id where the pool has its id for another text. Pure.
+    The first that exists: the record that the log names for this text in this review (``spoken``: by digest); the
+    record with the same id and text; the first record with the same text. Otherwise it is a new record, with another
+    id if the pool has the row's id for another text. Pure.
     """
     first: dict[str, str] = {}
     digests = list(view.text_digests)
@@ -89,8 +90,8 @@ def targets(rows: Sequence[ScoredRow], view: PoolView, spoken: Mapping[str, str]
         first.setdefault(digest, record_id)
 
     def of(row: ScoredRow) -> str:
-        if (known := spoken.get(row.digest)) is not None:
-            return known
+        if (logged := spoken.get(row.digest)) is not None:
+            return logged
         place = view.row(row.record_id)
         if place is not None and digests[place] == row.digest:
             return row.record_id
@@ -99,20 +100,20 @@ def targets(rows: Sequence[ScoredRow], view: PoolView, spoken: Mapping[str, str]
     return {row.record_id: of(row) for row in rows}
 
 
-def _take_up(run: ScoredRun, review: Review, rows: Sequence[ScoredRow], annotation: AnnotationTool) -> None:
+def _pull_answers(run: ScoredRun, review: Review, rows: Sequence[ScoredRow], annotation: AnnotationTool) -> None:
     by_id = {row.record_id: row for row in rows}
-    known = [event for event in run.log.read() if event.dataset == review.dataset]
+    events = [event for event in run.log.read() if event.dataset == review.dataset]
     if run.task is None:
         target = {record_id: record_id for record_id in by_id}
     else:
-        spoken = {digest: record_id for record_id, digest in _digests(run, review, known).items()}
-        target = targets(rows, run.task.pool.read(), spoken)
+        logged = {digest: record_id for record_id, digest in _digests(run, review, events).items()}
+        target = targets(rows, run.task.pool.read(), logged)
 
     def read() -> list[AnnotatedRecord]:
         before = answered_records(run.log.read(), review.dataset)
-        answered = [record_id for record_id, there in target.items() if there in before]
-        found = list_answers(annotation, review.workspace, review.dataset, answered)
-        ours = [record for record in found if record.record_id in by_id]
+        answered = [record_id for record_id, pool_id in target.items() if pool_id in before]
+        listed = list_answers(annotation, review.workspace, review.dataset, answered)
+        ours = [record for record in listed if record.record_id in by_id]
         if run.task is not None:
             _join(run.task, [by_id[record.record_id] for record in ours if _is_answered(record)], target)
         return [replace(record, record_id=target[record.record_id]) for record in ours]
@@ -128,7 +129,7 @@ def _take_up(run: ScoredRun, review: Review, rows: Sequence[ScoredRow], annotati
 
 
 def _join(task: Task, rows: Iterable[ScoredRow], target: Mapping[str, str]) -> None:
-    """What the task learns a label of joins its pool first."""
+    """Add the records that the task is about to get labels for to its pool."""
     view = task.pool.read()
     new = [Record(target[row.record_id], row.text) for row in rows if target[row.record_id] not in view]
     if new:
@@ -140,9 +141,9 @@ def _is_answered(record: AnnotatedRecord) -> bool:
 
 
 def _digests(run: ScoredRun, review: Review, events: Iterable[LabelEvent]) -> dict[str, str]:
-    """Digest of the text of each record that the events speak of."""
+    """Return the text digest of each record in the events."""
     if run.task is None:
         return {row.record_id: row.digest for row in run.rows(review.rows)}
     view = run.task.pool.read()
-    spoken = {event.record_id for event in events}
-    return {one: view.text_digests[place] for one in spoken if (place := view.row(one)) is not None}
+    record_ids = {event.record_id for event in events}
+    return {one: view.text_digests[place] for one in record_ids if (place := view.row(one)) is not None}

@@ -1,4 +1,4 @@
-"""What annotators say of reviewed texts. Pure."""
+"""The outcome of a review for each text. Pure."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ Labels = tuple[str, ...]
 
 
 class Outcome(StrEnum):
-    """What a review means for the label that a row was given."""
+    """What a review means for the given label of a row."""
 
     UNREVIEWED = "unreviewed"
     CONFIRMED = "confirmed"
     CHANGED = "changed"
     DISCARDED = "discarded"
-    """No label fits: the given one stays, for the reader of the corrected set to decide."""
+    """No label fits. The given label is kept, and the reader of the corrected set decides."""
     DISPUTED = "disputed"
-    """Reviewers disagree, none has most votes: the given label stays."""
+    """Reviewers disagree and no answer has the most votes. The given label is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``labels``: the right ones, None where the reviewers discard or disagree. ``who``: whose answers stand;
-    ``when``: the latest of them, by the annotation tool's clock."""
+    """The reviewers' decision on a text.
+
+    ``labels``: the right labels; None if the reviewers discarded the text or disagree. ``who``: the reviewers whose
+    answers count; ``when``: the latest of their answers, by the annotation tool's clock.
+    """
 
     labels: Labels | None
     disputed: bool
@@ -46,29 +49,30 @@ class Verdict:
 def verdicts(
     events: Iterable[LabelEvent], dataset: str, digest_of: Mapping[str, str], labels: Sequence[str], multi_label: bool
 ) -> dict[str, Verdict]:
-    """What the reviewers in a data set say of each text, by its digest; texts of which nobody says anything are absent.
+    """Return the reviewers' verdict on each text of a data set, by digest. Texts without an answer are absent.
 
-    ``events``: of a log, in its order. ``digest_of``: of the records that they speak of. Majority and ties as in
-    ``labels.resolve``: one label that has most votes, or each of several that more than half of the answers name.
+    ``events``: events of a log, in its order. ``digest_of``: digests of the records in them. Majority and ties are
+    decided as in ``labels.resolve``: the label with the most votes, or, multi-label, each label that more than half of
+    the answers name.
     """
     ours = [
         replace(event, record_id=digest_of[event.record_id])
         for event in events
         if event.dataset == dataset and event.record_id in digest_of
     ]
-    said = by_record(ours)
-    found: dict[str, Verdict] = {}
+    events_of = by_record(ours)
+    decided: dict[str, Verdict] = {}
     for digest, resolved in resolve(ours, labels, multi_label).items():
-        votes = [vote for vote in standing(said[digest]).values() if vote.event is resolved.kind]
+        votes = [vote for vote in standing(events_of[digest]).values() if vote.event is resolved.kind]
         if votes:
             who = tuple(sorted({vote.annotator or vote.source for vote in votes}))
             when = max((vote.response_updated_at for vote in votes if vote.response_updated_at), default=None)
-            found[digest] = Verdict(resolved.labels, resolved.disputed, who, when)
-    return found
+            decided[digest] = Verdict(resolved.labels, resolved.disputed, who, when)
+    return decided
 
 
 def precision(shown: Mapping[str, Labels], found: Mapping[str, Verdict]) -> Precision:
-    """Of the shown texts: their given labels by digest, and what is said of them."""
+    """Count the outcomes. ``shown``: given labels of the shown texts, by digest; ``found``: the verdicts, by digest."""
     counts = Counter(found[digest].outcome(given) for digest, given in shown.items() if digest in found)
     return Precision(
         shown=len(shown),

@@ -1,4 +1,4 @@
-"""A corrected set to a file, a part at a time. The file appears only when it is whole."""
+"""Write a corrected set to a file, part by part. The file becomes visible only when complete."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tornio.files.rows import SEPARATOR
 from tornio.files.whole import writing
 
 Write = Callable[[Iterable[pa.Table], pa.Schema], int]
-"""Writes the tables and says how many rows they had."""
+"""Writes the tables and returns their number of rows."""
 
 
 def writer_for(path: Path) -> Write:
-    """What writes to this path, by its ending: .parquet, .jsonl or .csv. Raises InvalidFile."""
+    """Return the writer for this path, by its extension: .parquet, .jsonl or .csv. Raises InvalidFile."""
     writers = {".parquet": _parquet, ".jsonl": _json_lines, ".csv": _csv}
     write = writers.get(path.suffix.lower())
     if write is None:
         raise InvalidFile(
-            f"{path}: the ending {path.suffix!r} says no format: use {', '.join(writers)}, a name without ending for "
-            "a folder of `datasets`, or hub:NAME"
+            f"{path}: the extension {path.suffix!r} is not a known format. Use {', '.join(writers)}, a name without "
+            "extension for a folder of `datasets`, or hub:NAME."
         )
 
     def whole(tables: Iterable[pa.Table], schema: pa.Schema) -> int:
@@ -55,7 +55,7 @@ def _json_lines(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> in
 
 
 def _csv(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
-    """Lists, which CSV has not, with ``|`` between."""
+    """Write CSV. Lists, which CSV does not have, are joined by ``|``."""
     rows = 0
     with path.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")

@@ -1,1 +1,1 @@
-"""Everything persisted: one model and one number per format, upgraded on read, refused when too new."""
+"""All persisted formats: one model and one number per format. Documents are upgraded on read, or refused if too new."""

@@ -1,4 +1,4 @@
-"""The manners that every persisted document shares: number, upgrade on read, unknown fields kept."""
+"""What all persisted documents share: a schema number, upgrade on read, and unknown fields that are kept."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Timestamp = Annotated[AwareDatetime, AfterValidator(_utc)]
 
 
 class Part(BaseModel):
-    """A piece of a document. Fields that this release does not know survive a read-modify-write."""
+    """A part of a document. Fields that this release does not know survive a read-modify-write."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     def evolve(self, **changes: Any) -> Self:
-        """A copy with these fields changed, validated again."""
+        """Return a copy with these fields changed, validated again."""
         unknown = set(changes) - set(type(self).model_fields)
         if unknown:
             raise TypeError(f"{type(self).__name__} has no field {sorted(unknown)}")
@@ -38,19 +38,19 @@ class Part(BaseModel):
 class Document(Part):
     """One JSON object in the store.
 
-    ``NUMBER`` is what this release writes; it reads ``NUMBER + 1`` as well, because two releases run side by
-    side during an upgrade. A document keeps the number it was read with when that is the higher one.
+    This release writes ``NUMBER`` and also reads ``NUMBER + 1``, because two releases run side by side during an
+    upgrade. A document that was read with a higher number keeps it.
     """
 
     FORMAT: ClassVar[str]
     NUMBER: ClassVar[int] = 1
     UPGRADES: ClassVar[Mapping[int, Upgrade]] = {}
-    """Upgrade from number n to n + 1, for each older n still in somebody's bucket."""
+    """Functions that upgrade number n to n + 1, one for each older n that may still be in a bucket."""
 
     format: str = ""
     schema_number: int = Field(default=0, alias="schema")
     writer: str | None = None
-    """Token of the write that put this body there: tells a writer whether an unclear write was its own."""
+    """Token of the write that stored this body. It tells a writer whether an unclear write was its own."""
 
     def model_post_init(self, _context: Any) -> None:
         object.__setattr__(self, "format", self.format or self.FORMAT)
@@ -62,7 +62,7 @@ class Document(Part):
         return type(self).model_validate(values)
 
     def encode(self, writer: str | None = None) -> bytes:
-        """Canonical JSON: sorted keys, UTF-8, two spaces, a newline at the end."""
+        """Return canonical JSON: sorted keys, UTF-8, indented by two spaces, with a newline at the end."""
         values = self.model_dump(mode="json", by_alias=True)
         values["writer"] = writer
         return (json.dumps(values, sort_keys=True, ensure_ascii=False, indent=2) + "\n").encode()
@@ -71,15 +71,15 @@ class Document(Part):
     def decode(cls, body: bytes, where: str = "document") -> Self:
         """Read a body, upgraded to this release's number.
 
-        Raises IntegrityError for a body that is no such document, SchemaTooNew for one of a later release.
+        Raises IntegrityError for a body that is not such a document, SchemaTooNew for one of a later release.
         """
         try:
             values = json.loads(body)
         except ValueError as error:
-            raise IntegrityError(f"{where} is not JSON ({error}): restore it from a backup") from error
+            raise IntegrityError(f"{where} is not JSON ({error}). Restore it from a backup.") from error
         if not isinstance(values, dict) or values.get("format") != cls.FORMAT:
             found = values.get("format") if isinstance(values, dict) else type(values).__name__
-            raise IntegrityError(f"{where} should be a {cls.FORMAT!r} document, found {found!r}")
+            raise IntegrityError(f"{where} should be a {cls.FORMAT!r} document, but its format is {found!r}.")
         try:
             return cls.model_validate(cls._upgraded(values, where))
         except ValidationError as error:
@@ -89,10 +89,10 @@ class Document(Part):
     def _upgraded(cls, values: dict[str, Any], where: str) -> dict[str, Any]:
         number = values.get("schema")
         if not isinstance(number, int) or number < 1:
-            raise IntegrityError(f"{where} has no schema number")
+            raise IntegrityError(f"{where} has no schema number.")
         if number > cls.NUMBER + 1:
             raise SchemaTooNew(
-                f"{where} has schema {number}, this release reads up to {cls.NUMBER + 1}: upgrade Tornio first"
+                f"{where} has schema {number}. This release reads schemas up to {cls.NUMBER + 1}. Upgrade Tornio first."
             )
         while number < cls.NUMBER:
             values = cls.UPGRADES[number](dict(values))

@@ -1,4 +1,4 @@
-"""What jobs take and give: the ``args`` of a plan.json and the ``output`` of a result.json."""
+"""Inputs and outputs of jobs: the ``args`` of a plan.json and the ``output`` of a result.json."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class TrainArgs(Part):
 class TrainOutput(Part):
     version: str
     labels: dict[str, int]
-    """Training labels by class."""
+    """Number of training labels per class."""
     metrics: dict[str, float] = {}
     kind: str = ""
     why: str = ""
-    """Why it is of this kind, where the spec leaves that open."""
+    """Why this kind of model was chosen, if the spec leaves it open."""
 
 
 class EvaluateArgs(Part):
-    """Judge a version on the hold-out, against what serves and what has served."""
+    """Evaluate a version on the hold-out, against the served version and earlier ones."""
 
     version: str
     current: str | None
     rivals: tuple[str, ...]
-    """The last promoted versions of the generation, ``current`` not among them."""
+    """The last promoted versions of the generation, without ``current``."""
     agree_with: str | None
-    """The version that agreement on the stop set is measured against."""
+    """The version with which the agreement on the stop set is measured."""
     label_seq: int
     pool_seq: int
     spec_rev: int
@@ -47,11 +47,11 @@ class EvaluateArgs(Part):
 class EvaluateOutput(Part):
     verdict: GateVerdict
     holdout: dict[str, Any] = {}
-    """The version's metrics: n, accuracy and its interval, macro_f1, per_class, confusion; empty without labels."""
+    """The version's metrics: n, accuracy and its interval, macro_f1, per_class, confusion. Empty without labels."""
     rivals: dict[str, float] = {}
-    """Accuracy of the others on the same hold-out."""
+    """Accuracy of the other versions on the same hold-out."""
     changed: tuple[dict[str, Any], ...] = ()
-    """Hold-out answers on which the version and ``current`` differ: record_id, label, current, candidate."""
+    """Hold-out records for which the version and ``current`` differ: record_id, label, current, candidate."""
     agreement: float | None = None
     """Cohen's kappa of the two versions' predictions on the stop set."""
     signals: dict[str, float] = {}
@@ -59,13 +59,13 @@ class EvaluateOutput(Part):
 
 
 class QueryArgs(Part):
-    """Pick a batch. Everything in an earlier batch (number < this one) is left out, answered or not."""
+    """Pick a batch. Records of earlier batches (number < this one) are excluded, answered or not."""
 
     batch: str
     number: int
     generation: int
     version: str | None
-    """None: a cold start."""
+    """None means a cold start."""
     label_seq: int
     pool_seq: int
     spec_rev: int
@@ -73,7 +73,7 @@ class QueryArgs(Part):
 
 class QueryOutput(Part):
     items: tuple[BatchItem, ...]
-    """Empty: nothing is left to ask."""
+    """Empty if no record is left to ask for."""
     strategy: str
     agent: str | None = None
 
@@ -98,11 +98,11 @@ class InputFile(Part):
     """One file of a data set, as it was when the run was planned."""
 
     uri: str
-    """Path, or s3://bucket/key."""
+    """A path, or s3://bucket/key."""
     etag: str
-    """SHA-256 of a local file's bytes; the store's ETag of an object."""
+    """SHA-256 of the bytes of a local file; for an object, the store's ETag."""
     size: int
-    """Bytes."""
+    """In bytes."""
 
 
 class ScoreArgs(Part):
@@ -115,63 +115,63 @@ class ScoreArgs(Part):
     encoding: str | None = None
     delimiter: str | None = None
     separator: str = "|"
-    """Between the labels of a text that has several."""
+    """Separates the labels of a text that has several."""
     labels: tuple[str, ...]
     multi_label: bool = False
     version: str | None = None
-    """A version of the task, which scores."""
+    """A version of the task that scores the rows."""
     classifier: EncoderUse | None = None
-    """A published sequence classifier, which scores."""
+    """A published sequence classifier that scores the rows."""
     encoder: EncoderUse | None = None
-    """With ``folds``: embeds the texts for the heads."""
+    """Encoder that embeds the texts for the heads of the ``folds``."""
     folds: int = 0
-    """Each row is scored by a head that did not see it; 0: by the version or classifier."""
+    """Each row is scored by a head that was not trained on it. 0 means: scored by the version or classifier."""
     ranking: str = "loss"
-    """What ``suspicion`` is: see ``tornio.scoring.ranking``."""
+    """How ``suspicion`` is computed: see ``tornio.scoring.ranking``."""
     seed: int = 0
     part_rows: int = 4096
-    """Two windows of the engine: enough parts that small data sets spread over workers, too."""
+    """Two windows of the engine: small enough that small data sets spread over several workers, too."""
     strict: bool = False
-    """A row that cannot be used ends the run, and is not only put aside."""
+    """If true, a row that cannot be used ends the run instead of being set aside."""
     precision: str
-    """What the model computes in: fixed, so that a resumed run gives the same rows."""
+    """Number format that the model computes in. It is fixed, so that a resumed run gives the same rows."""
 
 
 class ScoreOutput(Part):
-    """Where the scores are, and what they say together."""
+    """Where the scores are stored, and their summary."""
 
     scores: str
-    """Folder of Parquet parts, one row a row of the input."""
+    """Folder of Parquet parts with one row per row of the input."""
     rejected: str
-    """Folder of Parquet parts: file, line and reason of each row that could not be used."""
+    """Folder of Parquet parts with file, line and reason of each row that could not be used."""
     report: str
-    """HTML, one file."""
+    """The report, as a single HTML file."""
     parts: int
     rows: int
     rejected_rows: int
     labels: tuple[str, ...]
-    """In the order of the column ``probabilities``."""
+    """In the order of the columns of ``probabilities``."""
     agreement: float
-    """Share of the rows whose predicted labels are the given ones."""
+    """Share of the rows whose predicted labels equal the given ones."""
     mean_loss: float
     truncated: int
-    """Rows whose text was cut."""
+    """Number of rows whose text was cut to the model's length."""
     ranking: str
-    """Column that the rows are best sorted by, largest first."""
+    """The column to sort the rows by, largest first."""
     suspicion: str = "loss"
-    """What that column is: see ``tornio.scoring.ranking``."""
+    """How that column is computed: see ``tornio.scoring.ranking``."""
     model: str
 
 
 class PartCount(Part):
-    """A part of the input: at most ``part_rows`` rows, in the input's order."""
+    """One part of the input: at most ``part_rows`` rows, in the order of the input."""
 
     rows: int
     rejected: int
 
 
 class ScoreInput(Document):
-    """``runs/{run}/input.json``: the parts that the input was cut into; put last, when all of them stand."""
+    """``runs/{run}/input.json``: the parts that the input was split into. Written last, when all parts are stored."""
 
     FORMAT: ClassVar[str] = "score-input"
 

@@ -1,8 +1,8 @@
-"""``loop.json`` and ``lease.json``: the loop's state and who reconciles it. Both move only with If-Match.
+"""``loop.json`` and ``lease.json``: the state of the loop, and who reconciles it. Both are written only with If-Match.
 
-The state holds intents: each is written before the outside act that it announces, and leaves the state when
-the act's outcome has been seen. Killed between any two lines, the next controller sees the intent and does the
-act again; every act has a deterministic id, so it has one effect.
+The state holds intents. An intent is written before the outside act that it announces, and is removed once the
+act's outcome has been seen. If a controller is killed between any two lines, the next one sees the intent and repeats
+the act. Every act has a deterministic id, so it takes effect only once.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from tornio.schemas.base import Document, Part, Timestamp
 
 
 class Asks(Part):
-    """What users asked of the loop; written by the gateway, read by the controller."""
+    """Requests of users to the loop; written by the gateway, read by the controller."""
 
     paused: bool = False
     train_now: int = 0
-    """Counts the requests; the state remembers which were served."""
+    """Number of train-now requests so far; the state counts how many were served."""
     hold: str | None = None
-    """Why nothing is promoted until a person resumes; set by a rollback."""
+    """Why no version is promoted until a user resumes; set by a rollback. None means no hold."""
 
 
 class Attempts(Part):
-    """How often an intent's run was tried. ``failure`` is the last word of one that is given up."""
+    """How often the run of an intent was tried. ``failure`` is the last error of a run that was given up."""
 
     attempt: int = 1
     since: Timestamp | None = None
-    """When this attempt was stated."""
+    """When this attempt was written down."""
     not_before: Timestamp | None = None
-    """Back-off after a failure."""
+    """Start of the next attempt at the earliest; the back-off after a failure."""
     failure: str | None = None
 
 
 class OpenBatch(Part):
-    """A batch in the annotators' hands, or closed and waiting for the training that takes it up."""
+    """A batch that annotators are working on, or one that is closed and waits for the training that includes it."""
 
     batch: str
     opened_at: Timestamp
@@ -44,12 +44,12 @@ class OpenBatch(Part):
 
 
 class QueryIntent(Part):
-    """Pick the batch ``number``, write it down, send it to the annotators."""
+    """Pick batch ``number``, store it, and send it to the annotators."""
 
     number: int
     batch: str
     version: str | None
-    """Whose predictions pick; none is a cold start."""
+    """The version whose predictions pick the batch; None means a cold start."""
     label_seq: int
     pool_seq: int
     spec_rev: int
@@ -70,19 +70,19 @@ class TrainIntent(Attempts):
 
 
 class GateIntent(Attempts):
-    """Judge what was trained, against what serves."""
+    """Evaluate the trained version against the served one."""
 
     train: TrainIntent
     version: str
     rivals: tuple[str, ...]
-    """The last promoted versions of the generation, ``current`` not among them."""
+    """The last promoted versions of the generation, without ``current``."""
     current: str | None
     current_revision: int
-    """What the gate saw (0: nothing): a promotion is abandoned if ``current`` has moved since."""
+    """The revision that the gate saw (0: none). The promotion is abandoned if ``current`` has moved since."""
 
 
 class SwapIntent(Part):
-    """Make ``version`` serve: first ``candidate``, then, when replicas are ready, ``current``."""
+    """Deploy ``version``: move ``candidate`` first, then ``current`` when the replicas are ready."""
 
     version: str
     iteration: int
@@ -92,30 +92,30 @@ class SwapIntent(Part):
 
 
 AGREEMENT = "kappa-average"
-"""The criterion whose signals stand in ``StopProgress.signals``, where release 0.1 reads them."""
+"""The criterion whose signals are stored in ``StopProgress.signals``, where release 0.1 reads them."""
 
 
 class StopProgress(Part):
-    """What the stopping criterion remembers: facts. Whether to stop follows from them and from today's spec."""
+    """The measurements of the stopping criterion. Whether to stop follows from them and from the present spec."""
 
     signals: tuple[float, ...] = ()
     """Agreements (Cohen's kappa) on the stop set of consecutive versions with new labels between them, oldest first.
     They are measured whatever the criterion."""
     others: dict[str, tuple[float, ...]] = Field(default={}, exclude_if=lambda signals: not signals)
-    """Signals of other criteria by the criterion's name, oldest first. An earlier release drops them: then they are
-    measured again, and the loop stops later."""
+    """Signals of other criteria, by the criterion's name, oldest first. An earlier release drops them; they are measured
+    again then, and the loop stops later."""
     last_version: str | None = None
-    """The version that the next agreement is measured against."""
+    """The version with which the next agreement is measured."""
     last_label_seq: int = 0
-    """Where the label log stood when that version was trained: without newer labels agreement says nothing."""
+    """Label sequence number that this version was trained on. Without newer labels, agreement has no meaning."""
 
     def of(self, criterion: str) -> tuple[float, ...]:
-        """The signals of this criterion, oldest first."""
+        """Return the signals of this criterion, oldest first."""
         return self.signals if criterion == AGREEMENT else self.others.get(criterion, ())
 
 
 class LoopState(Document):
-    """The loop's whole memory; small."""
+    """The complete state of the loop; a small document."""
 
     FORMAT: ClassVar[str] = "loop"
 
@@ -123,7 +123,7 @@ class LoopState(Document):
     iteration: int = 0
     """The last iteration that was started."""
     batch_number: int = 0
-    """The last batch that was asked for."""
+    """The last batch that was requested."""
     asks: Asks = Asks()
     served_train_now: int = 0
     batches: tuple[OpenBatch, ...] = ()
@@ -132,34 +132,34 @@ class LoopState(Document):
     gate: GateIntent | None = None
     swap: SwapIntent | None = None
     newest: str | None = None
-    """The newest trained version whose integrity held: it picks the next batch, promoted or not."""
+    """The newest trained version whose integrity check passed. It picks the next batch, promoted or not."""
     promoted: tuple[str, ...] = ()
-    """The last versions of this generation that have served, oldest first."""
+    """The last versions of this generation that were served, oldest first."""
     refusals: int = 0
-    """Refusals in a row."""
+    """Number of refusals by the gate in a row."""
     stop: StopProgress = StopProgress()
     untrained: tuple[str, ...] = ()
-    """Batches that closed while there was nothing to train on; the next training takes them up."""
+    """Batches that closed while there was nothing to train on; the next training includes them."""
     trained_label_seq: int = 0
     trained_pool_seq: int = 0
-    """Where labels and pool stood at the last training that was stated: anything later wakes the task."""
+    """Label and pool sequence numbers of the last planned training. Anything later starts the task again."""
     exhausted_pool_seq: int = 0
-    """Where the pool stood when a query found nothing left to ask."""
+    """Pool sequence number at which a query found no record left to ask for."""
     query_failures: int = 0
-    """Of the next batch's query, in a row; its attempts count on from there."""
+    """Failures in a row of the next batch's query; its attempts are numbered from there."""
     query_not_before: Timestamp | None = None
     attention: dict[str, str] = {}
-    """What a person should look at, by cause (query, train, gate, swap, refusals, labels); the loop goes on with what
-    it can, and takes back what is over."""
+    """What a person should look at, by cause (query, train, gate, swap, refusals, labels). The loop goes on as far as
+    it can, and removes a cause once it is resolved."""
 
 
 class Lease(Document):
-    """Who reconciles. It only saves work: what makes two controllers harmless is that no act has two effects."""
+    """Who reconciles the task. The lease only saves work: two controllers do no harm, as no act takes effect twice."""
 
     FORMAT: ClassVar[str] = "lease"
 
     holder: str
     epoch: int
-    """Counts the holders."""
+    """Number of holders so far."""
     beat: int
-    """Counts the renewals, so that the ETag moves while the holder lives."""
+    """Number of renewals, so that the ETag changes while the holder is alive."""

@@ -1,4 +1,4 @@
-"""Encoders, manifests and aliases: what a model is made of, and which one serves."""
+"""Encoders, manifests and aliases: the parts of a model, and which version is served."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ class Blob(Part):
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(ge=0)
-    """Bytes."""
+    """In bytes."""
 
 
 class EncoderUse(Part):
-    """How a version uses its encoder: all that changes an embedding, beside precision and text."""
+    """How a version uses its encoder: everything that changes an embedding, besides precision and text."""
 
     digest: str
     pooling: Pooling
     normalise: bool
     max_length: int
     layer: int = -1
-    """Which hidden layer is pooled, counted from the end: -1 is the last."""
+    """The hidden layer that is pooled, counted from the end: -1 is the last."""
 
 
 class EncoderDocument(Document):
-    """``encoders/{digest}.json``: a base model. The digest is that of its files, so it names the weights."""
+    """``encoders/{digest}.json``: a base model. The digest is computed from its files, so it identifies the weights."""
 
     FORMAT: ClassVar[str] = "encoder"
 
     digest: str
     source: str
-    """Hub id or folder name it came from; information only, nothing is loaded from there."""
+    """Hub id or folder name that the model came from. Information only: nothing is loaded from there."""
     commit: str | None = None
-    """The hub commit that ``source`` was resolved to, once."""
+    """The commit on the hub that ``source`` was resolved to, once."""
     architecture: str
     dimension: int
     """Width of an embedding."""
@@ -47,11 +47,11 @@ class EncoderDocument(Document):
     normalise: bool
     """Whether embeddings are scaled to length one."""
     max_length: int
-    """Tokens: the most that the model takes."""
+    """The largest number of tokens that the model accepts."""
     files: dict[str, Blob]
 
     def use(self, layer: int, max_length: int) -> EncoderUse:
-        """How to use it with this layer and text length; the model's own limit where that is smaller."""
+        """Return how to use the encoder with this layer and text length, limited to the model's own length."""
         return EncoderUse(
             digest=self.digest,
             layer=layer,
@@ -62,8 +62,8 @@ class EncoderDocument(Document):
 
 
 class EncoderName(Document):
-    """``encoders/names/{digest of the name}.json``: a base model that was put into the store on purpose, under the
-    name that a task.yaml may call it by; moved by whoever adds another under this name."""
+    """``encoders/names/{digest of the name}.json``: a base model that a user added to the store, under the name by
+    which a task.yaml may refer to it. Adding another model under the same name moves the name."""
 
     FORMAT: ClassVar[str] = "encoder-name"
 
@@ -75,10 +75,10 @@ class EncoderName(Document):
 
 
 class EncoderPin(Document):
-    """``pins/{digest of the source}.json``: which encoder a task's spec means by a hub id, a path or a short name.
+    """``pins/{digest of the source}.json``: the encoder that a hub id, path or short name in a task's spec refers to.
 
-    Put if absent by whoever resolves it first, so that later runs embed with the same weights although the hub
-    has moved on. Another commit is another source: ``name@revision``.
+    It is put if absent when the source is resolved for the first time, so that later runs embed with the same weights
+    even if the hub has newer ones. Another commit is another source: ``name@revision``.
     """
 
     FORMAT: ClassVar[str] = "encoder-pin"
@@ -89,11 +89,11 @@ class EncoderPin(Document):
 
 
 class Probes(Part):
-    """Texts written for the purpose, and what the model must answer to prove that it is what was trained."""
+    """Texts written for this purpose, and the model's correct outputs for them. They verify a loaded model."""
 
     texts: tuple[str, ...]
     logits: tuple[tuple[float, ...], ...]
-    """float32, one row a text, one column a label."""
+    """float32, one row per text, one column per label."""
     tolerance: dict[str, float]
     """Largest allowed absolute difference of a logit, by the precision that the loader computes in."""
 
@@ -107,9 +107,9 @@ class Manifest(Document):
     workspace: str
     task: str
     kind: str
-    """few-shot, fine-tuned, ...: which loader reads the blobs."""
+    """few-shot, fine-tuned, ...: decides which loader reads the blobs."""
     why: str = ""
-    """Why it is of this kind, where the spec leaves that open."""
+    """Why this kind of model was chosen, if the spec leaves it open."""
     generation: int
     iteration: int
     labels: tuple[str, ...]
@@ -123,7 +123,7 @@ class Manifest(Document):
     probes: Probes
     parent: str | None = None
     run: str
-    """The run that trained it."""
+    """The run that trained the version."""
     label_seq: int
     pool_seq: int
     spec_rev: int
@@ -133,16 +133,16 @@ class Manifest(Document):
 
 
 class Alias(Document):
-    """``aliases/{alias}.json``: a movable name for a version, moved only with If-Match."""
+    """``aliases/{alias}.json``: a movable name for a version. Written only with If-Match."""
 
     FORMAT: ClassVar[str] = "alias"
 
     alias: str
     version: str
     revision: int = Field(ge=1)
-    """Counts every move, rollbacks too: it never goes back."""
+    """Number of moves so far, rollbacks included; it never decreases."""
     previous: str | None = None
-    """The version before this move; replicas keep it resident."""
+    """The version before this move; replicas keep it loaded."""
     cause: str = "promotion"
     """promotion, rollback or manual."""
     who: str

@@ -1,4 +1,4 @@
-"""A review: the most suspicious rows of a score run, shown to annotators."""
+"""A review: the most suspicious rows of a score run, sent to annotators."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tornio.schemas.base import Document, Timestamp
 
 
 class Review(Document):
-    """``runs/{run}/review.json``: what was sent; moved only with If-Match, before anything goes to Argilla.
+    """``runs/{run}/review.json``: the rows that were sent. Written only with If-Match, before anything goes to Argilla.
 
-    The answers are events of the task's label log; of a run without a task they are ``labels/{seq}.parquet`` beside
-    it, in the same format.
+    The answers are events of the task's label log. For a run without a task they are stored beside the review as
+    ``labels/{seq}.parquet``, in the same format.
     """
 
     FORMAT: ClassVar[str] = "review"
@@ -19,7 +19,7 @@ class Review(Document):
     run: str
     workspace: str
     dataset: str
-    """In the annotation tool."""
+    """Name of the data set in the annotation tool."""
     rows: tuple[int, ...] = ()
-    """Places in the run's input, in the order of the run's ranking when they were sent; only grows."""
+    """Positions in the run's input, in the order of the run's ranking at the time of sending. Only grows."""
     created_at: Timestamp

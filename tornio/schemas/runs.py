@@ -1,4 +1,4 @@
-"""Runs: one execution of a job, whose id is a digest of its inputs."""
+"""Runs: a run is one execution of a job, and its id is a digest of its inputs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from tornio.storage.keys import RunKeys, run_of
 
 
 class RunPlan(Document):
-    """``runs/{run}/plan.json``: the frozen inputs of a run. Whoever knows the plan can do the run."""
+    """``runs/{run}/plan.json``: the frozen inputs of a run. The plan is all that is needed to do the run."""
 
     FORMAT: ClassVar[str] = "run-plan"
 
     run: str
     job: str
-    """train, query, label, evaluate, ..."""
+    """Name of the job: train, query, label, evaluate, ..."""
     workspace: str
     task: str | None
     args: dict[str, Any]
-    """The job's arguments as JSON; everything that its result depends on. Arguments at their default are left out,
-    so that a release that knows one more gives the same run the same id."""
+    """The job's arguments as JSON: everything that its result depends on. Arguments at their default are left out, so
+    that a release that has a new argument gives the same run the same id."""
 
     @classmethod
     def of(cls, job: str, workspace: str, task: str | None, args: Part) -> RunPlan:
-        """The plan of these inputs, with the id that follows from them."""
+        """Return the plan of these inputs, with the id that follows from them."""
         values = args.model_dump(mode="json", exclude_defaults=True)
         inputs = json.dumps([job, workspace, task, values], sort_keys=True, ensure_ascii=False)
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:20]
@@ -34,14 +34,14 @@ class RunPlan(Document):
 
     @property
     def run_keys(self) -> RunKeys:
-        """Where the run lives in the store."""
+        """The keys of the run in the store."""
         return run_of(self.workspace, self.task, self.run)
 
 
 class RunStarted(Document):
-    """``runs/{run}/attempts/{n}/started.json``: put if absent, before the work.
+    """``runs/{run}/attempts/{n}/started.json``: put if absent, before the work begins.
 
-    Whoever finds another worker's, and neither a failure nor a result, knows that this worker died in the attempt.
+    If an attempt was started by another worker and has neither a failure nor a result, that worker died in it.
     """
 
     FORMAT: ClassVar[str] = "run-started"
@@ -50,12 +50,12 @@ class RunStarted(Document):
     job: str
     attempt: int
     worker: str
-    """Token of the process that does it; a process that is started again has another."""
+    """Token of the process that does the attempt; a restarted process has another token."""
     started_at: Timestamp
 
 
 class RunResult(Document):
-    """``runs/{run}/result.json``: put if absent, last. Of two attempts the loser takes the winner's."""
+    """``runs/{run}/result.json``: put if absent, at the end. The slower of two attempts takes the other's result."""
 
     FORMAT: ClassVar[str] = "run-result"
 
@@ -69,7 +69,7 @@ class RunResult(Document):
 
 
 class RunFailure(Document):
-    """``runs/{run}/attempts/{n}/failure.json``: how an attempt ended that has no result."""
+    """``runs/{run}/attempts/{n}/failure.json``: the error of an attempt that ended without a result."""
 
     FORMAT: ClassVar[str] = "run-failure"
 
@@ -80,28 +80,28 @@ class RunFailure(Document):
     started_at: Timestamp
     ended_at: Timestamp
     final: bool = False
-    """What was asked cannot be done, so that trying again would end the same."""
+    """True if the input is invalid, so that another attempt would end with the same error."""
 
 
 class RunProgress(Document):
-    """``runs/{run}/attempts/{n}/progress.json``: how far an attempt is; information only, written over and over."""
+    """``runs/{run}/attempts/{n}/progress.json``: progress of an attempt. Information only; overwritten repeatedly."""
 
     FORMAT: ClassVar[str] = "run-progress"
 
     run: str
     attempt: int
     stage: str
-    """What is being done, in words."""
+    """The present stage, in words."""
     done: int
     total: int | None
     unit: str
-    """What is counted: rows, steps, ..."""
+    """What ``done`` and ``total`` count: rows, steps, ..."""
 
 
 class RunAsk(Document):
-    """``asks/{run}.json``: a run of a task that a user asked for, beside those of the loop; moved only with If-Match.
+    """``asks/{run}.json``: a user's request for a run of a task, outside the loop. Written only with If-Match.
 
-    The controller starts what is asked for and was not cancelled, and tries again what failed.
+    The controller starts requested runs that were not cancelled, and repeats failed ones.
     """
 
     FORMAT: ClassVar[str] = "run-ask"
@@ -111,6 +111,6 @@ class RunAsk(Document):
     who: str
     asked_at: Timestamp
     after: int = 0
-    """The last attempt that had begun before it was asked for, again perhaps: it and those before count no more."""
+    """The last attempt that began before the (latest) request. It and earlier attempts no longer count."""
     cancelled_by: str | None = None
     cancelled_at: Timestamp | None = None

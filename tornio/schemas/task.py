@@ -1,4 +1,4 @@
-"""The documents of a task: which spec it follows, what was sent to annotators, what happened."""
+"""The documents of a task: its specs, the batches that were sent to annotators, and its iterations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tornio.spec import TaskSpec
 
 
 class TaskDocument(Document):
-    """``task.json``: points at the current spec. Moved only with If-Match."""
+    """``task.json``: points at the current spec. Written only with If-Match."""
 
     FORMAT: ClassVar[str] = "task"
 
@@ -24,23 +24,23 @@ class TaskDocument(Document):
     generation: int = Field(ge=1)
     label_set_rev: int = Field(ge=1)
     holdout_key: str
-    """Key of the hash that reserves the hold-out. Fixed for ever: another key would mix judge and judged."""
+    """Key of the hash that reserves the hold-out. It never changes: another key would mix training and test data."""
     created_at: Timestamp
 
 
 class SpecDocument(Document):
-    """``specs/{rev}.json``: every spec that the task has had; put if absent."""
+    """``specs/{rev}.json``: one of the specs that the task has had. Written once (put if absent)."""
 
     FORMAT: ClassVar[str] = "spec"
 
     rev: int = Field(ge=1)
     spec: dict[str, Any]
-    """A TaskSpec as JSON; kept raw so that another release's fields survive."""
+    """A TaskSpec as JSON. It is stored raw, so that fields of another release survive."""
     who: str
     created_at: Timestamp
 
     def task_spec(self) -> TaskSpec:
-        """The spec as this release understands it; fields of a later release are left out."""
+        """Return the spec as this release understands it, without fields of a later release."""
         try:
             return TaskSpec.model_validate(self.spec)
         except ValidationError as error:
@@ -57,24 +57,24 @@ class SpecDocument(Document):
 
 
 class SuggestionPart(Part):
-    """A model's proposal for one record of a batch."""
+    """The labels that a model proposes for one record of a batch."""
 
     labels: tuple[str, ...]
     scores: tuple[float, ...]
 
 
 class BatchItem(Part):
-    """One record of a batch. Hold-out records carry neither suggestion nor uncertainty."""
+    """One record of a batch. Hold-out records have neither a suggestion nor an uncertainty."""
 
     record_id: str
     purpose: Purpose
     suggestion: SuggestionPart | None = None
     uncertainty: float | None = None
-    """The strategy's score, larger is more uncertain, in [0, 1]."""
+    """The query strategy's score in [0, 1]; larger means more uncertain."""
 
 
 class Batch(Document):
-    """``batches/{batch}.json``: put if absent before anything goes to the annotation tool."""
+    """``batches/{batch}.json``: written once (put if absent), before anything is sent to the annotation tool."""
 
     FORMAT: ClassVar[str] = "batch"
 
@@ -85,16 +85,16 @@ class Batch(Document):
     """Name of the data set in the annotation tool."""
     items: tuple[BatchItem, ...]
     strategy: str
-    """The strategy that picked, or ``cold-start-random`` and the like."""
+    """The strategy that picked the batch, or a name such as ``cold-start-random``."""
     agent: str | None = None
-    """Who suggests: a version, or ``teacher:...``."""
+    """The model whose suggestions the batch carries: a version, or ``teacher:...``."""
     run: str
-    """The query run that picked."""
+    """The query run that picked the batch."""
     created_at: Timestamp
 
 
 class StopSet(Document):
-    """``stopset.json``: the fixed records that the stopping criterion is computed on; put if absent."""
+    """``stopset.json``: the fixed records on which the stopping criterion is computed. Written once (put if absent)."""
 
     FORMAT: ClassVar[str] = "stop-set"
 
@@ -104,42 +104,42 @@ class StopSet(Document):
 
 
 class GateVerdict(Part):
-    """Why a candidate may serve or not."""
+    """The gate's decision about a candidate, with its reasons."""
 
     promoted: bool
-    """Whether the gate lets it serve; a hold of the user may still keep it back."""
+    """Whether the gate allows the candidate to be deployed. A hold set by a user may still prevent it."""
     integrity: bool
-    """False: broken; it must not even pick the next batch."""
+    """False means that the model is broken, so that it must not even pick the next batch."""
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
 
 KAPPA = "kappa"
-"""The agreement with the version before, among an iteration's ``stop`` signals."""
+"""Key of the agreement with the previous version, among an iteration's ``stop`` signals."""
 
 
 class Iteration(Document):
-    """``iterations/{n}.json``: what happened, for the curve and the page. Immutable."""
+    """``iterations/{n}.json``: what happened in an iteration, for the learning curve and the status page. Immutable."""
 
     FORMAT: ClassVar[str] = "iteration"
 
     number: int = Field(ge=1)
     generation: int
     batches: tuple[str, ...]
-    """The batches whose closing started this iteration; none for a cold start or train-now."""
+    """The batches whose closing started this iteration; empty for a cold start or a train-now request."""
     label_seq: int
     pool_seq: int
     spec_rev: int
     labels: dict[str, int]
-    """Training labels by class."""
+    """Number of training labels per class."""
     train_run: str
     evaluate_run: str | None = None
     version: str | None = None
     verdict: GateVerdict | None = None
     metrics: dict[str, Any] = {}
-    """The hold-out figures, as the evaluate run gave them."""
+    """Metrics on the hold-out, as the evaluate run returned them."""
     stop: dict[str, Any] = {}
-    """What stopping criteria measured: ``kappa``, and the signals of others by the criterion's name."""
+    """Measurements of stopping criteria: ``kappa``, and the signals of others by the criterion's name."""
     failure: str | None = None
     started_at: Timestamp
     finished_at: Timestamp

@@ -1,1 +1,1 @@
-"""The object store: bytes, digests, conditional writes."""
+"""The object store: bytes, digests and conditional writes."""

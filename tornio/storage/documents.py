@@ -1,7 +1,7 @@
-"""Documents in the object store: typed reads, and writes that carry a token of their own.
+"""Typed reads and writes of documents in the object store.
 
-The token makes the bodies of two writers differ, so that after an unclear conditional write the store can tell
-by reading back whose body stands there.
+Each written body carries a token of its own, so that the bodies of two writers always differ. After a conditional
+write with an unclear outcome, the store reads the body back and compares it to find out whose write succeeded.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from tornio.storage.port import ObjectStore
 D = TypeVar("D", bound=Document)
 
 _UPDATES = 50
-"""Lost races in a row after which ``update`` gives up: far more than there are writers."""
+"""``update`` gives up after this many lost races in a row. It is far more than the number of writers."""
 
 
 def load(store: ObjectStore, key: str, cls: type[D]) -> tuple[D, str]:
-    """The document and its ETag. Raises NotFound, IntegrityError, SchemaTooNew."""
+    """Return the document and its ETag. Raises NotFound, IntegrityError, SchemaTooNew."""
     stored = store.get(key)
     return cls.decode(stored.body, key), stored.etag
 
 
 def find(store: ObjectStore, key: str, cls: type[D]) -> tuple[D, str] | None:
-    """The document and its ETag, or None where nothing stands. Raises IntegrityError, SchemaTooNew."""
+    """Return the document and its ETag, or None if it does not exist. Raises IntegrityError, SchemaTooNew."""
     try:
         return load(store, key, cls)
     except NotFound:
@@ -37,14 +37,14 @@ def find(store: ObjectStore, key: str, cls: type[D]) -> tuple[D, str] | None:
 
 
 def create(store: ObjectStore, key: str, document: D) -> D:
-    """Write where nothing stands and return what was written. Raises AlreadyExists."""
+    """Write a document that must not exist yet and return it as written. Raises AlreadyExists."""
     stamped = _stamped(document)
     store.put_if_absent(key, stamped.encode(stamped.writer))
     return stamped
 
 
 def create_or_get(store: ObjectStore, key: str, document: D) -> D:
-    """Write where nothing stands; who comes second gets what the first has written."""
+    """Write the document if it does not exist yet. Return the stored one, which may be another writer's."""
     try:
         return create(store, key, document)
     except AlreadyExists:
@@ -52,16 +52,16 @@ def create_or_get(store: ObjectStore, key: str, document: D) -> D:
 
 
 def replace(store: ObjectStore, key: str, document: Document, etag: str) -> str:
-    """Write over the body that has this ETag and return the new ETag. Raises Changed."""
+    """Overwrite the body that has this ETag and return the new ETag. Raises Changed."""
     stamped = _stamped(document)
     return store.put_if_match(key, stamped.encode(stamped.writer), etag)
 
 
 def update(store: ObjectStore, key: str, cls: type[D], change: Callable[[D], D]) -> D:
-    """Apply ``change`` to what stands there, again on what another writer put there meanwhile, until it holds.
+    """Apply ``change`` to the stored document and write the outcome, again whenever another writer was faster.
 
-    ``change`` may run several times, so running it again must do no harm; where it changes nothing, nothing is
-    written, and what it raises is passed on. Raises NotFound, and Changed when the race is lost time after time.
+    ``change`` may be called several times, so it must be safe to repeat. If it changes nothing, nothing is written.
+    Its exceptions are passed on. Raises NotFound, and Changed when too many races in a row are lost.
     """
     for _ in range(_UPDATES):
         present, etag = load(store, key, cls)
@@ -75,7 +75,9 @@ def update(store: ObjectStore, key: str, cls: type[D], change: Callable[[D], D])
             time.sleep(random.uniform(0, 0.02))
             continue
         return stamped
-    raise Changed(f"{key} was changed by somebody else {_UPDATES} times in a row: look for a writer that runs wild")
+    raise Changed(
+        f"Another writer changed {key} {_UPDATES} times in a row. Look for a process that writes it continuously."
+    )
 
 
 def _stamped(document: D) -> D:

@@ -1,4 +1,4 @@
-"""Which store this process works with."""
+"""Which object store this process works with."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tornio.storage.port import ObjectStore
 
 
 def store_from_environment() -> ObjectStore:
-    """The folder that TORNIO_STORE_DIR names, for runs on one machine; else the bucket of TORNIO_S3_...
+    """Return the folder that TORNIO_STORE_DIR names, for runs on one machine, or else the bucket of TORNIO_S3_...
 
-    Raises InvalidInput where neither is set.
+    Raises InvalidInput if neither is set.
     """
     folder = NodeSettings().store_dir
     if folder is not None:
@@ -24,4 +24,6 @@ def store_from_environment() -> ObjectStore:
     try:
         return open_store(StorageSettings())
     except ValidationError as error:
-        raise InvalidInput("no store: set TORNIO_S3_BUCKET, or TORNIO_STORE_DIR to a folder of this machine") from error
+        raise InvalidInput(
+            "No object store is configured. Set TORNIO_S3_BUCKET, or set TORNIO_STORE_DIR to a folder of this machine."
+        ) from error

@@ -1,4 +1,4 @@
-"""Local files that appear only when they are whole, and their digests."""
+"""Digests of local files, and files that become visible only when they are complete."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of a file, read as a stream."""
+    """Return the SHA-256 of a file in hexadecimal, reading it as a stream."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; on leaving without an error it is flushed to disk and takes its name.
+    """Yield a temporary path beside ``path``. On leaving without an error, flush it to disk and rename it to ``path``.
 
-    A kill in mid-write leaves ``path`` as it was and a ``.part-`` file beside it.
+    A process killed during the write leaves ``path`` unchanged, and a ``.part-`` file beside it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".part-", dir=path.parent)

@@ -1,7 +1,7 @@
-"""Where everything lives in the bucket. Sequence numbers are zero-padded, so that listings are in order.
+"""The key of everything in the bucket. Sequence numbers are zero-padded, so that listings are in order.
 
-Parts of a log or a pool are rewritten in place at most (a purge), never deleted: a number that became free could be
-taken by a writer that had slept.
+Parts of a log or a pool are never deleted; a purge only rewrites them in place. If a number became free, a writer
+that was suspended for a while could take it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def seq_name(seq: int) -> str:
 
 
 def seq_of(key: str) -> int:
-    """The sequence number in a key that ends in ``{seq}.parquet``."""
+    """Return the sequence number in a key that ends in ``{seq}.parquet``."""
     return int(key.rsplit("/", 1)[-1].removesuffix(".parquet"))
 
 
 @dataclass(frozen=True, slots=True)
 class LabelLogKeys:
-    """The keys of a label log, below what it belongs to: a task, or a run without one."""
+    """The keys of a label log below its owner: a task, or a run without a task."""
 
     root: str
 
@@ -84,7 +84,10 @@ class TaskKeys:
         return self.root + "embeddings/"
 
     def embeddings(self, name: str) -> str:
-        """``name``: all that changes an embedding, and the digest of the pool's part, joined by commas."""
+        """Return the key of the embeddings of one pool part.
+
+        ``name`` joins by commas everything that changes an embedding, and the digest of the pool part.
+        """
         return f"{self.embedded}{name}.parquet"
 
     def soft_labels(self, digest: str) -> str:
@@ -123,7 +126,7 @@ class TaskKeys:
         return f"{self.root}aliases/{alias}.json"
 
     def alias_history(self, alias: str, revision: int | None = None) -> str:
-        """The past of an alias, a document a revision; the present one stands in the alias itself."""
+        """Return the folder of an alias's past, or the key of one revision. The present is in the alias itself."""
         folder = f"{self.root}aliases/history/{alias}/"
         return folder if revision is None else f"{folder}{revision:08d}.json"
 
@@ -154,7 +157,7 @@ class TaskKeys:
         return self.root + "asks/"
 
     def run_ask(self, run: str) -> str:
-        """Beside ``runs/``, so that the few runs that users asked for are found in one short listing."""
+        """Return the key of a user's request for a run. It is beside ``runs/``, so that one short listing finds all."""
         return f"{self.run_asks}{run}.json"
 
 
@@ -173,7 +176,7 @@ class RunKeys:
         return self.root + "result.json"
 
     def folder(self, name: str) -> str:
-        """What the run keeps beside its result: the same for every attempt, so that a later one goes on."""
+        """Return a folder for what the run keeps beside its result. All attempts share it, so a later one continues."""
         return f"{self.root}{name}/"
 
     def part(self, name: str, number: int) -> str:
@@ -201,10 +204,10 @@ def workspace_runs(workspace: str) -> str:
 
 
 def workspace_run(workspace: str, run: str) -> RunKeys:
-    """The keys of a run without a task."""
+    """Return the keys of a run without a task."""
     return RunKeys(f"{workspace_runs(workspace)}{run}/")
 
 
 def run_of(workspace: str, task: str | None, run: str) -> RunKeys:
-    """The keys of a run, of a task or without one."""
+    """Return the keys of a run, with or without a task."""
     return workspace_run(workspace, run) if task is None else TaskKeys(workspace, task).run(run)

@@ -1,4 +1,4 @@
-"""An object store in a folder of this machine: for runs without a server. Many processes may use it at once."""
+"""An object store in a folder of this machine, for runs without a server. Many processes may use it at once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LOCK = ".lock"
 
 
 class LocalStore:
-    """The ``ObjectStore`` over a folder, which is made if missing. A key's parts are folders, percent-encoded.
+    """An ``ObjectStore`` in a folder, which is created if missing. The parts of a key are percent-encoded folders.
 
-    A body appears whole or not at all. Writes take turns through one lock file, so conditional writes hold between
-    processes of this machine; not between machines that share the folder over a network.
+    A body is visible completely or not at all. Writers take turns through one lock file, so that conditional writes
+    are safe between processes of this machine, but not between machines that share the folder over a network.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,14 +30,14 @@ class LocalStore:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InvalidInput(f"{folder} cannot be a folder for runs ({error}): choose another one") from error
+            raise InvalidInput(f"{folder} cannot be a folder for runs ({error}). Choose another one.") from error
 
     def get(self, key: str) -> StoredObject:
         try:
             with self._path(key).open("rb") as file:
                 return StoredObject(file.read(), _etag(os.fstat(file.fileno())))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise NotFound(f"there is no object {key}") from None
+            raise NotFound(f"Object {key} does not exist.") from None
 
     def get_if_changed(self, key: str, etag: str | None) -> StoredObject | None:
         present = self.get(key)
@@ -54,14 +54,14 @@ class LocalStore:
     def put_if_absent(self, key: str, body: bytes) -> str:
         with self._writing():
             if self._path(key).exists():
-                raise AlreadyExists(f"{key} exists already")
+                raise AlreadyExists(f"{key} already exists.")
             return self._write(key, body)
 
     def put_if_match(self, key: str, body: bytes, etag: str) -> str:
         with self._writing():
             present = self.head(key)
             if present is None or present.etag != etag:
-                raise Changed(f"{key} is not at {etag} any more: read it again")
+                raise Changed(f"{key} no longer has the ETag {etag}. Read it again.")
             return self._write(key, body)
 
     def list(self, prefix: str, start_after: str | None = None) -> Iterator[ObjectInfo]:
@@ -83,7 +83,7 @@ class LocalStore:
     def download(self, key: str, path: Path) -> None:
         source = self._path(key)
         if not source.is_file():
-            raise NotFound(f"there is no object {key}")
+            raise NotFound(f"Object {key} does not exist.")
         with appearing(path) as part:
             shutil.copyfile(source, part)
 
@@ -93,10 +93,10 @@ class LocalStore:
                 part.write_bytes(body)
             return _etag(self._path(key).stat())
         except OSError as error:
-            raise Unavailable(f"{self.folder} cannot be written ({error}): is the disk full?") from error
+            raise Unavailable(f"{self.folder} cannot be written ({error}). Check whether the disk is full.") from error
 
     def _path(self, key: str) -> Path:
-        # dots are escaped where a name begins with one: no part can leave the folder, or hide
+        # A leading dot is escaped, so that no part can leave the folder or name a hidden file.
         parts = [quote(part, safe=" ,=@+") for part in key.split("/") if part]
         return self.folder.joinpath(*("%2E" + part[1:] if part.startswith(".") else part for part in parts))
 
@@ -104,14 +104,14 @@ class LocalStore:
         return "/".join(unquote(part) for part in path.relative_to(self.folder).parts)
 
     def _info(self, path: Path) -> ObjectInfo:
-        found = path.stat()
-        modified = datetime.fromtimestamp(found.st_mtime, UTC)
-        return ObjectInfo(self._key(path), found.st_size, _etag(found), modified)
+        stat = path.stat()
+        modified = datetime.fromtimestamp(stat.st_mtime, UTC)
+        return ObjectInfo(self._key(path), stat.st_size, _etag(stat), modified)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with (self.folder / _LOCK).open("a") as lock:
-            flock(lock, LOCK_EX)  # let go when the file is closed, also by a kill
+            flock(lock, LOCK_EX)  # released when the file is closed, also when the process is killed
             yield
 
 
@@ -119,6 +119,6 @@ def _hidden(path: Path) -> bool:
     return path.name.startswith(".")
 
 
-def _etag(found: os.stat_result) -> str:
-    """Every write makes a new file, so this tells two writes apart without reading them."""
-    return f'"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"'
+def _etag(stat: os.stat_result) -> str:
+    """Return an ETag from the file's metadata. Every write makes a new file, so no two writes share one."""
+    return f'"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}"'

@@ -1,4 +1,4 @@
-"""An object store in memory with the semantics of a real one, for tests: faults are injected through hooks."""
+"""An object store in memory with the semantics of a real one, for tests. Hooks inject faults."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Hook = Callable[[str, str], None]
 
 
 class MemoryStore:
-    """The ``ObjectStore`` of tests. Thread-safe; a new one is empty.
+    """An ``ObjectStore`` for tests. It is thread-safe, and empty at first.
 
-    ``before`` runs before an operation: what it raises is a fault without effect. ``after`` runs after one that
-    succeeded: what it raises is a process killed between two lines, or an answer lost on its way. Both run
-    outside the lock, so a hook may use the store itself, as a competing writer would. ``delete`` calls them once
-    a key.
+    ``before`` is called before each operation; raising there simulates a fault without effect. ``after`` is called
+    after each successful operation; raising there simulates a process killed between two lines, or a lost response.
+    Both run outside the lock, so a hook may use the store itself, as a competing writer would. ``delete`` calls
+    them once per key.
     """
 
     def __init__(self, before: Hook | None = None, after: Hook | None = None) -> None:
@@ -56,7 +56,7 @@ class MemoryStore:
     def put_if_absent(self, key: str, body: bytes) -> str:
         def write() -> str:
             if key in self._objects:
-                raise AlreadyExists(f"{key} exists already")
+                raise AlreadyExists(f"{key} already exists.")
             return self._write(key, body)
 
         return self._do("put_if_absent", key, write)
@@ -65,7 +65,7 @@ class MemoryStore:
         def write() -> str:
             present = self._objects.get(key)
             if present is None or present.etag != etag:
-                raise Changed(f"{key} is not at {etag} any more: read it again")
+                raise Changed(f"{key} no longer has the ETag {etag}. Read it again.")
             return self._write(key, body)
 
         return self._do("put_if_match", key, write)
@@ -94,7 +94,7 @@ class MemoryStore:
         try:
             return self._objects[key]
         except KeyError:
-            raise NotFound(f"there is no object {key}") from None
+            raise NotFound(f"Object {key} does not exist.") from None
 
     def _write(self, key: str, body: bytes) -> str:
         etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'

@@ -1,4 +1,4 @@
-"""The object store as a port: what every store must promise. Keys are relative to one bucket and prefix."""
+"""The interface of an object store and its guarantees. Keys are relative to one bucket and prefix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """A body with the ETag under which it was read; ``put_if_match`` takes that ETag."""
+    """A body and the ETag under which it was read. Pass that ETag to ``put_if_match``."""
 
     body: bytes
     etag: str
@@ -19,7 +19,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One line of a listing. ``size`` in bytes; ``modified`` by the store's clock, for people alone."""
+    """One entry of a listing. ``size`` is in bytes; ``modified`` is the store's clock, for display only."""
 
     key: str
     size: int
@@ -30,37 +30,38 @@ class ObjectInfo:
 class ObjectStore(Protocol):
     """Bytes under keys, with strongly consistent reads and conditional writes.
 
-    Every method retries throttling and network faults with backoff and then raises ``Unavailable``. After an
-    unclear conditional write the implementation reads back and compares before it says that it lost; bodies
-    that must tell two writers apart carry a token (see ``schemas.base.Document.writer``).
+    Every method retries throttling and network faults with backoff, and then raises ``Unavailable``. After a
+    conditional write with an unclear outcome, the implementation reads the body back and compares it before it
+    reports a lost race. Bodies of different writers must therefore differ: they carry a token (see
+    ``schemas.base.Document.writer``).
     """
 
     def get(self, key: str) -> StoredObject:
-        """Raises NotFound."""
+        """Return the object. Raises NotFound."""
 
     def get_if_changed(self, key: str, etag: str | None) -> StoredObject | None:
-        """The object if its ETag is another than ``etag``, else None. Raises NotFound."""
+        """Return the object if its ETag differs from ``etag``, otherwise None. Raises NotFound."""
 
     def head(self, key: str) -> ObjectInfo | None:
-        """What stands under the key, or None."""
+        """Return the metadata of the object, or None if it does not exist."""
 
     def put(self, key: str, body: bytes) -> str:
-        """Write whatever stands there. Returns the ETag."""
+        """Write the object, whether it exists or not. Returns the ETag."""
 
     def put_if_absent(self, key: str, body: bytes) -> str:
-        """Write only where nothing stands. Returns the ETag; raises AlreadyExists."""
+        """Write the object only if it does not exist. Returns the ETag; raises AlreadyExists."""
 
     def put_if_match(self, key: str, body: bytes, etag: str) -> str:
-        """Write only over the body that has this ETag. Returns the new ETag; raises Changed."""
+        """Write the object only if it has this ETag. Returns the new ETag; raises Changed."""
 
     def list(self, prefix: str, start_after: str | None = None) -> Iterator[ObjectInfo]:
-        """Everything under the prefix, by key; ``start_after`` is a full key and is left out."""
+        """List all objects under the prefix in key order. ``start_after`` is a full key and is excluded."""
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove these; a key that is not there is no error."""
+        """Delete these objects. A key that does not exist is not an error."""
 
     def upload(self, path: Path, key: str) -> None:
-        """Write a file of any size (multipart above a few MiB)."""
+        """Upload a file of any size (multipart above a few MiB)."""
 
     def download(self, key: str, path: Path) -> None:
-        """Read an object of any size into a file, which appears only when whole. Raises NotFound."""
+        """Download an object of any size. The file becomes visible only when complete. Raises NotFound."""

@@ -1,4 +1,4 @@
-"""Is this object store fit? Its conditional writes are raced once at start-up, for everything rests on them."""
+"""Check at start-up that an object store is suitable: everything in Tornio relies on its conditional writes."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tornio.storage.port import ObjectStore
 
 _WRITERS = 4
 _ROUNDS = 3
-"""A store that checks and then writes, without a lock, lets two win only now and then."""
+"""A store that checks and then writes without a lock lets two writers win only in some rounds."""
 
 
 def probe(store: ObjectStore) -> None:
-    """Race several writers and refuse a store that does not let exactly one win.
+    """Let several writers race, and refuse a store that does not let exactly one of them win.
 
-    Leaves nothing behind. Raises InvalidInput for a store that is not fit, NotFound for a bucket that is not
-    there, Forbidden, Unavailable.
+    All probe objects are deleted again. Raises InvalidInput for an unsuitable store, NotFound for a bucket that does
+    not exist, Forbidden, Unavailable.
     """
     keys = [f"probes/{uuid4().hex}/{number}" for number in range(_ROUNDS)]
-    with ThreadPoolExecutor(_ROUNDS) as pool:  # at once: SeaweedFS lets the losers of a race wait a second
-        failures = [failure for found in pool.map(partial(_round, store), keys) for failure in found]
+    with ThreadPoolExecutor(_ROUNDS) as pool:  # in parallel, because SeaweedFS lets the losers of a race wait a second
+        failures = [failure for round_ in pool.map(partial(_round, store), keys) for failure in round_]
     store.delete(keys)
     if failures:
         raise InvalidInput(
-            f"{store} does not keep its promises: {failures[0]}. Tornio would lose data on it. "
-            "AWS S3 and SeaweedFS 4 are known to work, rclone serve s3 is known not to"
+            f"The conditional writes of {store} are not reliable: {failures[0]}. Tornio would lose data on it. "
+            "AWS S3 and SeaweedFS 4 are known to work; rclone serve s3 is known not to work."
         )
 
 
@@ -38,11 +38,11 @@ def _round(store: ObjectStore, key: str) -> list[str]:
     etag = store.get(key).etag
     match = _race(lambda body: store.put_if_match(key, body, etag))
     winners = {"If-None-Match": absent, "If-Match": match}
-    return [f"with {name}, {won} of {_WRITERS} writers at once won" for name, won in winners.items() if won != 1]
+    return [f"with {name}, {won} of {_WRITERS} concurrent writers won" for name, won in winners.items() if won != 1]
 
 
 def _race(write: Callable[[bytes], str]) -> int:
-    """How many of several writers at once believe that they have won."""
+    """Return how many of several concurrent writers believe that they have won."""
     start = Barrier(_WRITERS)
 
     def run(_: int) -> bool:

@@ -1,4 +1,4 @@
-"""The object store over S3: retries, conditional writes that are never misjudged, errors that say what to do."""
+"""The object store over S3: retries, conditional writes with a reliable outcome, errors that state what to do."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _TRANSFER = TransferConfig(
     multipart_threshold=_MULTIPART_BYTES, multipart_chunksize=_MULTIPART_BYTES, max_concurrency=4
 )
 _PAGE = 1000
-"""The most keys that S3 lists or deletes in one request."""
+"""The largest number of keys that S3 lists or deletes in one request."""
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
-"""Seconds between two attempts: doubled from the first to the longest, each less up to a half at random."""
+"""Seconds between two attempts. The delay doubles from the first to the longest, less a random part of up to half."""
 
 
 class _Start(TypedDict, total=False):
@@ -55,15 +55,16 @@ class _Condition(TypedDict, total=False):
 
 
 def open_store(settings: StorageSettings) -> ObjectStore:
-    """The store of a deployment. Sends nothing; ``probe`` says whether it is fit."""
+    """Return the store of a deployment. Sends no request; ``probe`` checks whether the store is suitable."""
     return S3Store(settings)
 
 
 class S3Store:
-    """One bucket and prefix of an S3 server. Thread-safe; make one a process and keep it.
+    """One bucket and prefix of an S3 server. Thread-safe; create one per process and keep it.
 
-    Faults are retried here for ``retry_seconds`` after the first one, not in botocore: a conditional write whose
-    answer was lost meets its own body when it is sent again, and only who counts the attempts can tell.
+    Faults are retried here, for ``retry_seconds`` after the first one, and not in botocore. A conditional write whose
+    response was lost finds its own body when it is sent again, and only code that counts the attempts can recognise
+    this.
     """
 
     def __init__(self, settings: StorageSettings) -> None:
@@ -73,7 +74,7 @@ class S3Store:
         self._where = f"bucket {settings.bucket!r} at {settings.endpoint or f'AWS {settings.region}'}"
         session = boto3.session.Session()
         self._client = _client(session, settings, attempts=1)
-        # A transfer has many requests, none of them conditional: botocore repeats the one that failed.
+        # A transfer consists of many requests, none of them conditional, so botocore may repeat the failed ones.
         self._bulk = _client(session, settings, attempts=5)
 
     def __str__(self) -> str:
@@ -95,8 +96,8 @@ class S3Store:
 
     def head(self, key: str) -> ObjectInfo | None:
         def read() -> ObjectInfo:
-            answer = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
-            return ObjectInfo(key, answer["ContentLength"], answer["ETag"])
+            response = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+            return ObjectInfo(key, response["ContentLength"], response["ETag"])
 
         try:
             return self._try(key, read)
@@ -110,19 +111,19 @@ class S3Store:
         self._try(key, lambda: self._bulk.upload_fileobj(BytesIO(body), self._bucket, at, Config=_TRANSFER))
         written = self.head(key)
         if written is None:
-            raise NotFound(f"{key} was deleted by somebody else right after it was written")
+            raise NotFound(f"Another process deleted {key} right after it was written.")
         return written.etag
 
     def put_if_absent(self, key: str, body: bytes) -> str:
         etag = self._put_on_condition(key, body, {"IfNoneMatch": "*"})
         if etag is None:
-            raise AlreadyExists(f"{key} exists already in {self._where}")
+            raise AlreadyExists(f"{key} already exists in {self._where}.")
         return etag
 
     def put_if_match(self, key: str, body: bytes, etag: str) -> str:
         new = self._put_on_condition(key, body, {"IfMatch": etag})
         if new is None:
-            raise Changed(f"{key} in {self._where} is not at {etag} any more: read it again")
+            raise Changed(f"{key} in {self._where} no longer has the ETag {etag}. Read it again.")
         return new
 
     def list(self, prefix: str, start_after: str | None = None) -> Iterator[ObjectInfo]:
@@ -161,22 +162,26 @@ class S3Store:
             self._try(key, receive)
 
     def _get(self, key: str, condition: _Condition) -> StoredObject:
-        answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, **condition)
-        with closing(answer["Body"]) as body:
-            return StoredObject(body.read(), answer["ETag"])
+        response = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, **condition)
+        with closing(response["Body"]) as body:
+            return StoredObject(body.read(), response["ETag"])
 
     def _put(self, key: str, body: bytes, condition: _Condition) -> str:
-        """The ETag. With a digest: SeaweedFS keeps an empty object of a writer that died between head and body."""
+        """Write the body and return its ETag.
+
+        The digest is sent along because SeaweedFS keeps an empty object when a writer dies between head and body.
+        """
         digest = b64encode(md5(body, usedforsecurity=False).digest()).decode()
         at = self._prefix + key
         return self._client.put_object(Bucket=self._bucket, Key=at, Body=body, ContentMD5=digest, **condition)["ETag"]
 
     def _put_on_condition(self, key: str, body: bytes, condition: _Condition) -> str | None:
-        """The ETag of the write, or None when the condition does not hold.
+        """Return the ETag of the write, or None when the condition does not hold.
 
-        An attempt whose answer was lost may have been carried out, and then the next one meets its own body. It
-        is told from another writer's by its bytes. What is not seen: our body stood there and was replaced
-        before we looked. Then we report a loss, and who reads again sees what became of it.
+        If the response of an attempt was lost, the write may have happened, and the next attempt finds its own body.
+        The bytes distinguish it from another writer's. One case is not detected: our body was written and then
+        replaced before we read it back. A lost race is reported then, and a caller that reads again sees the
+        outcome.
         """
         attempts = 0
 
@@ -193,7 +198,7 @@ class S3Store:
         return self._try(key, attempt)
 
     def _etag_of(self, key: str, body: bytes) -> str | None:
-        """The ETag under which exactly this body stands, or None."""
+        """Return the ETag of the object if it has exactly this body, otherwise None."""
         try:
             present = self._get(key, {})
         except ClientError as error:
@@ -206,17 +211,17 @@ class S3Store:
         return self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix + prefix, MaxKeys=_PAGE, **start)
 
     def _delete(self, keys: tuple[str, ...]) -> None:
-        answer = self._client.delete_objects(
+        response = self._client.delete_objects(
             Bucket=self._bucket, Delete={"Objects": [{"Key": self._prefix + key} for key in keys], "Quiet": True}
         )
-        for error in answer.get("Errors", ()):
+        for error in response.get("Errors", ()):
             if error.get("Code") != "NoSuchKey":
                 raise ClientError({"Error": {"Code": error["Code"], "Message": error["Message"]}}, "DeleteObjects")
 
     def _try(self, key: str, act: Callable[[], T]) -> T:
-        """Do it, again after each temporary fault until ``retry_seconds`` after the first.
+        """Call ``act``, again after each temporary fault until ``retry_seconds`` after the first one.
 
-        Raises our error for a fault that stays, Unavailable when the time is over.
+        Raises our own error for a permanent fault, and Unavailable when the time has run out.
         """
         deadline: float | None = None
         delay = _FIRST_DELAY
@@ -225,14 +230,14 @@ class S3Store:
                 return act()
             except s3_errors.Fault as error:
                 if not s3_errors.is_temporary(error):
-                    raise s3_errors.told(error, self._where, key) from error
+                    raise s3_errors.translated(error, self._where, key) from error
                 if deadline is None:
                     deadline = time.monotonic() + self._retry_seconds
-                    _log.warning("%s: %s; trying again for %g s", self._where, error, self._retry_seconds)
+                    _log.warning("%s: %s; retrying for %g s", self._where, error, self._retry_seconds)
                 if time.monotonic() + delay > deadline:
                     raise Unavailable(
-                        f"{self._where} did not answer for {self._retry_seconds:g} s ({error}): "
-                        "check that it runs, TORNIO_S3_ENDPOINT and the network"
+                        f"{self._where} did not respond for {self._retry_seconds:g} s ({error}). "
+                        "Check that it runs, and check TORNIO_S3_ENDPOINT and the network."
                     ) from error
                 time.sleep(delay * random.uniform(0.5, 1))
                 delay = min(2 * delay, _LONGEST_DELAY)
@@ -244,7 +249,7 @@ def _client(session: boto3.session.Session, settings: StorageSettings, attempts:
         connect_timeout=5,
         read_timeout=30,
         max_pool_connections=32,
-        # Servers that are not AWS often know neither bucket host names nor AWS's newer checksums.
+        # Servers other than AWS often support neither bucket host names nor AWS's newer checksums.
         s3={"addressing_style": "path" if settings.endpoint else "auto"},
         request_checksum_calculation="when_required" if settings.endpoint else "when_supported",
         response_checksum_validation="when_required" if settings.endpoint else "when_supported",
@@ -252,4 +257,4 @@ def _client(session: boto3.session.Session, settings: StorageSettings, attempts:
     try:
         return session.client("s3", endpoint_url=settings.endpoint, region_name=settings.region, config=config)
     except (ValueError, BotoCoreError) as error:
-        raise InvalidInput(f"{error}: check TORNIO_S3_ENDPOINT, TORNIO_S3_REGION and the AWS profile") from error
+        raise InvalidInput(f"{error}: check TORNIO_S3_ENDPOINT, TORNIO_S3_REGION and the AWS profile.") from error

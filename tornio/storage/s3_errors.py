@@ -1,4 +1,4 @@
-"""What an S3 server or the way to it said, read once: worth another try, or which of our errors it is."""
+"""Interpret the errors of boto3: whether to retry, and which of our own errors to raise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from botocore.exceptions import (
 from tornio.errors import Forbidden, InvalidInput, NotFound, TornioError, Unavailable
 
 Fault = (BotoCoreError, ClientError, Boto3Error)
-"""Everything that boto3 raises."""
+"""The base classes of everything that boto3 raises."""
 
 _TEMPORARY_CODES = frozenset(
     (
@@ -44,12 +44,12 @@ def code(error: ClientError) -> str:
 
 
 def status(error: ClientError) -> int:
-    """HTTP status, 0 where there is none."""
+    """Return the HTTP status, or 0 if the error has none."""
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
 def is_missing_key(error: ClientError) -> bool:
-    """HEAD has no body, so its 404 may as well mean the bucket."""
+    """Whether the key does not exist. HEAD has no body, so its 404 may also mean that the bucket does not exist."""
     return code(error) in ("NoSuchKey", "404", "NotFound")
 
 
@@ -63,29 +63,29 @@ def is_temporary(error: Exception) -> bool:
     return isinstance(error, faults)
 
 
-def told(error: Exception, where: str, key: str) -> TornioError:
-    """Our error for one that is not temporary, with what to do."""
+def translated(error: Exception, where: str, key: str) -> TornioError:
+    """Return our own error for a permanent fault, with advice."""
     if isinstance(error, NoCredentialsError | CredentialRetrievalError):
         return Forbidden(
-            f"no credentials for {where} ({error}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-            "a profile, or a role for this machine or pod"
+            f"No credentials were found for {where} ({error}). Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "a profile, or a role for this machine or pod."
         )
     if not isinstance(error, ClientError):
-        return Unavailable(f"cannot use {where} ({error}): check the TORNIO_S3_ settings, TLS and the network")
+        return Unavailable(f"Cannot use {where} ({error}). Check the TORNIO_S3_ settings, TLS and the network.")
     if code(error) == "NoSuchBucket":
-        return NotFound(f"{where} does not exist: create it, or set TORNIO_S3_BUCKET to one that does")
+        return NotFound(f"{where} does not exist. Create it, or set TORNIO_S3_BUCKET to an existing bucket.")
     if is_missing_key(error):
-        return NotFound(f"there is no {key} in {where}")
+        return NotFound(f"{key} does not exist in {where}.")
     if code(error) in _REGION_CODES:
-        return InvalidInput(f"{where} is in another region ({_said(error)}): set TORNIO_S3_REGION")
+        return InvalidInput(f"{where} is in another region ({_reason(error)}). Set TORNIO_S3_REGION.")
     if status(error) == 403 or code(error) in _KEY_CODES:
         return Forbidden(
-            f"{where} refused {error.operation_name} of {key} ({_said(error)}): check the credentials, and ask the "
-            "bucket's owner for s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on it"
+            f"{where} refused {error.operation_name} of {key} ({_reason(error)}). Check the credentials, and ask the "
+            "bucket's owner for s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on it."
         )
-    return Unavailable(f"{where} cannot do {error.operation_name} of {key or 'the bucket'} ({_said(error)})")
+    return Unavailable(f"{where} cannot do {error.operation_name} of {key or 'the bucket'} ({_reason(error)}).")
 
 
-def _said(error: ClientError) -> str:
+def _reason(error: ClientError) -> str:
     message = error.response.get("Error", {}).get("Message", "")
     return f"{code(error)}: {message}" if message else code(error)

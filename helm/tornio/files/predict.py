@@ -1,4 +1,4 @@
-"""helm test, after wait.py: asks for a zero-shot answer."""
+"""For `helm test`, after wait.py: send a zero-shot request."""
 
 import json
 import os
@@ -13,9 +13,9 @@ if key_file := os.environ.get("TORNIO_API_KEY_FILE"):
 body = json.dumps({"texts": ["The parcel has not arrived"], "labels": ["delivery", "refund"]}).encode()
 request = urllib.request.Request(os.environ["TORNIO_URL"] + "/v1/zero-shot", body, headers)
 try:
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        print("zero-shot:", json.dumps(json.load(answer))[:300])
+    with urllib.request.urlopen(request, timeout=60) as response:
+        print("zero-shot:", json.dumps(json.load(response))[:300])
 except urllib.error.HTTPError as error:
     if error.code != 401 or key_file:
         sys.exit(f"zero-shot: {error.code} {error.read().decode()[:500]}")
-    print("zero-shot: not asked, for no API key was named in apply.existingSecret")
+    print("zero-shot: not tested, because apply.existingSecret names no API key")

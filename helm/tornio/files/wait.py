@@ -1,5 +1,8 @@
-"""Waits until the release serves as it was last written: the RayService has taken its manifest up, no cluster is about
-to replace the active one, and it is Ready. Else a hook or a test after an upgrade would speak to the cluster before."""
+"""Wait until the release serves as it was last written.
+
+This means that the RayService has processed its manifest, that no cluster is about to replace the active one, and that
+it is Ready. Otherwise a hook or a test after an upgrade would use the previous cluster.
+"""
 
 import json
 import os
@@ -14,31 +17,31 @@ url, name, namespace = (os.environ[key] for key in ("TORNIO_URL", "RAYSERVICE", 
 patience_s = float(os.environ["PATIENCE_S"])
 
 
-def trouble():
-    """Why it is not to be asked yet; empty once it is."""
+def obstacle():
+    """Return why the release cannot be used yet; an empty text once it can."""
     request = urllib.request.Request(
         f"https://kubernetes.default.svc/apis/ray.io/v1/namespaces/{namespace}/rayservices/{name}",
         headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}"},
     )
     context = ssl.create_default_context(cafile=ACCOUNT / "ca.crt")
-    with urllib.request.urlopen(request, timeout=10, context=context) as answer:
-        found = json.load(answer)
-    status = found.get("status") or {}
-    if status.get("observedGeneration") != found["metadata"]["generation"]:
-        return "KubeRay has not taken the manifest up: does its operator run?"
+    with urllib.request.urlopen(request, timeout=10, context=context) as response:
+        service = json.load(response)
+    status = service.get("status") or {}
+    if status.get("observedGeneration") != service["metadata"]["generation"]:
+        return "KubeRay has not processed the manifest. Check that its operator runs"
     if pending := (status.get("pendingServiceStatus") or {}).get("rayClusterName"):
-        return f"the cluster {pending} is to replace the active one and is not ready"
+        return f"the cluster {pending} will replace the active one, but is not ready"
     conditions = {one["type"]: one["status"] for one in status.get("conditions") or ()}
     if conditions.get("Ready") != "True":
-        return f"the RayService says {conditions}"
-    with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
-        return "" if json.load(answer)["ready"] else "/readyz says that it is not ready"
+        return f"the RayService has the conditions {conditions}"
+    with urllib.request.urlopen(f"{url}/readyz", timeout=10) as response:
+        return "" if json.load(response)["ready"] else "/readyz reports that it is not ready"
 
 
 begun = time.monotonic()
 while True:
     try:
-        why = trouble()
+        why = obstacle()
     except (OSError, KeyError) as error:
         why = f"{type(error).__name__}: {error}"
     if not why:

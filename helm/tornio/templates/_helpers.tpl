@@ -28,15 +28,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 http://{{ include "tornio.fullname" . }}-serve-svc.{{ .Release.Namespace }}.svc:8000
 {{- end -}}
 
-{{/* What "restricted" asks of each container. */}}
+{{/* The security context that "restricted" requires for each container. */}}
 {{- define "tornio.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* The environment of a pod: where everything outside is, and what values.env says, which wins. Takes root; keys for
-     those of S3; serve for what pods that serve have beside. */}}
+{{/* The environment of a pod: addresses of outside services, and values.env, which takes precedence. Takes root; keys to
+     add those of S3; serve to add the variables of serving pods. */}}
 {{- define "tornio.env" -}}
 {{- $own := include "tornio.storeEnv" .root | fromYamlArray }}
 {{- if and .keys .root.Values.store.existingSecret }}
@@ -96,7 +96,7 @@ capabilities: {drop: [ALL]}
 - {name: TORNIO_SECRETS_REVISION, value: {{ .Values.secretsRevision | quote }}}
 {{- end -}}
 
-{{/* What files/wait.py asks for. */}}
+{{/* The variables that files/wait.py needs. */}}
 {{- define "tornio.waitEnv" -}}
 - {name: RAYSERVICE, value: {{ include "tornio.fullname" . }}}
 - {name: NAMESPACE, value: {{ .Release.Namespace }}}
@@ -130,17 +130,17 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end -}}
 
-{{/* The pod of one of Ray's nodes that serve. Takes root, name (of the container), spec (resources, nodeSelector, ...),
-     and for workers probe. */}}
+{{/* The pod of a serving Ray node. Takes root, name (of the container), spec (resources, nodeSelector, ...), and probe
+     for workers. */}}
 {{- define "tornio.servePod" -}}
 metadata:
   labels:
     {{- include "tornio.selector" .root | nindent 4 }}
     app.kubernetes.io/component: {{ .component }}
 spec:
-  {{- /* The head has one that KubeRay makes: only it may then change pods (the autoscaler), and it lives until KubeRay's
-         Job, which has the head's account, has cleared Redis after `helm uninstall`. Where large runs are jobs of this
-         cluster, their drivers are in the head and need S3. */}}
+  {{- /* KubeRay creates the head's service account: then only the head may change pods (the autoscaler), and the account
+         lives until KubeRay's Job, which uses it, has cleared Redis after `helm uninstall`. If large runs are jobs of
+         this cluster, their drivers run in the head and need S3. */}}
   {{- $bare := and (eq .component "head") .root.Values.jobs.enabled }}
   {{- if not $bare }}
   serviceAccountName: {{ include "tornio.serviceAccount" .root }}
@@ -155,8 +155,8 @@ spec:
       env: {{- include "tornio.env" (dict "root" .root "serve" true "keys" (not $bare)) | nindent 8 }}
       lifecycle: {preStop: {exec: {command: [sh, -c, "touch /tmp/leaving; sleep {{ .root.Values.termination.preStopSeconds }}"]}}}
       {{- if .probe }}
-      # KubeRay's own asks by wget; and a worker without a replica has no proxy and is not Ready, normally. Three times,
-      # so that a busy node does not take all pods out of the Service at once; one that ends leaves it without a probe.
+      # KubeRay's own probe uses wget, and a worker without a replica has no proxy and is normally not Ready. Three
+      # failures are needed, so that a busy node does not take all pods out of the Service. A pod that ends needs no probe.
       readinessProbe:
         httpGet: {path: /-/healthz, port: 8000}
         initialDelaySeconds: 5
@@ -166,7 +166,7 @@ spec:
       {{- end }}
       resources: {{- toYaml .spec.resources | nindent 8 }}
       {{- if eq .component "head" }}
-      # It has no replica, and needs no secret. What it mounts must also outlive the release, as its account.
+      # It has no replica and needs no secret. Like its account, what it mounts must outlive the release.
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
   volumes:
@@ -177,7 +177,7 @@ spec:
       {{- end }}
 {{- end -}}
 
-{{/* Where pods may run and as whom. Takes root, spec, and component where they spread. */}}
+{{/* Where pods may run, and as which user. Takes root, spec, and component for pods that are spread. */}}
 {{- define "tornio.placement" -}}
 securityContext: {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
 {{- with .root.Values.image.pullSecrets }}
@@ -208,7 +208,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{/* A group of workers that serves. Takes root, group, spec, min, component, gpus. */}}
+{{/* A group of serving workers. Takes root, group, spec, min, component, gpus. */}}
 {{- define "tornio.serveGroup" -}}
 groupName: {{ .group }}
 replicas: {{ .min }}
@@ -228,7 +228,7 @@ template:
   {{- include "tornio.servePod" (dict "root" .root "name" "ray-worker" "component" .component "spec" $spec "probe" true) | nindent 2 }}
 {{- end -}}
 
-{{/* The resources of a pod with GPUs. Takes what has gpus and resources. */}}
+{{/* The resources of a pod with GPUs. Takes a value with gpus and resources. */}}
 {{- define "tornio.gpuResources" -}}
 {{- $gpus := dict "nvidia.com/gpu" (.gpus | toString) -}}
 requests: {{- merge (dict) $gpus .resources.requests | toYaml | nindent 2 }}

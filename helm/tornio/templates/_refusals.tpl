@@ -1,11 +1,10 @@
-{{/* What no cluster could do, told before anything is made: values that do not fit each other. Single values are the
-     schema's. */}}
+{{/* Refuses values that do not fit each other, before anything is created. Single values are checked by the schema. */}}
 {{- define "tornio.refusals" -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "tornio.fullname" .)) }}
 {{- fail "the release's name, or fullnameOverride, must begin with a letter and have only a-z, 0-9 and -" }}
 {{- end }}
 {{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) }}
-{{- fail "serviceAccount.name: name the account that is there, or let create be true" }}
+{{- fail "serviceAccount.name is empty: name an existing account, or set serviceAccount.create" }}
 {{- end }}
 {{- if and .Values.tasks (not .Values.apply.existingSecret) }}
 {{- fail "tasks are applied with an API key: name its Secret in apply.existingSecret" }}
@@ -21,10 +20,10 @@
 {{- define "tornio.refusalsOfTermination" -}}
 {{- $t := .Values.termination }}
 {{- if le (int $t.preStopSeconds) (int $t.keepAliveSeconds) }}
-{{- fail "termination.preStopSeconds must be more than keepAliveSeconds: a connection that idles would end with its pod" }}
+{{- fail "termination.preStopSeconds must be more than keepAliveSeconds: an idle connection would end with its pod" }}
 {{- end }}
 {{- if le (int .Values.ray.oldClusterSeconds) (int $t.keepAliveSeconds) }}
-{{- fail "ray.oldClusterSeconds must be more than termination.keepAliveSeconds: a connection that idles would end with its cluster" }}
+{{- fail "ray.oldClusterSeconds must be more than termination.keepAliveSeconds: an idle connection would end with its cluster" }}
 {{- end }}
 {{- if lt (int $t.graceSeconds) (add $t.preStopSeconds $t.drainSeconds 10 | int) }}
 {{- fail "termination.graceSeconds must be at least preStopSeconds + drainSeconds + 10: Ray would be killed while it drains" }}
@@ -34,28 +33,28 @@
 {{- define "tornio.refusalsOfReplicas" -}}
 {{- $pods := int .Values.serve.maxPods }}
 {{- if gt (int .Values.serve.minPods) $pods }}
-{{- fail "serve.minPods are more than serve.maxPods" }}
+{{- fail "serve.minPods is more than serve.maxPods" }}
 {{- end }}
 {{- if gt (int .Values.gateway.replicas) (mul .Values.gateway.perPod $pods | int) }}
-{{- fail "gateway.replicas do not fit: there are at most serve.maxPods pods with gateway.perPod each" }}
+{{- fail "gateway.replicas does not fit: there are at most serve.maxPods pods with gateway.perPod replicas each" }}
 {{- end }}
 {{- if gt (int .Values.classifier.minReplicas) (mul .Values.classifier.perPod $pods | int) }}
-{{- fail "classifier.minReplicas do not fit: there are at most serve.maxPods pods with classifier.perPod each" }}
+{{- fail "classifier.minReplicas does not fit: there are at most serve.maxPods pods with classifier.perPod replicas each" }}
 {{- end }}
 {{- range $name, $deployment := pick .Values "gateway" "classifier" }}
 {{- if gt (float64 $deployment.cpus) (float64 $.Values.serve.cpus) }}
-{{- fail (print $name ".cpus are more than a pod has (serve.cpus): no replica would ever start") }}
+{{- fail (print $name ".cpus is more than a pod has (serve.cpus): no replica would ever start") }}
 {{- end }}
 {{- end }}
 {{- $gpus := float64 .Values.teacher.gpus }}
 {{- if and (gt $gpus 0.0) (eq (int .Values.gpuServe.maxPods) 0) }}
-{{- fail "teacher.gpus asks for GPUs and gpuServe.maxPods is 0: no pod would ever have one" }}
+{{- fail "teacher.gpus requests GPUs, but gpuServe.maxPods is 0: no pod would ever have one" }}
 {{- end }}
 {{- if gt $gpus (float64 .Values.gpuServe.gpus) }}
-{{- fail "teacher.gpus are more than a pod has (gpuServe.gpus): no replica would ever start" }}
+{{- fail "teacher.gpus is more than a pod has (gpuServe.gpus): no replica would ever start" }}
 {{- end }}
 {{- if gt (float64 .Values.teacher.cpus) (ternary .Values.gpuServe.cpus .Values.serve.cpus (gt $gpus 0.0) | float64) }}
-{{- fail "teacher.cpus are more than a pod has (serve.cpus; with GPUs gpuServe.cpus): no replica would ever start" }}
+{{- fail "teacher.cpus is more than a pod has (serve.cpus; with GPUs gpuServe.cpus): no replica would ever start" }}
 {{- end }}
 {{- if and .Values.podDisruptionBudget.enabled (gt (int .Values.podDisruptionBudget.minAvailable) (int .Values.serve.minPods)) }}
 {{- fail "podDisruptionBudget.minAvailable is more than serve.minPods: no node could ever be drained" }}

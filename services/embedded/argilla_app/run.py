@@ -1,8 +1,8 @@
-"""Argilla's server with the embedded search engine: migrate the database, make the owner, serve.
+"""Argilla's server with the embedded search engine: migrate the database, create the owner, serve.
 
-Run by the interpreter of Argilla's own environment, as a script: its folder is then on the path, and nothing of
-Tornio is. Argilla's settings come from ARGILLA_*, the owner from TORNIO_ARGILLA_OWNER{,_PASSWORD,_API_KEY}.
-One process for all three, because importing argilla_server takes four seconds each time.
+The interpreter of Argilla's own environment runs this as a script, so its folder is on the path and Tornio is not.
+Argilla's settings come from ARGILLA_*, the owner from TORNIO_ARGILLA_OWNER{,_PASSWORD,_API_KEY}. One process does all
+three, because importing argilla_server takes four seconds each time.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import asyncio
 import os
 
 import speedups
-import sql_search.engine  # noqa: F401  registers itself before the server looks for it
+import sql_search.engine  # noqa: F401  registers itself before the server needs it
 import uvicorn
 from argilla_server import app
 from argilla_server.cli.database.migrate import migrate_db
@@ -21,7 +21,7 @@ from argilla_server.models import User
 
 
 async def make_owner(username: str, password: str, api_key: str) -> None:
-    """Makes the owner if nobody has that name yet."""
+    """Create the owner if no user has that name yet."""
     async with AsyncSessionLocal() as session:
         if await accounts.get_user_by_username(session, username) is None:
             await User.create(
@@ -32,7 +32,7 @@ async def make_owner(username: str, password: str, api_key: str) -> None:
                 password_hash=accounts.hash_password(password),
                 api_key=api_key,
             )
-    await async_engine.dispose()  # its connections belong to this event loop, the server has another
+    await async_engine.dispose()  # its connections belong to this event loop, not the server's
 
 
 def main() -> None:

@@ -66,7 +66,7 @@ def test_passing_faults_are_ridden_out_and_lasting_ones_are_unavailable(fault: A
     assert [request.content for request in script.requests] == [b'{"a":1}'] * 3
 
     del no_waiting[:]
-    with pytest.raises(Unavailable, match=rf"{URL} does not answer GET things"):
+    with pytest.raises(Unavailable, match=rf"{URL} does not respond to GET things"):
         connect(Script(fault)).get("things")
     assert 2 < sum(no_waiting) <= 5
 
@@ -98,7 +98,7 @@ def test_a_refusal_is_told_at_once_and_by_kind(
 @pytest.mark.parametrize("version", ["1.29.1", "2.7.9", "2.7.0rc1"])
 def test_an_old_server_is_refused_before_anything_is_asked(version: str) -> None:
     script = Script(httpx.Response(200, json={}), version=version)
-    with pytest.raises(InvalidInput, match=f"is {version}, but Tornio needs 2.8 or later"):
+    with pytest.raises(InvalidInput, match=f"has version {version}. Upgrade it to 2.8 or later"):
         connect(script).post("datasets", {})
     assert script.requests == []
 
@@ -110,7 +110,7 @@ def test_later_servers_are_taken(version: str) -> None:
 
 @pytest.mark.parametrize("answer", [{"detail": "Not Found"}, {"version": 8}, []])
 def test_a_server_that_is_not_argilla_is_refused(answer: object) -> None:
-    with pytest.raises(InvalidInput, match="does not answer like Argilla"):
+    with pytest.raises(InvalidInput, match="does not respond like Argilla"):
         connect(lambda _: httpx.Response(200, json=answer)).version()
 
 

@@ -103,5 +103,5 @@ def test_what_argilla_cannot_show_is_refused_or_cut_beforehand() -> None:
     assert [len(option["description"] or "") for option in wire.options(spec)] == [1000, 0]
     with pytest.raises(InvalidInput, match="10001 characters"):
         wire.check_limits(DatasetSpec("w", "d", labels, False, "g" * 10_001, 1))
-    with pytest.raises(InvalidInput, match="rename"):
+    with pytest.raises(InvalidInput, match="Rename"):
         wire.check_limits(DatasetSpec("w", "d", (*labels, LabelSpec(name=wire.NONE_OF_THESE)), True, "", 1))

@@ -93,7 +93,7 @@ def test_a_cluster_without_kuberay() -> None:
 def test_crds_that_helm_did_not_upgrade(kube: FakeKube) -> None:
     kube.put(CRD, crd("rayjobs.ray.io", ("backoffLimit",)))
     one = only(found(kube))
-    assert "does not know preRunningDeadlineSeconds, rayClusterSpec.authOptions" in one.found
+    assert "lacks the fields preRunningDeadlineSeconds, rayClusterSpec.authOptions" in one.found
     assert "helm never upgrades CRDs" in one.todo
 
 
@@ -101,8 +101,8 @@ def test_crds_that_helm_did_not_upgrade(kube: FakeKube) -> None:
     ("image", "available", "level", "says"),
     [
         ("quay.io/kuberay/operator:v1.4.2", 1, Level.MISSING, "1.4.2"),
-        ("quay.io/kuberay/operator:v1.6.1", 0, Level.MISSING, "no pod that runs"),
-        ("registry:5000/operator@sha256:abc", 1, Level.UNKNOWN, "names no version"),
+        ("quay.io/kuberay/operator:v1.6.1", 0, Level.MISSING, "no running pod"),
+        ("registry:5000/operator@sha256:abc", 1, Level.UNKNOWN, "has no version"),
         ("registry:5000/kuberay:1.10.0@sha256:abc", 1, Level.OK, "1.10.0"),
     ],
 )
@@ -116,7 +116,7 @@ def test_the_operator(kube: FakeKube, image: str, available: int, level: Level, 
 def test_an_account_that_nobody_makes(kube: FakeKube) -> None:
     kube.objects.pop(("ServiceAccount", NAMESPACE, "labels"))
     one = only(found(kube))
-    assert f"it is not in namespace {NAMESPACE}" in one.found
+    assert f"it does not exist in namespace {NAMESPACE}" in one.found
     assert "serviceAccount.create" in one.todo
 
 
@@ -138,7 +138,7 @@ def test_a_secret_that_lacks_a_key(kube: FakeKube, data: dict[str, str], says: s
 def test_a_secret_of_another_namespace_is_none(kube: FakeKube) -> None:
     kube.objects.pop(("Secret", NAMESPACE, "s3"))
     kube.put(SECRET, secret("s3", id="me", key="secret"), "elsewhere")
-    assert f"it is not in namespace {NAMESPACE}" in only(found(kube)).found
+    assert f"it does not exist in namespace {NAMESPACE}" in only(found(kube)).found
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,10 @@ class Careless(MemoryStore):
 
 @pytest.mark.parametrize(
     ("store", "level", "says"),
-    [(MemoryStore(), Level.OK, "exactly one wins"), (Careless(), Level.MISSING, "4 of 4 writers at once won")],
+    [
+        (MemoryStore(), Level.OK, "exactly one of several concurrent writers wins"),
+        (Careless(), Level.MISSING, "4 of 4 concurrent writers won"),
+    ],
 )
 def test_conditional_writes_are_raced(
     monkeypatch: pytest.MonkeyPatch, store: ObjectStore, level: Level, says: str
@@ -253,20 +256,20 @@ def command(kube: FakeKube, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_the_command_reads_what_is_installed(kube: FakeKube, command: Any) -> None:
     code, out = command()
     assert code == 1
-    assert "there is none in namespace team" in out
+    assert "there is no RayService in namespace team" in out
     assert "missing S3: TORNIO_S3_BUCKET is not set" in out
     kube.put(RAY_SERVICE, SERVICE, NAMESPACE)
     code, out = command()
     assert code == 0
-    assert "?       Argilla: TORNIO_ARGILLA_URL is not set: no loop turns" in out
-    assert "ok      S3 bucket labels: of writers at once exactly one wins" in out
+    assert "?       Argilla: TORNIO_ARGILLA_URL is not set, so no labelling loop runs" in out
+    assert "ok      S3 bucket labels: exactly one of several concurrent writers wins" in out
 
 
 def test_manifests_without_a_rayservice_are_said_to_be_none_of_ours(command: Any, tmp_path: Any) -> None:
     (tmp_path / "other.yaml").write_text("kind: ConfigMap\n")
     code, out = command("--manifest", str(tmp_path / "other.yaml"))
     assert code == 1
-    assert "RayService: there is none among these manifests" in out
+    assert "RayService: there is no RayService in these manifests" in out
 
 
 def test_in_a_pod_it_looks_at_its_own_release_alone_and_reads_the_files_of_its_keys(
@@ -298,7 +301,7 @@ def test_an_account_that_may_not_see_the_release_is_told_so(
     monkeypatch.setattr("tornio.cli.deploy._installed", refuse)
     code, out = command()
     assert code == 1
-    assert "RayService: this account may not look (list rayservices)" in out
+    assert "RayService: this account may not read it (list rayservices)" in out
     assert "TORNIO_S3_BUCKET is not set" in out
 
 
@@ -307,4 +310,4 @@ def test_the_command_reads_manifests_before_they_are_installed(command: Any, tmp
     path.write_text("kind: Pod\nspec: {imagePullSecrets: [{name: registry}]}\n---\n")
     code, out = command("--manifest", str(path), "-n", "elsewhere")
     assert code == 1
-    assert "Secret registry: it is not in namespace elsewhere" in out
+    assert "Secret registry: it does not exist in namespace elsewhere" in out

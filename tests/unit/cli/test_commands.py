@@ -73,7 +73,7 @@ def answer(done: tuple[int, str, str]) -> Any:
 
 
 def test_applying_again_says_what_changed(task: Tornio) -> None:
-    assert "is like that already (spec 1)" in task("apply", "task.yaml")[1]
+    assert "already matches this file (spec 1)" in task("apply", "task.yaml")[1]
     put("task.yaml", SPEC + "guidelines: be kind\n")
     _, out, _ = task("apply", "task.yaml")
     assert "now at spec 2" in out
@@ -85,12 +85,12 @@ def test_pool_add_says_what_it_read_and_skipped_and_why(task: Tornio, backend: F
     code, out, err = task("pool", "add", TASK, file)
     assert code == 0
     assert "read 2 texts (CSV separated by commas, text from 'text', id from 'id')" in out
-    assert "added 2 records to the pool of acme/support; 0 were there already" in out
+    assert "added 2 records to the pool of acme/support; 0 existed already" in out
     assert "skipped 2 (line 3, 6): such as: no text" in err
     assert "skipped 1 (line 5): the id '1' again, with another text than in line 2" in err
     assert "skipped 1 (line 7): 3 fields where the first line has 2" in err
     assert set(backend.held[TaskName("acme", "support")].records) == {"1", "3"}
-    assert "2 were there already" in task("pool", "add", TASK, file)[1]
+    assert "2 existed already" in task("pool", "add", TASK, file)[1]
 
 
 def test_pool_add_for_programs(task: Tornio) -> None:
@@ -141,7 +141,7 @@ def test_labels_import(task: Tornio, backend: FakeBackend) -> None:
     file = put("seed.csv", "text,label\nmy bill,billing\nit crashes,bug\nwhat,\n")
     code, out, err = task("labels", "import", TASK, file)
     assert code == 0
-    assert "imported 2 labels to train with into acme/support" in out
+    assert "imported 2 labels for training into acme/support" in out
     assert "skipped 1 (line 4): no label" in err
     assert task("labels", "import", TASK, file, "--holdout")[0] == 0
     assert backend.calls[-2:] == [
@@ -153,7 +153,7 @@ def test_labels_import(task: Tornio, backend: FakeBackend) -> None:
 def test_unknown_labels_are_found_before_anything_is_sent(task: Tornio, backend: FakeBackend) -> None:
     code, out, err = task("labels", "import", TASK, put("a.csv", "text,label\na,bug\nb,bgu\nc,bgu\n"))
     assert (code, out) == (1, "")
-    assert "'bgu' (2 x); the task has 'billing', 'bug'. Nothing was imported" in err
+    assert "'bgu' (2 x). The task has 'billing', 'bug'. Nothing was imported" in err
     assert not any("labels" in call for call in backend.calls)
 
 
@@ -179,7 +179,7 @@ def test_predict(task: Tornio, backend: FakeBackend) -> None:
     code, out, err = task("predict", TASK, "my bill is wrong", "x" * 2000)
     assert code == 0
     assert out.startswith("billing 1.00  my bill is wrong\n")
-    assert "only its beginning was read" in out
+    assert "only the beginning of the text was read" in out
     assert "v4 (revision 9)" in err
     said = answer(task("predict", TASK, "--file", put("a.txt", "one\ntwo\n"), "--json"))
     assert [(one["labels"], one["version"]) for one in said] == [(["billing"], "v4")] * 2
@@ -189,7 +189,7 @@ def test_predict(task: Tornio, backend: FakeBackend) -> None:
 def test_predict_wants_texts_or_a_file(task: Tornio, argv: list[str]) -> None:
     code, _, err = task(*argv)
     assert code == 1
-    assert "give texts, or --file" in err
+    assert "Give either texts, or --file" in err
 
 
 def test_zero_shot(task: Tornio) -> None:
@@ -228,7 +228,7 @@ def test_watching_looks_again_until_it_is_interrupted(
 
 
 def test_versions_say_why_and_what_changed(task: Tornio, backend: FakeBackend) -> None:
-    assert "no version yet" in task("versions", TASK)[1]
+    assert "no versions yet" in task("versions", TASK)[1]
     changed = ChangedAnswer(record_id="1", text="my bill", label=["billing"], before=["bug"], after=["billing"])
     backend.held[TaskName("acme", "support")].versions = [
         VersionOut(
@@ -275,7 +275,7 @@ def test_rollback(task: Tornio, backend: FakeBackend) -> None:
 
 
 def test_tasks(tornio: Tornio) -> None:
-    assert "no task yet" in tornio("tasks")[1]
+    assert "no tasks yet" in tornio("tasks")[1]
     tornio("apply", put("task.yaml", SPEC))
     assert TASK in tornio("tasks")[1]
     assert answer(tornio("tasks", "--json"))[0]["task"] == "support"
@@ -317,7 +317,7 @@ def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str], monkeypa
     monkeypatch.setenv("TORNIO_URL", "http://127.0.0.1:9")
     opened: Callable[[str | None], Client] = lambda url: Client(url, retry_seconds=0)  # noqa: E731
     assert main(["tasks"], opened) == 1
-    assert "no answer from http://127.0.0.1:9" in capsys.readouterr().err
+    assert "http://127.0.0.1:9 does not respond" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["--version"], 0), (["nonsense"], 2), (["status"], 2)])

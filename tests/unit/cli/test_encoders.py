@@ -37,7 +37,7 @@ def test_a_folder_becomes_a_base_model_of_the_bucket(tornio: Tornio, store: Loca
     assert "no base model" in tornio("encoders", "list")[1]
     code, out, err = tornio("encoders", "add", model(tmp_path / "mine"))
     assert code == 0, err
-    assert "mine is in the bucket: mine, bert, 16 wide" in out
+    assert "mine is in the bucket: mine, bert, dimension 16" in out
     first = answer(tornio("encoders", "add", tmp_path / "mine", "--json"))  # again changes nothing
     assert answer(tornio("encoders", "list", "--json"))["encoders"] == [first]
     assert first["names"] == ["mine"]
@@ -88,7 +88,7 @@ def test_what_nobody_names_is_called_as_its_source(source: str, name: str) -> No
 def test_what_is_not_to_be_had_says_so(tornio: Tornio, store: LocalStore) -> None:
     code, _, err = tornio("encoders", "add", "hub:org/no-such-model")
     assert code == 1
-    assert "the hub cannot be reached" in err
+    assert "The hub cannot be reached" in err
 
 
 def test_a_broken_file_and_a_name_that_is_none_are_refused(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
@@ -98,5 +98,5 @@ def test_a_broken_file_and_a_name_that_is_none_are_refused(tornio: Tornio, store
         assert (code, "--name" in err) == (1, True)
     (folder / "model.safetensors").write_bytes(b"garbage")
     code, _, err = tornio("encoders", "add", folder)
-    assert (code, "no whole safetensors file" in err) == (1, True)
+    assert (code, "is an incomplete safetensors file" in err) == (1, True)
     assert "no base model" in tornio("encoders", "list")[1]

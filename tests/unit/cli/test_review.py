@@ -116,7 +116,7 @@ def test_watching_goes_on_through_an_outage_and_tells_what_is_new(
     code, out, err = tornio("review", "sync", run, "--watch", "--every", 3)
     assert code == 130
     assert [line[:6] for line in out.splitlines()] == ["0 of 2", "1 of 2"]
-    assert "Argilla does not answer; looking again in 3 s" in err
+    assert "Argilla does not answer (checking again in 3 s)" in err
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_watching_goes_on_through_an_outage_and_tells_what_is_new(
         (("review", "send", "RUN", "--loss-quantile", 1), 1, "below 1"),
         (("review", "sync", "RUN"), 1, "tornio review send"),
         (("export", "corrected", "RUN", "-o", "out.xlsx"), 1, "hub:NAME"),
-        (("export", "corrected", "RUN", "-o", "hub:a/b/c"), 1, "no name of a data set"),
+        (("export", "corrected", "RUN", "-o", "hub:a/b/c"), 1, "not a valid name of a data set"),
         (("export", "corrected", "RUN", "-o", "hub:mine"), 1, "HF_HUB_OFFLINE"),
     ],
 )
@@ -145,7 +145,7 @@ def test_argilla_is_found_where_it_is_set_or_not_at_all(
     for name in ("TORNIO_ARGILLA_URL", "TORNIO_ARGILLA_API_KEY", "TORNIO_ARGILLA_API_KEY_FILE"):
         monkeypatch.delenv(name, raising=False)
     assert main(["review", "send", run]) == 1
-    assert "no Argilla: set TORNIO_ARGILLA_URL" in capsys.readouterr().err
+    assert "No Argilla is configured. Set TORNIO_ARGILLA_URL" in capsys.readouterr().err
     monkeypatch.setenv("TORNIO_ARGILLA_URL", "http://127.0.0.1:9")
     assert main(["review", "send", run]) == 1
-    assert "no key for Argilla at http://127.0.0.1:9" in capsys.readouterr().err
+    assert "The key for Argilla at http://127.0.0.1:9 cannot be read" in capsys.readouterr().err

@@ -101,7 +101,7 @@ def test_without_a_server_the_runs_of_this_folder_are_listed(
     for name in ("TORNIO_URL", "TORNIO_STORE_DIR", "TORNIO_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     assert nowhere("runs") == 1
-    assert "no server" in capsys.readouterr().err
+    assert "The address of the server is not known" in capsys.readouterr().err
     plan = RunPlan.of("score", "default", None, LabelArgs(pool_seq=1, spec_rev=1))
     played = Played(LocalStore(Path(".tornio") / "store"), plan, workspace_run("default", plan.run)).planned()
     played.start(1)

@@ -54,7 +54,7 @@ def test_a_task_that_serves_nothing_yet() -> None:
         "acme/support  labelling  batch g1-b0002: 3 of 20 answered",
         "nothing yet",
         "11 labelled of 120 reserved, 2 discarded",
-        "12 to train: billing 7, [bug] 5",
+        "12 for training: billing 7, [bug] 5",
         "1,234 records",
         "kappa-average: 0.800 0.910, stops at 0.99",
     ):
@@ -86,10 +86,10 @@ def test_a_task_that_serves() -> None:
         "3 min ago: v2 (revision 2) in 0.8 s; better",
         "84.0 % (95 %: 70.0-93.0) on 50 hold-out labels (v2); 151 more would halve the interval",
         "alpha 0.81 (1 perfect, 0 chance) on 12 texts",
-        "1,234 records, 900 of them may still be asked",
+        "1,234 records, 900 of them can still be sent to annotators",
         "3 of 20 answered",
         "g1-b0003, not read yet",
-        "1, all with it",
+        "1, all up to date",
         "http://127.0.0.1:6900",
     ):
         assert words in text
@@ -111,7 +111,7 @@ def test_a_task_in_trouble() -> None:
     for words in (
         "3 versions in a row were refused",
         "did not answer within 2 s",
-        "ann rolled back from v2; go on with: tornio resume",
+        "ann rolled back from v2; continue with: tornio resume",
         "b lags: answers with v1; v2: NaN in head",
         "stopped: agreement .995",
     ):

@@ -175,7 +175,7 @@ def test_a_broken_connection_is_tried_again(error: Exception) -> None:
 
 def test_what_may_have_been_done_is_not_done_twice() -> None:
     transport = Broken(httpx.RemoteProtocolError("closed"), 2)
-    with pytest.raises(errors.Unavailable, match="no answer from http://x"):
+    with pytest.raises(errors.Unavailable, match="http://x does not respond"):
         Client("http://x", "key", transport=transport).train_now(TASK)
     assert transport.tried == 1
 
@@ -187,7 +187,7 @@ def test_what_may_have_been_done_is_not_done_twice() -> None:
         (httpx.Response(404, text="nginx"), errors.NotFound, "404"),
         (httpx.Response(418, text="tea"), errors.TornioError, "418"),
         (httpx.Response(302, headers={"location": "/login"}), errors.TornioError, "302"),
-        (httpx.Response(200, text="<html>"), errors.TornioError, "Is it a Tornio server".lower()[:8]),
+        (httpx.Response(200, text="<html>"), errors.TornioError, "Check that it is a Tornio server"),
         (
             httpx.Response(409, json={"type": "urn:tornio:problem:of-2030", "title": "", "status": 409, "detail": "x"}),
             errors.Conflict,

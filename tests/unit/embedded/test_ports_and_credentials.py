@@ -35,7 +35,7 @@ def test_a_port_that_is_taken_meanwhile_is_replaced_unless_it_was_asked_for(tmp_
     port = assign(path, ["a"])["a"]
     with socket.create_server((HOST, port)):
         assert assign(path, ["a"])["a"] != port
-        with pytest.raises(Conflict, match=f"Port {port} for a is taken"):
+        with pytest.raises(Conflict, match=f"Port {port} for a is in use"):
             assign(path, ["a"], {"a": port})
 
 

@@ -114,5 +114,5 @@ def test_the_report_of_several_labels_has_no_confusion() -> None:
 
 
 def test_no_label_is_no_report() -> None:
-    with pytest.raises(ValueError, match="no hold-out labels"):
+    with pytest.raises(ValueError, match="truth is empty"):
         holdout_report([], [], NAMES, False)

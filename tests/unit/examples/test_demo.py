@@ -101,7 +101,7 @@ def test_traffic_begins_when_the_task_serves_and_counts_what_fails() -> None:
     with Traffic(client, "demo/support", ["a"], rate=1000.0) as traffic:
         assert client.drained.wait(5)
     load = traffic.load
-    assert load.failed == ("after the task had served: gone", "Unavailable: away")
+    assert load.failed == ("although the task had served before: gone", "Unavailable: away")
     assert traffic.versions == ["v1", "v2"]
     assert load.sent == len(load.seconds) + 2
 
@@ -117,7 +117,7 @@ def test_what_a_thread_dies_of_is_told() -> None:
     client = FakeClient(ZeroDivisionError("a bug"))
     with Traffic(client, "demo/support", ["a"], rate=1000.0) as traffic:
         assert client.drained.wait(5)
-    with pytest.raises(RuntimeError, match="Traffic died"):
+    with pytest.raises(RuntimeError, match="Traffic has failed"):
         traffic.check()
 
 
@@ -189,7 +189,7 @@ def test_the_annotator_answers_its_own_data_set_as_itself() -> None:
 def test_a_demo_that_shows_too_little_complains() -> None:
     story = sample_story(iterations=12)
     assert demo.complaints(story) == []
-    assert demo.complaints(sample_story(iterations=5)) == ["only 5 swaps, of at least 6"]
+    assert demo.complaints(sample_story(iterations=5)) == ["there were only 5 swaps, but at least 6 are expected"]
     failed = replace(story, load=Load(sent=9, failed=("Unavailable: away",)))
     assert demo.complaints(failed) == ["1 predictions failed, the first: Unavailable: away"]
     assert demo.complaints(replace(story, load=Load(0))) == ["no prediction was sent"]

@@ -69,7 +69,7 @@ def test_tells_what_the_run_saw() -> None:
     said = Page(render(story)).text
     assert "Accuracy on the test split" in said
     assert f"{100 * story.accuracy:.1f} %" in said
-    assert "Labels given 240 24 of them only ever judge" in said
+    assert "Labels given 240 24 of them only for evaluation" in said
     assert "Predictions meanwhile 512 0 failed" in said
     assert "Swaps 12" in said
     for label in LABELS:
@@ -106,7 +106,7 @@ def test_a_run_without_anything_still_has_a_page() -> None:
         status=story.status.model_copy(update={"serving": None, "curve": [], "swaps": []}),
         points=[], random=[], zero_shot=None, load=Load(0),
     )  # fmt: skip
-    assert "No version served." in Page(render(nothing)).text
+    assert "No version was served." in Page(render(nothing)).text
 
 
 def test_lines_are_compared_after_the_last_iteration_that_both_reached() -> None:

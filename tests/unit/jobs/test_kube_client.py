@@ -67,7 +67,7 @@ def test_no_kubeconfig_and_no_such_context_are_told(kubeconfig: Path) -> None:
     with pytest.raises(InvalidInput, match="elsewhere"):
         connect(KubeSettings(context="elsewhere"))
     kubeconfig.unlink()
-    with pytest.raises(InvalidInput, match="set KUBECONFIG"):
+    with pytest.raises(InvalidInput, match="Set KUBECONFIG"):
         connect(KubeSettings())
 
 
@@ -79,7 +79,7 @@ def test_an_api_that_does_not_answer_is_unavailable(kubeconfig: Path) -> None:
         lambda: api.create(RAY_JOB, {"metadata": {"name": "x"}}, "team"),
         lambda: api.delete(RAY_JOB, "x", "team"),
     ):
-        with pytest.raises(Unavailable, match="does not answer"):
+        with pytest.raises(Unavailable, match="does not respond"):
             call()
 
 
@@ -97,7 +97,7 @@ def test_an_api_that_does_not_answer_is_unavailable(kubeconfig: Path) -> None:
     ],
 )
 def test_a_refusal_is_one_of_our_errors_in_the_api_s_words(status: int, error: type[TornioError]) -> None:
-    told = kube_client._told(status, json.dumps({"kind": "Status", "message": "rayjobs.ray.io says no"}))
+    told = kube_client._translated(status, json.dumps({"kind": "Status", "message": "rayjobs.ray.io says no"}))
     assert type(told) is error
     assert "rayjobs.ray.io says no" in str(told)
-    assert "<html>" in str(kube_client._told(status, "<html>"))
+    assert "<html>" in str(kube_client._translated(status, "<html>"))

@@ -165,10 +165,10 @@ FORWARDED = "http://127.0.0.1:8333"
 @pytest.mark.parametrize(
     ("env", "ours", "says"),
     [
-        ([{"name": "TORNIO_S3_BUCKET", "value": "c"}], {}, "TORNIO_S3_BUCKET is 'b' here and 'c' in the template"),
-        ([BUCKET], {"prefix": "p"}, "TORNIO_S3_PREFIX is 'p' here and '' in the template"),
-        ([BUCKET], {"endpoint": FORWARDED}, "is set here and not in the template"),
-        ([BUCKET, ENDPOINT], {}, "is set in its template and not here"),
+        ([{"name": "TORNIO_S3_BUCKET", "value": "c"}], {}, "TORNIO_S3_BUCKET is 'b' here, but 'c' in the template"),
+        ([BUCKET], {"prefix": "p"}, "TORNIO_S3_PREFIX is 'p' here, but '' in the template"),
+        ([BUCKET], {"endpoint": FORWARDED}, "is set here but not in the template"),
+        ([BUCKET, ENDPOINT], {}, "is set in its template but not here"),
     ],
 )
 def test_a_template_of_another_store_is_refused(env: list[dict[str, Any]], ours: dict[str, str], says: str) -> None:
@@ -365,7 +365,7 @@ def test_an_api_that_is_away_is_asked_again(kube: IdleKubeRay) -> None:
 @pytest.mark.parametrize(
     ("kube", "error", "says"),
     [
-        (FakeKube(kinds={"Secret"}), NotFound, "install the KubeRay operator"),
+        (FakeKube(kinds={"Secret"}), NotFound, "Install the KubeRay operator"),
         (FakeKube(away=Forbidden("rayjobs is forbidden")), Forbidden, "rayjobs is forbidden"),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_job_that_gives_its_work_away_asks_for_no_processor(
 @pytest.mark.parametrize(
     ("message", "says"),
     [
-        (None, "without a word"),
+        (None, "without a message"),
         ("Job supervisor actor died.", "Job supervisor actor died."),
         (
             "Job entrypoint command failed with exit code -9, last available logs (truncated to 20,000 chars):\n"

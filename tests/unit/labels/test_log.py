@@ -61,7 +61,7 @@ def test_what_is_appended_is_read_in_its_place() -> None:
     assert plain(view) == (imported("r1"), answer("r2"), answer("r3"))
     assert view.places == ((1, 0), (1, 1), (2, 0))
     assert plain(log.read(1)) == (imported("r1"), answer("r2"))
-    with pytest.raises(NotFound, match="ends at 2, asked was 3"):
+    with pytest.raises(NotFound, match="ends at 2; 3 does not exist"):
         log.read(3)
 
 

@@ -102,7 +102,7 @@ def with_garbled_json(folder: Path) -> None:
         (with_infinity, "not all finite"),
         (of_another_encoder, "another encoder"),
         (with_fewer_labels, "label set"),
-        (in_double_precision, "float32 expected"),
+        (in_double_precision, "must be float32"),
         (truncated, "cannot be read"),
         (without_weights, "cannot be read"),
         (with_garbled_json, "cannot be read"),

@@ -98,7 +98,7 @@ def test_a_broken_file_is_made_again(store: MemoryStore, pool: Pool, caplog: pyt
     encoder = Encoder()
     cache(store).vectors(pool.read(1), USE, "float32", encoder)
     assert len(encoder.asked) == 1
-    assert "embedding 2 texts anew" in caplog.text
+    assert "Embedding 2 texts again" in caplog.text
     assert cache(store).vectors(pool.read(1), USE, "float32", Encoder()).vectors.shape == (2, 2)
 
 

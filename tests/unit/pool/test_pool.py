@@ -48,7 +48,7 @@ def test_an_earlier_view_does_not_know_later_records() -> None:
     assert pool.read(0).record_ids == []
     with pytest.raises(NotFound, match="no record 'b' up to part 1"):
         view.rows_of(["b"])
-    with pytest.raises(NotFound, match="ends at part 2, asked was 3"):
+    with pytest.raises(NotFound, match="ends at part 2; 3 does not exist"):
         pool.read(3)
 
 
@@ -78,7 +78,7 @@ def test_an_id_has_one_text() -> None:
     pool = Pool(store, KEYS)
     pool.append(records("a"))
     before = list(store.list(""))
-    with pytest.raises(InvalidInput, match=r"record 2 \('a'\): its id already stands for another text"):
+    with pytest.raises(InvalidInput, match=r"record 2 \('a'\): its id already belongs to another text"):
         pool.append([*records("b"), Record("a", "other")])
     with pytest.raises(InvalidInput, match=r"record 2 \('c'\)"):
         pool.append([*records("c"), Record("c", "other")])
@@ -90,12 +90,12 @@ def test_an_id_has_one_text() -> None:
     [
         (Record("a", ""), "its text is empty"),
         (Record("a", " \n\t\u00a0"), "its text is empty"),
-        (Record("a", "x" * (1 << 20) + "y"), "1,048,577 bytes, at most 1,048,576 are taken: split it"),
+        (Record("a", "x" * (1 << 20) + "y"), "1,048,577 bytes; the limit is 1,048,576: split it"),
         (Record("a", "x\x00y"), r"NUL character \(at 1\)"),
         (Record("a", "x\ud800y"), r"half a surrogate pair \(at 1\)"),
-        (Record("", "x"), "1 to 200 characters, found 0"),
-        (Record("a" * 201, "x"), "1 to 200 characters, found 201"),
-        (Record("a\nb", "x"), "cannot be shown"),
+        (Record("", "x"), "has 0 characters, but must have 1 to 200"),
+        (Record("a" * 201, "x"), "has 201 characters, but must have 1 to 200"),
+        (Record("a\nb", "x"), "cannot be displayed"),
         (Record("a", "x", {"n": float("nan")}), "cannot be written as JSON"),
         (Record("a", "x", {"n": "y" * 70_000}), "70,009 bytes"),
         (Record("a", "x", {"n": "\ud800"}), "cannot be written as JSON"),
@@ -116,7 +116,7 @@ def test_an_error_names_the_first_ten() -> None:
     with pytest.raises(InvalidInput) as caught:
         Pool(MemoryStore(), KEYS).append([Record(f"r{n}", "") for n in range(12)])
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith("12 of the records cannot be added")
+    assert lines[0] == "Nothing was added, because 12 of the records cannot be added:"
     assert len(lines) == 12
     assert lines[-1] == "and 2 more"
 

@@ -63,5 +63,5 @@ def test_an_encoder_whose_files_were_exchanged_is_refused(tmp_path: Path) -> Non
     encoder = Encoders(store).publish(encoder_folder(tmp_path / "a"), **USE)
     swapped = {**encoder.files, "config.json": encoder.files["model.safetensors"]}
     documents.update(store, keys.encoder(encoder.digest), EncoderDocument, lambda e: e.evolve(files=swapped))
-    with pytest.raises(IntegrityError, match="restore"):
+    with pytest.raises(IntegrityError, match="Restore"):
         Encoders(store).get(encoder.digest)

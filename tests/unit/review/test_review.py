@@ -91,7 +91,7 @@ def test_a_quantile_of_the_loss() -> None:
     with pytest.raises(InvalidInput, match="below 1"):
         at.send(None, wanted={"loss_quantile": 1.0})
     same = desk([Row(f"t{n}", ("bad",), loss=1.0) for n in range(3)])
-    with pytest.raises(InvalidInput, match="no row"):
+    with pytest.raises(InvalidInput, match="No row"):
         same.send(None, wanted={"loss_quantile": 0.5})
 
 
@@ -160,7 +160,7 @@ def test_without_a_task_corrections_go_to_a_log_of_the_run() -> None:
     assert sync.poll().reviewed == 1
     assert at.rows()[3]["review"] == "unreviewed"
     at.tool.delete_dataset(*at.review)
-    with pytest.raises(NotFound, match="answers that came before are kept"):
+    with pytest.raises(NotFound, match="Answers that were pulled before are kept"):
         sync.poll()
 
 

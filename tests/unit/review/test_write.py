@@ -85,7 +85,7 @@ def test_csv(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(InvalidFile, match=r"'.xlsx' says no format"):
+    with pytest.raises(InvalidFile, match=r"'.xlsx' is not a known format"):
         writer_for(tmp_path / "out.xlsx")
     (tmp_path / "file").touch()
     with pytest.raises(InvalidFile, match="there is no folder"):
@@ -113,7 +113,7 @@ def test_a_folder_for_datasets_has_class_labels_in_the_tasks_order(tmp_path: Pat
     assert found["corrected_label"][:] == [1, 1, 2]
     assert found[0]["when"] == WHEN
     assert found["who"][:] == [["ann", "bob"], [], []]
-    with pytest.raises(InvalidFile, match="is there already"):
+    with pytest.raises(InvalidFile, match="already exists"):
         save(found, tmp_path / "deep" / "set")
     assert [one.name for one in (tmp_path / "deep").iterdir()] == ["set"]
 

@@ -49,7 +49,7 @@ def test_a_byte_order_mark_is_no_error() -> None:
         ("batch_size: 30", "batchsize: 30", 8, "loop.batchsize is not a field; did you mean 'batch_size'?"),
         ("batch_size: 30", "batch_size: 2", 8, "loop.batch_size: found 2; it must be greater than or equal to 4"),
         ("batch_size: 30", "batch_size: many", 8, "loop.batch_size: found 'many'; it must be a valid integer"),
-        ("batch_size: 30", "seed: 1\n  seed: 2", 9, "found loop.seed a second time: the first stands in line 8"),
+        ("batch_size: 30", "seed: 1\n  seed: 2", 9, "found loop.seed a second time; the first one is in line 8"),
         ("batch_size: 30", "multi_label: true", 8, "loop.multi_label is not a field; did you mean multi_label?"),
         ("window: 5", "criterion: max-iterations", 10, "loop.stop.criterion 'max-iterations' needs"),
         ("window: 5", "window:", 10, "loop.stop.window: found nothing; it must be a valid integer"),
@@ -58,19 +58,19 @@ def test_a_byte_order_mark_is_no_error() -> None:
             "name: tickets",
             "name: 12",
             2,
-            'name: found 12, which YAML does not read as text: put quotes around it, "12"',
+            'name: found 12, which YAML does not read as text; put quotes around it, "12"',
         ),
         ('name: "no"', "name: no", 5, "labels entry 2 name: found no, which YAML does not read as text"),
         (
             "- billing",
             "- yes",
             4,
-            'labels entry 1: found yes, which YAML does not read as text: put quotes around it, "yes"',
+            'labels entry 1: found yes, which YAML does not read as text; put quotes around it, "yes"',
         ),
         ("- billing", "- 2020-01-01\n  - 1", 5, "labels entry 2: found 1, which YAML does not read as text"),
         ("- billing", "- [a]", 4, "labels entry 1: found a list; a label is a text, or a mapping"),
-        ("- billing", '- "no"', 5, "found label 'no' a second time: the first stands in line 4"),
-        ("- billing", "- a: b: c", 4, "found a ':' where none may stand"),
+        ("- billing", '- "no"', 5, "found label 'no' a second time; the first one is in line 4"),
+        ("- billing", "- a: b: c", 4, "found a ':' where YAML does not allow one"),
         ("  - billing", "\t- billing", 4, "found a tab: YAML indents with spaces"),
         (
             "workspace: care",
@@ -92,7 +92,7 @@ def test_a_byte_order_mark_is_no_error() -> None:
         ("workspace: care", "workspace: care\n<<: {guidelines: x}", 2, "found a key that is not a plain name"),
         ("workspace: care", "workspace: care\nguidelines: 'a\x00b'", 2, "found the character '\\x00'"),
         ("workspace: care", "workspace: care\n---\nx: y", 2, "found a second document"),
-        ("workspace: care", " workspace: care", 2, "found an indentation that fits none of the lines above"),
+        ("workspace: care", " workspace: care", 2, "found an indentation that matches none of the lines above"),
     ],
 )
 def test_names_line_and_remedy(found: str, instead: str, line: int, says: str) -> None:
@@ -109,17 +109,17 @@ def test_tells_everything_at_once_in_the_order_of_the_file() -> None:
 
 @pytest.mark.parametrize("text", ["", "# nothing but a comment\n"])
 def test_empty_file(text: str) -> None:
-    assert problems(text) == ["t.yaml is empty: it needs at least workspace, name and labels"]
+    assert problems(text) == ["t.yaml is empty. Give at least workspace, name and labels."]
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "just words\n"])
 def test_not_a_mapping(text: str) -> None:
-    assert "write them as 'name: value'" in problems(text)[0]
+    assert "write each field on a line of its own, as 'name: value'" in problems(text)[0]
 
 
 def test_labels_must_be_a_list_of_two() -> None:
     assert "it must be a list" in problems("workspace: a\nname: b\nlabels: spam\n")[0]
-    assert "found 1 entries; at least 2 are needed" in problems("workspace: a\nname: b\nlabels: [spam]\n")[0]
+    assert "found 1 entries; give at least 2" in problems("workspace: a\nname: b\nlabels: [spam]\n")[0]
 
 
 @given(st.text(alphabet=st.sampled_from("abc:-[]{}&*!|>'\"%@`#?,0 \n\t\x00\x85é\ud800"), max_size=60))

@@ -38,12 +38,12 @@ def test_an_honest_store_is_accepted_and_left_clean() -> None:
     ("store", "condition"), [(IgnoresAbsent(), "If-None-Match"), (IgnoresMatch(), "If-Match")], ids=["absent", "match"]
 )
 def test_a_store_that_lets_two_win_is_refused_and_left_clean(store: MemoryStore, condition: str) -> None:
-    with pytest.raises(InvalidInput, match=f"with {condition}, 4 of 4 writers at once won.*SeaweedFS"):
+    with pytest.raises(InvalidInput, match=f"with {condition}, 4 of 4 concurrent writers won.*SeaweedFS"):
         probe(store)
     assert list(store.list("")) == []
 
 
-def test_a_missing_bucket_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_bucket_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     servers.use_credentials(monkeypatch)
-    with servers.moto() as endpoint, pytest.raises(NotFound, match="create it"):
+    with servers.moto() as endpoint, pytest.raises(NotFound, match="Create it"):
         probe(S3Store(servers.settings(endpoint, bucket="nowhere")))

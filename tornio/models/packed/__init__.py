@@ -1,1 +1,1 @@
-"""The forward pass without padding, for the architectures that it knows; see ``forward``."""
+"""The forward pass without padding, for the supported architectures; see ``forward``."""

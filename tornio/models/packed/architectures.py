@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 Head = Callable[[Tensor], Tensor]
-"""Logits [n, classes] of hidden states [n, hidden], in the model's own precision."""
+"""Maps hidden states [n, hidden] to logits [n, classes], in the model's own precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """``weight`` [out, in], ``bias`` [out]."""
+    """A linear layer: ``weight`` [out, in], ``bias`` [out]."""
 
     weight: Tensor
     bias: Tensor
@@ -23,7 +23,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """Of the last axis: ``weight`` and ``bias`` [hidden], ``epsilon`` in the root."""
+    """A layer norm of the last axis: ``weight`` and ``bias`` [hidden], ``epsilon`` inside the root."""
 
     weight: Tensor
     bias: Tensor
@@ -32,7 +32,7 @@ class Norm:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Post-norm: attention, residual, norm; feed-forward, residual, norm. ``qkv``: the three, one below the other."""
+    """A post-norm layer: attention, residual, norm; feed-forward, residual, norm. ``qkv``: the three, stacked."""
 
     qkv: Linear
     attention_output: Linear
@@ -44,10 +44,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """``words`` [vocabulary, embedding], ``positions`` [length, embedding], ``types`` [2, embedding] where there are.
+    """``words`` [vocabulary, embedding], ``positions`` [length, embedding], ``types`` [2, embedding] or None.
 
-    ``projection``: where embeddings are not as wide as layers. ``padding``: positions count from this token id on, and
-    skip that token; None: from 0, and none is skipped.
+    ``projection``: present if embeddings and layers differ in width. ``padding``: positions are counted from this token
+    id, and tokens of this id are skipped; None: they are counted from 0, and no token is skipped.
     """
 
     words: Tensor
@@ -60,7 +60,7 @@ class Embeddings:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What the forward pass needs. ``heads``: of the attention in each layer."""
+    """The weights that the forward pass needs. ``heads``: attention heads per layer."""
 
     embeddings: Embeddings
     layers: tuple[Layer, ...]
@@ -70,7 +70,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class _Architecture:
-    """Where a transformers class keeps its parameters. ``layer`` and what follows are names within a layer."""
+    """The names of a transformers class's parameters. ``layer`` and the names after it are relative to a layer."""
 
     body: str
     classifier: str
@@ -96,8 +96,8 @@ def _bert_head(model: Any) -> Head:
 
 
 def _distilbert_head(model: Any) -> Head:
-    before, classifier = model.pre_classifier, model.classifier
-    return lambda first: classifier(torch.relu(before(first)))
+    pre_classifier, classifier = model.pre_classifier, model.classifier
+    return lambda first: classifier(torch.relu(pre_classifier(first)))
 
 
 def _first_token_head(model: Any) -> Head:
@@ -142,21 +142,21 @@ _ARCHITECTURES = {
     ),
 }
 _DISTILBERT_EPSILON = 1e-12
-"""Stands in the class, not in the configuration."""
+"""A constant in the class of transformers, not in the configuration."""
 _NOT_READ = ("pooler.",)
-"""A part of the body that hidden states do not depend on."""
+"""Parameters of the body that hidden states do not depend on."""
 
 
 def why_not(model: Any) -> str | None:
-    """Why this transformers model (a body, or one with a classification head) cannot be read; None: it can.
+    """Return why this transformers model (a body, or one with a classification head) cannot be packed; None if it can.
 
-    Whatever decides about its hidden states has to be known: a class or a parameter that is not refuses.
+    Everything that affects its hidden states must be known: an unknown class or parameter is a reason to refuse.
     """
     config = model.config
     architecture = _ARCHITECTURES.get(config.model_type)
     name = type(model).__name__
     if architecture is None or name not in (architecture.body, architecture.classifier):
-        return f"{name} is not among BERT, DistilBERT, RoBERTa and ELECTRA"
+        return f"{name} is not one of BERT, DistilBERT, RoBERTa and ELECTRA"
     if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
         return "it is a decoder"
     if getattr(config, "position_embedding_type", None) not in (None, "absolute"):
@@ -165,13 +165,13 @@ def why_not(model: Any) -> str | None:
         return "it is quantized"
     if not isinstance(_activation_name(config), str):
         return "its activation has no name"
-    found = {name for name, _ in body_of(model).named_parameters() if not name.startswith(_NOT_READ)}
-    odd = sorted(found ^ set(_names(architecture, config)))
-    return f"its parameters are not the usual ones: {', '.join(odd[:3])}" if odd else None
+    present = {name for name, _ in body_of(model).named_parameters() if not name.startswith(_NOT_READ)}
+    unexpected = sorted(present ^ set(_names(architecture, config)))
+    return f"its parameters are not the usual ones: {', '.join(unexpected[:3])}" if unexpected else None
 
 
 def read_weights(model: Any) -> Weights:
-    """The weights of a model that ``why_not`` has nothing against; shared with the model, but for ``qkv``."""
+    """Return the weights of a model that ``why_not`` accepts. All but ``qkv`` share memory with the model."""
     config = model.config
     architecture = _ARCHITECTURES[config.model_type]
     parameters = {name: parameter.detach() for name, parameter in body_of(model).named_parameters()}
@@ -211,17 +211,17 @@ def read_weights(model: Any) -> Weights:
 
 
 def body_of(model: Any) -> Any:
-    """The model without a head."""
+    """Return the model without a head."""
     return model.base_model
 
 
 def head_of(model: Any) -> Head:
-    """The classification head of a model that ``why_not`` has nothing against; it does not hold the body."""
+    """Return the classification head of a model that ``why_not`` accepts, without a reference to the body."""
     return _ARCHITECTURES[model.config.model_type].head(model)
 
 
 def _names(architecture: _Architecture, config: Any) -> Iterator[str]:
-    """Every parameter of the body that hidden states depend on."""
+    """Yield the names of all parameters of the body that hidden states depend on."""
     yield from ("embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight")
     if architecture.has_types:
         yield "embeddings.token_type_embeddings.weight"
@@ -241,5 +241,5 @@ def _activation_name(config: Any) -> Any:
 def _activation(name: str) -> Callable[[Tensor], Tensor]:
     from transformers.activations import ACT2FN
 
-    found: Callable[[Tensor], Tensor] = ACT2FN[name]
-    return found
+    function: Callable[[Tensor], Tensor] = ACT2FN[name]
+    return function

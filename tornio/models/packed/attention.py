@@ -1,4 +1,4 @@
-"""Self-attention over packed texts, each with itself alone."""
+"""Self-attention over packed texts. Each text attends only to itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tornio.models.packed.batch import Batch
 
 
 class Attention:
-    """Of one batch. What all layers have in common is worked out once."""
+    """The attention of one batch. What all layers share is computed once."""
 
     def __init__(self, batch: Batch, device: torch.device) -> None:
         self._runs = batch.runs
@@ -23,12 +23,12 @@ class Attention:
         self._device = device
 
     def __call__(self, qkv: Tensor, first_only: bool) -> Tensor:
-        """[T, hidden] of ``qkv`` [T, 3, heads, size]; with ``first_only`` [n, hidden], of the first tokens alone."""
+        """Map ``qkv`` [T, 3, heads, size] to [T, hidden], or with ``first_only`` to [n, hidden] of the first tokens."""
         attend = self._varlen if _has_varlen(qkv) else self._by_runs
         return attend(qkv, first_only)
 
     def _by_runs(self, qkv: Tensor, first_only: bool) -> Tensor:
-        """Texts of equal length need no mask."""
+        """Attend run by run: texts of equal length need no mask."""
         heads, size = qkv.shape[2:]
         parts = []
         for run in self._runs:
@@ -38,14 +38,14 @@ class Attention:
         return _joined(parts)
 
     def _varlen(self, qkv: Tensor, first_only: bool) -> Tensor:
-        """One call of flash attention, told where each text begins."""
+        """Attend with one call of flash attention, which gets the start of each text."""
         from torch.nn.attention.varlen import varlen_attn
 
         q, k, v = qkv.unbind(1)
         bounds, longest = self._on_device, self._longest
         if first_only:
-            every = torch.arange(len(bounds), dtype=torch.int32, device=self._device)
-            attended = varlen_attn(q[bounds[:-1].long()], k, v, every, bounds, 1, longest)
+            numbers = torch.arange(len(bounds), dtype=torch.int32, device=self._device)
+            attended = varlen_attn(q[bounds[:-1].long()], k, v, numbers, bounds, 1, longest)
         else:
             attended = varlen_attn(q, k, v, bounds, bounds, longest, longest)
         assert isinstance(attended, Tensor)
@@ -61,6 +61,6 @@ def _joined(parts: Sequence[Tensor]) -> Tensor:
 
 
 def _has_varlen(qkv: Tensor) -> bool:
-    """Flash attention: a GPU, half precision, heads that are a multiple of 8 wide and no wider than 256."""
+    """Whether flash attention works: a GPU, half precision, and heads of a size divisible by 8 and at most 256."""
     size = qkv.shape[-1]
     return qkv.is_cuda and qkv.dtype in (torch.bfloat16, torch.float16) and size % 8 == 0 and size <= 256

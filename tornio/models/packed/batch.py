@@ -1,4 +1,4 @@
-"""Texts packed into batches: their tokens one after the other, no padding between."""
+"""Batches of packed texts: their tokens are concatenated without padding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Neighbours of equal length: ``rows`` texts of ``length`` tokens each, from token ``start`` of the batch on."""
+    """Neighbouring texts of equal length: ``rows`` texts of ``length`` tokens, from token ``start`` of the batch."""
 
     start: int
     rows: int
@@ -24,14 +24,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """``rows``: places of its texts among all, longest first; ``lengths``: tokens of each; both int64 [n]."""
+    """One batch, longest texts first. ``rows``: indices of its texts; ``lengths``: their tokens; both int64 [n]."""
 
     rows: NDArray[np.int64]
     lengths: NDArray[np.int64]
 
     @property
     def starts(self) -> NDArray[np.int64]:
-        """int64 [n]: where the tokens of each text begin."""
+        """int64 [n]: index of the first token of each text."""
         return np.cumsum(self.lengths) - self.lengths
 
     @property
@@ -42,15 +42,15 @@ class Batch:
         return [Run(int(starts[i]), int(n), int(self.lengths[i])) for i, n in zip(firsts, counts, strict=True)]
 
     def concatenated(self, rows: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-        """int64 [T]: of one array a text, those of this batch in its order."""
+        """Concatenate the arrays of this batch's texts to int64 [T]. ``rows``: one array per text, of all texts."""
         return np.concatenate([rows[i] for i in self.rows])
 
 
 def packed_batches(lengths: Sequence[int], budget: int) -> Iterator[Batch]:
-    """Batches of at most ``budget`` tokens, longest texts first; together they are each text once.
+    """Yield batches of at most ``budget`` tokens, longest texts first. Every text is in exactly one batch.
 
-    ``lengths``: tokens of each text, at least 1. A text longer than the budget is a batch of its own. Sorted, so that
-    texts of equal length are neighbours: the fewer runs a batch has, the fewer calls its attention takes.
+    ``lengths``: tokens of each text, at least 1. A text longer than the budget is a batch of its own. Texts are sorted,
+    so that texts of equal length are neighbours: the fewer runs a batch has, the fewer calls its attention takes.
     """
     sizes = np.asarray(lengths, dtype=np.int64)
     order = np.argsort(-sizes, kind="stable")
@@ -63,10 +63,10 @@ def packed_batches(lengths: Sequence[int], budget: int) -> Iterator[Batch]:
 
 
 def position_ids(ids: NDArray[np.int64], batch: Batch, padding: int | None) -> NDArray[np.int64]:
-    """int64 [T]: the place of each token in its text.
+    """Return the position of each token in its text, int64 [T].
 
-    ``padding`` None: counted from 0. Else as RoBERTa counts (fairseq's make_positions): tokens that are not this id
-    from ``padding`` + 1 on, and a token that is (somebody wrote "<pad>") stands at ``padding``.
+    ``padding`` None: counted from 0. Otherwise as RoBERTa counts (fairseq's make_positions): tokens other than this id
+    are counted from ``padding`` + 1, and a token of this id (a text contains "<pad>") has position ``padding``.
     """
     if padding is None:
         return np.arange(len(ids)) - np.repeat(batch.starts, batch.lengths)

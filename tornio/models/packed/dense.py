@@ -14,13 +14,14 @@ from tornio.models.packed.architectures import Linear
 Dense = Callable[[Tensor], Tensor]
 """[T, in] -> [T, out]."""
 _ROWS = 4096
-"""What oneDNN lays weights out for; it is right for any number."""
+"""The number of rows for which oneDNN optimises the layout of weights; any number of rows gives correct results."""
 
 
 def dense(linear: Linear, prepacked: bool | None = None) -> Dense:
-    """``prepacked``: weights laid out once as oneDNN wants them; None: where that is faster.
+    """Return the matrix product with these weights.
 
-    That is bfloat16 on a processor: plain ``linear`` lays them out anew in each call. In float32 the two were as fast
+    ``prepacked``: whether the weights are converted once to oneDNN's layout; None: if that is faster. It is faster for
+    bfloat16 on a processor, where plain ``linear`` converts them in each call. In float32 the two were as fast
     (AVX2, 384 to 3072 wide, 64 to 4096 rows: .5 to 1.8 times, both ways, with the noise of a shared machine).
     """
     if _is_faster_prepacked(linear.weight) if prepacked is None else prepacked:

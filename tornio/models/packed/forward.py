@@ -1,8 +1,8 @@
 """The forward pass over packed texts.
 
-No padding at all: the tokens of a batch are one matrix [T, hidden], and attention goes by runs of texts of equal
-length (on a GPU by varlen attention). Only as many layers are run as the wanted one needs, and the last of them only
-for the tokens that are read.
+There is no padding: the tokens of a batch are one matrix [T, hidden], and attention is computed by runs of texts of
+equal length (on a GPU by varlen attention). Layers above the pooled one are not run, and the last layer is only run for
+the tokens that are needed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from tornio.models.tokens import Tokens
 from tornio.schemas.registry import Pooling
 
 TOKEN_BUDGET = {"cpu": 4096, "cuda": 32_768}
-"""Tokens a batch. On a processor activations stay in the cache; the one for GPUs is a guess (unmeasured)."""
+"""Tokens per batch. On a processor activations stay in the cache. The value for GPUs is a guess (not measured)."""
 
 
 class PackedEngine:
-    """An ``Engine`` over the weights of a model that ``why_not`` has nothing against.
+    """An ``Engine`` over the weights of a model that ``why_not`` accepts.
 
-    In float32 its hidden states are those of transformers within 1e-4, whatever a text shares its batch with. It
-    shares memory with the model that it was made from: make it anew when that has been trained on.
+    In float32 its hidden states equal those of transformers within 1e-4, whatever texts share the batch. It shares
+    memory with the model that it was made from: create a new engine after that model has been trained further.
     """
 
     def __init__(self, model: Any, budget: int | None = None) -> None:
-        """``budget``: tokens a batch; None: what suits the device."""
+        """``budget``: tokens per batch; None: a value that suits the device."""
         weights = read_weights(model)
         self.hidden_size = int(model.config.hidden_size)
         self.device: torch.device = weights.embeddings.words.device
@@ -45,7 +45,7 @@ class PackedEngine:
         self._budget = budget or TOKEN_BUDGET.get(self.device.type, TOKEN_BUDGET["cpu"])
 
     def pooled(self, tokens: Tokens, pooling: Pooling, layer: int = -1) -> FloatMatrix:
-        """float32 [n, hidden_size]; see ``Engine``."""
+        """Return float32 [n, hidden_size]; see ``Engine``."""
         pooled = np.empty((len(tokens.ids), self.hidden_size), dtype=np.float32)
         with torch.inference_mode():
             for batch in packed_batches(tokens.lengths, self._budget):
@@ -53,7 +53,7 @@ class PackedEngine:
         return pooled
 
     def _pooled(self, tokens: Tokens, batch: Batch, pooling: Pooling, layer: int) -> Tensor:
-        """float32 [n, hidden] of one batch, in its order."""
+        """Return float32 [n, hidden] of one batch, in its order."""
         depth = range(len(self._layers) + 1)[layer]
         starts = torch.from_numpy(batch.starts).to(self.device)
         attention = Attention(batch, self.device)
@@ -67,14 +67,14 @@ class PackedEngine:
 
 
 class PackedClassifier:
-    """A ``Classifier`` over a model with a classification head that ``why_not`` has nothing against."""
+    """A ``Classifier`` over a model with a classification head that ``why_not`` accepts."""
 
     def __init__(self, model: Any) -> None:
         self._engine = PackedEngine(model)
         self._head = head_of(model)
 
     def logits(self, tokens: Tokens) -> FloatMatrix:
-        """float32 [n, classes]; see ``Classifier``."""
+        """Return float32 [n, classes]; see ``Classifier``."""
         first = torch.from_numpy(self._engine.pooled(tokens, "cls"))
         with torch.inference_mode():
             logits = self._head(first.to(self._engine.device, self._engine.dtype))
@@ -82,14 +82,14 @@ class PackedClassifier:
 
 
 class _Embedding:
-    """Words, types and positions, summed and normed; widened where layers are wider."""
+    """The sum of word, type and position embeddings, normalised and projected to the width of the layers."""
 
     def __init__(self, weights: Embeddings) -> None:
         self._weights = weights
         self._projection = dense(weights.projection) if weights.projection else None
 
     def __call__(self, tokens: Tokens, batch: Batch) -> Tensor:
-        """[T, hidden]."""
+        """Return [T, hidden]."""
         weights = self._weights
         ids = batch.concatenated(tokens.ids)
         embedded = _looked_up(weights.words, ids)
@@ -102,7 +102,7 @@ class _Embedding:
 
 
 class _PackedLayer:
-    """One layer over packed texts."""
+    """One transformer layer over packed texts."""
 
     def __init__(self, layer: Layer, weights: Weights) -> None:
         self._heads = weights.heads
@@ -112,7 +112,7 @@ class _PackedLayer:
         self._up, self._down = dense(layer.up), dense(layer.down)
 
     def __call__(self, hidden: Tensor, attention: Attention, first: Tensor | None) -> Tensor:
-        """[T, hidden] -> [T, hidden], or with ``first``, where texts begin, [n, hidden] of their first tokens."""
+        """Map [T, hidden] to [T, hidden], or, given ``first``, the indices of first tokens, to [n, hidden]."""
         qkv = self._qkv(hidden).view(len(hidden), 3, self._heads, -1)
         attended = attention(qkv, first_only=first is not None)
         residual = hidden if first is None else hidden[first]

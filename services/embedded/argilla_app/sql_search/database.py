@@ -1,4 +1,4 @@
-"""The engine's own connections to the server's database, and JSON columns in both dialects."""
+"""The search engine's own connections to the server's database, and JSON columns in both SQL dialects."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from argilla_server.settings import settings
 from sqlalchemy import Engine, and_, case, event, func, true
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-# A pool of its own: a request that searches holds one of the server's connections already.
+# A separate pool: a request that searches already holds one of the server's connections.
 engine = create_async_engine(settings.database_url, **settings.database_engine_args)
 Session = async_sessionmaker(bind=engine, expire_on_commit=False)
 IS_SQLITE: bool = settings.database_is_sqlite
@@ -22,7 +22,7 @@ if IS_SQLITE:
 
 
 def elements(document: Any, *path: str) -> tuple[Any, Any]:
-    """The elements of the JSON value at `path` as rows, a scalar being one: (table, column of the element).
+    """Return the elements of the JSON value at `path` as rows (a scalar is one row): (table, column of the element).
 
     Joining the table to a row of `document` multiplies that row by its elements.
     """
@@ -38,10 +38,10 @@ def elements(document: Any, *path: str) -> tuple[Any, Any]:
 
 
 def is_number(table: Any) -> Any:
-    """On SQLite, whether an element of `elements` is a JSON number; PostgreSQL gives text alone."""
+    """SQLite only: whether an element of `elements` is a JSON number. PostgreSQL returns text only."""
     return table.c.type.in_(["integer", "real"])
 
 
 def every(conditions: list[Any]) -> Any:
-    """All of them; true of none."""
+    """Return the conjunction of the conditions; true if there are none."""
     return and_(true(), *conditions)

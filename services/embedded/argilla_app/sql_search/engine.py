@@ -1,4 +1,4 @@
-"""The search engine as Argilla's server sees it, registered under the name ``sql``."""
+"""The search engine that Argilla's server uses, registered under the name ``sql``."""
 
 from typing import Any
 from uuid import UUID
@@ -27,7 +27,7 @@ from .text import text_condition
 
 @SearchEngine.register(engine_name="sql")
 class SqlSearchEngine(SearchEngine):
-    """Answers from the server's own database; made anew for each request, so it holds nothing."""
+    """Answers from the server's own database. A new instance is created per request, so it keeps no state."""
 
     @classmethod
     async def new_instance(cls) -> "SqlSearchEngine":
@@ -42,7 +42,7 @@ class SqlSearchEngine(SearchEngine):
     async def info(self) -> dict[str, Any]:
         return {"name": "sql", "version": {"number": "1", "dialect": engine.dialect.name}}
 
-    # Told of a change that the database holds already: nothing to do.
+    # Notifications of changes that the database has already: nothing to do.
     async def create_index(self, dataset: Any) -> None: ...
     async def delete_index(self, dataset: Any) -> None: ...
     async def configure_metadata_property(self, dataset: Any, metadata_property: Any) -> None: ...
@@ -79,13 +79,13 @@ class SqlSearchEngine(SearchEngine):
         sort: list[Order] | None = None,
         offset: int = 0,
         limit: int = 100,
-        user_id: UUID | None = None,  # the server passes it, though the abstract method does not name it
+        user_id: UUID | None = None,  # the server passes it, although the abstract method lacks it
     ) -> SearchResponses:
         async with Session() as db:
-            found = await _conditions(db, dataset, query, filter)
-            total = (await db.execute(select(func.count()).select_from(Record).where(*found))).scalar_one()
+            conditions = await _conditions(db, dataset, query, filter)
+            total = (await db.execute(select(func.count()).select_from(Record).where(*conditions))).scalar_one()
             keys = await order_by(db, dataset, sort, user_id)
-            page = select(Record.id).where(*found).order_by(*keys).offset(offset).limit(limit)
+            page = select(Record.id).where(*conditions).order_by(*keys).offset(offset).limit(limit)
             items = [SearchResponseItem(record_id=id, score=1.0) for id in (await db.execute(page)).scalars()]
             return SearchResponses(items=items, total=total)
 
@@ -102,16 +102,16 @@ class SqlSearchEngine(SearchEngine):
         threshold: float | None = None,
     ) -> SearchResponses:
         if (value is None) == (record is None):
-            raise ValueError("Similarity search needs either a vector or a record, and not both")
+            raise ValueError("Similarity search needs either a vector or a record, and not both.")
         probe = value if record is None else record.vector_value_by_vector_settings(vector_settings)
         if not probe:
-            raise ValueError(f"There is no vector {vector_settings.name!r} to compare with")
+            raise ValueError(f"There is no vector {vector_settings.name!r} to compare with.")
         async with Session() as db:
-            found = await _conditions(db, dataset, query, filter)
+            conditions = await _conditions(db, dataset, query, filter)
             if record is not None:
-                found.append(Record.id != record.id)
+                conditions.append(Record.id != record.id)
             vectors = select(Record.id, Vector.value).join(Vector, Vector.record_id == Record.id)
-            statement = vectors.where(Vector.vector_settings_id == vector_settings.id, *found)
+            statement = vectors.where(Vector.vector_settings_id == vector_settings.id, *conditions)
             rows = [(id, vector) for id, vector in (await db.execute(statement)).all()]
         best = nearest(rows, probe, order, max_results, threshold)
         items = [SearchResponseItem(record_id=id, score=score) for id, score in best]

@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def filter_condition(given: Filter) -> Any:
-    """True of the records that the filter lets through. Raises ValueError for a scope it does not know."""
+    """Return the SQL condition for records that pass the filter. Raises ValueError for an unknown scope."""
     if isinstance(given, AndFilter):
         return every([filter_condition(part) for part in given.filters])
     scope = given.scope
@@ -37,11 +37,11 @@ def filter_condition(given: Filter) -> Any:
         return _suggestion_condition(given, scope)
     if isinstance(scope, ResponseFilterScope):
         return _response_condition(given, scope)
-    raise ValueError(f"Cannot filter by {scope!r}: it is no scope this search engine knows")
+    raise ValueError(f"Cannot filter by {scope!r}: the search engine does not support this scope.")
 
 
 def of_question(scope: SuggestionFilterScope) -> list[Any]:
-    """Joins a record to its suggestions for the question of that name."""
+    """Return the conditions that join a record to its suggestions for the question of that name."""
     return [
         Suggestion.record_id == Record.id,
         Question.id == Suggestion.question_id,
@@ -51,9 +51,9 @@ def of_question(scope: SuggestionFilterScope) -> list[Any]:
 
 
 def of_responses(scope: ResponseFilterScope) -> list[Any]:
-    """Joins a record to its responses, or to those of the scope's user."""
-    mine = [Response.user_id == scope.user.id] if scope.user else []
-    return [Response.record_id == Record.id, *mine]
+    """Return the conditions that join a record to its responses, or to those of the scope's user."""
+    by_user = [Response.user_id == scope.user.id] if scope.user else []
+    return [Response.record_id == Record.id, *by_user]
 
 
 def _suggestion_condition(given: TermsFilter | RangeFilter, scope: SuggestionFilterScope) -> Any:
@@ -67,18 +67,18 @@ def _suggestion_condition(given: TermsFilter | RangeFilter, scope: SuggestionFil
 
 
 def _response_condition(given: TermsFilter | RangeFilter, scope: ResponseFilterScope) -> Any:
-    mine = of_responses(scope)
+    joined = of_responses(scope)
     if scope.question:
         table, column = elements(Response.values, scope.question, "value")
         passes = _element_passes(given, table, column)
-        return exists(select(1).select_from(Response, table).where(*mine, passes))
+        return exists(select(1).select_from(Response, table).where(*joined, passes))
     statuses = [_text(value) for value in given.values]
     conditions = []
-    if "pending" in statuses:  # has no row: it is the lack of one
-        conditions.append(~exists(select(1).select_from(Response).where(*mine)))
+    if "pending" in statuses:  # pending means that there is no row
+        conditions.append(~exists(select(1).select_from(Response).where(*joined)))
     stored = [status for status in statuses if status != "pending"]
     if stored:
-        conditions.append(exists(select(1).select_from(Response).where(*mine, Response.status.in_(stored))))
+        conditions.append(exists(select(1).select_from(Response).where(*joined, Response.status.in_(stored))))
     return or_(*conditions)
 
 
@@ -97,14 +97,14 @@ def _record_condition(given: TermsFilter | RangeFilter, name: str) -> Any:
 def _record_value(name: str, value: Any) -> Any:
     if name == "id":
         return UUID(str(value))
-    if name.endswith("_at"):  # stored in UTC without saying so
+    if name.endswith("_at"):  # stored in UTC without a time zone
         moment = datetime.fromisoformat(str(value))
         return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     return value
 
 
 def _element_passes(given: TermsFilter | RangeFilter, table: Any, column: Any) -> Any:
-    """Tests one JSON element: text or number."""
+    """Return the condition for one JSON element, a text or a number."""
     if isinstance(given, RangeFilter):
         number = cast(column, Float)
         low = [number >= float(given.ge)] if given.ge is not None else []
@@ -112,7 +112,7 @@ def _element_passes(given: TermsFilter | RangeFilter, table: Any, column: Any) -
         return every(low + high)
     same = cast(column, String).in_([_text(value) for value in given.values])
     numbers = [float(value) for value in given.values if _NUMBER.fullmatch(str(value))]
-    if IS_SQLITE and numbers:  # 3 and 3.0 are one number
+    if IS_SQLITE and numbers:  # 3 and 3.0 are the same number
         return or_(same, and_(is_number(table), cast(column, Float).in_(numbers)))
     return same
 

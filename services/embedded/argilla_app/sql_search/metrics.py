@@ -1,4 +1,4 @@
-"""Counts and ranges: progress of a dataset or user, and what a metadata property holds."""
+"""Counts and ranges: progress of a data set or user, and the values of a metadata property."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ from .database import elements
 
 
 async def dataset_progress(db: AsyncSession, dataset: Dataset) -> dict[str, int]:
-    """Records by status, and their total."""
+    """Return the number of records by status, and their total."""
     statement = select(Record.status, func.count()).where(Record.dataset_id == dataset.id)
     return await _by_status(db, statement.group_by(Record.status))
 
 
 async def user_progress(db: AsyncSession, dataset: Dataset, user: User) -> dict[str, int]:
-    """The user's responses by status, and their total."""
+    """Return the number of the user's responses by status, and their total."""
     statement = (
         select(Response.status, func.count())
         .join(Record, Record.id == Response.record_id)
@@ -33,7 +33,7 @@ async def user_progress(db: AsyncSession, dataset: Dataset, user: User) -> dict[
 
 
 async def metadata_metrics(db: AsyncSession, held: MetadataProperty) -> MetadataMetrics:
-    """Terms with their counts, most frequent first; of numbers the least and the greatest."""
+    """Return terms with their counts, most frequent first; for numbers the minimum and maximum."""
     if held.type == MetadataPropertyType.terms:
         return await _term_counts(db, held)
     number = Record.metadata_[held.name].as_float()

@@ -20,18 +20,18 @@ from .filters import of_question, of_responses
 
 
 async def order_by(db: AsyncSession, dataset: Dataset, sort: list[Order] | None, user_id: UUID | None) -> list[Any]:
-    """Sort keys, always ending in a total order; without `sort`, a stable shuffle of its own for each user."""
+    """Return sort keys that always end in a total order. Without `sort` they are a stable shuffle per user."""
     keys: list[Any] = []
     if sort:
         numeric = await _numeric_names(db, dataset)
         keys = [_key(order, numeric) for order in sort]
-    elif user_id is not None:  # record ids are random: any part of one is a shuffle
+    elif user_id is not None:  # record ids are random, so any part of them gives a shuffle
         keys = [func.substr(cast(Record.id, String), int(UUID(str(user_id))) % 24 + 1)]
     return [*keys, Record.inserted_at.asc(), Record.id.asc()]
 
 
 async def _numeric_names(db: AsyncSession, dataset: Dataset) -> set[tuple[str, str]]:
-    """Which metadata properties and questions hold numbers: JSON values sort by their declared type."""
+    """Return the metadata properties and questions that hold numbers: JSON values sort by their declared type."""
     properties = await db.execute(select(MetadataProperty).where(MetadataProperty.dataset_id == dataset.id))
     questions = await db.execute(select(Question).where(Question.dataset_id == dataset.id))
     return {
@@ -53,7 +53,7 @@ def _key(order: Order, numeric: set[tuple[str, str]]) -> Any:
     elif isinstance(scope, ResponseFilterScope):
         key = _response_key(scope, ascending, ("question", scope.question or "") in numeric)
     else:
-        raise ValueError(f"Cannot sort by {scope!r}: it is no scope this search engine knows")
+        raise ValueError(f"Cannot sort by {scope!r}: the search engine does not support this scope.")
     return (key.asc() if ascending else key.desc()).nulls_last()
 
 

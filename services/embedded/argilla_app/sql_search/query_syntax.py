@@ -1,7 +1,7 @@
-"""What a user types into Argilla's search box, parsed. Pure, and free of SQL.
+"""Parser for what a user types into Argilla's search box. Pure, and independent of SQL.
 
-Every word or "quoted phrase" must occur as whole words, in any case; ``-word`` must not; ``word*`` is a prefix;
-``a | b`` is either.
+Every word or "quoted phrase" must occur as whole words, in upper or lower case. ``-word`` must not occur; ``word*`` is
+a prefix; ``a | b`` means one or the other.
 """
 
 import re
@@ -12,7 +12,7 @@ _TOKEN = re.compile(r'(-?)(?:"([^"]*)"|(\S+))')
 
 @dataclass(frozen=True)
 class Term:
-    """Words that follow each other, at least one."""
+    """One or more consecutive words."""
 
     words: tuple[str, ...]
     prefix: bool = False
@@ -20,13 +20,13 @@ class Term:
 
     @property
     def pattern(self) -> str:
-        """As a regular expression, to be searched without regard to case, in Python's and PostgreSQL's dialect."""
+        """A regular expression in Python's and PostgreSQL's dialect, to be searched case-insensitively."""
         end = "" if self.prefix else r"(\W|$)"
         return r"(^|\W)" + r"\W+".join(self.words) + end
 
 
 def parse(query: str) -> tuple[tuple[Term, ...], ...]:
-    """Alternatives, each a conjunction of terms; empty if there is nothing to search for."""
+    """Return the alternatives, each a conjunction of terms; empty if there is nothing to search for."""
     alternatives = (_conjunction(part) for part in query.split("|"))
     return tuple(terms for terms in alternatives if terms)
 

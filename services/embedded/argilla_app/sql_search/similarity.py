@@ -1,4 +1,4 @@
-"""Nearest vectors by exhaustive search: exact, and quick enough for what fits on one machine."""
+"""Nearest vectors by exhaustive search: exact, and fast enough for data that fits on one machine."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ def nearest(
     max_results: int,
     threshold: float | None,
 ) -> list[tuple[UUID, float]]:
-    """Ids and scores, best first. The score is Elasticsearch's for cosine similarity: (1 + cos) / 2, in [0, 1]."""
+    """Return ids and scores, best first. The score is that of Elasticsearch for cosines: (1 + cos) / 2, in [0, 1]."""
     if not rows:
         return []
     matrix = np.asarray([vector for _, vector in rows], dtype=np.float32)
@@ -23,5 +23,5 @@ def nearest(
     norms = np.linalg.norm(matrix, axis=1) * np.linalg.norm(query)
     scores = (1 + matrix @ query / np.maximum(norms, 1e-12)) / 2
     best = np.argsort(-scores, kind="stable")[:max_results]
-    found = [(rows[index][0], float(scores[index])) for index in best]
-    return [item for item in found if threshold is None or item[1] >= threshold]
+    results = [(rows[index][0], float(scores[index])) for index in best]
+    return [item for item in results if threshold is None or item[1] >= threshold]

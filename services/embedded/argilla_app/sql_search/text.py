@@ -1,4 +1,4 @@
-"""Full-text conditions: a parsed query against the text fields of a record."""
+"""Full-text conditions: a parsed query is matched against the text fields of a record."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ from .query_syntax import Term, parse
 
 
 async def text_condition(db: AsyncSession, dataset: Dataset, query: TextQuery | str | None) -> Any:
-    """True of the dataset's records that `query` finds; of all, without a query."""
+    """Return the SQL condition for records that match `query`; without a query it is true for all."""
     if query is None:
         return true()
-    asked = TextQuery(q=query) if isinstance(query, str) else query
-    if asked.field:
-        names = [asked.field]
+    text_query = TextQuery(q=query) if isinstance(query, str) else query
+    if text_query.field:
+        names = [text_query.field]
     else:
         names = list((await db.execute(select(Field.name).where(Field.dataset_id == dataset.id))).scalars())
-    alternatives = [and_(*[_occurs(term, names) for term in terms]) for terms in parse(asked.q)]
+    alternatives = [and_(*[_occurs(term, names) for term in terms]) for terms in parse(text_query.q)]
     return or_(*alternatives) if alternatives else true()
 
 
 def _occurs(term: Term, fields: list[str]) -> Any:
-    # SQLite matches by Python's `re`: its own lower() knows ASCII alone. Both dialects take (?i) at the start.
+    # SQLite uses Python's `re`, as its own lower() only knows ASCII. Both dialects accept (?i) at the start.
     pattern = "(?i)" + term.pattern
-    found = or_(*[Record.fields[name].as_string().regexp_match(pattern) for name in fields])
-    return ~found if term.negated else found
+    matches = or_(*[Record.fields[name].as_string().regexp_match(pattern) for name in fields])
+    return ~matches if term.negated else matches
