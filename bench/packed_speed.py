@@ -4,11 +4,11 @@
 
 The texts are from AG News, and tokenising is included. MiniLM gets a head for the four labels, which is fitted here.
 The models of DistilBERT's and BERT-base's size are random, so they only measure speed. The baseline is the tutorial
-loop: float32, `datasets.map(batched=True, batch_size=32)`, padded to the longest text of the batch, no_grad, cross-entropy
-per example. The number of rows is what the packed engine does in about `--seconds`. Useful FLOP/s: the operations that
-the losses need (no padding, of the last layer only what is read) divided by the whole time, compared with this machine's
-matrix product in the same precision. Data: the folder in TORNIO_DATA, else ../shared/data beside the project.
-"""
+loop: float32, `datasets.map(batched=True, batch_size=32)`, padded to the longest text of the batch, no_grad,
+cross-entropy per example. The number of rows is what the packed engine does in about `--seconds`. Useful FLOP/s: the
+operations that the losses need (no padding, of the last layer only what is read) divided by the whole time, compared
+with this machine's matrix product in the same precision. Data: the folder in TORNIO_DATA, else ../shared/data beside
+the project."""
 
 from __future__ import annotations
 

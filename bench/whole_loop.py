@@ -3,8 +3,8 @@
     python -m bench.whole_loop [--iterations 11]
 
 Bars: at least 5 iterations; from the last answer of a batch until the next batch is visible in Argilla, median of 10,
-at most 5 s with a pool of 5,452. It also prints the proportional set size of everything that ``tornio up`` starts (target
-5 GB). Data: the folder in TORNIO_DATA, else ../shared/data beside the project.
+at most 5 s with a pool of 5,452. It also prints the proportional set size of everything that ``tornio up`` starts
+(target 5 GB). Data: the folder in TORNIO_DATA, else ../shared/data beside the project.
 """
 
 from __future__ import annotations

@@ -34,13 +34,13 @@ class Answer:
 
     text: str
     label: str
-    said: str
+    predicted: str
     confidence: float
     margin: float
 
     @property
     def right(self) -> bool:
-        return self.said == self.label
+        return self.predicted == self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def per_class(story: Story) -> list[ClassFigures]:
     """Return precision, recall, F1 and support of each label on the test split; 0 if the denominator is 0."""
     columns = precision_recall_fscore_support(
         [answer.label for answer in story.answers],
-        [answer.said for answer in story.answers],
+        [answer.predicted for answer in story.answers],
         labels=story.status.labels,
         zero_division=0.0,
     )
@@ -121,7 +121,7 @@ def per_class(story: Story) -> list[ClassFigures]:
 
 def confusion(story: Story) -> list[list[int]]:
     """Return the confusion matrix: rows are true labels, columns are predicted ones, in the task's order."""
-    true, predicted = [answer.label for answer in story.answers], [answer.said for answer in story.answers]
+    true, predicted = [answer.label for answer in story.answers], [answer.predicted for answer in story.answers]
     matrix = confusion_matrix(true, predicted, labels=story.status.labels)
     return [[int(count) for count in row] for row in matrix]
 

@@ -262,8 +262,8 @@ def judge(job: Json) -> tuple[RunPhase, str | None]:
     """Return the state of a RayJob: RUNNING, DONE, or FAILED with the reason. Pure.
 
     ``jobDeploymentStatus`` tells whether it has ended (past its deadline ``jobStatus`` stays RUNNING), and
-    ``jobStatus`` whether it succeeded: a job that was stopped is Complete too. A RayJob that is being deleted counts as running
-    until it is gone; a suspended one waits for whoever suspended it, such as a queue.
+    ``jobStatus`` whether it succeeded: a job that was stopped is Complete too. A RayJob that is being deleted counts as
+    running until it is gone; a suspended one waits for whoever suspended it, such as a queue.
     """
     status = job.get("status") or {}
     if job["metadata"].get("deletionTimestamp") or status.get("jobDeploymentStatus") not in _ENDED:

@@ -102,8 +102,8 @@ class StopProgress(Part):
     """Agreements (Cohen's kappa) on the stop set of consecutive versions with new labels between them, oldest first.
     They are measured whatever the criterion."""
     others: dict[str, tuple[float, ...]] = Field(default={}, exclude_if=lambda signals: not signals)
-    """Signals of other criteria, by the criterion's name, oldest first. An earlier release drops them; they are measured
-    again then, and the loop stops later."""
+    """Signals of other criteria, by the criterion's name, oldest first. An earlier release drops them. They are then
+    measured again, and the loop stops later."""
     last_version: str | None = None
     """The version with which the next agreement is measured."""
     last_label_seq: int = 0

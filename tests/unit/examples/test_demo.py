@@ -78,7 +78,7 @@ def test_a_version_is_measured_once_and_whole() -> None:
     point = curve.measure(status)
     assert point is not None
     assert (point.version, point.iteration, point.labels, point.accuracy) == ("v0003", 3, 18 * 3 + 2 * 3, 0.5)
-    assert [(one.said, one.confidence, one.margin) for one in curve.answers] == [("bug", 0.75, 0.5)] * 2
+    assert [(one.predicted, one.confidence, one.margin) for one in curve.answers] == [("bug", 0.75, 0.5)] * 2
     assert curve.measure(status) is None
     assert len(client.asked) == 2
 

@@ -70,12 +70,12 @@ def test_tells_what_the_run_saw() -> None:
     assert "Accuracy on the test split" in said
     assert f"{100 * story.accuracy:.1f} %" in said
     assert "Labels given 240 24 of them only for evaluation" in said
-    assert "Predictions meanwhile 512 0 failed" in said
+    assert "Predictions during the run 512 0 failed" in said
     assert "Swaps 12" in said
     for label in LABELS:
         assert label in said
     assert "v0012" in said
-    assert "72 more labels would halve that" in said
+    assert "72 more labels would halve this interval" in said
 
 
 def test_failures_are_not_hidden() -> None:
