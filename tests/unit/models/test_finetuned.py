@@ -97,7 +97,7 @@ def test_one_that_is_not_what_was_trained_is_refused(folder: Path, tmp_path: Pat
             blobs={k: b for k, b in manifest.blobs.items() if k != "model.safetensors"}
         ),
         "does not say how": manifest.evolve(encoder=None),
-        "answers its probes otherwise": manifest.evolve(encoder=USE.evolve(pooling="cls")),
+        "outputs for the probes differ": manifest.evolve(encoder=USE.evolve(pooling="cls")),
     }
     for said, spoilt in spoiled.items():
         with pytest.raises(UnfitCheckpoint, match=said):
