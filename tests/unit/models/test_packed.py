@@ -249,8 +249,8 @@ def test_other_architectures_are_padded_which_is_said_once(caplog: pytest.LogCap
     with caplog.at_level(logging.WARNING):
         engine, again = engine_for(body), engine_for(body)
     assert [record.getMessage() for record in caplog.records if "MPNetModel" in record.getMessage()] == [
-        "MPNetModel runs in padded batches, which are slower than packed ones: MPNetModel is not one of BERT, DistilBERT, "
-        "RoBERTa and ELECTRA"
+        "MPNetModel runs in padded batches, which are slower than packed ones: MPNetModel is not one of BERT, "
+        "DistilBERT, RoBERTa and ELECTRA"
     ]
     rows = [row[row != 1] for row in ROWS[1:]]  # 1 is MPNet's padding
     hidden = [body(input_ids=torch.from_numpy(row)[None], output_hidden_states=True).hidden_states for row in rows]
