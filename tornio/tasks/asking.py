@@ -1,4 +1,4 @@
-"""Who may still be asked: the one answer for what picks the next batch and for what counts what is left."""
+"""Which records annotators may still be asked about: the one answer for queries and for counts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from tornio.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Askable:
-    """Rows of the view, ascending. ``open_rows``: a query strategy may pick them; ``reserve_rows``: held out, asked
-    to judge."""
+    """Rows of the view, ascending. ``open_rows``: a query strategy may pick them. ``reserve_rows``: held out."""
 
     open_rows: tuple[int, ...]
     reserve_rows: tuple[int, ...]
@@ -29,9 +28,11 @@ def askable(
     batches: Iterable[Batch],
     spec: TaskSpec | None = None,
 ) -> Askable:
-    """The records of the view that are in none of the batches and that no event speaks of, whatever it says, the
-    first of each text: a text is asked once, one that was imported never, under whichever id. ``spec``: default the
-    current one; its hold-out share counts."""
+    """Return the records of the view that are in none of the batches and have no event, the first of each text.
+
+    So each text is asked once, under whichever id, and a text that was imported is never asked. ``spec``: its
+    hold-out share counts; None means the current spec.
+    """
     events = tuple(events)
     share = (spec or task.spec).loop.holdout_share
     held = reserved_records(view, events, task.document.holdout_key, share)

@@ -1,6 +1,6 @@
 """What a task trains and judges on: pure functions of the pool, the label log, the spec and the hold-out key.
 
-Given the same label-log sequence, pool sequence and spec revision they are the same for ever.
+They are always the same for the same label-log sequence, pool sequence and spec revision.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ class TrainingSet:
 
 @dataclass(frozen=True, slots=True)
 class HoldoutSet:
-    """Reserved records with an answer, sorted by record_id. ``reserved``: how many there are, answered or not;
-    ``discarded``, ``disputed``: how many of those were asked and have no label."""
+    """Reserved records with a label, sorted by record_id.
+
+    ``reserved``: the number of all reserved records, with a label or without. ``discarded``, ``disputed``: the number
+    of reserved records that were asked and have no label.
+    """
 
     record_ids: tuple[str, ...]
     texts: tuple[str, ...]
@@ -49,9 +52,9 @@ class HoldoutSet:
 
 
 def select_training(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec, key: str) -> TrainingSet:
-    """Every record of the view with a label of this spec that is neither deleted nor held out.
+    """Return every record of the view with a label of this spec that is neither deleted nor held out.
 
-    What annotators answered as hold-out never trains, even where an import has taken its text out of the reserve.
+    A hold-out answer of annotators never trains, even if an import has taken its text out of the reserve.
     """
     events = tuple(events)
     held = reserved_records(view, events, key, spec.loop.holdout_share)
@@ -68,42 +71,46 @@ def select_training(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec
 
 
 def select_holdout(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec, key: str) -> HoldoutSet:
-    """The reserved records of the view that people have labelled; auto labels do not judge."""
+    """Return the reserved records of the view that people have labelled. Automatic labels do not judge."""
     events = tuple(events)
     resolved = _resolved(events, spec)
     held = [
         (record_id, resolved.get(record_id, Resolved()))
         for record_id in sorted(reserved_records(view, events, key, spec.loop.holdout_share))
     ]
-    held = [(record_id, said) for record_id, said in held if not said.deleted]
+    held = [(record_id, truth) for record_id, truth in held if not truth.deleted]
     chosen = [
-        (record_id, said.labels)
-        for record_id, said in held
-        if said.labels is not None and said.kind is not EventKind.AUTO and set(said.labels) <= set(spec.label_names)
+        (record_id, truth.labels)
+        for record_id, truth in held
+        if truth.labels is not None and truth.kind is not EventKind.AUTO and set(truth.labels) <= set(spec.label_names)
     ]
     return HoldoutSet(
         *_columns(view, chosen),
         reserved=len(held),
-        discarded=sum(said.discarded for _, said in held),
-        disputed=sum(said.disputed for _, said in held),
+        discarded=sum(truth.discarded for _, truth in held),
+        disputed=sum(truth.disputed for _, truth in held),
     )
 
 
 def reserve(task: Task, view: PoolView, events: Iterable[LabelEvent]) -> frozenset[str]:
-    """The records of the view that are held out: see ``reserved_records``."""
+    """Return the records of the view that are held out. See ``reserved_records``."""
     return reserved_records(view, events, task.document.holdout_key, task.spec.loop.holdout_share)
 
 
 def training_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None = None) -> TrainingSet:
-    """What the task trains on as its log and pool stood; ``spec``: default the current one. Raises NotFound for a
-    sequence number that is not reached."""
+    """Return what the task trains on at these sequence numbers of log and pool. ``spec``: default the current one.
+
+    Raises NotFound for a sequence number that is not reached.
+    """
     view, events = task.pool.read(pool_seq), task.labels.read(label_seq).events
     return select_training(view, events, spec or task.spec, task.document.holdout_key)
 
 
 def holdout_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None = None) -> HoldoutSet:
-    """What the task judges on as its log and pool stood; ``spec``: default the current one. Raises NotFound for a
-    sequence number that is not reached."""
+    """Return what the task judges on at these sequence numbers of log and pool. ``spec``: default the current one.
+
+    Raises NotFound for a sequence number that is not reached.
+    """
     view, events = task.pool.read(pool_seq), task.labels.read(label_seq).events
     return select_holdout(view, events, spec or task.spec, task.document.holdout_key)
 

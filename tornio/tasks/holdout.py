@@ -1,4 +1,4 @@
-"""Which texts only ever judge. Pure."""
+"""Which texts are held out: they judge and never train. Pure."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ from tornio.records import Purpose
 
 
 def holdout_key(full_name: str, seed: int) -> str:
-    """The key of a new task's reserve: hex digits that follow from its name and ``loop.seed``, so that a task made
-    again from the same file and texts is split the same way."""
+    """Return the key of a new task's reserve: hex digits that follow from its name and ``loop.seed``.
+
+    So a task that is created again from the same file and texts is split the same way.
+    """
     return hashlib.sha256(f"tornio hold-out\x1f{full_name}\x1f{seed}".encode()).hexdigest()
 
 
 def reserved_records(view: PoolView, events: Iterable[LabelEvent], key: str, share: float) -> frozenset[str]:
-    """The records of the view that are held out, deleted ones included: see ``reserve_rule``."""
+    """Return the records of the view that are held out, including deleted ones. See ``reserve_rule``."""
     digests = list(view.text_digests)
     held = set(filter(reserve_rule(view, events, key, share), set(digests)))
     return frozenset(record_id for record_id, digest in zip(view.record_ids, digests, strict=True) if digest in held)
 
 
 def reserve_rule(view: PoolView, events: Iterable[LabelEvent], key: str, share: float) -> Callable[[str], bool]:
-    """Says of a text, by its digest, whether it is held out, in the pool or not yet. What is said of a text goes for
-    all its duplicates; the first rule that applies:
+    """Return a function that decides, by the digest of a text, whether the text is held out.
 
-    1. what was imported for training, or asked by a query strategy, is not: it trains (or was picked with bias);
-    2. what was imported as hold-out is;
-    3. the keyed hash decides.
+    The text need not be in the pool yet, and all its duplicates are decided alike. The first rule that applies counts:
+
+    1. A text that was imported for training, or asked by a query strategy, is not held out: it trains, or was picked
+       with bias.
+    2. A text that was imported as hold-out is held out.
+    3. The keyed hash decides.
     """
     digests = view.text_digests
     queried, judging = set[str](), set[str]()

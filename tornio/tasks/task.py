@@ -1,4 +1,4 @@
-"""One task: its documents, its pool, its labels."""
+"""One task: its documents, its pool and its labels."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _PURPOSES = {"train": Purpose.QUERY, "holdout": Purpose.HOLDOUT}
 
 
 class Task:
-    """A task of the store. What is immutable is read once and kept. Thread-safe.
+    """A task of the store. Immutable documents are read once and kept. Thread-safe.
 
-    ``document`` and ``spec`` are as of the last ``refresh``. Every method raises Unavailable where the store is
-    away, IntegrityError where it holds what it should not.
+    ``document`` and ``spec`` are as of the last ``refresh``. Every method raises Unavailable if the store is away,
+    and IntegrityError if a stored document is not valid.
     """
 
     def __init__(self, store: ObjectStore, keys: TaskKeys) -> None:
-        """Raises NotFound for a task that is not there."""
+        """Raises NotFound for a task that does not exist."""
         self.store = store
         self.keys = keys
         self.pool = Pool(store, keys)
@@ -60,28 +60,30 @@ class Task:
 
     @property
     def spec(self) -> TaskSpec:
-        """The spec that ``document`` points at."""
+        """The spec that ``document`` names."""
         return self._spec
 
     def refresh(self) -> None:
-        """Read task.json again where it has moved. Raises NotFound when the task is gone."""
+        """Read task.json again if it has changed. Raises NotFound if the task was deleted."""
         with self._lock:
             try:
-                moved = self.store.get_if_changed(self.keys.document, self._etag)
+                changed = self.store.get_if_changed(self.keys.document, self._etag)
             except NotFound:
-                raise NotFound(f"there is no task {self.full_name}: make it with `tornio apply task.yaml`") from None
-            if moved is None:
+                raise NotFound(
+                    f"The task {self.full_name} does not exist. Create it with `tornio apply task.yaml`."
+                ) from None
+            if changed is None:
                 return
-            document = TaskDocument.decode(moved.body, self.keys.document)
+            document = TaskDocument.decode(changed.body, self.keys.document)
             self._spec = self.spec_at(document.spec_rev)
-            self._document, self._etag = document, moved.etag
+            self._document, self._etag = document, changed.etag
 
     def spec_at(self, rev: int) -> TaskSpec:
-        """The spec of a revision. Raises NotFound."""
+        """Return the spec of a revision. Raises NotFound."""
         return self._kept(self.keys.spec(rev), SpecDocument).task_spec()
 
     def add_records(self, records: Sequence[Record]) -> Added:
-        """Put texts into the pool; see ``Pool.append``."""
+        """Add texts to the pool. See ``Pool.append``."""
         return self.pool.append(records)
 
     def import_labels(
@@ -91,40 +93,40 @@ class Task:
         source: str,
         request: str | None = None,
     ) -> Imported:
-        """Put labelled texts into pool and log; see ``tasks.imports``."""
+        """Add labelled texts to pool and label log. See ``tasks.imports``."""
         rev = self.document.label_set_rev
         return import_labels(self.pool, self.labels, self.spec, rev, items, _PURPOSES[purpose], source, request)
 
     def batches(self) -> tuple[Batch, ...]:
-        """Every batch that was written down, by number."""
+        """Return every batch that was written down, by number."""
         return tuple(sorted(self._all(self.keys.batches, Batch), key=lambda batch: (batch.generation, batch.number)))
 
     def iterations(self) -> tuple[Iteration, ...]:
-        """Every iteration that has ended, by number."""
+        """Return every iteration that has ended, by number."""
         return tuple(self._all(self.keys.iterations, Iteration))
 
     def loop_state(self) -> LoopState:
-        """loop.json as it stands."""
+        """Return loop.json as it is now."""
         return documents.load(self.store, self.keys.loop, LoopState)[0]
 
     def pause(self) -> Asks:
-        """Ask for no further training and no further batch."""
+        """Ask the loop to start no further training and no further batch."""
         return self.update_asks(lambda asks: asks.evolve(paused=True))
 
     def resume(self) -> Asks:
-        """Go on after a pause, and promote again after a hold."""
+        """Ask the loop to go on after a pause, and to promote again after a hold."""
         return self.update_asks(lambda asks: asks.evolve(paused=False, hold=None))
 
     def train_now(self) -> Asks:
-        """Ask for a training with the labels that there are."""
+        """Ask the loop for a training with the present labels."""
         return self.update_asks(lambda asks: asks.evolve(train_now=asks.train_now + 1))
 
     def hold(self, why: str) -> Asks:
-        """Promote nothing until ``resume``."""
+        """Ask the loop to promote nothing until ``resume``. ``why``: the reason, for the status."""
         return self.update_asks(lambda asks: asks.evolve(hold=why))
 
     def update_asks(self, change: Callable[[Asks], Asks]) -> Asks:
-        """Change what users ask of the loop, whatever the controller writes to loop.json meanwhile."""
+        """Change what users ask of the loop. What the controller writes to loop.json meanwhile is kept."""
 
         def changed(state: LoopState) -> LoopState:
             return state.evolve(asks=change(state.asks))
@@ -135,7 +137,7 @@ class Task:
         return [self._kept(info.key, cls) for info in self.store.list(prefix)]
 
     def _kept(self, key: str, cls: type[D]) -> D:
-        """An immutable document, read once."""
+        """Return an immutable document. It is read once."""
         with self._lock:
             kept = self._immutable.get(key)
             if not isinstance(kept, cls):

@@ -1,4 +1,4 @@
-"""All tasks of a store: make, change, find."""
+"""All tasks of a store: creates, changes and finds them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tornio.tasks.names import check_names
 from tornio.tasks.task import Task
 
 _TAKEN = ("blobs", "encoders")
-"""Folders beside those of the workspaces."""
+"""Names that no workspace can have: the store has folders of these names beside those of the workspaces."""
 _TRIES = 50
 _ADVICE = {
-    "refused": "cannot change on a living task: make a new task under another name",
-    "new generation": "would start a new generation of the task, which this release cannot do: make a new task under "
-    "another name and import the old labels into it",
+    "refused": "cannot change in a task that exists: create a new task under another name",
+    "new generation": "would start a new generation of the task, which this release cannot do: create a new task "
+    "under another name and import the old labels into it",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """``changes``: what differs from the spec before; empty for a new task and where nothing did."""
+    """The result of an apply. ``changes``: the differences to the spec before; empty for a new task."""
 
     created: bool
     spec_rev: int
@@ -40,7 +40,7 @@ class Applied:
 
 
 class Tasks:
-    """The tasks of a store. Keeps those that it opened. Thread-safe."""
+    """The tasks of a store. Keeps the tasks that it opened. Thread-safe."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -48,7 +48,7 @@ class Tasks:
         self._lock = Lock()
 
     def open(self, workspace: str, task: str) -> Task:
-        """The task as it stands. Raises NotFound."""
+        """Return the task as it is now. Raises NotFound."""
         keys = TaskKeys(workspace, task)
         with self._lock:
             opened = self._opened.get(keys)
@@ -59,7 +59,7 @@ class Tasks:
         return opened
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """Workspace and name of every task. Costs one listing a task, and skips what a task holds.
+        """Yield workspace and name of every task. Costs one listing per task, and skips what a task holds.
 
         It leaps to the end of the folder at hand ("~" comes behind all our names), never past the folder's name: S3
         lists ``a-2/`` before ``a/``, SeaweedFS behind it.
@@ -80,25 +80,27 @@ class Tasks:
                 after = keys.root + "~"
 
     def apply(self, spec: TaskSpec, who: str) -> Applied:
-        """Make the task, or change its spec; the same spec again changes nothing.
+        """Create the task, or change its spec. Applying the same spec again changes nothing.
 
-        Raises ChangeRefused for a change that a living task cannot make, InvalidSpec for a workspace that cannot
-        be, Conflict when other writers change the task again and again.
+        Raises ChangeRefused for a change that is not possible in a task that exists, InvalidSpec for an impossible
+        workspace, Conflict when other writers change the task again and again.
         """
         check_names(spec)
         if spec.workspace in _TAKEN:
-            raise InvalidSpec(f"workspace {spec.workspace!r} is a name that the store needs: take another")
+            raise InvalidSpec(
+                f"The workspace cannot be called {spec.workspace!r}, because the store needs this name. Choose another."
+            )
         keys = TaskKeys(spec.workspace, spec.name)
         for _ in range(_TRIES):
             try:
-                found = documents.find(self._store, keys.document, TaskDocument)
-                return self._create(keys, spec, who) if found is None else self._change(keys, *found, spec, who)
+                stored = documents.find(self._store, keys.document, TaskDocument)
+                return self._create(keys, spec, who) if stored is None else self._change(keys, *stored, spec, who)
             except (AlreadyExists, Changed):
-                continue  # somebody else was first: look again
-        raise Conflict(f"{spec.full_name} was changed by others {_TRIES} times in a row: try again")
+                continue  # another writer was first: look again
+        raise Conflict(f"{spec.full_name} was changed by others {_TRIES} times in a row. Try again.")
 
     def _create(self, keys: TaskKeys, spec: TaskSpec, who: str) -> Applied:
-        """The task is there when task.json is: that comes last. Raises AlreadyExists."""
+        """Create the task. It exists once task.json does, so that is written last. Raises AlreadyExists."""
         rev = self._write_spec(keys, 1, spec.model_dump(mode="json"), who)
         documents.create_or_get(self._store, keys.loop, LoopState())
         document = TaskDocument(
@@ -114,7 +116,7 @@ class Tasks:
         return Applied(created=True, spec_rev=rev)
 
     def _change(self, keys: TaskKeys, document: TaskDocument, etag: str, spec: TaskSpec, who: str) -> Applied:
-        """Raises Changed, ChangeRefused."""
+        """Write a new revision of the spec if it differs. Raises Changed, ChangeRefused."""
         old, _ = documents.load(self._store, keys.spec(document.spec_rev), SpecDocument)
         changes = describe_changes(old.task_spec(), spec)
         if not changes:
@@ -126,7 +128,7 @@ class Tasks:
         return Applied(created=False, spec_rev=rev, changes=changes)
 
     def _write_spec(self, keys: TaskKeys, rev: int, spec: dict[str, Any], who: str) -> int:
-        """Write the spec under the first number that is free, or that has it already (an apply that was cut off)."""
+        """Write the spec under the first free number, or find it where an interrupted apply left it."""
         while True:
             wanted = SpecDocument(rev=rev, spec=spec, who=who, created_at=datetime.now(UTC))
             if documents.create_or_get(self._store, keys.spec(rev), wanted).spec == spec:
@@ -142,7 +144,7 @@ def _refuse(spec: TaskSpec, changes: Sequence[FieldChange]) -> None:
 
 
 def _with_unknown(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """``new``, with the fields of a later release that stood in ``old``."""
+    """Return ``new``, with the fields of a later release that ``old`` has."""
     kept = {name: value for name, value in old.items() if name not in new}
     return kept | {
         name: _with_unknown(old[name], value)

@@ -73,6 +73,15 @@ def test_a_task_from_spec_to_prediction(backend: FakeBackend) -> None:
     assert json.loads(export.text)["labels"] == ["billing"]
 
 
+def test_a_prediction_on_the_wire(backend: FakeBackend) -> None:
+    backend.serve("acme/support", "v7", 3)
+    response = http(backend).post(f"{TASK}/predict", json={"texts": ["a"]})
+    assert response.text == (
+        '{"predictions":[{"labels":["billing"],"probabilities":{"billing":1.0},"truncated":false,'
+        '"version":"v7","revision":3}]}'
+    )
+
+
 def test_a_spec_may_come_as_yaml(backend: FakeBackend) -> None:
     text = "workspace: acme\nname: notes\nlabels: [a, b]\n"
     response = http(backend).put("/v1/tasks/acme/notes", content=text, headers={"Content-Type": "application/yaml"})

@@ -77,7 +77,7 @@ class TestApply:
         [
             ({"labels": ["a", "b", "c"]}, "labels: .* would start a new generation"),
             ({"multi_label": True}, "multi_label: False -> True would start a new generation"),
-            ({"loop": {"seed": 1}}, "loop.seed: 0 -> 1 cannot change on a living task: make a new task"),
+            ({"loop": {"seed": 1}}, "loop.seed: 0 -> 1 cannot change in a task that exists: create a new task"),
         ],
     )
     def test_refuses_what_a_living_task_cannot_change(
@@ -89,7 +89,7 @@ class TestApply:
         assert list(store.list("")) == before
 
     def test_the_store_keeps_its_own_folders(self, store: MemoryStore) -> None:
-        with pytest.raises(InvalidSpec, match="'blobs' is a name that the store needs"):
+        with pytest.raises(InvalidSpec, match="called 'blobs', because the store needs this name"):
             Tasks(store).apply(spec(workspace="blobs"), "me")
 
     @pytest.mark.parametrize("writes", [1, 2, 3])
@@ -165,7 +165,7 @@ class TestFind:
         assert len(asked) == 5, "a listing and a look a task, and a listing that finds nothing"
 
     def test_an_unknown_task_comes_with_advice(self, store: MemoryStore) -> None:
-        with pytest.raises(NotFound, match="there is no task care/tickets: make it with `tornio apply"):
+        with pytest.raises(NotFound, match=r"The task care/tickets does not exist\. Create it with `tornio apply"):
             Tasks(store).open("care", "tickets")
 
     def test_opening_again_reads_what_has_moved(self, store: MemoryStore, task: Task) -> None:

@@ -1,0 +1,79 @@
+"""The one counter of a task, for the loop and for the status."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tornio.labels.events import EventKind, LabelEvent
+from tornio.records import Purpose, Record
+from tornio.schemas.task import Batch, BatchItem
+from tornio.spec import TaskSpec
+from tornio.storage.memory import MemoryStore
+from tornio.tasks import Counter, Counts, Progress, Task, Tasks, reserve
+
+pytestmark = pytest.mark.unit
+
+SPEC = TaskSpec.model_validate({"workspace": "care", "name": "tickets", "labels": ["a", "b"]})
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def task() -> Task:
+    tasks = Tasks(MemoryStore())
+    tasks.apply(SPEC, "test")
+    task = tasks.open("care", "tickets")
+    task.add_records([Record(f"r{number:02}", f"Text number {number}.") for number in range(60)])
+    return task
+
+
+def counted(counter: Counter, task: Task, *batches: Batch) -> Counts:
+    return counter.count(task.labels.read(), batches)
+
+
+def test_each_number_is_counted_from_the_same_view(task: Task) -> None:
+    view = task.pool.read()
+    held = sorted(reserve(task, view, ()))
+    asked, imported, deleted = [name for name in view.record_ids if name not in held][:3]
+    items = tuple(BatchItem(record_id=name, purpose=Purpose.QUERY) for name in (asked, deleted))
+    batch = Batch(
+        batch="g1-b0001",
+        number=1,
+        generation=1,
+        dataset="tickets",
+        items=items,
+        strategy="x",
+        run="q",
+        created_at=NOW,
+    )
+    answer = LabelEvent(
+        EventKind.ANSWER, asked, ("b",), 1, "s", annotator="ann", response_id="1", response_updated_at=NOW
+    )
+    given = LabelEvent(EventKind.IMPORT, imported, ("a",), 1, "s", purpose=Purpose.QUERY)
+    task.labels.append([answer, given, LabelEvent(EventKind.TOMBSTONE, deleted, (), 1, "s")])
+    counts = counted(Counter(task), task, batch)
+    assert counts.queryable == 60 - len(held) - 3
+    assert counts.training_labels == {"a": 1, "b": 1}
+    assert counts.imported_labels == {"a": 1, "b": 0}
+    assert (counts.holdout.reserved, len(counts.holdout)) == (len(held), 0)
+    assert counts.live_records(batch) == [asked]
+    assert counts.progress(batch) == Progress(1, 1)
+    assert counts.progress(batch, {asked}) == Progress(0, 0)
+    assert counts.agreement is None
+
+
+def test_it_counts_anew_only_when_something_was_added(task: Task) -> None:
+    counter = Counter(task)
+    first = counted(counter, task)
+    assert counted(counter, task) is first
+    task.add_records([Record("new", "A new text.")])
+    second = counted(counter, task)
+    assert second is not first
+    assert len(second.view) == 61
+    task.labels.append([LabelEvent(EventKind.IMPORT, "new", ("a",), 1, "s", purpose=Purpose.QUERY)])
+    third = counted(counter, task)
+    assert third.training_labels == {"a": 1, "b": 0}
+    Tasks(task.store).apply(SPEC.model_copy(update={"guidelines": "Read twice."}), "test")
+    task.refresh()
+    assert counted(counter, task).spec.guidelines == "Read twice."
