@@ -41,10 +41,6 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def planned(request: ScoreRequest, context: JobContext) -> RunPlan:
-    return plan_score(request, context.store, context.loader)
-
-
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random classifier that knows the labels in another order than they are sorted in."""
     return tiny_classifier(tmp_path_factory.mktemp("classifier"), LABELS[::-1])
@@ -74,6 +70,10 @@ def job(folder: Path) -> JobContext:
 
 def asked(data: Path, classifier: Path, **more: object) -> ScoreRequest:
     return ScoreRequest(**{"data": str(data), "workspace": "w", "model": str(classifier), "part_rows": 10, **more})  # type: ignore[arg-type]
+
+
+def planned(request: ScoreRequest, context: JobContext) -> RunPlan:
+    return plan_score(request, context.store, context.loader)
 
 
 def done(plan: RunPlan, context: JobContext) -> tuple[ScoreOutput, ScoredRun]:
@@ -239,16 +239,12 @@ def test_cross_validated_scores_find_wrong_labels_and_a_killed_run_goes_on(tmp_p
     rows = [(text, LABELS[(LABELS.index(label) + (n in wrong)) % 3]) for n, (text, label) in enumerate(rows)]
     data = write(tmp_path / "data.csv", rows)
     context = job(tmp_path / "a")
-    plan = planned(
-        ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), context.store, context.loader
-    )
+    plan = planned(ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), context)
     output, scores = done(plan, context)
     assert {row.row for row in top(scores, 3)} == wrong
     assert (output.ranking, output.suspicion) == ("suspicion", "pooled-loss")
     again = job(tmp_path / "b")
-    planned(
-        ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), again.store, again.loader
-    )
+    planned(ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), again)
 
     class DiesBeforeScoring(InlineMapper):
         def run(self, stage: str, plan: RunPlan, parts: Sequence[int], done: Done) -> None:
