@@ -10,9 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from tornio.errors import InvalidFile
-from tornio.files.rows import Columns, Skip, Used, labels_of, record_id_of, text_of
+from tornio.files.rows import Columns, RowStream, Skip, Used, labels_of, record_id_of, stream_rows, text_of
 from tornio.files.sources import check_unchanged, class_names, on_disk
-from tornio.files.stream import RowStream, stream_rows
 from tornio.files.tables import Options, Row
 from tornio.records import default_record_id
 from tornio.schemas.jobs import InputFile, PartCount, ScoreArgs, ScoreInput
@@ -93,7 +92,7 @@ def _rows(args: ScoreArgs) -> Iterator[tuple[InputFile, int, dict[str, object] |
 def _streams(args: ScoreArgs) -> Iterator[tuple[InputFile, RowStream, tuple[str, ...] | None]]:
     """Each file with its rows, and what the numbers of a ClassLabel column mean."""
     columns = Columns(args.text_column, args.id_column, args.label_column)
-    options = Options(encoding=args.encoding, delimiter=args.delimiter, wanted=columns.named)
+    options = Options(encoding=args.encoding, delimiter=args.delimiter, wanted=columns.named, header_is_optional=False)
     for file in args.files:
         with on_disk(file) as path:
             stream = stream_rows(path, columns, options, file.uri)

@@ -21,7 +21,7 @@ from jobs.score import STAGES
 from tests.classifiers import tiny_classifier
 from tornio.api import TaskName
 from tornio.errors import Changed, InvalidFile, InvalidInput
-from tornio.files.stream import stream_rows
+from tornio.files.rows import stream_rows
 from tornio.schemas.jobs import ScoreOutput
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import REJECTED
