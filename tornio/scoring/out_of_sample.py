@@ -28,9 +28,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tornio.arrays import BoolMatrix, FloatMatrix
 from tornio.errors import IntegrityError, InvalidInput
 from tornio.scoring.folds import Folds, FoldVector, Keys, sample, text_keys
-from tornio.scoring.heads import Heads, fit_heads
+from tornio.scoring.linear import Heads, fit_heads
 from tornio.scoring.neighbours import Neighbours, find_neighbours
-from tornio.scoring.pool import Weights, fit_weights, pooled
+from tornio.scoring.opinions import Weights, fit_weights, pooled
 from tornio.scoring.ranking import EMBEDDING, EXPERTS, NEIGHBOURS, WORDS
 from tornio.scoring.words import Words, find_words
 

@@ -57,6 +57,26 @@ RANKINGS: Mapping[str, Ranking] = {
 loss .769. Of the pooled, embedding and neighbours alone .788, embedding and words .810."""
 
 
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How good a ranking was, by the rows that people have reviewed.
+
+    ``shown``: rows that were sent; ``reviewed``: of those, rows with a decided answer; ``changed``: of those, rows
+    whose given label was wrong.
+    """
+
+    shown: int
+    reviewed: int
+    changed: int
+    discarded: int = 0
+    disputed: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """Share of the reviewed rows whose label was changed. None: no row was reviewed yet."""
+        return self.changed / self.reviewed if self.reviewed else None
+
+
 def default_ranking(cross_validated: bool) -> str:
     """``pooled-loss`` out of sample; of a finished model's probabilities ``loss``."""
     return POOLED if cross_validated else LOSS

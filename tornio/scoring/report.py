@@ -14,8 +14,7 @@ from tornio import __version__
 from tornio.arrays import BoolMatrix, FloatVector
 from tornio.evaluation.interval import wilson_interval
 from tornio.scoring import drawing, figures
-from tornio.scoring.precision import Precision
-from tornio.scoring.ranking import RANKINGS
+from tornio.scoring.ranking import RANKINGS, Precision
 
 MOST_ROWS = 50
 MOST_LETTERS = 700

@@ -21,7 +21,7 @@ from tornio.review.card import card
 from tornio.review.corrected import schema
 from tornio.review.hub import as_dataset, save
 from tornio.review.write import writer_for
-from tornio.scoring.precision import Precision
+from tornio.scoring.ranking import Precision
 
 pytestmark = pytest.mark.unit
 

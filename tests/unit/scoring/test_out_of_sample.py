@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score
 
 from tests.unit.scoring.made import NAMES, Made, labelled, several
 from tornio.errors import IntegrityError, InvalidInput
-from tornio.scoring.heads import in_sample
+from tornio.scoring.linear import in_sample
 from tornio.scoring.out_of_sample import OutOfSampleScorer
 from tornio.scoring.ranking import EXPERTS, suspicion
 

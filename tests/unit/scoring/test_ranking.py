@@ -12,7 +12,7 @@ from cleanlab.rank import get_label_quality_scores
 from tests.unit.scoring.made import labelled, several
 from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
-from tornio.scoring.heads import in_sample
+from tornio.scoring.linear import in_sample
 from tornio.scoring.measures import measure
 from tornio.scoring.ranking import RANKINGS, default_ranking, most_suspicious, suspicion
 
