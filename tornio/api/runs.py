@@ -49,7 +49,8 @@ class ScoreRequest(RunRequest):
         0,
         ge=0,
         le=100,
-        description="Split the rows into this many folds, and score each row by a model trained on the other folds.",
+        description="Split the rows into this many folds, and score each row by a model trained on the other folds. "
+        "Default without task and model: 5.",
     )
     ranking: str | None = Field(
         None,

@@ -174,7 +174,7 @@ class ScoredRun:
         at = np.searchsorted(self.ranked.row, wanted)
         scored = self.ranked.row[np.minimum(at, len(self.ranked.row) - 1)] == wanted
         if not scored.all():
-            raise NotFound(f"run {self.run} has no scored row {int(wanted[~scored][0])}")
+            raise NotFound(f"run {self.run} has no row {int(wanted[~scored][0])} with a score")
         parts = self.ranked.part[at]
         rows: dict[int, ScoredRow] = {}
         for part in np.unique(parts).tolist():
