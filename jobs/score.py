@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from jobs.access import check_model, check_readable
 from jobs.context import JobContext, RunContext
 from jobs.parts import InlineMapper, PartMapper, Stages
-from jobs.requests import check_model, check_readable
 from tornio.api import ScoreRequest, TaskName
 from tornio.errors import RunFailed
 from tornio.review.report import run_report

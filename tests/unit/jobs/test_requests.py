@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from jobs.access import check_model, check_readable
 from jobs.context import JobContext
-from jobs.requests import check_model, check_readable, plan_request
+from jobs.requests import plan_request
 from jobs.table import JOBS
 from tornio.errors import Forbidden, InvalidInput
 from tornio.records import Record
