@@ -34,9 +34,9 @@ from tornio.arrays import FloatMatrix
 from tornio.models.encoder import Encoder
 from tornio.models.sources import MINILM, resolve_encoder
 from tornio.scoring.folds import deal, text_keys
-from tornio.scoring.heads import in_sample
+from tornio.scoring.linear import in_sample
+from tornio.scoring.opinions import fit_weights, pooled
 from tornio.scoring.out_of_sample import OutOfSampleScorer
-from tornio.scoring.pool import fit_weights, pooled
 from tornio.scoring.ranking import EMBEDDING, NEIGHBOURS, RANKINGS, WORDS, default_ranking, suspicion
 
 BAR, TARGET = 0.01, 0.03

@@ -1,4 +1,4 @@
-"""The entry point of a Ray job: ``python -m jobs WORKSPACE RUN ATTEMPT [--task TASK]`` does a plan that is stored."""
+"""The entry point of a Ray job. ``python -m jobs WORKSPACE RUN ATTEMPT [--task TASK]`` executes a stored plan."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ def main() -> int:
     parser.add_argument("run")
     parser.add_argument("attempt", type=int)
     parser.add_argument("--task")
-    parser.add_argument("--token", help="Of whoever may start this command again: it goes on with the next attempt.")
-    parser.add_argument("--cluster", help="host:port of the Ray to work on. Default: what RAY_ADDRESS names.")
+    parser.add_argument(
+        "--token",
+        help="Token of a caller that may start this command again. The run then goes on with the next attempt.",
+    )
+    parser.add_argument("--cluster", help="host:port of the Ray cluster to use. Default: RAY_ADDRESS.")
     args = parser.parse_args()
     context = job_context()
     plan, _ = documents.load(context.store, run_of(args.workspace, args.task, args.run).plan, RunPlan)
@@ -37,7 +40,7 @@ def main() -> int:
             attempt = resumed_attempt(plan, attempt, context)
         drive(plan, context, attempt=attempt, cluster=args.cluster)
     except TornioError as error:
-        log.error("%s", describe(error))  # its place in the code says nothing to whoever reads the job's log
+        log.error("%s", describe(error))  # a traceback tells the reader of the job's log nothing more
         return 1
     return 0
 

@@ -1,11 +1,27 @@
-"""Let the teacher label the pool: a probability of every label for each record."""
+"""The job ``label``: let the teacher label the pool, with a probability of every label for each record."""
 
 from __future__ import annotations
 
-from jobs.context import RunContext
+from jobs.context import JobContext, RunContext
+from tornio.api import LabelRequest, TaskName
+from tornio.errors import InvalidInput
 from tornio.schemas.jobs import LabelArgs, LabelOutput
+from tornio.schemas.runs import RunPlan
+from tornio.spec import NO_TEACHER
+from tornio.tasks import Tasks
 
-__all__ = ["LabelArgs", "run"]
+__all__ = ["LabelArgs", "plan", "run"]
+
+
+def plan(request: LabelRequest, task: TaskName, context: JobContext) -> RunPlan:
+    """Return the plan for the pool and the spec that the task has now. Raises InvalidInput, NotFound."""
+    named = Tasks(context.store).open(*task)
+    if named.spec.teacher.kind == NO_TEACHER:
+        raise InvalidInput(f"{task} has no teacher. Set teacher.kind to 'embedding' or 'nli' in task.yaml")
+    pool_seq = named.pool.last_seq()
+    if not pool_seq:
+        raise InvalidInput(f"the pool of {task} is empty. Add texts first: tornio pool add {task} FILE")
+    return RunPlan.of(request.job, *task, LabelArgs(pool_seq=pool_seq, spec_rev=named.document.spec_rev))
 
 
 def run(args: LabelArgs, context: RunContext) -> LabelOutput:

@@ -1,4 +1,4 @@
-"""The jobs, each with all that others must know of it. A job's module is imported when it is run."""
+"""The table of jobs: everything that other code must know of each. The module of a job is imported when it is used."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jobs.sizing import Facts
+from tornio.api import LabelRequest, RunRequest, ScoreRequest, TaskName
 from tornio.errors import MissingPlugin, TemporaryError
-from tornio.query import COLD_STARTS, STRATEGIES
 from tornio.schemas.base import Part
 from tornio.schemas.jobs import EvaluateArgs, LabelArgs, QueryArgs, ScoreArgs, TrainArgs
-from tornio.training.methods import METHODS
 
 if TYPE_CHECKING:
-    from jobs.context import RunContext
+    from jobs.context import JobContext, RunContext
     from jobs.parts import Stages
+    from tornio.schemas.runs import RunPlan
 
 log = logging.getLogger(__name__)
 
@@ -27,32 +27,39 @@ log = logging.getLogger(__name__)
 class Job:
     """One kind of run.
 
-    ``args``: the model of its arguments. ``run(args, context)``: does it and returns the output. ``size(args, facts)``:
-    about how many texts it passes through a model once. ``stages``: returns the work of its stages, for a job that
-    gives its work to workers in parts; such a run is always large, and its own process only reads and waits.
+    ``args``: model of the arguments, which a plan freezes. ``run(args, context)``: does the work, returns the output.
+    ``size(args, facts)``: estimate of how many texts pass through a model. ``stages``: returns the work of the stages,
+    for a job that spreads its work over workers in parts; such a run is always large, and its own process only reads
+    and waits.
+
+    ``request``: model of what users may ask of the job. None: users cannot ask for it.
+    ``plan(request, task, context)``: returns the plan that answers a request. These two are all that the API
+    (``POST .../runs``), ``Client.start_run`` and the command ``tornio run NAME`` need.
     """
 
     args: type[Part]
     run: Callable[[Any, RunContext], Part]
     size: Callable[[Any, Facts], float] = lambda _args, _facts: 0.0
     stages: Callable[[], Stages] | None = None
+    request: type[RunRequest] | None = None
+    plan: Callable[[Any, TaskName, JobContext], RunPlan] | None = None
 
     @property
     def spreads(self) -> bool:
+        """Whether the job spreads its work over workers."""
         return self.stages is not None
 
 
-def _late(module: str) -> Callable[[Any, RunContext], Part]:
-    """The ``run`` of a module that is imported when it is called.
+def _late(module: str, function: str = "run") -> Callable[..., Any]:
+    """Return a function that imports the module when it is called, and calls the module's function.
 
-    What it needs (torch) costs seconds and memory, which a controller that only looks at sizes should not spend.
+    The module may need torch, which costs seconds and memory. A controller that only looks at sizes must not load it.
     """
 
-    def run(args: Any, context: RunContext) -> Part:
-        output: Part = import_module(module).run(args, context)
-        return output
+    def call(*args: Any) -> Any:
+        return getattr(import_module(module), function)(*args)
 
-    return run
+    return call
 
 
 def _score_stages() -> Stages:
@@ -63,6 +70,8 @@ def _score_stages() -> Stages:
 
 def _training(_args: TrainArgs, facts: Facts) -> float:
     """What the training method says. 0 where this cannot be known here: the run reports the error itself."""
+    from tornio.training.methods import METHODS  # needs numpy, which the client alone does not have
+
     name = facts.spec.training.method
     try:
         return METHODS.get(name).cost(facts)
@@ -74,6 +83,8 @@ def _training(_args: TrainArgs, facts: Facts) -> float:
 
 
 def _query(args: QueryArgs, facts: Facts) -> float:
+    from tornio.query import COLD_STARTS, STRATEGIES  # needs numpy, which the client alone does not have
+
     loop = facts.spec.loop
     try:
         strategy = COLD_STARTS.get(loop.cold_start) if args.version is None else STRATEGIES.get(loop.strategy)
@@ -85,7 +96,7 @@ def _query(args: QueryArgs, facts: Facts) -> float:
 
 
 def _evaluation(args: EvaluateArgs, facts: Facts) -> float:
-    """Each version with an encoder of its own answers the labelled hold-out; two of them answer the stop set."""
+    """Each version with an encoder of its own predicts the labelled hold-out; two of them predict the stop set."""
     judged = min(facts.labels, math.ceil(facts.spec.loop.holdout_share * facts.pool))
     stop = 2 * min(facts.spec.loop.stop.stop_set_size, facts.pool) if args.agree_with and facts.own_encoders else 0
     return facts.not_embedded + facts.own_encoders * judged + stop
@@ -95,6 +106,18 @@ JOBS: dict[str, Job] = {
     "train": Job(TrainArgs, _late("jobs.train"), _training),
     "evaluate": Job(EvaluateArgs, _late("jobs.evaluate"), _evaluation),
     "query": Job(QueryArgs, _late("jobs.query"), _query),
-    "label": Job(LabelArgs, _late("jobs.label"), lambda _args, facts: facts.pool),
-    "score": Job(ScoreArgs, _late("jobs.score"), stages=_score_stages),
+    "label": Job(
+        LabelArgs,
+        _late("jobs.label"),
+        lambda _args, facts: facts.pool,
+        request=LabelRequest,
+        plan=_late("jobs.label", "plan"),
+    ),
+    "score": Job(
+        ScoreArgs,
+        _late("jobs.score"),
+        stages=_score_stages,
+        request=ScoreRequest,
+        plan=_late("jobs.score", "plan"),
+    ),
 }

@@ -22,17 +22,17 @@ log = logging.getLogger(__name__)
 
 
 def plan_job(job: str, task: TaskName, args: str) -> RunPlan:
-    """The plan of a job with these arguments, in JSON: the same as the loop's where they mean the same.
+    """Return the plan of a job with these arguments in JSON. The same arguments give the same plan as in the loop.
 
-    Raises InvalidInput for a job that nobody knows and for arguments that are not its own.
+    Raises InvalidInput for a job that does not exist, and for arguments that the job does not accept.
     """
     try:
         given = _job(job).args.model_validate_json(args)
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}" for e in error.errors())
-        raise InvalidInput(f"the arguments of {job} cannot be used ({said}): give a JSON object") from error
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}" for e in error.errors())
+        raise InvalidInput(f"the arguments of {job} are not valid ({faults}). Give a JSON object") from error
     if given.model_extra:
-        raise InvalidInput(f"{job} has no argument {', '.join(sorted(given.model_extra))}: look at its docstring")
+        raise InvalidInput(f"{job} has no argument {', '.join(sorted(given.model_extra))}. Its docstring lists them")
     return RunPlan.of(job, task.workspace, task.task, given)
 
 

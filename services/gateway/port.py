@@ -16,7 +16,7 @@ from tornio.api import (
     RecordsAdded,
     RollbackIn,
     RunOut,
-    ScoreIn,
+    RunRequest,
     Serving,
     TaskName,
     TaskStatus,
@@ -33,8 +33,8 @@ from tornio.tasks import LabelsExport
 class RunsBackend(Protocol):
     """The runs of tasks. Methods raise NotFound for an unknown task, Unavailable if a part is away."""
 
-    async def start(self, task: TaskName, job: str, asked: ScoreIn, who: str) -> RunOut:
-        """Ask for a run; one that is under way or done is told as it is. Raises InvalidFile, NotFound, Forbidden."""
+    async def start(self, task: TaskName, request: RunRequest, who: str) -> RunOut:
+        """Ask for a run. One that is under way or done stays as it is. Raises InvalidFile, NotFound, Forbidden."""
 
     async def newest(self, task: TaskName, most: int) -> Sequence[RunOut]:
         """Return the runs of the loop and of users, newest first."""

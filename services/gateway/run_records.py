@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from services.gateway.cluster import Cluster
-from tornio.api import RunOut, ScoreIn, TaskName
+from tornio.api import RunOut, RunRequest, TaskName
 from tornio.errors import TornioError
 from tornio.runs import RunReader, RunRecord, ask_for_run, cancel_run, run_out
 from tornio.storage.keys import TaskKeys
@@ -29,9 +29,9 @@ class StoreRuns:
     blocking: Callable[..., Awaitable[Any]]
     nudge: Callable[[TaskName], None]
 
-    async def start(self, task: TaskName, job: str, asked: ScoreIn, who: str) -> RunOut:
+    async def start(self, task: TaskName, request: RunRequest, who: str) -> RunOut:
         await self.blocking(self._open, task)
-        plan = await self.cluster.plan(job, task, asked)
+        plan = await self.cluster.plan(request.job, task, request)
         await self.blocking(ask_for_run, self.store, plan, who, self.clock())
         self.nudge(task)
         log.info("%s asked for run %s of %s", who, plan.run, task)

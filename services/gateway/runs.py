@@ -1,41 +1,67 @@
-"""Runs: large work that a user asks for, and how each run stands, the loop's too."""
+"""Runs: what users ask of the jobs, and the state of each run, also of those of the loop."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Union
 
 from fastapi import APIRouter, Path, Query
+from pydantic import Discriminator, Tag
 
+from jobs.table import JOBS
 from services.gateway.dependencies import PROBLEMS, Operator, Reader, Task, TheBackend
-from tornio.api import MAX_RUNS, RUN_PATTERN, RunOut, Runs, ScoreIn
+from tornio.api import MAX_RUNS, RUN_PATTERN, RunOut, RunRequest, Runs
 
 router = APIRouter(prefix="/v1/tasks/{workspace}/{task}/runs", tags=["runs"], responses=PROBLEMS)
 
 _Run = Annotated[str, Path(pattern=f"^{RUN_PATTERN}$")]
+_REQUESTS = {name: job.request for name, job in JOBS.items() if job.request is not None}
+
+
+def _job(body: object) -> str | None:
+    """The job that a request names; one that names none is a score request, as in release 0.1."""
+    job = body.get("job", "score") if isinstance(body, dict) else getattr(body, "job", None)
+    return job if isinstance(job, str) else None
+
+
+if TYPE_CHECKING:
+    _Request = RunRequest
+else:
+    _Request = Annotated[
+        Union[tuple(Annotated[request, Tag(name)] for name, request in _REQUESTS.items())],  # noqa: UP007
+        Discriminator(
+            _job,
+            custom_error_type="unknown_job",
+            custom_error_message=f"no run of this job can be asked for; 'job' is one of {', '.join(_REQUESTS)}",
+        ),
+    ]
 
 
 @router.post("", status_code=HTTPStatus.ACCEPTED)
-async def start(body: ScoreIn, task: Task, backend: TheBackend, caller: Operator) -> RunOut:
-    """Score a labelled data set in S3 by its loss. The same request over the same bytes is the same run."""
-    return await backend.runs.start(task, "score", body, caller.name)
+async def start(body: _Request, task: Task, backend: TheBackend, caller: Operator) -> RunOut:
+    """Ask for a run of a job, such as the scoring of a data set in S3.
+
+    The same request over the same bytes is the same run.
+    """
+    body.check_on_cluster(task)
+    return await backend.runs.start(task, body, caller.name)
 
 
 @router.get("")
 async def list_runs(
     task: Task, backend: TheBackend, _: Reader, most: Annotated[int, Query(ge=1, le=MAX_RUNS)] = 20
 ) -> Runs:
-    """The loop's runs and those that were asked for, newest first."""
+    """List the runs of the loop and those that users asked for, newest first."""
     return Runs(runs=list(await backend.runs.newest(task, most)))
 
 
 @router.get("/{run}")
 async def show(run: _Run, task: Task, backend: TheBackend, _: Reader) -> RunOut:
-    """How far a run is, why it failed, what it came to."""
+    """Show how far a run is, why it failed, or its result."""
     return await backend.runs.get(task, run)
 
 
 @router.post("/{run}/cancel")
 async def cancel(run: _Run, task: Task, backend: TheBackend, caller: Operator) -> RunOut:
-    """End a run that was asked for, and try it no more."""
+    """End a run that a user asked for, and start no further attempt."""
     return await backend.runs.cancel(task, run, caller.name)

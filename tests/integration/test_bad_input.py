@@ -106,7 +106,7 @@ def test_an_unknown_label_imports_nothing(client: Client, command: Command, tmp_
         ("text\nWo ist mein Päckchen?\n".encode("latin-1"), "windows-1252"),
         (b"", "empty"),
         (b"text,id\n", "nothing below the first line"),
-        (b"PK\x03\x04 a workbook", "save the sheet as CSV"),
+        (b"PK\x03\x04 a workbook", "Save the sheet as CSV"),
     ],
     ids=["headerless", "other columns", "not UTF-8", "empty", "header alone", "a workbook"],
 )

@@ -77,17 +77,17 @@ def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
     client = tornio_up.client
     client.apply(spec("scored"))
     with pytest.raises(Forbidden, match="shop/"):
-        client.start_score(TASK, {"data": f"s3://{tornio_up.addresses.s3_bucket}/other/labelled.csv"})
+        client.start_run(TASK, {"data": f"s3://{tornio_up.addresses.s3_bucket}/other/labelled.csv"})
 
     # One is cancelled: its process ends, and no other follows.
-    unwanted = client.start_score(TASK, request(tornio_up, seed=1)).run
+    unwanted = client.start_run(TASK, request(tornio_up, seed=1)).run
     until(lambda: driver(tornio_up, unwanted), "its job begins", PATIENCE_S)
     assert "is cancelled" in command("run", "cancel", TASK, unwanted)
     until(lambda: driver(tornio_up, unwanted) is None, "its process has ended")
 
     # The job of another is killed: the next attempt goes on, also under the next controller.
-    run = client.start_score(TASK, request(tornio_up)).run
-    assert client.start_score(TASK, request(tornio_up)).run == run
+    run = client.start_run(TASK, request(tornio_up)).run
+    assert client.start_run(TASK, request(tornio_up)).run == run
     until(lambda: under_way(tornio_up, run, 1), "some rows are scored", PATIENCE_S)
     victim = driver(tornio_up, run)
     assert victim is not None

@@ -62,7 +62,7 @@ def test_a_run_outlives_its_pods_the_controller_and_the_operator(
 ) -> None:
     with release.client() as client:
         asked: dict[str, Any] = {"data": data, "part_rows": PART_ROWS}
-        disturbed = client.start_score(TASK, asked).run
+        disturbed = client.start_run(TASK, asked).run
     attempts = {}
     with _timed() as took:
         for kill in (_kill_worker, _kill_head, _kill_operator, _kill_controller):
@@ -76,7 +76,7 @@ def test_a_run_outlives_its_pods_the_controller_and_the_operator(
         print(f"\n{ROWS} rows with {killed}: {took[0]:.0f} s, attempt {_run(release, disturbed).attempt}")
     assert attempts[_kill_operator] > attempts[_kill_head], "the head was lost too late to cost anything"
     with release.client() as client, _timed() as alone:
-        undisturbed = client.start_score(TASK, asked | {"seed": 1}).run
+        undisturbed = client.start_run(TASK, asked | {"seed": 1}).run
         until(lambda: _ended(release, undisturbed), 1800, "it does not end")
     with capsys.disabled():
         print(f"undisturbed: {alone[0]:.0f} s")
@@ -144,7 +144,7 @@ def test_the_command_too_may_be_killed(
 
 def test_a_release_that_goes_takes_its_runs_with_it(release: Release, data: str) -> None:
     with release.client() as client:
-        run = client.start_score(TASK, {"data": data, "part_rows": PART_ROWS, "seed": 2}).run
+        run = client.start_run(TASK, {"data": data, "part_rows": PART_ROWS, "seed": 2}).run
     until(lambda: _done_so_far(release, run), 900, "it does not begin")
     release.kubectl.helm("uninstall", "tornio", "--wait", "--timeout", "5m")
     until(lambda: not release.kubectl.get("rayjobs", selector=f"tornio/run={run}"), 300, "its RayJob stays")

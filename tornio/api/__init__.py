@@ -39,7 +39,16 @@ from tornio.api.data import (
     checked_spec,
 )
 from tornio.api.predictions import PredictIn, Prediction, Predictions, ZeroShotIn, ZeroShotOut, ZeroShotPrediction
-from tornio.api.runs import MAX_RUNS, RUN_PATTERN, RunOut, RunProgressOut, Runs, ScoreIn
+from tornio.api.runs import (
+    MAX_RUNS,
+    RUN_PATTERN,
+    LabelRequest,
+    RunOut,
+    RunProgressOut,
+    RunRequest,
+    Runs,
+    ScoreRequest,
+)
 from tornio.api.status import (
     AgreementStatus,
     Asked,
@@ -85,6 +94,7 @@ __all__ = [
     "FieldError",
     "HoldoutStatus",
     "LabelIn",
+    "LabelRequest",
     "LabelledRecord",
     "LabelsImported",
     "LabelsIn",
@@ -103,8 +113,9 @@ __all__ = [
     "RollbackIn",
     "RunOut",
     "RunProgressOut",
+    "RunRequest",
     "Runs",
-    "ScoreIn",
+    "ScoreRequest",
     "Serving",
     "StopStatus",
     "Swap",

@@ -1,4 +1,4 @@
-"""Runs: what is asked for, and how each stands."""
+"""Runs: the requests for them, and their state."""
 
 from __future__ import annotations
 
@@ -7,42 +7,98 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tornio.api.base import Answer, Request
+from tornio.api.base import Answer, Request, TaskName
+from tornio.errors import InvalidInput
 
 RUN_PATTERN = r"[a-z][a-z0-9-]{0,99}"
-"""What a run's id looks like: job and digest."""
+"""Pattern of the id of a run: job and digest."""
 MAX_RUNS = 500
-"""Runs of one answer."""
+"""Most runs in one answer."""
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
-class ScoreIn(Request):
-    """Score a labelled data set by its loss, on the cluster, under a model of the task. See ``tornio score``."""
+class RunRequest(Request):
+    """What a user asks of a job. A subclass names the job, and has one field for each choice that the user has.
 
+    The command line makes one option of each field, with its description as the help.
+    """
+
+    job: str
+
+    def check_on_cluster(self, task: TaskName) -> None:
+        """Raises InvalidInput for a request that the cluster cannot meet, because it sees less than this machine."""
+
+
+class ScoreRequest(RunRequest):
+    """Score a labelled data set by its loss, on the cluster. The same request again does only what is missing."""
+
+    job: Literal["score"] = "score"
     data: str = Field(
-        pattern=r"^s3://[^/]+/.+", max_length=2000, description="s3://bucket/key of a file, or of a folder of files."
+        max_length=2000,
+        description="Parquet, CSV, TSV, JSON lines or Arrow: a file, a folder of files, or a folder that `datasets` "
+        "saved, as a path or s3://bucket/key; or hub:NAME[SPLIT]. A run on the cluster reads s3:// only.",
     )
     model: str | None = Field(
-        None, max_length=500, description="Alias or version of the task; else a sequence classifier. Default: current."
+        None,
+        max_length=500,
+        description="Alias or version of the task, or a sequence classifier: hub id, s3:// folder, or, without a "
+        "server, path. Default with a task: current.",
     )
-    folds: int = Field(0, ge=0, le=100, description="Score each row by one of so many models that did not see it.")
+    folds: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Split the rows into this many folds, and score each row by a model trained on the other folds. "
+        "Default without task and model: 5.",
+    )
     ranking: str | None = Field(
-        None, max_length=100, description="What rows are sorted by. Default: the best there is."
+        None,
+        max_length=100,
+        description="What the rows are sorted by: pooled-loss, loss, normalized-margin, confidence-weighted-entropy "
+        "or confident-learning. Default: pooled-loss with folds, else loss.",
     )
-    text_column: str | None = None
-    label_column: str | None = None
-    id_column: str | None = None
-    separator: str = Field("|", min_length=1, description="Between the labels of a text that has several.")
-    encoding: str | None = None
-    delimiter: str | None = None
-    part_rows: int | None = Field(None, ge=1, le=10_000, description="Rows that are done at once. Rarely worth a word.")
-    seed: int = Field(0, ge=0, lt=2**31, description="Of the folds.")
-    strict: bool = Field(False, description="End at the first row that cannot be used, which is else put aside.")
+    labels: tuple[str, ...] = Field(
+        (), description="Without a task: the labels. Default: the labels that the data has."
+    )
+    multi_label: bool = Field(False, description="Without a task: a text may have several labels.")
+    text_column: str | None = Field(None, description="Column that holds the text. Default: text.")
+    label_column: str | None = Field(None, description="Column that holds the label. Default: label.")
+    id_column: str | None = Field(None, description="Column that holds the id. Default: id.")
+    separator: str = Field("|", min_length=1, description="Separates the labels of a text that has several.")
+    encoding: str | None = Field(None, description="Encoding of a CSV or JSON file. Default: UTF-8.")
+    delimiter: str | None = Field(
+        None, description="Delimiter of the columns of a CSV. Default: determined from the file."
+    )
+    encoder: str | None = Field(
+        None, max_length=500, description="Without a task: base model to use with folds. Default: minilm."
+    )
+    max_length: int | None = Field(
+        None, ge=8, description="Without a task: number of tokens after which a text is cut. Default: 256."
+    )
+    part_rows: int | None = Field(
+        None, ge=1, le=10_000, description="Rows that are scored together as one part of the work. Default: 4096."
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed for the folds.")
+    strict: bool = Field(False, description="End at the first row that cannot be used, instead of putting it aside.")
+
+    def check_on_cluster(self, task: TaskName) -> None:
+        bucket, _, key = self.data.removeprefix("s3://").partition("/")
+        if not (self.data.startswith("s3://") and bucket and key):
+            raise InvalidInput(
+                f"{self.data} is not in S3, and a run on the cluster reads nothing else. Write s3://bucket/key, or "
+                f"score it on this machine: tornio score --task {task} --data {self.data}"
+            )
+
+
+class LabelRequest(RunRequest):
+    """Let the teacher label all texts of the task's pool, on the cluster."""
+
+    job: Literal["label"] = "label"
 
 
 class RunProgressOut(Answer):
-    """How far the attempt is: ``done`` of ``total`` (none where nobody knows) in ``unit``, at this ``stage``."""
+    """How far the attempt is: ``done`` of ``total`` in ``unit``, at this ``stage``. ``total`` None: not known."""
 
     stage: str
     done: int
@@ -51,16 +107,17 @@ class RunProgressOut(Answer):
 
 
 class RunOut(Answer):
-    """A run. ``asked_by``: who asked for it; none for a run of the loop.
+    """A run. ``asked_by``: the user who asked for it; None for a run of the loop.
 
-    ``waiting``: for its first attempt, or, with an ``error``, for the next; ``why``: what else keeps it from going on.
+    State ``waiting``: the run waits for its first attempt, or, if it has an ``error``, for the next one. ``why``: what
+    else keeps it from going on.
     """
 
     run: str
     job: str
     state: State
     attempt: int
-    """The last that has begun; 0 for none."""
+    """Number of the last attempt that has begun. 0: none has."""
     asked_by: str | None = None
     asked_at: datetime | None = None
     progress: RunProgressOut | None = None
@@ -69,7 +126,7 @@ class RunOut(Answer):
     error: str | None = None
     why: str | None = None
     output: dict[str, Any] | None = None
-    """What it came to, once it is done."""
+    """The result, once the run is done."""
 
 
 class Runs(Answer):

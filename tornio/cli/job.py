@@ -1,4 +1,4 @@
-"""``tornio job NAME``: do one run of a job in this process, as a Ray job's entry point does."""
+"""The command ``tornio job NAME``: execute one run of a job in this process, as the entry point of a Ray job does."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from jobs.table import JOBS
 from tornio.api import TaskName
 
 console = Console()
 
 
 def job(
-    name: Annotated[str, typer.Argument(help="train, evaluate, query, label or score.")],
-    task: Annotated[str, typer.Argument(help="workspace/task")],
-    args: Annotated[str, typer.Option(help="The job's arguments, as JSON.")] = "{}",
-    attempt: Annotated[int | None, typer.Option(min=1, help="Number of this try. Default: the next.")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"Name of the job: {', '.join(JOBS)}.")],
+    task: Annotated[str, typer.Argument(metavar="WORKSPACE/TASK", help="The task's full name.")],
+    args: Annotated[str, typer.Option(help="Arguments of the job, as JSON.")] = "{}",
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="Number of this attempt.", show_default="the next attempt")
+    ] = None,
 ) -> None:
-    """Run a job where the store is given by TORNIO_S3_...; done already, its result is shown."""
+    """Run a job in this process, on the store of TORNIO_S3_.... The result of a finished run is shown again."""
     try:
         from jobs.running.execute import execute, next_attempt, plan_job
         from jobs.running.process import job_context
     except ImportError as error:
-        raise typer.BadParameter(f"jobs need the extra: pip install 'tornio[cluster]' ({error})") from error
+        raise typer.BadParameter(f"jobs need the extra. Run: pip install 'tornio[cluster]' ({error})") from error
     from tornio.storage import documents
 
     named = TaskName.parse(task)

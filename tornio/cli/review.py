@@ -20,7 +20,7 @@ from tornio.files.whole import writing
 if TYPE_CHECKING:
     from tornio.annotation.port import AnnotationTool
     from tornio.review.sync import ReviewSync
-    from tornio.scoring.precision import Precision
+    from tornio.scoring.ranking import Precision
     from tornio.scoring.scored_run import ScoredRun
 
 _DEFAULT_TOP = 100

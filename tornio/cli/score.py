@@ -1,9 +1,9 @@
-"""``tornio score``: which labels of a data set are probably wrong?"""
+"""The command ``tornio score``: find the labels of a data set that are probably wrong."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import islice
@@ -13,180 +13,155 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tornio.api import TaskName
+from tornio.api import ScoreRequest, TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Json
+from tornio.cli.options import options_of
 from tornio.cli.stores import is_default_folder, use_store
 from tornio.errors import InvalidInput
 from tornio.files.whole import check_folder, writing
 from tornio.settings import KubeSettings, StorageSettings
 
 if TYPE_CHECKING:
-    from tornio.schemas.jobs import ScoreOutput
-    from tornio.schemas.runs import RunPlan, RunProgress, RunResult
-    from tornio.scoring.scored_run import ScoredRow
+    from jobs.context import JobContext
+    from tornio.schemas.runs import RunPlan, RunProgress
+    from tornio.scoring.scored_run import ScoredRun
     from tornio.storage.port import ObjectStore
+
+    Watch = Callable[[RunPlan, RunProgress], None]
 
 
 class Place(StrEnum):
-    """Where a run is done."""
+    """Where a run is executed."""
 
     HERE = "here"
     KUBERAY = "kuberay"
 
 
 _SHOWN = 60
-"""Characters of a text in the terminal's table."""
+"""Characters of a text that the table on the terminal shows."""
 
 
+@options_of(ScoreRequest)
 def score(
-    data: Annotated[
-        str,
-        typer.Option(
-            help="Parquet, CSV, TSV, JSON lines or Arrow, a folder of them or of a saved `datasets` data set, by path "
-            "or s3://bucket/key; hub:NAME[SPLIT] for one of the hub.",
-            show_default=False,
-        ),
-    ],
-    task: Annotated[str | None, typer.Option(metavar="WORKSPACE/TASK", help="Whose labels, model, encoder.")] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Alias or version of the task; else path or hub id of a sequence classifier."),
+    request: ScoreRequest,
+    task: Annotated[
+        str | None, typer.Option(metavar="WORKSPACE/TASK", help="Use the labels, model and encoder of this task.")
     ] = None,
-    cross_validate: Annotated[
-        int, typer.Option(min=0, max=100, help="Score each row by one of so many models that did not see it.")
-    ] = 0,
-    ranking: Annotated[
-        str | None,
-        typer.Option(
-            help="What rows are sorted by: pooled-loss, loss, normalized-margin, confidence-weighted-entropy or "
-            "confident-learning.",
-            show_default="pooled-loss out of sample, else loss",
-        ),
-    ] = None,
-    labels: Annotated[str | None, typer.Option(help="Without a task: the labels, with commas between.")] = None,
-    multi_label: Annotated[
-        bool, typer.Option("--multi-label", help="Without a task: a text may have several.")
-    ] = False,
-    text_column: Annotated[str | None, typer.Option(help="Column that holds the text.", show_default="text")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column that holds the label.", show_default="label")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column that holds the id.", show_default="id")] = None,
-    separator: Annotated[str, typer.Option(help="Between the labels of a text that has several.")] = "|",
-    encoding: Annotated[str | None, typer.Option(help="Of a CSV or JSON file.", show_default="UTF-8")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Of a CSV.", show_default="found out")] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(help="Without a task: the base model for --cross-validate.", show_default="minilm"),
-    ] = None,
-    max_length: Annotated[
-        int | None,
-        typer.Option(min=8, help="Without a task: tokens after which a text is cut.", show_default="256"),
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="End at the first row that cannot be used.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
-    top: Annotated[int, typer.Option(min=0, help="So many of the most suspicious rows are shown.")] = 10,
+    top: Annotated[int, typer.Option(min=0, help="Show this many of the most suspicious rows.")] = 10,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="All rows, most suspicious first: .parquet, .csv or .jsonl.")
+        Path | None,
+        typer.Option("--output", "-o", help="Write all rows, most suspicious first: .parquet, .csv or .jsonl."),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Where to put the report, one HTML file.")] = None,
-    workspace: Annotated[str, typer.Option(help="Without a task: whose run it is.")] = "default",
+    report: Annotated[Path | None, typer.Option(help="Write the report, one HTML file, to this path.")] = None,
+    workspace: Annotated[str, typer.Option(help="Without a task: workspace that the run belongs to.")] = "default",
     on: Annotated[
-        Place, typer.Option(help="here; or kuberay: as a RayJob of the Kubernetes of KUBECONFIG.")
+        Place, typer.Option(help="here; or kuberay: as a RayJob of the Kubernetes cluster of KUBECONFIG.")
     ] = Place.HERE,
     job_template: Annotated[
         Path | None,
         typer.Option(
-            help="With --on kuberay: manifest of a RayJob to make it from.", show_default="TORNIO_KUBE_JOB_TEMPLATE"
+            help="With --on kuberay: manifest of the RayJob to start from.", show_default="TORNIO_KUBE_JOB_TEMPLATE"
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Sort a labelled data set by its loss: wrong labels come first. Started again, it goes on where it stopped.
+    """Sort a labelled data set by its loss, so that wrong labels come first.
 
-    Runs here, on a Ray of its own or the cluster that RAY_ADDRESS names. Documents go to the store of TORNIO_S3_...,
-    else that of the `tornio up` in this folder or above it, else to .tornio/store. As a RayJob it goes on without this
-    command, which, started again, follows it again.
+    A run that was interrupted goes on where it stopped when it is started again. It runs on this machine, on its own
+    Ray or on the cluster that RAY_ADDRESS names. Its documents go to the store of TORNIO_S3_..., else to that of the
+    `tornio up` in this folder or above it, else to .tornio/store. A RayJob goes on when this command ends; started
+    again, the command follows it again.
     """
     from tornio.files.sources import check_there
 
-    check_there(data)  # told before seconds of imports
+    check_there(request.data)  # before imports that take seconds
+    _check_extra()
+    _check_writable(output, report)
+    named = None if task is None else TaskName.parse(task)
+    template = None if on is Place.HERE else _checked_template(request.data, job_template)
+    context = _context()
+    plan = _planned(request, workspace, named, context)
+    if not as_json:
+        screen.note(f"run {plan.run}. If it is interrupted, start the same command again: it goes on where it stopped")
+    with _bars(quiet=as_json) as watch:
+        if template is None:
+            _here(plan, context, watch)
+        else:
+            _on_kuberay(plan, context.store, template, watch)
+    scored = _opened(plan, context.store)
+    _write(scored, output, report)
+    if as_json:
+        screen.dump({"run": plan.run, **scored.output.model_dump(mode="json")})
+    else:
+        _show(scored, top)
+
+
+def _check_extra() -> None:
+    """Raises BadParameter where only the client is installed."""
     try:
-        from jobs.running.driver import drive
-        from jobs.running.process import job_context
-        from tornio.review.showable import showable
-        from tornio.schemas.jobs import ScoreOutput
-        from tornio.scoring.planning import ScoreRequest, plan_score
-        from tornio.scoring.results import check_writable, write_scores
-        from tornio.scoring.scored_run import ScoredRun
+        import jobs.running.driver  # noqa: F401
     except ImportError as error:
-        raise typer.BadParameter(f"scoring needs the extra: pip install 'tornio[cluster]' ({error})") from error
+        raise typer.BadParameter(f"scoring needs the extra. Run: pip install 'tornio[cluster]' ({error})") from error
+
+
+def _check_writable(output: Path | None, report: Path | None) -> None:
+    """Raises InvalidFile for a path that cannot be written to after the run."""
+    from tornio.scoring.results import check_writable
+
     if output is not None:
         check_writable(output)
     if report is not None:
         check_folder(report)
-    named = None if task is None else TaskName.parse(task)
-    template = None
-    if on is Place.KUBERAY:
-        _check_reachable(data)
-        template = _checked_template(job_template)
+
+
+def _context() -> JobContext:
+    """The context of a process that runs jobs over the store that the run is stored in. Raises InvalidInput."""
+    from jobs.running.process import job_context
+
     use_store()
     if os.environ.get("RAY_ADDRESS") and is_default_folder():
         raise InvalidInput(
-            "RAY_ADDRESS names a cluster, whose nodes do not have the folder .tornio/store: set TORNIO_S3_BUCKET, here "
+            "RAY_ADDRESS names a cluster, whose nodes do not have the folder .tornio/store. Set TORNIO_S3_BUCKET here "
             "and on the cluster, or unset RAY_ADDRESS"
         )
-    context = job_context()
-    plan = plan_score(
-        ScoreRequest(
-            data=data,
-            workspace=workspace,
-            task=named,
-            model=model,
-            labels=tuple(name.strip() for name in labels.split(",") if name.strip()) if labels else (),
-            multi_label=multi_label,
-            folds=cross_validate,
-            ranking=ranking,
-            encoder=encoder,
-            max_length=max_length,
-            text_column=text_column,
-            label_column=label_column,
-            id_column=id_column,
-            separator=separator,
-            encoding=encoding,
-            delimiter=delimiter,
-            seed=seed,
-            strict=strict,
-        ),
-        context.store,
-        context.loader,
-    )
-    if not as_json:
-        screen.note(f"run {plan.run}; started again, it goes on where it stopped")
-    with _bars(quiet=as_json) as watch:
-        result = drive(plan, context, watch) if template is None else _on_kuberay(plan, context.store, template, watch)
-    scored = ScoreOutput.model_validate(result.output)
-    found = ScoredRun.open(context.store, plan.run, plan.workspace)
+    return job_context()
+
+
+def _planned(request: ScoreRequest, workspace: str, task: TaskName | None, context: JobContext) -> RunPlan:
+    from tornio.scoring.planning import plan_score
+
+    return plan_score(request, workspace, task, context.store, context.loader)
+
+
+def _here(plan: RunPlan, context: JobContext, watch: Watch) -> None:
+    from jobs.running.driver import drive
+
+    drive(plan, context, watch)
+
+
+def _opened(plan: RunPlan, store: ObjectStore) -> ScoredRun:
+    from tornio.scoring.scored_run import ScoredRun
+
+    return ScoredRun.open(store, plan.run, plan.workspace)
+
+
+def _write(scored: ScoredRun, output: Path | None, report: Path | None) -> None:
+    from tornio.scoring.results import write_scores
+
     if output is not None:
-        write_scores(found, output)
+        write_scores(scored, output)
     if report is not None:
         with writing(report) as part:
-            part.write_bytes(context.store.get(scored.report).body)
-    if as_json:
-        screen.dump({"run": plan.run, **scored.model_dump(mode="json")})
-        return
-    _tell(scored, islice(showable(found), top))
+            part.write_bytes(scored.store.get(scored.output.report).body)
 
 
-def _check_reachable(data: str) -> None:
-    """Raises InvalidInput for what a cluster elsewhere does not see."""
+def _checked_template(data: str, template: Path | None) -> Path:
+    """The template of the RayJob, checked before anything is read. Raises InvalidInput."""
     if not data.startswith("s3://"):
-        raise InvalidInput(f"{data} is not in S3, and what runs on Kubernetes sees nothing else: write s3://bucket/key")
+        raise InvalidInput(f"{data} is not in S3, and a run on Kubernetes reads nothing else. Write s3://bucket/key")
     if not os.environ.get("TORNIO_S3_BUCKET"):
-        raise InvalidInput("a run on Kubernetes keeps its documents in the bucket that it shares: set TORNIO_S3_BUCKET")
-
-
-def _checked_template(template: Path | None) -> Path:
-    """The template of the RayJob, before anything is read. Raises InvalidInput."""
+        raise InvalidInput("a run on Kubernetes stores its documents in a bucket that it shares. Set TORNIO_S3_BUCKET")
     from jobs.running.kuberay import check_store, read_template
 
     template = template or KubeSettings().job_template
@@ -199,57 +174,56 @@ def _checked_template(template: Path | None) -> Path:
     return template
 
 
-def _on_kuberay(
-    plan: RunPlan, store: ObjectStore, template: Path, watch: Callable[[RunPlan, RunProgress], None]
-) -> RunResult:
+def _on_kuberay(plan: RunPlan, store: ObjectStore, template: Path, watch: Watch) -> None:
     from jobs.running.following import follow
     from jobs.running.kuberay import RUN, kuberay_runner
     from tornio.kube.client import connect
 
     cluster = connect()
-    screen.note(f"as a RayJob; look at it with: kubectl -n {cluster.namespace} get rayjobs -l {RUN}={plan.run}")
+    screen.note(f"it runs as a RayJob. Look at it with: kubectl -n {cluster.namespace} get rayjobs -l {RUN}={plan.run}")
     try:
-        return follow(plan, kuberay_runner(lambda: cluster, template, store), store, watch)
+        follow(plan, kuberay_runner(lambda: cluster, template, store), store, watch)
     except KeyboardInterrupt:
-        screen.note("the RayJob goes on; the same command follows it again, and deleting it ends the run")
+        screen.note("the RayJob goes on. The same command follows it again; delete the RayJob to end the run")
         raise
 
 
-def _tell(scored: ScoreOutput, worst: Iterable[ScoredRow]) -> None:
-    """The counts, and the rows to look at first."""
-    rejected = f"; {scored.rejected_rows:,} put aside, see {scored.rejected}" if scored.rejected_rows else ""
+def _show(scored: ScoredRun, top: int) -> None:
+    """Show the counts, and the rows to look at first."""
+    found = scored.output
+    rejected = f"; {found.rejected_rows:,} were put aside, see {found.rejected}" if found.rejected_rows else ""
     screen.say(
-        f"scored {scored.rows:,} rows with {scored.model}{rejected}; {screen.percent(scored.agreement)} of the labels "
-        "are what the model says"
+        f"scored {found.rows:,} rows with {found.model}{rejected}; {screen.percent(found.agreement)} of the labels "
+        "agree with the model"
     )
-    shown = screen.table("#suspicion", "#loss", "given", "predicted", "text")
-    for row in worst:
+    table = screen.table("#suspicion", "#loss", "given", "predicted", "text")
+    for row in islice(scored.showable(), top):
         text = " ".join(row.text.split())
-        shown.add_row(
+        table.add_row(
             f"{row.ranking:.3f}",
             f"{row.loss:.3f}",
             "|".join(row.given),
             "|".join(row.predicted),
             text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...",
         )
-    if shown.row_count:
-        screen.show(shown)
+    if table.row_count:
+        screen.show(table)
 
 
 @contextmanager
-def _bars(quiet: bool) -> Iterator[Callable[[RunPlan, RunProgress], None]]:
-    """A bar for each stage of a run, on a terminal."""
+def _bars(quiet: bool) -> Iterator[Watch]:
+    """Show one bar per stage of a run, on a terminal only."""
     console = screen.err()
     if quiet or not console.is_terminal:
         yield lambda _plan, _progress: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bars:
-        known = {}
+        stages = {}
 
         def watch(_plan: RunPlan, progress: RunProgress) -> None:
-            if progress.stage not in known:
-                known[progress.stage] = bars.add_task(progress.stage, total=progress.total)
-            bars.update(known[progress.stage], completed=progress.done, total=progress.total)
+            if progress.stage not in stages:
+                stages[progress.stage] = bars.add_task(progress.stage, total=progress.total)
+            bars.update(stages[progress.stage], completed=progress.done, total=progress.total)
 
         yield watch

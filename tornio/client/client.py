@@ -174,22 +174,26 @@ class Client:
 
     # Runs
 
-    def start_score(self, task: str, request: api.ScoreIn | Mapping[str, Any]) -> api.RunOut:
-        """Score a labelled data set in S3 on the cluster. The same request over the same bytes is the same run: one
-        that is under way goes on, one that has failed or was cancelled begins again and does what is missing."""
-        body = request.model_dump(exclude_defaults=True) if isinstance(request, api.ScoreIn) else dict(request)
-        return self._session.post(_path(task, "runs"), api.RunOut, body, repeatable=True)
+    def start_run(self, task: str, request: api.RunRequest | Mapping[str, Any]) -> api.RunOut:
+        """Ask for a run on the cluster: ``ScoreRequest`` scores a data set, ``LabelRequest`` labels the pool.
+
+        The same request over the same bytes is the same run. A run that is under way goes on. A run that has failed or
+        was cancelled begins again, and does what is missing.
+        """
+        if isinstance(request, api.RunRequest):
+            request = {"job": request.job, **request.model_dump(mode="json", exclude_defaults=True)}
+        return self._session.post(_path(task, "runs"), api.RunOut, dict(request), repeatable=True)
 
     def runs(self, task: str, most: int = 20) -> list[api.RunOut]:
-        """Runs of the loop and those that were asked for, newest first."""
+        """Return the runs of the loop and those that users asked for, newest first. ``most``: how many at most."""
         return self._session.get(f"{_path(task, 'runs')}?most={most}", api.Runs).runs
 
     def run(self, task: str, run: str) -> api.RunOut:
-        """One run: how far it is, why it failed, what it came to."""
+        """Return one run: how far it is, why it failed, or its result."""
         return self._session.get(_run_path(task, run), api.RunOut)
 
     def cancel_run(self, task: str, run: str) -> api.RunOut:
-        """End a run that was asked for. Raises Conflict for one that is over or the loop's."""
+        """End a run that a user asked for. Raises Conflict for a run that is over, or that the loop started."""
         return self._session.post(_run_path(task, run) + "/cancel", api.RunOut, repeatable=True)
 
     # Control
@@ -222,7 +226,7 @@ def _path(task: str, suffix: str = "") -> str:
 
 def _run_path(task: str, run: str) -> str:
     if not re.fullmatch(api.RUN_PATTERN, run):
-        raise InvalidInput(f"{run!r} is no run: `tornio runs {task}` lists those that there are")
+        raise InvalidInput(f"{run!r} is no run id. List the runs with `tornio runs {task}`")
     return _path(task, f"runs/{run}")
 
 

@@ -1,15 +1,17 @@
-"""Rows of a table to records and labels; what cannot be used is skipped, with the line and the reason."""
+"""Turn the rows of a file into records and labels. Rows that cannot be used are skipped, with line and reason."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from tornio.api import MAX_TEXT, LabelIn, RecordIn
 from tornio.errors import InvalidFile
-from tornio.files.tables import Row, Table
+from tornio.files.reading import open_reader
+from tornio.files.tables import Options, Row, Table
 from tornio.records import MetadataValue, default_record_id
 
 T_co = TypeVar("T_co", covariant=True)
@@ -18,12 +20,12 @@ TEXT_NAMES = ("text", "texts", "content", "message", "body", "sentence", "commen
 ID_NAMES = ("record_id", "id")
 LABEL_NAMES = ("label", "labels", "category", "class")
 SEPARATOR = "|"
-"""Between the labels of a text that has several."""
+"""Separates the labels of a text that has several."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns mean what; None: the usual names. ``metadata``: columns to send along, by default none."""
+    """The columns that a user named. None: the usual names. ``metadata``: columns to keep with the records."""
 
     text: str | None = None
     record_id: str | None = None
@@ -32,13 +34,13 @@ class Columns:
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Those that a user named."""
+        """All columns that the user named."""
         return tuple(name for name in (self.text, self.record_id, self.label, *self.metadata) if name)
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A row that was left out. ``line``: where it begins in the file (in Parquet and JSON lists: the row)."""
+    """A row that was left out. ``line``: on which it begins in the file (in Parquet and JSON lists: the row)."""
 
     line: int
     reason: str
@@ -46,7 +48,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Read(Generic[T_co]):
-    """What was read, how (in words), and what was skipped."""
+    """The items that were read, the rows that were skipped, and what the file was read as, in words."""
 
     items: Sequence[T_co]
     skipped: list[Skipped]
@@ -55,7 +57,7 @@ class Read(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """The columns that are read, by what they mean."""
+    """The columns that are read, by their meaning."""
 
     text: str
     record_id: str | None
@@ -67,8 +69,28 @@ class Skip(Exception):
     """Leave the row out, for this reason."""
 
 
+@dataclass(frozen=True, slots=True)
+class RowStream:
+    """The rows of a file in their order, each once, and the columns to use of them.
+
+    ``class_names``: the names that the numbers of the label column stand for; None: it holds the labels themselves.
+    """
+
+    used: Used
+    rows: Iterator[Row]
+    class_names: tuple[str, ...] | None = None
+
+
+def stream_rows(path: Path, columns: Columns, options: Options, where: str) -> RowStream:
+    """Return the labelled rows of a file of any size. Raises InvalidFile, also later, from ``rows``."""
+    reader = open_reader(path, options, where)
+    used = choose(reader.columns, columns, where, header_is_optional=options.header_is_optional)
+    needed = [name for name in (used.text, used.record_id, used.label) if name]
+    return RowStream(used, reader.read(needed), reader.class_names(used.label) if used.label else None)
+
+
 def read_records(table: Table, columns: Columns, where: str) -> Read[RecordIn]:
-    """The texts of a table. Raises InvalidFile where no column can be the text, or where not a row can be used."""
+    """Return the texts of a table. Raises InvalidFile if no column can be the text, or if no row can be used."""
     used = choose(table.columns, columns, where, label=False)
 
     def make(values: Mapping[str, Any]) -> RecordIn:
@@ -82,7 +104,10 @@ def read_records(table: Table, columns: Columns, where: str) -> Read[RecordIn]:
 def read_labels(
     table: Table, columns: Columns, where: str, *, multi_label: bool, separator: str = SEPARATOR
 ) -> Read[LabelIn]:
-    """The labelled texts of a table; with ``multi_label`` a cell has labels between separators. Raises InvalidFile."""
+    """Return the labelled texts of a table. With ``multi_label`` a cell holds labels with separators between them.
+
+    Raises InvalidFile.
+    """
     used = choose(table.columns, columns, where, label=True)
 
     def make(values: Mapping[str, Any]) -> LabelIn:
@@ -111,8 +136,8 @@ def _read(table: Table, used: Used, where: str, make: Any) -> Read[Any]:
         first[key] = (row.line, item.text)
         items.append(item)
     if not items:
-        raise InvalidFile(f"{where} has no row that can be used" + _first_reason(skipped))
-    return Read(items, skipped, table.what + _said(table, used))
+        raise InvalidFile(f"{where} has no row that can be used{_first_reason(skipped)}")
+    return Read(items, skipped, table.what + _columns_used(table, used))
 
 
 def _made(rows: Sequence[Row], make: Any) -> Iterator[tuple[Row, Any]]:
@@ -135,10 +160,10 @@ def _twice(item: Any, line: int, text: str) -> str:
 
 
 def _first_reason(skipped: Sequence[Skipped]) -> str:
-    return f"; line {skipped[0].line}: {skipped[0].reason}" if skipped else ": there is nothing below the first line"
+    return f"; line {skipped[0].line}: {skipped[0].reason}" if skipped else ": it has nothing below the first line"
 
 
-def _said(table: Table, used: Used) -> str:
+def _columns_used(table: Table, used: Used) -> str:
     if table.columns is None:
         return ""
     parts = [f"text from {used.text!r}"]
@@ -150,23 +175,30 @@ def _said(table: Table, used: Used) -> str:
 # Which column means what
 
 
-def choose(names: Sequence[str] | None, columns: Columns, where: str, *, label: bool = True) -> Used:
-    """Which of a file's columns mean what; ``names`` None: its lines are texts. Raises InvalidFile."""
+def choose(
+    names: Sequence[str] | None, columns: Columns, where: str, *, label: bool = True, header_is_optional: bool = True
+) -> Used:
+    """Return the columns of a file to use. ``names`` None: each line is a text. ``label``: labels are needed.
+
+    Raises InvalidFile where one is missing; ``header_is_optional``: the user can set --no-header.
+    """
     if names is None:
         if label:
-            raise InvalidFile(f"{where} was read as one text a line: labels need a file with columns, such as CSV")
+            raise InvalidFile(f"{where} was read as one text per line. Labels need a file with columns, such as CSV")
         return Used("", None, None, ())
     for name in columns.named:
         if name not in names:
-            raise InvalidFile(f"{where} has no column {name!r}; it has {_names(names)}")
+            raise InvalidFile(f"{where} has no column {name!r}. Its columns are {_names(names)}")
     text = columns.text or _usual(names, TEXT_NAMES)
     if text is None:
-        raise InvalidFile(_no_text(names, where))
-    found_label = (columns.label or _usual(names, LABEL_NAMES)) if label else None
-    if label and found_label is None:
-        raise InvalidFile(f"{where} has no column 'label'; it has {_names(names)}: say which with --label-column")
+        raise InvalidFile(_no_text(names, where, header_is_optional))
+    label_column = (columns.label or _usual(names, LABEL_NAMES)) if label else None
+    if label and label_column is None:
+        raise InvalidFile(
+            f"{where} has no column 'label'. Its columns are {_names(names)}. Name the label column with --label-column"
+        )
     record_id = columns.record_id or _usual(names, ID_NAMES)
-    return Used(text, record_id, found_label, columns.metadata)
+    return Used(text, record_id, label_column, columns.metadata)
 
 
 def _usual(columns: Sequence[str], names: Sequence[str]) -> str | None:
@@ -174,11 +206,14 @@ def _usual(columns: Sequence[str], names: Sequence[str]) -> str | None:
     return next((by_lower[name] for name in names if name in by_lower), None)
 
 
-def _no_text(columns: Sequence[str], where: str) -> str:
+def _no_text(columns: Sequence[str], where: str, header_is_optional: bool) -> str:
+    message = f"{where} has no column 'text'; its first line says {_names(columns)}. "
+    if not header_is_optional:
+        return f"{message}Name the text column with --text-column"
+    number = "" if len(columns) == 1 else " and --text-column with its number (1, 2, ...)"
     return (
-        f"{where} has no column 'text'; its first line says {_names(columns)}. If these are columns, say which holds "
-        "the text with --text-column; if the file has no first line with names, say --no-header"
-        + ("" if len(columns) == 1 else " and --text-column with its number (1, 2, ...)")
+        f"{message}If these are columns, name the one that holds the text with --text-column. If the first line is "
+        f"data, give --no-header{number}"
     )
 
 
@@ -191,19 +226,19 @@ def _names(columns: Sequence[str]) -> str:
 
 
 def text_of(values: Mapping[str, Any], used: Used) -> str:
-    """The row's text. Raises Skip."""
+    """Return the text of a row. Raises Skip."""
     text = values.get(used.text)
     if text is None or (isinstance(text, str) and not text.strip()):
         raise Skip("no text")
     if not isinstance(text, str):
         raise Skip(f"the text is a {type(text).__name__}, not a string")
     if len(text) > MAX_TEXT:
-        raise Skip(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are taken: split it")
+        raise Skip(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are accepted: split it")
     return _unicode(text)
 
 
 def record_id_of(values: Mapping[str, Any], used: Used) -> str | None:
-    """The row's id, if it has one. Raises Skip."""
+    """Return the id of a row, if it has one. Raises Skip."""
     value = values.get(used.record_id) if used.record_id else None
     if value is None or value == "":
         return None
@@ -216,7 +251,7 @@ def record_id_of(values: Mapping[str, Any], used: Used) -> str | None:
 
 
 def labels_of(value: Any, multi_label: bool, separator: str) -> list[str]:
-    """The labels in a cell. Raises Skip."""
+    """Return the labels in a cell. Raises Skip."""
     if isinstance(value, list):
         if not all(isinstance(name, str) for name in value):
             raise Skip("labels that are not strings")

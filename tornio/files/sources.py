@@ -1,4 +1,4 @@
-"""Data sets as lists of files, here or in S3, each known by its content: what a run freezes in its plan."""
+"""Data sets as lists of files, on this machine or in S3. A run freezes the digest of each file in its plan."""
 
 from __future__ import annotations
 
@@ -8,56 +8,61 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tornio.errors import Changed, InvalidFile, InvalidInput
+from tornio.files.columnar import names_of_feature
+from tornio.files.tables import BY_SUFFIX, Format
 from tornio.schemas.jobs import InputFile
 from tornio.settings import NodeSettings, StorageSettings
 from tornio.storage.files import appearing
 from tornio.storage.port import ObjectStore
 
-SUFFIXES = (".parquet", ".pq", ".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".arrow", ".feather")
+SUFFIXES = tuple(suffix for suffix, format in BY_SUFFIX.items() if format not in (Format.JSON, Format.LINES))
+"""Endings of the files that belong to a folder of data. JSON and plain texts in it are descriptions as a rule."""
 _HUB = "hub:"
 _STATE = "state.json"
-"""In a folder that ``datasets`` wrote with ``save_to_disk``: names its files in their order."""
+"""File in a folder that ``datasets`` wrote with ``save_to_disk``: it names the data files in their order."""
 
 
 def find_files(data: str) -> tuple[InputFile, ...]:
-    """The files of a data set, in their order: a file, a folder of files, or one that ``datasets`` saved.
+    """Return the files of a data set in their order: a file, a folder of files, or a folder that ``datasets`` saved.
 
-    ``data``: a path; ``s3://bucket/key`` (credentials and endpoint as for the store); or ``hub:name[split]``, of
-    which a copy is made in the node's cache. Raises InvalidFile.
+    ``data``: a path; ``s3://bucket/key`` (credentials and endpoint as for the store); or ``hub:name[split]``, which is
+    copied into the cache of the node. Raises InvalidFile.
     """
     check_there(data)
     if data.startswith(_HUB):
         return (_from_hub(data.removeprefix(_HUB)),)
-    found = tuple(_in_s3(data) if data.startswith("s3://") else _here(Path(data)))
-    if not found:
-        nothing = "is not there, or " if data.startswith("s3://") else ""
-        raise InvalidFile(f"{data} {nothing}holds no file that can be read: give {', '.join(SUFFIXES)}")
-    return found
+    files = tuple(_in_s3(data) if data.startswith("s3://") else _here(Path(data)))
+    if not files:
+        absent = "does not exist, or " if data.startswith("s3://") else ""
+        raise InvalidFile(f"{data} {absent}holds no file that can be read. Give {', '.join(SUFFIXES)}")
+    return files
 
 
 def check_there(data: str) -> None:
-    """Raises InvalidFile for a path where nothing is. Reads nothing: what is in S3 or the hub is not asked for."""
+    """Raises InvalidFile for a path that does not exist. It reads nothing: data in S3 or on the hub is not checked."""
     if not data.startswith(("s3://", _HUB)) and not (Path(data).is_file() or Path(data).is_dir()):
-        raise InvalidFile(f"there is no file or folder {data}")
+        raise InvalidFile(f"no file or folder {data} exists. Correct --data")
 
 
 def check_unchanged(files: tuple[InputFile, ...]) -> None:
-    """Raises Changed where a file is not what it was when the run was planned."""
+    """Raises Changed if a file is not the one that the run was planned with."""
     for file in files:
         now = find_files(file.uri)
         if len(now) != 1 or now[0].etag != file.etag:
             raise Changed(
-                f"{file.uri} has changed since this run was planned: start again, which makes a new run, or put back "
-                "what was there"
+                f"{file.uri} has changed since this run was planned. Start again, which makes a new run, or put the "
+                "old file back"
             )
 
 
 @contextmanager
 def on_disk(file: InputFile) -> Iterator[Path]:
-    """The file on this machine; one in S3 is downloaded, and removed afterwards. Raises InvalidFile, NotFound."""
+    """The path of the file on this machine. A file in S3 is downloaded, and removed afterwards.
+
+    Raises InvalidFile and NotFound.
+    """
     if not file.uri.startswith("s3://"):
         yield Path(file.uri)
         return
@@ -69,23 +74,15 @@ def on_disk(file: InputFile) -> Iterator[Path]:
 
 
 def class_names(file: InputFile, column: str) -> tuple[str, ...] | None:
-    """The names of a ClassLabel column, from the ``dataset_info.json`` that ``datasets`` put beside a file here."""
+    """Return the names of a ClassLabel column, from the ``dataset_info.json`` that ``datasets`` wrote beside the file.
+
+    None: the column is not a ClassLabel, or the file has no such neighbour.
+    """
     info = Path(file.uri).parent / "dataset_info.json"
     if file.uri.startswith("s3://") or not info.is_file():
         return None
     features = json.loads(info.read_text(encoding="utf-8")).get("features") or {}
     return names_of_feature(features.get(column))
-
-
-def names_of_feature(feature: Any) -> tuple[str, ...] | None:
-    """The names of a ``datasets`` feature that is a ClassLabel, or a list of them."""
-    if isinstance(feature, list):
-        feature = feature[0] if feature else None
-    if isinstance(feature, dict) and feature.get("_type") in ("Sequence", "List", "LargeList"):
-        feature = feature.get("feature")
-    if isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
-        return tuple(feature["names"])
-    return None
 
 
 def _here(path: Path) -> Iterator[InputFile]:
@@ -95,13 +92,13 @@ def _here(path: Path) -> Iterator[InputFile]:
     if (path / _STATE).is_file():
         state = json.loads((path / _STATE).read_text(encoding="utf-8"))
         if state.get("_indices_data_files"):
-            raise InvalidFile(f"{path} is a selection of another data set: call flatten_indices() before saving it")
+            raise InvalidFile(f"{path} is a selection of another data set. Call flatten_indices() before saving it")
         yield from (_local(path / entry["filename"]) for entry in state["_data_files"])
         return
     if (path / "dataset_dict.json").is_file():
         splits = ", ".join(json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))["splits"])
-        raise InvalidFile(f"{path} holds several splits ({splits}): name one, such as {path}/train")
-    yield from (_local(found) for found in sorted(path.iterdir()) if found.suffix.lower() in SUFFIXES)
+        raise InvalidFile(f"{path} holds several splits ({splits}). Name one, such as {path}/train")
+    yield from (_local(file) for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES)
 
 
 def _local(path: Path) -> InputFile:
@@ -114,11 +111,13 @@ def _local(path: Path) -> InputFile:
 
 
 def _from_hub(name: str) -> InputFile:
-    """A split of a data set of the hub as one Parquet file, which keeps the names of its classes."""
+    """Copy a split of a data set on the hub into one Parquet file, which keeps the names of its classes."""
     try:
         import datasets
     except ImportError as error:
-        raise InvalidFile(f"hub:{name} needs the package datasets: pip install 'tornio[hub]'") from error
+        raise InvalidFile(
+            f"hub:{name} needs the package datasets. Install it with: pip install 'tornio[hub]'"
+        ) from error
     repository, _, split = name.removesuffix("]").partition("[")
     try:
         data = datasets.load_dataset(repository, split=split or "train")
@@ -143,10 +142,10 @@ def _in_s3(uri: str) -> Iterator[InputFile]:
 
 
 def _bucket(uri: str) -> tuple[ObjectStore, str]:
-    """The bucket that ``s3://bucket/key`` names, which need not be the store's, and the key."""
+    """Return the bucket that ``s3://bucket/key`` names, which may be another than the store's, and the key."""
     from tornio.storage.s3 import open_store
 
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not bucket:
-        raise InvalidInput(f"{uri} names no bucket: write s3://bucket/key")
+        raise InvalidInput(f"{uri} names no bucket. Write s3://bucket/key")
     return open_store(StorageSettings(bucket=bucket, prefix="")), key

@@ -1,4 +1,4 @@
-"""Files for a user to keep: whole or not there."""
+"""Write files for a user to keep: each appears under its name only when it is whole."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from tornio.storage.files import appearing
 
 
 def check_folder(path: Path) -> None:
-    """Raises InvalidFile where the folder of a path is not there: better before a long run than after."""
+    """Raises InvalidFile if the folder of a path does not exist. Check it before a long run."""
     if path.parts[:1] == ("s3:",):
         raise InvalidFile(
-            f"{path} would be in S3, and it is written on this machine: give a path, and copy it from there"
+            f"{path} is in S3, but the file is written on this machine. Give a path, and copy the file from there"
         )
     if not path.parent.is_dir():
-        raise InvalidFile(f"{path}: there is no folder {path.parent}")
+        raise InvalidFile(f"cannot write {path}: the folder {path.parent} does not exist. Create it first")
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the name ``path`` when it is whole. Raises InvalidFile where it cannot."""
+    """A temporary path to write to, which is renamed to ``path`` at the end of the block. Raises InvalidFile."""
     check_folder(path)
     try:
         with appearing(path) as part:
-            umask = os.umask(0)  # there is no other way to read it
+            umask = os.umask(0)  # the only way to read it is to set it
             os.umask(umask)
             part.chmod(0o666 & ~umask)
             yield part

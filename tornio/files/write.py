@@ -1,4 +1,4 @@
-"""Labelled records to a file, in the format that its name says. The file appears only when it is whole."""
+"""Write labelled records to a file, in the format that its name tells. The file appears only when it is whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = ("record_id", "text", "label", "purpose", "source", "annotators")
 
 
 def writer_for(path: Path) -> Write:
-    """What writes to this path, by its ending: .csv, .tsv, .jsonl or .parquet. Raises InvalidFile."""
+    """Return the function that writes this path, by its ending: .csv, .tsv, .jsonl or .parquet. Raises InvalidFile."""
     writers: dict[str, Callable[[Iterable[LabelledRecord], Path], None]] = {
         ".csv": _write_csv,
         ".tsv": lambda records, part: _write_csv(records, part, "\t"),
@@ -28,7 +28,7 @@ def writer_for(path: Path) -> Write:
     }
     write = writers.get(path.suffix.lower())
     if write is None:
-        raise InvalidFile(f"{path}: the ending {path.suffix!r} says no format: use {', '.join(writers)}")
+        raise InvalidFile(f"{path}: the ending {path.suffix!r} says no format. Use one of {', '.join(writers)}")
     check_folder(path)
     if write is _write_parquet:
         _pyarrow()
@@ -41,7 +41,7 @@ def writer_for(path: Path) -> Write:
 
 
 def write_lines(records: Iterable[LabelledRecord], out: TextIO) -> None:
-    """JSON lines, a record each, with ``labels`` as a list."""
+    """Write JSON lines, one record per line, with ``labels`` as a list."""
     for record in records:
         out.write(record.model_dump_json() + "\n")
 
@@ -83,5 +83,5 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise InvalidFile("writing Parquet needs pyarrow: pip install pyarrow; or write .csv or .jsonl") from error
+        raise InvalidFile("writing Parquet needs pyarrow. Run: pip install pyarrow; or write .csv or .jsonl") from error
     return pa, pq

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tornio.scoring.precision import Precision
+from tornio.scoring.ranking import Precision
 
 
 def card(

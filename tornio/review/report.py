@@ -1,4 +1,4 @@
-"""The report of a finished score run, with what reviewers have said so far."""
+"""The report of a finished score run, with the verdicts of reviewers so far."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from itertools import islice
 
 import pyarrow as pa
 
-from tornio.review.showable import showable
 from tornio.review.sync import run_precision, run_verdicts
 from tornio.review.verdicts import Outcome, Verdict
 from tornio.schemas.jobs import ScoreArgs
@@ -19,12 +18,12 @@ from tornio.scoring.scored_run import ScoredRow, ScoredRun
 
 
 def run_report(run: ScoredRun) -> str:
-    """One HTML page: see ``scoring.report``. Holds a few numbers of each row, and one part at a time."""
+    """Return one HTML page: see ``scoring.report``. It holds a few numbers per row, and one part at a time."""
     args = ScoreArgs.model_validate(run.plan.args)
     columns = pa.concat_tables(run.tables("given", "predicted"))
     files = args.files
-    found = run_verdicts(run)
-    reviewed = run_precision(run, found)
+    verdicts = run_verdicts(run)
+    reviewed = run_precision(run, verdicts)
     return render(
         ScoreReport(
             data=files[0].uri if len(files) == 1 else f"{files[0].uri} and {len(files) - 1} more",
@@ -36,7 +35,7 @@ def run_report(run: ScoredRun) -> str:
             losses=run.ranked.loss.astype("float32"),
             given=label_matrix(columns.column("given"), run.labels),
             predicted=label_matrix(columns.column("predicted"), run.labels),
-            suspects=[_suspect(row, found.get(row.digest)) for row in islice(showable(run), MOST_ROWS)],
+            suspects=[_suspect(row, verdicts.get(row.digest)) for row in islice(run.showable(), MOST_ROWS)],
             rejected=_reasons(run),
             truncated=run.output.truncated,
             reviewed=reviewed if reviewed.shown else None,
@@ -51,9 +50,9 @@ def _suspect(row: ScoredRow, verdict: Verdict | None) -> Suspect:
 
 
 def _reasons(run: ScoredRun) -> Counter[str]:
-    """How many rows were rejected for each reason; names and numbers in it are left out, so that alike ones meet."""
-    found: Counter[str] = Counter()
+    """Number of rejected rows per reason. Names and numbers are replaced, so that similar reasons count together."""
+    reasons: Counter[str] = Counter()
     for info in run.store.list(run.output.rejected) if run.output.rejected_rows else ():
-        told = REJECTED.decode(run.store.get(info.key).body, info.key).column("reason").to_pylist()
-        found.update(re.sub(r"'[^']*'|\d[\d,]*", "…", why) for why in told)
-    return found
+        given = REJECTED.decode(run.store.get(info.key).body, info.key).column("reason").to_pylist()
+        reasons.update(re.sub(r"'[^']*'|\d[\d,]*", "…", reason) for reason in given)
+    return reasons

@@ -11,7 +11,6 @@ from tornio.annotation.port import AnnotationTool
 from tornio.errors import Conflict, InvalidInput
 from tornio.review.choose import choose
 from tornio.review.present import dataset_spec, outgoing
-from tornio.review.showable import barred
 from tornio.schemas.review import Review
 from tornio.scoring.scored_run import ScoredRun
 from tornio.storage import documents
@@ -59,7 +58,7 @@ def send_review(
     review = _document(run, name)
     shown = run.rows(review.rows)
     above = None if wanted.loss_quantile is None else _quantile(run, wanted.loss_quantile)
-    chosen = choose(run.most_suspicious(above), wanted.top, barred(run), shown)
+    chosen = choose(run.most_suspicious(above), wanted.top, run.barred(), shown)
     if not chosen.rows:
         raise InvalidInput(
             f"No row of run {run.run} can be shown ({chosen.left_out} are held out or deleted). Request more rows."

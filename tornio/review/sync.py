@@ -15,7 +15,7 @@ from tornio.pool.view import PoolView
 from tornio.records import Purpose, Record, default_record_id
 from tornio.review.verdicts import Verdict, precision, verdicts
 from tornio.schemas.review import Review
-from tornio.scoring.precision import Precision
+from tornio.scoring.ranking import Precision
 from tornio.scoring.scored_run import ScoredRow, ScoredRun
 from tornio.storage import documents
 from tornio.tasks import Task

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from tornio.labels.events import LabelEvent
 from tornio.labels.resolve import by_record, resolve, standing
-from tornio.scoring.precision import Precision
+from tornio.scoring.ranking import Precision
 
 Labels = tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""Ask for a run, and cancel it: what is written here the controller does."""
+"""Ask for a run, and cancel it. The controller acts on the documents that are written here."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tornio.storage.port import ObjectStore
 
 
 def ask_for_run(store: ObjectStore, plan: RunPlan, who: str, now: datetime) -> None:
-    """Write plan and asking down. A run that is done or under way stays as it is; one that has failed or was cancelled
-    begins again, and does only what is missing.
+    """Store the plan and the request. A run that is done or under way stays as it is. A run that has failed or was
+    cancelled begins again, and does only what is missing.
 
     Raises InvalidInput for a run without a task.
     """
     if plan.task is None:
-        raise InvalidInput(f"run {plan.run} is of no task: only a task's runs are started by the controller")
+        raise InvalidInput(f"run {plan.run} belongs to no task. Plan it with a task: the controller starts no others")
     keys = TaskKeys(plan.workspace, plan.task)
     documents.create_or_get(store, keys.run(plan.run).plan, plan)
-    before = RunReader(store, plan.workspace, plan.task).run(plan.run).attempt  # of somebody's `tornio score`
+    before = RunReader(store, plan.workspace, plan.task).run(plan.run).attempt  # attempts of a `tornio score`
     ask = RunAsk(run=plan.run, job=plan.job, who=who, asked_at=now, after=before)
     try:
         documents.create(store, keys.run_ask(plan.run), ask)
@@ -44,17 +44,17 @@ def _ask_again(store: ObjectStore, plan: RunPlan, who: str, now: datetime) -> No
 
 
 def cancel_run(store: ObjectStore, workspace: str, task: str, run: str, who: str, now: datetime) -> None:
-    """Let it be tried no more, and what runs of it be ended; again is harmless.
+    """End a run: no attempt follows, and one that runs is ended. Cancelling twice is harmless.
 
-    Raises NotFound, and Conflict for a run that is over or is the loop's.
+    Raises NotFound, and Conflict for a run that is over or that the loop started.
     """
     record = RunReader(store, workspace, task).run(run)
     if record.state in (RunState.DONE, RunState.FAILED):
-        raise Conflict(f"run {run} is {record.state} already: there is nothing to cancel")
+        raise Conflict(f"run {run} is {record.state} already. There is nothing to cancel")
     if record.ask is None:
         raise Conflict(
-            f"run {run} is not one that was asked for: the loop's go on until they end, and `tornio pause "
-            f"{workspace}/{task}` lets none follow; one that `tornio score` began ends with Ctrl-C there"
+            f"run {run} is not one that a user asked for. A run of the loop goes on until it ends; `tornio pause "
+            f"{workspace}/{task}` prevents the next one. A run of `tornio score` ends with Ctrl-C there"
         )
 
     def cancelled(ask: RunAsk) -> RunAsk:
@@ -63,4 +63,4 @@ def cancel_run(store: ObjectStore, workspace: str, task: str, run: str, who: str
     try:
         documents.update(store, TaskKeys(workspace, task).run_ask(run), RunAsk, cancelled)
     except NotFound:
-        raise Conflict(f"run {run} was not asked for any more: look with `tornio runs {workspace}/{task}`") from None
+        raise Conflict(f"no user asks for run {run} any more. Look with `tornio runs {workspace}/{task}`") from None

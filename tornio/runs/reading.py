@@ -1,4 +1,4 @@
-"""Runs, read from the store: each costs a few small objects, whatever its work has written."""
+"""Read runs from the store. Each costs a few small objects, however much its work has written."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def workspaces_with_runs(store: ObjectStore) -> Iterator[str]:
-    """Those that have runs of no task. Costs two listings of one key a workspace: it leaps over what a folder holds
-    (see ``Tasks.names``)."""
+    """Yield the workspaces that have runs without a task. It costs two listings of one key per workspace, because it
+    skips the contents of each folder (see ``Tasks.names``)."""
     after: str | None = None
     while (info := next(iter(store.list("", start_after=after)), None)) is not None:
         name = info.key.partition("/")[0]
@@ -34,26 +34,26 @@ def workspaces_with_runs(store: ObjectStore) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class RunReader:
-    """The runs of a task, or, without one, those of a workspace that have none."""
+    """The runs of a task. ``task`` None: the runs of a workspace that belong to no task."""
 
     store: ObjectStore
     workspace: str
     task: str | None
 
     def run(self, run: str) -> RunRecord:
-        """One run as it stands. Raises NotFound."""
+        """Return the present state of one run. Raises NotFound."""
         keys = self._keys(run)
-        found = documents.find(self.store, keys.plan, RunPlan)
-        if found is None:
-            raise NotFound(f"there is no run {run} in {self._name}: `tornio runs` lists those that there are")
-        ask, result = self._ask(run), documents.find(self.store, keys.result, RunResult)
+        stored = documents.find(self.store, keys.plan, RunPlan)
+        if stored is None:
+            raise NotFound(f"there is no run {run} in {self._name}. List the runs with `tornio runs`")
+        plan, ask, result = stored[0], self._ask(run), documents.find(self.store, keys.result, RunResult)
         if result is not None:
-            return RunRecord(found[0], ask, result[0].attempt, result=result[0])
+            return RunRecord(plan, ask, result[0].attempt, result=result[0])
         attempt = _last_attempt(info.key.removeprefix(keys.root) for info in self.store.list(keys.root + "attempts/"))
         if not attempt:
-            return RunRecord(found[0], ask)
+            return RunRecord(plan, ask)
         return RunRecord(
-            found[0],
+            plan,
             ask,
             attempt,
             started=_or_none(documents.find(self.store, keys.started(attempt), RunStarted)),
@@ -62,17 +62,17 @@ class RunReader:
         )
 
     def runs(self, most: int) -> list[RunRecord]:
-        """The ``most`` runs that moved last, newest first. Costs a listing of all, and the documents of these."""
+        """Return the ``most`` runs that changed last, newest first. Costs a listing of all and these documents."""
         moved: dict[str, datetime] = {}
         for name, info in self._documents():
             moved[name] = max(moved.get(name, _EVER), info.modified or _EVER)
         newest = sorted(moved, key=lambda name: (moved[name], name), reverse=True)[:most]
         with ThreadPoolExecutor(_PARALLEL) as pool:
-            found = [record for record in pool.map(self._run_or_none, newest) if record is not None]
-        return sorted(found, key=_when, reverse=True)
+            records = [record for record in pool.map(self._run_or_none, newest) if record is not None]
+        return sorted(records, key=_when, reverse=True)
 
     def asks(self) -> list[tuple[str, str]]:
-        """The runs that users asked for, each with the ETag of the asking."""
+        """Return the runs that users asked for, each with the ETag of the document that asks for it."""
         if self.task is None:
             return []
         folder = TaskKeys(self.workspace, self.task).run_asks
@@ -80,7 +80,7 @@ class RunReader:
         return [(info.key.removeprefix(folder).removesuffix(".json"), info.etag) for info in listed]
 
     def _documents(self) -> Iterable[tuple[str, ObjectInfo]]:
-        """Run and listing line of each document that tells of a run: what its work has written is passed over."""
+        """Yield run and listing line of each document about a run. The files that its work has written are skipped."""
         root = self._runs
         for info in self.store.list(root):
             run, _, name = info.key.removeprefix(root).partition("/")
@@ -90,7 +90,7 @@ class RunReader:
     def _run_or_none(self, run: str) -> RunRecord | None:
         try:
             return self.run(run)
-        except NotFound:  # only its leftovers are there
+        except NotFound:  # only files of its work remain
             return None
 
     def _ask(self, run: str) -> RunAsk | None:
@@ -111,13 +111,13 @@ class RunReader:
 
 
 def _last_attempt(names: Iterable[str]) -> int:
-    """Of ``attempts/{n}/{document}``; one that failed before it began has no other than its failure."""
-    told = [name.split("/") for name in names]
-    return max((int(n) for _, n, name in told if name in ("started.json", "failure.json")), default=0)
+    """The last attempt by the names ``attempts/{n}/{document}``. One that failed before it began has a failure only."""
+    parts = [name.split("/") for name in names]
+    return max((int(n) for _, n, name in parts if name in ("started.json", "failure.json")), default=0)
 
 
-def _or_none(found: tuple[_D, str] | None) -> _D | None:
-    return None if found is None else found[0]
+def _or_none(stored: tuple[_D, str] | None) -> _D | None:
+    return None if stored is None else stored[0]
 
 
 def _when(record: RunRecord) -> datetime:

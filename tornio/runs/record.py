@@ -1,4 +1,4 @@
-"""What the documents of a run say together. Pure."""
+"""The state of a run, from its documents. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from tornio.api import RunOut, RunProgressOut
 from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted
 
 ATTEMPTS = 3
-"""Attempts at a run that a user asked for before it is given up; asked for again, it gets as many more."""
+"""Attempts at a run that a user asked for, before it has failed. Asked for again, the run gets as many more."""
 
 
 class RunState(StrEnum):
     WAITING = "waiting"
-    """For its first attempt to begin, or, after one that failed, for the next."""
+    """The run waits for its first attempt to begin, or for the next one after an attempt has failed."""
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -27,8 +28,11 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run's documents. ``attempt``: the last that has begun or failed, 0 for none; started, failure and progress
-    are of that attempt. ``ask``: none for a run of the loop, or of a user's own process."""
+    """The documents of a run.
+
+    ``attempt``: number of the last attempt that has begun or failed, 0 if none has. ``started``, ``failure`` and
+    ``progress`` belong to that attempt. ``ask``: None for a run of the loop, or of a process of a user.
+    """
 
     plan: RunPlan
     ask: RunAsk | None = None
@@ -40,12 +44,12 @@ class RunRecord:
 
     @property
     def tries(self) -> int:
-        """Attempts that count: those since it was asked for."""
+        """Attempts since the run was asked for."""
         return max(0, self.attempt - (self.ask.after if self.ask else 0))
 
     @property
     def given_up(self) -> bool:
-        """Whether the attempt that failed was the last."""
+        """Whether no attempt follows the one that failed."""
         return self.failure is not None and (self.failure.final or self.tries >= ATTEMPTS)
 
     @property
@@ -63,14 +67,14 @@ class RunRecord:
         return RunState.FAILED if self.given_up else RunState.WAITING
 
     def _unasked(self) -> RunState:
-        """Whether such a run is tried again is up to whoever began it: an attempt that failed is all that is known."""
+        """The state of a run of the loop, or of a user's process, which decide themselves whether to try it again."""
         if self.attempt == 0:
             return RunState.WAITING
         return RunState.RUNNING if self.failure is None else RunState.FAILED
 
     @property
     def began(self) -> datetime | None:
-        """When the attempt began that counts."""
+        """When the last attempt began, or the one that succeeded."""
         if self.result is not None:
             return self.result.started_at
         return self.started.started_at if self.started is not None and self.tries else None
@@ -85,12 +89,32 @@ class RunRecord:
 
     @property
     def error(self) -> str | None:
-        """Why the last attempt failed, also while the next is waited for."""
+        """Why the last attempt failed, also while the run waits for the next one."""
         if self.failure is None or not self.tries or self.state in (RunState.DONE, RunState.CANCELLED):
             return None
         return self.failure.error
 
 
 def pause_after(tries: int) -> timedelta:
-    """How long to wait after so many attempts that failed: doubles from 2 seconds up to a minute."""
+    """Return how long to wait after this many failed attempts: 2 seconds, doubled each time, at most a minute."""
     return timedelta(seconds=min(2.0 ** min(tries, 6), 60.0))
+
+
+def run_out(record: RunRecord, trouble: str | None = None) -> RunOut:
+    """Return a run as the API shows it. ``trouble``: what keeps the run from going on, if anything does."""
+    ask, progress = record.ask, record.progress
+    shown = progress is not None and record.state is RunState.RUNNING
+    return RunOut(
+        run=record.plan.run,
+        job=record.plan.job,
+        state=record.state.value,
+        attempt=record.attempt,
+        asked_by=ask.who if ask else None,
+        asked_at=ask.asked_at if ask else None,
+        progress=RunProgressOut.model_validate(progress.model_dump()) if progress and shown else None,
+        started_at=record.began,
+        finished_at=record.ended,
+        error=record.error,
+        why=None if record.state.over else trouble,
+        output=record.result.output if record.result else None,
+    )

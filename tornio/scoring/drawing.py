@@ -1,4 +1,4 @@
-"""The report's drawings as inline SVG, coloured by its style sheet."""
+"""The drawings of the report as inline SVG. The style sheet of the report sets their colours."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from tornio.scoring.figures import Bin
 WIDTH, HEIGHT = 800, 300
 LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 56
 LEAST_BAR = 2.0
-"""Height of one row, so that it can be seen."""
+"""Height of a bar for a single row, so that it can be seen."""
 
 
 def histogram(bins: Sequence[Bin]) -> Markup:
-    """Rows over loss, counts on a logarithmic axis; in front of each bar the part of it that disagrees."""
+    """Draw the number of rows over the loss, on a logarithmic axis.
+
+    A second bar in front of each shows how many of its rows were predicted otherwise.
+    """
     if not bins:
         return Markup("<p>No rows.</p>")
     top = max(1, math.ceil(math.log10(max(b.rows for b in bins) + 1)))
@@ -28,25 +31,25 @@ def histogram(bins: Sequence[Bin]) -> Markup:
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(_text(LEFT - 10, y + 5, f"{10**power:,}", "end"))
     for number, b in enumerate(bins):
-        said = f"loss {b.low:.2f} to {b.high:.2f}: {b.rows:,} rows, {b.disagree:,} predicted otherwise"
+        title = f"loss {b.low:.2f} to {b.high:.2f}: {b.rows:,} rows, {b.disagree:,} predicted otherwise"
         bars = "".join(
             _bar(LEFT + number * width, width, floor, floor - TOP, count, top, style)
             for count, style in ((b.rows, "all"), (b.disagree, "other"))
         )
-        parts.append(f"<g>{bars}<title>{escape(said)}</title></g>")
+        parts.append(f"<g>{bars}<title>{escape(title)}</title></g>")
     for number in range(0, len(bins) + 1, max(1, len(bins) // 5)):
         edge = bins[number].low if number < len(bins) else bins[-1].high
         shown = f"{edge:.1f}" if bins[-1].high > 2 else f"{edge:.2f}"
         parts.append(_text(LEFT + number * width, floor + 22, shown, "middle"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "loss", "middle"))
-    said = f"Histogram of losses from 0 to {bins[-1].high:.1f}"
-    return Markup(  # every text in it went through `escape`
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(said)}">{"".join(parts)}</svg>'
+    title = f"Histogram of losses from 0 to {bins[-1].high:.1f}"
+    return Markup(  # every text in it was escaped
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
     )
 
 
 def interval(share: float, low: float, high: float) -> Markup:
-    """A share with its interval, on an axis from 0 to 100 %."""
+    """Draw a share with its interval, on an axis from 0 to 100 %."""
     left, right, middle = 8, WIDTH - 8, 20
 
     def x(value: float) -> float:
@@ -59,8 +62,8 @@ def interval(share: float, low: float, high: float) -> Markup:
     ]
     parts.append(f'<rect class="band" x="{x(low):.1f}" y="{middle - 8}" width="{x(high) - x(low):.1f}" height="16"/>')
     parts.append(f'<circle cx="{x(share):.1f}" cy="{middle}" r="7"/>')
-    said = f"{100 * share:.0f} %, 95 %: {100 * low:.0f} % to {100 * high:.0f} %"
-    return Markup(f'<svg viewBox="0 0 {WIDTH} 64" role="img" aria-label="{escape(said)}">{"".join(parts)}</svg>')
+    title = f"{100 * share:.0f} %, 95 %: {100 * low:.0f} % to {100 * high:.0f} %"
+    return Markup(f'<svg viewBox="0 0 {WIDTH} 64" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>')
 
 
 def _bar(x: float, width: float, floor: float, height: float, count: int, top: int, style: str) -> str:

@@ -1,4 +1,4 @@
-"""What the scores of all rows say together: histogram of losses, figures of each label, confusion. Pure functions."""
+"""Figures over all rows: histogram of losses, figures per label, confusion. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tornio.arrays import BoolMatrix, FloatVector
 
 BINS = 40
 RANGE = 0.9995
-"""Share of the rows that the histogram spreads over its bins; the last bin also has those beyond."""
+"""Share of the rows whose losses span the bins. The last bin also counts the rows with larger losses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Rows with a loss from ``low`` on and below ``high``; ``disagree``: of these, other labels were predicted."""
+    """The rows with ``low`` <= loss < ``high``. ``disagree``: how many of them were predicted otherwise."""
 
     low: float
     high: float
@@ -26,8 +26,11 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class LabelFigures:
-    """Of the rows that were given a label. ``disagree``: without that label among the predicted; ``only_predicted``:
-    rows that were not given it, but have it predicted. Losses are 0 where there are no rows."""
+    """Figures of the rows with a given label.
+
+    ``disagree``: rows for which the label was not predicted. ``only_predicted``: rows with another given label, for
+    which this label was predicted. Losses are 0 if no row has the label.
+    """
 
     label: str
     rows: int
@@ -35,7 +38,7 @@ class LabelFigures:
     only_predicted: int
     mean_loss: float
     high_loss: float
-    """Nine of ten rows have a smaller loss."""
+    """The 0.9 quantile of the losses."""
 
     @property
     def share(self) -> float:
@@ -44,7 +47,7 @@ class LabelFigures:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A label and what was predicted in its place."""
+    """A given label and the label that was predicted instead."""
 
     given: str
     predicted: str
@@ -52,12 +55,12 @@ class Pair:
 
 
 def disagreement(given: BoolMatrix, predicted: BoolMatrix) -> NDArray[np.bool_]:
-    """bool [n]: other labels were predicted than were given."""
+    """Return bool [n]: whether other labels were predicted than given."""
     return np.asarray((given != predicted).any(axis=1))
 
 
 def loss_histogram(losses: FloatVector, disagree: NDArray[np.bool_]) -> list[Bin]:
-    """``BINS`` bins of one width from 0; none without rows."""
+    """Return ``BINS`` bins of equal width, from 0. Without rows it returns no bin."""
     if not len(losses):
         return []
     edges = np.linspace(0.0, float(np.quantile(losses, RANGE)) or 1.0, BINS + 1)
@@ -69,11 +72,11 @@ def loss_histogram(losses: FloatVector, disagree: NDArray[np.bool_]) -> list[Bin
 def by_label(
     names: tuple[str, ...], losses: FloatVector, given: BoolMatrix, predicted: BoolMatrix
 ) -> list[LabelFigures]:
-    """One for each label, in the order of the names."""
-    found = []
+    """Return the figures of each label, in the order of the names."""
+    figures = []
     for name, is_given, is_predicted in zip(names, given.T, predicted.T, strict=True):
         own = losses[is_given].astype(np.float64)
-        found.append(
+        figures.append(
             LabelFigures(
                 label=name,
                 rows=len(own),
@@ -83,16 +86,16 @@ def by_label(
                 high_loss=float(np.quantile(own, 0.9)) if len(own) else 0.0,
             )
         )
-    return found
+    return figures
 
 
 def confusion(given: BoolMatrix, predicted: BoolMatrix) -> NDArray[np.int64]:
-    """int64 [labels, labels] of rows, given by predicted; one label each."""
+    """Return the numbers of rows, int64 [labels, labels], given by predicted, of rows with one label each."""
     return np.asarray(given.T.astype(np.int64) @ predicted.astype(np.int64))
 
 
 def frequent_pairs(names: tuple[str, ...], counts: NDArray[np.int64], most: int) -> list[Pair]:
-    """The most frequent disagreements of a confusion, at most so many; of equals the first."""
+    """Return the ``most`` most frequent disagreements of a confusion. The first of equals comes first."""
     off = counts * ~np.eye(len(counts), dtype=bool)
     order = np.argsort(-off, axis=None, kind="stable")[:most]
     places = [divmod(int(at), len(counts)) for at in order]

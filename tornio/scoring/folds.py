@@ -1,4 +1,4 @@
-"""Which fold a text belongs to: stratified, seeded, and the same for all copies of a text."""
+"""Assign texts to folds: stratified by label, seeded, and the same fold for all copies of a text."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ Keys = NDArray[np.uint64]
 FoldVector = NDArray[np.int8]
 MOST_FOLDS = 100
 FLOOR = 50
-"""Texts of a label that a sample has, where there are as many."""
+"""Texts of each label that a sample has at least, if the data has as many."""
 
 
 def text_keys(texts: Sequence[str]) -> Keys:
-    """uint64 [n]: a digest of the normalised text, equal for texts that count as the same (``records.normalise``).
+    """Return uint64 [n]: digests of the normalised texts, equal for texts that count as the same
+    (``records.normalise``).
 
-    BLAKE2b cut to eight bytes, to be kept by the million: among as many texts the odds that two different ones share
-    a key are 1 to 40 million, and would only put them into one fold.
+    BLAKE2b cut to eight bytes, because millions of keys are kept. Among a million texts the odds that two different
+    ones share a key are 1 to 40 million, and this would only put both into the same fold.
     """
     digests = b"".join(hashlib.blake2b(normalise(text).encode(), digest_size=8).digest() for text in texts)
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
@@ -32,7 +33,7 @@ def text_keys(texts: Sequence[str]) -> Keys:
 
 @dataclass(frozen=True)
 class Folds:
-    """The fold of every text: any part of the data finds its rows by ``of``. Nine bytes a distinct text."""
+    """The fold of every text. ``of`` looks up the folds of any part of the data. Nine bytes per distinct text."""
 
     keys: Keys
     """uint64 [distinct texts], ascending."""
@@ -41,30 +42,30 @@ class Folds:
     count: int
 
     def of(self, keys: Keys) -> FoldVector:
-        """int8 [n]. Raises InvalidInput for a text that the folds were not made from."""
+        """Return the folds of these keys, int8 [n]. Raises InvalidInput for a text that has no fold."""
         place = np.searchsorted(self.keys, keys)
         found = place < len(self.keys)
         found[found] = self.keys[place[found]] == keys[found]
         if not found.all():
             raise InvalidInput(
-                f"{(~found).sum()} of {len(keys)} texts belong to no fold: the input is not what the folds were made "
-                "from; start a new run"
+                f"{(~found).sum()} of {len(keys)} texts belong to no fold. The input is not the one that the folds "
+                "were made from: start a new run"
             )
         return np.asarray(self.fold[place], dtype=np.int8)
 
 
 def deal(keys: Keys, given: BoolMatrix, count: int, seed: int) -> Folds:
-    """Deal distinct texts out to ``count`` folds like cards, sorted by their labels and then in a seeded order.
+    """Assign distinct texts to ``count`` folds in turn, sorted by their labels and then in a seeded order.
 
-    ``given``: bool [n, labels]. The same texts and labels make the same folds in whatever order they come. Texts of
-    the same labels spread over the folds as evenly as they can, one more or less; a text whose copies disagree
-    counts with the union of their labels. Raises InvalidInput for fewer than two folds, or fewer texts than folds.
+    ``given``: bool [n, labels]. The result does not depend on the order of the rows. The numbers of texts with the same
+    labels differ by at most one between folds. A text whose copies disagree counts with the union of their labels.
+    Raises InvalidInput for fewer than two folds, or fewer texts than folds.
     """
     distinct, which = np.unique(keys, return_inverse=True)
     if not 2 <= count <= MOST_FOLDS:
-        raise InvalidInput(f"cross-validation takes 2 to {MOST_FOLDS} folds, not {count}")
+        raise InvalidInput(f"cross-validation needs 2 to {MOST_FOLDS} folds, not {count}")
     if len(distinct) < count:
-        raise InvalidInput(f"{len(distinct)} different texts cannot be dealt to {count} folds: take fewer folds")
+        raise InvalidInput(f"{len(distinct)} different texts cannot be dealt to {count} folds. Use fewer folds")
     labels = np.zeros((len(distinct), given.shape[1]), dtype=bool)
     np.logical_or.at(labels, which, given)
     order = np.lexsort((shuffled(distinct, seed), *labels.T))
@@ -74,11 +75,11 @@ def deal(keys: Keys, given: BoolMatrix, count: int, seed: int) -> Folds:
 
 
 def sample(keys: Keys, given: BoolMatrix, most: int, seed: int) -> NDArray[np.int64]:
-    """Rows of at most ``most`` distinct texts, int64 ascending: the same texts in whatever order they come.
+    """Return the rows of at most ``most`` distinct texts, int64, ascending. The order of the rows does not matter.
 
-    First up to ``FLOOR`` texts of each label (``given``: bool [n, labels]), or as many as half of ``most`` has room
-    for: of a label that no row of the sample had nothing would be known, and all its rows would look wrong. The rest
-    at random. All copies of a text come along, so slightly more rows than ``most`` are possible.
+    It takes up to ``FLOOR`` texts of each label (``given``: bool [n, labels]), but not more than half of ``most`` in
+    all. A model that had seen no row of a label would find all rows of that label wrong. The remaining texts are
+    random. All copies of a text are included, so there may be slightly more rows than ``most``.
     """
     distinct, which = np.unique(keys, return_inverse=True)
     if len(distinct) <= most:
@@ -95,7 +96,7 @@ def sample(keys: Keys, given: BoolMatrix, most: int, seed: int) -> NDArray[np.in
 
 
 def shuffled(keys: Keys, seed: int) -> Keys:
-    """uint64 [n] that sort keys in a random order which the seed decides: SplitMix64's finalizer of key + seed.
+    """Return uint64 [n], which sort the keys in a random order given by the seed: SplitMix64's finalizer of key + seed.
 
     Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators", figure 14.
     """

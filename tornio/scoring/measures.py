@@ -1,4 +1,4 @@
-"""Label-quality measures: what a row's probabilities say of the label that it was given. Pure functions."""
+"""Label-quality measures: how well the probabilities of a row fit its given label. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ from tornio.models.decide import THRESHOLD
 Labels = Sequence[tuple[str, ...]]
 
 LEAST = float(np.finfo(np.float32).tiny)
-"""A probability below this counts as this much in a logarithm: the largest loss is 87.3, and finite."""
+"""Lower bound of probabilities in a logarithm. It makes the largest loss finite: 87.3."""
 CLIP = 1e-6
-"""cleanlab's lower bound of what it divides by (``CLIPPING_LOWER_BOUND``)."""
+"""Lower bound of divisors, as in cleanlab (``CLIPPING_LOWER_BOUND``)."""
 FORGETTING = 0.8
-"""Weight of the worse label in the aggregate of a row with several (cleanlab's ``alpha``)."""
+"""Weight of the worse label in the aggregate of a row with several labels (cleanlab's ``alpha``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """One row each, n rows. The three qualities equal cleanlab's of the same name: in [0, 1], low is suspicious.
+    """The measures of n rows. The three qualities equal those of cleanlab: in [0, 1], and low means suspicious.
 
-    With several labels allowed every label is a question of its own, yes or no. Then the qualities of a row, and
-    with them its ``given_probability`` and ``loss``, are cleanlab's default aggregate of the labels' own
-    (``aggregate``), and ``label_probability`` has the single ones.
+    If a row may have several labels, each label is a binary decision of its own. The qualities of a row, and so its
+    ``given_probability`` and ``loss``, are then cleanlab's default aggregate over the labels (``aggregate``), and
+    ``label_probability`` holds the values of the single labels.
     """
 
     predicted: BoolMatrix
-    """bool [n, labels]: exactly one, the most probable, or all from one half on."""
+    """bool [n, labels]: the most probable label; with several labels all whose probability is at least one half."""
     given_probability: FloatVector
     """float32 [n] in [0, 1]: self-confidence, the probability of the given label."""
     loss: FloatVector
     """float32 [n], nats: -log of ``given_probability``, at most 87.3."""
     normalized_margin: FloatVector
-    """float32 [n] in [0, 1]: half of (probability given - largest other + 1)."""
+    """float32 [n] in [0, 1]: half of (probability of the given label - largest other + 1)."""
     entropy: FloatVector
-    """float32 [n] in [0, 1]: over the log of the number of labels; with several, the mean of the labels'."""
+    """float32 [n] in [0, 1]: entropy over the log of the number of labels; with several labels, the mean over them."""
     confidence_weighted_entropy: FloatVector
-    """float32 [n] in [0, 1]: log(1 + x) / x of x = entropy / ``given_probability``. What is below 1e-6 is clipped as
-    in cleanlab, which gives a row without any entropy the worst quality, 0; the ranking of this name knows better."""
+    """float32 [n] in [0, 1]: log(1 + x) / x with x = entropy / ``given_probability``. Values below 1e-6 are clipped as
+    in cleanlab, so a row without any entropy gets the worst quality, 0. The ranking of this name avoids that."""
     label_probability: FloatMatrix
-    """float32 [n, labels]: of each label being as it was given, there or not there."""
+    """float32 [n, labels]: probability that the label is as it was given, present or absent."""
 
     def __len__(self) -> int:
         return len(self.loss)
 
 
 def measure(probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool) -> Measures:
-    """What probabilities, float [n, labels], say of given labels, bool [n, labels] (``given_matrix``); n may be 0.
+    """Measure how probabilities, float [n, labels], fit given labels, bool [n, labels]. n may be 0.
 
     Sources: Northcutt, Jiang and Chuang (2021), "Confident Learning", JAIR 70 (self-confidence, normalized margin);
     Kuan and Mueller (2022), "Model-agnostic label quality scoring to detect real-world label errors" (confidence-
@@ -79,7 +79,7 @@ def measure(probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool) ->
 
 
 def given_matrix(given: Labels, label_names: Sequence[str], multi_label: bool) -> BoolMatrix:
-    """bool [n, labels] of the given labels, exactly one each unless ``multi_label``.
+    """Return bool [n, labels]: the given labels, exactly one per row unless ``multi_label``.
 
     Raises InvalidInput for a row with another number of labels or a label that is not among the names.
     """
@@ -88,15 +88,15 @@ def given_matrix(given: Labels, label_names: Sequence[str], multi_label: bool) -
     for i, row in enumerate(given):
         unknown = [name for name in row if name not in column]
         if unknown:
-            raise InvalidInput(f"row {i} is labelled {unknown[0]!r}, which is not one of {', '.join(label_names)}")
+            raise InvalidInput(f"row {i} has the label {unknown[0]!r}, which is not one of {', '.join(label_names)}")
         if not multi_label and len(row) != 1:
-            raise InvalidInput(f"row {i} has the labels {list(row)}: exactly one each is expected here")
+            raise InvalidInput(f"row {i} has the labels {list(row)}, but each row must have exactly one")
         matrix[i, [column[name] for name in row]] = True
     return matrix
 
 
 def label_matrix(column: pa.ChunkedArray, label_names: Sequence[str]) -> BoolMatrix:
-    """bool [n, labels] of a column of lists of labels, each among the names; a list may be empty."""
+    """Return bool [n, labels] for a column of lists of labels. Each label is among the names; a list may be empty."""
     lists = column.combine_chunks()
     matrix = np.zeros((len(lists), len(label_names)), dtype=bool)
     places = pc.index_in(lists.flatten(), value_set=pa.array(label_names, pa.string()))
@@ -105,14 +105,14 @@ def label_matrix(column: pa.ChunkedArray, label_names: Sequence[str]) -> BoolMat
 
 
 def losses(confidence: DoubleArray) -> NDArray[np.float32]:
-    """float32, nats: -log, of 0 as of the least float32."""
+    """Return float32, nats: -log of the confidence, which is at least the smallest normal float32."""
     return _single(-np.log(np.maximum(confidence, LEAST)))
 
 
 def aggregate(qualities: DoubleArray) -> DoubleArray:
-    """One quality a row from one a label, float [n, labels]: the exponential moving average from best to worst.
+    """Return one quality per row from those of its labels, float [n, labels]: their moving average, best to worst.
 
-    cleanlab's default of multi-label data: ``exponential_moving_average`` with alpha 0.8. The worst label weighs most.
+    cleanlab's default for multi-label data: ``exponential_moving_average`` with alpha 0.8. The worst label weighs most.
     """
     descending = -np.sort(-qualities, axis=1)
     average = descending[:, 0]
@@ -149,7 +149,7 @@ def _measure_several(p: DoubleArray, given: BoolMatrix) -> Measures:
 
 
 def _qualities(p: DoubleArray, chosen: NDArray[np.int64]) -> _Qualities:
-    """Of probabilities [n, labels] and the column of the label of each row: cleanlab's formulas (``cleanlab.rank``)."""
+    """The formulas of ``cleanlab.rank``, for probabilities [n, labels] and the index of each row's label."""
     rows = np.arange(len(p))
     confidence = p[rows, chosen]
     others = p.copy()
@@ -172,10 +172,10 @@ def _checked(probabilities: FloatMatrix, given: BoolMatrix) -> DoubleArray:
     if broken.any():
         raise InvalidInput(
             f"{broken.sum()} of {len(p)} rows have probabilities that are not finite, the first is row "
-            f"{int(broken.argmax())}: the model is broken, score with another version"
+            f"{int(broken.argmax())}. The model is broken: score with another version"
         )
     if (p < 0).any() or (p > 1).any():
-        raise InvalidInput(f"probabilities lie between {p.min():.3g} and {p.max():.3g}: give a softmax, not logits")
+        raise InvalidInput(f"probabilities are between {p.min():.3g} and {p.max():.3g}. Give the softmax, not logits")
     return p
 
 

@@ -1,7 +1,7 @@
 """Out-of-sample probabilities of every row of a labelled set, from frozen embeddings and the texts.
 
-Two steps, so that workers can share the work: ``OutOfSampleScorer.fit`` sees a sample of the rows, once; what it
-learned is small, and ``score`` judges any part of the data by it.
+There are two steps, so that workers can share the work. ``OutOfSampleScorer.fit`` learns from a sample of the rows,
+once. Its result is small, and ``score`` then scores any part of the data.
 
     keys = text_keys(texts)
     folds = deal(keys, given, count, seed)                         # of all texts
@@ -28,17 +28,17 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tornio.arrays import BoolMatrix, FloatMatrix
 from tornio.errors import IntegrityError, InvalidInput
 from tornio.scoring.folds import Folds, FoldVector, Keys, sample, text_keys
-from tornio.scoring.heads import Heads, fit_heads
+from tornio.scoring.linear import Heads, fit_heads
 from tornio.scoring.neighbours import Neighbours, find_neighbours
-from tornio.scoring.pool import Weights, fit_weights, pooled
+from tornio.scoring.opinions import Weights, fit_weights, pooled
 from tornio.scoring.ranking import EMBEDDING, EXPERTS, NEIGHBOURS, WORDS
 from tornio.scoring.words import Words, find_words
 
 MOST_ROWS = 20_000
-"""Rows that heads and weights learn from. Of more rows a seeded sample: a linear head gains little from the rest,
-and the fit stays at minutes."""
+"""Rows that heads and weights are trained on. From more rows a seeded sample is taken: a linear head gains little from
+the rest, and the fit takes minutes at most."""
 MOST_REFERENCES = 10_000
-"""Rows that neighbours are looked for among: each costs a product of two vectors for every row that is scored."""
+"""Rows that neighbours are searched in. Each costs one product of two vectors per row that is scored."""
 FORMAT = 1
 
 ARRAYS_FILE = "scorer.safetensors"
@@ -47,20 +47,20 @@ CONFIG_FILE = "scorer.json"
 
 @dataclass(frozen=True)
 class OutOfSampleScorer:
-    """What the fit learned. Experts that are None were not asked for, or had nothing to learn from."""
+    """The fitted experts and their weights. An expert is None if it was not asked for or had nothing to learn from."""
 
     labels: tuple[str, ...]
     multi_label: bool
     folds: Folds
     scale: float
-    """Root mean square of the length of the embeddings: heads take vectors of length one."""
+    """Root mean square of the lengths of the embeddings, by which they are divided before a head sees them."""
     embedding: Heads | None
     words: tuple[Words, Heads] | None
     neighbours: Neighbours | None
     weights: Weights
-    """float64, one for each expert that is there."""
+    """float64, one per expert that is not None."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """``examples``: rows learned from; ``c_embedding``, ``c_words``; ``weight_{expert}``."""
+    """``examples``: number of training rows; ``c_embedding``, ``c_words``; ``weight_{expert}``."""
 
     @classmethod
     def fit(
@@ -76,12 +76,12 @@ class OutOfSampleScorer:
         experts: Sequence[str] = EXPERTS,
         most_rows: int = MOST_ROWS,
     ) -> OutOfSampleScorer:
-        """Learn for each fold from the rows of the others: single-threaded, the same for the same rows in any order.
+        """Train for each fold on the rows of the others. Single-threaded; the order of the rows does not matter.
 
         ``vectors``: float32 [n, dim] of these texts; ``given``: bool [n, labels] (``given_matrix``); ``folds``: of
-        at least these texts. At most ``most_rows`` of the rows are used. ``experts``: those of the ranking that is
-        wanted (``ranking.RANKINGS``). Out of sample holds strictly for everything that is learned from labels, but
-        for C and the experts' weights: a few numbers from all rows.
+        at least these texts. At most ``most_rows`` of the rows are used. ``experts``: those of the ranking
+        (``ranking.RANKINGS``). Everything that is learned from labels is strictly out of sample, except C and the
+        weights of the experts, which are a few numbers from all rows.
 
         Raises InvalidInput for vectors that are not finite, no rows, or an expert that does not exist.
         """
@@ -96,9 +96,9 @@ class OutOfSampleScorer:
         with threadpool_limits(1):
             if EMBEDDING in experts:
                 embedding, metrics["c_embedding"] = fit_heads(X / np.float32(scale), given, fold, multi_label)
-            if WORDS in experts and len(known := find_words(used)):
-                heads, metrics["c_words"] = fit_heads(known.matrix(used), given, fold, multi_label)
-                words = known, heads
+            if WORDS in experts and len(vocabulary := find_words(used)):
+                heads, metrics["c_words"] = fit_heads(vocabulary.matrix(used), given, fold, multi_label)
+                words = vocabulary, heads
             if NEIGHBOURS in experts:
                 near = sample(keys[rows], given, MOST_REFERENCES, seed)
                 neighbours = find_neighbours(X[near], given[near], fold[near])
@@ -109,10 +109,11 @@ class OutOfSampleScorer:
         return replace(alone, weights=weights, metrics=metrics)
 
     def score(self, vectors: FloatMatrix, texts: Sequence[str]) -> FloatMatrix:
-        """Probabilities, float32 [n, labels], of texts that the folds know, by what did not learn from them.
+        """Return float32 [n, labels]: the probabilities of texts that have a fold, by experts that have not seen them.
 
-        ``vectors``: float32 [n, dim]. The same rows get the same bits; in another company a row's numbers may move by
-        1e-6, as a BLAS sums matrices of other shapes in another order. Raises InvalidInput for a text without a fold.
+        ``vectors``: float32 [n, dim]. The same rows give the same bits. Scored together with other rows, the numbers of
+        a row may differ by 1e-6, because BLAS sums matrices of other shapes in another order. Raises InvalidInput for a
+        text without a fold.
         """
         opinions = self.opinions(vectors, texts, self.folds.of(text_keys(texts)))
         if len(opinions) == 1:
@@ -120,20 +121,20 @@ class OutOfSampleScorer:
         return pooled(list(opinions.values()), self.weights, self.multi_label)
 
     def opinions(self, vectors: FloatMatrix, texts: Sequence[str], fold: FoldVector) -> dict[str, FloatMatrix]:
-        """float32 [n, labels] of each expert alone."""
-        found: dict[str, FloatMatrix] = {}
+        """Return the probabilities of each expert alone, float32 [n, labels]."""
+        opinions: dict[str, FloatMatrix] = {}
         with threadpool_limits(1):
             if self.embedding is not None:
-                found[EMBEDDING] = self.embedding.probabilities(vectors / np.float32(self.scale), fold)
+                opinions[EMBEDDING] = self.embedding.probabilities(vectors / np.float32(self.scale), fold)
             if self.words is not None:
                 words, heads = self.words
-                found[WORDS] = heads.probabilities(words.matrix(texts), fold)
+                opinions[WORDS] = heads.probabilities(words.matrix(texts), fold)
             if self.neighbours is not None:
-                found[NEIGHBOURS] = self.neighbours.probabilities(vectors, fold)
-        return found
+                opinions[NEIGHBOURS] = self.neighbours.probabilities(vectors, fold)
+        return opinions
 
     def save(self, folder: Path) -> None:
-        """Write ``scorer.safetensors`` and ``scorer.json``: some ten megabytes, and nine bytes a text."""
+        """Write ``scorer.safetensors`` and ``scorer.json``: about ten megabytes, and nine bytes per text."""
         arrays: dict[str, NDArray[Any]] = {
             "folds.keys": self.folds.keys,
             "folds.fold": self.folds.fold,
@@ -158,11 +159,11 @@ class OutOfSampleScorer:
 
     @classmethod
     def load(cls, folder: Path) -> OutOfSampleScorer:
-        """Read what ``save`` wrote. Raises IntegrityError for files that are missing, broken or of another format."""
+        """Read the files of ``save``. Raises IntegrityError for files that are missing, broken or of another format."""
         try:
             config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
             if config["format"] != FORMAT:
-                raise IntegrityError(f"{folder} has format {config['format']}, not {FORMAT}: start a new run")
+                raise IntegrityError(f"{folder} has format {config['format']}, not {FORMAT}. Start a new run")
             arrays, multi_label = load_file(folder / ARRAYS_FILE), bool(config["multi_label"])
 
             def read(name: str, fields: Sequence[str]) -> list[NDArray[Any]] | None:
@@ -183,7 +184,7 @@ class OutOfSampleScorer:
             )
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise IntegrityError(
-                f"the scorer in {folder} cannot be read ({type(error).__name__}: {error}): start a new run"
+                f"the scorer in {folder} cannot be read ({type(error).__name__}: {error}). Start a new run"
             ) from error
 
 
@@ -195,16 +196,16 @@ def _arrays(name: str, part: object, fields: Sequence[str]) -> dict[str, NDArray
 
 
 def _ordered(rows: NDArray[np.int64], keys: Keys, given: BoolMatrix) -> NDArray[np.int64]:
-    """Rows in an order that does not depend on the one they came in."""
+    """Sort rows in an order that does not depend on the order of the input."""
     return rows[np.lexsort((*given[rows].T, keys[rows]))]
 
 
 def _check(vectors: FloatMatrix, fold: FoldVector, folds: Folds, experts: Sequence[str]) -> None:
     unknown = set(experts) - set(EXPERTS)
     if unknown or not experts:
-        raise InvalidInput(f"there are no experts {sorted(unknown)}: choose from {', '.join(EXPERTS)}")
+        raise InvalidInput(f"no experts {sorted(unknown)} exist. Choose from {', '.join(EXPERTS)}")
     if not np.isfinite(vectors).all():
-        raise InvalidInput("the embeddings are not all finite: the encoder is broken, choose another")
+        raise InvalidInput("the embeddings are not all finite. The encoder is broken: choose another")
     empty = folds.count - len(np.unique(fold))
     if empty:
-        raise InvalidInput(f"{empty} of {folds.count} folds have none of the {len(vectors)} rows: take fewer folds")
+        raise InvalidInput(f"{empty} of {folds.count} folds have none of the {len(vectors)} rows. Use fewer folds")

@@ -19,7 +19,7 @@ from tornio.storage.port import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a run in the store."""
+    """Reads and writes the parts of a run. Each part is written once."""
 
     keys: RunKeys
     store: ObjectStore
@@ -29,7 +29,7 @@ class Parts:
         return SCORE_INPUT.decode(self.store.get(key).body, key)
 
     def embeddings(self, part: int) -> tuple[FloatMatrix, BoolVector]:
-        """float32 [rows, dim], and which of the texts were cut."""
+        """Return the vectors of a part, float32 [rows, dim], and which of the texts were cut, bool [rows]."""
         key = self.keys.part("embeddings", part)
         table = EMBEDDINGS.decode(self.store.get(key).body, key)
         flat = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -37,20 +37,20 @@ class Parts:
         return vectors, table.column("truncated").to_numpy(zero_copy_only=False)
 
     def write(self, name: str, part: int, body: bytes) -> None:
-        """Once: of two workers that did the same part the second leaves what stands there."""
+        """Write a part once. If two workers did the same part, the object of the first one stays."""
         self.write_once(self.keys.part(name, part), body)
 
     def write_once(self, key: str, body: bytes) -> None:
-        """Leave what stands there."""
+        """Write an object unless it exists."""
         with contextlib.suppress(AlreadyExists):
             self.store.put_if_absent(key, body)
 
     def missing(self, name: str, count: int) -> list[int]:
-        """The parts that nobody has written yet."""
-        there = {info.key for info in self.store.list(self.keys.folder(name))}
-        return [part for part in range(count) if self.keys.part(name, part) not in there]
+        """Return the parts that are not written yet."""
+        written = {info.key for info in self.store.list(self.keys.folder(name))}
+        return [part for part in range(count) if self.keys.part(name, part) not in written]
 
 
 def scored_as(args: ScoreArgs) -> str:
-    """The folder that workers write to: some rankings must see all rows before any has its suspicion."""
+    """Return the folder that workers write to: not ``scores`` for a ranking that needs all rows first."""
     return "unranked" if RANKINGS[args.ranking].whole else "scores"

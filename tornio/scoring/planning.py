@@ -1,10 +1,8 @@
-"""From what a user asks to the plan of a score run: files, labels and model are frozen here."""
+"""From the request of a user to the plan of a score run, which freezes files, labels and model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from tornio.api import TaskName
+from tornio.api import ScoreRequest, TaskName
 from tornio.errors import InvalidInput, NotFound, NotServable
 from tornio.files.sources import find_files
 from tornio.models.loading import Loader
@@ -19,49 +17,25 @@ from tornio.tasks import Task, Tasks
 from tornio.tasks.encoder import encoder_of
 
 MOST_LABELS = 1000
-"""Different labels in a data set after which its label column is taken for something else."""
+"""Most different labels in a data set. With more, the label column probably holds something else."""
 DEFAULT_FOLDS = 5
 DEFAULT_ENCODER = "minilm"
 DEFAULT_LENGTH = 256
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRequest:
-    """What is asked. Without task and model, heads on ``encoder`` are cross-validated on the data's own labels."""
+def plan_score(
+    request: ScoreRequest, workspace: str, name: TaskName | None, store: ObjectStore, loader: Loader
+) -> RunPlan:
+    """Return the plan of the run that answers a request. The same request over the same bytes is the same run.
 
-    data: str
-    workspace: str
-    task: TaskName | None = None
-    model: str | None = None
-    """With a task an alias or version of it; a path or hub id of a sequence classifier. Default: ``current``."""
-    labels: tuple[str, ...] = ()
-    """Default: the task's; without one those in the data."""
-    multi_label: bool = False
-    folds: int = 0
-    ranking: str | None = None
-    """Default: the best one for what scores."""
-    encoder: str | None = None
-    """Default: ``DEFAULT_ENCODER``."""
-    max_length: int | None = None
-    """Tokens. Default: ``DEFAULT_LENGTH``."""
-    text_column: str | None = None
-    label_column: str | None = None
-    id_column: str | None = None
-    separator: str = "|"
-    encoding: str | None = None
-    delimiter: str | None = None
-    part_rows: int = 4096
-    seed: int = 0
-    strict: bool = False
+    With a task (``name``) the run is one of the task, else one of the workspace. Without task and model the plan is to
+    cross-validate heads on an encoder, with the labels of the data itself.
 
-
-def plan_score(request: ScoreRequest, store: ObjectStore, loader: Loader) -> RunPlan:
-    """The run that answers this request; the same request over the same bytes is the same run.
-
-    Raises InvalidFile and InvalidInput for data that cannot be used, NotFound for a task, version or model.
+    Raises InvalidFile and InvalidInput for data that cannot be used, NotFound for a task, version or model that does
+    not exist, and NotServable for a task without a version.
     """
-    _check(request)
-    task = None if request.task is None else Tasks(store).open(*request.task)
+    _check(request, name)
+    task = None if name is None else Tasks(store).open(*name)
     args = ScoreArgs(
         files=find_files(request.data),
         text_column=request.text_column,
@@ -72,7 +46,7 @@ def plan_score(request: ScoreRequest, store: ObjectStore, loader: Loader) -> Run
         separator=request.separator,
         labels=request.labels if task is None else task.spec.label_names,
         multi_label=request.multi_label if task is None else task.spec.multi_label,
-        part_rows=request.part_rows,
+        part_rows=request.part_rows or ScoreArgs.model_fields["part_rows"].default,
         seed=request.seed,
         strict=request.strict,
         precision=loader.precision,
@@ -86,48 +60,50 @@ def plan_score(request: ScoreRequest, store: ObjectStore, loader: Loader) -> Run
         args = args.evolve(labels=in_model_order(loader.base_folder(args.classifier), args.labels))
     args = args.evolve(ranking=request.ranking or default_ranking(bool(args.folds)))
     if args.ranking not in RANKINGS:
-        raise InvalidInput(f"there is no ranking {args.ranking!r}: choose one of {', '.join(RANKINGS)}")
+        raise InvalidInput(f"no ranking {args.ranking!r} exists. Choose one of {', '.join(RANKINGS)}")
     if task is None:
-        return RunPlan.of("score", request.workspace, None, args)
-    return RunPlan.of("score", task.spec.workspace, task.spec.name, args)
+        return RunPlan.of(request.job, workspace, None, args)
+    return RunPlan.of(request.job, task.spec.workspace, task.spec.name, args)
 
 
-def _check(request: ScoreRequest) -> None:
-    """Raises InvalidInput for words that contradict each other."""
+def _check(request: ScoreRequest, task: TaskName | None) -> None:
+    """Raises InvalidInput for fields that contradict each other, or that the task determines."""
     if request.folds == 1:
-        raise InvalidInput("cross-validation takes 2 models or more: one would score what it was trained on")
+        raise InvalidInput("cross-validation takes 2 models or more, because one would score its own training data")
     if request.folds and request.model:
-        raise InvalidInput("cross-validation trains models of its own: give either --model or --cross-validate")
+        raise InvalidInput("cross-validation trains its own models. Give either --model or --cross-validate")
     if request.encoder and request.model:
-        raise InvalidInput("a model has an encoder of its own: give either --model or --encoder")
+        raise InvalidInput("a model has its own encoder. Give either --model or --encoder")
     own = {
         "--labels": request.labels,
         "--multi-label": request.multi_label,
         "--encoder": request.encoder,
         "--max-length": request.max_length and request.model is None,
     }
-    if request.task is not None and (said := [option for option, value in own.items() if value]):
-        raise InvalidInput(f"{request.task} says itself what {' and '.join(said)} would say: leave them out, or --task")
+    if task is not None and (given := [option for option, value in own.items() if value]):
+        raise InvalidInput(f"{task} determines {' and '.join(given)} itself. Leave them out, or score without a task")
 
 
 def labels_in(args: ScoreArgs) -> tuple[tuple[str, ...], bool]:
-    """The labels that the data has, and whether it states their order, as a ClassLabel column does.
+    """Return the labels of the data, and whether the data states their order, as a ClassLabel column does.
 
-    Raises InvalidInput for too many.
+    Raises InvalidInput for fewer than two labels, and for more than ``MOST_LABELS``.
     """
-    found: dict[str, None] = {}
+    labels: dict[str, None] = {}
     for names, cell in label_cells(args):
         if names is not None:
             return names, True
-        found.update(dict.fromkeys(cell))
-        if len(found) > MOST_LABELS:
+        labels.update(dict.fromkeys(cell))
+        if len(labels) > MOST_LABELS:
             raise InvalidInput(
-                f"{args.files[0].uri} has more than {MOST_LABELS} different labels, such as {list(found)[:3]}: is "
-                "--label-column right? If it is, name the labels with --labels"
+                f"{args.files[0].uri} has more than {MOST_LABELS} different labels, such as {list(labels)[:3]}. "
+                "Check --label-column. If it is right, name the labels with --labels"
             )
-    if len(found) < 2:
-        raise InvalidInput(f"{args.files[0].uri} has the labels {list(found)}: at least two are needed to compare")
-    return tuple(sorted(found)), False
+    if len(labels) < 2:
+        raise InvalidInput(
+            f"{args.files[0].uri} has the labels {list(labels)}, and at least two are needed. Check --label-column"
+        )
+    return tuple(sorted(labels)), False
 
 
 def _with_model(args: ScoreArgs, request: ScoreRequest, task: Task | None, loader: Loader) -> ScoreArgs:
@@ -139,15 +115,16 @@ def _with_model(args: ScoreArgs, request: ScoreRequest, task: Task | None, loade
         return args.evolve(encoder=loader.encoder_use(request.encoder or DEFAULT_ENCODER, length))
     if task is not None and (version := _version(task, request.model or "current")) is not None:
         if request.max_length:
-            raise InvalidInput(f"{version} says itself how long its texts are: leave out --max-length")
+            raise InvalidInput(f"{version} determines the length of its texts itself. Leave out --max-length")
         return args.evolve(version=version)
     if request.model is None:
-        raise NotServable(f"{request.task} has no current version yet: give --cross-validate {DEFAULT_FOLDS}")
+        name = "the task" if task is None else task.full_name
+        raise NotServable(f"{name} has no current version yet. Give --cross-validate {DEFAULT_FOLDS}")
     return args.evolve(classifier=loader.encoder_use(request.model, length))
 
 
 def _version(task: Task, name: str) -> str | None:
-    """The version of this name or alias; None where the name can only be a model's."""
+    """The version of this name or alias. None: the name can only be that of a model."""
     registry = Registry(task.store, task.keys)
     alias = registry.alias(name)
     if alias is not None:

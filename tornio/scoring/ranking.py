@@ -1,4 +1,4 @@
-"""In which order to look at rows: the ways to turn probabilities into suspicion, by name."""
+"""The rankings: ways to turn probabilities into suspicion, by name."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ EXPERTS = (EMBEDDING, WORDS, NEIGHBOURS)
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """One way. ``about``: what it looks at, and its source. ``experts``: whose probabilities it takes out of sample.
+    """One ranking. ``about``: what it measures, and its source. ``experts``: those that it uses out of sample.
 
-    ``whole``: it must see all rows at once, so parts cannot be ranked on their own.
+    ``whole``: it needs all rows at once, so that parts cannot be ranked on their own.
     """
 
     about: str
@@ -57,66 +57,86 @@ RANKINGS: Mapping[str, Ranking] = {
 loss .769. Of the pooled, embedding and neighbours alone .788, embedding and words .810."""
 
 
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How good a ranking was, by the rows that people have reviewed.
+
+    ``shown``: rows that were sent; ``reviewed``: of those, rows with a decided answer; ``changed``: of those, rows
+    whose given label was wrong.
+    """
+
+    shown: int
+    reviewed: int
+    changed: int
+    discarded: int = 0
+    disputed: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """Share of the reviewed rows whose label was changed. None: no row was reviewed yet."""
+        return self.changed / self.reviewed if self.reviewed else None
+
+
 def default_ranking(cross_validated: bool) -> str:
-    """``pooled-loss`` out of sample; of a finished model's probabilities ``loss``."""
+    """Return ``pooled-loss`` for cross-validated probabilities, ``loss`` for those of a finished model."""
     return POOLED if cross_validated else LOSS
 
 
 def suspicion(ranking: str, probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool) -> FloatVector:
-    """float32 [n], higher is more suspicious: sort by it, descending, of equals the first row first.
+    """Return float32 [n]; higher is more suspicious. Sort in descending order, and keep the order of equal rows.
 
-    ``probabilities``: float32 [n, labels], out of sample where there is a choice; ``given``: bool [n, labels]. With
-    several labels allowed rows are judged by the aggregate of their labels (``measures.aggregate``), and
-    confident learning filters a row where it filters any of its labels.
+    ``probabilities``: float32 [n, labels], out of sample if possible; ``given``: bool [n, labels]. Rows with several
+    labels are ranked by the aggregate of their labels (``measures.aggregate``), and confident learning filters a row if
+    it filters any of its labels.
 
-    Raises InvalidInput for a ranking that does not exist, broken probabilities, or a package that is missing.
+    Raises InvalidInput for a ranking that does not exist, broken probabilities, or a missing package.
     """
     if ranking not in RANKINGS:
-        raise InvalidInput(f"there is no ranking {ranking!r}: choose one of {', '.join(RANKINGS)}")
-    found = measure(probabilities, given, multi_label)
+        raise InvalidInput(f"no ranking {ranking!r} exists. Choose one of {', '.join(RANKINGS)}")
+    measures = measure(probabilities, given, multi_label)
     if ranking == "confident-learning":
-        return _confident_learning(found, probabilities, given, multi_label)
-    return _BY_MEASURE.get(ranking, _loss)(found)
+        return _confident_learning(measures, probabilities, given, multi_label)
+    return _BY_MEASURE.get(ranking, _loss)(measures)
 
 
 def most_suspicious(suspicious: FloatVector) -> NDArray[np.intp]:
-    """Rows in the order in which to look at them."""
+    """Return the rows in the order in which to review them."""
     return np.argsort(-suspicious, kind="stable")
 
 
-def _loss(found: Measures) -> FloatVector:
-    return found.loss
+def _loss(measures: Measures) -> FloatVector:
+    return measures.loss
 
 
-def _margin(found: Measures) -> FloatVector:
-    return 1.0 - found.normalized_margin
+def _margin(measures: Measures) -> FloatVector:
+    return 1.0 - measures.normalized_margin
 
 
-def _weighted_entropy(found: Measures) -> FloatVector:
-    """log of entropy over confidence: cleanlab's order, but a row without any entropy is not the worst of all."""
-    return np.log(np.maximum(found.entropy, CLIP)) - np.log(np.maximum(found.given_probability, CLIP))
+def _weighted_entropy(measures: Measures) -> FloatVector:
+    """Log of entropy over confidence. The order is cleanlab's, but a row without any entropy is not the worst."""
+    return np.log(np.maximum(measures.entropy, CLIP)) - np.log(np.maximum(measures.given_probability, CLIP))
 
 
 def _confident_learning(
-    found: Measures, probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool
+    measures: Measures, probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool
 ) -> FloatVector:
     try:
         from cleanlab.filter import find_label_issues
         from cleanlab.multilabel_classification.filter import find_label_issues as find_in_several
     except ImportError as error:
         raise InvalidInput(
-            "the ranking 'confident-learning' needs cleanlab: pip install 'tornio[quality]', or take another ranking"
+            "the ranking 'confident-learning' needs cleanlab. Run: pip install 'tornio[quality]', or choose another"
         ) from error
     p = np.asarray(probabilities, dtype=np.float64)
     if multi_label:
         filtered = find_in_several([list(np.flatnonzero(row)) for row in given], p, n_jobs=1)
     else:
         filtered = find_label_issues(given.argmax(axis=1), p / p.sum(axis=1, keepdims=True), n_jobs=1)
-    return np.asarray(found.loss + np.where(filtered, _ABOVE, 0.0), dtype=np.float32)
+    return np.asarray(measures.loss + np.where(filtered, _ABOVE, 0.0), dtype=np.float32)
 
 
 _ABOVE = 100.0
-"""More than the largest loss."""
+"""Larger than any loss, so that filtered rows come first."""
 _BY_MEASURE: Mapping[str, Callable[[Measures], FloatVector]] = {
     "normalized-margin": _margin,
     "confidence-weighted-entropy": _weighted_entropy,

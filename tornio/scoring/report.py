@@ -1,4 +1,4 @@
-"""The report of a score run: one HTML page, without scripts and without anything from outside."""
+"""The report of a score run: one HTML page without scripts and without external resources."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from tornio import __version__
 from tornio.arrays import BoolMatrix, FloatVector
 from tornio.evaluation.interval import wilson_interval
 from tornio.scoring import drawing, figures
-from tornio.scoring.precision import Precision
-from tornio.scoring.ranking import RANKINGS
+from tornio.scoring.ranking import RANKINGS, Precision
 
 MOST_ROWS = 50
 MOST_LETTERS = 700
 MOST_COLUMNS = 12
-"""Labels up to which a confusion matrix can be read; with more the page lists its most frequent pairs."""
+"""Most labels of a confusion matrix that can be read. With more labels the page lists the most frequent pairs."""
 MOST_PAIRS = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """One row to look at. ``outcome``: what reviewers made of it (``review.verdicts.Outcome``), empty before;
-    ``corrected``: the labels they gave instead."""
+    """One row to look at. ``outcome``: the verdict of reviewers (``review.verdicts.Outcome``), empty before a review;
+    ``corrected``: the labels that they gave instead."""
 
     record_id: str
     text: str
@@ -40,16 +39,16 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class ScoreReport:
-    """Everything that the page tells."""
+    """The contents of the page."""
 
     data: str
-    """Where the rows came from, as the user named it."""
+    """Where the rows are from, as the user named it."""
     model: str
     ranking: str
     labels: tuple[str, ...]
     multi_label: bool
     folds: int
-    """0: by a finished model, which may have learned from these very rows."""
+    """0: the rows were scored by a finished model, which may have been trained on them."""
     losses: FloatVector
     """float32 [n]; ``given`` and ``predicted``: bool [n, labels]."""
     given: BoolMatrix
@@ -57,13 +56,13 @@ class ScoreReport:
     suspects: Sequence[Suspect]
     """Most suspicious first; the page shows ``MOST_ROWS``."""
     rejected: Mapping[str, int] = field(default_factory=dict)
-    """Rows that could not be scored, by reason."""
+    """Number of rows that could not be scored, by reason."""
     truncated: int = 0
     reviewed: Precision | None = None
 
 
 def render(report: ScoreReport, now: datetime | None = None) -> str:
-    """The page. Every text from outside is escaped. Raises KeyError for a ranking that does not exist."""
+    """Return the page. All texts of the data are escaped. Raises KeyError for a ranking that does not exist."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -98,12 +97,12 @@ def render(report: ScoreReport, now: datetime | None = None) -> str:
 
 
 def _matrix(labels: tuple[str, ...], counts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> list[object]:
-    """Label, its row of the confusion, and the row's sum, at least 1."""
+    """Each label with its row of the confusion, and the sum of the row, at least 1."""
     return [(label, row.tolist(), max(int(row.sum()), 1)) for label, row in zip(labels, counts, strict=True)]
 
 
 def _precision(reviewed: Precision | None) -> dict[str, object] | None:
-    """Share of the reviewed rows whose label was wrong, its 95 % interval, and both as a drawing."""
+    """The share of reviewed rows whose label was wrong, its 95 % interval, and a drawing of both."""
     if reviewed is None or not reviewed.reviewed:
         return None
     share = reviewed.changed / reviewed.reviewed

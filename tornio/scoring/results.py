@@ -1,4 +1,4 @@
-"""All rows that a score run found, as a file."""
+"""Write all rows of a score run into a file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tornio.scoring.scored_run import ScoredRun
 
 
 def write_scores(run: ScoredRun, path: Path) -> None:
-    """All rows, most suspicious first, into a .parquet, .csv or .jsonl, which appears only when it is whole.
+    """Write all rows, most suspicious first, into a .parquet, .csv or .jsonl. The file appears only when it is whole.
 
-    Holds all of them. Raises InvalidFile.
+    It holds all rows in memory. Raises InvalidFile.
     """
     check_writable(path)
     suffix = path.suffix.lower()
@@ -36,14 +36,14 @@ def write_scores(run: ScoredRun, path: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raises InvalidFile for a path that ``write_scores`` could not write to: better before a long run than after."""
+    """Raises InvalidFile for a path that ``write_scores`` cannot write. Check it before a long run."""
     if path.suffix.lower() not in (".parquet", ".csv", ".jsonl"):
-        raise InvalidFile(f"{path}: the ending {path.suffix!r} says no format: use .parquet, .csv or .jsonl")
+        raise InvalidFile(f"{path}: the ending {path.suffix!r} says no format. Use .parquet, .csv or .jsonl")
     check_folder(path)
 
 
 def _flat(rows: pa.Table, labels: tuple[str, ...]) -> pa.Table:
-    """Without lists, which CSV has not: labels joined, a column for each probability."""
+    """The rows without lists, which CSV does not have: labels are joined, and each probability has a column."""
     for name in ("given", "predicted"):
         joined = pc.binary_join(rows.column(name), SEPARATOR)
         rows = rows.set_column(rows.schema.get_field_index(name), name, joined)

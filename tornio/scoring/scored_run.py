@@ -1,8 +1,8 @@
-"""A finished score run, as a review reads it."""
+"""Read a finished score run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tornio.errors import Conflict, InvalidInput, NotFound
 from tornio.labels.events import EventKind
 from tornio.labels.log import LabelLog
-from tornio.records import text_digest
+from tornio.records import Purpose, text_digest
 from tornio.schemas.jobs import ScoreArgs, ScoreOutput
 from tornio.schemas.runs import RunPlan, RunResult
 from tornio.schemas.tables import scores_table
@@ -22,32 +22,33 @@ from tornio.storage import documents
 from tornio.storage.keys import LabelLogKeys, RunKeys, TaskKeys, workspace_run
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
+from tornio.tasks.holdout import reserve_rule
 
 _CHUNK = 2_000
-"""Rows that are fetched at once, in the order of the ranking."""
+"""Rows that are read at once, in the order of the ranking."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredRow:
-    """One row of a run. ``probabilities``: of the run's labels, in their order."""
+    """One row of a run. ``probabilities``: one per label of the run, in their order."""
 
     row: int
-    """Place in the whole input."""
+    """Position in the whole input."""
     record_id: str
     text: str
     digest: str
-    """Of the text: equal for texts that count as the same."""
+    """Digest of the text, equal for texts that count as the same."""
     given: tuple[str, ...]
     predicted: tuple[str, ...]
     probabilities: tuple[float, ...]
     loss: float
     ranking: float
-    """What the rows are sorted by, largest first."""
+    """The value that the rows are sorted by, largest first."""
     model: str
 
     @classmethod
     def of(cls, values: dict[str, Any], ranking: str) -> Self:
-        """From a row of ``schemas.tables.scores_table``."""
+        """Return the row of these values of ``schemas.tables.scores_table``."""
         return cls(
             row=values["row"],
             record_id=values["record_id"],
@@ -64,7 +65,7 @@ class ScoredRow:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """All rows of a run in the input's order, without their texts: int64, int32, float64, float64 [rows]."""
+    """All rows of a run in the order of the input, without texts: int64, int32, float64, float64 [rows]."""
 
     row: NDArray[np.int64]
     part: NDArray[np.int32]
@@ -73,13 +74,13 @@ class Ranked:
 
     @property
     def order(self) -> NDArray[np.int64]:
-        """int64 [rows]: indices, most suspicious first; of equals the earlier row."""
+        """int64 [rows]: indices, most suspicious first. Of equal rows the earlier comes first."""
         return np.lexsort((self.row, -self.ranking))
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewKeys:
-    """What a review keeps under its run. The log is there only for a run without a task."""
+    """Where a review stores its documents, under its run. Only a run without a task has a log here."""
 
     root: str
 
@@ -94,7 +95,7 @@ class ReviewKeys:
 
 @dataclass(frozen=True)
 class ScoredRun:
-    """Reads the parts that the run has written; holds one at a time."""
+    """A finished score run. It reads the parts that the run has written, and holds one at a time."""
 
     plan: RunPlan
     output: ScoreOutput
@@ -103,17 +104,17 @@ class ScoredRun:
 
     @classmethod
     def open(cls, store: ObjectStore, run: str, workspace: str = "default") -> Self:
-        """The run of this id: one of the workspace, or of any task.
+        """Return the run with this id: a run of the workspace, or of any task.
 
-        Raises NotFound, InvalidInput for a run that scores nothing, Conflict for one that has not ended.
+        Raises NotFound, InvalidInput for a run of another job, Conflict for a run that has not ended.
         """
         tasks = Tasks(store)
         plan = _find_plan(store, run, workspace, tasks)
         if plan.job != "score":
-            raise InvalidInput(f"{run} is a run of {plan.job!r}: only what `tornio score` has scored can be reviewed")
+            raise InvalidInput(f"{run} is a run of {plan.job!r}. Only score runs can be reviewed: give the id of one")
         result = documents.find(store, plan.run_keys.result, RunResult)
         if result is None:
-            raise Conflict(f"run {run} has not ended: wait for it, or start `tornio score` again to go on with it")
+            raise Conflict(f"run {run} has not ended. Wait for it, or start `tornio score` again to go on with it")
         task = None if plan.task is None else tasks.open(plan.workspace, plan.task)
         return cls(plan, ScoreOutput.model_validate(result[0].output), store, task)
 
@@ -139,7 +140,7 @@ class ScoredRun:
 
     @cached_property
     def log(self) -> LabelLog:
-        """Where corrections go: the task's log; without a task one of the run."""
+        """The label log that corrections are appended to: the task's, or, without a task, one of the run."""
         return LabelLog(self.store, self.keys.label_log) if self.task is None else self.task.labels
 
     @property
@@ -148,7 +149,7 @@ class ScoredRun:
 
     @cached_property
     def deleted(self) -> frozenset[str]:
-        """Digests of the texts that the task has deleted."""
+        """Digests of the texts that were deleted from the task."""
         if self.task is None:
             return frozenset()
         view = self.task.pool.read()
@@ -156,7 +157,7 @@ class ScoredRun:
         return frozenset(view.text_digests[row] for one in gone if (row := view.row(one)) is not None)
 
     def tables(self, *columns: str) -> Iterator[pa.Table]:
-        """The parts in order, the rows of each in the input's order: whole, or these columns."""
+        """Yield the parts in order, each with its rows in the order of the input: all columns, or only these."""
         return (self._table(part, columns) for part in range(self.output.parts))
 
     @cached_property
@@ -168,28 +169,48 @@ class ScoredRun:
         return Ranked(row, np.concatenate(parts), ranking.astype(np.float64), loss.astype(np.float64))
 
     def rows(self, numbers: Sequence[int]) -> list[ScoredRow]:
-        """These rows, by their places in the input, in this order. Raises NotFound for one that was not scored."""
+        """Return these rows, by their positions in the input, in this order. Raises NotFound for one not scored."""
         wanted = np.asarray(numbers, np.int64)
         at = np.searchsorted(self.ranked.row, wanted)
-        known = self.ranked.row[np.minimum(at, len(self.ranked.row) - 1)] == wanted
-        if not known.all():
-            raise NotFound(f"run {self.run} has no row {int(wanted[~known][0])}")
+        scored = self.ranked.row[np.minimum(at, len(self.ranked.row) - 1)] == wanted
+        if not scored.all():
+            raise NotFound(f"run {self.run} has no row {int(wanted[~scored][0])} with a score")
         parts = self.ranked.part[at]
-        found: dict[int, ScoredRow] = {}
+        rows: dict[int, ScoredRow] = {}
         for part in np.unique(parts).tolist():
             table = self._table(part)
             here = np.searchsorted(table.column("row").to_numpy(), wanted[parts == part])
             for values in table.take(pa.array(here)).to_pylist():
-                found[values["row"]] = ScoredRow.of(values, self.output.ranking)
-        return [found[number] for number in numbers]
+                rows[values["row"]] = ScoredRow.of(values, self.output.ranking)
+        return [rows[number] for number in numbers]
 
     def most_suspicious(self, above_loss: float | None = None) -> Iterator[ScoredRow]:
-        """All rows (or those with a larger loss than this), most suspicious first."""
+        """Yield all rows, or those with a larger loss than this, most suspicious first."""
         order = self.ranked.order
         if above_loss is not None:
             order = order[self.ranked.loss[order] > above_loss]
         for start in range(0, len(order), _CHUNK):
             yield from self.rows(self.ranked.row[order[start : start + _CHUNK]].tolist())
+
+    def showable(self) -> Iterator[ScoredRow]:
+        """Yield the rows that people may see together with a prediction, most suspicious first."""
+        barred = self.barred()
+        return (row for row in self.most_suspicious() if not barred(row.digest))
+
+    def barred(self) -> Callable[[str], bool]:
+        """Return a function that tells by the digest of a text whether people must not see it in a review.
+
+        These are texts that the task holds out, has ever shown as hold-out, or has deleted.
+        """
+        if self.task is None:
+            return lambda _digest: False
+        view, events = self.task.pool.read(), self.task.labels.read().events
+        judged = {event.record_id for event in events if event.purpose is Purpose.HOLDOUT}
+        items = [item for batch in self.task.batches() for item in batch.items]
+        judged |= {item.record_id for item in items if item.purpose is Purpose.HOLDOUT}
+        digests = {view.text_digests[row] for one in judged if (row := view.row(one)) is not None} | self.deleted
+        held = reserve_rule(view, events, self.task.document.holdout_key, self.task.spec.loop.holdout_share)
+        return lambda digest: digest in digests or held(digest)
 
     def _table(self, part: int, columns: Sequence[str] = ()) -> pa.Table:
         key = self.run_keys.part("scores", part)
@@ -197,14 +218,14 @@ class ScoredRun:
 
 
 def _find_plan(store: ObjectStore, run: str, workspace: str, tasks: Tasks) -> RunPlan:
-    found = documents.find(store, workspace_run(workspace, run).plan, RunPlan)
-    if found is not None:
-        return found[0]
+    stored = documents.find(store, workspace_run(workspace, run).plan, RunPlan)
+    if stored is not None:
+        return stored[0]
     for names in tasks.names():
-        found = documents.find(store, TaskKeys(*names).run(run).plan, RunPlan)
-        if found is not None:
-            return found[0]
+        stored = documents.find(store, TaskKeys(*names).run(run).plan, RunPlan)
+        if stored is not None:
+            return stored[0]
     raise NotFound(
-        f"there is no run {run!r}, neither in workspace {workspace!r} nor of a task: `tornio score` prints the id of a "
-        "run; say which --workspace it is in, or go to the folder that it ran in"
+        f"there is no run {run!r}, neither in workspace {workspace!r} nor of a task. `tornio score` prints the id of a "
+        "run. Name its workspace with --workspace, or change to the folder in which it ran"
     )

@@ -1,4 +1,4 @@
-"""Cut a data set of any size and format into parts of one format, by position."""
+"""Cut a data set of any size and format into parts of one format, by the positions of the rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from tornio.errors import InvalidFile
-from tornio.files.rows import Columns, Skip, Used, labels_of, record_id_of, text_of
+from tornio.files.rows import Columns, RowStream, Skip, Used, labels_of, record_id_of, stream_rows, text_of
 from tornio.files.sources import check_unchanged, class_names, on_disk
-from tornio.files.stream import RowStream, stream_rows
 from tornio.files.tables import Options, Row
 from tornio.records import default_record_id
 from tornio.schemas.jobs import InputFile, PartCount, ScoreArgs, ScoreInput
@@ -22,7 +21,7 @@ from tornio.storage.keys import RunKeys
 from tornio.storage.port import ObjectStore
 
 PART_BYTES = 64 << 20
-"""UTF-8 bytes of text after which a part ends, however few its rows: bounds a worker's memory."""
+"""UTF-8 bytes of text after which a part ends, however few its rows, to bound the memory of a worker."""
 
 
 @dataclass
@@ -35,12 +34,12 @@ class _Part:
         return len(self.rows) + len(self.rejected) >= rows or self.size >= PART_BYTES
 
 
-def stage_input(args: ScoreArgs, keys: RunKeys, store: ObjectStore, say: Callable[[int], None]) -> ScoreInput:
-    """The parts of the input: those of an earlier attempt, or cut now. ``say`` is told how many rows were read.
+def stage_input(args: ScoreArgs, keys: RunKeys, store: ObjectStore, report: Callable[[int], None]) -> ScoreInput:
+    """Return the parts of the input, from an earlier attempt or cut now. ``report``: called with the rows read so far.
 
-    A row without text or with a label that is none of the run's goes to ``rejected/``, with the reason. Raises
-    Changed for a file that is another than when the run was planned; InvalidFile for one that cannot be read, for
-    rejected rows when the run is strict, and where no row is left.
+    A row without text, or with a label that the run does not have, goes to ``rejected/`` with the reason. Raises
+    Changed for a file that is not the one that the run was planned with. Raises InvalidFile for a file that cannot be
+    read, for a rejected row of a strict run, and if no row is left.
     """
     staged = documents.find(store, keys.input, ScoreInput)
     if staged is not None:
@@ -51,7 +50,7 @@ def stage_input(args: ScoreArgs, keys: RunKeys, store: ObjectStore, say: Callabl
         if args.strict and part.rejected:
             first = part.rejected[0]
             raise InvalidFile(
-                f"{first['file']}, line {first['line']}: {first['reason']}; without --strict such rows are put aside"
+                f"{first['file']}, line {first['line']}: {first['reason']}. Without --strict such rows are put aside"
             )
         if part.rejected:
             table = pa.Table.from_pylist(part.rejected, schema=REJECTED.columns)
@@ -59,12 +58,12 @@ def stage_input(args: ScoreArgs, keys: RunKeys, store: ObjectStore, say: Callabl
         table = pa.Table.from_pylist(part.rows, schema=SCORE_INPUT.columns)
         store.put(keys.part("input", number), SCORE_INPUT.encode(table))
         counts.append(PartCount(rows=len(part.rows), rejected=len(part.rejected)))
-        say(sum(count.rows + count.rejected for count in counts))
-    check_unchanged(args.files)  # nor while they were read
+        report(sum(count.rows + count.rejected for count in counts))
+    check_unchanged(args.files)  # nor did they change while they were read
     staged_now = ScoreInput(parts=tuple(counts), labels=args.labels)
     if not staged_now.rows:
-        why = "" if not counts else f"; part 0 of {keys.folder('rejected')} says why"
-        raise InvalidFile(f"no row of {args.files[0].uri} can be scored{why}: look at its text and label columns")
+        why = "" if not counts else f" Part 0 of {keys.folder('rejected')} has the reasons."
+        raise InvalidFile(f"no row of {args.files[0].uri} can be scored.{why} Check --text-column and --label-column")
     return documents.create_or_get(store, keys.input, staged_now)
 
 
@@ -84,16 +83,16 @@ def _parts(args: ScoreArgs) -> Iterator[_Part]:
 
 
 def _rows(args: ScoreArgs) -> Iterator[tuple[InputFile, int, dict[str, object] | str]]:
-    """Each row of the files in their order: the file, the line, and what is usable of it, or why nothing is."""
+    """Each row of the files in order: the file, the line, and its usable values, or the reason why it has none."""
     for file, stream, names in _streams(args):
         for row in stream.rows:
             yield file, row.line, usable(row, stream.used, args, names)
 
 
 def _streams(args: ScoreArgs) -> Iterator[tuple[InputFile, RowStream, tuple[str, ...] | None]]:
-    """Each file with its rows, and what the numbers of a ClassLabel column mean."""
+    """Each file with its rows, and the names that the numbers of a ClassLabel column stand for."""
     columns = Columns(args.text_column, args.id_column, args.label_column)
-    options = Options(encoding=args.encoding, delimiter=args.delimiter, wanted=columns.named)
+    options = Options(encoding=args.encoding, delimiter=args.delimiter, wanted=columns.named, header_is_optional=False)
     for file in args.files:
         with on_disk(file) as path:
             stream = stream_rows(path, columns, options, file.uri)
@@ -101,7 +100,7 @@ def _streams(args: ScoreArgs) -> Iterator[tuple[InputFile, RowStream, tuple[str,
 
 
 def label_cells(args: ScoreArgs) -> Iterator[tuple[tuple[str, ...] | None, list[str]]]:
-    """The labels of each row, and the names of a ClassLabel column where it is one; other rows are left out."""
+    """Yield the labels of each row, with the names of a ClassLabel column if it is one. Unusable rows are left out."""
     for _, stream, names in _streams(args):
         for row in stream.rows:
             if isinstance(row.values, dict):
@@ -111,9 +110,9 @@ def label_cells(args: ScoreArgs) -> Iterator[tuple[tuple[str, ...] | None, list[
 
 
 def usable(row: Row, used: Used, args: ScoreArgs, names: tuple[str, ...] | None) -> dict[str, object] | str:
-    """Record id, text and given labels of a row, or the reason why it cannot be used.
+    """Return record id, text and given labels of a row, or the reason why it cannot be used.
 
-    ``names``: what the numbers of a ClassLabel column mean.
+    ``names``: what the numbers of a ClassLabel column stand for.
     """
     if isinstance(row.values, str):
         return row.values
@@ -130,7 +129,7 @@ def usable(row: Row, used: Used, args: ScoreArgs, names: tuple[str, ...] | None)
 
 
 def _record_id(values: Mapping[str, Any], used: Used, args: ScoreArgs) -> str | None:
-    """A column that is merely called like an id need not be one."""
+    """The id of a row. A column that only has the name of an id column may hold something else."""
     try:
         return record_id_of(values, used)
     except Skip:

@@ -1,4 +1,4 @@
-"""What the scores of all parts say together: the counts. Reads columns, not texts, of parts in turn."""
+"""Rank and count over the scores of all parts. It reads columns without texts, one part after the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = ("given", "predicted", "loss", "truncated", "model")
 
 
 def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> ScoreOutput:
-    """Return the run's output. The report that it names is written by whoever calls this."""
+    """Return the output of the run. The caller writes the report that it names."""
     keys = parts.keys
     rows = pa.concat_tables(_columns(args, parts, number, _COLUMNS) for number in range(len(staged.parts)))
     given, predicted = (label_matrix(rows.column(name), args.labels) for name in ("given", "predicted"))
@@ -39,7 +39,7 @@ def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> ScoreOutput:
 
 
 def rank_whole(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> None:
-    """Give all rows their suspicion together, which a part alone cannot know."""
+    """Rank all rows together, for a ranking that cannot rank a part on its own."""
     numbers = range(len(staged.parts))
     missing = parts.missing("scores", len(staged.parts))
     if not missing:
@@ -49,12 +49,12 @@ def rank_whole(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> None:
     rows = pa.concat_tables(read)
     given = label_matrix(rows.column("given"), args.labels)
     flat = rows.column("probabilities").combine_chunks().flatten().to_numpy()
-    found = suspicion(args.ranking, flat.reshape(len(rows), -1), given, args.multi_label)
+    ranked = suspicion(args.ranking, flat.reshape(len(rows), -1), given, args.multi_label)
     starts = np.cumsum([0, *map(len, read)])
     for number in missing:
         part = table.decode(parts.store.get(parts.keys.part(name, number)).body)
         place = part.schema.get_field_index("suspicion")
-        column = pa.array(found[starts[number] : starts[number + 1]])
+        column = pa.array(ranked[starts[number] : starts[number + 1]])
         parts.write("scores", number, table.encode(part.set_column(place, "suspicion", column)))
 
 

@@ -1,4 +1,4 @@
-"""Words and pairs of words as sparse features: what a frozen encoder smoothes away, and what errors often hang on."""
+"""Words and pairs of words as sparse features. Errors often depend on single words, which an encoder averages out."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from tornio.records import normalise
 
 MOST = 30_000
-"""Features that are kept: the most frequent ones. Bounds the size of the heads."""
+"""Most features; the most frequent ones are kept. It bounds the size of the heads."""
 SLOTS = 2**20
 _PIECE = r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|\w+|[^\w\s]"
-"""A kana or Chinese character, a run of letters and digits, or a single other sign (question marks tell something)."""
+"""A kana or Chinese character, a run of letters and digits, or a single other sign, such as a question mark."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Words:
         return len(self.slots)
 
     def matrix(self, texts: Sequence[str]) -> Any:
-        """CSR float32 [n, m]: (1 + log count) * idf, each row of length one, or zero where no word is known.
+        """Return CSR float32 [n, m]: (1 + log count) * idf. Each row has length one, or zero if it has no known word.
 
-        Salton and Buckley (1988), "Term-weighting approaches in automatic text retrieval"; words are hashed, as in
-        Weinberger et al. (2009), so that no vocabulary must be kept.
+        Salton and Buckley (1988), "Term-weighting approaches in automatic text retrieval"; words are hashed as in
+        Weinberger et al. (2009), so that no vocabulary is stored.
         """
         counts = _hashed(texts)[:, self.slots].tocsr()
         counts.data = (1.0 + np.log(counts.data)) * self.idf[counts.indices]
@@ -43,7 +43,7 @@ class Words:
 
 
 def find_words(texts: Sequence[str]) -> Words:
-    """The ``MOST`` most frequent of the words and pairs that at least two of the texts have; may be none."""
+    """Return the ``MOST`` most frequent words and pairs of those that occur in at least two texts, possibly none."""
     frequency = np.bincount(_hashed(texts).indices, minlength=SLOTS)
     slots = np.flatnonzero(frequency >= 2)
     if len(slots) > MOST:
@@ -53,7 +53,7 @@ def find_words(texts: Sequence[str]) -> Words:
 
 
 def _hashed(texts: Sequence[str]) -> Any:
-    """CSR float32 [n, SLOTS] of counts; a text has each of its slots once."""
+    """CSR float32 [n, SLOTS]: counts. Each slot occurs once per text."""
     hashing = HashingVectorizer(
         preprocessor=normalise,
         token_pattern=_PIECE,

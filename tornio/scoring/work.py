@@ -1,30 +1,38 @@
-"""What a worker does with one part: embed its texts, or score them."""
+"""The work of one part: embed its texts, or score them with a trained model or out of sample."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from tornio.arrays import FloatMatrix
+from tornio.arrays import BoolVector, FloatMatrix
 from tornio.errors import InvalidInput
 from tornio.models.loading import Loader
+from tornio.models.port import Scores
+from tornio.models.sequence import SequenceClassifier
+from tornio.registry import Encoders, Registry
 from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import EMBEDDINGS, scores_table
+from tornio.scoring.fitting import load_scorer
 from tornio.scoring.measures import LEAST, given_matrix, measure
 from tornio.scoring.parts import Parts, scored_as
 from tornio.scoring.ranking import LOSS, RANKINGS, suspicion
-from tornio.scoring.scorers import no_scores, part_scorer
+from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 
 
 class EmbedPart:
-    """The texts of a part as vectors, kept beside it."""
+    """Embeds the texts of a part, and stores the vectors beside it."""
 
     def __init__(self, plan: RunPlan, store: ObjectStore, loader: Loader) -> None:
         args = ScoreArgs.model_validate(plan.args)
         if args.encoder is None:
-            raise InvalidInput("cross-validation needs an encoder: name one")
+            raise InvalidInput("cross-validation needs an encoder, and the run names none. Name one with --encoder")
         self._encoder = loader.encoder(args.encoder)
         self._parts = Parts(plan.run_keys, store)
 
@@ -37,30 +45,30 @@ class EmbedPart:
 
 
 class ScorePart:
-    """The rows of a part with what a model says of the labels that they were given."""
+    """Scores the rows of a part by how well a model's probabilities fit their given labels."""
 
     def __init__(self, plan: RunPlan, store: ObjectStore, loader: Loader) -> None:
         self._args = ScoreArgs.model_validate(plan.args)
         self._parts = Parts(plan.run_keys, store)
-        self._scorer = part_scorer(plan, self._args, self._parts, loader)
+        self._scorer = _scorer(plan, self._args, self._parts, loader)
 
     def do(self, part: int) -> None:
         args, table = self._args, self._parts.input(part)
         given = [tuple(names) for names in table.column("given").to_pylist()]
-        scores = self._scorer.score(part, table.column("text").to_pylist()) if given else no_scores(len(args.labels))
+        scores = self._scorer.score(part, table.column("text").to_pylist()) if given else _no_scores(len(args.labels))
         matrix = given_matrix(given, args.labels, args.multi_label)
-        known = measure(scores.probabilities, matrix, args.multi_label)
+        measures = measure(scores.probabilities, matrix, args.multi_label)
         ranking = LOSS if RANKINGS[args.ranking].whole else args.ranking
         names = np.array(args.labels, dtype=object)
         rows = len(table)
-        made = {
-            "predicted": [list(names[row]) for row in known.predicted],
-            "loss": known.loss,
-            "given_probability": known.given_probability,
-            "margin": known.normalized_margin,
-            "entropy": known.entropy,
+        columns = {
+            "predicted": [list(names[row]) for row in measures.predicted],
+            "loss": measures.loss,
+            "given_probability": measures.given_probability,
+            "margin": measures.normalized_margin,
+            "entropy": measures.entropy,
             "suspicion": suspicion(ranking, scores.probabilities, matrix, args.multi_label),
-            "label_losses": _lists(-np.log(np.maximum(known.label_probability, LEAST)))
+            "label_losses": _lists(-np.log(np.maximum(measures.label_probability, LEAST)))
             if args.multi_label
             else pa.nulls(rows, pa.list_(pa.float32(), len(names))),
             "probabilities": _lists(scores.probabilities),
@@ -68,10 +76,80 @@ class ScorePart:
             "model": [self._scorer.name] * rows,
         }
         format = scores_table(len(names))
-        for name, values in made.items():
+        for name, values in columns.items():
             table = table.append_column(name, pa.array(values, format.columns.field(name).type))
         self._parts.write(scored_as(args), part, format.encode(table))
 
 
 def _lists(matrix: FloatMatrix) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(matrix.astype(np.float32).ravel()), matrix.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class PartScores:
+    """The probabilities of the texts of a part, float32 [n, labels], and which of the texts were cut, bool [n]."""
+
+    probabilities: FloatMatrix
+    truncated: BoolVector
+
+
+class _Scorer(Protocol):
+    """Gives the texts of a part their probabilities. ``name``: written beside the scores."""
+
+    name: str
+
+    def score(self, part: int, texts: Sequence[str]) -> PartScores: ...
+
+
+def _scorer(plan: RunPlan, args: ScoreArgs, parts: Parts, loader: Loader) -> _Scorer:
+    """The scorer that the plan names. Raises NotFound, IntegrityError."""
+    if args.folds:
+        return _OutOfSample(args, parts)
+    if args.version is not None and plan.task is not None:
+        manifest = Registry(parts.store, TaskKeys(plan.workspace, plan.task)).manifest(args.version)
+        return _Finished(args.version, loader.model(manifest))
+    if args.classifier is None:
+        raise InvalidInput("the run names nothing that scores. Name a version, a model, or a number of folds")
+    document = Encoders(parts.store).get(args.classifier.digest)
+    classifier = SequenceClassifier(
+        loader.cache.folder(document.files),
+        args.labels,
+        multi_label=args.multi_label,
+        max_length=args.classifier.max_length,
+        precision=args.precision,
+    )
+    return _Finished(document.source, classifier)
+
+
+class _ScoresTexts(Protocol):
+    def score(self, texts: Sequence[str]) -> Scores: ...
+
+
+class _Finished:
+    """A trained model, which may have been trained on the rows."""
+
+    def __init__(self, name: str, model: _ScoresTexts) -> None:
+        self.name = name
+        self._model = model
+
+    def score(self, part: int, texts: Sequence[str]) -> PartScores:
+        scores = self._model.score(texts)
+        return PartScores(scores.probabilities, scores.truncated)
+
+
+class _OutOfSample:
+    """Scores each row by heads that were not trained on it. The texts are embedded already."""
+
+    def __init__(self, args: ScoreArgs, parts: Parts) -> None:
+        self.name = f"cross-validated:{args.folds}"
+        self._parts = parts
+        self._scorer = load_scorer(parts)
+
+    def score(self, part: int, texts: Sequence[str]) -> PartScores:
+        vectors, truncated = self._parts.embeddings(part)
+        return PartScores(self._scorer.score(vectors, texts), truncated)
+
+
+def _no_scores(labels: int) -> PartScores:
+    """The scores of a part whose rows were all rejected."""
+    return PartScores(np.zeros((0, labels), dtype=np.float32), np.zeros(0, dtype=bool))

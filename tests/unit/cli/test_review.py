@@ -78,7 +78,7 @@ def test_the_report_tells_what_reviewers_said(tornio: Tornio, tool: FakeAnnotati
     page = Path("after.html").read_text()
     assert "1 of the 2 reviewed rows had a wrong label: 50.0 %" in page
     assert ">changed: " in page
-    assert "there is no folder" in tornio("review", "report", run, "-o", "no/such.html")[2]
+    assert "the folder no does not exist" in tornio("review", "report", run, "-o", "no/such.html")[2]
 
 
 def test_answers_for_programs(tornio: Tornio, run: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.cli.test_commands import TASK, Tornio, answer, backend, task, tornio
 from tests.unit.gateway.fake import NOW, FakeBackend
 from tests.unit.runs.test_runs import Played
-from tornio.api import RunOut, RunProgressOut
+from tornio.api import LabelRequest, RunOut, RunProgressOut, ScoreRequest
 from tornio.cli import main
 from tornio.client import Client
 from tornio.schemas.jobs import LabelArgs
@@ -34,10 +34,47 @@ def test_a_run_is_asked_for(task: Tornio, backend: FakeBackend) -> None:
     words = ("run", "score", TASK, "--data", "s3://bucket/data.csv", "--cross-validate", "5", "--label-column", "y")
     code, out, _ = task(*words)
     assert code == 0
-    assert "is waiting; see it go on with: tornio runs acme/support --watch" in out
+    assert "is waiting. Follow it with: tornio runs acme/support --watch" in out
     (asked,) = backend.runs.asked
+    assert isinstance(asked, ScoreRequest)
     assert (asked.data, asked.folds, asked.label_column, asked.model) == ("s3://bucket/data.csv", 5, "y", None)
     assert answer(task(*words, "--json"))["state"] == "waiting"
+
+
+def test_the_teacher_is_asked_to_label_the_pool(task: Tornio, backend: FakeBackend) -> None:
+    assert answer(task("run", "label", TASK, "--json"))["job"] == "label"
+    assert backend.runs.asked == [LabelRequest()]
+
+
+def test_both_score_commands_have_an_option_for_each_field_of_the_request(task: Tornio) -> None:
+    names = {"folds": "--cross-validate"}
+    options = {names.get(name, "--" + name.replace("_", "-")) for name in ScoreRequest.model_fields if name != "job"}
+    for words in (("score",), ("run", "score")):
+        help = task(*words, "--help")[1]
+        assert {option for option in options if option not in help} == set()
+    assert str(ScoreRequest.model_fields["seed"].description) in task("run", "score", "--help")[1]
+
+
+def test_options_become_the_request(task: Tornio, backend: FakeBackend) -> None:
+    more = ("--labels", "a, b ,", "--multi-label", "--strict", "--separator", ";", "--delimiter", ",", "--seed", "7")
+    code, _, err = task("run", "score", TASK, "--data", "s3://b/x.csv", "--part-rows", "32", *more)
+    assert (code, err) == (0, "")
+    assert backend.runs.asked == [
+        ScoreRequest(
+            data="s3://b/x.csv",
+            part_rows=32,
+            labels=("a", "b"),
+            multi_label=True,
+            strict=True,
+            separator=";",
+            delimiter=",",
+            seed=7,
+        )
+    ]
+    code, _, err = task("run", "score", TASK, "--data", "s3://b/x.csv", "--separator", "")
+    assert (code, "--separator: String should have at least 1 character" in err) == (1, True)
+    code, _, err = task("run", "score", TASK, "--data", "s3://b/x.csv", "--part-rows", "0")
+    assert (code, "--part-rows" in err) == (2, True)
 
 
 def test_data_that_is_not_in_s3_is_refused_with_the_way_that_there_is(task: Tornio) -> None:

@@ -15,9 +15,9 @@ __all__ = ["backend", "tornio"]  # fixtures
 @pytest.mark.parametrize(
     ("data", "bucket", "says"),
     [
-        ("here.csv", "b", "write s3://bucket/key"),
-        ("hub:ag_news", "b", "write s3://bucket/key"),
-        ("s3://data/x.csv", None, "set TORNIO_S3_BUCKET"),
+        ("here.csv", "b", "Write s3://bucket/key"),
+        ("hub:ag_news", "b", "Write s3://bucket/key"),
+        ("s3://data/x.csv", None, "Set TORNIO_S3_BUCKET"),
     ],
 )
 def test_what_a_cluster_does_not_see_is_refused(

@@ -156,6 +156,27 @@ def test_a_file_with_one_column_is_not_split(folder: Path) -> None:
     assert texts(path) == ["a, b", "c d", "e, f, g"]
 
 
+def test_a_key_that_only_a_late_object_has_is_a_column(folder: Path) -> None:
+    body = "".join(f'{{"text": "text {n}"}}\n' for n in range(300)) + '{"text": "last", "label": "bug"}\n'
+    read = labels(put(folder, "a.jsonl", body))
+    assert [item.text for item in read.items] == ["last"]
+
+
+def test_standard_input_is_read_like_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    for body in (b"id,text\n1,hello\n", b'[{"id": 1, "text": "hello"}]', b'{"id": 1, "text": "hello"}\n'):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(body)))
+        assert [(record.record_id, record.text) for record in records("-").items] == [("1", "hello")]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    with pytest.raises(InvalidFile, match="standard input is empty"):
+        load("-")
+
+
+def test_a_zero_byte_below_the_first_line_concerns_one_row(folder: Path) -> None:
+    read = records(put(folder, "a.csv", "text\nfine\nnot \0 fine\n"))
+    assert [record.text for record in read.items] == ["fine"]
+    assert [(skip.line, "NUL" in skip.reason) for skip in read.skipped] == [(3, True)]
+
+
 def test_what_is_skipped_and_why(folder: Path) -> None:
     lines = [
         {"id": "1", "text": "one"},
@@ -250,7 +271,9 @@ def test_a_file_appears_whole_or_not_at_all(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "says"), [("out.xlsx", "use .csv"), ("nowhere/out.csv", "no folder")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("out.xlsx", "Use one of .csv"), ("nowhere/out.csv", "nowhere does not exist")]
+)
 def test_where_nothing_can_be_written(folder: Path, name: str, says: str) -> None:
     with pytest.raises(InvalidFile, match=says):
         writer_for(folder / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Sequence, Value
 
 from tornio.errors import Changed, InvalidFile
-from tornio.files.rows import Columns
+from tornio.files.reading import load
+from tornio.files.rows import Columns, stream_rows
 from tornio.files.sources import check_unchanged, class_names, find_files, on_disk
-from tornio.files.stream import stream_rows
 from tornio.files.tables import Options
 
 pytestmark = pytest.mark.unit
@@ -25,13 +26,15 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
     table = pa.Table.from_pylist(rows)
     match path.suffix:
         case ".parquet":
-            pq.write_table(table, path, row_group_size=1)
+            pq.write_table(table, path, row_group_size=max(1, len(rows) // 40))
         case ".arrow":
             with pa.ipc.new_stream(path, table.schema) as out:
                 out.write_table(table)
         case ".feather":
             with pa.ipc.new_file(path, table.schema) as out:
                 out.write_table(table)
+        case ".json":
+            path.write_text(json.dumps(rows, indent=1))
         case ".jsonl":
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         case ".csv" | ".tsv":
@@ -47,9 +50,66 @@ def read(path: Path) -> list[Any]:
     return [row.values for row in stream.rows]
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "arrow", "feather", "jsonl", "csv", "tsv"])
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "feather", "jsonl", "json", "csv", "tsv"])
 def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
-    assert read(write(tmp_path / f"data.{suffix}", ROWS)) == ROWS
+    path = write(tmp_path / f"data.{suffix}", ROWS)
+    assert read(path) == ROWS
+    table = load(str(path))
+    assert (table.columns, [row.values for row in table.rows]) == (("text", "label"), ROWS)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "jsonl", "json", "csv"])
+def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"data.{suffix}", [{"text": f"{n} " + "x" * 1000, "label": "a"} for n in range(40_000)])
+    tracemalloc.start()
+    stream = stream_rows(path, Columns(), Options(), "data")
+    count = sum(1 for _ in stream.rows)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 40_000
+    assert peak < 15e6, "the texts are 40 MB"
+
+
+def test_a_byte_that_cannot_be_decoded_is_found_far_into_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    lines = b"text,label\n" + "grün,a\n".encode() * 300_000
+    path.write_bytes(lines + b"gr\xfcn,a\n")
+    rows = stream_rows(path, Columns(), Options(), "data").rows
+    with pytest.raises(InvalidFile, match=rf"byte 0xfc at offset {len(lines) + 2} \(line 300002\)") as refused:
+        list(rows)
+    assert "--encoding windows-1252 it would read 'grün,a'" in str(refused.value)
+
+
+def test_an_element_of_a_list_may_be_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [{"text": 'é "quoted" \n', "n": -12.5e3, "label": "a"}, {"text": "two", "ok": [True, None, {}]}, 7, 123456]
+    path = tmp_path / "data.json"
+    path.write_text(json.dumps(values))
+    for size in range(1, 40):
+        monkeypatch.setattr("tornio.files.objects._PIECE", size)
+        assert read(path) == [*values[:2], "not a JSON object", "not a JSON object"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('[{"text": "a", "label": "b"}, {"text": 1', "found|delimiter, at element 2"),
+        ('[{"text": "a", "label": "b"} {"text"', "found '{' where ',' or ']' belongs, at element 1"),
+        ('[{"text": "a", "label": "b"},]', "Expecting value, at element 2"),
+        ('[{"text": "a", "label": "b"}', "found the end of the file where"),
+        ('[{"text": "a", "label": "b"}] x', "found text after the list"),
+        ("[]", "holds no JSON object"),
+        ("[1, 2]", "line 1: not a JSON object"),
+    ],
+)
+def test_a_list_that_is_broken_is_an_error_with_the_place(tmp_path: Path, body: str, message: str) -> None:
+    (tmp_path / "data.json").write_text(body)
+    with pytest.raises(InvalidFile, match=message):
+        read(tmp_path / "data.json")
+
+
+def test_one_object_over_several_lines_is_a_row(tmp_path: Path) -> None:
+    (tmp_path / "data.json").write_text('{\n "text": "a",\n "label": "b"\n}\n')
+    assert read(tmp_path / "data.json") == [{"text": "a", "label": "b"}]
 
 
 def test_a_row_that_is_broken_says_so_and_the_next_one_is_read(tmp_path: Path) -> None:
@@ -87,7 +147,7 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
         ("a.parquet", b"no", "not Parquet"),
         ("a.arrow", b"no", "not Arrow"),
         ("a.csv", b"", "is empty"),
-        ("b.csv", b"text,label\n\xff\xfe,a\n", "not utf-8"),
+        ("b.csv", b"text,label\n\xff\xfe,a\n", "not UTF-8: found byte 0xff at offset 11"),
         ("c.csv", b"words,label\nx,a\n", "no column 'text'"),
         ("a.jsonl", b"[]\n", "no JSON object"),
         ("a.xlsx", b"", "no format"),

@@ -29,7 +29,7 @@ from tornio.api import (
     RecordsAdded,
     RollbackIn,
     RunOut,
-    ScoreIn,
+    RunRequest,
     Serving,
     StopStatus,
     TaskName,
@@ -70,10 +70,11 @@ class FakeRuns:
     """``tests`` may put runs in by hand, by the task's full name."""
 
     held: dict[str, list[RunOut]] = field(default_factory=dict)
-    asked: list[ScoreIn] = field(default_factory=list)
+    asked: list[RunRequest] = field(default_factory=list)
 
-    async def start(self, task: TaskName, job: str, asked: ScoreIn, who: str) -> RunOut:
-        self.asked.append(asked)
+    async def start(self, task: TaskName, request: RunRequest, who: str) -> RunOut:
+        self.asked.append(request)
+        job = request.job
         run = RunOut(
             run=f"{job}-{len(self.asked):020d}", job=job, state="waiting", attempt=0, asked_by=who, asked_at=NOW
         )

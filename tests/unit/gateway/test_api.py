@@ -19,7 +19,7 @@ from tests.unit.gateway.fake import (
     app_of,
 )
 from tornio import api, errors
-from tornio.api import RunOut, TaskName
+from tornio.api import LabelRequest, RunOut, RunRequest, ScoreRequest, TaskName
 from tornio.spec import TaskSpec
 
 pytestmark = pytest.mark.unit
@@ -122,6 +122,10 @@ def test_without_a_current_version_predicting_is_409_with_advice(backend: FakeBa
         ("POST", "/v1/zero-shot", {"texts": ["x"], "labels": ["one", {"name": ""}]}, 422, "labels.1"),
         ("POST", f"{TASK}/runs", {"data": "/etc/passwd"}, 422, "s3://"),
         ("POST", f"{TASK}/runs", {"data": "s3://bucket/a.csv", "fold": 5}, 422, "fold"),
+        ("POST", f"{TASK}/runs", {"job": "train"}, 422, "'job' is one of label, score"),
+        ("POST", f"{TASK}/runs", {"job": ["score"]}, 422, "'job' is one of label, score"),
+        ("POST", f"{TASK}/runs", {"job": "label", "data": "s3://bucket/a.csv"}, 422, "data"),
+        ("POST", f"{TASK}/runs", ["score"], 422, "'job' is one of label, score"),
         ("GET", f"{TASK}/runs?most=0", None, 422, "most"),
         ("GET", f"{TASK}/runs/score-2", None, 404, "no run score-2"),
         ("GET", f"{TASK}/runs/..%2Ftask", None, 404, "/docs"),
@@ -132,6 +136,20 @@ def test_refusals_are_problem_documents(
     backend: FakeBackend, method: str, path: str, body: Any, status: int, says: str
 ) -> None:
     assert says in problem(http(backend).request(method, path, json=body), status).detail
+
+
+@pytest.mark.parametrize(
+    ("body", "request_"),
+    [
+        ({"data": "s3://bucket/a.csv", "part_rows": None}, ScoreRequest(data="s3://bucket/a.csv")),
+        ({"job": "score", "data": "s3://bucket/a.csv", "folds": 5}, ScoreRequest(data="s3://bucket/a.csv", folds=5)),
+        ({"job": "label"}, LabelRequest()),
+    ],
+)
+def test_a_run_is_asked_for_by_its_job(backend: FakeBackend, body: Any, request_: RunRequest) -> None:
+    response = http(backend).post(f"{TASK}/runs", json=body)
+    assert (response.status_code, response.json()["job"]) == (202, request_.job)
+    assert backend.runs.asked == [request_]
 
 
 @pytest.mark.parametrize("text", [b"\xff\xfe", b"{", b"", b'[{"text": NaN}]'])

@@ -13,7 +13,7 @@ from services.gateway.backend import StoreBackend
 from services.messages import ControllerStatus
 from tests.unit.gateway.test_backend import KEYS, NAME, NOW, SPEC, FakeCluster
 from tests.unit.runs.test_runs import Played
-from tornio.api import ScoreIn, TaskName
+from tornio.api import ScoreRequest, TaskName
 from tornio.errors import Conflict, Forbidden, NotFound, Unavailable
 from tornio.schemas.runs import RunPlan
 from tornio.storage import documents
@@ -23,7 +23,7 @@ from tornio.tasks import Tasks
 pytestmark = pytest.mark.unit
 
 T = TypeVar("T")
-ASKED = ScoreIn(data="s3://bucket/data.csv")
+ASKED = ScoreRequest(data="s3://bucket/data.csv")
 
 
 @pytest.fixture
@@ -55,20 +55,20 @@ def run(call: Awaitable[T]) -> T:
 def test_a_run_that_is_asked_for_is_written_down_and_the_controller_is_told(
     backend: StoreBackend, store: MemoryStore, cluster: FakeCluster
 ) -> None:
-    first = run(backend.runs.start(NAME, "score", ASKED, "ci"))
+    first = run(backend.runs.start(NAME, ASKED, "ci"))
     assert (first.state, first.attempt, first.asked_by, first.asked_at) == ("waiting", 0, "ci", NOW)
     assert cluster.nudged == [NAME]
     plan, _ = documents.load(store, KEYS.run(first.run).plan, RunPlan)
     assert plan.args["files"][0]["uri"] == ASKED.data
-    again = run(backend.runs.start(NAME, "score", ASKED, "somebody else"))
+    again = run(backend.runs.start(NAME, ASKED, "somebody else"))
     assert again == first
-    other = run(backend.runs.start(NAME, "score", ASKED.model_copy(update={"folds": 5}), "ci"))
+    other = run(backend.runs.start(NAME, ASKED.model_copy(update={"folds": 5}), "ci"))
     assert {one.run for one in run(backend.runs.newest(NAME, 10))} == {first.run, other.run}
     assert len(run(backend.runs.newest(NAME, 1))) == 1
 
 
 def test_a_run_tells_how_far_it_is_and_what_it_came_to(backend: StoreBackend, store: MemoryStore) -> None:
-    asked = run(backend.runs.start(NAME, "score", ASKED, "ci"))
+    asked = run(backend.runs.start(NAME, ASKED, "ci"))
     plan, _ = documents.load(store, KEYS.run(asked.run).plan, RunPlan)
     played = Played(store, plan, KEYS.run(asked.run))
     played.start(1)
@@ -84,7 +84,7 @@ def test_a_run_tells_how_far_it_is_and_what_it_came_to(backend: StoreBackend, st
 
 
 def test_what_keeps_a_run_from_going_on_is_told(backend: StoreBackend, cluster: FakeCluster) -> None:
-    asked = run(backend.runs.start(NAME, "score", ASKED, "ci"))
+    asked = run(backend.runs.start(NAME, ASKED, "ci"))
     assert isinstance(cluster.controller, ControllerStatus)
     cluster.controller = replace(cluster.controller, runs={asked.run: "Ray's job API does not answer"})
     assert run(backend.runs.get(NAME, asked.run)).why == "Ray's job API does not answer"
@@ -93,7 +93,7 @@ def test_what_keeps_a_run_from_going_on_is_told(backend: StoreBackend, cluster: 
 
 
 def test_a_run_is_cancelled_while_the_controller_is_away(backend: StoreBackend, cluster: FakeCluster) -> None:
-    asked = run(backend.runs.start(NAME, "score", ASKED, "ci"))
+    asked = run(backend.runs.start(NAME, ASKED, "ci"))
     cluster.controller = Unavailable("it starts")
     assert run(backend.runs.cancel(NAME, asked.run, "ci")).state == "cancelled"
 
@@ -103,9 +103,9 @@ def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(
 ) -> None:
     cluster.controller = Forbidden("it is in the bucket of Tornio itself")
     with pytest.raises(Forbidden):
-        run(backend.runs.start(NAME, "score", ASKED, "ci"))
+        run(backend.runs.start(NAME, ASKED, "ci"))
     with pytest.raises(NotFound, match="support/missing"):
-        run(backend.runs.start(TaskName("support", "missing"), "score", ASKED, "ci"))
+        run(backend.runs.start(TaskName("support", "missing"), ASKED, "ci"))
     with pytest.raises(NotFound, match="support/missing"):
         run(backend.runs.newest(TaskName("support", "missing"), 5))
     assert not list(store.list(KEYS.runs))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Mapping
 
 import pytest
 
+from jobs.access import check_model, check_readable
 from jobs.context import JobContext
-from jobs.requests import check_model, check_readable, plan_request
-from tornio.api import ScoreIn
+from jobs.requests import plan_request
+from jobs.table import JOBS
 from tornio.errors import Forbidden, InvalidInput
-from tornio.scoring.planning import ScoreRequest
+from tornio.records import Record
+from tornio.schemas.jobs import LabelArgs
+from tornio.schemas.runs import RunPlan
+from tornio.spec import TaskSpec
+from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
+from tornio.tasks import Task, Tasks
 
 pytestmark = pytest.mark.unit
+SPEC = TaskSpec.model_validate({"workspace": "acme", "name": "support", "labels": ["bug", "other"]})
 
 
 @pytest.mark.parametrize(
@@ -59,12 +66,43 @@ def test_versions_and_published_models_may(model: str) -> None:
     check_model(model, "acme", "tornio", "")
 
 
-def test_every_field_of_the_request_is_known_to_what_plans() -> None:
-    assert set(ScoreIn.model_fields) <= {field.name for field in fields(ScoreRequest)}
-
-
-def test_only_known_jobs_can_be_asked_for() -> None:
+def plan(request: Mapping[str, object], job: str = "score") -> RunPlan:
+    store = MemoryStore()
+    Tasks(store).apply(SPEC, "test")
+    Task(store, TaskKeys("acme", "support")).add_records([Record(record_id="r1", text="my parcel is late")])
     context = JobContext.__new__(JobContext)
-    context.store = MemoryStore()
-    with pytest.raises(InvalidInput, match="there are: score"):
-        plan_request("train", "acme", "support", {}, context)
+    context.store = store
+    return plan_request(job, "acme", "support", request, context)
+
+
+def test_only_jobs_that_have_a_request_can_be_asked_for() -> None:
+    for job in ("train", "unheard-of"):
+        with pytest.raises(InvalidInput, match="Ask for one of these jobs: label, score"):
+            plan({}, job)
+
+
+def test_a_request_that_is_not_valid_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="fold"):
+        plan({"data": "s3://bucket/a.csv", "fold": 3})
+
+
+@pytest.mark.parametrize("data", ["/etc/passwd", "hub:ag_news", "s3://", "s3://bucket", "s3:///key"])
+def test_a_run_on_the_cluster_reads_s3_alone(data: str) -> None:
+    with pytest.raises(InvalidInput, match="tornio score --task acme/support --data"):
+        plan({"data": data})
+
+
+def test_the_teacher_labels_the_pool_that_the_task_has_now() -> None:
+    found = plan({}, "label")
+    assert (found.job, found.workspace, found.task) == ("label", "acme", "support")
+    assert LabelArgs.model_validate(found.args) == LabelArgs(pool_seq=1, spec_rev=1)
+
+
+def test_every_job_that_can_be_asked_for_has_a_plan() -> None:
+    for name, job in JOBS.items():
+        assert (job.request is None) == (job.plan is None)
+        if job.request is not None:
+            assert job.request.model_fields["job"].default == name
+            assert all(
+                field.description for field_name, field in job.request.model_fields.items() if field_name != "job"
+            )

@@ -19,14 +19,14 @@ from jobs.parts import Done, InlineMapper
 from jobs.running.execute import execute, next_attempt
 from jobs.score import STAGES
 from tests.classifiers import tiny_classifier
-from tornio.api import TaskName
+from tornio.api import ScoreRequest, TaskName
 from tornio.errors import Changed, InvalidFile, InvalidInput
-from tornio.files.stream import stream_rows
+from tornio.files.rows import stream_rows
 from tornio.schemas.jobs import ScoreOutput
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import REJECTED
 from tornio.scoring.measures import given_matrix
-from tornio.scoring.planning import ScoreRequest, plan_score
+from tornio.scoring.planning import plan_score
 from tornio.scoring.ranking import RANKINGS, suspicion
 from tornio.scoring.scored_run import ScoredRow, ScoredRun
 from tornio.storage.local import LocalStore
@@ -41,10 +41,6 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def planned(request: ScoreRequest, context: JobContext) -> RunPlan:
-    return plan_score(request, context.store, context.loader)
-
-
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random classifier that knows the labels in another order than they are sorted in."""
     return tiny_classifier(tmp_path_factory.mktemp("classifier"), LABELS[::-1])
@@ -73,7 +69,11 @@ def job(folder: Path) -> JobContext:
 
 
 def asked(data: Path, classifier: Path, **more: object) -> ScoreRequest:
-    return ScoreRequest(**{"data": str(data), "workspace": "w", "model": str(classifier), "part_rows": 10, **more})  # type: ignore[arg-type]
+    return ScoreRequest(**{"data": str(data), "model": str(classifier), "part_rows": 10, **more})
+
+
+def planned(request: ScoreRequest, context: JobContext, task: TaskName | None = None) -> RunPlan:
+    return plan_score(request, "w", task, context.store, context.loader)
 
 
 def done(plan: RunPlan, context: JobContext) -> tuple[ScoreOutput, ScoredRun]:
@@ -215,15 +215,15 @@ def test_what_cannot_be_scored_is_told_before_anything_begins(tmp_path: Path, da
     context = job(tmp_path)
     with pytest.raises(InvalidInput, match=r"the model knows login, delivery, billing, the data billing, other"):
         done(planned(asked(data, classifier, labels=("billing", "other")), context), context)
-    with pytest.raises(InvalidInput, match="give either --model or --cross-validate"):
+    with pytest.raises(InvalidInput, match="Give either --model or --cross-validate"):
         planned(asked(data, classifier, folds=3), context)
     with pytest.raises(InvalidInput, match="takes 2 models or more"):
         planned(asked(data, classifier, model=None, folds=1), context)
-    with pytest.raises(InvalidInput, match="give either --model or --encoder"):
+    with pytest.raises(InvalidInput, match="Give either --model or --encoder"):
         planned(asked(data, classifier, encoder="minilm"), context)
     ours = TaskName("w", "t")
-    with pytest.raises(InvalidInput, match="w/t says itself what --labels and --encoder would say"):
-        planned(asked(data, classifier, task=ours, model=None, labels=("a", "b"), encoder="minilm"), context)
+    with pytest.raises(InvalidInput, match="w/t determines --labels and --encoder itself"):
+        planned(asked(data, classifier, model=None, labels=("a", "b"), encoder="minilm"), context, ours)
     one = write(tmp_path / "one.csv", [(text, "billing") for text, _ in ROWS])
     with pytest.raises(InvalidInput, match="at least two are needed"):
         planned(asked(one, classifier), context)
@@ -239,16 +239,12 @@ def test_cross_validated_scores_find_wrong_labels_and_a_killed_run_goes_on(tmp_p
     rows = [(text, LABELS[(LABELS.index(label) + (n in wrong)) % 3]) for n, (text, label) in enumerate(rows)]
     data = write(tmp_path / "data.csv", rows)
     context = job(tmp_path / "a")
-    plan = planned(
-        ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), context.store, context.loader
-    )
+    plan = planned(ScoreRequest(data=str(data), folds=4, part_rows=16, max_length=32), context)
     output, scores = done(plan, context)
     assert {row.row for row in top(scores, 3)} == wrong
     assert (output.ranking, output.suspicion) == ("suspicion", "pooled-loss")
     again = job(tmp_path / "b")
-    planned(
-        ScoreRequest(data=str(data), workspace="w", folds=4, part_rows=16, max_length=32), again.store, again.loader
-    )
+    planned(ScoreRequest(data=str(data), folds=4, part_rows=16, max_length=32), again)
 
     class DiesBeforeScoring(InlineMapper):
         def run(self, stage: str, plan: RunPlan, parts: Sequence[int], done: Done) -> None:

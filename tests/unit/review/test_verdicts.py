@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.review.verdicts import Outcome, precision, verdicts
-from tornio.scoring.precision import Precision
+from tornio.scoring.ranking import Precision
 
 pytestmark = pytest.mark.unit
 

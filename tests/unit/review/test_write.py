@@ -21,7 +21,7 @@ from tornio.review.card import card
 from tornio.review.corrected import schema
 from tornio.review.hub import as_dataset, save
 from tornio.review.write import writer_for
-from tornio.scoring.precision import Precision
+from tornio.scoring.ranking import Precision
 
 pytestmark = pytest.mark.unit
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> No
     with pytest.raises(InvalidFile, match=r"'.xlsx' is not a known format"):
         writer_for(tmp_path / "out.xlsx")
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidFile, match="there is no folder"):
+    with pytest.raises(InvalidFile, match="does not exist"):
         writer_for(tmp_path / "file" / "out.csv")([], schema(False))
     with pytest.raises(InvalidFile, match="written on this machine"):
         writer_for(Path("s3://bucket/out.csv"))([], schema(False))

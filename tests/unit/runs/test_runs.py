@@ -192,7 +192,7 @@ def test_what_cannot_be_cancelled_or_asked_for_is_told(store: MemoryStore) -> No
     Played(store).planned()
     with pytest.raises(Conflict, match="tornio pause w/t"):
         cancel(store)
-    with pytest.raises(InvalidInput, match="of no task"):
+    with pytest.raises(InvalidInput, match="belongs to no task"):
         ask_for_run(store, RunPlan.of("score", "w", None, LabelArgs(pool_seq=1, spec_rev=1)), "ops", NOW)
 
 

@@ -66,7 +66,7 @@ def test_a_text_from_elsewhere_has_no_fold() -> None:
 def test_folds_that_cannot_be_dealt_are_refused() -> None:
     with pytest.raises(InvalidInput, match="2 different texts cannot be dealt to 3"):
         dealt([("a", 0), ("b", 1), ("A", 0)], 3, 0)
-    with pytest.raises(InvalidInput, match="takes 2 to 100 folds, not 1"):
+    with pytest.raises(InvalidInput, match="needs 2 to 100 folds, not 1"):
         dealt([("a", 0), ("b", 1)], 1, 0)
 
 

@@ -112,7 +112,7 @@ def test_given_labels_are_checked() -> None:
         [True] + [False] * 3,
     ]
     assert given_matrix([(), ("ant", "cat")], NAMES, True).sum(axis=1).tolist() == [0, 2]
-    with pytest.raises(InvalidInput, match="row 1 is labelled 'eel'"):
+    with pytest.raises(InvalidInput, match="row 1 has the label 'eel'"):
         given_matrix([("bee",), ("eel",)], NAMES, False)
     with pytest.raises(InvalidInput, match="row 0 has the labels"):
         given_matrix([("bee", "ant")], NAMES, False)

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score
 
 from tests.unit.scoring.made import NAMES, Made, labelled, several
 from tornio.errors import IntegrityError, InvalidInput
-from tornio.scoring.heads import in_sample
+from tornio.scoring.linear import in_sample
 from tornio.scoring.out_of_sample import OutOfSampleScorer
 from tornio.scoring.ranking import EXPERTS, suspicion
 
@@ -81,7 +81,7 @@ def test_what_is_saved_scores_the_same(tmp_path: Path) -> None:
 
 
 def test_broken_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(IntegrityError, match="start a new run"):
+    with pytest.raises(IntegrityError, match="Start a new run"):
         OutOfSampleScorer.load(tmp_path)
     scored()[1].save(tmp_path)
     config = tmp_path / "scorer.json"

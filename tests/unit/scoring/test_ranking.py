@@ -12,7 +12,7 @@ from cleanlab.rank import get_label_quality_scores
 from tests.unit.scoring.made import labelled, several
 from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
-from tornio.scoring.heads import in_sample
+from tornio.scoring.linear import in_sample
 from tornio.scoring.measures import measure
 from tornio.scoring.ranking import RANKINGS, default_ranking, most_suspicious, suspicion
 
@@ -87,7 +87,7 @@ def test_without_cleanlab_the_ranking_says_what_to_install(monkeypatch: pytest.M
 
 
 def test_unknown_rankings_are_refused_and_the_default_depends_on_the_model() -> None:
-    with pytest.raises(InvalidInput, match="no ranking 'luck': choose one of pooled-loss, loss"):
+    with pytest.raises(InvalidInput, match=r"no ranking 'luck' exists\. Choose one of pooled-loss, loss"):
         suspicion("luck", SURE, FIRST, False)
     assert (default_ranking(True), default_ranking(False)) == ("pooled-loss", "loss")
     assert all(ranking.about for ranking in RANKINGS.values())

@@ -11,10 +11,9 @@ import pytest
 
 from tests.unit.scoring.made import NAMES, labelled
 from tornio.scoring.figures import by_label, confusion, disagreement, frequent_pairs, loss_histogram
-from tornio.scoring.heads import in_sample
+from tornio.scoring.linear import in_sample
 from tornio.scoring.measures import measure
-from tornio.scoring.precision import Precision
-from tornio.scoring.ranking import most_suspicious, suspicion
+from tornio.scoring.ranking import Precision, most_suspicious, suspicion
 from tornio.scoring.report import ScoreReport, Suspect, render
 
 pytestmark = pytest.mark.unit

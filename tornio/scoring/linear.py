@@ -1,4 +1,4 @@
-"""One linear head a fold, on dense vectors or sparse words: each scores the rows that it did not learn from."""
+"""One linear head per fold, on dense vectors or sparse words. Each scores the rows that it was not trained on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tornio.training.fewshot import fit_regressions
 from tornio.training.targets import UNSEEN_LOGIT
 
 GRID = (0.3, 1.0, 3.0)
-"""Inverse strengths of the L2 penalty, strongest first. It ends at 3: wrong labels are learned by heart above that."""
+"""Inverse strengths of the L2 penalty, strongest first. Above 3 the heads memorise wrong labels."""
 
 Features = Any
 """float32 [n, features], dense, or a scipy.sparse matrix in CSR form."""
@@ -31,32 +31,33 @@ class Heads:
     multi_label: bool
 
     def probabilities(self, X: Features, fold: FoldVector) -> FloatMatrix:
-        """float32 [n, labels]: of each row by the head of its fold, int8 [n]."""
+        """Return float32 [n, labels]: the probabilities of each row by the head of its fold, int8 [n]."""
         heads, labels, width = self.weight.shape
         flat = np.ascontiguousarray(self.weight.reshape(heads * labels, width).T)
-        every = np.asarray(X @ flat)
-        logits = every.reshape(len(fold), heads, labels)[np.arange(len(fold)), fold] + self.bias[fold]
+        products = np.asarray(X @ flat)
+        logits = products.reshape(len(fold), heads, labels)[np.arange(len(fold)), fold] + self.bias[fold]
         return sigmoid(logits) if self.multi_label else softmax(logits)
 
 
 def fit_heads(X: Features, given: BoolMatrix, fold: FoldVector, multi_label: bool) -> tuple[Heads, float]:
-    """A head for each fold, learned from the rows of all other folds, and the C that all of them have.
+    """Return one head per fold, trained on the rows of all other folds, and the C that all heads share.
 
-    ``fold``: int8 [n], each of 0 to the last fold occurs.
+    ``fold``: int8 [n], in which each fold from 0 to the last occurs.
 
-    C is that of ``GRID`` with the least log-loss on the first fold. Classes weigh as they occur: with equal weights the
-    rare ones swallow what others lost (average precision of finding wrong labels on TREC: .90 against .83).
+    C is the value of ``GRID`` with the least log-loss on the first fold. Classes are weighted by their frequency. With
+    equal weights, wrongly labelled rows are attributed to rare classes (average precision of finding wrong labels on
+    TREC: .90 against .83).
     """
     count = int(fold.max()) + 1
     first = [_fit(X[fold != 0], given[fold != 0], multi_label, c) for c in GRID]
     held = [_log_loss(head, X[fold == 0], given[fold == 0]) for head in first]
-    best = int(np.argmin(held))  # of equals the strongest penalty
+    best = int(np.argmin(held))  # of equal losses the strongest penalty
     others = [_fit(X[fold != k], given[fold != k], multi_label, GRID[best]) for k in range(1, count)]
     return _stacked([first[best], *others]), GRID[best]
 
 
 def in_sample(X: FloatMatrix, given: BoolMatrix, multi_label: bool, c: float) -> FloatMatrix:
-    """float32 [n, labels]: probabilities of one head that learned from these very rows; for comparison."""
+    """Return float32 [n, labels]: probabilities of one head that was trained on these very rows, for comparison."""
     return _fit(X, given, multi_label, c).probabilities(X, np.zeros(len(X), dtype=np.int8))
 
 
@@ -64,7 +65,7 @@ def _fit(X: Features, given: BoolMatrix, multi_label: bool, c: float) -> Heads:
     seen = given.any(axis=0)
     if multi_label or seen.sum() > 1:
         weight, bias = fit_regressions(X, given.astype(np.int64), multi_label, c, balanced=False)
-    else:  # one class only is nothing to learn
+    else:  # a single class needs no training
         weight, bias = np.zeros((given.shape[1], X.shape[1])), np.where(seen, 0.0, UNSEEN_LOGIT)
     single = [np.asarray(array, dtype=np.float32)[None] for array in (weight, bias)]
     return Heads(single[0], single[1], multi_label)

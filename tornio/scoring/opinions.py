@@ -1,4 +1,4 @@
-"""One opinion of several experts: a weighted product of their probabilities."""
+"""Combine the probabilities of several experts into one opinion: a weighted product."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from scipy.special import expit, log_softmax
 from tornio.arrays import BoolMatrix, FloatMatrix
 
 LEAST = 1e-6
-"""Less than this, or more than one less this, an expert cannot say: one that is wrong must not outvote all others."""
+"""Probabilities are clipped to [LEAST, 1 - LEAST], so that one wrong expert cannot outvote all others."""
 MOST_WEIGHT = 4.0
 
 Weights = NDArray[np.float64]
 Evidence = NDArray[np.float64]
-"""float64 [experts, n, labels]: log-probabilities, or, with several labels allowed, log-odds."""
+"""float64 [experts, n, labels]: log-probabilities, or log-odds if a row may have several labels."""
 
 
 def pooled(experts: Sequence[FloatMatrix], weights: Weights, multi_label: bool) -> FloatMatrix:
-    """float32 [n, labels]: the product of probabilities, each to the power of its weight, scaled to sum to one.
+    """Return float32 [n, labels]: the product of probabilities, each to the power of its weight, scaled to sum to one.
 
-    With several labels allowed the same of each label's odds. The logarithmic opinion pool: Genest and Zidek (1986),
-    "Combining Probability Distributions", section 4; Hinton (2002) calls it a product of experts.
+    If a row may have several labels, the odds of each label are combined in the same way. This is the logarithmic
+    opinion pool: Genest and Zidek (1986), "Combining Probability Distributions", section 4; Hinton (2002) calls it a
+    product of experts.
     """
     logits = np.tensordot(weights, _evidence(experts, multi_label), axes=1)
     return np.asarray(expit(logits) if multi_label else np.exp(log_softmax(logits, axis=1)), dtype=np.float32)
 
 
 def fit_weights(experts: Sequence[FloatMatrix], given: BoolMatrix, multi_label: bool) -> Weights:
-    """float64 [experts] in [0, 4]: the weights under which the given labels are most likely; a convex problem.
+    """Return float64 [experts] in [0, 4]: the weights that make the given labels most likely. The problem is convex.
 
-    ``experts``: out-of-sample probabilities, float32 [n, labels] each. A handful of numbers from all rows: that the
-    row which is judged later was among them does not matter.
+    ``experts``: out-of-sample probabilities, float32 [n, labels] each. These few numbers depend on all rows, so that a
+    single row that is scored later has no noticeable influence on them.
     """
     evidence = _evidence(experts, multi_label)
-    found = minimize(
+    optimum = minimize(
         _loss,
         np.full(len(evidence), 1.0 / len(evidence)),
         args=(evidence, given, multi_label),
@@ -45,7 +46,7 @@ def fit_weights(experts: Sequence[FloatMatrix], given: BoolMatrix, multi_label: 
         bounds=[(0.0, MOST_WEIGHT)] * len(evidence),
         method="L-BFGS-B",
     )
-    return np.asarray(found.x)
+    return np.asarray(optimum.x)
 
 
 def _evidence(experts: Sequence[FloatMatrix], multi_label: bool) -> Evidence:
