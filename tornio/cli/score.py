@@ -190,10 +190,10 @@ def _on_kuberay(plan: RunPlan, store: ObjectStore, template: Path, watch: Watch)
 
 def _show(scored: ScoredRun, top: int) -> None:
     """Show the counts, and the rows to look at first."""
-    found = scored.output
-    rejected = f"; {found.rejected_rows:,} were put aside, see {found.rejected}" if found.rejected_rows else ""
+    counts = scored.output
+    rejected = f"; {counts.rejected_rows:,} were put aside, see {counts.rejected}" if counts.rejected_rows else ""
     screen.say(
-        f"scored {found.rows:,} rows with {found.model}{rejected}; {screen.percent(found.agreement)} of the labels "
+        f"scored {counts.rows:,} rows with {counts.model}{rejected}; {screen.percent(counts.agreement)} of the labels "
         "agree with the model"
     )
     table = screen.table("#suspicion", "#loss", "given", "predicted", "text")

@@ -140,8 +140,8 @@ class _Values:
         """Read one of these characters. Raises ValueError."""
         character = self.next_character()
         if not character or character not in characters:
-            found = repr(character) if character else "the end of the file"
-            raise ValueError(f"found {found} where {' or '.join(map(repr, characters))} belongs")
+            actual = repr(character) if character else "the end of the file"
+            raise ValueError(f"found {actual} where {' or '.join(map(repr, characters))} belongs")
         self._at += 1
         return character
 

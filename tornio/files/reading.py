@@ -63,7 +63,7 @@ def _guess(content: Content) -> Format:
         return Format.PARQUET
     if head.startswith(b"ARROW1"):
         return Format.ARROW
-    if known := BY_SUFFIX.get(content.suffix):
-        return known
+    if named := BY_SUFFIX.get(content.suffix):
+        return named
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     return {b"{": Format.JSONL, b"[": Format.JSON}.get(start, Format.CSV)

@@ -269,8 +269,8 @@ def labels_of(value: Any, multi_label: bool, separator: str) -> list[str]:
 
 
 def _metadata(values: Mapping[str, Any], used: Used) -> dict[str, MetadataValue]:
-    found = {name: values.get(name) for name in used.metadata}
-    return {name: _plain(value) for name, value in found.items() if not _missing(value)}
+    cells = {name: values.get(name) for name in used.metadata}
+    return {name: _plain(value) for name, value in cells.items() if not _missing(value)}
 
 
 def _missing(value: Any) -> bool:

@@ -44,11 +44,11 @@ class Folds:
     def of(self, keys: Keys) -> FoldVector:
         """Return the folds of these keys, int8 [n]. Raises InvalidInput for a text that has no fold."""
         place = np.searchsorted(self.keys, keys)
-        found = place < len(self.keys)
-        found[found] = self.keys[place[found]] == keys[found]
-        if not found.all():
+        exists = place < len(self.keys)
+        exists[exists] = self.keys[place[exists]] == keys[exists]
+        if not exists.all():
             raise InvalidInput(
-                f"{(~found).sum()} of {len(keys)} texts belong to no fold. The input is not the one that the folds "
+                f"{(~exists).sum()} of {len(keys)} texts belong to no fold. The input is not the one that the folds "
                 "were made from: start a new run"
             )
         return np.asarray(self.fold[place], dtype=np.int8)
