@@ -8,9 +8,8 @@ import sys
 
 from jobs.running.driver import drive
 from jobs.running.execute import resumed_attempt
-from jobs.running.failures import describe
 from jobs.running.process import job_context
-from tornio.errors import TornioError
+from tornio.errors import TornioError, describe
 from tornio.schemas.runs import RunPlan
 from tornio.storage import documents
 from tornio.storage.keys import run_of

@@ -98,3 +98,8 @@ class TemporaryError(TornioError):
 
 class Unavailable(TemporaryError):
     """An outside service (object store, annotation tool, cluster) is unreachable or too slow."""
+
+
+def describe(error: BaseException) -> str:
+    """Return an error in one line, for a status. Errors of other packages are named by their class."""
+    return str(error) if isinstance(error, TornioError) else f"{type(error).__name__}: {error}"

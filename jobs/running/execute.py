@@ -9,10 +9,9 @@ from itertools import count
 from pydantic import ValidationError
 
 from jobs.context import JobContext, RunContext, software
-from jobs.running.failures import describe
 from jobs.table import JOBS, Job
 from tornio.api import TaskName
-from tornio.errors import IntegrityError, InvalidInput, RunFailed, TemporaryError, TornioError
+from tornio.errors import IntegrityError, InvalidInput, RunFailed, TemporaryError, TornioError, describe
 from tornio.runs.record import ATTEMPTS
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult, RunStarted
 from tornio.storage import documents

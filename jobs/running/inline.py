@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from jobs.running.failures import describe
 from jobs.running.port import RunPhase, RunStatus
-from tornio.errors import TornioError
+from tornio.errors import TornioError, describe
 from tornio.schemas.runs import RunPlan, RunResult
 
 log = logging.getLogger(__name__)

@@ -16,9 +16,8 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
-from jobs.running.failures import describe
 from jobs.running.port import RunPhase, RunStatus
-from tornio.errors import TornioError, Unavailable
+from tornio.errors import TornioError, Unavailable, describe
 from tornio.schemas.runs import RunPlan
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """Which records to ask next: query strategies, cold starts, and the hold-out's part of a batch."""
 
 from tornio.query.candidates import ArraySource, Candidates, GradientEmbeddings, Labelled, Source
-from tornio.query.holdout import is_reserved
 from tornio.query.port import QueryStrategy, Selection
 from tornio.query.selection import Picked, pick_batch, queried
 from tornio.query.strategies import COLD_STARTS, STRATEGIES
@@ -17,7 +16,6 @@ __all__ = [
     "QueryStrategy",
     "Selection",
     "Source",
-    "is_reserved",
     "pick_batch",
     "queried",
 ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable, Iterable
 
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.pool.view import PoolView
-from tornio.query.holdout import is_reserved
 from tornio.records import Purpose
 
 
@@ -17,6 +17,17 @@ def holdout_key(full_name: str, seed: int) -> str:
     So a task that is created again from the same file and texts is split the same way.
     """
     return hashlib.sha256(f"tornio hold-out\x1f{full_name}\x1f{seed}".encode()).hexdigest()
+
+
+def is_reserved(key: str, text_digest: str, share: float) -> bool:
+    """Whether a text belongs to the reserve that only ever judges.
+
+    HMAC-SHA256 of the digest of the normalised text (``records.text_digest``) under the task's key, read as a number
+    in [0, 1), is below ``share``: uniform over texts, the same for all copies of a text, and another choice for
+    another task. ``key``: any string, ``TaskDocument.holdout_key``.
+    """
+    number = hmac.digest(key.encode(), text_digest.encode(), "sha256")
+    return int.from_bytes(number[:8], "big") < share * 2**64
 
 
 def reserved_records(view: PoolView, events: Iterable[LabelEvent], key: str, share: float) -> frozenset[str]:

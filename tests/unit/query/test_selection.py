@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest
 
-from tornio.query import is_reserved, pick_batch
+from tornio.query import pick_batch
 from tornio.records import Purpose, text_digest
+from tornio.tasks.holdout import is_reserved
 
 pytestmark = pytest.mark.unit
 
