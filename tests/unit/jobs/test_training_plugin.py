@@ -84,9 +84,7 @@ def test_the_example_s_setting_counts_and_is_checked(context: JobContext, base: 
                 check_training(spec.model_copy(update={"training": training}))
 
 
-def test_a_package_that_is_gone_fails_its_run_and_says_so(
-    context: JobContext, base: Path, tmp_path: Path
-) -> None:
+def test_a_package_that_is_gone_fails_its_run_and_says_so(context: JobContext, base: Path, tmp_path: Path) -> None:
     with installed(EXAMPLE, tmp_path / "site"):
         task = labelled_task(context.store, base, 30, training=TRAINING)
     plan = train_plan(task)
