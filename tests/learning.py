@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ def examples(count: int, seed: int = 0) -> tuple[list[str], list[tuple[str, ...]
     return texts, [(label,) for label in labels]
 
 
-def labelled_task(store: ObjectStore, base: Path, labels: int, **classifier: object) -> Task:
+def labelled_task(
+    store: ObjectStore, base: Path, labels: int, *, training: Mapping[str, object] | None = None, **classifier: object
+) -> Task:
     """A task ``w/t`` over ``base`` with so many training labels, and 40 records without."""
     spec = TaskSpec.model_validate(
         {
@@ -36,6 +39,7 @@ def labelled_task(store: ObjectStore, base: Path, labels: int, **classifier: obj
             "labels": list(NAMES),
             "teacher": {"kind": "none"},
             "classifier": {"encoder": str(base), "max_length": 32, **classifier},
+            "training": training or {},
         }
     )
     Tasks(store).apply(spec, "test")

@@ -1,1 +1,1 @@
-"""Learning: what turns labels into models."""
+"""Learning: from labels to models."""

@@ -1,4 +1,4 @@
-"""Which examples a training step sees: a pure function of lengths, seed and epoch, whoever computes and how often."""
+"""Which examples a training step sees. A pure function of lengths, seed and epoch, so it is the same on every worker."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from tornio.seeds import derive_seed
 Rows = NDArray[np.intp]
 
 MICRO_ROWS = 16
-"""Examples of a micro-batch at most. Fewer are slower (8: by a sixth), more leave less to share out among workers."""
+"""Most examples of a micro-batch. Fewer are slower (8: by a sixth), and more leave less to share among workers."""
 MICRO_TOKENS = 4096
-"""Tokens of a micro-batch at most, padding included, which bounds the memory of its activations."""
+"""Most tokens of a micro-batch, padding included. This bounds the memory of its activations."""
 
 
 def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[Rows]]:
-    """The batches of an epoch, each as its micro-batches; together they are each example once.
+    """Return the batches of an epoch, each as a list of micro-batches. Together they contain each example once.
 
-    A batch is drawn at random whatever the lengths, so that its gradient is that of the data; inside it texts of
-    similar length share a micro-batch, so that little is padded. The micro-batch is the unit of computation: one
-    worker computes all of a batch, several share them out, and the sum of their gradients is the same.
+    A batch is drawn at random, independent of the lengths, so that its gradient estimates that of the data. Inside a
+    batch, texts of similar length share a micro-batch, so that little is padded. The micro-batch is the unit of
+    computation: one worker computes all micro-batches of a batch, or several workers share them, and the sum of the
+    gradients is the same.
     """
     order = np.random.default_rng(derive_seed("batches", seed, epoch)).permutation(len(lengths))
     sizes = np.asarray(lengths, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Where an interrupted training goes on: safetensors and JSON, nothing that is unpickled."""
+"""Checkpoints, from which an interrupted training continues: safetensors and JSON, nothing that is unpickled."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a training is. Batches and dropout follow from seed and step, so there is no other state than this and
-    the tensors (weights, AdamW's moments, and the best weights where early stopping is at work).
+    """How far a training is. Batches and dropout follow from seed and step, so the only other state is the tensors:
+    weights, AdamW's moments and, with early stopping, the best weights.
 
-    ``loss``: the mean that was told last; ``best_score`` and ``best_loss`` of ``best_epoch`` (from 1;
-    0: none yet).
+    ``loss``: the mean of the last report. ``best_epoch``: counted from 1; 0 means that no epoch was validated yet.
+    ``best_score`` and ``best_loss`` are those of ``best_epoch``.
     """
 
     step: int = 0
@@ -40,17 +40,17 @@ class Position:
 
 
 class CheckpointStore(Protocol):
-    """Where checkpoints of one training live."""
+    """Where the checkpoints of one training are stored."""
 
     def put(self, step: int, folder: Path) -> None:
-        """Keep the files of this folder; earlier ones may go."""
+        """Store the files of this folder. Earlier checkpoints may be deleted."""
 
     def fetch(self, folder: Path) -> bool:
-        """Write the files of the last that is whole into this folder; False: there is none."""
+        """Write the files of the last complete checkpoint into this folder. Return False where there is none."""
 
 
 class StoredCheckpoints:
-    """The ``CheckpointStore`` under a prefix of the object store: ``{prefix}{step}/``, the last one alone."""
+    """The ``CheckpointStore`` under a prefix of the object store: ``{prefix}{step}/``. It keeps the last one only."""
 
     def __init__(self, store: ObjectStore, prefix: str) -> None:
         self._store = store
@@ -59,7 +59,7 @@ class StoredCheckpoints:
     def put(self, step: int, folder: Path) -> None:
         before = [info.key for info in self._store.list(self._prefix)]
         own = f"{self._prefix}{step:010d}/"
-        for name in (TENSORS_FILE, POSITION_FILE):  # the small one last: where it is, both are
+        for name in (TENSORS_FILE, POSITION_FILE):  # the small one last: a folder that has it is complete
             self._store.upload(folder / name, own + name)
         self._store.delete(key for key in before if not key.startswith(own))
 
@@ -72,12 +72,12 @@ class StoredCheckpoints:
         return True
 
     def clear(self) -> None:
-        """Remove them all: the training is done."""
+        """Delete all checkpoints, because the training is done."""
         self._store.delete([info.key for info in self._store.list(self._prefix)])
 
 
 def save_checkpoint(store: CheckpointStore, inputs: str, position: Position, tensors: Mapping[str, Tensor]) -> None:
-    """Write down where a training stands. ``inputs``: digest of all that it depends on."""
+    """Save the state of a training. ``inputs``: digest of everything that it depends on."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, folder / TENSORS_FILE)
@@ -86,9 +86,12 @@ def save_checkpoint(store: CheckpointStore, inputs: str, position: Position, ten
 
 
 def load_checkpoint(store: CheckpointStore, inputs: str, tensors: Mapping[str, Tensor]) -> Position | None:
-    """Fill these tensors from the last checkpoint and say where it stands; None, and they are as before, where there
-    is none. One that is damaged or of other inputs is left alone, which the log tells: training anew is right, only
-    longer."""
+    """Fill these tensors from the last checkpoint and return its position.
+
+    Returns None, and leaves the tensors as they are, where there is no checkpoint. A checkpoint that is damaged or
+    belongs to other inputs is ignored with a warning in the log: training from the beginning is correct, but takes
+    longer.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not store.fetch(folder):
@@ -96,17 +99,19 @@ def load_checkpoint(store: CheckpointStore, inputs: str, tensors: Mapping[str, T
         try:
             values = json.loads((folder / POSITION_FILE).read_text())
             if (values.pop("schema"), values.pop("inputs")) != (SCHEMA, inputs):
-                log.warning("the training's checkpoint is of other data, settings or release: it begins anew")
+                log.warning(
+                    "The training's checkpoint belongs to other data, settings or release. It starts from the beginning."
+                )
                 return None
-            position, found = Position(**values), load_file(folder / TENSORS_FILE)
+            position, saved = Position(**values), load_file(folder / TENSORS_FILE)
         except (KeyError, ValueError, TypeError, SafetensorError) as error:
-            log.warning("the training's checkpoint cannot be read (%s): it begins anew", error)
+            log.warning("The training's checkpoint cannot be read (%s). It starts from the beginning.", error)
             return None
-    if _shapes(found) != _shapes(tensors):
-        log.warning("the training's checkpoint is of another network: it begins anew")
+    if _shapes(saved) != _shapes(tensors):
+        log.warning("The training's checkpoint belongs to another network. It starts from the beginning.")
         return None
     for key, tensor in tensors.items():
-        tensor.copy_(found[key])
+        tensor.copy_(saved[key])
     return position
 
 

@@ -77,8 +77,11 @@ def prepare(
 ) -> Data:
     """Return the data of a training: tokens, targets of the labels that can be learned, and the held-out examples.
 
+    Examples of weight 0 are left out, so that no batch consists of them alone.
+
     Raises InvalidInput for no examples, for examples of one class only, and for labels that are all the same.
     """
+    labelled = labelled.select(np.flatnonzero(labelled.weights > 0))
     Y = decided(labelled.targets, multi_label)
     check_sufficient(Y, names, multi_label)
     always = np.asarray((labelled.targets == 1).all(axis=0), dtype=bool)

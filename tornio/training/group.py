@@ -1,4 +1,4 @@
-"""The workers of one training: one alone, or several that share each batch."""
+"""The workers of one training: a single worker, or several that share each batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from torch import Tensor, distributed
 
 
 class Group(Protocol):
-    """Every worker makes the same calls in the same order, with tensors of the same shapes."""
+    """The workers as one of them sees them.
+
+    Every worker makes the same calls in the same order, with tensors of the same shapes.
+    """
 
     @property
     def rank(self) -> int: ...
@@ -19,14 +22,14 @@ class Group(Protocol):
     def size(self) -> int: ...
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
-        """Let each tensor be the sum of all workers', in place."""
+        """Replace each tensor, in place, by the sum over all workers."""
 
     def spread(self, tensors: Sequence[Tensor]) -> None:
-        """Let each tensor be that of rank 0, in place."""
+        """Replace each tensor, in place, by that of rank 0."""
 
 
 class Alone:
-    """The ``Group`` of one."""
+    """The ``Group`` of one worker."""
 
     rank = 0
     size = 1
@@ -41,7 +44,7 @@ class Alone:
 class Distributed:
     """The ``Group`` over torch.distributed's default process group: gloo, or NCCL for tensors on GPUs.
 
-    NCCL is written and was never run on this project's machines, which have no GPU.
+    The NCCL path was never run on this project's machines, which have no GPU.
     """
 
     @property
@@ -53,7 +56,7 @@ class Distributed:
         return distributed.get_world_size()
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
-        flat = torch.cat([tensor.detach().flatten() for tensor in tensors])  # one message: latency counts
+        flat = torch.cat([tensor.detach().flatten() for tensor in tensors])  # one message, because latency dominates
         distributed.all_reduce(flat)
         for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.detach().copy_(part.view_as(tensor))
@@ -64,5 +67,6 @@ class Distributed:
 
 
 def current_group() -> Group:
-    """That of torch.distributed where a launcher (Ray Train, torchrun) has begun one, else this process alone."""
+    """Return the group of torch.distributed where a launcher (Ray Train, torchrun) has started one, else this process
+    alone."""
     return Distributed() if distributed.is_available() and distributed.is_initialized() else Alone()

@@ -17,20 +17,20 @@ from tornio.schemas.registry import Pooling
 from tornio.training.packing import WIDTH, pack
 
 _UNUSED = "pooler."
-"""BERT's and RoBERTa's layer over [CLS], which neither pooling reads."""
+"""BERT's and RoBERTa's layer over [CLS], which neither kind of pooling reads."""
 
 
 class Network(nn.Module):
-    """Token ids to logits [n, labels]: ``head(pool(body(ids)))``, which an ``Encoder`` over the saved body and a
-    ``LinearHead`` compute again.
+    """Token ids to logits [n, labels]: ``head(pool(body(ids)))``. An ``Encoder`` over the saved body and a
+    ``LinearHead`` compute the same.
 
-    While it trains, its word embeddings are the rows of the tokens that occur. The others have no gradient, and
-    embeddings are not decayed, so they would not change anyway; but an optimizer over all of them would spend half
-    of a small model's step on rows that stay (MiniLM: 11.7 of 22.7 million parameters).
+    While it trains, its word embeddings are only the rows of the tokens that occur. The other rows have no gradient,
+    and embeddings are not decayed, so they would not change. An optimizer over all rows would spend half of a small
+    model's step on rows that stay the same (MiniLM: 11.7 of 22.7 million parameters).
     """
 
     def __init__(self, folder: Path, pooling: Pooling, outputs: int, precision: Precision = "float32") -> None:
-        """``precision``: what the body computes in; its weights, and the head, are float32 in any case."""
+        """``precision``: what the body computes in. Its weights and the head are always float32."""
         super().__init__()
         self.body: Any = load_weights(folder, "float32").requires_grad_(True)
         for name, parameter in self.body.named_parameters():
@@ -47,9 +47,9 @@ class Network(nn.Module):
         self._place: NDArray[np.int64] | None = None
 
     def narrow(self, ids: Iterable[NDArray[np.int64]]) -> None:
-        """Keep the embeddings of these tokens alone, until ``widen``. Later texts must be made of them."""
+        """Keep the embeddings of these tokens only, until ``widen``. Later texts must consist of these tokens."""
         table = self.body.get_input_embeddings()
-        # Models count positions by the padding's id: it and those before it keep their places.
+        # Some models count positions from the padding's id, so it and the ids before it keep their places.
         kept = np.unique(np.concatenate([np.arange(self._pad_id + 1), *ids]))
         self._place = np.full(table.num_embeddings, -1, dtype=np.int64)
         self._place[kept] = np.arange(len(kept))
@@ -60,7 +60,7 @@ class Network(nn.Module):
         self.body.set_input_embeddings(narrow)
 
     def widen(self) -> None:
-        """Write what was learned back into the whole table."""
+        """Write the trained rows back into the whole table."""
         if self._table is None or self._place is None:
             return
         kept = torch.from_numpy(np.flatnonzero(self._place >= 0)).to(self._table.weight.device)
@@ -70,7 +70,7 @@ class Network(nn.Module):
         self._table = self._place = None
 
     def pooled(self, texts: Sequence[NDArray[np.int64]]) -> torch.Tensor:
-        """float32 [n, dim] of token ids. Texts that share a row do not see each other."""
+        """Return float32 [n, dim] of token ids. Texts that share a row do not see each other."""
         if self._place is not None:
             texts = [self._place[text] for text in texts]
         rows = pack(texts, self._pad_id, WIDTH if self._first_position is not None else 1)
@@ -96,21 +96,22 @@ class Network(nn.Module):
         return logits
 
     def trained(self) -> dict[str, nn.Parameter]:
-        """What training changes, by name."""
+        """Return the parameters that training changes, by name."""
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
 
     def is_head(self, name: str) -> bool:
         return name.startswith("head.")
 
     def decays(self, name: str, parameter: nn.Parameter) -> bool:
-        """Whether weight decay pulls at it: matrices do, biases, norms and embeddings do not."""
+        """Return whether weight decay applies: to matrices, not to biases, norms and embeddings."""
         return parameter.ndim > 1 and "embedding" not in name
 
 
 def first_position(body: Any) -> int | None:
-    """What a text's first token has as its position, where texts may share a row of this model; else None.
+    """Return the position of a text's first token, or None where texts may not share a row of this model.
 
-    They may where attention takes any mask, and positions are told: not where they follow from the row itself.
+    They may share a row where attention takes any mask and positions are an argument, not where positions follow from
+    the row itself.
     """
     kind = body.config.model_type
     if getattr(body.config, "_attn_implementation", None) != "sdpa":

@@ -1,4 +1,4 @@
-"""Short texts side by side in one row, so that little of a batch is padding."""
+"""Several short texts in one row, so that little of a batch is padding."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH = 64
-"""Tokens of a row that texts share: attention over it costs a fraction of the layers' matrices, and more would cost
-more. A longer text has a row of its own."""
+"""Tokens of a row that texts share. At this width attention costs a fraction of the layers' matrices; a wider row would
+cost more. A longer text has a row of its own."""
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """``ids`` int64 [rows, width]; ``owners`` int64 [rows, width]: which text a token is of, -1 of none;
-    ``positions`` int64 [rows, width]: where in its text a token stands, from 0; ``firsts`` int64 [texts]: where a
-    text begins in the rows, written one after the other; ``lengths`` int64 [texts]."""
+    """Packed texts.
+
+    ``ids``: int64 [rows, width]. ``owners``: int64 [rows, width], the text that a token belongs to, -1 for padding.
+    ``positions``: int64 [rows, width], the place of a token in its text, from 0. ``firsts``: int64 [texts], where a
+    text begins in the flattened rows. ``lengths``: int64 [texts].
+    """
 
     ids: Ints
     owners: Ints
@@ -29,8 +32,8 @@ class Rows:
 
 
 def pack(texts: Sequence[Ints], pad: int, width: int = WIDTH) -> Rows:
-    """Lay texts, as token ids, into as few rows of ``width`` as there may be, or of the longest text where that is
-    longer; ``width`` 1: a row each."""
+    """Put texts, as token ids, into as few rows as possible. A row has ``width`` tokens, or as many as the longest text
+    where that is longer. ``width`` 1 means one row per text."""
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
     count = min(len(texts), -(-int(lengths.sum()) // max(width, int(lengths.max()))) if width > 1 else len(texts))
     filled = np.zeros(count, dtype=np.int64)

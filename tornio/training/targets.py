@@ -31,6 +31,11 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def select(self, rows: IntArray) -> Labelled:
+        """Return these rows."""
+        ids, texts = tuple(self.record_ids[row] for row in rows), tuple(self.texts[row] for row in rows)
+        return Labelled(ids, texts, self.targets[rows], self.weights[rows])
+
     @classmethod
     def of(
         cls,

@@ -61,7 +61,7 @@ def trained(context: JobContext, plan: RunPlan, attempt: int = 1) -> TrainOutput
     ],
 )
 def test_the_version_is_of_the_kind_that_the_spec_asks_for(
-    context: JobContext, base: Path, classifier: dict[str, object], kind: str, why: str
+    context: JobContext, base: Path, classifier: dict[str, Any], kind: str, why: str
 ) -> None:
     task = labelled_task(context.store, base, 30, fine_tuning=TUNING, **classifier)
     output = trained(context, train_plan(task))
