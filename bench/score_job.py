@@ -30,9 +30,9 @@ import torch
 from tornio.models.sequence import SequenceClassifier
 from tornio.models.sources import resolve_encoder
 from tornio.schemas.jobs import ScoreArgs, ScoreOutput
+from tornio.schemas.keys import workspace_run
 from tornio.schemas.runs import RunResult
 from tornio.storage import documents
-from tornio.storage.keys import workspace_run
 from tornio.storage.local import LocalStore
 
 DATA = Path(os.environ.get("TORNIO_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))

@@ -10,9 +10,9 @@ from jobs.running.driver import drive
 from jobs.running.execute import resumed_attempt
 from jobs.running.process import job_context
 from tornio.errors import TornioError, describe
+from tornio.schemas.keys import run_of
 from tornio.schemas.runs import RunPlan
 from tornio.storage import documents
-from tornio.storage.keys import run_of
 
 log = logging.getLogger("jobs")
 

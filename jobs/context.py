@@ -22,12 +22,12 @@ from tornio.models.port import Embedded, Model
 from tornio.pool.embeddings import EmbeddingCache
 from tornio.pool.soft_labels import SoftLabelCache
 from tornio.registry import NodeCache, Registry
+from tornio.schemas.keys import RunKeys
 from tornio.schemas.registry import EncoderUse
 from tornio.schemas.runs import RunPlan, RunProgress
 from tornio.settings import NodeSettings
 from tornio.spec import ClassifierSpec, TaskSpec
 from tornio.storage.environment import store_from_environment
-from tornio.storage.keys import RunKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
 from tornio.tasks.encoder import encoder_of

@@ -14,9 +14,9 @@ from jobs.running.execute import execute, resumed_attempt
 from jobs.running.kuberay import KubeRayRunner
 from tornio.errors import AlreadyExists, NotFound, TornioError
 from tornio.kube.port import RAY_JOB, Cluster, Json, Kind
+from tornio.schemas.keys import run_of
 from tornio.schemas.runs import RunPlan, RunResult
 from tornio.storage import documents
-from tornio.storage.keys import run_of
 from tornio.storage.port import ObjectStore
 
 NAMESPACE = "team"

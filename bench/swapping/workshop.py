@@ -20,10 +20,10 @@ from tornio.models.loading import Loader
 from tornio.models.probes import make_probes
 from tornio.models.sources import resolve_encoder
 from tornio.registry import CANDIDATE, CURRENT, NodeCache, Registry
+from tornio.schemas import keys
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import Alias, Manifest
 from tornio.spec import TaskSpec
-from tornio.storage import keys
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Tasks
 

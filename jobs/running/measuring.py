@@ -12,8 +12,8 @@ from jobs.sizing import Facts
 from tornio.errors import IntegrityError, NotFound
 from tornio.models.kinds import KINDS
 from tornio.registry import Registry
+from tornio.schemas.keys import TaskKeys, seq_of
 from tornio.schemas.runs import RunPlan
-from tornio.storage.keys import TaskKeys, seq_of
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from services.messages import Aliases
 from tornio.errors import IntegrityError, NotFound
 from tornio.registry.registry import CANDIDATE, CURRENT
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import Alias
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Tasks
 

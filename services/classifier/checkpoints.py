@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from tornio.errors import UnfitCheckpoint
 from tornio.models.port import Model
 from tornio.registry import Registry
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import Manifest
 from tornio.schemas.task import SpecDocument
 from tornio.storage import documents
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 
 if TYPE_CHECKING:

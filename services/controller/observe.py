@@ -12,11 +12,11 @@ from services.controller.sync import Polled
 from tornio.loop.observation import BatchProgress, Observation, RunOutcome
 from tornio.loop.plans import waited_for
 from tornio.registry import CANDIDATE, CURRENT, Registry
+from tornio.schemas.keys import RunKeys
 from tornio.schemas.loop import LoopState
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult
 from tornio.schemas.task import Batch, Iteration
 from tornio.storage import documents
-from tornio.storage.keys import RunKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Counter, Counts, Task
 

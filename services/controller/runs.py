@@ -10,9 +10,9 @@ from datetime import datetime
 from jobs.running.port import JobRunner, RunPhase, RunStatus
 from tornio.errors import TornioError
 from tornio.runs import RunReader, RunRecord, RunState, pause_after
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.runs import RunFailure
 from tornio.storage import documents
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)

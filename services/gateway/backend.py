@@ -33,12 +33,12 @@ from tornio.api import (
 )
 from tornio.errors import TornioError, Unavailable
 from tornio.registry import CURRENT, Registry
+from tornio.schemas.keys import TaskKeys
 from tornio.spec import TaskSpec, TeacherSpec
 from tornio.status.asks import Ask, ask_of_loop
 from tornio.status.snapshot import Reader
 from tornio.status.task_status import serving, task_status, task_summary
 from tornio.status.versions import read_versions
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import LabelsExport, Task, Tasks, export_labels, match_records, new_record, roll_back
 

@@ -12,7 +12,7 @@ from services.gateway.cluster import Cluster
 from tornio.api import RunOut, RunRequest, TaskName
 from tornio.errors import TornioError
 from tornio.runs import RunReader, RunRecord, ask_for_run, cancel_run, run_out
-from tornio.storage.keys import TaskKeys
+from tornio.schemas.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task
 

@@ -25,10 +25,10 @@ from tests.kube import Killed, PlayedKubeRay
 from tornio.records import Record
 from tornio.schemas.base import Part
 from tornio.schemas.jobs import LabelArgs, QueryArgs
+from tornio.schemas.keys import run_of
 from tornio.schemas.runs import RunPlan
 from tornio.spec import TaskSpec
 from tornio.storage import documents
-from tornio.storage.keys import run_of
 from tornio.storage.local import LocalStore
 from tornio.storage.memory import MemoryStore
 from tornio.storage.port import ObjectStore

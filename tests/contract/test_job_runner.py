@@ -12,9 +12,9 @@ from jobs.running.port import JobRunner, RunPhase, RunStatus
 from tests.contract import runner_stages as stages
 from tests.contract.runner_stages import Stage
 from tornio.errors import Unavailable
+from tornio.schemas.keys import run_of
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult, RunStarted
 from tornio.storage import documents
-from tornio.storage.keys import run_of
 from tornio.storage.port import ObjectStore
 
 REAL = pytest.mark.integration

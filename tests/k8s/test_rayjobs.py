@@ -23,8 +23,8 @@ from tests.running import LABELS, labelled_csv, messages, served_task, serving, 
 from tornio.api import LabelIn, RunOut
 from tornio.errors import Unavailable
 from tornio.schemas.jobs import ScoreOutput
+from tornio.schemas.keys import run_of
 from tornio.schemas.tables import scores_table
-from tornio.storage.keys import run_of
 from tornio.storage.port import ObjectStore
 
 pytestmark = pytest.mark.timeout(3600)

@@ -15,8 +15,8 @@ import pyarrow as pa
 from tornio.errors import AlreadyExists, IntegrityError, NotFound
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.table import from_table, to_table
+from tornio.schemas.keys import LabelLogKeys, seq_of
 from tornio.schemas.tables import LABELS, LABELS_COMPACT
-from tornio.storage.keys import LabelLogKeys, seq_of
 from tornio.storage.port import ObjectStore
 
 Events = tuple[LabelEvent, ...]

@@ -13,9 +13,9 @@ import pyarrow as pa
 from tornio.errors import IntegrityError, NotFound
 from tornio.models.port import Embedded
 from tornio.pool.view import PoolPart, PoolView
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import EncoderUse
 from tornio.schemas.tables import EMBEDDINGS
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)

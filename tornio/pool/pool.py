@@ -16,8 +16,8 @@ from tornio.errors import AlreadyExists, IntegrityError, InvalidInput, NotFound
 from tornio.pool.checks import record_problem
 from tornio.pool.view import PoolPart, PoolView
 from tornio.records import Record, text_digest
+from tornio.schemas.keys import TaskKeys, seq_of
 from tornio.schemas.tables import POOL
-from tornio.storage.keys import TaskKeys, seq_of
 from tornio.storage.port import ObjectStore
 
 PART_ROWS = 10_000

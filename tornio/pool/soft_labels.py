@@ -12,8 +12,8 @@ import pyarrow as pa
 from tornio.arrays import FloatMatrix
 from tornio.errors import IntegrityError, NotFound
 from tornio.pool.view import PoolPart, PoolView
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.tables import SOFT_LABELS
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from tornio.errors import IntegrityError, InvalidInput
+from tornio.schemas import keys
 from tornio.schemas.registry import Blob
-from tornio.storage import keys
 from tornio.storage.files import sha256_of
 from tornio.storage.port import ObjectStore
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tornio.errors import IntegrityError
 from tornio.registry.blobs import check_names, digest_of
+from tornio.schemas import keys
 from tornio.schemas.registry import Blob
-from tornio.storage import keys
 from tornio.storage.files import sha256_of
 from tornio.storage.port import ObjectStore
 

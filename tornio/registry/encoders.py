@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from tornio.errors import AlreadyExists, InvalidInput
 from tornio.registry import blobs
+from tornio.schemas import keys
 from tornio.schemas.registry import EncoderDocument, EncoderName, Pooling
-from tornio.storage import documents, keys
+from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 
 _NEVER_LOADED = frozenset(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tornio.errors import Changed, NotFound, NotServable
 from tornio.registry import blobs
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import Alias, Manifest
 from tornio.storage import documents
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 
 CURRENT = "current"

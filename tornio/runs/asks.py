@@ -7,9 +7,9 @@ from datetime import datetime
 from tornio.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from tornio.runs.reading import RunReader
 from tornio.runs.record import RunState
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.runs import RunAsk, RunPlan
 from tornio.storage import documents
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 
 

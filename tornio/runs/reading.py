@@ -11,9 +11,9 @@ from typing import TypeVar
 from tornio.errors import NotFound
 from tornio.runs.record import RunRecord
 from tornio.schemas.base import Document
+from tornio.schemas.keys import RunKeys, TaskKeys, run_of, workspace_runs
 from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted
 from tornio.storage import documents
-from tornio.storage.keys import RunKeys, TaskKeys, run_of, workspace_runs
 from tornio.storage.port import ObjectInfo, ObjectStore
 
 _D = TypeVar("_D", bound=Document)

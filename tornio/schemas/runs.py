@@ -7,7 +7,7 @@ import json
 from typing import Any, ClassVar
 
 from tornio.schemas.base import Document, Part, Timestamp
-from tornio.storage.keys import RunKeys, run_of
+from tornio.schemas.keys import RunKeys, run_of
 
 
 class RunPlan(Document):

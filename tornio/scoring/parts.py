@@ -11,9 +11,9 @@ import pyarrow as pa
 from tornio.arrays import BoolVector, FloatMatrix
 from tornio.errors import AlreadyExists
 from tornio.schemas.jobs import ScoreArgs
+from tornio.schemas.keys import RunKeys
 from tornio.schemas.tables import EMBEDDINGS, SCORE_INPUT
 from tornio.scoring.ranking import RANKINGS
-from tornio.storage.keys import RunKeys
 from tornio.storage.port import ObjectStore
 
 

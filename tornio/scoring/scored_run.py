@@ -16,10 +16,10 @@ from tornio.labels.events import EventKind
 from tornio.labels.log import LabelLog
 from tornio.records import Purpose, text_digest
 from tornio.schemas.jobs import ScoreArgs, ScoreOutput
+from tornio.schemas.keys import LabelLogKeys, RunKeys, TaskKeys, workspace_run
 from tornio.schemas.runs import RunPlan, RunResult
 from tornio.schemas.tables import scores_table
 from tornio.storage import documents
-from tornio.storage.keys import LabelLogKeys, RunKeys, TaskKeys, workspace_run
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
 from tornio.tasks.holdout import reserve_rule

@@ -15,9 +15,9 @@ from tornio.files.sources import check_unchanged, class_names, on_disk
 from tornio.files.tables import Options, Row
 from tornio.records import default_record_id
 from tornio.schemas.jobs import InputFile, PartCount, ScoreArgs, ScoreInput
+from tornio.schemas.keys import RunKeys
 from tornio.schemas.tables import REJECTED, SCORE_INPUT
 from tornio.storage import documents
-from tornio.storage.keys import RunKeys
 from tornio.storage.port import ObjectStore
 
 PART_BYTES = 64 << 20

@@ -16,13 +16,13 @@ from tornio.models.port import Scores
 from tornio.models.sequence import SequenceClassifier
 from tornio.registry import Encoders, Registry
 from tornio.schemas.jobs import ScoreArgs
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import EMBEDDINGS, scores_table
 from tornio.scoring.fitting import load_scorer
 from tornio.scoring.measures import LEAST, given_matrix, measure
 from tornio.scoring.parts import Parts, scored_as
 from tornio.scoring.ranking import LOSS, RANKINGS, suspicion
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 
 

@@ -11,11 +11,11 @@ from tornio.labels.log import LabelLog
 from tornio.pool import Added, Pool
 from tornio.records import Purpose, Record
 from tornio.schemas.base import Document
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.loop import Asks, LoopState
 from tornio.schemas.task import Batch, Iteration, SpecDocument, TaskDocument
 from tornio.spec import TaskSpec
 from tornio.storage import documents
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks.imports import Imported, import_labels
 

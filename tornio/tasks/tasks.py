@@ -10,11 +10,11 @@ from typing import Any
 
 from tornio.changes import FieldChange, describe_changes
 from tornio.errors import AlreadyExists, Changed, ChangeRefused, Conflict, InvalidSpec
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.loop import LoopState
 from tornio.schemas.task import SpecDocument, TaskDocument
 from tornio.spec import TaskSpec
 from tornio.storage import documents
-from tornio.storage.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks.holdout import holdout_key
 from tornio.tasks.names import check_names

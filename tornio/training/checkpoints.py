@@ -99,9 +99,7 @@ def load_checkpoint(store: CheckpointStore, inputs: str, tensors: Mapping[str, T
         try:
             values = json.loads((folder / POSITION_FILE).read_text())
             if (values.pop("schema"), values.pop("inputs")) != (SCHEMA, inputs):
-                log.warning(
-                    "The training's checkpoint belongs to other data, settings or release: it starts from the beginning."
-                )
+                log.warning("The training's checkpoint belongs to other data, settings or release: it starts anew.")
                 return None
             position, saved = Position(**values), load_file(folder / TENSORS_FILE)
         except (KeyError, ValueError, TypeError, SafetensorError) as error:

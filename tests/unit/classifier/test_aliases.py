@@ -9,8 +9,8 @@ import pytest
 from services.classifier.aliases import AliasReader, heard, looked_up
 from services.messages import Aliases
 from tornio.errors import NotFound
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import Alias
-from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

@@ -13,8 +13,8 @@ from services.classifier.follow import Follower, Pace
 from services.classifier.shelf import Shelf
 from services.messages import Aliases, AliasUpdate, Heartbeat
 from tornio.errors import NotFound, NotServable, Unavailable, UnfitCheckpoint
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import Alias
-from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

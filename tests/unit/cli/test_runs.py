@@ -15,8 +15,8 @@ from tornio.api import LabelRequest, RunOut, RunProgressOut, ScoreRequest
 from tornio.cli import main
 from tornio.client import Client
 from tornio.schemas.jobs import LabelArgs
+from tornio.schemas.keys import workspace_run
 from tornio.schemas.runs import RunPlan
-from tornio.storage.keys import workspace_run
 from tornio.storage.local import LocalStore
 
 pytestmark = pytest.mark.unit

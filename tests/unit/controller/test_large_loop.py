@@ -18,9 +18,9 @@ from services.controller.reconciler import Reconciler
 from tests.contract.runner_stages import PlayedRay
 from tests.unit.controller.turning import HashLoader, InstantFleet, Turning, quick_fit
 from tornio.registry import NodeCache
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult, RunStarted
 from tornio.storage import documents
-from tornio.storage.keys import TaskKeys
 from tornio.tasks import Tasks
 
 pytestmark = pytest.mark.unit

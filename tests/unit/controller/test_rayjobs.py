@@ -19,8 +19,8 @@ from tests.kube import Killed, PlayedKubeRay
 from tornio.errors import Unavailable
 from tornio.runs import RunReader, RunRecord, RunState, ask_for_run
 from tornio.schemas.base import Part
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.runs import RunPlan
-from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

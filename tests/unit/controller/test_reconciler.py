@@ -12,7 +12,7 @@ from tests.unit.controller.turning import Turning, make_spec, quick_fit
 from tornio.errors import Unavailable
 from tornio.loop.phase import Phase
 from tornio.registry import CURRENT, Registry
-from tornio.storage import keys
+from tornio.schemas import keys
 
 pytestmark = pytest.mark.unit
 WRITES = ("put", "put_if_absent", "put_if_match", "delete", "upload", "log", "ensure_dataset")

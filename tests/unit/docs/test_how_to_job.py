@@ -23,8 +23,8 @@ from tornio.api import runs as api_runs
 from tornio.cli import runs
 from tornio.records import Record
 from tornio.schemas import jobs as schemas
+from tornio.schemas.keys import TaskKeys
 from tornio.spec import TaskSpec
-from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 from tornio.tasks import Task, Tasks
 

@@ -33,13 +33,13 @@ from tornio.loop.phase import Phase
 from tornio.records import Purpose
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.jobs import InputFile, ScoreArgs
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.loop import LoopState, OpenBatch, SwapIntent
 from tornio.schemas.runs import RunPlan, RunResult
 from tornio.schemas.task import Batch, BatchItem, GateVerdict, Iteration
 from tornio.spec import LabelSpec, TaskSpec
 from tornio.status.asks import Ask
 from tornio.storage import documents
-from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 from tornio.tasks import Progress, Tasks
 

@@ -13,9 +13,9 @@ from jobs.table import JOBS, Job
 from tests.kube import Killed, PlayedKubeRay, enter
 from tornio.errors import RunFailed, Unavailable
 from tornio.schemas.base import Part
+from tornio.schemas.keys import run_of
 from tornio.schemas.runs import RunPlan, RunProgress, RunStarted
 from tornio.storage import documents
-from tornio.storage.keys import run_of
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

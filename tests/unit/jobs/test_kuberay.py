@@ -16,10 +16,10 @@ from tests.kube import NAMESPACE, TEMPLATE, FakeKube, Killed, PlayedKubeRay, ent
 from tornio.errors import Forbidden, InvalidInput, NotFound, RunFailed, TornioError, Unavailable
 from tornio.kube.port import RAY_SERVICE, Cluster
 from tornio.schemas.base import Part
+from tornio.schemas.keys import run_of
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult
 from tornio.settings import StorageSettings
 from tornio.storage import documents
-from tornio.storage.keys import run_of
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

@@ -13,9 +13,9 @@ from jobs.table import JOBS
 from tornio.errors import Forbidden, InvalidInput
 from tornio.records import Record
 from tornio.schemas.jobs import LabelArgs
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.runs import RunPlan
 from tornio.spec import TaskSpec
-from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 from tornio.tasks import Task, Tasks
 

@@ -15,7 +15,7 @@ from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.log import LabelLog
 from tornio.labels.resolve import by_record, resolve, standing
 from tornio.records import Purpose
-from tornio.storage.keys import TaskKeys
+from tornio.schemas.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

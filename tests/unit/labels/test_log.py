@@ -16,8 +16,8 @@ from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.log import LabelLog
 from tornio.labels.table import from_table, to_table
 from tornio.records import Purpose
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.tables import LABELS, LABELS_COMPACT
-from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

@@ -20,8 +20,8 @@ from tornio.models.port import Model
 from tornio.models.probes import make_probes
 from tornio.models.sources import EncoderSource
 from tornio.registry import NodeCache, Registry
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import EncoderUse, Manifest
-from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.model

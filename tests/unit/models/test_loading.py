@@ -20,10 +20,10 @@ from tornio.models.kinds import FEW_SHOT
 from tornio.models.loading import Loader
 from tornio.models.probes import make_probes
 from tornio.registry import NodeCache, Registry
+from tornio.schemas import keys
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import EncoderUse, Manifest, Probes
 from tornio.spec import ClassifierSpec, LabelSpec, TeacherSpec
-from tornio.storage import keys
-from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 from tornio.training.fewshot import fit_few_shot
 

@@ -11,8 +11,8 @@ from tornio.models.port import Embedded
 from tornio.pool import Pool
 from tornio.pool.embeddings import EmbeddingCache, VectorMemory
 from tornio.records import Record
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import EncoderUse
-from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

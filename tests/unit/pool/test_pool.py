@@ -10,7 +10,7 @@ import tornio.pool.pool as module
 from tornio.errors import IntegrityError, InvalidInput, NotFound
 from tornio.pool import Added, Pool, record_problem
 from tornio.records import Record, text_digest
-from tornio.storage.keys import TaskKeys
+from tornio.schemas.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

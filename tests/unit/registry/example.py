@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import Manifest, Probes
-from tornio.storage.keys import TaskKeys
 
 KEYS = TaskKeys("support", "tickets")
 

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from tornio.registry import NodeCache
+from tornio.schemas import keys
 from tornio.schemas.registry import Blob
-from tornio.storage import keys
 from tornio.storage.memory import MemoryStore
 
 BODY = b"weights of a model"

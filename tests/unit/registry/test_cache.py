@@ -16,8 +16,8 @@ from tests.unit.registry import loader
 from tornio.errors import IntegrityError, NotFound
 from tornio.registry import NodeCache
 from tornio.registry import cache as cache_module
+from tornio.schemas import keys
 from tornio.schemas.registry import Blob
-from tornio.storage import keys
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

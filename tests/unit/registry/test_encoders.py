@@ -9,8 +9,9 @@ import pytest
 
 from tornio.errors import IntegrityError, InvalidInput, NotFound
 from tornio.registry import Encoders
+from tornio.schemas import keys
 from tornio.schemas.registry import EncoderDocument
-from tornio.storage import documents, keys
+from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

@@ -16,8 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.unit.registry.example import KEYS, manifest, model_folder
 from tornio.errors import Changed, InvalidInput, NotFound, NotServable
 from tornio.registry import CURRENT, Registry
+from tornio.schemas import keys
 from tornio.schemas.registry import Alias
-from tornio.storage import documents, keys
+from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit

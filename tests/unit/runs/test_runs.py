@@ -21,9 +21,9 @@ from tornio.runs import (
 )
 from tornio.schemas.base import Document
 from tornio.schemas.jobs import LabelArgs
+from tornio.schemas.keys import RunKeys, TaskKeys, workspace_run
 from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted
 from tornio.storage import documents
-from tornio.storage.keys import RunKeys, TaskKeys, workspace_run
 from tornio.storage.local import LocalStore
 from tornio.storage.memory import MemoryStore
 from tornio.storage.port import ObjectStore

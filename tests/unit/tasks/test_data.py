@@ -15,8 +15,8 @@ from tornio.errors import NotFound
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.pool import Pool, PoolView
 from tornio.records import Purpose, Record, text_digest
+from tornio.schemas.keys import TaskKeys
 from tornio.spec import TaskSpec
-from tornio.storage.keys import TaskKeys
 from tornio.storage.memory import MemoryStore
 from tornio.tasks import Tasks, holdout_set, reserve, training_labels, training_set
 from tornio.tasks.data import select_holdout, select_training
