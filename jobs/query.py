@@ -1,4 +1,4 @@
-"""Pick the next batch: the strategy's records, some of the reserve, and suggestions for the first."""
+"""Pick the next batch: records that the strategy chooses, with suggestions, and some held-out records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ log = logging.getLogger(__name__)
 
 
 def run(args: QueryArgs, context: RunContext) -> QueryOutput:
-    """The records of batch ``number``; none when nothing is left to ask. Pure in what the arguments name."""
+    """Return the records of batch ``number``; none when every text was asked already.
+
+    A pure function of the arguments and of what they name.
+    """
     task, spec = context.task, context.task.spec_at(args.spec_rev)
     view = task.pool.read(args.pool_seq)
     events = task.labels.read(args.label_seq).events
@@ -47,24 +50,27 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
 
 
 def _model(args: QueryArgs, context: RunContext) -> Model | None:
-    """Whose predictions pick: none in a cold start, or where the version cannot be read any more, so that labels go
-    on coming for one that can."""
+    """Return the model whose predictions pick the batch. None in a cold start.
+
+    None also where the version cannot be read any more: then the batch is picked as in a cold start, so that labels
+    keep arriving for a version that can be read.
+    """
     if args.version is None:
         return None
     try:
         return context.job.loader.model(context.registry.manifest(args.version))
     except IntegrityError:
-        log.warning("%s cannot pick batch %s: as in a cold start", args.version, args.batch, exc_info=True)
+        log.warning("%s cannot be read: batch %s is picked as in a cold start", args.version, args.batch, exc_info=True)
         return None
 
 
 def _select(
     args: QueryArgs, context: RunContext, spec: TaskSpec, rows: Sequence[int], seed: int, model: Model | None
 ) -> tuple[str, dict[int, float], list[int]]:
-    """Name of the strategy that picked, the uncertainty to show by row, and the rows in the order that it wants them.
+    """Return the strategy's name, the uncertainty to show by row, and the rows in the order in which it wants them.
 
-    Raises MissingPlugin for a strategy that is not installed, InvalidInput for one that answers with other rows than
-    it was given.
+    Raises MissingPlugin for a strategy that is not installed, and InvalidInput for one that returns rows that were not
+    offered to it.
     """
     name = spec.loop.cold_start if model is None else spec.loop.strategy
     strategy = (COLD_STARTS if model is None else STRATEGIES).get(name)
@@ -80,7 +86,7 @@ def _select(
 
 
 def _checked(name: str, selection: Selection, candidates: int, wanted: int) -> list[int]:
-    """The positions that a strategy picked. A package's strategy may be wrong, and must not ask for other texts."""
+    """Return the positions that a strategy picked, after checking them: a package's strategy may be wrong."""
     positions = [int(position) for position in selection.rows]
     if len(set(positions)) != len(positions) or not all(0 <= position < candidates for position in positions):
         raise InvalidInput(f"the query strategy {name!r} picked rows twice, or rows that are no candidates: mend it")
@@ -95,7 +101,7 @@ def _checked(name: str, selection: Selection, candidates: int, wanted: int) -> l
 def _suggest(
     args: QueryArgs, context: RunContext, spec: TaskSpec, model: Model | None, rows: Sequence[int]
 ) -> tuple[str | None, dict[int, SuggestionPart]]:
-    """Who suggests, and what, for these rows of the pool."""
+    """Return who suggests labels for these rows of the pool, and the suggestions."""
     if model is not None and args.version is not None:
         probabilities, agent = context.pool_probabilities(model, args.pool_seq, rows), args.version
     elif spec.teacher.kind == NO_TEACHER:
@@ -111,7 +117,7 @@ def _suggest(
 def _item(
     picked: Picked, record_id: str, scores: dict[int, float], suggestions: dict[int, SuggestionPart]
 ) -> BatchItem:
-    if picked.purpose is Purpose.HOLDOUT:  # shown bare: a judged label must not be led
+    if picked.purpose is Purpose.HOLDOUT:  # without a suggestion, which would influence the label that judges
         return BatchItem(record_id=record_id, purpose=picked.purpose)
     return BatchItem(
         record_id=record_id,

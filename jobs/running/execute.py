@@ -36,16 +36,17 @@ def plan_job(job: str, task: TaskName, args: str) -> RunPlan:
 
 
 def next_attempt(plan: RunPlan, store: ObjectStore) -> int:
-    """The first attempt that nobody has begun."""
+    """Return the first attempt that no worker has begun."""
     keys = plan.run_keys
     return next(number for number in count(1) if store.head(keys.started(number)) is None)
 
 
 def resumed_attempt(plan: RunPlan, first: int, context: JobContext) -> int:
-    """The attempt that this process should make, which may be the same one started anew, told by its worker's token:
-    ``first``, or, where that was begun under this token, the next. Those in between have failed, which is noted.
+    """Return the attempt that this process should make.
 
-    Raises RunFailed where they were too many, or one failed for good.
+    A process may be started again by its runner; the worker's token identifies it. It makes the attempt ``first``, or,
+    where it has begun that one already, the next. The attempts in between have failed, and this is recorded. Raises
+    RunFailed where there were too many, or where one failed for good.
     """
     keys = plan.run_keys
     if context.store.head(keys.result) is not None:
@@ -58,17 +59,17 @@ def resumed_attempt(plan: RunPlan, first: int, context: JobContext) -> int:
         failed = documents.find(context.store, keys.failure(attempt), RunFailure)
         if failed is not None and failed[0].final:
             raise RunFailed(failed[0].error)
-    raise RunFailed(f"it was started {ATTEMPTS} times from attempt {first} on, and ended badly each time: see why")
+    raise RunFailed(f"it was started {ATTEMPTS} times from attempt {first} on, and failed each time: see the job's log")
 
 
 def execute(plan: RunPlan, attempt: int, context: JobContext) -> RunResult:
-    """Do a plan, or take the result that stands there. Of two attempts the loser takes the winner's.
+    """Do a plan and return its result, or return the result that is stored already.
 
-    An attempt is made once: one that has failed fails again with the same words, and one that another worker began
-    and never ended has failed, because that worker died in it. So work that kills its worker is not tried for ever.
+    An attempt is made once. An attempt that has failed fails again with the same message. An attempt that another
+    worker has begun and not ended has failed too, because that worker died; so work that kills its worker is not
+    repeated for ever. Of two attempts that end, the first result counts.
 
-    Raises InvalidInput for a job that nobody knows, RunFailed for an attempt that is over,
-    and whatever the job raises.
+    Raises InvalidInput for an unknown job, RunFailed for an attempt that is over, and whatever the job raises.
     """
     job = _job(plan.job)
     keys = plan.run_keys
@@ -96,12 +97,12 @@ def execute(plan: RunPlan, attempt: int, context: JobContext) -> RunResult:
 
 def _job(name: str) -> Job:
     if name not in JOBS:
-        raise InvalidInput(f"no job is called {name!r}; there are: {', '.join(sorted(JOBS))}")
+        raise InvalidInput(f"there is no job {name!r}. The jobs are: {', '.join(sorted(JOBS))}")
     return JOBS[name]
 
 
 def _begin(plan: RunPlan, attempt: int, context: JobContext) -> RunStarted:
-    """Say that this worker makes the attempt. Raises RunFailed where the attempt is over."""
+    """Record that this worker makes the attempt. Raises RunFailed where the attempt is over."""
     keys = plan.run_keys
     mine = RunStarted(run=plan.run, job=plan.job, attempt=attempt, worker=context.worker, started_at=datetime.now(UTC))
     started = documents.create_or_get(context.store, keys.started(attempt), mine)
@@ -109,23 +110,25 @@ def _begin(plan: RunPlan, attempt: int, context: JobContext) -> RunStarted:
     if failed is not None:
         raise RunFailed(failed[0].error)
     if started.worker != context.worker:
-        said = _ended_in(attempt)
-        _note_failure(plan, started, said, context)
-        raise RunFailed(said)
+        message = _ended_in(attempt)
+        _note_failure(plan, started, message, context)
+        raise RunFailed(message)
     return started
 
 
 def _ended_in(attempt: int) -> str:
-    return f"its worker ended in the middle of attempt {attempt}; if it was killed for memory, give it more"
+    return (
+        f"its worker ended in the middle of attempt {attempt}; if it was killed for its memory use, give it more memory"
+    )
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether another attempt would end the same: what was asked is wrong, and not the day."""
+    """Whether another attempt would fail in the same way, because the request itself is wrong."""
     return isinstance(error, TornioError) and not isinstance(error, TemporaryError | IntegrityError | RunFailed)
 
 
 def _note_failure(plan: RunPlan, started: RunStarted, error: str, context: JobContext, final: bool = False) -> None:
-    """Write down why an attempt failed; where that fails too, it must not hide why."""
+    """Record why an attempt failed. A failure to record it must not hide the error."""
     failure = RunFailure(
         run=plan.run,
         job=plan.job,
@@ -138,4 +141,4 @@ def _note_failure(plan: RunPlan, started: RunStarted, error: str, context: JobCo
     try:
         documents.create_or_get(context.store, plan.run_keys.failure(started.attempt), failure)
     except TornioError:
-        log.warning("run %s, attempt %d: its failure could not be noted", plan.run, started.attempt, exc_info=True)
+        log.warning("run %s, attempt %d: its failure could not be recorded", plan.run, started.attempt, exc_info=True)
