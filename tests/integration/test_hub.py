@@ -111,7 +111,7 @@ def test_what_stands_in_the_way_is_said(double: Hub, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
     monkeypatch.setattr(constants, "ENDPOINT", double.url)
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    assert refused().startswith("Unauthorized: no token for the hub: set HF_TOKEN")
+    assert refused().startswith("Unauthorized: There is no token for the hub. Set HF_TOKEN")
     assert double.calls == []
     monkeypatch.setenv("HF_TOKEN", "hf_another")
     assert refused().startswith("Unauthorized: the hub does not know this token")

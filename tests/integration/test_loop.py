@@ -70,7 +70,7 @@ def test_unlabelled_texts_become_a_classifier_that_goes_on_learning(
     until(lambda: "pool is empty" in command("status", "shop/inbox"), "the status says what to do")
     pool = write_csv(tmp_path / "pool.csv", list(ALL)[:60])
     assert "added 60 records" in command("pool", "add", "shop/inbox", pool)
-    assert "60 were there already" in command("pool", "add", "shop/inbox", pool)
+    assert "60 existed already" in command("pool", "add", "shop/inbox", pool)
     with pytest.raises(NotServable, match="no current version"):
         client.predict("shop/inbox", ["where is my parcel?"])
 
