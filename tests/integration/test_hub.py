@@ -114,8 +114,8 @@ def test_what_stands_in_the_way_is_said(double: Hub, monkeypatch: pytest.MonkeyP
     assert refused().startswith("Unauthorized: There is no token for the hub. Set HF_TOKEN")
     assert double.calls == []
     monkeypatch.setenv("HF_TOKEN", "hf_another")
-    assert refused().startswith("Unauthorized: the hub does not know this token")
-    assert refused("a/b/c").startswith("InvalidInput: 'a/b/c' is no name")
+    assert refused().startswith("Unauthorized: The hub does not know this token")
+    assert refused("a/b/c").startswith("InvalidInput: 'a/b/c' is not a valid name")
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    assert refused().startswith("Unavailable: the hub does not answer")
+    assert refused().startswith("Unavailable: The hub does not respond")
     assert double.repos == {}
