@@ -1,4 +1,4 @@
-"""Which examples a training step sees. A pure function of lengths, seed and epoch, so it is the same on every worker."""
+"""Which examples a training step sees. A pure function of lengths, seed and epoch, so all workers agree."""
 
 from __future__ import annotations
 
