@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Which examples a training step sees. A pure function of lengths, seed and epoch, the same on every worker."""
-=======
-"""Which examples a training step sees. A pure function of lengths, seed and epoch, so all workers agree."""
->>>>>>> h-training
 
 from __future__ import annotations
 
