@@ -62,7 +62,7 @@ REASONS = {
     "not_a_number": "not all finite",
     "other_labels": "spam",
     "another_tasks": "the task has",
-    "failing_probe": "probes otherwise",
+    "failing_probe": "outputs for the probes differ",
 }
 
 
