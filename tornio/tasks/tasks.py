@@ -13,7 +13,7 @@ from tornio.errors import AlreadyExists, Changed, ChangeRefused, Conflict, Inval
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.loop import LoopState
 from tornio.schemas.task import SpecDocument, TaskDocument
-from tornio.spec import TaskSpec
+from tornio.spec import Spec, TaskSpec
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks.holdout import holdout_key
@@ -122,7 +122,7 @@ class Tasks:
         if not changes:
             return Applied(created=False, spec_rev=document.spec_rev)
         _refuse(spec, changes)
-        wanted = _with_unknown(old.spec, spec.model_dump(mode="json"))
+        wanted = _with_later_fields(old.spec, spec)
         rev = self._write_spec(keys, document.spec_rev + 1, wanted, who)
         documents.replace(self._store, keys.document, document.evolve(spec_rev=rev), etag)
         return Applied(created=False, spec_rev=rev, changes=changes)
@@ -143,12 +143,14 @@ def _refuse(spec: TaskSpec, changes: Sequence[FieldChange]) -> None:
         raise ChangeRefused("\n".join([f"{spec.full_name} stays as it is:", *lines]))
 
 
-def _with_unknown(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``new``, with the fields of a later release that ``old`` has."""
-    kept = {name: value for name, value in old.items() if name not in new}
-    return kept | {
-        name: _with_unknown(old[name], value)
-        if isinstance(value, Mapping) and isinstance(old.get(name), Mapping)
-        else value
-        for name, value in new.items()
-    }
+def _with_later_fields(old: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
+    """Return the spec as JSON, with the fields that ``old`` has from a later release and this release does not know."""
+    fields = type(spec).model_fields
+    merged = spec.model_dump(mode="json") | {name: value for name, value in old.items() if name not in fields}
+    for name, section in spec:
+        before = old.get(name)
+        if isinstance(section, Spec) and isinstance(before, Mapping):
+            whole = _with_later_fields(before, section)
+            if name in merged or whole.keys() - type(section).model_fields:
+                merged[name] = whole
+    return merged

@@ -77,3 +77,26 @@ def test_a_stored_spec_with_names_of_a_later_release_is_read() -> None:
     later = spec(loop={"strategy": "later", "stop": {"criterion": "later"}}).model_dump(mode="json")
     documents.replace(store, "w/tasks/t/specs/1.json", stored.evolve(spec=later), etag)
     assert Tasks(store).open("w", "t").spec.loop.strategy == "later"
+
+
+def test_settings_that_are_taken_out_are_gone_and_fields_of_a_later_release_stay(tmp_path: Path) -> None:
+    store = MemoryStore()
+    tasks = Tasks(store)
+    with installed("query_strategy", tmp_path / "site"), installed("training_method", tmp_path / "methods"):
+        tasks.apply(
+            spec(
+                loop={"strategy": "far-from-labels", "strategy_settings": {"unsure": 3}},
+                training={"method": "nearest-centroid", "settings": {"sharpness": 5}},
+            ),
+            "me",
+        )
+    stored, etag = documents.load(store, "w/tasks/t/specs/1.json", SpecDocument)
+    later = {**stored.spec, "from_later": 1, "loop": {**stored.spec["loop"], "also_later": {"deep": True}}}
+    documents.replace(store, "w/tasks/t/specs/1.json", stored.evolve(spec=later), etag)
+    tasks = Tasks(store)
+    tasks.apply(spec(), "me")
+    assert tasks.open("w", "t").spec == spec()
+    written = documents.load(store, "w/tasks/t/specs/2.json", SpecDocument)[0].spec
+    assert written["from_later"] == 1
+    assert written["loop"]["also_later"] == {"deep": True}
+    assert "training" not in written
