@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,13 +12,13 @@ from numpy.typing import NDArray
 
 from jobs.context import RunContext
 from tornio.arrays import FloatMatrix
-from tornio.errors import IntegrityError
+from tornio.errors import IntegrityError, InvalidInput, describe
 from tornio.evaluation import holdout_report, judge
 from tornio.models.decide import decide_labels
 from tornio.models.port import Model
 from tornio.schemas.jobs import EvaluateArgs, EvaluateOutput
 from tornio.schemas.loop import AGREEMENT
-from tornio.schemas.task import StopSet
+from tornio.schemas.task import KAPPA, StopSet
 from tornio.seeds import derive_seed
 from tornio.spec import TaskSpec
 from tornio.stopping import CRITERIA, StopPredictions
@@ -142,10 +143,15 @@ def _stop_signals(context: RunContext, args: EvaluateArgs, spec: TaskSpec, candi
         return _StopSignals(agreement)
     try:
         value = CRITERIA.get(name).signal(before, after)
-    except Exception as error:  # a package's criterion may raise anything, and must not decide what serves
+        signals = {} if value is None else {name: float(value)}
+        if not all(map(math.isfinite, signals.values())):
+            raise InvalidInput(f"it measured {value}, and a signal must be a finite number")
+        if name == KAPPA:
+            raise InvalidInput(f"the name {KAPPA!r} is reserved: rename the criterion")
+    except Exception as error:  # a package's criterion may raise anything, and must not decide what is deployed
         log.warning("the stopping criterion %s cannot measure", name, exc_info=True)
-        return _StopSignals(agreement, warnings=(f"the stopping criterion {name!r} has no signal: {error}",))
-    return _StopSignals(agreement, {} if value is None else {name: float(value)})
+        return _StopSignals(agreement, warnings=(f"the stopping criterion {name!r} has no signal: {describe(error)}",))
+    return _StopSignals(agreement, signals)
 
 
 def _stop_predictions(context: RunContext, model: Model, pool_seq: int, record_ids: Sequence[str]) -> StopPredictions:

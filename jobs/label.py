@@ -8,20 +8,21 @@ from tornio.errors import InvalidInput
 from tornio.schemas.jobs import LabelArgs, LabelOutput
 from tornio.schemas.runs import RunPlan
 from tornio.spec import NO_TEACHER
-from tornio.tasks import Tasks
 
 __all__ = ["LabelArgs", "plan", "run"]
 
 
 def plan(request: LabelRequest, task: TaskName, context: JobContext) -> RunPlan:
     """Return the plan for the pool and the spec that the task has now. Raises InvalidInput, NotFound."""
-    named = Tasks(context.store).open(*task)
-    if named.spec.teacher.kind == NO_TEACHER:
+    opened = context.tasks.open(*task)
+    spec, pool_seq = opened.spec, opened.pool.last_seq()
+    if spec.teacher.kind == NO_TEACHER:
         raise InvalidInput(f"{task} has no teacher. Set teacher.kind to 'embedding' or 'nli' in task.yaml")
-    pool_seq = named.pool.last_seq()
     if not pool_seq:
         raise InvalidInput(f"the pool of {task} is empty. Add texts first: tornio pool add {task} FILE")
-    return RunPlan.of(request.job, *task, LabelArgs(pool_seq=pool_seq, spec_rev=named.document.spec_rev))
+    teacher = context.loader.teacher_digest(spec.teacher, spec.classifier)
+    args = LabelArgs(pool_seq=pool_seq, spec_rev=opened.document.spec_rev, teacher=teacher)
+    return RunPlan.of(request.job, *task, args)
 
 
 def run(args: LabelArgs, context: RunContext) -> LabelOutput:

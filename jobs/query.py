@@ -12,7 +12,16 @@ from jobs.context import RunContext
 from tornio.errors import IntegrityError, InvalidInput
 from tornio.models.port import Model
 from tornio.plugins import read_settings
-from tornio.query import COLD_STARTS, STRATEGIES, Candidates, Picked, Selection, pick_batch, queried
+from tornio.query import (
+    COLD_STARTS,
+    STRATEGIES,
+    Candidates,
+    Picked,
+    Selection,
+    cold_start_settings,
+    pick_batch,
+    queried,
+)
 from tornio.records import Purpose
 from tornio.schemas.jobs import QueryArgs, QueryOutput
 from tornio.schemas.task import BatchItem, SuggestionPart
@@ -73,8 +82,11 @@ def _select(
     offered to it.
     """
     name = spec.loop.cold_start if model is None else spec.loop.strategy
+    shown_name = f"cold-start-{name}" if model is None else name
+    if not rows:
+        return shown_name, {}, []
     strategy = (COLD_STARTS if model is None else STRATEGIES).get(name)
-    values = spec.loop.strategy_settings if name == spec.loop.strategy else {}
+    values = cold_start_settings(spec.loop) if model is None else spec.loop.strategy_settings
     settings = read_settings(strategy.settings, values, "loop.strategy_settings")
     source = PoolSource(context, spec, args.label_seq, args.pool_seq, model)
     candidates = Candidates(source, np.asarray(rows, dtype=np.int64), spec.label_names, spec.multi_label, settings)
@@ -82,20 +94,25 @@ def _select(
     selection = strategy.select(candidates, wanted, seed)
     order = [rows[position] for position in _checked(name, selection, len(rows), wanted)]
     shown = {} if selection.shown is None else dict(zip(order, map(float, selection.shown), strict=True))
-    return name if model is not None else f"cold-start-{name}", shown, order
+    return shown_name, shown, order
 
 
 def _checked(name: str, selection: Selection, candidates: int, wanted: int) -> list[int]:
     """Return the positions that a strategy picked, after checking them: a package's strategy may be wrong."""
-    positions = [int(position) for position in selection.rows]
-    if len(set(positions)) != len(positions) or not all(0 <= position < candidates for position in positions):
-        raise InvalidInput(f"the query strategy {name!r} picked rows twice, or rows that are no candidates: mend it")
-    if len(positions) > wanted or (selection.shown is not None and len(selection.shown) != len(positions)):
+    rows = np.asarray(selection.rows)
+    if rows.ndim != 1 or (len(rows) and not np.issubdtype(rows.dtype, np.integer)):
+        raise InvalidInput(f"the query strategy {name!r} must return its rows as whole numbers [k], not {rows.dtype}")
+    if len(np.unique(rows)) != len(rows) or (len(rows) and not 0 <= rows.min() <= rows.max() < candidates):
+        raise InvalidInput(f"the query strategy {name!r} picked a row twice, or a row that is not a candidate")
+    if len(rows) > wanted or (candidates and wanted and not len(rows)):
         raise InvalidInput(
-            f"the query strategy {name!r} picked {len(positions)} of at most {wanted} rows, and shows an uncertainty "
-            f"for {len(selection.shown) if selection.shown is not None else 0}: mend it"
+            f"the query strategy {name!r} picked {len(rows)} of {candidates} candidates; 1 to {wanted} are allowed"
         )
-    return positions
+    if selection.shown is not None:
+        shown = np.asarray(selection.shown, dtype=np.float64)
+        if shown.shape != rows.shape or not ((shown >= 0) & (shown <= 1)).all():
+            raise InvalidInput(f"the query strategy {name!r} must show an uncertainty in [0, 1] for each row it picks")
+    return [int(row) for row in rows]
 
 
 def _suggest(

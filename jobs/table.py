@@ -90,15 +90,17 @@ def _query(args: QueryArgs, facts: Facts) -> float:
         strategy = COLD_STARTS.get(loop.cold_start) if args.version is None else STRATEGIES.get(loop.strategy)
     except MissingPlugin:
         return 0  # the run says what is missing
-    if not strategy.reads_pool:
-        return 0
-    return facts.pool if facts.own_encoders else facts.not_embedded
+    if facts.own_encoders or args.version is None:
+        return 0 if not strategy.reads_pool else facts.pool if facts.own_encoders else facts.not_embedded
+    return facts.not_embedded  # a model that shares its encoder embeds the whole pool before its first prediction
 
 
 def _evaluation(args: EvaluateArgs, facts: Facts) -> float:
     """Each version with an encoder of its own predicts the labelled hold-out; two of them predict the stop set."""
+    if not facts.own_encoders:
+        return facts.not_embedded
     judged = min(facts.labels, math.ceil(facts.spec.loop.holdout_share * facts.pool))
-    stop = 2 * min(facts.spec.loop.stop.stop_set_size, facts.pool) if args.agree_with and facts.own_encoders else 0
+    stop = 2 * min(facts.spec.loop.stop.stop_set_size, facts.pool) if args.agree_with else 0
     return facts.not_embedded + facts.own_encoders * judged + stop
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from jobs.context import RunContext, software
 from jobs.training_hooks import forget_checkpoints, run_hooks, step_record
 from jobs.training_inputs import RunInputs
-from tornio.errors import NotFound, RunFailed
+from tornio.errors import InvalidInput, NotFound, RunFailed
 from tornio.models.probes import make_probes
 from tornio.schemas.jobs import TrainArgs, TrainOutput
 from tornio.schemas.registry import Manifest
@@ -53,7 +53,8 @@ def _spread(method: TrainingMethod[Any], inputs: RunInputs[Any], args: TrainArgs
     """Train with as many workers as the method and the settings ask for."""
     workers = TrainSettings().workers
     if workers == 1 or not method.spreads(inputs):
-        _train(method, inputs, args, context)
+        if not _train(method, inputs, args, context):
+            raise InvalidInput(f"the training method {method.name!r} returned no model")
         return
     spread = context.job.train_on_workers
     if spread is None:
@@ -69,16 +70,18 @@ def train(args: TrainArgs, context: RunContext) -> None:
     _train(*_opened(args, context), args, context)
 
 
-def _train(method: TrainingMethod[Any], inputs: RunInputs[Any], args: TrainArgs, context: RunContext) -> None:
+def _train(method: TrainingMethod[Any], inputs: RunInputs[Any], args: TrainArgs, context: RunContext) -> bool:
+    """Train, and publish the version unless another worker has the model. Returns whether this worker has it."""
     kind, why = method.choose_kind(inputs)
     record = step_record(context)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = method.fit(inputs, folder, run_hooks(context, record))
-        if model is None:  # the first worker has it
-            return
+        if model is None:
+            return False
         record.write()
         context.registry.publish(_manifest(args, context, inputs, model, kind, why), folder)
+    return True
 
 
 def _manifest(

@@ -102,4 +102,5 @@ class Unavailable(TemporaryError):
 
 def describe(error: BaseException) -> str:
     """Return an error in one line, for a status. Errors of other packages are named by their class."""
-    return str(error) if isinstance(error, TornioError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, TornioError) else f"{type(error).__name__}: {error}"
+    return text.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair cannot be stored

@@ -8,8 +8,9 @@ A package adds an entry under a name through an entry point, for example in its 
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -17,7 +18,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tornio.errors import InvalidSpec, MissingPlugin
+from tornio.errors import InvalidSpec, MissingPlugin, describe
+from tornio.spec.base import NAME_PATTERN
 
 T = TypeVar("T")
 S = TypeVar("S", bound=BaseModel)
@@ -30,18 +32,24 @@ class Table(Generic[T]):
     spec names it.
     """
 
-    def __init__(self, what: str, group: str, entry: type[T], built_in: Mapping[str, T]) -> None:
-        """``what``: what an entry is, for messages. ``group``: entry-point group. ``entry``: class of the entries."""
+    def __init__(
+        self, what: str, group: str, entry: type[T], built_in: Mapping[str, T], reserved: Collection[str] = ()
+    ) -> None:
+        """``what``: what an entry is, for messages. ``group``: entry-point group. ``entry``: class of the entries.
+
+        ``reserved``: further names that no package's entry may have, such as those of another table of the group.
+        """
         self.what = what
         self.group = group
         self._entry = entry
         self._built_in = built_in
+        self._reserved = frozenset(reserved) | built_in.keys()
         self._imported: dict[str, T] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names to choose from: the built-in ones, then those of installed packages."""
-        return (*self._built_in, *(name for name in sorted(self._points()) if name not in self._built_in))
+        return (*self._built_in, *sorted(self._points()))
 
     def __contains__(self, name: object) -> bool:
         return name in self._built_in or name in self._points()
@@ -51,11 +59,7 @@ class Table(Generic[T]):
 
     def check(self, name: str, where: str) -> None:
         """Raise InvalidSpec where no entry has this name. ``where``: the field of the spec that names it."""
-        if name not in self:
-            close = get_close_matches(name, self.names, 1)
-            guess = f" Did you mean {close[0]!r}?" if close else ""
-            choices = ", ".join(self.names)
-            raise InvalidSpec(f"{where}: there is no {self.what} {name!r}. Choose one of: {choices}.{guess}")
+        check_choice(name, self.names, self.what, where)
 
     def get(self, name: str) -> T:
         """Return the entry of this name.
@@ -81,26 +85,43 @@ class Table(Generic[T]):
                 "package that brings it on every node, upgrade Tornio, or name another in task.yaml"
             )
         try:
-            entry = point.load()
-        except Exception as error:  # whatever somebody else's module raises while it is imported
+            entry: T = point.load()
+            fits = isinstance(entry, self._entry) and issubclass(entry.settings, BaseModel)  # type: ignore[attr-defined]
+        except (Exception, SystemExit) as error:  # whatever somebody else's module does while it is imported
             raise MissingPlugin(
-                f"the {self.what} {name!r} ({point.value}) cannot be imported: {type(error).__name__}: {error}"
+                f"the {self.what} {name!r} ({point.value}) cannot be used: {describe(error)}"
             ) from error
-        if not isinstance(entry, self._entry):
+        if isinstance(entry, type) or not fits:
             raise MissingPlugin(
-                f"the {self.what} {name!r} ({point.value}) is {type(entry).__name__!r}, and must be a "
-                f"{self._entry.__name__}"
+                f"the {self.what} {name!r} ({point.value}) must be an instance of {self._entry.__name__}, with a model "
+                "of its settings"
             )
         return entry
 
     def _points(self) -> Mapping[str, EntryPoint]:
-        return _entry_points(self.group, tuple(sys.path))
+        points = _entry_points(self.group, tuple(sys.path))
+        return {name: point for name, point in points.items() if name not in self._reserved}
 
 
 @cache
 def _entry_points(group: str, _path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
-    """The entry points of a group. They are read once: a process sees a package that was there when it started."""
-    return {point.name: point for point in entry_points(group=group)}
+    """The entry points of a group whose names a spec can hold.
+
+    They are read once: a process sees the packages that were installed when it started.
+    """
+    points = entry_points(group=group)
+    return {point.name: point for point in points if re.fullmatch(NAME_PATTERN, point.name)}
+
+
+def check_choice(name: str, names: Sequence[str], what: str, where: str) -> None:
+    """Raise InvalidSpec where ``name`` is not among ``names``, with what there is to choose from.
+
+    ``what``: what a name stands for. ``where``: the field of the spec that has it.
+    """
+    if name not in names:
+        close = get_close_matches(name, names, 1)
+        guess = f" Did you mean {close[0]!r}?" if close else ""
+        raise InvalidSpec(f"{where}: there is no {what} {name!r}. Choose one of: {', '.join(names)}.{guess}")
 
 
 def read_settings(model: type[S], values: Mapping[str, Any], where: str) -> S:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,6 +14,7 @@ from jobs.table import JOBS, Job
 from tornio.api import TaskName
 from tornio.errors import IntegrityError, InvalidInput, RunFailed, TemporaryError, TornioError, describe
 from tornio.runs.record import ATTEMPTS
+from tornio.schemas.base import Part
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult, RunStarted
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
@@ -79,7 +81,7 @@ def execute(plan: RunPlan, attempt: int, context: JobContext) -> RunResult:
     run = RunContext(context, plan, attempt)
     started = _begin(plan, attempt, context)
     try:
-        output = job.run(job.args.model_validate(plan.args), run)
+        output = _readable(job.run(job.args.model_validate(plan.args), run), plan)
     except Exception as error:
         _note_failure(plan, started, describe(error), context, final=_is_final(error))
         raise
@@ -87,12 +89,26 @@ def execute(plan: RunPlan, attempt: int, context: JobContext) -> RunResult:
         run=plan.run,
         job=plan.job,
         attempt=attempt,
-        output=output.model_dump(mode="json"),
+        output=output,
         started_at=started.started_at,
         finished_at=datetime.now(UTC),
         software=software(),
     )
     return documents.create_or_get(context.store, keys.result, result)
+
+
+def _readable(output: Part, plan: RunPlan) -> dict[str, Any]:
+    """Return the output as JSON that can be read again. The result is written once, so that comes first.
+
+    Raises InvalidInput for numbers that are not finite, which JSON cannot hold.
+    """
+    values = output.model_dump(mode="json")
+    try:
+        type(output).model_validate(values)
+    except ValidationError as error:
+        faults = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
+        raise InvalidInput(f"the output of {plan.job} cannot be stored: {faults} must be finite numbers") from error
+    return values
 
 
 def _job(name: str) -> Job:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+from functools import cache
 
 import pyarrow.parquet as pq
 
@@ -48,7 +49,7 @@ class Measure:
             pool=sum(rows for rows, _ in parts),
             not_embedded=sum(rows for rows, digest in parts if digest not in embedded),
             own_encoders=self._own_encoders(plan, keys),
-            count_labels=lambda: _labels(task, plan),
+            count_labels=cache(lambda: _labels(task, plan)),
         )
 
     def _pool(self, keys: TaskKeys, upto: int | None) -> list[tuple[int, str]]:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from jobs.context import JobContext, RunContext
 
 
-def job_context(precision: str | None = None) -> JobContext:
-    """Return a context from TORNIO_S3_... and TORNIO_..., in which fine-tuning can be spread by Ray Train.
-
-    ``precision``: the number format that the run's plan fixes; by default the node's own setting.
-    """
-    context = JobContext.from_environment(precision)
+def job_context() -> JobContext:
+    """Return a context from TORNIO_S3_... and TORNIO_..., in which Ray Train can share a training among workers."""
+    context = JobContext.from_environment()
     context.train_on_workers = _train_on_workers
     return context
 

@@ -57,8 +57,10 @@ def train_on_workers(context: RunContext) -> None:
 
 
 def _refusal(context: RunContext) -> str:
-    """Return why no training of these arguments can succeed, or . A worker writes it to a document, because a worker
-    that raises is started again."""
+    """Return why no training of these arguments can succeed, or an empty string.
+
+    A worker writes the reason to a document, because Ray starts a worker that raises again.
+    """
     try:
         return context.job.store.get(_refusal_key(context)).body.decode()
     except NotFound:

@@ -19,6 +19,7 @@ from tornio.schemas.task import Batch, Iteration
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Counter, Counts, Task
+from tornio.training.methods import cannot_train
 
 
 @dataclass
@@ -57,6 +58,7 @@ class Observer:
             candidate=registry.alias(CANDIDATE),
             replicas=self.fleet.replicas(task.spec.full_name),
             recorded=self._recorded(state),
+            cannot_train=cannot_train(task.spec),
             quiet=self._quiet(log.seq),
         )
 

@@ -228,7 +228,7 @@ def check_local(host: str, origin: str | None) -> None:
             f"This server has no API keys, so it answers to 127.0.0.1 and localhost only, not to {host[:80]!r}. "
             "Use that address, or start the server with keys."
         )
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and origin.lower().partition("://")[2] != host.lower():
         raise Forbidden(
             f"This server has no API keys, so it takes no requests from pages of {origin[:80]!r}. "
             "Start the server with keys."

@@ -136,7 +136,8 @@ class StoreBackend:
         snapshot, controller = await asyncio.gather(
             self._blocking(lambda: self._reader(task).snapshot()), self._controller(task)
         )
-        return task_status(snapshot, controller, self.clock(), self.annotate_url)
+        # In a thread: a stopping criterion of a package runs in it.
+        return await self._blocking(task_status, snapshot, controller, self.clock(), self.annotate_url)
 
     async def versions(self, task: TaskName) -> Sequence[VersionOut]:
         return await self._blocking(lambda: read_versions(self._reader(task)))

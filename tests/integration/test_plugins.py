@@ -76,7 +76,6 @@ def test_the_loop_on_packages_and_after_they_are_gone(tmp_path: Path, monkeypatc
         assert answers_with(up, version.version)
         answer_batch(up, ann)
         asks_for_attention(up, "no training method 'nearest-centroid' on this machine")
-        asks_for_attention(up, "no query strategy 'far-from-labels' on this machine")
         assert answers_with(up, version.version)
         assert answered <= {record.record_id for record in up.client.labels(TASK)}
 

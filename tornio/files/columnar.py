@@ -8,7 +8,7 @@ from typing import Any
 
 from tornio.errors import InvalidFile
 from tornio.files.content import Content
-from tornio.files.tables import Reader, Row
+from tornio.files.tables import Reader, Row, check_columns
 
 _BATCH = 2000
 """Rows that are in memory at once."""
@@ -23,8 +23,9 @@ def read_parquet(content: Content) -> Reader:
         raise InvalidFile(_no_pyarrow(content, "Parquet")) from error
     try:
         file = pq.ParquetFile(str(content.path) if content.path else pa.BufferReader(content.body))
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise InvalidFile(f"{content.where} is not Parquet that can be read: {error}") from error
+    check_columns(file.schema_arrow.names, content.where)
 
     def read(columns: Sequence[str]) -> Iterator[Row]:
         batches = file.iter_batches(_BATCH, columns=list(columns) or None, use_threads=False)
@@ -43,6 +44,7 @@ def read_arrow(content: Content) -> Reader:
     except ImportError as error:
         raise InvalidFile(_no_pyarrow(content, "Arrow")) from error
     schema, _ = _open_arrow(content)
+    check_columns(schema.names, content.where)
 
     def read(columns: Sequence[str]) -> Iterator[Row]:
         _, batches = _open_arrow(content)
@@ -74,12 +76,12 @@ def _open_arrow(content: Content) -> tuple[Any, Iterator[Any]]:
     try:
         file = pa.ipc.open_file(source)
         return file.schema, (file.get_batch(n) for n in range(file.num_record_batches))
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, OSError):
         try:
             source.seek(0)
             stream = pa.ipc.open_stream(source)
             return stream.schema, iter(stream)
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
             raise InvalidFile(f"{content.where} is not Arrow that can be read: {error}") from error
 
 
@@ -93,7 +95,7 @@ def _rows(batches: Iterator[Any], where: str) -> Iterator[Row]:
                 for values in batch.slice(start, _BATCH).to_pylist():
                     line += 1
                     yield Row(line, values)
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, SystemError, UnicodeDecodeError) as error:
         raise InvalidFile(f"{where} is damaged after row {line:,}: {error}") from error
 
 

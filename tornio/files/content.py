@@ -114,6 +114,10 @@ def text_of(content: Content, encoding: str) -> Iterator[TextIO]:
             yield text
         except UnicodeDecodeError as error:
             raise InvalidFile(_not_decodable(content, encoding)) from error
+        except UnicodeError as error:  # "UTF-16 stream does not start with BOM"
+            raise InvalidFile(
+                f"{content.where} cannot be read as {encoding} ({error}). Give --encoding utf-16-le or utf-16-be"
+            ) from error
 
 
 def _codec(encoding: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tornio.errors import InvalidFile
 from tornio.files.content import Content, encoding_of, lines_of
-from tornio.files.tables import Options, Reader, Row
+from tornio.files.tables import Options, Reader, Row, check_columns
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SNIFFED_LINES = 200
@@ -81,9 +81,7 @@ def _check_delimiter(delimiter: str | None) -> None:
 def _columns(first: Sequence[str], where: str) -> tuple[str, ...]:
     """The names in the first row. Raises InvalidFile where two columns have the same name."""
     columns = tuple(name.strip() for name in first)
-    twice = sorted({name for name in columns if name and columns.count(name) > 1})
-    if twice:
-        raise InvalidFile(f"{where}: the columns {twice} appear twice in the first line. Rename one of each")
+    check_columns(columns, where)
     return columns
 
 

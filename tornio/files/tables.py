@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from tornio.errors import InvalidFile
+
 
 class Format(StrEnum):
     CSV = "csv"
@@ -85,3 +87,10 @@ class Table:
     columns: tuple[str, ...] | None
     rows: Sequence[Row]
     what: str
+
+
+def check_columns(names: Sequence[str], where: str) -> None:
+    """Raises InvalidFile where two columns have the same name."""
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise InvalidFile(f"{where}: the columns {twice} appear twice. Rename one of each")

@@ -49,7 +49,7 @@ def advance(state: LoopState, seen: Observation) -> LoopState:
         _absorb_gate,
         _start_training,
         _start_query,
-        _note_unknown_criterion,
+        _note_undecided_stop,
         _tell_what_hangs,
     ):
         state = step(state, seen)
@@ -213,7 +213,8 @@ def _signal(state: LoopState, gate: GateIntent, recorded: Iteration) -> StopProg
     measured = dict(recorded.stop)
     if (kappa := measured.pop(KAPPA, None)) is not None:
         stop = stop.evolve(signals=(*stop.signals, float(kappa)))
-    others = {name: (*stop.of(name), float(value)) for name, value in measured.items()}
+    numbers = {name: float(value) for name, value in measured.items() if isinstance(value, int | float)}
+    others = {name: (*stop.of(name), value) for name, value in numbers.items()}
     return stop.evolve(others={**stop.others, **others}) if others else stop
 
 
@@ -233,6 +234,9 @@ def _start_training(state: LoopState, seen: Observation) -> LoopState:
     closed = tuple(batch.batch for batch in state.batches if batch.closed)
     asked = state.asks.train_now > state.served_train_now
     if not (closed or asked or _first(state, seen) or _relabelled(state, seen)):
+        return attend(state, "method", None)
+    state = attend(state, "method", seen.cannot_train)
+    if seen.cannot_train is not None:  # it waits: an attempt would fail, and count as an iteration
         return state
     state = state.evolve(
         batches=tuple(batch for batch in state.batches if not batch.closed),
@@ -312,7 +316,7 @@ def _start_query(state: LoopState, seen: Observation) -> LoopState:
     return state.evolve(query=intent, batch_number=number, query_not_before=None)
 
 
-def _note_unknown_criterion(state: LoopState, seen: Observation) -> LoopState:
+def _note_undecided_stop(state: LoopState, seen: Observation) -> LoopState:
     """Ask for attention while the stopping criterion cannot decide. The loop goes on, and never stops by itself."""
     return attend(state, "stop", stop_now(state, seen).trouble)
 

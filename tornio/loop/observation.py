@@ -76,6 +76,8 @@ class Observation:
     replicas: tuple[Replica, ...] = ()
     recorded: Mapping[int, Iteration] = field(default_factory=dict)
     """Iterations of the state's intents that are in the store."""
+    cannot_train: str | None = None
+    """Why no training can begin here, such as a training method that is not installed."""
     quiet: timedelta = timedelta(days=1)
     """How long the label log has been unchanged, as far as the observer knows."""
 

@@ -61,9 +61,13 @@ class HeadedEncoder:
         input of the head is dropped, not the layers below it, so that cached embeddings can be used.
         """
         random = np.random.default_rng(seed)
-        kept = [random.random(vectors.shape, dtype=np.float32) >= DROPOUT for _ in range(passes)]
         scaled = vectors / np.float32(1.0 - DROPOUT)
-        return np.stack([self.score_vectors(scaled * mask).probabilities for mask in kept])
+
+        def one_pass() -> FloatMatrix:
+            kept = random.random(vectors.shape, dtype=np.float32) >= DROPOUT
+            return self.score_vectors(scaled * kept).probabilities
+
+        return np.stack([one_pass() for _ in range(passes)])
 
     def predict_proba(self, texts: Sequence[str]) -> FloatMatrix:
         return self.score(texts).probabilities

@@ -3,7 +3,7 @@
 from tornio.query.candidates import ArraySource, Candidates, GradientEmbeddings, Labelled, Source
 from tornio.query.port import QueryStrategy, Selection
 from tornio.query.selection import Picked, pick_batch, queried
-from tornio.query.strategies import COLD_STARTS, STRATEGIES
+from tornio.query.strategies import COLD_STARTS, STRATEGIES, cold_start_settings
 
 __all__ = [
     "COLD_STARTS",
@@ -16,6 +16,7 @@ __all__ = [
     "QueryStrategy",
     "Selection",
     "Source",
+    "cold_start_settings",
     "pick_batch",
     "queried",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from tornio.arrays import FloatVector, IntArray
+from tornio.arrays import DoubleArray, IntArray
 from tornio.query.candidates import Candidates
 from tornio.spec import Spec
 
@@ -19,7 +19,7 @@ class Selection:
     """
 
     rows: IntArray
-    shown: FloatVector | None = None
+    shown: DoubleArray | None = None
 
 
 @runtime_checkable

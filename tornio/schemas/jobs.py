@@ -83,6 +83,8 @@ class LabelArgs(Part):
 
     pool_seq: int
     spec_rev: int
+    teacher: str = ""
+    """Digest of the teacher. It makes another run of what release 0.1 did with the same pool and spec."""
 
 
 class LabelOutput(Part):

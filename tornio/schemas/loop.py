@@ -149,8 +149,9 @@ class LoopState(Document):
     """Failures in a row of the next batch's query; its attempts are numbered from there."""
     query_not_before: Timestamp | None = None
     attention: dict[str, str] = {}
-    """What a person should look at, by cause (query, train, gate, swap, refusals, labels). The loop goes on as far as
-    it can, and removes a cause once it is resolved."""
+    """What a person should look at, by cause (query, train, method, gate, swap, refusals, labels, stop).
+
+    The loop goes on as far as it can, and removes a cause once it is resolved."""
 
 
 class Lease(Document):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 Change = Literal["live", "next iteration", "new generation", "refused"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Choice = Annotated[str, Field(pattern=NAME_PATTERN)]
+Choice = Annotated[str, Field(min_length=1, max_length=200)]
 """The name of an entry of a table that may grow, such as a query strategy.
 
 A spec that is read back may have been written by a later release or with a package that is not installed here, so an

@@ -23,7 +23,7 @@ from tornio.loop.phase import standing
 from tornio.loop.standstill import stopped
 from tornio.schemas.loop import LoopState
 from tornio.schemas.registry import Alias
-from tornio.schemas.task import Iteration
+from tornio.schemas.task import KAPPA, Iteration
 from tornio.spec import StopSpec
 from tornio.status.asks import asks_status
 from tornio.status.reported import ControllerStatus, ReplicaReport
@@ -69,7 +69,7 @@ def task_status(
         serving=None if current is None else serving(current),
         candidate=candidate if swap and candidate == swap.version else None,
         metrics=_metrics(snapshot.iterations),
-        curve=[_point(iteration) for iteration in snapshot.iterations],
+        curve=[_point(iteration, snapshot.spec.loop.stop.criterion) for iteration in snapshot.iterations],
         stop=_stop(snapshot.spec.loop.stop, snapshot.state, observation),
         swaps=list(_swaps(snapshot.current, snapshot.candidate))[:SWAPS],
         replicas=[_replica(replica, current) for replica in reported.replicas],
@@ -160,14 +160,15 @@ def _metrics(iterations: Sequence[Iteration]) -> Metrics | None:
     return None
 
 
-def _point(iteration: Iteration) -> CurvePoint:
-    signals = [value for value in iteration.stop.values() if isinstance(value, float)]
+def _point(iteration: Iteration, criterion: str) -> CurvePoint:
+    """A point of the curve. Without a signal of the task's criterion it shows the agreement."""
+    signal = iteration.stop.get(criterion, iteration.stop.get(KAPPA))
     return CurvePoint(
         iteration=iteration.number,
         labels=sum(iteration.labels.values()),
         version=iteration.version,
         promoted=iteration.verdict.promoted if iteration.verdict else None,
-        signal=signals[0] if signals else None,
+        signal=float(signal) if isinstance(signal, int | float) else None,
         failure=iteration.failure,
         **figures(iteration.metrics),
     )
@@ -177,7 +178,7 @@ def _stop(spec: StopSpec, state: LoopState, observation: Observation) -> StopSta
     return StopStatus(
         criterion=spec.criterion,
         threshold=stop_threshold(spec),
-        signals=list(state.stop.of(spec.criterion)),
+        signals=list(state.stop.others.get(spec.criterion, state.stop.signals)),
         stopped=stopped(state, observation),
     )
 

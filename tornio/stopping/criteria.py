@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tornio.errors import MissingPlugin, TornioError
+from tornio.errors import InvalidInput, MissingPlugin, describe
 from tornio.plugins import Table
 from tornio.spec import StopSpec
 from tornio.stopping.kappa_average import KappaAverage
 from tornio.stopping.never import Never
 from tornio.stopping.port import StoppingCriterion
+
+log = logging.getLogger(__name__)
 
 CRITERIA: Table[StoppingCriterion] = Table(
     "stopping criterion",
@@ -24,9 +28,12 @@ CRITERIA: Table[StoppingCriterion] = Table(
 def stop_threshold(spec: StopSpec) -> float | None:
     """The value that signals of the spec's criterion are compared with; None where it has none or is not installed."""
     try:
-        return CRITERIA.get(spec.criterion).threshold(spec)
-    except MissingPlugin:
+        value = CRITERIA.get(spec.criterion).threshold(spec)
+        threshold = None if value is None else float(value)
+    except Exception:  # a package's criterion may raise anything, and must not hide the status
+        log.warning("the stopping criterion %s has no threshold", spec.criterion, exc_info=True)
         return None
+    return threshold if threshold is None or math.isfinite(threshold) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +53,13 @@ def stop_state(spec: StopSpec, signals: Sequence[float], iterations: int) -> Sto
     if spec.max_iterations is not None and iterations >= spec.max_iterations:
         return StopState(f"{iterations} iterations done, as loop.stop.max_iterations asks")
     try:
-        return StopState(CRITERIA.get(spec.criterion).reason(signals, spec))
-    except TornioError as error:
+        reason = CRITERIA.get(spec.criterion).reason(signals, spec)
+        if reason is not None and not isinstance(reason, str):
+            raise InvalidInput(f"its reason is {reason!r}, and must be a text or None")
+    except MissingPlugin as error:
         return StopState(trouble=f"whether to stop is not known: {error}")
     except Exception as error:  # noqa: BLE001 - a package's criterion may raise anything, and must not stop the loop
         return StopState(
-            trouble=f"whether to stop is not known: the criterion {spec.criterion!r} failed with "
-            f"{type(error).__name__}: {error}"
+            trouble=f"whether to stop is not known: the criterion {spec.criterion!r} failed: {describe(error)}"
         )
+    return StopState(reason)

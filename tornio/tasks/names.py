@@ -6,10 +6,9 @@ needs the entry then reports that it is missing, and nothing else stops.
 
 from __future__ import annotations
 
-from tornio.errors import InvalidSpec
 from tornio.models.kinds import KINDS
-from tornio.plugins import read_settings
-from tornio.query import COLD_STARTS, STRATEGIES
+from tornio.plugins import check_choice, read_settings
+from tornio.query import COLD_STARTS, STRATEGIES, cold_start_settings
 from tornio.spec import TaskSpec
 from tornio.spec.classifier import TEACHER_KINDS
 from tornio.stopping import CRITERIA
@@ -18,7 +17,7 @@ from tornio.training.methods import check_training
 
 
 def check_names(spec: TaskSpec) -> None:
-    """Raise InvalidSpec for a name that nothing here stands for, with what there is to choose from.
+    """Raise InvalidSpec for an unknown name, with what there is to choose from.
 
     A package is imported only where the spec names an entry of it, to check that entry's own settings.
     """
@@ -26,13 +25,10 @@ def check_names(spec: TaskSpec) -> None:
     STRATEGIES.check(loop.strategy, "loop.strategy")
     COLD_STARTS.check(loop.cold_start, "loop.cold_start")
     CRITERIA.check(stop.criterion, "loop.stop.criterion")
-    _check_kind(spec.classifier.kind, (*KINDS, AUTO), "classifier.kind")
-    _check_kind(spec.teacher.kind, TEACHER_KINDS, "teacher.kind")
+    check_choice(spec.classifier.kind, (*KINDS, AUTO), "kind", "classifier.kind")
+    check_choice(spec.teacher.kind, TEACHER_KINDS, "kind", "teacher.kind")
     check_training(spec)
+    cold_start = COLD_STARTS.get(loop.cold_start)
+    read_settings(cold_start.settings, cold_start_settings(loop), "loop.strategy_settings")
     read_settings(STRATEGIES.get(loop.strategy).settings, loop.strategy_settings, "loop.strategy_settings")
     read_settings(CRITERIA.get(stop.criterion).settings, stop.settings, "loop.stop.settings")
-
-
-def _check_kind(name: str, kinds: tuple[str, ...], where: str) -> None:
-    if name not in kinds:
-        raise InvalidSpec(f"{where}: there is no kind {name!r}. Choose one of: {', '.join(kinds)}")

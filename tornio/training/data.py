@@ -82,6 +82,8 @@ def prepare(
     Raises InvalidInput for no examples, for examples of one class only, and for labels that are all the same.
     """
     labelled = labelled.select(np.flatnonzero(labelled.weights > 0))
+    if not (np.isfinite(labelled.targets).all() and np.isfinite(labelled.weights).all()):
+        raise InvalidInput("the targets and weights of the training are not all finite: look at the training method")
     Y = decided(labelled.targets, multi_label)
     check_sufficient(Y, names, multi_label)
     always = np.asarray((labelled.targets == 1).all(axis=0), dtype=bool)
@@ -90,8 +92,8 @@ def prepare(
         raise InvalidInput(f"all {len(Y)} training records have the same labels: label records that differ")
     examples = Examples(
         tokenizer.encode(labelled.texts).ids,
-        torch.from_numpy(np.ascontiguousarray(labelled.targets[:, learned])),
-        torch.from_numpy(labelled.weights),
+        torch.from_numpy(np.ascontiguousarray(labelled.targets[:, learned], dtype=np.float32)),
+        torch.from_numpy(np.asarray(labelled.weights, dtype=np.float32)),
     )
     held = held_out_rows(Y, settings, seed)
     return Data(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -11,6 +12,7 @@ from jobs.context import JobContext
 from jobs.requests import plan_request
 from jobs.table import JOBS
 from tornio.errors import Forbidden, InvalidInput
+from tornio.models.loading import Loader
 from tornio.records import Record
 from tornio.schemas.jobs import LabelArgs
 from tornio.schemas.keys import TaskKeys
@@ -72,6 +74,10 @@ def plan(request: Mapping[str, object], job: str = "score") -> RunPlan:
     Task(store, TaskKeys("acme", "support")).add_records([Record(record_id="r1", text="my parcel is late")])
     context = JobContext.__new__(JobContext)
     context.store = store
+    context.tasks = Tasks(store)
+    loader = create_autospec(Loader, instance=True)
+    loader.teacher_digest.return_value = "digest"
+    context.loader = loader
     return plan_request(job, "acme", "support", request, context)
 
 
@@ -95,7 +101,7 @@ def test_a_run_on_the_cluster_reads_s3_alone(data: str) -> None:
 def test_the_teacher_labels_the_pool_that_the_task_has_now() -> None:
     found = plan({}, "label")
     assert (found.job, found.workspace, found.task) == ("label", "acme", "support")
-    assert LabelArgs.model_validate(found.args) == LabelArgs(pool_seq=1, spec_rev=1)
+    assert LabelArgs.model_validate(found.args) == LabelArgs(pool_seq=1, spec_rev=1, teacher="digest")
 
 
 def test_every_job_that_can_be_asked_for_has_a_plan() -> None:

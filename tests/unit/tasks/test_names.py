@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.plugins import installed
-from tornio.errors import InvalidSpec
+from tornio.errors import InvalidInput, InvalidSpec
+from tornio.query.strategies.shuffled import Shuffled
 from tornio.schemas.task import SpecDocument
 from tornio.spec import TaskSpec
 from tornio.stopping import CRITERIA
@@ -100,3 +101,29 @@ def test_settings_that_are_taken_out_are_gone_and_fields_of_a_later_release_stay
     assert written["from_later"] == 1
     assert written["loop"]["also_later"] == {"deep": True}
     assert "training" not in written
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise ImportError('no torch here')", "cannot be used: ImportError: no torch here"),
+        ("import sys; sys.exit(3)", "cannot be used: SystemExit"),
+        ("ENTRY = object()", "must be an instance of QueryStrategy"),
+        (f"from {Shuffled.__module__} import Shuffled as ENTRY", "must be an instance of QueryStrategy"),
+        ("class E:\n reads_pool = True\n settings = None\n def select(self, *_): ...\nENTRY = E()", "cannot be used"),
+    ],
+)
+@pytest.mark.parametrize("field", ["strategy", "cold_start"])
+def test_an_entry_that_cannot_be_used_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, message: str, field: str
+) -> None:
+    info = tmp_path / f"broken_{abs(hash((body, field)))}-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[tornio.query_strategies]\nbroken = broken_entry:ENTRY\n")
+    (tmp_path / "broken_entry.py").write_text(body)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "broken_entry", raising=False)
+    with pytest.raises(InvalidInput, match=message):
+        Tasks(MemoryStore()).apply(spec(loop={field: "broken"}), "me")
+    sys.modules.pop("broken_entry", None)

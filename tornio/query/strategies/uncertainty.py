@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from tornio.arrays import DoubleArray, FloatMatrix, FloatVector
+from tornio.arrays import DoubleArray, FloatMatrix
 from tornio.query.candidates import Candidates
 from tornio.query.port import Selection
 from tornio.spec import NoSettings
@@ -28,7 +28,7 @@ class _Uncertainty(ABC):
         return Selection(rows, shown[rows])
 
     @abstractmethod
-    def uncertainty(self, probabilities: FloatMatrix, multi_label: bool) -> FloatVector:
+    def uncertainty(self, probabilities: FloatMatrix, multi_label: bool) -> DoubleArray:
         """float64 [m] in [0, 1] of probabilities, float [m, K]."""
 
 
@@ -38,7 +38,7 @@ class LeastConfidence(_Uncertainty):
     Source: Lewis and Gale (1994), "A Sequential Algorithm for Training Text Classifiers".
     """
 
-    def uncertainty(self, probabilities: FloatMatrix, multi_label: bool) -> FloatVector:
+    def uncertainty(self, probabilities: FloatMatrix, multi_label: bool) -> DoubleArray:
         p = np.asarray(probabilities, dtype=np.float64)
         if multi_label:
             return _closest_to_half(p)
@@ -52,7 +52,7 @@ class BreakingTies(_Uncertainty):
     Source: Luo et al. (2005), "Active Learning to Recognize Multiple Types of Plankton", JMLR 6, section 3.
     """
 
-    def uncertainty(self, probabilities: FloatMatrix, multi_label: bool) -> FloatVector:
+    def uncertainty(self, probabilities: FloatMatrix, multi_label: bool) -> DoubleArray:
         p = np.asarray(probabilities, dtype=np.float64)
         if multi_label:
             return _closest_to_half(p)
@@ -66,11 +66,11 @@ class PredictionEntropy(_Uncertainty):
     Source: Holub, Perona and Burl (2008), "Entropy-based active learning for object recognition".
     """
 
-    def uncertainty(self, probabilities: FloatMatrix, multi_label: bool) -> FloatVector:
+    def uncertainty(self, probabilities: FloatMatrix, multi_label: bool) -> DoubleArray:
         return entropy(probabilities, multi_label)
 
 
-def entropy(probabilities: FloatMatrix, multi_label: bool) -> FloatVector:
+def entropy(probabilities: FloatMatrix, multi_label: bool) -> DoubleArray:
     """float64 [m] in [0, 1]: entropy over that of a uniform distribution."""
     p = np.asarray(probabilities, dtype=np.float64)
     if multi_label:
@@ -79,7 +79,7 @@ def entropy(probabilities: FloatMatrix, multi_label: bool) -> FloatVector:
     return np.asarray(np.clip(_plogp(normed).sum(axis=1) / np.log(p.shape[1]), 0.0, 1.0))
 
 
-def _closest_to_half(p: DoubleArray) -> FloatVector:
+def _closest_to_half(p: DoubleArray) -> DoubleArray:
     return np.asarray(1.0 - 2.0 * np.abs(p - 0.5).min(axis=1))
 
 

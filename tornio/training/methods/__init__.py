@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tornio.errors import InvalidSpec
+from tornio.errors import InvalidSpec, MissingPlugin
 from tornio.models.kinds import KINDS
 from tornio.plugins import Table
 from tornio.spec import TaskSpec
+from tornio.training.kinds import choose_kind
 from tornio.training.methods.port import TrainingMethod
 from tornio.training.methods.supervised import Supervised
 
-__all__ = ["METHODS", "check_training"]
+__all__ = ["METHODS", "cannot_train", "check_training"]
 
 METHODS: Table[TrainingMethod[Any]] = Table(
     "training method",
@@ -37,3 +38,16 @@ def check_training(spec: TaskSpec) -> None:
             f"classifier.kind is {kind!r}, and the training method {method.name!r} makes {' and '.join(method.kinds)} "
             f"only. Set classifier.kind to {method.kinds[0]!r} or choose another method."
         )
+
+
+def cannot_train(spec: TaskSpec) -> str | None:
+    """Return why this machine cannot train with a stored spec: it names a method or a kind that is missing here.
+
+    None means that it can. Another release may have written the spec, or a package may have been removed.
+    """
+    try:
+        METHODS.get(spec.training.method)
+        choose_kind(spec.classifier, 0)
+    except MissingPlugin as error:
+        return f"training waits: {error}"
+    return None
