@@ -124,9 +124,11 @@ def test_imported_labels_of_every_class_train_without_anybody_asked(
     client.apply(spec("imported"))
     known = list(ALL)[:60]
     fill(client, "shop/imported", list(ALL)[60:90])
+    command("pause", "shop/imported")  # a query between the import's two writes, texts and labels, would ask for them
     command("labels", "import", "shop/imported", write_csv(tmp_path / "labels.csv", known, labels=True))
     judges = write_csv(tmp_path / "judges.csv", list(ALL)[90:110], labels=True)
     command("labels", "import", "shop/imported", judges, "--holdout")
+    command("resume", "shop/imported")
     status = serving(client, "shop/imported", 1)
     assert sum(status.training_labels.values()) == 60
     assert status.holdout.labelled == 20
