@@ -1,1 +1,1 @@
-"""Jobs, one file each: ``run(args, context)``. How a job is run is the matter of ``jobs.running``. Needs no Ray."""
+"""Jobs, one file each: ``run(args, context)``. ``jobs.running`` decides where a job runs. Needs no Ray."""

@@ -1,4 +1,4 @@
-"""What a query run can show a strategy of the pool's rows."""
+"""The data about rows of the pool that a query run offers to a strategy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job works with: the store, the node's cache, and models that stay loaded."""
+"""The tools of a job: the store, the node's cache, and models that stay loaded."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class JobContext:
     worker: str = field(default_factory=lambda: uuid4().hex)
     """Token of this process. It separates the attempts that this process began from those of a process that died."""
     mapper: PartMapper | None = None
-    """How large work is spread. None means one part after the other in this process."""
+    """Runs the parts of large work on several workers. None runs one part after the other in this process."""
     watch: Callable[[RunPlan, RunProgress], None] = lambda _plan, _progress: None
     """Called with the progress of a run."""
     train_on_workers: Callable[[RunContext], None] | None = None
@@ -79,7 +79,7 @@ class JobContext:
 
 @dataclass(frozen=True, slots=True)
 class SoftLabels:
-    """What a teacher says of a pool. ``probabilities``: float32 [pool, labels]. ``agent``: the teacher's name.
+    """A teacher's probabilities for a pool. ``probabilities``: float32 [pool, labels]. ``agent``: the teacher's name.
     ``folder``: where they are stored."""
 
     probabilities: FloatMatrix
@@ -115,7 +115,7 @@ class RunContext:
         return self.keys.attempt(self.attempt)
 
     def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
-        """Report how far this attempt is."""
+        """Report the progress of this attempt."""
         progress = RunProgress(run=self.run, attempt=self.attempt, stage=stage, done=done, total=total, unit=unit)
         self.job.watch(self.plan, progress)
 

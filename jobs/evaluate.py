@@ -121,7 +121,7 @@ def _changed(judged: HoldoutSet, current: Labels | None, answers: Labels) -> tup
 
 @dataclass(frozen=True, slots=True)
 class _StopSignals:
-    """``agreement``: Cohen's kappa, always measured. ``signals``: of the spec's criterion, if it is another."""
+    """``agreement``: Cohen's kappa, always measured. ``signals``: those of the spec's criterion, if it is another."""
 
     agreement: float | None = None
     signals: dict[str, float] = field(default_factory=dict)

@@ -98,7 +98,7 @@ def _select(
 
 
 def _checked(name: str, selection: Selection, candidates: int, wanted: int) -> list[int]:
-    """Return the positions that a strategy picked, after checking them: a package's strategy may be wrong."""
+    """Return the positions that a strategy picked, after a check, because the strategy of a package may be wrong."""
     rows = np.asarray(selection.rows)
     if rows.ndim != 1 or (len(rows) and not np.issubdtype(rows.dtype, np.integer)):
         raise InvalidInput(f"the query strategy {name!r} must return its rows as whole numbers [k], not {rows.dtype}")

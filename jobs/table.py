@@ -1,4 +1,4 @@
-"""The table of jobs: everything that other code must know of each. The module of a job is imported when it is used."""
+"""The table of jobs: everything that other code must know about a job. A job's module is imported at its first use."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _score_stages() -> Stages:
 
 
 def _training(_args: TrainArgs, facts: Facts) -> float:
-    """What the training method says. 0 where this cannot be known here: the run reports the error itself."""
+    """The size that the training method estimates, or 0 if it cannot. The run then reports the error."""
     from tornio.training.methods import METHODS  # needs numpy, which the client alone does not have
 
     name = facts.spec.training.method

@@ -1,4 +1,4 @@
-"""Every random choice derives from what it is for, so that doing it again gives the same."""
+"""Derive the seed of each random choice from its purpose, so that a repetition gives the same result."""
 
 import hashlib
 

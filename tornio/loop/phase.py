@@ -56,7 +56,7 @@ def _doing(state: LoopState, seen: Observation) -> Standing:
         return Standing(Phase.STOPPED, why)
     if not seen.pool_seq:
         return Standing(Phase.WAITING, "the pool is empty: add texts with `tornio pool add`")
-    return Standing(Phase.WAITING, "annotators have seen every text of the pool: add more with `tornio pool add`")
+    return Standing(Phase.WAITING, "the pool has no text left to ask about: add more with `tornio pool add`")
 
 
 def _progress(state: LoopState, seen: Observation) -> list[str]:

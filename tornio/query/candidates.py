@@ -1,4 +1,4 @@
-"""What a query strategy may look at. Everything is computed when it is first asked for, and only for these rows."""
+"""The data that a query strategy may use. Each value is computed at its first use, and only for the candidates."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class GradientEmbeddings:
 
 
 class Source(Protocol):
-    """Computes what candidates show of rows of the pool, int64 [m]. What needs a model raises InvalidInput without."""
+    """Computes the data of candidates from their rows in the pool, int64 [m]. Raises InvalidInput if a model is needed
+    and there is none."""
 
     def texts(self, rows: IntArray) -> list[str]: ...
 
@@ -132,7 +133,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class ArraySource:
-    """A ``Source`` over arrays in memory, for tests and simulations. What is None cannot be asked for."""
+    """A ``Source`` over arrays in memory, for tests and simulations. Using a value that is None is an error."""
 
     probability_rows: FloatMatrix | None = None
     embedding_rows: FloatMatrix | None = None

@@ -1,4 +1,4 @@
-"""The port of query strategies: what one may look at, and what it answers."""
+"""The port of query strategies: the data that a strategy may use, and the selection that it returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tornio.spec import Spec
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a strategy picked.
+    """The texts that a strategy picked.
 
     ``rows``: int64 [k], positions among the candidates in the order in which labels are wanted, each once. ``shown``:
     float [k] in [0, 1], the uncertainty that annotators see, or None where the strategy has none.
@@ -35,7 +35,7 @@ class QueryStrategy(Protocol):
 
     @property
     def reads_pool(self) -> bool:
-        """Whether it looks at every candidate. Then a query is as large as the pool, and runs where large work does."""
+        """Whether it looks at every candidate. The cost of a query then grows with the pool, and is planned for."""
 
     def select(self, candidates: Candidates, n: int, seed: int) -> Selection:
         """Pick at most ``n`` of the candidates. The same candidates and seed give the same selection."""

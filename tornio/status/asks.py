@@ -1,4 +1,4 @@
-"""What a user may ask of the loop, and the answer."""
+"""Requests of users to the loop, such as pause, and their answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tornio.tasks import Task
 
 
 class Ask(StrEnum):
-    """What a user may ask of the loop."""
+    """A request that a user may send to the loop."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -26,7 +26,7 @@ _PAUSED = "{task} is paused: it will train with its present labels after `tornio
 
 
 def ask_of_loop(task: Task, ask: Ask) -> Asked:
-    """Write down what a user asks of the loop. Return what follows from it."""
+    """Record a user's request to the loop. Return a sentence about its effect."""
     {Ask.PAUSE: task.pause, Ask.RESUME: task.resume, Ask.TRAIN_NOW: task.train_now}[ask]()
     asks = asks_status(task.loop_state())
     answer = _PAUSED if ask is Ask.TRAIN_NOW and asks.paused else _ANSWERS[ask]
@@ -34,6 +34,6 @@ def ask_of_loop(task: Task, ask: Ask) -> Asked:
 
 
 def asks_status(state: LoopState) -> AsksStatus:
-    """Return what users asked of the loop and is still in force."""
+    """Return the requests of users that are still in force."""
     asks = state.asks
     return AsksStatus(paused=asks.paused, train_now=asks.train_now > state.served_train_now, hold=asks.hold)

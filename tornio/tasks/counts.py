@@ -1,4 +1,4 @@
-"""What a task has, counted: the one count for the loop and for the status."""
+"""Count the records and labels of a task. The loop and the status use the same counts."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Counts:
 
 
 class Counter:
-    """Counts one task anew only when something was added to it: resolving a long log takes a while. Thread-safe."""
+    """Keeps the counts of a task until something is added to it, because resolving a long log is slow. Thread-safe."""
 
     def __init__(self, task: Task) -> None:
         self._task = task

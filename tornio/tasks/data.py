@@ -1,4 +1,4 @@
-"""What a task trains and judges on: pure functions of the pool, the label log, the spec and the hold-out key.
+"""The training set and the hold-out set of a task: pure functions of pool, label log, spec and hold-out key.
 
 They are always the same for the same label-log sequence, pool sequence and spec revision.
 """
@@ -98,7 +98,7 @@ def reserve(task: Task, view: PoolView, events: Iterable[LabelEvent]) -> frozens
 
 
 def training_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None = None) -> TrainingSet:
-    """Return what the task trains on at these sequence numbers of log and pool. ``spec``: default the current one.
+    """Return the training set of the task at these sequence numbers of log and pool. ``spec``: default the current one.
 
     Raises NotFound for a sequence number that is not reached.
     """
@@ -107,7 +107,7 @@ def training_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | Non
 
 
 def holdout_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None = None) -> HoldoutSet:
-    """Return what the task judges on at these sequence numbers of log and pool. ``spec``: default the current one.
+    """Return the hold-out set of the task at these sequence numbers of log and pool. ``spec``: default the current one.
 
     Raises NotFound for a sequence number that is not reached.
     """

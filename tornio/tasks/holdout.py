@@ -1,4 +1,4 @@
-"""Which texts are held out: they judge and never train. Pure."""
+"""Decide which texts are held out. Held-out texts only judge versions, and never train them. Pure functions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def holdout_key(full_name: str, seed: int) -> str:
 
 
 def is_reserved(key: str, text_digest: str, share: float) -> bool:
-    """Whether a text belongs to the reserve that only ever judges.
+    """Whether a text belongs to the reserve, whose texts judge versions and never train them.
 
     HMAC-SHA256 of the digest of the normalised text (``records.text_digest``) under the task's key, read as a number
     in [0, 1), is below ``share``: uniform over texts, the same for all copies of a text, and another choice for

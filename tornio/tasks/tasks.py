@@ -21,7 +21,7 @@ from tornio.tasks.names import check_names
 from tornio.tasks.task import Task
 
 _TAKEN = ("blobs", "encoders")
-"""Names that no workspace can have: the store has folders of these names beside those of the workspaces."""
+"""Names that a workspace cannot have, because the store uses folders of these names for itself."""
 _TRIES = 50
 _ADVICE = {
     "refused": "cannot change in a task that exists: create a new task under another name",
@@ -59,7 +59,7 @@ class Tasks:
         return opened
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """Yield workspace and name of every task. Costs one listing per task, and skips what a task holds.
+        """Yield workspace and name of every task. It costs one listing per task, and reads none of a task's content.
 
         It leaps to the end of the folder at hand ("~" comes behind all our names), never past the folder's name: S3
         lists ``a-2/`` before ``a/``, SeaweedFS behind it.

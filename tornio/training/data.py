@@ -1,4 +1,4 @@
-"""What a network learns from, as token ids and tensors. Knows nothing of a loss."""
+"""The data of a training, as token ids and tensors. This module knows nothing about losses."""
 
 from __future__ import annotations
 
@@ -108,8 +108,10 @@ def prepare(
 
 
 def held_out_rows(Y: IntArray, settings: FineTuningSpec, seed: int) -> BoolVector:
-    """Return bool [n]: the examples that only decide when to stop. There are none where the examples are too few, and
-    none is the only example of its label."""
+    """Return bool [n]: the examples that only decide when to stop.
+
+    If there are too few examples, no example is held out. The only example of a label is never held out.
+    """
     if len(Y) < settings.validation_from:
         return np.zeros(len(Y), dtype=bool)
     held = np.asarray(stratified_folds(Y, round(1 / settings.validation_share), seed) == 0, dtype=bool)

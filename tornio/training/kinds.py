@@ -1,4 +1,4 @@
-"""Which kind of model a number of labels deserves."""
+"""Choose the kind of model by the number of training labels."""
 
 from __future__ import annotations
 

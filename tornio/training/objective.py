@@ -1,4 +1,4 @@
-"""What a training minimises. The loop (``tornio.training.loop``) runs any objective and knows none of them."""
+"""The loss that a training minimises. The loop (``tornio.training.loop``) runs any objective and knows none of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tornio.training.network import Network
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How good the network is on the held-out examples. ``score``: larger is better. ``loss`` decides between equal
+    """The quality of the network on the held-out examples. ``score``: larger is better. ``loss`` decides between equal
     scores."""
 
     score: float
@@ -59,13 +59,13 @@ class Objective(Protocol):
         """
 
     def weight(self, rows: Rows) -> float:
-        """Return what the losses of a whole batch are divided by."""
+        """Return the number by which the losses of a whole batch are divided."""
 
     def judge(self, network: Network, rows: Rows) -> Tensor:
         """Return float32 [sums] of these held-out rows: numbers that may be added over all rows."""
 
     def verdict(self, sums: Sequence[float]) -> Verdict:
-        """Return what the sums over all held-out rows say."""
+        """Return the verdict that follows from the sums over all held-out rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class CrossEntropy:
     name = "cross-entropy"
     score_name = "f1"
     sums = 3
-    """Labels predicted rightly, labels predicted or missed wrongly, and the loss."""
+    """The number of right labels, the number of wrong or missing labels, and the loss."""
 
     @classmethod
     def of(cls, data: Data) -> CrossEntropy:
@@ -147,5 +147,5 @@ class CrossEntropy:
 
 
 def _on(like: Tensor, values: Tensor, rows: Rows) -> Tensor:
-    """These rows of the values, where the other tensor is."""
+    """Return these rows of the values, on the device of the other tensor."""
     return values[torch.from_numpy(rows)].to(like.device)

@@ -13,7 +13,7 @@ from tornio.spec import NoSettings
 
 
 class _Uncertainty(ABC):
-    """Picks by uncertainty, largest first; of equals the first.
+    """Picks the most uncertain candidates first. Between equal ones, the first in the pool wins.
 
     Uncertainties are scaled so that 1 is a uniform distribution and 0 is certainty. With several labels allowed, each
     label is a yes-or-no question of its own.

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tornio.models.finetuned import FineTunedModel
 
 STEP_COST = 3
-"""Passes through the model that a training step costs for each of its texts: one forward and about two backward."""
+"""Cost of a training step per text, in forward passes. A backward pass costs about two forward passes."""
 
 
 class Supervised(TrainingMethod[NoSettings]):
-    """The method of every release so far. Its settings are ``classifier.kind`` and ``classifier.fine_tuning``."""
+    """The default method. Its settings are ``classifier.kind`` and ``classifier.fine_tuning``."""
 
     name = "supervised"
     settings = NoSettings
