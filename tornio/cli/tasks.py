@@ -124,7 +124,7 @@ def train_now(ctx: Context, task: Task, url: Url = None, as_json: Json = False) 
 
 
 def pause(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -> None:
-    """Start neither batches nor trainings. Predictions are still answered."""
+    """Pause a task: no new batch or training starts. Predictions continue."""
     with connect(ctx, url) as client:
         _show(client.pause(task), as_json)
 

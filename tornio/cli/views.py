@@ -56,7 +56,8 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
     if status.candidate:
         yield "loading", Text(status.candidate)
     if status.asks.hold:
-        yield "held", Text(f"{status.asks.hold}; continue with: tornio resume", style="yellow")
+        resume = f"tornio resume {status.workspace}/{status.task}"
+        yield "held", Text(f"{status.asks.hold}; continue with: {resume}", style="yellow")
     if status.metrics:
         yield "accuracy", _accuracy(status.metrics)
     yield "hold-out", _holdout(status.holdout)
@@ -94,7 +95,7 @@ def _serving(serving: Serving | None, now: datetime) -> Text:
 
 def _accuracy(metrics: Metrics) -> Text:
     if metrics.accuracy is None:
-        return Text(f"{metrics.version} was not evaluated, because there are no hold-out labels yet")
+        return Text(f"{metrics.version} was not evaluated, because there were no hold-out labels when it was trained")
     return Text(
         f"{measured(metrics.accuracy, metrics.interval)} on {metrics.holdout} hold-out labels ({metrics.version})"
         + halving(metrics.labels_to_halve)

@@ -22,14 +22,20 @@ _ANSWERS = {
     Ask.RESUME: "{task} goes on.",
     Ask.TRAIN_NOW: "{task} will train with its present labels as soon as the run that is under way has ended.",
 }
+_RELEASED = "{task} goes on. New versions may be promoted again, which the rollback had stopped."
 _PAUSED = "{task} is paused: it will train with its present labels after `tornio resume {task}`."
 
 
 def ask_of_loop(task: Task, ask: Ask) -> Asked:
     """Record a user's request to the loop. Return a sentence about its effect."""
+    held = task.loop_state().asks.hold
     {Ask.PAUSE: task.pause, Ask.RESUME: task.resume, Ask.TRAIN_NOW: task.train_now}[ask]()
     asks = asks_status(task.loop_state())
-    answer = _PAUSED if ask is Ask.TRAIN_NOW and asks.paused else _ANSWERS[ask]
+    answer = _ANSWERS[ask]
+    if ask is Ask.TRAIN_NOW and asks.paused:
+        answer = _PAUSED
+    elif ask is Ask.RESUME and held:
+        answer = _RELEASED
     return Asked(said=answer.format(task=task.full_name), asks=asks)
 
 

@@ -111,7 +111,7 @@ def test_a_task_in_trouble() -> None:
     for words in (
         "3 versions in a row were refused",
         "did not answer within 2 s",
-        "ann rolled back from v2; continue with: tornio resume",
+        "ann rolled back from v2; continue with: tornio resume acme/support",
         "b lags: answers with v1; v2: NaN in head",
         "stopped: agreement .995",
     ):

@@ -362,6 +362,9 @@ def test_rollback_serves_the_previous_version_and_holds_promotion(backend: Store
     assert versions(backend)["v3"].state == "held"
     (asked,) = run(lambda: backend.ask(NAME, Ask.RESUME, "ann"))
     assert asked.asks.hold is None
+    assert "may be promoted again" in asked.said
+    (asked,) = run(lambda: backend.ask(NAME, Ask.RESUME, "ann"))
+    assert "promoted" not in asked.said
 
 
 @pytest.mark.parametrize(
