@@ -68,10 +68,10 @@ def score(
 ) -> None:
     """Sort a labelled data set by its loss, so that wrong labels come first.
 
-    A run that was interrupted goes on where it stopped when it is started again. It runs on this machine, on its own
-    Ray or on the cluster that RAY_ADDRESS names. Its documents go to the store of TORNIO_S3_..., else to that of the
-    `tornio up` in this folder or above it, else to .tornio/store. A RayJob goes on when this command ends; started
-    again, the command follows it again.
+    Start the same command again to continue an interrupted run. The run uses Ray on this machine, or the cluster that
+    RAY_ADDRESS names. The results are stored in the bucket of TORNIO_S3_... if it is set, else in the store of the
+    `tornio up` of this folder or one above it, else in .tornio/store. A RayJob continues after this command ends.
+    Start the command again to follow it.
     """
     from tornio.files.sources import check_there
 

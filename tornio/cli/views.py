@@ -147,7 +147,7 @@ def _batch(batch: BatchStatus) -> RenderableType:
 
 def _stop(status: TaskStatus) -> Text:
     stop = status.stop
-    signals = " ".join(f"{signal:.3f}" for signal in stop.signals[-6:]) or "no signal yet"
+    signals = " ".join(f"{signal:.3f}" for signal in stop.signals[-6:]) or "nothing measured yet"
     needs = f", stops at {stop.threshold:g}" if stop.threshold is not None else ""
     text = Text(f"{stop.criterion}: {signals}{needs}")
     if stop.stopped:
