@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tornio.arrays import FloatMatrix, IntArray
 from tornio.errors import InvalidInput
+from tornio.models.decide import decide
 from tornio.spec import NoSettings
 
 
@@ -112,8 +113,8 @@ class Candidates:
         if not self.source.linear:
             raise InvalidInput("this strategy needs a model with a linear head: choose another loop.strategy")
         p = self.probabilities
-        predicted = p >= 0.5 if self.multi_label else np.arange(p.shape[1]) == p.argmax(axis=1)[:, None]
-        return GradientEmbeddings(np.asarray(p - predicted, dtype=np.float32), self.embeddings)
+        residuals = np.asarray(p - decide(p, self.multi_label), dtype=np.float32)
+        return GradientEmbeddings(residuals, self.embeddings)
 
     def samples(self, passes: int, seed: int) -> NDArray[np.float32]:
         """float32 [passes, m, K]: probabilities of stochastic passes. Raises InvalidInput where there is no model."""

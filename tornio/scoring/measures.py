@@ -13,7 +13,7 @@ from scipy.special import xlogy
 
 from tornio.arrays import BoolMatrix, DoubleArray, FloatMatrix, FloatVector
 from tornio.errors import InvalidInput
-from tornio.models.decide import THRESHOLD
+from tornio.models.decide import decide
 
 Labels = Sequence[tuple[str, ...]]
 
@@ -68,7 +68,7 @@ def measure(probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool) ->
     chosen = given.argmax(axis=1)
     quality = _qualities(p, chosen)
     return Measures(
-        predicted=np.eye(p.shape[1], dtype=bool)[p.argmax(axis=1)],
+        predicted=decide(p, multi_label),
         given_probability=_single(quality.confidence),
         loss=losses(quality.confidence),
         normalized_margin=_single(quality.margin),
@@ -136,7 +136,7 @@ def _measure_several(p: DoubleArray, given: BoolMatrix) -> Measures:
     confidence = np.column_stack([column.confidence for column in columns])
     overall = aggregate(confidence)
     return Measures(
-        predicted=p >= THRESHOLD,
+        predicted=decide(p, multi_label=True),
         given_probability=_single(overall),
         loss=losses(overall),
         normalized_margin=_single(aggregate(np.column_stack([column.margin for column in columns]))),

@@ -9,6 +9,7 @@ import numpy as np
 
 from tornio.arrays import FloatMatrix, FloatVector, IntArray
 from tornio.errors import InvalidInput
+from tornio.models.decide import decide
 
 UNSEEN_LOGIT = -20.0
 """Logit of a label without a training example. It is a probability of about 1e-9, so the label has its column and is
@@ -75,15 +76,8 @@ def indicators(labels: Sequence[tuple[str, ...]], names: Sequence[str], multi_la
 
 
 def decided(targets: FloatMatrix, multi_label: bool) -> IntArray:
-    """Return targets as int64 [n, labels] of 0 and 1. Hard targets stay as they are.
-
-    One label each: the most probable label, and the first of equals. Several labels: all labels from one half on.
-    """
-    if multi_label or not len(targets):
-        return (targets >= 0.5).astype(np.int64)
-    Y = np.zeros(targets.shape, dtype=np.int64)
-    Y[np.arange(len(targets)), targets.argmax(axis=1)] = 1
-    return Y
+    """Return targets as int64 [n, labels] of 0 and 1, by the rule of ``decide``. Hard targets stay as they are."""
+    return decide(targets, multi_label).astype(np.int64)
 
 
 def check_sufficient(Y: IntArray, names: Sequence[str], multi_label: bool) -> None:
