@@ -15,7 +15,7 @@ from tornio.models.port import Embedded
 from tornio.pool.view import PoolPart, PoolView
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import EncoderUse
-from tornio.schemas.tables import EMBEDDINGS
+from tornio.schemas.tables import EMBEDDINGS, list_column
 from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -110,10 +110,7 @@ def _name(part: PoolPart, use: EncoderUse, precision: str) -> str:
 
 
 def _encode(part: PoolPart, embedded: Embedded) -> bytes:
-    rows, dimension = embedded.vectors.shape
-    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * np.int32(dimension))
-    lists = pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(embedded.vectors).reshape(-1)))
-    columns = [part.table["record_id"], lists, pa.array(embedded.truncated)]
+    columns = [part.table["record_id"], list_column(embedded.vectors), pa.array(embedded.truncated)]
     return EMBEDDINGS.encode(pa.Table.from_arrays(columns, schema=EMBEDDINGS.columns))
 
 

@@ -13,7 +13,7 @@ from tornio.arrays import FloatMatrix
 from tornio.errors import IntegrityError, NotFound
 from tornio.pool.view import PoolPart, PoolView
 from tornio.schemas.keys import TaskKeys
-from tornio.schemas.tables import SOFT_LABELS
+from tornio.schemas.tables import SOFT_LABELS, list_column
 from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -56,15 +56,13 @@ class SoftLabelCache:
             pass
         except IntegrityError as error:
             log.warning("The soft labels of %d texts are computed again: %s", len(part.table), error)
-        probabilities = np.ascontiguousarray(score(part.texts), dtype=np.float32)
+        probabilities = np.asarray(score(part.texts), dtype=np.float32)
         self._store.put(key, self._encode(part, probabilities))
         return probabilities
 
     def _encode(self, part: PoolPart, probabilities: FloatMatrix) -> bytes:
-        rows, width = probabilities.shape
-        offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * np.int32(width))
-        lists = pa.ListArray.from_arrays(offsets, pa.array(probabilities.reshape(-1)))
-        table = pa.Table.from_arrays([part.table["record_id"], lists], schema=SOFT_LABELS.columns)
+        columns = [part.table["record_id"], list_column(probabilities)]
+        table = pa.Table.from_arrays(columns, schema=SOFT_LABELS.columns)
         return SOFT_LABELS.encode(table, self._notes)
 
     def _decode(self, part: PoolPart, body: bytes, where: str) -> FloatMatrix:

@@ -6,9 +6,11 @@ import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tornio.arrays import FloatMatrix
 from tornio.errors import IntegrityError, SchemaTooNew
 
 _KEY = b"tornio"
@@ -73,6 +75,13 @@ def _number(schema: pa.Schema, name: str) -> int | None:
     stamp = (schema.metadata or {}).get(_KEY, b"").decode()
     found, _, number = stamp.partition("/")
     return int(number) if found == name and number.isdigit() else None
+
+
+def list_column(matrix: FloatMatrix) -> pa.ListArray:
+    """Return the rows of a matrix, float32 [n, width], as a column of lists. The width may be 0, and so may n."""
+    rows, width = matrix.shape
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * np.int32(width))
+    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(matrix).reshape(-1)))
 
 
 _TIME = pa.timestamp("us", tz="UTC")

@@ -18,7 +18,7 @@ from tornio.registry import Encoders, Registry
 from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.runs import RunPlan
-from tornio.schemas.tables import EMBEDDINGS, scores_table
+from tornio.schemas.tables import EMBEDDINGS, list_column, scores_table
 from tornio.scoring.fitting import load_scorer
 from tornio.scoring.measures import LEAST, given_matrix, measure
 from tornio.scoring.parts import Parts, scored_as
@@ -39,8 +39,7 @@ class EmbedPart:
     def do(self, part: int) -> None:
         table = self._parts.input(part)
         embedded = self._encoder.embed(table.column("text").to_pylist())
-        vectors = pa.FixedSizeListArray.from_arrays(embedded.vectors.ravel(), embedded.vectors.shape[1])
-        columns = [table.column("record_id"), vectors.cast(pa.list_(pa.float32())), pa.array(embedded.truncated)]
+        columns = [table.column("record_id"), list_column(embedded.vectors), pa.array(embedded.truncated)]
         self._parts.write("embeddings", part, EMBEDDINGS.encode(pa.table(columns, schema=EMBEDDINGS.columns)))
 
 
