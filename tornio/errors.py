@@ -103,4 +103,9 @@ class Unavailable(TemporaryError):
 def describe(error: BaseException) -> str:
     """Return an error in one line, for a status. Errors of other packages are named by their class."""
     text = str(error) if isinstance(error, TornioError) else f"{type(error).__name__}: {error}"
-    return text.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair cannot be stored
+    return storable(text)
+
+
+def storable(text: str) -> str:
+    """Escape lone surrogates, which a JSON text may contain, and which can neither be stored nor sent."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -59,7 +59,7 @@ class Failure:
         status = status_of(error)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("%s: %s", type(error).__name__, error)
-        return cls(type(error), status, _valid(str(error)))
+        return cls(type(error), status, errors.storable(str(error)))
 
 
 ErrorFormat = Callable[[Failure], Response]
@@ -141,7 +141,8 @@ def _of_routing(request: Request, error: HTTPException) -> Failure:
         detail = f"The path {request.url.path} does not exist. /docs lists all paths."
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.url.path} knows no {request.method}. /docs lists the methods of all paths."
-    return Failure(_KINDS.get(status, errors.InvalidInput), status, _valid(detail), headers=error.headers or {})
+    kind = _KINDS.get(status, errors.InvalidInput)
+    return Failure(kind, status, errors.storable(detail), headers=error.headers or {})
 
 
 def _invalid(error: RequestValidationError) -> Failure:
@@ -149,7 +150,8 @@ def _invalid(error: RequestValidationError) -> Failure:
     detail = "; ".join(f"{fault.where}: {fault.message}" for fault in faults[:3])
     if len(faults) > 3:
         detail += f"; and {len(faults) - 3} more"
-    return Failure(errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, _valid(detail), tuple(faults[:_MOST_ERRORS]))
+    listed = tuple(faults[:_MOST_ERRORS])
+    return Failure(errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, errors.storable(detail), listed)
 
 
 def _place(loc: tuple[str | int, ...]) -> str:
@@ -160,16 +162,11 @@ def _message(fault: Mapping[str, object]) -> str:
     """Return pydantic's message, with the value that was found if it is short."""
     if fault["type"] == "json_invalid":
         context = fault.get("ctx")
-        return _valid(f"not JSON: {context.get('error') if isinstance(context, dict) else fault['msg']}")
+        return errors.storable(f"not JSON: {context.get('error') if isinstance(context, dict) else fault['msg']}")
     message = str(fault["msg"]).replace(r"'\S'", "at least one character that is not white space")
     value = fault.get("input")
     if isinstance(value, str | int | float) and len(str(value)) <= 80:
         message += f" (found {value!r})"
     elif isinstance(value, str):
         message += f" (found {len(value):,} characters)"
-    return _valid(message)
-
-
-def _valid(text: str) -> str:
-    """Escape lone surrogates, which a JSON text may contain and which cannot be sent."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return errors.storable(message)
