@@ -6,12 +6,12 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jobs.context import RunContext
-from tornio.arrays import FloatMatrix
 from tornio.errors import IntegrityError, InvalidInput, describe
 from tornio.evaluation import holdout_report, judge
 from tornio.models.decide import decide_labels
@@ -42,9 +42,8 @@ def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
     except IntegrityError as error:
         return EvaluateOutput(verdict=judge(None, None, None, spec.gates, integrity_error=str(error)))
     judged = holdout_set(task, args.label_seq, args.pool_seq, spec)
-    probabilities = _probabilities(context, candidate, args.pool_seq, judged.record_ids)
-    answers = decide_labels(probabilities, candidate.labels, candidate.multi_label)
-    truth = judged.labels
+    predictions = _predict(context, candidate, args.pool_seq, judged.record_ids)
+    answers, truth = predictions.predicted, judged.labels
     others, unreadable = _answers_of_others(context, args, judged)
     accuracies = {name: float(np.mean(_correct(a, truth))) for name, a in others.items() if len(truth)}
     current = others.get(args.current) if args.current else None
@@ -60,14 +59,20 @@ def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
     verdict = verdict.evolve(warnings=(*verdict.warnings, *unreadable, *stop.warnings))
     return EvaluateOutput(
         verdict=verdict,
-        holdout=holdout_report(truth, answers, spec.label_names, spec.multi_label, judged.discarded, probabilities)
-        if truth
-        else {},
+        holdout=_report(judged, predictions, spec),
         rivals=accuracies,
         changed=_changed(judged, current, answers),
         agreement=stop.agreement,
         signals=stop.signals,
     )
+
+
+def _report(judged: HoldoutSet, predictions: StopPredictions, spec: TaskSpec) -> dict[str, Any]:
+    """Return the metrics on the held-out labels, or nothing where there are none."""
+    if not judged.labels:
+        return {}
+    answers, probabilities = predictions.predicted, predictions.probabilities
+    return holdout_report(judged.labels, answers, spec.label_names, spec.multi_label, judged.discarded, probabilities)
 
 
 def _others(args: EvaluateArgs) -> list[str]:
@@ -89,20 +94,17 @@ def _answers_of_others(
     answers, unreadable = dict[str, Labels](), list[str]()
     for name in _others(args):
         try:
-            answers[name] = _predict(context, _load(context, name), args.pool_seq, judged.record_ids)
+            answers[name] = _predict(context, _load(context, name), args.pool_seq, judged.record_ids).predicted
         except IntegrityError as error:
             unreadable.append(f"not compared with {name}: {error}")
     return answers, tuple(unreadable)
 
 
-def _predict(context: RunContext, model: Model, pool_seq: int, record_ids: Sequence[str]) -> Labels:
-    probabilities = _probabilities(context, model, pool_seq, record_ids)
-    return decide_labels(probabilities, model.labels, model.multi_label)
-
-
-def _probabilities(context: RunContext, model: Model, pool_seq: int, record_ids: Sequence[str]) -> FloatMatrix:
+def _predict(context: RunContext, model: Model, pool_seq: int, record_ids: Sequence[str]) -> StopPredictions:
     rows = context.task.pool.read(pool_seq).rows_of(record_ids)
-    return context.pool_probabilities(model, pool_seq, rows.tolist())
+    probabilities = context.pool_probabilities(model, pool_seq, rows)
+    predicted = decide_labels(probabilities, model.labels, model.multi_label)
+    return StopPredictions(model.labels, model.multi_label, probabilities, predicted)
 
 
 def _correct(answers: Labels, truth: Labels) -> NDArray[np.bool_]:
@@ -136,7 +138,7 @@ def _stop_signals(context: RunContext, args: EvaluateArgs, spec: TaskSpec, candi
     except IntegrityError:  # there is nothing to compare with; the verdict warns of it where that version has served
         return _StopSignals()
     ids = stop_set(context.task, args.pool_seq, context).record_ids
-    before, after = (_stop_predictions(context, model, args.pool_seq, ids) for model in (before_model, candidate))
+    before, after = (_predict(context, model, args.pool_seq, ids) for model in (before_model, candidate))
     agreement = CRITERIA.get(AGREEMENT).signal(before, after)
     name = spec.loop.stop.criterion
     if name == AGREEMENT:
@@ -152,12 +154,6 @@ def _stop_signals(context: RunContext, args: EvaluateArgs, spec: TaskSpec, candi
         log.warning("the stopping criterion %s cannot measure", name, exc_info=True)
         return _StopSignals(agreement, warnings=(f"the stopping criterion {name!r} has no signal: {describe(error)}",))
     return _StopSignals(agreement, signals)
-
-
-def _stop_predictions(context: RunContext, model: Model, pool_seq: int, record_ids: Sequence[str]) -> StopPredictions:
-    probabilities = _probabilities(context, model, pool_seq, record_ids)
-    predicted = decide_labels(probabilities, model.labels, model.multi_label)
-    return StopPredictions(model.labels, model.multi_label, probabilities, predicted)
 
 
 def stop_set(task: Task, pool_seq: int, context: RunContext) -> StopSet:

@@ -90,9 +90,11 @@ def _query(args: QueryArgs, facts: Facts) -> float:
         strategy = COLD_STARTS.get(loop.cold_start) if args.version is None else STRATEGIES.get(loop.strategy)
     except MissingPlugin:
         return 0  # the run says what is missing
-    if facts.own_encoders or args.version is None:
-        return 0 if not strategy.reads_pool else facts.pool if facts.own_encoders else facts.not_embedded
-    return facts.not_embedded  # a model that shares its encoder embeds the whole pool before its first prediction
+    if args.version is not None and not facts.own_encoders:
+        return facts.not_embedded  # a model that shares its encoder embeds the whole pool before its first prediction
+    if not strategy.reads_pool:
+        return 0
+    return facts.pool if facts.own_encoders else facts.not_embedded
 
 
 def _evaluation(args: EvaluateArgs, facts: Facts) -> float:

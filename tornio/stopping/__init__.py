@@ -1,4 +1,4 @@
-"""Stopping criteria: when more labels stop paying. Pure functions of what the loop remembers."""
+"""Stopping criteria: when more labels no longer improve the model. Pure functions of signals that the loop stores."""
 
 from tornio.stopping.criteria import CRITERIA, StopState, stop_state, stop_threshold
 from tornio.stopping.kappa_average import cohen_kappa, kappa_average

@@ -1,4 +1,4 @@
-"""The port of stopping criteria: when more labels stop paying."""
+"""The port of stopping criteria: when more labels no longer improve the model."""
 
 from __future__ import annotations
 
