@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.unit.tasks.sample import task_of
 from tornio.labels.events import EventKind, LabelEvent
-from tornio.records import Purpose, Record
+from tornio.records import Purpose
 from tornio.schemas.task import Batch, BatchItem
 from tornio.spec import TaskSpec
-from tornio.storage.memory import MemoryStore
-from tornio.tasks import Task, Tasks, askable, reserve
+from tornio.tasks import Task, askable, reserve
 
 pytestmark = pytest.mark.unit
 
@@ -23,11 +23,7 @@ NOW = datetime(2025, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def task() -> Task:
-    tasks = Tasks(MemoryStore())
-    tasks.apply(SPEC, "test")
-    task = tasks.open("care", "tickets")
-    task.add_records([Record(f"r{number:02}", f"Text number {number}.") for number in range(60)])
-    return task
+    return task_of(SPEC)
 
 
 def batch_of(*record_ids: str) -> Batch:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.unit.tasks.sample import task_of
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.records import Purpose, Record
 from tornio.schemas.task import Batch, BatchItem
 from tornio.spec import TaskSpec
-from tornio.storage.memory import MemoryStore
 from tornio.tasks import Counter, Counts, Progress, Task, Tasks, reserve
 
 pytestmark = pytest.mark.unit
@@ -21,11 +21,7 @@ NOW = datetime(2025, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def task() -> Task:
-    tasks = Tasks(MemoryStore())
-    tasks.apply(SPEC, "test")
-    task = tasks.open("care", "tickets")
-    task.add_records([Record(f"r{number:02}", f"Text number {number}.") for number in range(60)])
-    return task
+    return task_of(SPEC)
 
 
 def counted(counter: Counter, task: Task, *batches: Batch) -> Counts:
