@@ -16,8 +16,7 @@ from tornio.schemas.jobs import TrainArgs
 from tornio.schemas.registry import EncoderUse
 from tornio.seeds import derive_seed
 from tornio.spec import ClassifierSpec, TaskSpec
-from tornio.tasks import TrainingSet, training_set
-from tornio.tasks.unlabelled import unlabelled_rows
+from tornio.tasks import TrainingSet, training_set, unlabelled_rows
 from tornio.training.methods.port import S, Unlabelled
 from tornio.training.targets import Labelled
 

@@ -9,6 +9,7 @@ from tornio.tasks.data import (
     reserve,
     training_labels,
     training_set,
+    unlabelled_rows,
 )
 from tornio.tasks.export import LabelsExport, export_labels
 from tornio.tasks.imports import match_records, new_record
@@ -38,4 +39,5 @@ __all__ = [
     "roll_back",
     "training_labels",
     "training_set",
+    "unlabelled_rows",
 ]

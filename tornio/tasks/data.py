@@ -5,7 +5,7 @@ They are always the same for the same label-log sequence, pool sequence and spec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tornio.labels.events import EventKind, LabelEvent
@@ -58,16 +58,21 @@ def select_training(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec
     """
     events = tuple(events)
     held = reserved_records(view, events, key, spec.loop.holdout_share)
-    chosen = [
-        (record_id, resolved.labels)
-        for record_id, resolved in sorted(_resolved(events, spec).items())
-        if resolved.labels is not None
-        and record_id in view
-        and record_id not in held
-        and not (resolved.purpose is Purpose.HOLDOUT and resolved.kind in _SEEN_BY_PEOPLE)
-        and set(resolved.labels) <= set(spec.label_names)
-    ]
-    return TrainingSet(*_columns(view, chosen))
+    return TrainingSet(*_columns(view, _trained(view, _resolved(events, spec), held, spec)))
+
+
+def unlabelled_rows(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec, key: str) -> list[int]:
+    """Return the rows of the records that are neither held out, nor labelled for training, nor deleted, ascending.
+
+    A record that annotators were shown as hold-out is never among them, even where an import has since taken its text
+    out of the reserve. ``key``: the task's hold-out key.
+    """
+    events = tuple(events)
+    resolved = _resolved(events, spec)
+    held = reserved_records(view, events, key, spec.loop.holdout_share)
+    closed = {record_id for record_id, one in resolved.items() if one.deleted or one.purpose is Purpose.HOLDOUT}
+    closed |= held | {record_id for record_id, _ in _trained(view, resolved, held, spec)}
+    return [row for row, record_id in enumerate(view.record_ids) if record_id not in closed]
 
 
 def select_holdout(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec, key: str) -> HoldoutSet:
@@ -122,6 +127,21 @@ def training_labels(
     spec = spec or task.spec
     labels = select_training(view, events, spec, task.document.holdout_key).labels
     return {name: sum(name in given for given in labels) for name in spec.label_names}
+
+
+def _trained(
+    view: PoolView, resolved: Mapping[str, Resolved], held: Collection[str], spec: TaskSpec
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the records of the view that train, sorted by id, with their labels. ``held``: the records held out."""
+    return [
+        (record_id, truth.labels)
+        for record_id, truth in sorted(resolved.items())
+        if truth.labels is not None
+        and record_id in view
+        and record_id not in held
+        and not (truth.purpose is Purpose.HOLDOUT and truth.kind in _SEEN_BY_PEOPLE)
+        and set(truth.labels) <= set(spec.label_names)
+    ]
 
 
 def _resolved(events: Iterable[LabelEvent], spec: TaskSpec) -> Mapping[str, Resolved]:
