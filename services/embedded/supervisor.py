@@ -2,7 +2,7 @@
 
 They end for three reasons: `Supervisor.stop`, the death of one of them (`check` reports which and why), and the death
 of the parent, even by SIGKILL (see `guard`). Every child leads a process group of its own. So a Ctrl-C in the terminal
-only reaches the parent, which then ends the children in order.
+only reaches the parent, which then ends the children in order. SIGTERM does the same (see `interrupts`).
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from typing import IO, Self
 import psutil
 
 from services.embedded import guard
+from services.embedded.interrupts import Interrupts
 from tornio.errors import Conflict, Unavailable
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
@@ -83,6 +84,7 @@ class Supervisor:
         self._children: list[Child] = []
         self._lock: IO[str] | None = None
         self._guard: subprocess.Popen[str] | None = None
+        self._interrupts = Interrupts()
 
     def __enter__(self) -> Self:
         self.open()
@@ -98,11 +100,15 @@ class Supervisor:
         return tuple(self._children)
 
     def open(self) -> None:
-        """Lock the state directory, end what a killed predecessor left, and start the guard."""
+        """Lock the state directory, end what a killed predecessor left, and start the guard.
+
+        From now on until `stop`, Ctrl-C and SIGTERM raise `KeyboardInterrupt`.
+        """
         self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._dir.chmod(0o700)  # also an existing one, as its databases hold users' keys
         self._logs.mkdir(exist_ok=True)
         self._lock = _take_lock(self._dir / "lock")
+        self._interrupts.catch()
         end_stale(self._record)
         self._guard = subprocess.Popen(
             [sys.executable, "-I", "-S", guard.__file__],
@@ -118,7 +124,7 @@ class Supervisor:
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
-        with log.open("wb") as output:
+        with self._interrupts.deferred(), log.open("wb") as output:  # no child is started and not known
             process = subprocess.Popen(
                 program.argv,
                 env={**inherited, "PYTHONUNBUFFERED": "1", **program.env},
@@ -128,14 +134,15 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        child = Child(program, process, log, time.monotonic())
-        self._children.append(child)
-        self._send_to_guard(f"+{process.pid}")
-        self._write_record()
+            child = Child(program, process, log, time.monotonic())
+            self._children.append(child)
+            self._send_to_guard(f"+{process.pid}")
+            self._write_record()
         return child
 
     def check(self) -> None:
-        """Raise `ChildDied` if any child has ended."""
+        """Raise `ChildDied` if any child has ended, and `KeyboardInterrupt` if a Ctrl-C or SIGTERM arrived."""
+        self._interrupts.check()
         for child in self._children:
             code = child.process.poll()
             if code is not None:
@@ -185,6 +192,7 @@ class Supervisor:
             self._guard = None
         self._lock.close()
         self._lock = None
+        self._interrupts.release()
 
     def _send_to_guard(self, line: str) -> None:
         if self._guard is not None and self._guard.stdin is not None:

@@ -93,11 +93,9 @@ def _dead(stack: EmbeddedStack) -> bool:
 )
 def test_ctrl_c_and_kill_at_any_moment_leave_no_process(tmp_path: Path, number: signal.Signals, after_s: float) -> None:
     program = textwrap.dedent(f"""
-        import signal
         import time
         from pathlib import Path
         from services.embedded.stack import EmbeddedStack
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
         print("starting", flush=True)
         with EmbeddedStack(Path({str(tmp_path / "state")!r})):
             time.sleep(300)

@@ -26,6 +26,7 @@ def test_an_annotator_answers_and_the_loop_sees_it(tornio_up: Running, page: Pag
         log_in(page, tornio_up.addresses.argilla_url, grace)
         page.screenshot(path=tmp_path / "1-home.png")
         page.get_by_text("seen", exact=True).click()
+        expect(shown(page)).to_be_visible()  # the dataset's page has its own address from now on
 
         # Hold-out comes bare: nothing leads an answer that judges.
         bare = turn_to(page, pending, suggested=False)
@@ -67,15 +68,19 @@ def log_in(page: Page, url: str, who: Annotator) -> None:
 
 def turn_to(page: Page, records: dict[str, Shown], *, suggested: bool) -> Shown:
     """Page through from the first, in whatever order they come, until one with, or without, a suggestion is shown."""
-    shown = page.locator("[id^=fields-content]")
     page.goto(re.sub(r"page=\d+", "page=1", page.url))
     for _ in records:
-        text = shown.inner_text().strip()
+        text = shown(page).inner_text().strip()
         if (records[text].suggestion is not None) == suggested:
             return records[text]
         page.get_by_label("Next (→)").click()
-        expect(shown).not_to_have_text(text)
+        expect(shown(page)).not_to_have_text(text)
     raise AssertionError(f"no record with suggested={suggested}")
+
+
+def shown(page: Page) -> Locator:
+    """The text of the record on the page."""
+    return page.locator("[id^=fields-content]")
 
 
 def checked(page: Page) -> Locator:

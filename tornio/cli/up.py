@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
 from typing import Annotated
@@ -36,8 +35,6 @@ def up(
         ) from error
     console = screen.err() if as_json else screen.out()
     given = {"argilla": argilla_port, "seaweedfs_s3": s3_port}
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell that starts us in the background disables Ctrl-C
-        signal.signal(number, signal.default_int_handler)
     console.print(f"Starting Tornio in {state}/ (half a minute the first time) ...")
     with Everything(
         state,
