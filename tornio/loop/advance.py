@@ -282,7 +282,7 @@ def _relabelled(state: LoopState, seen: Observation) -> bool:
     budget = seen.spec.loop.stop.max_iterations
     if budget is not None and state.iteration >= budget:
         return False
-    return bool(stopped(state, seen)) or _exhausted(state, seen)
+    return bool(stopped(state, seen.spec, seen.pool_seq)) or _exhausted(state, seen)
 
 
 def _exhausted(state: LoopState, seen: Observation) -> bool:
@@ -296,7 +296,7 @@ def _too_few(seen: Observation) -> str:
 
 def _start_query(state: LoopState, seen: Observation) -> LoopState:
     busy = state.query or state.train or state.gate or any(batch.closed for batch in state.batches)
-    if busy or state.asks.paused or stopped(state, seen) or _exhausted(state, seen):
+    if busy or state.asks.paused or stopped(state, seen.spec, seen.pool_seq) or _exhausted(state, seen):
         return state
     if len(state.batches) >= seen.spec.loop.open_batches:
         return state
@@ -318,7 +318,7 @@ def _start_query(state: LoopState, seen: Observation) -> LoopState:
 
 def _note_undecided_stop(state: LoopState, seen: Observation) -> LoopState:
     """Ask for attention while the stopping criterion cannot decide. The loop goes on, and never stops by itself."""
-    return attend(state, "stop", stop_now(state, seen).trouble)
+    return attend(state, "stop", stop_now(state, seen.spec).trouble)
 
 
 def _tell_what_hangs(state: LoopState, seen: Observation) -> LoopState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from tornio.loop.observation import Observation
@@ -52,11 +53,17 @@ def _doing(state: LoopState, seen: Observation) -> Standing:
         return Standing(Phase.LABELLING, "; ".join(_progress(state, seen)))
     if state.swap:
         return Standing(Phase.SWAPPING, _swap(state, seen))
-    if (why := stopped(state, seen)) is not None:
+    if (why := stopped(state, seen.spec, seen.pool_seq)) is not None:
         return Standing(Phase.STOPPED, why)
+    if state.query_not_before is not None:
+        return Standing(Phase.WAITING, f"picking the next batch failed; {_next_try(state.query_not_before)}")
     if not seen.pool_seq:
         return Standing(Phase.WAITING, "the pool is empty: add texts with `tornio pool add`")
     return Standing(Phase.WAITING, "the pool has no text left to ask about: add more with `tornio pool add`")
+
+
+def _next_try(moment: datetime) -> str:
+    return f"the next try is at {moment:%H:%M:%S} UTC"
 
 
 def _progress(state: LoopState, seen: Observation) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from tornio.loop.observation import Observation
 from tornio.schemas.loop import LoopState, SwapIntent
+from tornio.spec import TaskSpec
 from tornio.stopping import StopState, stop_state
 
 RUN_HANGS = timedelta(minutes=30)
@@ -14,23 +15,23 @@ SILENCE = timedelta(minutes=1)
 """How long a version waits for replicas, none of which reports, before that needs attention."""
 
 
-def stopped(state: LoopState, seen: Observation) -> str | None:
+def stopped(state: LoopState, spec: TaskSpec, pool_seq: int) -> str | None:
     """Return why no further batch is sent, or None. A new spec, new texts or train-now wake the task by themselves.
 
     ``loop.stop.max_iterations`` is a budget: only a new spec wakes a task that has used it up.
     """
-    stop = seen.spec.loop.stop
-    reason = stop_now(state, seen).reason
+    stop = spec.loop.stop
+    reason = stop_now(state, spec).reason
     if reason is None:
         return None
     if stop.max_iterations is not None and state.iteration >= stop.max_iterations:
         return reason
-    return reason if seen.pool_seq <= state.trained_pool_seq else None
+    return reason if pool_seq <= state.trained_pool_seq else None
 
 
-def stop_now(state: LoopState, seen: Observation) -> StopState:
+def stop_now(state: LoopState, spec: TaskSpec) -> StopState:
     """Apply the current criterion to the signals so far."""
-    stop = seen.spec.loop.stop
+    stop = spec.loop.stop
     return stop_state(stop, state.stop.of(stop.criterion), state.iteration)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from tornio.api import Asked, AsksStatus
+from tornio.loop.standstill import stopped
 from tornio.schemas.loop import LoopState
 from tornio.tasks import Task
 
@@ -23,6 +24,10 @@ _ANSWERS = {
     Ask.TRAIN_NOW: "{task} will train with its present labels as soon as the run that is under way has ended.",
 }
 _RELEASED = "{task} goes on. New versions may be promoted again, which the rollback had stopped."
+_STOPPED = (
+    "{task} is not paused, but it has stopped by itself: {why}. To go on, add texts with "
+    "`tornio pool add {task} FILE`, or change loop.stop in task.yaml and apply the file."
+)
 _PAUSED = "{task} is paused: it will train with its present labels after `tornio resume {task}`."
 
 
@@ -30,13 +35,16 @@ def ask_of_loop(task: Task, ask: Ask) -> Asked:
     """Record a user's request to the loop. Return a sentence about its effect."""
     held = task.loop_state().asks.hold
     {Ask.PAUSE: task.pause, Ask.RESUME: task.resume, Ask.TRAIN_NOW: task.train_now}[ask]()
-    asks = asks_status(task.loop_state())
+    state = task.loop_state()
+    asks, why = asks_status(state), stopped(state, task.spec, task.pool.last_seq())
     answer = _ANSWERS[ask]
     if ask is Ask.TRAIN_NOW and asks.paused:
         answer = _PAUSED
     elif ask is Ask.RESUME and held:
         answer = _RELEASED
-    return Asked(said=answer.format(task=task.full_name), asks=asks)
+    elif ask is Ask.RESUME and why is not None:
+        answer = _STOPPED
+    return Asked(said=answer.format(task=task.full_name, why=why), asks=asks)
 
 
 def asks_status(state: LoopState) -> AsksStatus:

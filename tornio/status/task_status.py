@@ -179,7 +179,7 @@ def _stop(spec: StopSpec, state: LoopState, observation: Observation) -> StopSta
         criterion=spec.criterion,
         threshold=stop_threshold(spec),
         signals=list(state.stop.others.get(spec.criterion, state.stop.signals)),
-        stopped=stopped(state, observation),
+        stopped=stopped(state, observation.spec, observation.pool_seq),
     )
 
 

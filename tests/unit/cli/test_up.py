@@ -46,7 +46,6 @@ def test_up_says_where_everything_is(
 ) -> None:
     monkeypatch.setattr("services.embedded.up.Everything", Started)
     monkeypatch.setattr("tornio.cli.up.WATCH_S", 0.0)
-    monkeypatch.setattr("tornio.cli.up.signal.signal", lambda *_: None)
     assert main(["up", "--state", str(tmp_path), *(["--json"] if as_json else [])]) == 0
     out, err = capsys.readouterr()
     assert "secret" not in out + err

@@ -68,6 +68,22 @@ def test_a_strategy_of_a_package_picks_and_when_it_is_gone_only_picking_waits(tm
     assert after["iterations"][: len(before["iterations"])] == before["iterations"]
 
 
+def test_a_task_whose_strategy_is_gone_goes_on_with_another_that_has_no_settings(tmp_path: Path) -> None:
+    spec = make_spec(strategy="far-from-labels", strategy_settings={"unsure": 2}, stop={"max_iterations": 3})
+    turning = Turning(tmp_path, spec)
+    with installed("query_strategy", tmp_path / "site"):
+        turning.begin()
+        controller = turning.controller()
+        while len(turning.task.iterations()) < 2:
+            if controller.look().state.batches:
+                turning.answer()
+    looked(turning, 100)
+    turning.spec = make_spec(strategy="breaking-ties", stop={"max_iterations": 3})
+    Tasks(turning.store).apply(turning.spec, "me")
+    assert turning.turn().standing.phase is Phase.STOPPED
+    assert turning.task.batches()[-1].strategy == "breaking-ties"
+
+
 def test_a_criterion_of_a_package_stops_the_loop_and_when_it_is_gone_the_loop_goes_on(tmp_path: Path) -> None:
     spec = make_spec(stop={"criterion": "few-changes", "settings": {"share": 0.05}})
     turning = Turning(tmp_path, spec)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from tests.unit.loop.world import SIZE, World, make_spec
+from tests.unit.loop.world import SIZE, START, World, make_spec
 from tornio.loop.acts import LogBatch, MoveAlias, StartRun, WriteBatch, owed
 from tornio.loop.advance import RIVALS
 from tornio.loop.observation import Replica
 from tornio.loop.phase import Phase, standing
-from tornio.schemas.loop import Asks
+from tornio.schemas.loop import Asks, LoopState
 from tornio.schemas.task import GateVerdict
 
 BROKEN = GateVerdict(promoted=False, integrity=False, reasons=("digest of head.safetensors is wrong",))
@@ -68,6 +69,13 @@ def test_a_pool_without_texts_waits_and_says_for_what() -> None:
     said = standing(world.state, world.look())
     assert said.phase is Phase.WAITING
     assert "tornio pool add" in said.why
+
+
+def test_a_query_that_failed_is_named_until_its_next_try() -> None:
+    state = LoopState(query_failures=1, query_not_before=START + timedelta(seconds=3))
+    said = standing(state, World().look())
+    assert said.phase is Phase.WAITING
+    assert said.why == "picking the next batch failed; the next try is at 00:00:03 UTC"
 
 
 def test_trainings_without_new_labels_say_nothing_about_stopping() -> None:
