@@ -70,8 +70,8 @@ class LabelIn(Request):
 
 
 class LabelsIn(Request):
-    """Labels that exist already. With the purpose ``train`` they are trained on, and their texts are not held out any
-    more; with ``holdout`` they are held-out labels."""
+    """Labels that exist already. With the purpose ``train`` they are trained on, and their texts leave the hold-out;
+    with ``holdout`` they belong to it."""
 
     purpose: Literal["train", "holdout"] = "train"
     source: str | None = Field(

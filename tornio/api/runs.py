@@ -59,12 +59,20 @@ class ScoreRequest(RunRequest):
         "or confident-learning. Default: pooled-loss with folds, else loss.",
     )
     labels: tuple[str, ...] = Field(
-        (), description="Without a task: the labels. Default: the labels that the data has."
+        (), description="Labels of a run without a task. Default: the labels that the data has. A task sets its own."
     )
     multi_label: bool = Field(False, description="Without a task: a text may have several labels.")
-    text_column: str | None = Field(None, description="Column that holds the text. Default: text.")
-    label_column: str | None = Field(None, description="Column that holds the label. Default: label.")
-    id_column: str | None = Field(None, description="Column that holds the id. Default: id.")
+    text_column: str | None = Field(
+        None,
+        description="Column that holds the text. Default: the first that the file has of text, texts, content, "
+        "message, body, sentence, comment, review.",
+    )
+    label_column: str | None = Field(
+        None,
+        description="Column that holds the label. Default: the first that the file has of label, labels, category, "
+        "class.",
+    )
+    id_column: str | None = Field(None, description="Column that holds the id. Default: record_id or id, if present.")
     separator: str = Field("|", min_length=1, description="Separates the labels of a text that has several.")
     encoding: str | None = Field(None, description="Encoding of a CSV or JSON file. Default: UTF-8.")
     delimiter: str | None = Field(

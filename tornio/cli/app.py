@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated
@@ -39,8 +40,19 @@ def _main(
     """Options of the program itself."""
 
 
+def _join_lines(commands: typer.Typer) -> None:
+    """Make each paragraph of the commands' help one line, so that only the width of the terminal breaks lines."""
+    for command in commands.registered_commands:
+        paragraphs = (command.help or inspect.getdoc(command.callback) or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for group in commands.registered_groups:
+        if group.typer_instance is not None:
+            _join_lines(group.typer_instance)
+
+
 for _module in (tasks, data, predict, review, runs, encoders, deploy):
     _module.register(app)
 for _name in _CLUSTER_COMMANDS:
     if find_spec(f"tornio.cli.{_name}"):
         app.command(_name)(getattr(import_module(f"tornio.cli.{_name}"), _name))
+_join_lines(app)

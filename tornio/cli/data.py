@@ -17,7 +17,7 @@ from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.review import export_corrected
 from tornio.errors import InvalidFile
 from tornio.files import Columns, Format, Options, Read, Skipped
-from tornio.files.rows import SEPARATOR
+from tornio.files.rows import ID_NAMES, LABEL_NAMES, SEPARATOR, TEXT_NAMES
 from tornio.files.tables import Table
 from tornio.files.write import write_lines
 from tornio.records import Purpose
@@ -28,9 +28,15 @@ File = Annotated[
         help="File to read: CSV, TSV, JSON lines, Parquet or plain lines; '-' is standard input.", show_default=False
     ),
 ]
-TextColumn = Annotated[str | None, typer.Option(help="Column that holds the text.", show_default="text")]
+TextColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that holds the text.", show_default=f"the first that the file has of: {', '.join(TEXT_NAMES)}"
+    ),
+]
 IdColumn = Annotated[
-    str | None, typer.Option(help="Column that holds the record id.", show_default="record_id or id, if present")
+    str | None,
+    typer.Option(help="Column that holds the record id.", show_default=f"{' or '.join(ID_NAMES)}, if present"),
 ]
 MetadataColumns = Annotated[
     str | None,
@@ -121,7 +127,13 @@ def labels_import(
         bool, typer.Option("--holdout", help="Use these labels to evaluate models, never to train them.")
     ] = False,
     text_column: TextColumn = None,
-    label_column: Annotated[str | None, typer.Option(help="Column that holds the label.", show_default="label")] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that holds the label.",
+            show_default=f"the first that the file has of: {', '.join(LABEL_NAMES)}",
+        ),
+    ] = None,
     separator: Annotated[str, typer.Option(help="Text between the labels of a row that has several.")] = SEPARATOR,
     id_column: IdColumn = None,
     metadata_columns: MetadataColumns = None,

@@ -52,8 +52,8 @@ def check(
     """List what is missing, and what to do about it: KubeRay and its CRDs, service accounts, secrets, S3 with reliable
     conditional writes, Argilla, GPUs. Leaves nothing behind. The exit code is 1 if something is missing.
 
-    S3 and Argilla are contacted from this machine, with TORNIO_S3_..., AWS_...
-    and TORNIO_ARGILLA_... of this shell, or else with the deployment's values.
+    S3 and Argilla are contacted from this machine, with the variables TORNIO_S3_..., AWS_... and TORNIO_ARGILLA_... of
+    this shell, or else with the values of the deployment.
     """
     try:
         from services.checking import Level

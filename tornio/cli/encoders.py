@@ -47,8 +47,8 @@ def add(
 ) -> None:
     """Add a base model to the bucket. Run it where there is network access: replicas load it from the bucket only.
 
-    Adding it again changes nothing. If another model is added under the same
-    name, tasks that used the name before keep the earlier model.
+    Adding it again changes nothing. If another model is added under the same name, tasks that used the name before keep
+    the earlier model.
     """
     encoders = _encoders()
     from tornio.models.sources import LAYERS, check_name, check_weights, publish_encoder, resolve_encoder

@@ -15,13 +15,20 @@ console = Console()
 
 def job(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"Name of the job: {', '.join(JOBS)}.")],
-    task: Annotated[str, typer.Argument(metavar="WORKSPACE/TASK", help="The task's full name.")],
-    args: Annotated[str, typer.Option(help="Arguments of the job, as JSON.")] = "{}",
+    task: Annotated[str, typer.Argument(metavar="WORKSPACE/TASK", help="Full name of the task.")],
+    args: Annotated[
+        str, typer.Option(help="Arguments of the job, as a JSON object. They determine the id of the run.")
+    ] = "{}",
     attempt: Annotated[
         int | None, typer.Option(min=1, help="Number of this attempt.", show_default="the next attempt")
     ] = None,
 ) -> None:
-    """Run a job in this process, on the store of TORNIO_S3_.... The result of a finished run is shown again."""
+    """Execute one run of a job in this process, and print its result as JSON.
+
+    The server starts runs by itself, so you need this command only to repeat or examine a run by hand. It reads and
+    writes the store that the variables TORNIO_S3_... name. A run that is finished is not repeated: the command prints
+    its stored result.
+    """
     try:
         from jobs.running.execute import execute, next_attempt, plan_job
         from jobs.running.process import job_context

@@ -61,9 +61,8 @@ def send(
 ) -> None:
     """Send the most suspicious rows of a run to Argilla, as a data set of their own. Repeating it adds missing rows.
 
-    Held-out texts of a task are not sent. Argilla is the server of
-    TORNIO_ARGILLA_URL with TORNIO_ARGILLA_API_KEY (or ..._API_KEY_FILE), or else
-    that of the `tornio up` in this folder or above it.
+    Texts of the task's hold-out are not sent. Argilla is the server of TORNIO_ARGILLA_URL with TORNIO_ARGILLA_API_KEY
+    (or TORNIO_ARGILLA_API_KEY_FILE), or else that of the `tornio up` in this folder or above it.
     """
     if top is not None and loss_quantile is not None:
         raise typer.BadParameter("Give --top or --loss-quantile, not both.")
@@ -77,7 +76,7 @@ def send(
         names = ("workspace", "dataset", "rows", "new", "left_out", "same_id", "page")
         screen.dump({name: getattr(sent, name) for name in names})
         return
-    out = f"; {sent.left_out:,} held-out or deleted texts were left out" if sent.left_out else ""
+    out = f"; {sent.left_out:,} texts were left out (deleted, or in the hold-out)" if sent.left_out else ""
     screen.say(f"{sent.dataset} in Argilla shows {sent.rows:,} rows, {sent.new:,} of them new{out}")
     if sent.same_id:
         screen.note(
@@ -98,7 +97,7 @@ def sync(
 ) -> None:
     """Fetch the reviewers' answers. They become labels of the task and count in its next training.
 
-    For a run without a task they are stored beside the run.
+    For a run without a task, the answers are stored beside the run.
     """
     scored = _open(run, workspace)
     from tornio.review.sync import ReviewSync

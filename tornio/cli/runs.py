@@ -28,6 +28,9 @@ from tornio.storage.port import ObjectStore
 WATCH_SECONDS = 2.0
 _COLOURS = {"running": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
 
+_IN_WORDS = {"ranking": "rows are sorted by the column", "suspicion": "this column is computed by the ranking"}
+"""Names of results that are not clear by themselves, as `run show` prints them."""
+
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="Id of the run, as `tornio runs` shows it.", show_default=False)
 ]
@@ -37,7 +40,7 @@ RunsOf = dict[str, list[RunOut]]
 
 def register(app: typer.Typer) -> None:
     app.command("runs")(runs)
-    group = typer.Typer(no_args_is_help=True, help="Ask for a run, show it, or cancel it.")
+    group = typer.Typer(no_args_is_help=True, help="Start a run on the cluster, show it, or cancel it.")
     for name, job in JOBS.items():
         if job.request is not None:
             group.command(name, help=job.request.__doc__)(_command(job.request))
@@ -54,7 +57,9 @@ def runs(
     ] = None,
     watch: Annotated[
         bool,
-        typer.Option("--watch", "-w", help="Look every 2 seconds, until Ctrl-C; with --json one line per look."),
+        typer.Option(
+            "--watch", "-w", help="Refresh every 2 seconds until Ctrl-C; with --json, print one line each time."
+        ),
     ] = False,
     most: Annotated[int, typer.Option(min=1, max=500, help="Show at most this many runs per task.")] = 20,
     url: Url = None,
@@ -62,7 +67,7 @@ def runs(
 ) -> None:
     """List runs, newest first: those of the loop, and those that users asked for.
 
-    Without a server it lists the runs of `tornio score` in this folder.
+    Without a server, the command lists the runs of `tornio score` in this folder.
     """
     with _source(ctx, url, task, most) as look:
         if watch and as_json:
@@ -98,14 +103,14 @@ def _command(request: type[RunRequest]) -> Callable[..., None]:
 
 
 def show(ctx: Context, task: Task, run: Run, url: Url = None, as_json: Json = False) -> None:
-    """Show how far a run is, why it failed, or its result."""
+    """Show the progress of a run, its result, or why it failed."""
     with connect(ctx, url) as client:
         document = client.run(task, run)
     screen.dump(document) if as_json else screen.show(_run_view(document, datetime.now(UTC)))
 
 
 def cancel(ctx: Context, task: Task, run: Run, url: Url = None, as_json: Json = False) -> None:
-    """End a run that a user asked for. Its work is kept: asked for again, the run goes on from there."""
+    """End a run that a user asked for. Its work is kept. If you ask for the run again, it continues from there."""
     with connect(ctx, url) as client:
         document = client.cancel_run(task, run)
     screen.dump(document) if as_json else screen.say(f"run {document.run} is {document.state}")
@@ -177,7 +182,7 @@ def _run_view(run: RunOut, now: datetime) -> RenderableType:
     if run.started_at:
         took = f", took {_seconds(run.started_at, run.finished_at)}" if run.finished_at else ""
         lines.append(Text(f"attempt {run.attempt} began {ago(run.started_at, now)}{took}"))
-    lines += [Text(f"{name}: {_short(value)}") for name, value in (run.output or {}).items()]
+    lines += [Text(f"{_IN_WORDS.get(name, name)}: {_short(value)}") for name, value in (run.output or {}).items()]
     return Group(*lines)
 
 

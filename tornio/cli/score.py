@@ -46,7 +46,12 @@ _SHOWN = 60
 def score(
     request: ScoreRequest,
     task: Annotated[
-        str | None, typer.Option(metavar="WORKSPACE/TASK", help="Use the labels, model and encoder of this task.")
+        str | None,
+        typer.Option(
+            metavar="WORKSPACE/TASK",
+            help="Use the labels, model and encoder of this task. Without a task, the labels come from the data (or "
+            "--labels), and the rows are scored by cross-validation with 5 folds (or by --model).",
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="Show this many of the most suspicious rows.")] = 10,
     output: Annotated[
@@ -54,9 +59,13 @@ def score(
         typer.Option("--output", "-o", help="Write all rows, most suspicious first: .parquet, .csv or .jsonl."),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report, one HTML file, to this path.")] = None,
-    workspace: Annotated[str, typer.Option(help="Without a task: workspace that the run belongs to.")] = "default",
+    workspace: Annotated[str, typer.Option(help="Without --task: workspace that the run belongs to.")] = "default",
     on: Annotated[
-        Place, typer.Option(help="here; or kuberay: as a RayJob of the Kubernetes cluster of KUBECONFIG.")
+        Place,
+        typer.Option(
+            help="here: on this machine, or on the Ray cluster of RAY_ADDRESS. kuberay: as a RayJob on the Kubernetes "
+            "cluster of KUBECONFIG; --data must then be an address that begins with s3://."
+        ),
     ] = Place.HERE,
     job_template: Annotated[
         Path | None,
@@ -69,9 +78,10 @@ def score(
     """Sort a labelled data set by its loss, so that wrong labels come first.
 
     Start the same command again to continue an interrupted run. The run uses Ray on this machine, or the cluster that
-    RAY_ADDRESS names. The results are stored in the bucket of TORNIO_S3_... if it is set, else in the store of the
-    `tornio up` of this folder or one above it, else in .tornio/store. A RayJob continues after this command ends.
-    Start the command again to follow it.
+    RAY_ADDRESS names. A RayJob continues when this command ends; start the command again to follow it.
+
+    The results are stored in the first of these places that is configured: the bucket of TORNIO_S3_..., the store of
+    the `tornio up` of this folder or of a folder above it, or the folder .tornio/store.
     """
     from tornio.files.sources import check_there
 

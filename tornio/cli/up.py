@@ -24,8 +24,8 @@ def up(
 ) -> None:
     """Start object store, Argilla, Ray and the application on 127.0.0.1, and stop all of them on Ctrl-C.
 
-    With --json, one line on standard output gives all addresses once the
-    application serves. Other output goes to stderr.
+    The next start continues from the saved state. With --json, one line on standard output gives all addresses as soon
+    as the application answers. Other output then goes to standard error.
     """
     try:
         from services.embedded.up import Everything

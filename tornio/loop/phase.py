@@ -44,7 +44,7 @@ def _doing(state: LoopState, seen: Observation) -> Standing:
     if state.train:
         return Standing(Phase.TRAINING, f"iteration {state.train.iteration}, attempt {state.train.attempt}")
     if state.gate:
-        return Standing(Phase.GATING, f"judging {state.gate.version} on the held-out labels")
+        return Standing(Phase.GATING, f"judging {state.gate.version} on the hold-out labels")
     if state.query:
         return Standing(Phase.QUERYING, f"picking and sending batch {state.query.batch}")
     if state.asks.paused:

@@ -29,8 +29,8 @@ class Sent:
     """The outcome of sending.
 
     ``rows``: number of rows in the data set now; ``new``: how many of them were added. ``left_out``: number of rows
-    that are held out or deleted; ``same_id``: number of rows with the record id of another text. ``page``: address of
-    the annotation page, most suspicious rows first.
+    that belong to the hold-out or are deleted; ``same_id``: number of rows with the record id of another text.
+    ``page``: address of the annotation page, most suspicious rows first.
     """
 
     workspace: str
@@ -61,7 +61,8 @@ def send_review(
     chosen = choose(run.most_suspicious(above), wanted.top, run.barred(), shown)
     if not chosen.rows:
         raise InvalidInput(
-            f"No row of run {run.run} can be shown ({chosen.left_out} are held out or deleted). Request more rows."
+            f"No row of run {run.run} can be shown ({chosen.left_out} belong to the hold-out or are deleted). "
+            "Request more rows."
         )
     places = tuple(row.row for row in chosen.rows)
     # The review is stored before its rows are sent, because answers are only pulled for rows in the review.

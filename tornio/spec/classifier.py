@@ -91,7 +91,7 @@ class FineTuningSpec(Spec):
         unit="labels",
         change="next iteration",
         ge=20,
-        doc="With this many training labels or more, a share of them is held out of the training and decides when "
+        doc="With this many training labels or more, a share of them is left out of the training and decides when "
         "to stop. Default 1000: with fewer labels, training on all of them is worth more.",
     )
     validation_share: float = setting(
@@ -100,7 +100,7 @@ class FineTuningSpec(Spec):
         change="next iteration",
         gt=0,
         le=0.5,
-        doc="Share of the training labels that is held out to decide when to stop. Default a tenth.",
+        doc="Share of the training labels that is left out to decide when to stop. Default a tenth.",
     )
     patience: int = setting(
         3,

@@ -87,8 +87,8 @@ class LoopSpec(Spec):
         change="live",
         ge=4,
         le=5000,
-        doc="How many records are sent to annotators together, held-out ones included. Default 20: a few minutes "
-        "of work.",
+        doc="How many records are sent to annotators together, records of the hold-out included. Default 20: a few "
+        "minutes of work.",
     )
     open_batches: int = setting(
         1,
@@ -128,8 +128,8 @@ class LoopSpec(Spec):
         change="refused",
         ge=0.01,
         le=0.5,
-        doc="Share of the pool that is held out: it judges versions and is never trained on. Default a tenth. It "
-        "cannot change: records that moved between training and judging would make scores too good.",
+        doc="Share of the pool that belongs to the hold-out: it evaluates versions and is never trained on. Default "
+        "a tenth. It cannot change: records that moved between training and judging would make scores too good.",
     )
     seed: int = setting(
         0,

@@ -54,7 +54,7 @@ class GateSpec(Spec):
         unit="labels",
         change="live",
         ge=10,
-        doc="With fewer held-out labels, scores only give warnings, because they are too uncertain. Default 50.",
+        doc="With fewer hold-out labels, scores only give warnings, because they are too uncertain. Default 50.",
     )
     significance: float = setting(
         0.05,

@@ -350,5 +350,5 @@ def test_nothing_to_show_is_said() -> None:
     store = MemoryStore()
     make_task(store)
     at = of_task(wrong(held_texts(store, 2)), store)
-    with pytest.raises(InvalidInput, match="2 are held out"):
+    with pytest.raises(InvalidInput, match="2 belong to the hold-out"):
         at.send(2)
