@@ -102,11 +102,11 @@ def test_unlabelled_texts_become_a_classifier_that_goes_on_learning(
     status = client.status("shop/inbox")
     assert [swap.revision for swap in status.swaps] == [3, 2, 1]
     assert [point.version for point in status.curve] == [version.version for version in reversed(versions)]
+    until(lambda: all(replica.lags is None for replica in client.status("shop/inbox").replicas), "no replica lags")
     answers = json.loads(command("predict", "shop/inbox", "The parcel never came.", "cancel it please", "--json"))
     assert {(answer["version"], answer["revision"]) for answer in answers} == {(versions[0].version, 3)}
     assert all(set(answer["probabilities"]) == set(LABELS) for answer in answers)
     assert versions[0].version in command("versions", "shop/inbox")
-    until(lambda: all(replica.lags is None for replica in client.status("shop/inbox").replicas), "no replica lags")
 
 
 def _discard_one(record: str) -> Callable[[str, str], str | None]:
