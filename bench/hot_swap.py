@@ -10,7 +10,6 @@ serves.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -19,10 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import ray
-from ray import serve
-
-from bench.swapping.rig import Rig, Traffic, environment, until
+from bench.swapping.rig import Rig, Traffic, cluster, environment, until
 from bench.swapping.workshop import LABELS, Workshop
 from services.embedded import objectstore, ports
 from services.embedded.supervisor import Supervisor
@@ -47,18 +43,6 @@ def object_store(folder: Path) -> Iterator[objectstore.ObjectStore]:
     store.clean()
 
 
-@contextmanager
-def cluster(variables: dict[str, str]) -> Iterator[None]:
-    """Run Ray and Serve until the block ends. Workers inherit the variables."""
-    os.environ.update(variables)
-    ray.init(num_cpus=8, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
-    try:
-        yield
-    finally:
-        serve.shutdown()  # type: ignore[no-untyped-call]
-        ray.shutdown()
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--swaps", type=int, default=10)
@@ -69,17 +53,18 @@ def main() -> int:
         folder = Path(scratch)
         with object_store(folder) as store:
             variables = environment(store.endpoint, store.bucket, ACCESS_KEY, SECRET_KEY, "hot-swap", folder / "node")
-            with cluster(variables):
-                return measure(folder, variables, args.swaps, args.rate, args.replicas)
+            with cluster(folder, variables) as url:
+                return measure(folder, url, variables, args)
 
 
-def measure(folder: Path, variables: dict[str, str], swaps: int, rate: float, replicas: int) -> int:
+def measure(folder: Path, url: str, variables: dict[str, str], args: argparse.Namespace) -> int:
     """Run the benchmark and print its table. Returns the exit code."""
+    swaps, rate, replicas = args.swaps, args.rate, args.replicas
     workshop = Workshop.over(open_store(StorageSettings()), folder / "trainer", MINILM)
     for number in range(swaps + 1):
         workshop.publish(f"v{number}", favourite=number % len(LABELS))
     workshop.promote("v0")
-    rig = Rig(workshop, variables, replicas)
+    rig = Rig(workshop, url, variables, replicas)
     begun = time.monotonic()
     rig.deploy()
     until(lambda: rig.all_ready("v0"), "both replicas are ready", 240)

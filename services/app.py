@@ -1,4 +1,4 @@
-"""The one Serve application: the gateway, and behind it classifier, teacher and controller."""
+"""The one Serve application: the classifier, which answers HTTP, and behind it teacher and controller."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from ray.serve import Application, Deployment
 
 from services.classifier.deployment import Classifier
 from services.controller.deployment import Controller
-from services.gateway.deployment import Gateway
 from services.teacher.deployment import Teacher
 
 
@@ -17,11 +16,8 @@ def build(args: dict[str, Any] | None = None) -> Application:
     if args:
         raise ValueError(f"The application takes no arguments, but got {sorted(args)}. Configure it by environment.")
     # Serve's decorator turns the classes into deployments, which its types do not show.
-    gateway, classifier, teacher, controller = (
-        cast(Deployment, kind) for kind in (Gateway, Classifier, Teacher, Controller)
-    )
-    bound = controller.bind()
-    return gateway.bind(bound, classifier.bind(bound), teacher.bind())
+    classifier, teacher, controller = (cast(Deployment, kind) for kind in (Classifier, Teacher, Controller))
+    return classifier.bind(controller.bind(), teacher.bind())
 
 
 app = build()

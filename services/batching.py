@@ -8,6 +8,7 @@ batches larger.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,11 +58,17 @@ class Batcher(Generic[K, R]):
         self._queue: deque[_Request[K, R]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._begun: float | None = None
 
     @property
     def queued(self) -> int:
         """The number of requests that wait for the model."""
         return len(self._queue)
+
+    @property
+    def busy_s(self) -> float:
+        """For how many seconds the model has been working on its present batch; 0 if it has none."""
+        return 0.0 if self._begun is None else time.monotonic() - self._begun
 
     async def submit(self, key: K, texts: Sequence[str]) -> Sequence[R]:
         """Return the results of these texts, in order.
@@ -99,12 +106,13 @@ class Batcher(Generic[K, R]):
         try:
             while self._queue:
                 batch = self._take()
+                self._begun = time.monotonic()
                 answers = await loop.run_in_executor(self._thread, self._answer, batch)
                 for request, answer in zip(batch, answers, strict=True):
                     if not request.answer.done():  # done: the caller has gone
                         request.answer.set_result(answer)
         finally:
-            self._worker = None
+            self._worker = self._begun = None
             # Only an ending event loop (or a closed thread) interrupts the work: no caller must wait for ever.
             for request in (*batch, *self._queue):
                 request.answer.cancel()

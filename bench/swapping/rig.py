@@ -7,22 +7,27 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+import ray
+from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import LoggingConfig
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bench.swapping.workshop import FULL_NAME, Workshop
+from services import proxy
 from services.classifier.aliases import AliasReader
 from services.classifier.deployment import Classifier
 from services.controller.aliases import AliasBoard
-from services.gateway.handles import Handles
+from services.embedded import ports
 from services.messages import AliasUpdate, Heartbeat, HeldVersions
-from tornio.api import TaskName
-from tornio.records import Prediction
 from tornio.settings import StorageSettings
 from tornio.storage.s3 import open_store
 
@@ -35,6 +40,23 @@ TEXTS = (
 
 START_S = 120.0
 """Time-out in seconds of calls to the controller. A controller restarted by Serve takes 50 s on two busy cores."""
+
+
+@contextmanager
+def cluster(folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run Ray and Serve on loopback until the block ends. Yields the address of Serve's proxy.
+
+    Workers inherit the variables. Logical CPUs, so that every actor starts on two cores.
+    """
+    os.environ.update({**proxy.ENVIRONMENT, **(variables or {})})
+    port = ports.assign(folder / "ports-of-serve.json", ["serve"])["serve"]
+    ray.init(num_cpus=8, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
+    try:
+        serve.start(http_options={"host": ports.HOST, "port": port, "request_timeout_s": 120})
+        yield f"http://{ports.HOST}:{port}"
+    finally:
+        serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
 
 
 class StandIn:
@@ -66,22 +88,32 @@ class StandIn:
         return os.getpid()
 
 
-@dataclass(frozen=True)
-class TaggedPrediction(Prediction):
-    """A prediction, and the process id of the replica that made it."""
+PID_HEADER = "x-pid"
 
-    pid: int = 0
+
+class NamePid:
+    """ASGI middleware: every response names the process that made it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._pid = (PID_HEADER.encode(), str(os.getpid()).encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def tagged(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], self._pid]
+            await send(message)
+
+        await self._app(scope, receive, tagged)
 
 
 class Tagged(Classifier.func_or_class):  # type: ignore[misc, name-defined]
-    """The classifier, whose predictions also name the replica that made them."""
+    """The classifier, whose responses also name the process that made them."""
 
-    async def predict(self, task: str, texts: list[str]) -> list[TaggedPrediction]:
-        predictions: list[Prediction] = await super().predict(task, texts)
-        return [
-            TaggedPrediction(one.labels, one.probabilities, one.truncated, one.version, one.revision, os.getpid())
-            for one in predictions
-        ]
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        app: FastAPI = super().__serve_build_asgi_app__()
+        app.add_middleware(NamePid)
+        return app
 
 
 @dataclass(frozen=True)
@@ -99,21 +131,21 @@ class Answered:
 
 @dataclass
 class Rig:
-    """The Serve application and a workshop. Call ``close`` at the end."""
+    """The Serve application and a workshop. Call ``close`` at the end. ``url``: where Serve listens."""
 
     workshop: Workshop
+    url: str
     environment: Mapping[str, str]
     replicas: int = 2
     name: str = field(default_factory=lambda: f"rig-{uuid.uuid4().hex[:6]}")
 
     def __post_init__(self) -> None:
         self._controller: DeploymentHandle[Any] | None = None
-        self._classifier: DeploymentHandle[Any] | None = None
 
     def deploy(self) -> None:
         """Start the application. Called again, Serve replaces every replica, one after the other."""
-        runtime = {"runtime_env": {"env_vars": dict(self.environment)}}
-        controller = serve.deployment(
+        runtime = {"runtime_env": {"env_vars": {**self.environment, "TORNIO_INSECURE": "1"}}}
+        stand_in = serve.deployment(
             name="controller",
             max_ongoing_requests=1000,
             graceful_shutdown_timeout_s=2,
@@ -122,16 +154,18 @@ class Rig:
         classifier = serve.deployment(
             name="classifier",
             num_replicas=self.replicas,
-            max_ongoing_requests=64,
+            max_ongoing_requests=256,
             max_queued_requests=256,
             health_check_period_s=2,
             graceful_shutdown_wait_loop_s=1,
             graceful_shutdown_timeout_s=20,
             ray_actor_options={"num_cpus": 0.25, **runtime},
         )(Tagged)
-        serve.run(classifier.bind(controller.bind()), name=self.name, route_prefix=None, blocking=False)
+        controller = stand_in.bind()
+        quiet = LoggingConfig(enable_access_log=False)  # as `tornio up` and the chart have it
+        application = classifier.bind(controller, controller)
+        serve.run(application, name=self.name, route_prefix="/", blocking=False, logging_config=quiet)
         self._controller = serve.get_deployment_handle("controller", self.name)
-        self._classifier = serve.get_deployment_handle("classifier", self.name)
 
     def close(self) -> None:
         serve.delete(self.name)
@@ -140,14 +174,6 @@ class Rig:
     def controller(self) -> DeploymentHandle[Any]:
         assert self._controller is not None, "deploy first"
         return self._controller
-
-    @property
-    def classifier(self) -> DeploymentHandle[Any]:
-        assert self._classifier is not None, "deploy first"
-        return self._classifier
-
-    def handles(self) -> Handles:
-        return Handles(self.controller, self.classifier, self.classifier)
 
     def notify_controller(self) -> None:
         """Let the controller read the aliases, as the real one does when it has moved them."""
@@ -178,13 +204,13 @@ class Rig:
 
 
 class Traffic:
-    """A steady stream of single-text requests through the gateway's own handles, from a thread of its own."""
+    """A steady stream of single-text requests over HTTP, from a thread of its own."""
 
     def __init__(self, rig: Rig, per_second: float = 15.0, task: str = FULL_NAME) -> None:
         self.answered: list[Answered] = []
         self._rig = rig
         self._interval = 1 / per_second
-        self._task = TaskName.parse(task)
+        self._task = task
         self._ended = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="traffic")
 
@@ -218,29 +244,31 @@ class Traffic:
         return max(self.first_by_replica(revision).values())
 
     async def _run(self) -> None:
-        handles = self._rig.handles()
         pending: set[asyncio.Task[None]] = set()
         due = time.monotonic()
         number = 0
-        while not self._ended.is_set():
-            task = asyncio.create_task(self._send(handles, TEXTS[number % len(TEXTS)]))
-            pending.add(task)
-            task.add_done_callback(pending.discard)
-            number, due = number + 1, due + self._interval
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-        await asyncio.gather(*pending)
+        async with httpx.AsyncClient(base_url=self._rig.url, timeout=60) as client:
+            while not self._ended.is_set():
+                task = asyncio.create_task(self._send(client, TEXTS[number % len(TEXTS)]))
+                pending.add(task)
+                task.add_done_callback(pending.discard)
+                number, due = number + 1, due + self._interval
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await asyncio.gather(*pending)
 
-    async def _send(self, handles: Handles, text: str) -> None:
+    async def _send(self, client: httpx.AsyncClient, text: str) -> None:
         sent = time.monotonic()
         try:
-            (prediction,) = await handles.predict(self._task, [text])
-        except Exception as error:  # noqa: BLE001 - every failure is counted and shown to the caller
+            response = await client.post(f"/v1/tasks/{self._task}/predict", json={"texts": [text]})
+            response.raise_for_status()
+        except httpx.HTTPError as error:
             self.answered.append(Answered(sent, time.monotonic(), error=f"{type(error).__name__}: {error}"))
             return
         done = time.monotonic()
-        assert isinstance(prediction, TaggedPrediction)
-        (label,) = prediction.labels
-        self.answered.append(Answered(sent, done, prediction.pid, prediction.version, prediction.revision, label))
+        (one,) = response.json()["predictions"]
+        (label,) = one["labels"]
+        pid = int(response.headers[PID_HEADER])
+        self.answered.append(Answered(sent, done, pid, one["version"], one["revision"], label))
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:

@@ -1,1 +1,1 @@
-"""The classifier: replicas that serve every task's `current` version and exchange it without missing a request."""
+"""The classifier: replicas that answer HTTP, and exchange every task's `current` version without missing a request."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from services.classifier.shelf import Loaded
 from tornio.errors import UnfitCheckpoint
 from tornio.models.port import Model
 from tornio.registry import Registry
@@ -24,8 +25,10 @@ class Checkpoints:
         self._store = store
         self._loader = loader
 
-    def load(self, task: str, version: str) -> Model:
+    def load(self, task: str, version: str) -> Loaded[Model]:
         """Return the model after checking digests, finite weights, labels and probes. Answering the probes warms it.
+
+        Its size is that of its files. A base encoder that several models share is not counted.
 
         Raises IntegrityError or UnfitCheckpoint, with the reason, for a version that must not answer; NotFound;
         Unavailable.
@@ -37,7 +40,7 @@ class Checkpoints:
             other = f"{manifest.workspace}/{manifest.task} {manifest.version}"
             raise UnfitCheckpoint(f"The manifest of {task} {version} is that of {other}. Restore it from a backup.")
         self._check_labels(keys, manifest)
-        return self._loader.model(manifest)
+        return Loaded(self._loader.proved(manifest), sum(blob.size for blob in manifest.blobs.values()))
 
     def _check_labels(self, keys: TaskKeys, manifest: Manifest) -> None:
         """Raises UnfitCheckpoint unless its labels are those of the spec that it was trained under.

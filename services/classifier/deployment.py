@@ -1,43 +1,25 @@
-"""The classifier as a Serve deployment. Aliases decide what it serves, never arguments of Serve."""
+"""The classifier as a Serve deployment: HTTP API and models in one process. Aliases decide what it serves."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+from fastapi import FastAPI
 from ray import serve
-from ray.serve.handle import DeploymentHandle
 
-from services.batching import Batcher
-from services.classifier.answers import answer
-from services.classifier.checkpoints import Checkpoints
-from services.classifier.follow import Follower
+from services.classifier.predictor import Predictor
 from services.classifier.settings import ClassifierSettings
-from services.classifier.shelf import Shelf
-from services.messages import AliasUpdate, Heartbeat
-from tornio.models.port import Model
-from tornio.records import Prediction
-from tornio.registry import NodeCache
+from services.gateway import draining
+from services.gateway.app import create_app
+from services.gateway.auth import KeyRing
+from services.gateway.backend import StoreBackend
+from services.gateway.handles import Handle, Handles
 from tornio.settings import NodeSettings, StorageSettings
 from tornio.storage.s3 import open_store
 
 _settings = ClassifierSettings()
-
-
-class ControllerHandle:
-    """The controller behind a Serve handle."""
-
-    def __init__(self, handle: DeploymentHandle[Any]) -> None:
-        self._handle = handle
-
-    async def watch(self, token: str | None, timeout_s: float) -> AliasUpdate:
-        update: AliasUpdate = await self._handle.watch.remote(token, timeout_s)
-        return update
-
-    async def report(self, replica_id: str, heartbeat: Heartbeat) -> None:
-        await self._handle.report.remote(replica_id, heartbeat)
 
 
 @serve.deployment(
@@ -45,52 +27,39 @@ class ControllerHandle:
     num_replicas=_settings.replicas,
     max_ongoing_requests=_settings.max_ongoing_requests,
     max_queued_requests=_settings.max_queued_requests,
-    ray_actor_options={"num_cpus": _settings.num_cpus},
+    ray_actor_options={"num_cpus": _settings.num_cpus, "num_gpus": _settings.num_gpus},
     health_check_period_s=5,
     health_check_timeout_s=30,
     graceful_shutdown_wait_loop_s=1,
-    graceful_shutdown_timeout_s=20,
+    graceful_shutdown_timeout_s=30,
 )
+@serve.ingress()
 class Classifier:
-    """One replica: the `current` version of every task, and the versions that may follow it, loaded in advance."""
+    """One replica answers every request. A prediction leaves its process for nothing.
 
-    async def __init__(self, controller: DeploymentHandle[Any] | None = None) -> None:  # type: ignore[misc]  # Serve awaits it
-        import torch  # here, because the process that deploys the application must not load it
+    Serve builds the app in the replica, so no part of it is ever pickled. Arguments of Serve name no task and no
+    version, because a change of them would replace every replica.
+    """
 
-        from tornio.models.loading import Loader
+    def __init__(self, controller: Handle, teacher: Handle) -> None:
+        self._handles = Handles(controller, teacher)
 
-        node = NodeSettings()
-        torch.set_num_threads(node.torch_threads)
-        settings = ClassifierSettings()
-        store = open_store(StorageSettings())
-        checkpoints = Checkpoints(store, Loader(store, NodeCache(node.cache_dir, store), node.precision))
-        self._shelf = Shelf[Model](checkpoints.load, time.monotonic)
-        self._batcher = Batcher[str, Prediction](
-            self._bind, batch_tokens=settings.batch_tokens, queue_tokens=settings.queue_tokens
-        )
-        self._follower = Follower(
-            self._shelf,
-            store,
-            ControllerHandle(controller) if controller else None,
-            replica_id=serve.get_replica_context().replica_id.unique_id,
-        )
-        await self._follower.start(settings.ready_seconds)
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        store = open_store(StorageSettings())  # from the environment
+        replica = serve.get_replica_context().replica_id.unique_id
+        self._predictor = predictor = Predictor(store, self._handles, replica, NodeSettings(), ClassifierSettings())
+        backend = StoreBackend(store, self._handles, predictor, annotate_url=os.environ.get("TORNIO_ARGILLA_URL"))
 
-    async def predict(self, task: str, texts: list[str]) -> list[Prediction]:
-        """Return a prediction for each text, all by one version. ``task``: its full name.
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            await predictor.start()  # Serve sends no request before this is done
+            yield
+            await predictor.stop()
 
-        Raises NotFound, NotServable, and Unavailable if the replica is overloaded or no version can be loaded.
-        """
-        await self._follower.require(task)
-        return list(await self._batcher.submit(task, texts))
-
-    async def report(self) -> Heartbeat:
-        """Return what this replica holds, for tests and people. The controller gets it with every heartbeat."""
-        return self._shelf.report()
+        app = create_app(backend, KeyRing.from_environment(), lifespan=lifespan)
+        draining.install(app)
+        return app
 
     def check_health(self) -> None:
-        """Raises RuntimeError when the replica no longer follows the aliases and must be replaced."""
-        self._follower.check()
-
-    def _bind(self, task: str) -> Callable[[Sequence[str]], Sequence[Prediction]]:
-        return partial(answer, self._shelf.serving(task))
+        """Raises RuntimeError when the replica must be replaced."""
+        self._predictor.check()

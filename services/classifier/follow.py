@@ -51,8 +51,8 @@ class Pace:
     """Time between reads of the store while the controller does not answer."""
     look_up: float = 0.2
     """Shortest time between reads of the store about a task that does not serve here: another replica may serve it."""
-    new_task: float = 5.0
-    """Longest time that a request for a task that was just found waits for its first version."""
+    new_task: float = 20.0
+    """Longest time that a request waits for the version of a task that was just found, or that slept."""
 
 
 class Follower:
@@ -122,8 +122,9 @@ class Follower:
         try:
             return self._shelf.serving(task)
         except Unavailable:
-            pass  # it is being loaded, unless it is settled that nothing can be loaded
+            self._to_load.set()  # it was just woken, or is being loaded, or nothing of it can be loaded
         except (NotFound, NotServable):
+            self._to_load.set()  # a task that slept was woken
             error = await self._look_up(task)
             if error is not None:
                 raise error from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -11,19 +13,23 @@ class ClassifierSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TORNIO_CLASSIFIER_", frozen=True)
 
-    replicas: int = Field(2, ge=1, description="Replicas. Each holds all tasks. Default 2, so that one may die.")
+    replicas: int = Field(
+        2, ge=1, description="Replicas. Each answers every request, for every task. Default 2, so that one may die."
+    )
     num_cpus: float = Field(
         0.25, ge=0, description="Logical CPUs that a replica asks Ray for. Default a quarter: replicas share the cores."
     )
+    num_gpus: float = Field(0.0, ge=0, description="GPUs that a replica asks Ray for. Default none.")
     max_ongoing_requests: int = Field(
         64,
         ge=1,
-        description="Most requests that a replica works on at once. Default 64: a full batch and a few more.",
+        description="Most requests that a replica works on at once. Default 64: a full batch and a few more. Further "
+        "ones go to a replica of another node.",
     )
     max_queued_requests: int = Field(
         256,
         ge=1,
-        description="Most requests that wait at the gateway for a free replica. Further ones are refused. Default 256.",
+        description="Most requests that wait at the proxy for a free replica. Further ones are refused. Default 256.",
     )
     batch_tokens: int = Field(
         8192, ge=1, description="Tokens per batch, roughly. Default 8192: about a second of MiniLM on a slow core."
@@ -34,9 +40,25 @@ class ClassifierSettings(BaseSettings):
         description="Most tokens that wait in a replica, roughly. Further requests are refused. Default 16 batches: "
         "a request that would wait longer is better refused at once.",
     )
+    model_bytes: int = Field(
+        2 << 30,
+        ge=1,
+        description="Bytes that the models of all tasks may take in a replica. Beyond that, tasks that were asked for "
+        "least recently are loaded only when they are asked for again. A base encoder that tasks share is not counted. "
+        "Default 2 GiB: thousands of few-shot versions, or about ten fine-tuned MiniLMs with their predecessors.",
+    )
+    pinned: str = Field(
+        "",
+        description="Tasks that always stay loaded: full names or patterns such as shop/*, separated by commas. "
+        "Default none.",
+    )
     ready_seconds: float = Field(
         60.0,
         gt=0,
         description="Seconds that a new replica loads models before it serves without the rest. Default one minute: "
         "one slow task must not delay all others.",
     )
+
+    def is_pinned(self, task: str) -> bool:
+        """Whether a task, by its full name, always stays loaded."""
+        return any(fnmatchcase(task, pattern.strip()) for pattern in self.pinned.split(",") if pattern.strip())

@@ -2,6 +2,10 @@
 
 The shelf has no thread, clock or store of its own. ``apply`` sets the aliases, ``work`` loads one version at a time in
 the thread that calls it, ``serving`` returns a reference that stays valid for as long as a caller holds it.
+
+Every task is loaded in advance while there is room. When there is no more, versions for a rollback are dropped first.
+Then the tasks that were asked for least recently are put to sleep: they hold no model until somebody asks for them
+again, or until a version is to be deployed.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -20,8 +25,18 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M")
 
+_FOR_ROLLBACK = 3
+"""Urgency of a version that only a rollback would need."""
 _BACKOFF_S = (1.0, 60.0)
 """First and longest wait, in seconds, before a version that could not be loaded for the moment is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[M]):
+    """A model, and about how many bytes of memory it takes."""
+
+    model: M
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +63,19 @@ class Held(Generic[M]):
 
     aliases: Aliases
     serving: Serving[M] | None = None
-    ready: Mapping[str, M] = field(default_factory=dict)
+    ready: Mapping[str, Loaded[M]] = field(default_factory=dict)
     failed: Mapping[str, Failure] = field(default_factory=dict)
+    asleep: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of its models."""
+        return sum(loaded.size for loaded in self.ready.values())
 
     @property
     def settled(self) -> bool:
         """Whether this task answers as well as it can: it serves, has nothing to serve, or has nothing that loads."""
-        if self.serving or self.aliases.current is None:
+        if self.asleep or self.serving or self.aliases.current is None:
             return True
         version, previous = self.aliases.current[0], self.aliases.previous
         return version in self.failed and (previous is None or previous in self.failed)
@@ -78,17 +99,19 @@ class Held(Generic[M]):
         if version in self.ready:
             if self.serving and (self.serving.version, self.serving.revision) == current:
                 return self.serving
-            return Serving(version, revision, self.ready[version])
+            return Serving(version, revision, self.ready[version].model)
         if self.serving is None and version in self.failed and previous and previous in self.ready:
             # it served under the revision before: every move of the alias adds one
-            return Serving(previous, revision - 1, self.ready[previous])
+            return Serving(previous, revision - 1, self.ready[previous].model)
         return self.serving
 
     def wanted(self) -> Iterator[tuple[int, str]]:
         """Yield the versions that are not loaded, each with its urgency. 0 is the most urgent."""
+        if self.asleep:
+            return
         version = self.aliases.current[0] if self.aliases.current else None
         stranded = self.serving is None and version in self.failed
-        order = ((0, version), (1 if stranded else 3, self.aliases.previous), (2, self.aliases.candidate))
+        order = ((0, version), (1 if stranded else _FOR_ROLLBACK, self.aliases.previous), (2, self.aliases.candidate))
         for urgency, name in order:
             if name is not None and name not in self.ready:
                 yield urgency, name
@@ -99,21 +122,35 @@ class Held(Generic[M]):
             serving=(self.serving.version, self.serving.revision) if self.serving else None,
             ready=tuple(sorted(self.ready)),
             failed={version: failure.reason for version, failure in sorted(self.failed.items())},
+            asleep=self.asleep,
         )
 
 
 class Shelf(Generic[M]):
-    """Every task's ``current``, ``previous`` and ``candidate``, loaded in advance.
+    """Every task's ``current``, ``previous`` and ``candidate``, loaded in advance while there is room.
 
     ``load(task, version)`` returns a model that passed its checks: digests, probes, one prediction. Its
     IntegrityError is final while an alias names the version; after any other error it is tried again, less and less
-    often. Thread-safe: ``work`` is for one thread, all other methods are for any.
+    often. ``room``: bytes that all models may take. One task may exceed it alone. ``pinned``: whether a task is never
+    put to sleep. Thread-safe: ``work`` is for one thread, all other methods are for any.
     """
 
-    def __init__(self, load: Callable[[str, str], M], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        load: Callable[[str, str], Loaded[M]],
+        monotonic: Callable[[], float],
+        room: float = inf,
+        pinned: Callable[[str], bool] = lambda task: False,
+    ) -> None:
         self._load = load
         self._monotonic = monotonic
+        self._room = room
+        self._pinned = pinned
         self._held: dict[str, Held[M]] = {}
+        self._asked: dict[str, float] = {}
+        """When each task was asked for last, in monotonic seconds."""
+        self._full = False
+        """Whether there was no room once. From then on, a task is only loaded when it is asked for."""
         self._lock = Lock()
 
     def apply(self, known: Known) -> None:
@@ -122,9 +159,17 @@ class Shelf(Generic[M]):
             for task in self._held.keys() - known.keys():
                 log.info("%s was deleted. Its versions are dropped.", task)
                 del self._held[task]
+                self._asked.pop(task, None)
+                self._full = False  # there is room again: find out for how much
+                self._held = {name: replace(held, asleep=False) for name, held in self._held.items()}
             for task, aliases in known.items():
-                held = self._held.get(task)
-                self._put(task, replace(held, aliases=aliases) if held else Held(aliases))
+                held = self._held.get(task) or Held[M](Aliases(), asleep=self._sleeps(task))
+                asleep = held.asleep
+                if aliases.candidate not in (None, held.aliases.candidate):  # to be deployed, so it is proved here
+                    self._asked[task], asleep = self._monotonic(), False
+                self._put(task, replace(held, aliases=aliases, asleep=asleep))
+            if self._full:
+                self._let_sleep()
 
     def work(self) -> float | None:
         """Load the most urgent version that is missing.
@@ -137,26 +182,36 @@ class Shelf(Generic[M]):
             return wait
         log.info("%s: loading %s", task, version)
         try:
-            outcome: M | Exception = self._load(task, version)
+            outcome: Loaded[M] | Exception = self._load(task, version)
         except Exception as error:  # noqa: BLE001 - it is in the report, and the version is tried again
             outcome = error
         with self._lock:
             held = self._held.get(task)
             if held is not None and version in held.aliases.named:
                 self._put(task, self._with(held, task, version, outcome))
+                self._make_room(task)
         return 0.0
+
+    def peek(self, task: str) -> Serving[M] | None:
+        """Return what answers now, or None. It counts as no request and wakes nothing."""
+        held = self._held.get(task)
+        return held.serving if held else None
 
     def serving(self, task: str) -> Serving[M]:
         """Return what answers now.
 
         Raises NotFound for an unknown task, NotServable for a task without ``current``, Unavailable while ``current``
-        is being loaded or if neither it nor its predecessor can be loaded.
+        is being loaded or if neither it nor its predecessor can be loaded. A task that sleeps is woken: it is loaded by
+        the next ``work``.
         """
         held = self._held.get(task)
         if held is None:
             raise NotFound(f"The task {task} does not exist. Create it with `tornio apply`.")
+        self._asked[task] = self._monotonic()
         if held.serving is not None:
             return held.serving
+        if held.asleep:
+            self._wake(task)
         if held.aliases.current is None:
             raise NotServable(f"{task} has no current version yet. Label its first batch and let it train.")
         version = held.aliases.current[0]
@@ -175,6 +230,53 @@ class Shelf(Generic[M]):
         with self._lock:
             return {task: held.report() for task, held in self._held.items()}
 
+    def _sleeps(self, task: str) -> bool:
+        """Whether a task without a model waits until it is asked for."""
+        return self._full and task not in self._asked and not self._pinned(task)
+
+    def _wake(self, task: str) -> None:
+        with self._lock:
+            held = self._held.get(task)
+            if held is not None and held.asleep:
+                self._held[task] = replace(held, asleep=False)
+
+    def _make_room(self, loaded: str) -> None:
+        """Drop versions for a rollback, then put tasks to sleep, until the models fit.
+
+        The least recently asked comes first, and the one just loaded last. One task stays, however large it is.
+        """
+        order = sorted(
+            (task for task, held in self._held.items() if held.size and not self._pinned(task)),
+            key=lambda task: (task in self._asked, task == loaded, self._asked.get(task, 0.0)),
+        )
+        used = sum(held.size for held in self._held.values())
+        for drop in (self._without_previous, self._asleep):
+            for task in order if drop == self._without_previous else order[:-1]:
+                if used <= self._room:
+                    break
+                self._full = True
+                used -= self._held[task].size
+                self._held[task] = drop(self._held[task])
+                used += self._held[task].size
+        if self._full:
+            self._let_sleep()
+
+    def _let_sleep(self) -> None:
+        """Let every task sleep that has no model and that nobody has asked for."""
+        for task, held in list(self._held.items()):
+            if not held.size and not held.asleep and self._sleeps(task):
+                self._held[task] = self._asleep(held)
+
+    @staticmethod
+    def _without_previous(held: Held[M]) -> Held[M]:
+        serving = held.serving.version if held.serving else None
+        needed = {serving, held.aliases.candidate, held.aliases.current and held.aliases.current[0]}
+        return replace(held, ready={version: model for version, model in held.ready.items() if version in needed})
+
+    @staticmethod
+    def _asleep(held: Held[M]) -> Held[M]:
+        return Held(held.aliases, asleep=True)
+
     def _put(self, task: str, held: Held[M]) -> None:
         before = self._held.get(task)
         self._held[task] = turned = held.turned()
@@ -184,17 +286,20 @@ class Shelf(Generic[M]):
     def _due(self) -> tuple[str, str | None, float | None]:
         """Return task and version to load now, or the seconds until one is due."""
         now, wait = self._monotonic(), None
-        best: tuple[int, str, str] | None = None
+        best: tuple[tuple[int, bool, float], str, str] | None = None
         for task, held in self._held.items():
             for urgency, version in held.wanted():
+                if urgency == _FOR_ROLLBACK and self._full:
+                    continue
+                rank = (urgency, not self._pinned(task), -self._asked.get(task, -inf))
                 failure = held.failed.get(version)
                 if failure is None or (failure.retry_at is not None and failure.retry_at <= now):
-                    best = min(best or (urgency, task, version), (urgency, task, version))
+                    best = min(best or (rank, task, version), (rank, task, version))
                 elif failure.retry_at is not None:
                     wait = min(wait or failure.retry_at - now, failure.retry_at - now)
         return (best[1], best[2], 0.0) if best else ("", None, wait)
 
-    def _with(self, held: Held[M], task: str, version: str, outcome: M | Exception) -> Held[M]:
+    def _with(self, held: Held[M], task: str, version: str, outcome: Loaded[M] | Exception) -> Held[M]:
         others = {name: failure for name, failure in held.failed.items() if name != version}
         if not isinstance(outcome, Exception):
             return replace(held, ready={**held.ready, version: outcome}, failed=others)

@@ -55,7 +55,8 @@ class HeartbeatFleet:
         if self._monotonic() - self._began < LISTEN_S:
             return ()
         return tuple(
-            Replica(replica, frozenset(held.ready), dict(held.failed)) for replica, _, held in self._alive(task)
+            Replica(replica, frozenset(held.ready), dict(held.failed), held.asleep)
+            for replica, _, held in self._alive(task)
         )
 
     def describe(self, task: str) -> tuple[ReplicaReport, ...]:

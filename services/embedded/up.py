@@ -14,6 +14,7 @@ from typing import Self
 
 import httpx
 
+from services import proxy
 from services.embedded.credentials import write_private
 from services.embedded.ports import HOST
 from services.embedded.stack import Addresses, EmbeddedStack
@@ -23,6 +24,8 @@ SESSION_FILE = "session.json"
 API_PORT = "api"
 DASHBOARD_PORT = "dashboard"
 RAY_AUTH_FILE = "ray-token"
+CODE = Path(__file__).parents[2]
+"""The source tree of this module."""
 START_S = 300.0
 """Seconds that Ray and the application may take. They need half a minute, more if the machine is busy."""
 
@@ -69,9 +72,11 @@ class Everything:
         try:
             port = self.stack.ports[API_PORT]
             self.url = f"http://{HOST}:{port}"
-            child = self.stack.supervisor.start(self._program(port))
+            dashboard_port = self.stack.ports[DASHBOARD_PORT]
+            program = application(self.addresses, self.stack.state_dir, port, dashboard_port)
+            child = self.stack.supervisor.start(program)
             self.stack.wait()
-            self.stack.supervisor.wait_ready(child, self._ready, START_S)
+            self.stack.supervisor.wait_ready(child, lambda: is_ready(self.url), START_S)
         except BaseException:
             self.stack.stop()
             raise
@@ -89,31 +94,40 @@ class Everything:
         self.session_file.unlink(missing_ok=True)
         self.stack.stop()
 
-    def _program(self, port: int) -> Program:
-        state = self.stack.state_dir
-        token = state / RAY_AUTH_FILE
-        write_private(token, secrets.token_hex(32))
-        environment = {
-            **self.addresses.environment(),
-            "TORNIO_INSECURE": "1",  # only on loopback, where no API keys are needed
-            "TORNIO_CACHE_DIR": str(state / "cache"),
-            "TORNIO_JOB_WORKERS": "1",  # per large run: with logical processors, more would wait
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "OMP_NUM_THREADS": "1",
-            "TOKENIZERS_PARALLELISM": "false",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # otherwise it listens on the machine's public address
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(token),
-            "RAY_worker_niceness": "0",  # by default Ray's workers have a lower priority
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")))),
-        }
-        ports = ("--port", str(port), "--dashboard-port", str(self.stack.ports[DASHBOARD_PORT]))
-        argv = (sys.executable, "-m", "services.embedded.serving", *ports)
-        return Program("ray", argv, environment, cwd=state, grace_s=30.0)
 
-    def _ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=2.0).status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
+def application(
+    addresses: Addresses, state: Path, port: int, dashboard_port: int, *, code: Path = CODE, name: str = "ray"
+) -> Program:
+    """Return the program that runs Ray and the Serve application of the source tree ``code``.
+
+    ``state``: an existing folder for its token and its cache of models.
+    """
+    token = state / RAY_AUTH_FILE
+    write_private(token, secrets.token_hex(32))
+    environment = {
+        **addresses.environment(),
+        "TORNIO_INSECURE": "1",  # only on loopback, where no API keys are needed
+        "TORNIO_CACHE_DIR": str(state / "cache"),
+        "TORNIO_JOB_WORKERS": "1",  # per large run: with logical processors, more would wait
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # otherwise it listens on the machine's public address
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        **proxy.ENVIRONMENT,
+        "RAY_worker_niceness": "0",  # by default Ray's workers have a lower priority
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(code), os.environ.get("PYTHONPATH")))),
+    }
+    ports = ("--port", str(port), "--dashboard-port", str(dashboard_port))
+    argv = (sys.executable, "-m", "services.embedded.serving", *ports)
+    return Program(name, argv, environment, cwd=state, grace_s=30.0)
+
+
+def is_ready(url: str) -> bool:
+    """Whether the application at this address can answer predictions."""
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2.0).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI
@@ -39,7 +40,16 @@ class WireProtocol:
 PROTOCOLS = tuple(map(WireProtocol, (health.router, predicting.router, tasks.router, runs.router)))
 
 
-def create_app(backend: Backend, keys: KeyRing, protocols: Sequence[WireProtocol] = PROTOCOLS) -> FastAPI:
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+"""What runs before the first request and after the last."""
+
+
+def create_app(
+    backend: Backend,
+    keys: KeyRing,
+    protocols: Sequence[WireProtocol] = PROTOCOLS,
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
     """Return the HTTP API on this backend, open to the holders of these keys."""
     problems = Problems({one.router.prefix: one.errors for one in protocols if one.errors is not None})
     app = FastAPIOffline(
@@ -49,6 +59,7 @@ def create_app(backend: Backend, keys: KeyRing, protocols: Sequence[WireProtocol
         description="Errors are RFC 9457 problem documents. Send an API key as `Authorization: Bearer <key>`.",
         middleware=[Middleware(KeyGuard, keys=keys, problems=problems), Middleware(BodyLimit, problems=problems)],
         redoc_url=None,
+        lifespan=lifespan,
     )
     app.state.backend = backend
     problems.install(app)

@@ -1,4 +1,4 @@
-"""The real backend: use cases over documents in the object store, and the other deployments of the application."""
+"""The real backend: use cases over documents in the object store, models of this process, other deployments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from services.gateway.cluster import Cluster
+from services.gateway.cluster import Cluster, Models
 from services.gateway.run_records import StoreRuns
 from services.messages import ControllerStatus
 from tornio.api import (
@@ -31,7 +31,7 @@ from tornio.api import (
     ZeroShotIn,
     ZeroShotOut,
 )
-from tornio.errors import TornioError, Unavailable
+from tornio.errors import TornioError
 from tornio.registry import CURRENT, Registry
 from tornio.schemas.keys import TaskKeys
 from tornio.spec import TaskSpec, TeacherSpec
@@ -58,6 +58,7 @@ class StoreBackend:
 
     store: ObjectStore
     cluster: Cluster
+    models: Models
     annotate_url: str | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "store"))
@@ -108,7 +109,7 @@ class StoreBackend:
     # Predictions
 
     async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
-        return await self.cluster.predict(task, texts)
+        return await self.models.predict(task, texts)
 
     async def zero_shot(self, asked: ZeroShotIn) -> ZeroShotOut:
         templates = TeacherSpec().templates if asked.templates is None else asked.templates
@@ -143,7 +144,7 @@ class StoreBackend:
         return await self._blocking(lambda: read_versions(self._reader(task)))
 
     async def ready(self) -> Readiness:
-        store, classifier = await asyncio.gather(self._store_state(), self._classifier_state())
+        store, classifier = await self._store_state(), self._classifier_state()
         return Readiness(ready=store == classifier == "ok", parts={"object store": store, "classifier": classifier})
 
     # What users ask of the loop
@@ -201,12 +202,12 @@ class StoreBackend:
         self._background.add(running)  # the event loop keeps weak references only
         running.add_done_callback(self._background.discard)
 
-    async def _classifier_state(self) -> str:
+    def _classifier_state(self) -> str:
         """Return 'ok', or the error."""
         try:
-            await self.cluster.serving()
-        except Unavailable as error:
-            return f"no replica is ready: {error}"
+            self.models.check()
+        except RuntimeError as error:
+            return str(error)
         return "ok"
 
     async def _store_state(self) -> str:

@@ -1,4 +1,4 @@
-"""The other deployments as the gateway sees them, as a port: Serve handles, or a fake."""
+"""What the gateway asks of others, as ports: of the models in its process, and of the other deployments."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from tornio.schemas.runs import RunPlan
 from tornio.spec import LabelSpec
 
 
+class Models(Protocol):
+    """The models of this process."""
+
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+        """Return a prediction for each text. Raises NotFound, NotServable, Unavailable."""
+
+    def check(self) -> None:
+        """Raises RuntimeError when this process must be replaced."""
+
+
 class Cluster(Protocol):
-    """Classifier, teacher and controller.
+    """Teacher and controller.
 
     Every method raises Unavailable if the other side does not answer, and else its errors of ``tornio.errors``.
     """
-
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
-        """Return a prediction for each text. Raises NotFound, NotServable."""
 
     async def score(
         self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool
@@ -33,6 +40,3 @@ class Cluster(Protocol):
 
     async def nudge(self, task: TaskName) -> None:
         """Make the controller look at the task at once, because something was written."""
-
-    async def serving(self) -> None:
-        """Return when a classifier replica has answered. Raises Unavailable if no replica answers in time."""

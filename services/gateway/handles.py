@@ -11,8 +11,8 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from services.messages import ControllerStatus
-from tornio.api import Prediction, Request, TaskName, ZeroShotOut
+from services.messages import AliasUpdate, ControllerStatus, Heartbeat
+from tornio.api import Request, TaskName, ZeroShotOut
 from tornio.errors import TornioError, Unavailable
 from tornio.schemas.runs import RunPlan
 from tornio.spec import LabelSpec
@@ -23,34 +23,28 @@ PATIENCE_S = 2.0
 """Seconds that the controller may take to answer. Then the status reports it as away, so that nobody waits long."""
 PLAN_S = 60.0
 """Seconds that planning a run may take. A model that was not used before is fetched meanwhile."""
-PREDICT_S = 60.0
-"""Seconds that a prediction may take, including the time in queues."""
+SCORE_S = 60.0
+"""Seconds that the teacher may take, including the time in queues."""
 
 
 class Handles:
-    """Implements ``Cluster`` with the handles of deployments."""
+    """Implements ``Cluster``, and the controller as replicas follow it, with the handles of deployments."""
 
-    def __init__(self, controller: Handle, classifier: Handle, teacher: Handle) -> None:
+    def __init__(self, controller: Handle, teacher: Handle) -> None:
         self._controller = controller
-        self._classifier = classifier
         self._teacher = teacher
-
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
-        try:
-            return await self._predict(task, texts)
-        except _ReplicaDied:  # another replica has the same models
-            return await self._predict(task, texts)
-
-    async def _predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
-        async with _own_errors("The classifier", PREDICT_S):
-            predictions: list[Prediction] = await self._classifier.predict.remote(str(task), list(texts))
-            return predictions
 
     async def score(
         self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool
     ) -> ZeroShotOut:
-        async with _own_errors("The teacher", PREDICT_S):
-            arguments = (list(texts), list(labels), list(templates), multi_label)
+        arguments = (list(texts), list(labels), list(templates), multi_label)
+        try:
+            return await self._score(*arguments)
+        except _ReplicaDied:  # another replica has the same model
+            return await self._score(*arguments)
+
+    async def _score(self, *arguments: object) -> ZeroShotOut:
+        async with _own_errors("The teacher", SCORE_S):
             answer: ZeroShotOut = await self._teacher.score.remote(*arguments)
             return answer
 
@@ -68,11 +62,12 @@ class Handles:
         async with _own_errors("The controller", PATIENCE_S):
             await self._controller.nudge.remote(task.workspace, task.task)
 
-    async def serving(self) -> None:
-        if self._classifier.running_replicas_populated():  # a classifier that is busy is not away
-            return
-        async with _own_errors("The classifier", PATIENCE_S):  # the first call makes the handle's router
-            await self._classifier.report.remote()
+    async def watch(self, token: str | None, timeout_s: float) -> AliasUpdate:
+        update: AliasUpdate = await self._controller.watch.remote(token, timeout_s)
+        return update
+
+    async def report(self, replica_id: str, heartbeat: Heartbeat) -> None:
+        await self._controller.report.remote(replica_id, heartbeat)
 
 
 class _ReplicaDied(Unavailable):

@@ -23,7 +23,7 @@ class TeacherSettings(BaseSettings):
     num_cpus: float = Field(0.1, ge=0, description="Logical CPUs that a replica asks Ray for. Default a tenth.")
     num_gpus: float = Field(0.0, ge=0, description="GPUs that a replica asks Ray for. Default none.")
     max_ongoing_requests: int = Field(32, ge=1, description="Most requests that a replica works on. Default 32.")
-    max_queued_requests: int = Field(128, ge=1, description="Most requests that wait at the gateway. Default 128.")
+    max_queued_requests: int = Field(128, ge=1, description="Most requests that wait for a free replica. Default 128.")
     batch_tokens: int = Field(8192, ge=1, description="Tokens per batch, roughly. Default 8192, as for the classifier.")
     queue_tokens: int = Field(
         131_072, ge=1, description="Most tokens that wait in a replica, roughly. Default 16 batches."

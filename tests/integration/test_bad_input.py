@@ -232,12 +232,15 @@ def test_an_encoder_that_is_not_there_is_said_in_the_status(tornio_up: Running) 
 
 
 class NoCluster:
-    """A cluster of which nobody answers."""
+    """A cluster and a predictor of which nobody answers."""
 
-    async def predict(self, *_: object) -> Any:
-        raise Unavailable("the classifier is away")
+    async def score(self, *_: object) -> Any:
+        raise Unavailable("the part is away")
 
-    score = controller_status = plan = nudge = serving = predict
+    controller_status = plan = nudge = predict = score
+
+    def check(self) -> None:
+        raise RuntimeError("the part is away")
 
 
 def test_a_wrong_key_opens_nothing(tornio_up: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +249,7 @@ def test_a_wrong_key_opens_nothing(tornio_up: Running, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, value)
     secret = "a-key-of-some-length"
     key = {"name": "ci", "key": secret, "workspaces": ["shop"], "role": "operate"}
-    backend = StoreBackend(open_store(StorageSettings()), NoCluster())
+    backend = StoreBackend(open_store(StorageSettings()), NoCluster(), NoCluster())
     app = create_app(backend, KeyRing.from_environment({"TORNIO_API_KEYS": json.dumps([key])}))
     for wrong in (None, "another-key-of-some-length"):
         with Client("http://tornio", wrong, transport=AppTransport(app)) as outside, pytest.raises(Unauthorized):

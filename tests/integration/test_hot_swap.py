@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import uuid
 from collections.abc import Iterator
 
 import pytest
-import ray
-from ray import serve
 
-from bench.swapping.rig import START_S, Rig, Traffic, environment, until
+from bench.swapping.rig import START_S, Rig, Traffic, cluster, environment, until
 from bench.swapping.workshop import BROKEN, FULL_NAME, LABELS, Workshop, tiny_encoder
 from tests.integration.conftest import S3Access
-from tornio.api import TaskName
+from tornio.client import Client
 from tornio.errors import NotFound, NotServable
 from tornio.settings import StorageSettings
 from tornio.spec import TaskSpec
@@ -26,18 +23,14 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="session")
-def ray_cluster() -> Iterator[None]:
-    """Ray and Serve in this process; logical CPUs, so that every actor starts on two cores."""
-    ray.init(num_cpus=8, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
-    try:
-        yield
-    finally:
-        serve.shutdown()  # type: ignore[no-untyped-call]
-        ray.shutdown()
+def serve_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of Ray Serve in this process."""
+    with cluster(tmp_path_factory.mktemp("serve")) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
-def rig(ray_cluster: None, s3: S3Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def rig(serve_url: str, s3: S3Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Two replicas that serve ``v0`` of one task."""
     folder = tmp_path_factory.mktemp("rig")
     variables = environment(
@@ -49,7 +42,7 @@ def rig(ray_cluster: None, s3: S3Access, tmp_path_factory: pytest.TempPathFactor
         workshop = Workshop.over(open_store(StorageSettings()), folder / "trainer", str(tiny_encoder(folder / "bert")))
         workshop.publish("v0")
         workshop.promote("v0")
-        rig = Rig(workshop, variables)
+        rig = Rig(workshop, serve_url, variables)
         rig.deploy()
         until(lambda: rig.all_ready("v0"), "both replicas are ready", 240)
         yield rig
@@ -150,13 +143,11 @@ def test_errors_arrive_as_what_they_are(rig: Rig) -> None:
     spec = {"workspace": "support", "name": "tickets-2", "labels": LABELS}
     Tasks(rig.workshop.store).apply(TaskSpec.model_validate(spec), "test")
 
-    async def ask(task: str) -> None:
-        await rig.handles().predict(TaskName.parse(task), ["hello"])
-
-    with pytest.raises(NotFound, match="support/none"):
-        asyncio.run(ask("support/none"))
-    with pytest.raises(NotServable, match="no current version"):
-        asyncio.run(ask("support/tickets-2"))
+    with Client(rig.url) as client:
+        with pytest.raises(NotFound, match="support/none"):
+            client.predict("support/none", ["hello"])
+        with pytest.raises(NotServable, match="no current version"):
+            client.predict("support/tickets-2", ["hello"])
 
 
 def test_a_task_whose_name_goes_on_from_anothers_is_found(rig: Rig) -> None:

@@ -38,7 +38,8 @@ class ReplicaStatus(Answer):
     """A classifier replica: the version that it answers with, versions that it holds, and versions that it cannot load.
 
     ``failed``: the reason per version. ``lags``: why it does not answer with the current version; None means that it
-    does. ``age_s``: seconds since its last heartbeat.
+    does. ``age_s``: seconds since its last heartbeat. ``asleep``: it has no room for the task and loads it when it is
+    asked for.
     """
 
     replica: str
@@ -48,6 +49,7 @@ class ReplicaStatus(Answer):
     failed: dict[str, str] = {}
     age_s: float | None = None
     lags: str | None = None
+    asleep: bool = False
 
 
 class Swap(Answer):

@@ -77,7 +77,9 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
         if replica.lags:
             yield "replica", Text(f"{replica.replica} lags: {replica.lags}", style="red")
     if status.replicas and not any(replica.lags for replica in status.replicas):
-        yield "replicas", Text(f"{len(status.replicas)}, all up to date")
+        asleep = sum(replica.asleep for replica in status.replicas)
+        note = f"; in {asleep} the task sleeps until it is asked for" if asleep else ""
+        yield "replicas", Text(f"{len(status.replicas)}, all up to date{note}")
 
 
 def _phase(phase: str) -> Text:

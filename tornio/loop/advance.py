@@ -157,7 +157,7 @@ def _absorb_swap(state: LoopState, seen: Observation) -> LoopState:
             "`tornio train-now` trains and judges again"
         )
         return attend(state.evolve(swap=None), "swap", message)
-    failed = [replica.failed.get(intent.version) for replica in seen.replicas]
+    failed = [replica.failed.get(intent.version) for replica in seen.holders]
     if failed and all(failed):
         state = state.evolve(swap=None, refusals=state.refusals + 1)
         return attend(state, "swap", f"no replica can load {intent.version}: {failed[0]}")

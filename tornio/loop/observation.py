@@ -40,11 +40,15 @@ class RunOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """What a replica reports: the versions of this task that it has loaded, and those that it cannot load."""
+    """What a replica reports: the versions of this task that it has loaded, and those that it cannot load.
+
+    ``asleep``: it has no room for the task, and loads what is current when it is asked for. Nothing waits for it.
+    """
 
     replica_id: str
     ready: frozenset[str] = frozenset()
     failed: Mapping[str, str] = field(default_factory=dict)
+    asleep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,11 @@ class Observation:
     @property
     def classes_with_labels(self) -> int:
         return sum(1 for count in self.train_labels.values() if count)
+
+    @property
+    def holders(self) -> tuple[Replica, ...]:
+        """The replicas that hold the task: those for which a swap waits."""
+        return tuple(replica for replica in self.replicas if not replica.asleep)
 
     @property
     def current_revision(self) -> int:

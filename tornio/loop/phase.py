@@ -77,5 +77,5 @@ def _progress(state: LoopState, seen: Observation) -> list[str]:
 
 def _swap(state: LoopState, seen: Observation) -> str:
     version = state.swap.version if state.swap else ""
-    ready = sum(version in replica.ready for replica in seen.replicas)
-    return f"{ready} of {len(seen.replicas)} replicas have loaded {version}"
+    ready = sum(version in replica.ready for replica in seen.holders)
+    return f"{ready} of {len(seen.holders)} replicas have loaded {version}"

@@ -36,11 +36,11 @@ def stop_now(state: LoopState, spec: TaskSpec) -> StopState:
 
 
 def replicas_agree(intent: SwapIntent, seen: Observation) -> bool:
-    """Whether all replicas that report are ready, or the deadline has passed and at least one is.
+    """Whether all replicas that hold the task are ready, or the deadline has passed and at least one is.
 
-    When no replica reports, they are not all ready.
+    When none holds it, they are not all ready: a replica wakes the task when `candidate` moves.
     """
-    ready = [intent.version in replica.ready for replica in seen.replicas]
+    ready = [intent.version in replica.ready for replica in seen.holders]
     return bool(ready) and (all(ready) or (any(ready) and seen.now >= _deadline(intent, seen)))
 
 
@@ -68,7 +68,7 @@ def _hanging_swap(state: LoopState, seen: Observation) -> str | None:
         return f"hangs: {swap.version} waits to be deployed, and no replica of the classifier reports"
     if seen.now < _deadline(swap, seen):
         return None
-    failed = [f"{r.replica_id}: {r.failed[swap.version]}" for r in seen.replicas if swap.version in r.failed]
+    failed = [f"{r.replica_id}: {r.failed[swap.version]}" for r in seen.holders if swap.version in r.failed]
     why = "; ".join(failed) or "all still load it"
     return f"hangs: {swap.version} waits to be deployed, and no replica is ready ({why})"
 

@@ -82,18 +82,14 @@ class Loader:
         return document.use(layer, max_length)
 
     def model(self, manifest: Manifest) -> Model:
-        """Return the model of this manifest, after all checks: digests, label set, finite weights, probes.
-
-        Raises UnfitCheckpoint with the reason for a model that must not answer, and Unavailable where the store does
-        not answer.
-        """
+        """Return the model of this manifest as ``proved`` does. The last ones of each kind are kept for later calls."""
         key = (manifest.workspace, manifest.task, manifest.version)
         with self._model_lock:
             kept = self._models.get(key)
             if kept is not None and kept[0] == manifest:
                 self._models.move_to_end(key)
                 return kept[1]
-        model = self._proved(manifest)
+        model = self.proved(manifest)
         with self._model_lock:
             self._models[key] = manifest, model
             self._models.move_to_end(key)
@@ -126,7 +122,12 @@ class Loader:
         parts = (spec.kind, document.digest, str(classifier.max_length), self.precision)
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
-    def _proved(self, manifest: Manifest) -> Model:
+    def proved(self, manifest: Manifest) -> Model:
+        """Return the model of this manifest, after all checks: digests, label set, finite weights, probes.
+
+        It is not kept. Raises UnfitCheckpoint with the reason for a model that must not answer, and Unavailable where
+        the store does not answer.
+        """
         try:
             load = _LOADERS.get(manifest.kind)
             if load is None:

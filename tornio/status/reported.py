@@ -14,12 +14,13 @@ class HeldVersions:
     """The versions of one task that a classifier replica holds.
 
     ``serving``: version and revision that it answers with, None for no version. ``ready``: loaded versions, sorted.
-    ``failed``: the reason per version that it cannot load.
+    ``failed``: the reason per version that it cannot load. ``asleep``: it holds none until the task is asked for.
     """
 
     serving: tuple[str, int] | None = None
     ready: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
+    asleep: bool = False
 
 
 @dataclass(frozen=True, slots=True)

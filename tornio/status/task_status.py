@@ -204,7 +204,7 @@ def _replica(report: ReplicaReport, current: Alias | None) -> ReplicaStatus:
     held = report.held
     version, revision = held.serving or (None, None)
     lags = None
-    if current is not None and (version, revision) != (current.version, current.revision):
+    if current is not None and not held.asleep and (version, revision) != (current.version, current.revision):
         why = held.failed.get(current.version, "is being loaded")
         lags = f"answers with {version or 'nothing'}; {current.version}: {why}"
     return ReplicaStatus(
@@ -215,4 +215,5 @@ def _replica(report: ReplicaReport, current: Alias | None) -> ReplicaStatus:
         failed=dict(held.failed),
         age_s=report.age_s,
         lags=lags,
+        asleep=held.asleep,
     )

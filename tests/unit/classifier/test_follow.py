@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.classifier.follow import Follower, Pace
-from services.classifier.shelf import Shelf
+from services.classifier.shelf import Loaded, Shelf
 from services.messages import Aliases, AliasUpdate, Heartbeat
 from tornio.errors import NotFound, NotServable, Unavailable, UnfitCheckpoint
 from tornio.schemas.keys import TaskKeys
@@ -107,10 +107,10 @@ class House:
             self.refused += 1
             raise Unavailable("the object store is away")
 
-    def _load(self, task: str, version: str) -> str:
+    def _load(self, task: str, version: str) -> Loaded[str]:
         if version in self.faults:
             raise self.faults[version]
-        return f"{task}:{version}"
+        return Loaded(f"{task}:{version}", 10)
 
 
 def in_house(test: Callable[[House], Coroutine[Any, Any, None]], prepare: Callable[[House], None]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.classifier.shelf import Shelf
+from services.classifier.shelf import Loaded, Shelf
 from services.messages import Aliases, HeldVersions
 from tornio.errors import IntegrityError, NotFound, NotServable, Unavailable, UnfitCheckpoint
 
@@ -25,11 +25,11 @@ class Loader:
         self.now = 100.0
         self.shelf = Shelf[str](self.load, lambda: self.now)
 
-    def load(self, task: str, version: str) -> str:
+    def load(self, task: str, version: str) -> Loaded[str]:
         if version in self.faults:
             raise self.faults[version]
         self.loaded.append(version)
-        return f"{task}:{version}"
+        return Loaded(f"{task}:{version}", 10)
 
     def name(self, current: tuple[str, int] | None, previous: str | None = None, candidate: str | None = None) -> None:
         self.shelf.apply({TASK: Aliases(current, previous, candidate)})
@@ -197,9 +197,9 @@ def test_current_comes_first_and_one_slow_task_does_not_hide_another() -> None:
 def test_a_version_that_lost_its_alias_while_it_was_loaded_is_not_kept() -> None:
     loader = Loader()
 
-    def load(task: str, version: str) -> str:
+    def load(task: str, version: str) -> Loaded[str]:
         loader.name(("v1", 1))
-        return f"{task}:{version}"
+        return Loaded(f"{task}:{version}", 10)
 
     loader.shelf = Shelf[str](load, lambda: 0.0)
     loader.name(None, candidate="v2")

@@ -51,6 +51,34 @@ def problem(response: httpx.Response, status: int) -> api.Problem:
     return found
 
 
+@pytest.mark.parametrize("key", [OPERATOR, PREDICTOR, None])
+@pytest.mark.parametrize("task", ["acme/support", "acme/none", "other/secret", "Acme/support", "acme/a%20b"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"texts": ["a", "b"]}',
+        '{"texts": ["grün", "\\ud83d\\ude00"]}'.encode(),
+        b'{"texts": []}',
+        b'{"texts": [1]}',
+        b'{"texts": ["a"], "more": 1}',
+        b'["a"]',
+        b"{",
+        b"",
+        b'{"texts": ["\\ud800"]}',
+        b'{"texts": ["\xff"]}',
+    ],
+)
+def test_the_short_way_answers_as_the_usual_one(backend: FakeBackend, key: str | None, task: str, body: bytes) -> None:
+    backend.serve("acme/support", "v7", 3)
+    answers = [
+        http(backend, key).post(f"/v1/tasks/{task}/predict", content=body, headers={"content-type": kind})
+        for kind in ("application/json", "application/json; charset=utf-8")
+    ]
+    short, usual = [(one.status_code, one.headers["content-type"], one.content) for one in answers]
+    assert short[:2] == usual[:2]
+    assert json.loads(short[2]) == json.loads(usual[2])
+
+
 def test_a_task_from_spec_to_prediction(backend: FakeBackend) -> None:
     tornio = http(backend)
     spec = {**SPEC, "name": "new"}

@@ -58,10 +58,6 @@ class FakeCluster:
         default_factory=lambda: ControllerStatus(Phase.LABELLING, "batch 1")
     )
     nudged: list[TaskName] = field(default_factory=list)
-    up: bool = True
-
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
-        return [Prediction(("bug",), {"bug": 1.0}, False, "v1", 1)] * len(texts)
 
     async def score(
         self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool
@@ -88,9 +84,18 @@ class FakeCluster:
             raise self.controller
         self.nudged.append(task)
 
-    async def serving(self) -> None:
-        if not self.up:
-            raise Unavailable("the classifier is away")
+
+class FakePredictor:
+    """It says ``bug`` of every text. ``trouble``: why it must be replaced."""
+
+    trouble: str | None = None
+
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+        return [Prediction(("bug",), {"bug": 1.0}, False, "v1", 1)] * len(texts)
+
+    def check(self) -> None:
+        if self.trouble:
+            raise RuntimeError(self.trouble)
 
 
 @pytest.fixture
@@ -106,8 +111,13 @@ def cluster() -> FakeCluster:
 
 
 @pytest.fixture
-def backend(store: MemoryStore, cluster: FakeCluster) -> StoreBackend:
-    return StoreBackend(store, cluster, annotate_url="http://argilla", clock=lambda: NOW)
+def predictor() -> FakePredictor:
+    return FakePredictor()
+
+
+@pytest.fixture
+def backend(store: MemoryStore, cluster: FakeCluster, predictor: FakePredictor) -> StoreBackend:
+    return StoreBackend(store, cluster, predictor, annotate_url="http://argilla", clock=lambda: NOW)
 
 
 def run(*calls: Callable[[], Awaitable[T]]) -> list[T]:
@@ -487,18 +497,15 @@ def test_an_unknown_task_is_not_found(backend: StoreBackend, call: str) -> None:
         run(lambda: getattr(backend, call)(TaskName("support", "missing")))
 
 
-def test_ready_says_what_is_wrong(backend: StoreBackend, store: MemoryStore, cluster: FakeCluster) -> None:
+def test_ready_says_what_is_wrong(backend: StoreBackend, store: MemoryStore, predictor: FakePredictor) -> None:
     assert run(backend.ready)[0].ready
-    cluster.up = False
-    assert run(backend.ready)[0].parts == {
-        "object store": "ok",
-        "classifier": "no replica is ready: the classifier is away",
-    }
+    predictor.trouble = "a background task has died"
+    assert run(backend.ready)[0].parts == {"object store": "ok", "classifier": "a background task has died"}
 
     def away(operation: str, key: str) -> None:
         raise Unavailable("S3 is away")
 
-    cluster.up, store.before = True, away
+    predictor.trouble, store.before = None, away
     found = run(backend.ready)[0]
     assert (found.ready, found.parts["object store"]) == (False, "S3 is away")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -14,7 +13,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from services.gateway import handles
 from services.gateway.handles import Handle, Handles
 from services.messages import ControllerStatus
-from tornio.api import Prediction, TaskName, ZeroShotOut
+from tornio.api import TaskName, ZeroShotOut
 from tornio.errors import NotServable, Unavailable
 from tornio.loop.phase import Phase
 from tornio.spec import LabelSpec
@@ -50,24 +49,23 @@ class FakeHandle:
 def cluster(*does: Any) -> tuple[Handles, FakeHandle]:
     handle = FakeHandle(*does)
     same = cast(Handle, handle)
-    return Handles(same, same, same), handle
+    return Handles(same, same), handle
 
 
-def predict(*does: Any) -> Sequence[Any]:
-    return asyncio.run(cluster(*does)[0].predict(TASK, ["a"]))
+def score(*does: Any) -> ZeroShotOut:
+    return asyncio.run(cluster(*does)[0].score(["a"], [LabelSpec(name="x")], [], False))
 
 
 def raised(error: Exception) -> Exception:
     """As Ray raises what a replica raised: an error of both classes, with the replica's traceback in its text."""
-    said = RayTaskError("predict", "Traceback of the replica", error)  # type: ignore[no-untyped-call]
+    said = RayTaskError("score", "Traceback of the replica", error)  # type: ignore[no-untyped-call]
     return cast(Exception, said.as_instanceof_cause())  # type: ignore[no-untyped-call]
 
 
 def test_arguments_are_values_that_can_be_pickled() -> None:
-    played, handle = cluster([], ZeroShotOut(predictions=[], agent=""), ControllerStatus(Phase.WAITING, ""), None)
+    played, handle = cluster(ZeroShotOut(predictions=[], agent=""), ControllerStatus(Phase.WAITING, ""), None)
 
     async def ask() -> None:
-        await played.predict(TASK, ("a", "b"))
         await played.score(("a",), (LabelSpec(name="x"),), ("{}",), False)
         await played.controller_status(TASK)
         await played.nudge(TASK)
@@ -75,7 +73,6 @@ def test_arguments_are_values_that_can_be_pickled() -> None:
     asyncio.run(ask())
     assert pickle.loads(pickle.dumps(handle.asked)) == handle.asked  # noqa: S301 - as Ray sends them
     assert handle.asked == [
-        ("predict", ("acme/support", ["a", "b"])),
         ("score", (["a"], [LabelSpec(name="x")], ["{}"], False)),
         ("status", ("acme", "support")),
         ("nudge", ("acme", "support")),
@@ -84,32 +81,32 @@ def test_arguments_are_values_that_can_be_pickled() -> None:
 
 def test_our_own_errors_come_through_without_the_replicas_traceback() -> None:
     with pytest.raises(NotServable) as error:
-        predict(raised(NotServable("no current yet")))
+        score(raised(NotServable("no current yet")))
     assert str(error.value) == "no current yet"
 
 
 def test_a_bug_stays_a_bug() -> None:
     with pytest.raises(KeyError):
-        predict(raised(KeyError("oh")))
+        score(raised(KeyError("oh")))
 
 
 @pytest.mark.parametrize(
     ("error", "says"),
     [
         (BackPressureError(num_queued_requests=7, max_queued_requests=7), "busy"),
-        (DeploymentUnavailableError(cast(Any, "classifier")), "is away"),
+        (DeploymentUnavailableError(cast(Any, "teacher")), "is away"),
     ],
 )
 def test_busy_or_away_is_unavailable(error: Exception, says: str) -> None:
     with pytest.raises(Unavailable, match=says):
-        predict(error)
+        score(error)
 
 
 def test_a_replica_that_dies_is_replaced_by_its_neighbour_once() -> None:
-    one = Prediction(("bug",), {"bug": 1.0}, False, "v1", 1)
-    assert predict(ActorDiedError(), [one]) == [one]
+    answer = ZeroShotOut(predictions=[], agent="teacher")
+    assert score(ActorDiedError(), answer) == answer
     with pytest.raises(Unavailable, match="mid-request"):
-        predict(ActorDiedError(), ActorDiedError())
+        score(ActorDiedError(), ActorDiedError())
 
 
 def test_a_controller_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from services.gateway.backend import StoreBackend
 from services.messages import ControllerStatus
-from tests.unit.gateway.test_backend import KEYS, NAME, NOW, SPEC, FakeCluster
+from tests.unit.gateway.test_backend import KEYS, NAME, NOW, SPEC, FakeCluster, FakePredictor
 from tests.unit.runs.test_runs import Played
 from tornio.api import ScoreRequest, TaskName
 from tornio.errors import Conflict, Forbidden, NotFound, Unavailable
@@ -40,7 +40,7 @@ def cluster() -> FakeCluster:
 
 @pytest.fixture
 def backend(store: MemoryStore, cluster: FakeCluster) -> StoreBackend:
-    return StoreBackend(store, cluster, clock=lambda: NOW)
+    return StoreBackend(store, cluster, FakePredictor(), clock=lambda: NOW)
 
 
 def run(call: Awaitable[T]) -> T:

@@ -12,7 +12,8 @@ from tornio.loop.acts import LogBatch, MoveAlias, StartRun, WriteBatch, owed
 from tornio.loop.advance import RIVALS
 from tornio.loop.observation import Replica
 from tornio.loop.phase import Phase, standing
-from tornio.schemas.loop import Asks, LoopState
+from tornio.loop.standstill import replicas_agree
+from tornio.schemas.loop import Asks, LoopState, SwapIntent
 from tornio.schemas.task import GateVerdict
 
 BROKEN = GateVerdict(promoted=False, integrity=False, reasons=("digest of head.safetensors is wrong",))
@@ -62,6 +63,20 @@ def test_imported_labels_of_every_class_train_at_once() -> None:
     state, _ = world.decide(world.state, world.look())
     assert state.train is not None
     assert state.query is None
+
+
+def test_a_swap_waits_for_the_replicas_that_hold_the_task_and_for_no_other() -> None:
+    swap = SwapIntent(version="v1", iteration=1, current_revision=0, why="", since=START)
+    looking, asleep = Replica("r1"), Replica("r2", asleep=True)
+    ready = Replica("r1", frozenset({"v1"}))
+    fleets: list[tuple[tuple[Replica, ...], bool]] = [
+        ((), False),
+        ((looking, asleep), False),
+        ((ready, asleep), True),
+        ((asleep,), False),
+    ]
+    for fleet, agree in fleets:
+        assert replicas_agree(swap, World(fleet=fleet).look()) is agree
 
 
 def test_a_pool_without_texts_waits_and_says_for_what() -> None:

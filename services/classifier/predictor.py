@@ -1,0 +1,95 @@
+"""Predictions of every task, made in this process: models, the queue in front of them, and what keeps them current."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from services.batching import Batcher
+from services.classifier.answers import answer
+from services.classifier.checkpoints import Checkpoints
+from services.classifier.follow import Controller, Follower
+from services.classifier.settings import ClassifierSettings
+from services.classifier.shelf import Serving, Shelf
+from tornio.api import TaskName
+from tornio.errors import Unavailable
+from tornio.models.port import Model
+from tornio.records import Prediction
+from tornio.registry import NodeCache
+from tornio.settings import NodeSettings
+from tornio.storage.port import ObjectStore
+
+ANSWER_S = 60.0
+"""Seconds that a prediction may take, including the time in the queue."""
+STUCK_S = 600.0
+"""Seconds after which a batch counts as stuck. The largest request takes about a minute on a slow core."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A task, and what served it when the request came. It stays valid, whatever is dropped meanwhile."""
+
+    task: str
+    serving: Serving[Model]
+
+
+class Predictor:
+    """The `current` version of every task, and the versions that may follow it, loaded in advance.
+
+    Everything that the model does runs in a thread of its own, so the event loop stays free for requests.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        controller: Controller | None,
+        replica_id: str,
+        node: NodeSettings,
+        settings: ClassifierSettings,
+    ) -> None:
+        import torch  # here, because the process that deploys the application must not load it
+
+        from tornio.models.loading import Loader
+
+        torch.set_num_threads(node.torch_threads)
+        checkpoints = Checkpoints(store, Loader(store, NodeCache(node.cache_dir, store), node.precision))
+        self._shelf = Shelf[Model](checkpoints.load, time.monotonic, settings.model_bytes, settings.is_pinned)
+        self._batcher = Batcher[_Asked, Prediction](
+            self._bind, batch_tokens=settings.batch_tokens, queue_tokens=settings.queue_tokens
+        )
+        self._follower = Follower(self._shelf, store, controller, replica_id)
+        self._ready_seconds = settings.ready_seconds
+
+    async def start(self) -> None:
+        """Return when everything that can be loaded in time is loaded. See ``Follower.start``."""
+        await self._follower.start(self._ready_seconds)
+
+    async def stop(self) -> None:
+        """End the background work."""
+        await self._follower.stop()
+        self._batcher.close()
+
+    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+        """Return a prediction for each text, all by one version.
+
+        Raises NotFound, NotServable, and Unavailable if this replica is overloaded or no version can be loaded.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                asked = _Asked(str(task), await self._follower.require(str(task)))
+                return await self._batcher.submit(asked, texts)
+        except TimeoutError as error:
+            raise Unavailable(f"The model did not answer within {ANSWER_S:g} s. Try again.") from error
+
+    def check(self) -> None:
+        """Raises RuntimeError when this replica must be replaced: it lost the aliases, or its model hangs."""
+        self._follower.check()
+        if self._batcher.busy_s > STUCK_S:
+            raise RuntimeError(f"The model has been working on one batch for more than {STUCK_S:g} s.")
+
+    def _bind(self, asked: _Asked) -> Callable[[Sequence[str]], Sequence[Prediction]]:
+        """Answer by what serves when the batch starts, or by what served when the request came."""
+        return partial(answer, self._shelf.peek(asked.task) or asked.serving)
