@@ -37,6 +37,8 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "no ray token": {"ray": {"auth": {"enabled": False}}},
     "given ray token": {"ray": {"auth": {"existingSecret": "ray-token"}}},
     "redis with password": {"ray": {"gcsFaultTolerance": {"redisAddress": "redis:6379", "existingSecret": "redis"}}},
+    "haproxy": {"ray": {"haproxy": True}},
+    "classifier on GPUs": {"classifier": {"gpus": 1}, "gpuServe": {"maxPods": 2}},
     "no second cluster": {"ray": {"upgradeStrategy": "None"}},
     "tasks": {"tasks": {"reviews": TASK}, "apply": {"existingSecret": "key"}},
     "argilla and keys": {

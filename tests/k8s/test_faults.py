@@ -20,7 +20,6 @@ TASK = "shop/inbox"
 KNOWN = messages(400)
 VALUES: dict[str, Any] = {
     "serve": {"minPods": 2, "maxPods": 2},
-    "gateway": {"replicas": 2},
     "classifier": {"minReplicas": 2},
 }
 """One pod, and one replica of each kind, may die."""

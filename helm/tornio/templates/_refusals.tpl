@@ -35,26 +35,23 @@
 {{- if gt (int .Values.serve.minPods) $pods }}
 {{- fail "serve.minPods is more than serve.maxPods" }}
 {{- end }}
-{{- if gt (int .Values.gateway.replicas) (mul .Values.gateway.perPod $pods | int) }}
-{{- fail "gateway.replicas does not fit: there are at most serve.maxPods pods with gateway.perPod replicas each" }}
+{{- range $name, $deployment := pick .Values "classifier" "teacher" }}
+{{- $gpus := float64 $deployment.gpus }}
+{{- if and (gt $gpus 0.0) (eq (int $.Values.gpuServe.maxPods) 0) }}
+{{- fail (print $name ".gpus requests GPUs, but gpuServe.maxPods is 0: no pod would ever have one") }}
+{{- end }}
+{{- if gt $gpus (float64 $.Values.gpuServe.gpus) }}
+{{- fail (print $name ".gpus is more than a pod has (gpuServe.gpus): no replica would ever start") }}
+{{- end }}
+{{- if gt (float64 $deployment.cpus) (ternary $.Values.gpuServe.cpus $.Values.serve.cpus (gt $gpus 0.0) | float64) }}
+{{- fail (print $name ".cpus is more than a pod has (serve.cpus; with GPUs gpuServe.cpus): no replica would ever start") }}
+{{- end }}
+{{- end }}
+{{- if gt (float64 .Values.classifier.gpus) 0.0 }}
+{{- $pods = int .Values.gpuServe.maxPods }}
 {{- end }}
 {{- if gt (int .Values.classifier.minReplicas) (mul .Values.classifier.perPod $pods | int) }}
-{{- fail "classifier.minReplicas does not fit: there are at most serve.maxPods pods with classifier.perPod replicas each" }}
-{{- end }}
-{{- range $name, $deployment := pick .Values "gateway" "classifier" }}
-{{- if gt (float64 $deployment.cpus) (float64 $.Values.serve.cpus) }}
-{{- fail (print $name ".cpus is more than a pod has (serve.cpus): no replica would ever start") }}
-{{- end }}
-{{- end }}
-{{- $gpus := float64 .Values.teacher.gpus }}
-{{- if and (gt $gpus 0.0) (eq (int .Values.gpuServe.maxPods) 0) }}
-{{- fail "teacher.gpus requests GPUs, but gpuServe.maxPods is 0: no pod would ever have one" }}
-{{- end }}
-{{- if gt $gpus (float64 .Values.gpuServe.gpus) }}
-{{- fail "teacher.gpus is more than a pod has (gpuServe.gpus): no replica would ever start" }}
-{{- end }}
-{{- if gt (float64 .Values.teacher.cpus) (ternary .Values.gpuServe.cpus .Values.serve.cpus (gt $gpus 0.0) | float64) }}
-{{- fail "teacher.cpus is more than a pod has (serve.cpus; with GPUs gpuServe.cpus): no replica would ever start" }}
+{{- fail "classifier.minReplicas does not fit: there are at most serve.maxPods (with GPUs gpuServe.maxPods) pods with classifier.perPod replicas each" }}
 {{- end }}
 {{- if and .Values.podDisruptionBudget.enabled (gt (int .Values.podDisruptionBudget.minAvailable) (int .Values.serve.minPods)) }}
 {{- fail "podDisruptionBudget.minAvailable is more than serve.minPods: no node could ever be drained" }}

@@ -78,15 +78,24 @@ def test_what_ends_a_pod_fits_together(documents: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("values", "per_pod"),
     [
-        ({}, {"gateway": 1, "classifier": 1}),
-        ({"classifier": {"minReplicas": 3, "perPod": 2}, "serve": {"maxPods": 2}}, {"gateway": 1, "classifier": 2}),
-        ({"gateway": {"replicas": 5}}, {"gateway": 1, "classifier": 1}),  # a changed cap would restart them
+        ({}, {"classifier": 1}),
+        ({"classifier": {"minReplicas": 3, "perPod": 2}, "serve": {"maxPods": 2}}, {"classifier": 2}),
+        ({"classifier": {"minReplicas": 5}}, {"classifier": 1}),  # a changed cap would restart them
     ],
 )
 def test_replicas_do_not_gather_on_one_pod(values: dict[str, Any], per_pod: dict[str, int]) -> None:
     config = yaml.safe_load(one(rendered(*switched(values)), "RayService")["spec"]["serveConfigV2"])
     found = {each["name"]: each.get("max_replicas_per_node") for each in config["applications"][0]["deployments"]}
     assert per_pod.items() <= found.items()
+
+
+@pytest.mark.parametrize(
+    ("values", "component"),
+    [({}, "serve"), ({"classifier": {"gpus": 1}, "gpuServe": {"maxPods": 2}}, "gpu-serve")],
+)
+def test_the_budget_guards_the_pods_that_have_the_replicas(values: dict[str, Any], component: str) -> None:
+    budget = one(rendered(*switched(values)), "PodDisruptionBudget")["spec"]
+    assert budget["selector"]["matchLabels"]["app.kubernetes.io/component"] == component
 
 
 def test_workers_are_asked_without_wget(documents: list[dict[str, Any]]) -> None:
@@ -201,7 +210,7 @@ def test_tasks_are_applied_and_never_stand_in_serve_s_configuration() -> None:
         ("argilla.url=argilla:6900", "argilla/url"),
         ("env.A-B=x", "A-B"),
         ("serve.resources.limits.memory=lots", "memory"),
-        ("gateway.replicas=7", "gateway.replicas does not fit"),
+        ("classifier.gpus=1", "classifier.gpus requests GPUs"),
         ("classifier.minReplicas=7", "classifier.minReplicas does not fit"),
         ("termination.graceSeconds=20", "termination.graceSeconds must be"),
         ("teacher.gpus=1", "gpuServe.maxPods"),
@@ -213,7 +222,7 @@ def test_tasks_are_applied_and_never_stand_in_serve_s_configuration() -> None:
         ("tasks.a.workspace=w,tasks.a.name=x,tasks.a.poool=s3://b/k", "poool"),
         ("env.HF_TOKEN=x", "HF_TOKEN"),
         ("store.endpoint=http://key:secret@s3", "store/endpoint"),
-        ("gateway.replicas=1.5", "gateway/replicas"),
+        ("gateway.replicas=2", "gateway"),
         ("serve.nodeSelector.gpu=true", "nodeSelector/gpu"),
         ("serve.resources.requests.cpu=-1", "requests/cpu"),
         ("fullnameOverride=1234x", "fullnameOverride"),
