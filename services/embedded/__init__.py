@@ -1,1 +1,1 @@
-"""Services that run elsewhere in production, started on loopback: object store, Redis and Argilla."""
+"""Services that run elsewhere in production, started on loopback: object store, Valkey and Argilla."""

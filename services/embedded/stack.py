@@ -1,4 +1,4 @@
-"""The services that run elsewhere in production, started together on loopback: object store, Redis, Argilla.
+"""The services that run elsewhere in production, started together on loopback: object store, Valkey, Argilla.
 
     with EmbeddedStack(Path(".tornio")) as stack:
         os.environ.update(stack.addresses.environment())
@@ -20,14 +20,14 @@ from services.embedded import objectstore, ports
 from services.embedded.argilla_server import ArgillaServer, find_python
 from services.embedded.credentials import Credentials
 from services.embedded.objectstore import ObjectStore
-from services.embedded.redis import Redis
 from services.embedded.supervisor import Child, Program, Supervisor
+from services.embedded.valkey import Valkey
 
 log = logging.getLogger(__name__)
 
 CREDENTIALS_FILE = "credentials.json"
 PORTS_FILE = "ports.json"
-PORTS = (*objectstore.PORTS, "redis", "argilla")
+PORTS = (*objectstore.PORTS, "valkey", "argilla")
 
 
 class Service(Protocol):
@@ -77,7 +77,7 @@ class Addresses(BaseModel):
 
 
 class EmbeddedStack:
-    """Object store, Redis and Argilla, with their state in one folder. A later start continues from that state.
+    """Object store, Valkey and Argilla, with their state in one folder. A later start continues from that state.
 
     Args:
         state_dir: Folder for data, credentials (0600), ports and logs; created if missing.
@@ -186,8 +186,8 @@ class EmbeddedStack:
             credentials.s3_access_key,
             credentials.s3_secret_key,
         )
-        redis = Redis(self._folder("redis"), chosen["redis"], credentials.redis_password)
-        argilla = ArgillaServer(self._folder("argilla"), chosen["argilla"], redis.url, credentials, python)
+        valkey = Valkey(self._folder("valkey"), chosen["valkey"], credentials.redis_password)
+        argilla = ArgillaServer(self._folder("argilla"), chosen["argilla"], valkey.url, credentials, python)
         self._addresses = Addresses(
             s3_endpoint=self._store.endpoint,
             s3_bucket=self._store.bucket,
@@ -198,7 +198,7 @@ class EmbeddedStack:
             argilla_password=credentials.argilla_password,
             argilla_api_key=credentials.argilla_api_key,
         )
-        services: tuple[Service, ...] = (redis, argilla, self._store)
+        services: tuple[Service, ...] = (valkey, argilla, self._store)
         launched = [(service, self.supervisor.start(service.program())) for service in services]
         # Argilla is the slowest, so it comes last: the store is set up while it loads.
         self._waiting = sorted(launched, key=lambda pair: pair[0] is argilla)

@@ -165,6 +165,15 @@ class Supervisor:
                 )
             time.sleep(0.05)
 
+    def end(self, child: Child) -> None:
+        """End one child and no other: SIGTERM, the grace period, SIGKILL. It is not watched any longer."""
+        _signal_group(child.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.process.wait(child.program.grace_s)
+        self._reap(child)
+        self._children.remove(child)
+        self._write_record()
+
     def stop(self) -> None:
         """End all children, the last one first: SIGTERM, the grace period, SIGKILL. May be called again."""
         try:
@@ -175,11 +184,14 @@ class Supervisor:
                     child.process.wait(child.program.grace_s)
         finally:  # a second Ctrl-C only shortens the grace period
             for child in self._children:
-                _signal_group(child.pid, signal.SIGKILL)  # also processes that a child left in its group
-                child.process.wait()
-                self._send_to_guard(f"-{child.pid}")
+                self._reap(child)
             self._children.clear()
             self._close()
+
+    def _reap(self, child: Child) -> None:
+        _signal_group(child.pid, signal.SIGKILL)  # also processes that a child left in its group
+        child.process.wait()
+        self._send_to_guard(f"-{child.pid}")
 
     def _close(self) -> None:
         if self._lock is None:

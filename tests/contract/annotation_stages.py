@@ -14,8 +14,8 @@ import httpx
 from services.embedded import ports
 from services.embedded.argilla_server import ArgillaServer, find_python
 from services.embedded.credentials import Credentials
-from services.embedded.redis import Redis
 from services.embedded.supervisor import Supervisor
+from services.embedded.valkey import Valkey
 from tornio.annotation.argilla import ArgillaTool
 from tornio.annotation.argilla_wire import NONE_OF_THESE
 from tornio.annotation.fake import FakeAnnotationTool
@@ -110,14 +110,14 @@ def expect(response: httpx.Response) -> Any:
 def argilla(folder: Path, **engine: str) -> Iterator[ArgillaServerUnderTest]:
     """An Argilla of its own, with the embedded search engine or with settings ARGILLA_... for another."""
     credentials = Credentials()
-    chosen = ports.assign(folder / "ports.json", ("redis", "argilla"))
-    (folder / "redis").mkdir()
-    redis = Redis(folder / "redis", chosen["redis"], credentials.redis_password)
-    server = ArgillaServer(folder / "argilla", chosen["argilla"], redis.url, credentials, find_python())
+    chosen = ports.assign(folder / "ports.json", ("valkey", "argilla"))
+    (folder / "valkey").mkdir()
+    valkey = Valkey(folder / "valkey", chosen["valkey"], credentials.redis_password)
+    server = ArgillaServer(folder / "argilla", chosen["argilla"], valkey.url, credentials, find_python())
     program = server.program()
     program = replace(program, env={**program.env, **engine})
     with Supervisor(folder) as supervisor:
-        supervisor.wait_ready(supervisor.start(redis.program()), redis.ready, redis.timeout_s)
+        supervisor.wait_ready(supervisor.start(valkey.program()), valkey.ready, valkey.timeout_s)
         supervisor.wait_ready(supervisor.start(program), server.ready, server.timeout_s)
         with ArgillaServerUnderTest(server.url, credentials.argilla_api_key) as under_test:
             yield under_test

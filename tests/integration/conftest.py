@@ -30,7 +30,7 @@ class ArgillaAccess:
 
 @pytest.fixture(scope="session")
 def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
-    """Object store, Redis and Argilla; about 6 s."""
+    """Object store, Valkey and Argilla; about 6 s."""
     with EmbeddedStack(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
 

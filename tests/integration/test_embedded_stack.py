@@ -141,5 +141,5 @@ def test_no_secret_stands_in_an_argument_list(embedded_stack: EmbeddedStack) -> 
 
 def test_memory_is_measured_by_part(embedded_stack: EmbeddedStack) -> None:
     memory = embedded_stack.memory()
-    assert set(memory) == {"redis", "argilla", "seaweedfs"}
+    assert set(memory) == {"valkey", "argilla", "seaweedfs"}
     assert sum(memory.values()) < 1024**3
