@@ -50,7 +50,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/pip/bin/python -m pip --python /opt/tornio/bin/python uninstall -q -y tornio
 
 FROM ${BASE_IMAGE} AS base
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=""
 LABEL org.opencontainers.image.title="Tornio" \
       org.opencontainers.image.description="From unlabelled text and a few annotators to a served classifier that keeps getting better" \

@@ -18,7 +18,7 @@ from tests.k8s.kubectl import Kubectl
 from tornio.client import Client
 
 KEY = "tornio-dev-client-key"
-IMAGE = "tornio-dev:0.1.0"
+IMAGE = "tornio-dev:0.2.0"
 SERVE = "ray.io/node-type=worker,app.kubernetes.io/component=serve"
 HEAD = "ray.io/node-type=head,app.kubernetes.io/component=head"
 LOAD = Path(__file__).parent / "load.py"
