@@ -35,7 +35,7 @@ _settings = ClassifierSettings()
 )
 @serve.ingress()
 class Classifier:
-    """One replica answers every request. A prediction leaves its process for nothing.
+    """One replica answers every request. A prediction is made in the process that received it.
 
     Serve builds the app in the replica, so no part of it is ever pickled. Arguments of Serve name no task and no
     version, because a change of them would replace every replica.

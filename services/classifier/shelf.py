@@ -156,11 +156,13 @@ class Shelf(Generic[M]):
     def apply(self, known: Known) -> None:
         """Set the aliases of all tasks. A loaded version that is now ``current`` serves when this returns."""
         with self._lock:
-            for task in self._held.keys() - known.keys():
+            deleted = self._held.keys() - known.keys()
+            for task in deleted:
                 log.info("%s was deleted. Its versions are dropped.", task)
                 del self._held[task]
                 self._asked.pop(task, None)
-                self._full = False  # there is room again: find out for how much
+            if deleted and self._full:  # there is room again: find out for how much
+                self._full = False
                 self._held = {name: replace(held, asleep=False) for name, held in self._held.items()}
             for task, aliases in known.items():
                 held = self._held.get(task) or Held[M](Aliases(), asleep=self._sleeps(task))
@@ -250,14 +252,13 @@ class Shelf(Generic[M]):
             key=lambda task: (task in self._asked, task == loaded, self._asked.get(task, 0.0)),
         )
         used = sum(held.size for held in self._held.values())
-        for drop in (self._without_previous, self._asleep):
-            for task in order if drop == self._without_previous else order[:-1]:
-                if used <= self._room:
-                    break
-                self._full = True
-                used -= self._held[task].size
-                self._held[task] = drop(self._held[task])
-                used += self._held[task].size
+        steps = [(task, self._without_previous) for task in order] + [(task, self._asleep) for task in order[:-1]]
+        for task, drop in steps:
+            if used <= self._room:
+                break
+            self._full = True
+            before, self._held[task] = self._held[task], drop(self._held[task])
+            used += self._held[task].size - before.size
         if self._full:
             self._let_sleep()
 
