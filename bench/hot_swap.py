@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,18 +43,29 @@ def object_store(folder: Path) -> Iterator[objectstore.ObjectStore]:
     store.clean()
 
 
+@contextmanager
+def stage(name: str, more: Mapping[str, str] | None = None) -> Iterator[tuple[Path, str, dict[str, str]]]:
+    """Run an object store, Ray and Serve until the block ends.
+
+    Yields a scratch folder, the address of Serve's proxy and the variables of workers, to which ``more`` adds.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        with object_store(folder) as store:
+            variables = environment(store.endpoint, store.bucket, ACCESS_KEY, SECRET_KEY, name, folder / "node")
+            variables |= more or {}
+            with cluster(folder, variables) as url:
+                yield folder, url, variables
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--swaps", type=int, default=10)
     parser.add_argument("--rate", type=float, default=15.0, help="requests per second")
     parser.add_argument("--replicas", type=int, default=2)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        with object_store(folder) as store:
-            variables = environment(store.endpoint, store.bucket, ACCESS_KEY, SECRET_KEY, "hot-swap", folder / "node")
-            with cluster(folder, variables) as url:
-                return measure(folder, url, variables, args)
+    with stage("hot-swap") as (folder, url, variables):
+        return measure(folder, url, variables, args)
 
 
 def measure(folder: Path, url: str, variables: dict[str, str], args: argparse.Namespace) -> int:

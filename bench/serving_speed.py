@@ -15,7 +15,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,10 +23,10 @@ from pathlib import Path
 
 import psutil
 
-from bench.hot_swap import ACCESS_KEY, SECRET_KEY, object_store
+from bench.hot_swap import stage
 from bench.serving import load
 from bench.serving.load import Load
-from bench.swapping.rig import Rig, cluster, environment, until
+from bench.swapping.rig import Rig, until
 from bench.swapping.workshop import FULL_NAME, Workshop
 from services.embedded import ports
 from tornio.models.sources import MINILM
@@ -73,21 +72,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        with object_store(folder) as store:
-            variables = environment(store.endpoint, store.bucket, ACCESS_KEY, SECRET_KEY, "speed", folder / "node")
-            if args.front == "haproxy":
-                variables |= HAPROXY
-            with cluster(folder, variables) as url:
-                workshop = Workshop.over(open_store(StorageSettings()), folder / "trainer", MINILM)
-                workshop.publish("v0")
-                workshop.promote("v0")
-                rig = Rig(workshop, url, variables, args.replicas)
-                rig.deploy()
-                until(lambda: rig.all_ready("v0"), "the replicas are ready", 240)
-                with bare(folder) as (port, pids):
-                    return measure(rig, port, pids, args)
+    with stage("speed", HAPROXY if args.front == "haproxy" else None) as (folder, url, variables):
+        workshop = Workshop.over(open_store(StorageSettings()), folder / "trainer", MINILM)
+        workshop.publish("v0")
+        workshop.promote("v0")
+        rig = Rig(workshop, url, variables, args.replicas)
+        rig.deploy()
+        until(lambda: rig.all_ready("v0"), "the replicas are ready", 240)
+        with bare(folder) as (port, pids):
+            return measure(rig, port, pids, args)
 
 
 def measure(rig: Rig, port: int, pids: list[int], args: argparse.Namespace) -> int:

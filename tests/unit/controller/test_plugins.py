@@ -40,16 +40,20 @@ def looked(turning: Turning, looks: int) -> Look:
     return look
 
 
+def two_iterations(turning: Turning) -> None:
+    """Turn until two iterations have ended, and stop there."""
+    controller = turning.controller()
+    while len(turning.task.iterations()) < 2:
+        if controller.look().state.batches:
+            turning.answer()
+
+
 def test_a_strategy_of_a_package_picks_and_when_it_is_gone_only_picking_waits(tmp_path: Path) -> None:
     turning = Turning(
         tmp_path, make_spec(strategy="far-from-labels", strategy_settings={"unsure": 2}, stop={"max_iterations": 9})
     )
     with installed("query_strategy", tmp_path / "site"):
-        turning.begin()
-        controller = turning.controller()
-        while len(turning.task.iterations()) < 2:
-            if controller.look().state.batches:
-                turning.answer()
+        two_iterations(turning.begin())
     assert turning.task.batches()[1].strategy == "far-from-labels"
     look = looked(turning, 400)
     assert look.standing.phase is Phase.ATTENTION
@@ -72,11 +76,7 @@ def test_a_task_whose_strategy_is_gone_goes_on_with_another_that_has_no_settings
     spec = make_spec(strategy="far-from-labels", strategy_settings={"unsure": 2}, stop={"max_iterations": 3})
     turning = Turning(tmp_path, spec)
     with installed("query_strategy", tmp_path / "site"):
-        turning.begin()
-        controller = turning.controller()
-        while len(turning.task.iterations()) < 2:
-            if controller.look().state.batches:
-                turning.answer()
+        two_iterations(turning.begin())
     looked(turning, 100)
     turning.spec = make_spec(strategy="breaking-ties", stop={"max_iterations": 3})
     Tasks(turning.store).apply(turning.spec, "me")
