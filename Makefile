@@ -10,9 +10,10 @@
 VENV := .venv
 ARGILLA := .venv-argilla
 BIN := $(VENV)/bin
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 # The first of these that runs and has a version that Tornio is made for.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
-    $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+    $$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 export HF_HUB_OFFLINE := 1
 BENCHES ?= few_shot_trec hot_swap serving_speed whole_loop controller_kills packed_speed score_job label_errors train_step fine_tune_trec
@@ -74,7 +75,7 @@ env-argilla: $(ARGILLA)/.made
 	@:
 
 define new_venv # path
-	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(SUPPORTED)' || \
 	    { echo "Python 3.11, 3.12 or 3.13 was not found. Install one, or give its path: make PYTHON=/path/to/python"; exit 1; }
 	@test -x $(1)/bin/python || "$(PYTHON)" -m venv $(1)
 endef
