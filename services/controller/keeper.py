@@ -137,7 +137,7 @@ class Keeper:
                     if watched.runs is not None and watched.runs.look(nudged):
                         pause = min(pause, EVERY_S)
                 else:
-                    watched.standing = Standing(Phase.WAITING, "another controller holds the lease of this task")
+                    watched.standing = Standing(Phase.WAITING, lease.waits_for())
             except TornioError as error:
                 log.warning("%s/%s: %s", *watched.name, error)
                 watched.standing = Standing(Phase.ATTENTION, str(error))

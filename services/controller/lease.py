@@ -27,6 +27,10 @@ class LeaseKeeper:
     _since: float = 0.0
     """When another's lease was last seen to change, or ours was last renewed."""
     _mine: Lease | None = None
+    _other: str = ""
+    """Who holds the lease, if it is another."""
+    _renewals: int = 0
+    """How often another was seen to renew the lease that we wait for."""
 
     def held(self) -> bool:
         """Whether we may reconcile now. Renews the lease or takes it over as needed."""
@@ -39,11 +43,19 @@ class LeaseKeeper:
         if etag is None:
             return self._write(Lease(holder=self.holder, epoch=1, beat=0), now)
         if etag != self._etag:
-            self._etag, self._since = etag, now
+            self._renewals = self._renewals + 1 if lease.holder == self._other else 0
+            self._other, self._etag, self._since = lease.holder, etag, now
             return False
         if now - self._since < LEASE_S:
             return False
         return self._write(Lease(holder=self.holder, epoch=lease.epoch + 1, beat=0), now)
+
+    def waits_for(self) -> str:
+        """Say why ``held`` was False."""
+        if self._renewals:
+            return f"another controller ({self._other}) works on this task"
+        left = max(0.0, LEASE_S - (self.monotonic() - self._since))
+        return f"the controller waits for the lease of the former one, which ends in {left:.0f} s if that one has ended"
 
     def _read(self) -> tuple[Lease, str | None]:
         """Return the stored lease and its ETag.

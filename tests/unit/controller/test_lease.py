@@ -44,6 +44,20 @@ def test_a_lease_that_stands_still_is_taken_over() -> None:
     assert documents.load(store, "lease.json", Lease)[0].epoch == 2
 
 
+def test_who_waits_says_for_what() -> None:
+    store, clock = MemoryStore(), Clock()
+    one, other = keeper(store, "one", clock), keeper(store, "other", clock)
+    assert one.held()
+    assert not other.held()
+    clock.now += 1.0
+    assert not other.held()
+    assert "the lease of the former one, which ends in 5 s" in other.waits_for()
+    clock.now += LEASE_S / 2
+    assert one.held()
+    assert not other.held()
+    assert other.waits_for() == "another controller (one) works on this task"
+
+
 def test_a_holder_that_slept_finds_out_that_it_lost_it() -> None:
     store, clock = MemoryStore(), Clock()
     one, other = keeper(store, "one", clock), keeper(store, "other", clock)
