@@ -96,7 +96,13 @@ class StoreBackend:
             opened = self._open(task)
             items = match_records(opened.pool.read(), labels.labels)
             done = opened.import_labels(items, labels.purpose, source, labels.request)
-            return LabelsImported(imported=done.imported, unchanged=done.unchanged, records_added=done.records_added)
+            return LabelsImported(
+                imported=done.imported,
+                unchanged=done.unchanged,
+                records_added=done.records_added,
+                trains=done.trains,
+                seen=done.seen,
+            )
 
         imported = await self._blocking(write)
         self._nudge(task)

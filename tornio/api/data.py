@@ -87,17 +87,23 @@ class LabelsIn(Request):
 
 class LabelsImported(Answer):
     """What an import did. ``imported``: labels written. ``unchanged``: labels that were imported before.
-    ``records_added``: records that are new in the pool."""
+    ``records_added``: records that are new in the pool. ``trains``: hold-out labels that were left out, because their
+    text trains already. ``seen``: hold-out labels whose text had an automatic label before, on which a version may
+    have been trained."""
 
     imported: int = 0
     unchanged: int = 0
     records_added: int = 0
+    trains: int = 0
+    seen: int = 0
 
     def __add__(self, other: LabelsImported) -> LabelsImported:
         return LabelsImported(
             imported=self.imported + other.imported,
             unchanged=self.unchanged + other.unchanged,
             records_added=self.records_added + other.records_added,
+            trains=self.trains + other.trains,
+            seen=self.seen + other.seen,
         )
 
 

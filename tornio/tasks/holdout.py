@@ -37,6 +37,21 @@ def reserved_records(view: PoolView, events: Iterable[LabelEvent], key: str, sha
     return frozenset(record_id for record_id, digest in zip(view.record_ids, digests, strict=True) if digest in held)
 
 
+def training_texts(view: PoolView, events: Iterable[LabelEvent]) -> frozenset[str]:
+    """Return the digests of the texts that were imported for training, or asked by a query strategy."""
+    return _digests(view, (one for one in events if one.purpose is Purpose.QUERY and one.event is not EventKind.AUTO))
+
+
+def auto_labelled_texts(view: PoolView, events: Iterable[LabelEvent]) -> frozenset[str]:
+    """Return the digests of the texts that ever had an automatic label, on which a version may have been trained."""
+    return _digests(view, (one for one in events if one.event is EventKind.AUTO))
+
+
+def _digests(view: PoolView, events: Iterable[LabelEvent]) -> frozenset[str]:
+    digests = view.text_digests
+    return frozenset(digests[row] for one in events if (row := view.row(one.record_id)) is not None)
+
+
 def reserve_rule(view: PoolView, events: Iterable[LabelEvent], key: str, share: float) -> Callable[[str], bool]:
     """Return a function that decides, by the digest of a text, whether the text is held out.
 
@@ -47,13 +62,9 @@ def reserve_rule(view: PoolView, events: Iterable[LabelEvent], key: str, share: 
     2. A text that was imported as hold-out is held out.
     3. The keyed hash decides.
     """
-    digests = view.text_digests
-    queried, judging = set[str](), set[str]()
-    for event in events:
-        if event.purpose is None or event.event is EventKind.AUTO or (row := view.row(event.record_id)) is None:
-            continue
-        if event.purpose is Purpose.QUERY:
-            queried.add(digests[row])
-        elif event.event is EventKind.IMPORT:
-            judging.add(digests[row])
+    events = tuple(events)
+    queried = training_texts(view, events)
+    judging = _digests(
+        view, (one for one in events if one.purpose is Purpose.HOLDOUT and one.event is EventKind.IMPORT)
+    )
     return lambda digest: digest not in queried and (digest in judging or is_reserved(key, digest, share))

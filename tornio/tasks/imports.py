@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ from tornio.labels.log import LabelLog
 from tornio.pool import Pool, PoolView
 from tornio.records import Purpose, Record, default_record_id, text_digest
 from tornio.spec import TaskSpec
+from tornio.tasks.holdout import auto_labelled_texts, training_texts
 
 Item = tuple[Record, Sequence[str]]
 _SHOWN = 10
@@ -25,13 +26,17 @@ class Imported:
     """The result of an import.
 
     ``unchanged``: labels that the record's latest import gave already. ``records_added``: texts that were new to the
-    pool. ``label_seq``: the part of the log that was written; None means that nothing was written.
+    pool. ``label_seq``: the part of the log that was written; None means that nothing was written. ``trains`` and
+    ``seen`` count hold-out labels: those that were left out because their text trains, and those whose text had an
+    automatic label, on which a version of before may have been trained.
     """
 
     imported: int
     unchanged: int
     records_added: int
     label_seq: int | None
+    trains: int = 0
+    seen: int = 0
 
 
 def new_record(given: RecordIn | LabelIn) -> Record:
@@ -67,16 +72,24 @@ def import_labels(
 ) -> Imported:
     """Add the records to the pool, then their labels to the log. May be repeated.
 
-    ``purpose``: QUERY labels train, and their texts leave the reserve; HOLDOUT labels judge. ``source``: where the
-    labels come from, such as ``import:seed.csv``. ``request``: an id of this import. An import that is sent again
-    under the same id is not written again, whatever was imported since. None means a new id.
+    ``purpose``: QUERY labels train, and their texts leave the reserve; HOLDOUT labels judge, except those of texts
+    that train already: these are left out, because they would train although the user means them to judge.
+    ``source``: where the labels come from, such as ``import:seed.csv``. ``request``: an id of this import. An import
+    that is sent again under the same id is not written again, whatever was imported since. None means a new id.
 
     Raises InvalidInput, before anything is written, for labels that the task does not have, a wrong number of
     labels, or a record that is given twice with different labels.
     """
     _refuse(list(_problems(items, spec)), spec)
+    logged = tuple(labels.read())
+    trains = seen = 0
+    if purpose is Purpose.HOLDOUT:
+        total, view = len(items), pool.read()
+        items = _without(items, training_texts(view, logged))
+        trains = total - len(items)
+        seen = len(items) - len(_without(items, auto_labelled_texts(view, logged)))
     added = pool.append([record for record, _ in items])
-    imported = {event.record_id: _content(event) for event in labels.read() if event.event is EventKind.IMPORT}
+    imported = {event.record_id: _content(event) for event in logged if event.event is EventKind.IMPORT}
     request = request or uuid4().hex
     events = {
         record.record_id: LabelEvent(
@@ -91,7 +104,12 @@ def import_labels(
         for row, (record, given) in enumerate(items, 1)
     }
     new = [event for event in events.values() if imported.get(event.record_id) != _content(event)]
-    return Imported(len(new), len(items) - len(new), added.added, labels.append(new))
+    return Imported(len(new), len(items) - len(new), added.added, labels.append(new), trains, seen)
+
+
+def _without(items: Sequence[Item], digests: Collection[str]) -> list[Item]:
+    """Return the items whose text is none of these."""
+    return [item for item in items if text_digest(item[0].text) not in digests]
 
 
 def _content(event: LabelEvent) -> tuple[object, ...]:

@@ -9,14 +9,14 @@ import pytest
 
 from tornio.changes import FieldChange
 from tornio.errors import ChangeRefused, InvalidInput, InvalidSpec, NotFound
-from tornio.labels.events import EventKind
+from tornio.labels.events import EventKind, LabelEvent
 from tornio.records import Purpose, Record
 from tornio.schemas.loop import LoopState
 from tornio.schemas.task import Batch, BatchItem, Iteration, SpecDocument, TaskDocument
 from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
-from tornio.tasks import Applied, Task, Tasks
+from tornio.tasks import Applied, Task, Tasks, holdout_set, training_set
 from tornio.tasks.imports import Imported
 
 pytestmark = pytest.mark.unit
@@ -254,7 +254,21 @@ class TestImport:
         changed = [(Record("r1", "one"), ["b"]), items[1]]
         assert task.import_labels(changed, "train", "s") == Imported(1, 1, 0, 2)
         assert task.import_labels(items, "train", "s").imported == 1, "a label may flip back"
-        assert task.import_labels(items, "holdout", "s").imported == 2
+
+    def test_texts_that_train_are_left_out_of_the_hold_out(self, task: Task) -> None:
+        task.import_labels([(Record("r1", "one"), ["a"])], "train", "s")
+        judging = [(Record("r1", "one"), ["b"]), (Record("copy", "One "), ["b"]), (Record("r2", "two"), ["b"])]
+        assert task.import_labels(judging, "holdout", "s") == Imported(1, 0, 1, 2, trains=2)
+        assert training_set(task, 2, 2).labels == (("a",),), "the label that was meant to judge does not train"
+        assert holdout_set(task, 2, 2).record_ids == ("r2",)
+        assert task.import_labels(judging, "holdout", "s") == Imported(0, 1, 0, None, trains=2)
+
+    def test_hold_out_texts_that_had_automatic_labels_are_counted(self, task: Task) -> None:
+        task.add_records([Record("r1", "one"), Record("r2", "two")])
+        task.labels.append([LabelEvent(EventKind.AUTO, "r1", ("a",), 1, "teacher", model_version="v1")])
+        items = [(Record("r1", "one"), ["a"]), (Record("r2", "two"), ["b"])]
+        assert task.import_labels(items, "holdout", "s") == Imported(2, 0, 0, 2, seen=1)
+        assert training_set(task, 2, 1).record_ids == ()
 
     def test_a_request_that_is_sent_again_is_written_once(self, task: Task) -> None:
         item = (Record("r1", "one"), ["a"])
