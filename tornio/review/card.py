@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tornio.scoring.ranking import Precision
+from tornio.visible import visible
 
 
 def card(
@@ -46,7 +48,14 @@ corrected here. {unsettled}
 | `who` | who answered, as user ids of the annotation tool |
 | `when` | time of the latest answer |
 
-Labels, in this order: {", ".join(f"`{label}`" for label in labels)}.
+Labels, in this order: {", ".join(map(_code, labels))}.
 
 Made by Tornio, run `{run}`.
 """
+
+
+def _code(text: str) -> str:
+    """Return a text as code in Markdown, whatever it contains: between more backticks than follow each other in it."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    inner = visible(text).replace("\n", " ")
+    return f"{fence} {inner} {fence}" if len(fence) > 1 else f"{fence}{inner}{fence}"

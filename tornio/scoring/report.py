@@ -15,6 +15,7 @@ from tornio.arrays import BoolMatrix, FloatVector
 from tornio.evaluation.interval import wilson_interval
 from tornio.scoring import drawing, figures
 from tornio.scoring.ranking import RANKINGS, Precision
+from tornio.visible import visible
 
 MOST_ROWS = 50
 MOST_LETTERS = 700
@@ -62,11 +63,15 @@ class ScoreReport:
 
 
 def render(report: ScoreReport, now: datetime | None = None) -> str:
-    """Return the page. All texts of the data are escaped. Raises KeyError for a ranking that does not exist."""
+    """Return the page. All texts of the data are escaped, and control characters in them are made visible.
+
+    Raises KeyError for a ranking that does not exist.
+    """
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,  # our drawings are Markup
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -143,3 +143,9 @@ def test_a_card_says_how_the_set_was_made() -> None:
     assert "`good`, `bad`, `so-so`" in text
     nobody = card("moods", "score-1", "v0001-ab", "loss", LABELS, True, 5, Precision(0, 0, 0, 0, 0))
     assert "%" not in nobody
+
+
+def test_labels_are_no_markdown_in_the_card() -> None:
+    labels = ("a`b", "<b>", "\x1b[2J")
+    text = card("moods", "score-1", "v0001-ab", "loss", labels, True, 5, Precision(0, 0, 0, 0, 0))
+    assert r"Labels, in this order: `` a`b ``, `<b>`, `\u001b[2J`." in text

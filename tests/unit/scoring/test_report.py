@@ -173,3 +173,13 @@ def test_every_row_is_in_one_bin() -> None:
     assert bins[-1].high < 20
     assert disagreement(GIVEN, PREDICTED).tolist() == [False, True, False, True, True, False]
     assert sum(b.rows for b in loss_histogram(np.zeros(3, dtype=np.float32), np.zeros(3, dtype=bool))) == 3
+
+
+def test_control_characters_are_visible() -> None:
+    hostile = "</b>\x1b[2J\x00\x9b\u202eltr"
+    suspect = Suspect(hostile, hostile, (hostile,), (hostile,), 1.0, hostile, (hostile,))
+    report = replace(example(), data=hostile, model=hostile, suspects=[suspect], rejected={hostile: 1})
+    report = replace(report, labels=(hostile, *report.labels[1:]), reviewed=Precision(5, 2, 1))
+    page = render(report)
+    assert r"</b>\u001b[2J\u0000\u009b\u202eltr" in Page(page).text
+    assert not set(page) & set("\x1b\x00\x9b\u202e")
