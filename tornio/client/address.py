@@ -13,8 +13,11 @@ from tornio.errors import InvalidInput, NotFound
 URL_VARIABLE = "TORNIO_URL"
 KEY_VARIABLE = "TORNIO_API_KEY"
 KEY_FILE_VARIABLE = "TORNIO_API_KEY_FILE"
-SESSION_FILE = Path(".tornio") / "session.json"
-"""Written by ``tornio up`` with mode 0600. A JSON object with ``url`` and ``api_key``."""
+STATE_VARIABLE = "TORNIO_STATE"
+STATE_FOLDER = Path(".tornio")
+"""The state folder of ``tornio up``, in the folder that it was started in, if TORNIO_STATE names no other one."""
+SESSION_FILE = "session.json"
+"""In the state folder while ``tornio up`` runs, with mode 0600. A JSON object with ``url`` and ``api_key``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +43,43 @@ def find(
     key = api_key or environ.get(KEY_VARIABLE) or _key_of_file(environ.get(KEY_FILE_VARIABLE))
     if url and key:
         return Address(_checked(url), _plain(key))
-    session = _session(start or Path.cwd())
+    session = _session(start or Path.cwd(), environ)
     if url is None:
         if session is None:
-            raise NotFound(
-                f"The address of the server is not known. Set {URL_VARIABLE} or give --url, or run `tornio up` and "
-                "work in its folder or below."
-            )
+            raise NotFound(_nowhere(start or Path.cwd(), environ))
         return Address(session.url, _plain(key or session.api_key))
     same = session is not None and session.url == _checked(url)
     return Address(_checked(url), _plain(key or (session.api_key if session and same else None)))
 
 
-def session_environment(start: Path) -> Mapping[str, str] | None:
+def session_environment(start: Path | None = None, environ: Mapping[str, str] = os.environ) -> Mapping[str, str] | None:
     """Return the variables for store and Argilla of the ``tornio up`` here; None if there is no session."""
-    session = _session(start)
+    session = _session(start or Path.cwd(), environ)
     return None if session is None else session.environment
+
+
+def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the state folder that is used here: that of TORNIO_STATE, or ``.tornio`` in this folder."""
+    return Path(environ.get(STATE_VARIABLE) or STATE_FOLDER)
+
+
+def looked_in(start: Path | None = None, environ: Mapping[str, str] = os.environ) -> str:
+    """Say where a session of ``tornio up`` is looked for, for the message that there is none."""
+    if environ.get(STATE_VARIABLE):
+        return f"{state_folder(environ).resolve() / SESSION_FILE} (from {STATE_VARIABLE})"
+    return f"{STATE_FOLDER / SESSION_FILE} in {start or Path.cwd()} and the folders above it"
+
+
+def _nowhere(start: Path, environ: Mapping[str, str]) -> str:
+    advice = (
+        f"start `tornio up` with this {STATE_VARIABLE}"
+        if environ.get(STATE_VARIABLE)
+        else f"run `tornio up` in one of these folders, or set {STATE_VARIABLE} to the folder of its --state"
+    )
+    return (
+        f"The address of the server is not known: {URL_VARIABLE} is not set, --url is not given, and there is no "
+        f"{looked_in(start, environ)}. Set {URL_VARIABLE}, or {advice}."
+    )
 
 
 def _checked(url: str) -> str:
@@ -79,9 +103,11 @@ def _key_of_file(path: str | None) -> str | None:
         raise InvalidInput(f"Cannot read {KEY_FILE_VARIABLE}={path}: {type(error).__name__}") from error
 
 
-def _session(start: Path) -> Address | None:
-    for folder in (start, *start.parents):
-        path = folder / SESSION_FILE
+def _session(start: Path, environ: Mapping[str, str]) -> Address | None:
+    named = environ.get(STATE_VARIABLE)
+    states = [Path(named)] if named else [folder / STATE_FOLDER for folder in (start, *start.parents)]
+    for state in states:
+        path = state / SESSION_FILE
         if path.is_file():
             return _read_session(path)
     return None

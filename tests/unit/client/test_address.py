@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tornio.client.address import Address, find
+from tornio.client.address import Address, find, session_environment
 from tornio.errors import InvalidInput, NotFound
 
 pytestmark = pytest.mark.unit
@@ -74,6 +74,21 @@ def test_a_session_that_others_can_read_is_refused(folder: Path) -> None:
     session.chmod(0o644)
     with pytest.raises(InvalidInput, match="chmod 600"):
         find(environ={}, start=folder)
+
+
+def test_the_state_folder_may_be_named(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environ = {"TORNIO_STATE": str(elsewhere)}
+    with pytest.raises(NotFound, match=r"elsewhere/session.json \(from TORNIO_STATE\)"):
+        find(environ=environ, start=folder)
+    assert session_environment(folder, environ) is None
+    session = elsewhere / "session.json"
+    session.write_text(json.dumps({"url": "http://127.0.0.1:1", "environment": {"TORNIO_S3_BUCKET": "b"}}))
+    session.chmod(0o600)
+    assert find(environ=environ, start=folder).url == "http://127.0.0.1:1"
+    assert session_environment(folder, environ) == {"TORNIO_S3_BUCKET": "b"}
+    assert find(environ={**environ, "TORNIO_URL": "http://env"}, start=folder).url == "http://env"
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"url": 7}', '{"url": "x"}'])
