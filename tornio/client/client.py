@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -14,13 +14,20 @@ from tornio.api import TaskName
 from tornio.client import address
 from tornio.client.chunks import chunks, json_size
 from tornio.client.http import Session
-from tornio.errors import InvalidInput, Unavailable
+from tornio.errors import InvalidInput, TornioError, Unavailable
 from tornio.records import Prediction, Purpose
 from tornio.spec import LabelSpec, TaskSpec
 from tornio.specfile import read_spec
 
 Progress = Callable[[int], None]
 """Called with the number of items done since the last call."""
+
+
+REQUEST_TEXTS = 250
+"""Texts in one request for predictions. The server accepts more, but the answer to many takes long."""
+REQUEST_BYTES = 128 << 10
+"""Bytes of text in one request for predictions: about 32,000 tokens, which take a slow processor some seconds."""
+_M = TypeVar("_M", Prediction, api.ZeroShotPrediction)
 
 
 def _silent(_: int) -> None:
@@ -31,8 +38,9 @@ class Client:
     """A client of a Tornio server. Tasks are named ``workspace/task``.
 
     Without arguments, address and key are taken from TORNIO_URL and TORNIO_API_KEY (or TORNIO_API_KEY_FILE), or else
-    from the ``tornio up`` in this folder or above it. Requests that may be sent twice without harm are repeated for
-    ``retry_seconds`` while the server is unreachable or busy. ``timeout`` (in seconds) applies to each request.
+    from the ``tornio up`` of TORNIO_STATE, or of this folder or above it. Requests that may be sent twice without harm
+    are repeated while the server is busy or does not answer, for ``retry_seconds`` after the first failure (at most 10
+    if it accepts no connection). ``timeout`` (in seconds) applies to each request.
 
     Every method raises the errors of ``tornio.errors``: Unauthorized, Forbidden, NotFound, InvalidInput, Conflict
     (NotServable if a task has no version yet), Unavailable.
@@ -48,7 +56,7 @@ class Client:
         api_key: str | None = None,
         *,
         timeout: float = 60.0,
-        retry_seconds: float = 10.0,
+        retry_seconds: float = 30.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         where = address.find(url, api_key)
@@ -109,14 +117,19 @@ class Client:
     # Output
 
     def predict(self, task: str, texts: Iterable[str], progress: Progress = _silent) -> list[Prediction]:
-        """Classify texts, in their order. Raises NotServable before the task's first version serves."""
+        """Classify texts, in their order. Raises NotServable before the task's first version serves.
+
+        Raises InvalidInput for a text without a character that is not white space, before anything is sent.
+        """
+        return list(self.predict_each(task, list(_readable(texts)), progress))
+
+    def predict_each(self, task: str, texts: Iterable[str], progress: Progress = _silent) -> Iterator[Prediction]:
+        """Yield the predictions of ``predict`` as they arrive, so that they are kept when a later request fails."""
         path = _path(task, "predict")
-        predictions: list[Prediction] = []
-        for chunk in chunks(texts, api.MAX_TEXTS, api.MAX_PREDICT_BYTES - api.MIB, json_size):
+        for chunk in chunks(_readable(texts), REQUEST_TEXTS, REQUEST_BYTES, json_size):
             answer = self._session.post(path, api.Predictions, {"texts": chunk}, repeatable=True)
-            predictions += answer.predictions
+            yield from _whole(answer.predictions, chunk)
             progress(len(chunk))
-        return predictions
 
     def zero_shot(
         self,
@@ -126,18 +139,31 @@ class Client:
         multi_label: bool = False,
         progress: Progress = _silent,
     ) -> list[api.ZeroShotPrediction]:
-        """Classify texts without training, by the names and descriptions of the labels."""
+        """Classify texts without training, by the names and descriptions of the labels.
+
+        Raises InvalidInput for a text without a character that is not white space, before anything is sent.
+        """
+        return list(self.zero_shot_each(list(_readable(texts)), labels, templates, multi_label, progress))
+
+    def zero_shot_each(
+        self,
+        texts: Iterable[str],
+        labels: Sequence[str | LabelSpec],
+        templates: Sequence[str] | None = None,
+        multi_label: bool = False,
+        progress: Progress = _silent,
+    ) -> Iterator[api.ZeroShotPrediction]:
+        """Yield the predictions of ``zero_shot`` as they arrive, so that they are kept when a later request fails."""
         request = {
             "labels": [label if isinstance(label, str) else label.model_dump() for label in labels],
             "templates": None if templates is None else list(templates),
             "multi_label": multi_label,
         }
-        predictions: list[api.ZeroShotPrediction] = []
-        for chunk in chunks(texts, api.MAX_TEXTS, api.MAX_PREDICT_BYTES // 2, json_size):
-            body = {"texts": chunk, **request}
-            predictions += self._session.post("/v1/zero-shot", api.ZeroShotOut, body, repeatable=True).predictions
+        pairs = max(1, len(labels))  # an NLI teacher reads each text once per label
+        for chunk in chunks(_readable(texts), max(1, REQUEST_TEXTS // pairs), REQUEST_BYTES // pairs, json_size):
+            answer = self._session.post("/v1/zero-shot", api.ZeroShotOut, {"texts": chunk, **request}, repeatable=True)
+            yield from _whole(answer.predictions, chunk)
             progress(len(chunk))
-        return predictions
 
     def labels(self, task: str, total: Progress = _silent) -> Iterator[api.LabelledRecord]:
         """Iterate over the labels that the task takes as true now, with their texts.
@@ -228,6 +254,22 @@ def _run_path(task: str, run: str) -> str:
     if not re.fullmatch(api.RUN_PATTERN, run):
         raise InvalidInput(f"{run!r} is no run id. List the runs with `tornio runs {task}`")
     return _path(task, f"runs/{run}")
+
+
+def _readable(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the texts. Raises InvalidInput for one that has nothing to classify, with its number."""
+    if isinstance(texts, str):
+        raise InvalidInput("The texts are one string. Give a list of texts, also for a single text.")
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            raise InvalidInput(f"Text {number:,} is empty or has only white space, so there is nothing to classify.")
+        yield text
+
+
+def _whole(predictions: list[_M], texts: Sequence[str]) -> list[_M]:
+    if len(predictions) != len(texts):
+        raise TornioError(f"The server answered {len(predictions)} of {len(texts)} texts. Check that its release fits.")
+    return predictions
 
 
 def _lines(response: httpx.Response) -> Iterator[str]:

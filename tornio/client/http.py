@@ -6,6 +6,8 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
 import httpx
@@ -16,6 +18,8 @@ from tornio.api import Problem, error_class
 
 A = TypeVar("A", bound=BaseModel)
 
+UNREACHABLE_S = 10.0
+"""Seconds after which a server that accepts no connection is given up, so that a wrong address is found out soon."""
 _BUSY = (429, 503)
 _KINDS: dict[int, type[errors.TornioError]] = {
     401: errors.Unauthorized,
@@ -30,6 +34,28 @@ _KINDS: dict[int, type[errors.TornioError]] = {
 """For error responses that are not problem documents, such as those of a proxy."""
 
 
+_UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
+
+
+@dataclass(slots=True)
+class _Retry:
+    """The pauses between the attempts of one request, which double. ``seconds``: how long after the first failure."""
+
+    seconds: float
+    _failed: float | None = None
+    _next: float = 0.1
+
+    def pause(self, at_least: float = 0.0, within: float = inf) -> bool:
+        """Sleep before the next attempt. Returns False, at once, if it would begin too late."""
+        now = time.monotonic()
+        self._failed = now if self._failed is None else self._failed
+        if now + at_least >= self._failed + min(self.seconds, within):
+            return False
+        time.sleep(max(at_least, self._next * random.uniform(0.5, 1.0)))
+        self._next = min(self._next * 2, 2.0)
+        return True
+
+
 class Session:
     """HTTP requests to one server."""
 
@@ -41,8 +67,10 @@ class Session:
             headers["Authorization"] = f"Bearer {api_key}"
         self._url = url
         self._retry_seconds = retry_seconds
+        self._timeout = timeout
+        limits = httpx.Timeout(timeout, connect=min(timeout, UNREACHABLE_S))
         try:
-            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+            self._http = httpx.Client(base_url=url, headers=headers, timeout=limits, transport=transport)
         except httpx.InvalidURL as error:
             raise errors.InvalidInput(f"{url!r} is not a valid address: {error}") from error
 
@@ -74,16 +102,10 @@ class Session:
     def _send(
         self, method: str, path: str, body: Any = None, *, repeatable: bool, also: int | None = None
     ) -> httpx.Response:
-        deadline = time.monotonic() + self._retry_seconds
-        pause = 0.1
+        retry = _Retry(self._retry_seconds)
         while True:
             try:
                 response = self._http.request(method, path, json=body)
-                if response.status_code == also:
-                    return response
-                if not (repeatable and response.status_code in _BUSY and time.monotonic() < deadline):
-                    _raise(response)
-                    return response
             except UnicodeEncodeError as error:
                 raise errors.InvalidInput(
                     f"A text contains half a surrogate pair ({error.object[error.start]!a}). "
@@ -91,18 +113,33 @@ class Session:
                 ) from error
             except httpx.TransportError as error:
                 # If no connection was made, the server received nothing, so any request may be sent again.
-                harmless = repeatable or isinstance(error, httpx.ConnectError)
-                timed_out = isinstance(error, httpx.ReadTimeout)
-                if not harmless or timed_out or time.monotonic() >= deadline:
+                unconnected = isinstance(error, _UNCONNECTED)
+                again = (repeatable or unconnected) and retry.pause(within=UNREACHABLE_S if unconnected else inf)
+                if not again:
                     raise self._unavailable(error) from error
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(pause * 2, 2.0)
+            else:
+                busy = response.status_code in _BUSY and response.status_code != also
+                if not (busy and repeatable and retry.pause(_retry_after(response))):
+                    if response.status_code != also:
+                        _raise(response)
+                    return response
 
     def _unavailable(self, error: httpx.TransportError) -> errors.Unavailable:
+        if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):
+            return errors.Unavailable(
+                f"{self._url} is busy: it accepted the request, but did not answer within {self._timeout:g} s. Try "
+                "again later, or send less at once."
+            )
         reason = str(error) or type(error).__name__
         return errors.Unavailable(
             f"{self._url} does not respond ({reason}). Check that the server runs and that the address is right."
         )
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Return the seconds that the server asks us to wait, 0 if it does not say. Dates are not read."""
+    said = response.headers.get("Retry-After", "")
+    return float(said) if said.isdecimal() else 0.0
 
 
 def _read(response: httpx.Response, answer: type[A]) -> A:
@@ -124,6 +161,7 @@ def _raise(response: httpx.Response) -> None:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
         kind = _KINDS.get(response.status_code, errors.TornioError)
-        raise kind(f"{response.url} responded with {response.status_code} {response.reason_phrase}") from None
+        busy = ". The server is busy: try again later" if response.status_code in _BUSY else ""
+        raise kind(f"{response.url} responded with {response.status_code} {response.reason_phrase}{busy}") from None
     kind = error_class(problem.type) or _KINDS.get(problem.status, errors.TornioError)
     raise kind(problem.detail)

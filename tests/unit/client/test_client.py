@@ -66,7 +66,10 @@ def test_much_goes_in_several_requests_and_progress_is_told(client: Client, back
     assert done == [5000, 5000, 2001]
     backend.serve(TASK)
     assert len(client.predict(TASK, (f"text {n}" for n in range(2500)))) == 2500
-    assert [call for call in backend.calls if call.startswith("predict")] == ["predict 1000"] * 2 + ["predict 500"]
+    assert [call for call in backend.calls if call.startswith("predict")] == ["predict 250"] * 10
+    backend.calls.clear()
+    client.predict(TASK, ["long " * 10_000] * 9)
+    assert backend.calls == ["predict 2"] * 4 + ["predict 1"]
 
 
 @pytest.mark.parametrize("text", ["x" * 90_000, "\n\0\x1f" * 30_000, "ü" * 90_000, "😀" * 90_000])
@@ -93,6 +96,36 @@ def test_asking_of_the_loop(client: Client, backend: FakeBackend) -> None:
     assert client.rollback(TASK, "odd").version == "v1"
     assert [task.task for task in client.tasks()] == ["support"]
     assert client.versions(TASK) == []
+
+
+def test_what_was_answered_before_a_request_failed_is_kept(client: Client, backend: FakeBackend) -> None:
+    backend.serve(TASK)
+    answers = client.predict_each(TASK, [f"text {n}" for n in range(600)])
+    kept = [next(answers) for _ in range(250)]
+    backend.fails = errors.NotServable("gone")
+    with pytest.raises(errors.NotServable, match="gone"):
+        next(answers)
+    assert len(kept) == 250
+
+
+@pytest.mark.parametrize("empty", ["", " \n\t", "\u3000"])
+def test_a_text_with_nothing_to_classify_is_refused_before_anything_is_sent(
+    client: Client, backend: FakeBackend, empty: str
+) -> None:
+    backend.serve(TASK)
+    backend.calls.clear()
+    texts = [*["a"] * 300, empty]
+    with pytest.raises(errors.InvalidInput, match="Text 301 is empty"):
+        client.predict(TASK, texts)
+    with pytest.raises(errors.InvalidInput, match="Text 301 is empty"):
+        client.zero_shot(texts, ["praise", "anger"])
+    assert backend.calls == []
+
+
+def test_a_string_is_not_a_list_of_texts(client: Client) -> None:
+    for call in (lambda: client.predict(TASK, "text"), lambda: client.zero_shot("text", ["praise", "anger"])):
+        with pytest.raises(errors.InvalidInput, match="list of texts"):
+            call()
 
 
 def test_zero_shot(client: Client) -> None:
@@ -138,7 +171,38 @@ def test_keys(client: Client, backend: FakeBackend) -> None:
         predictor.pause(TASK)
 
 
-def test_busy_is_tried_again_where_that_is_harmless(client: Client, backend: FakeBackend) -> None:
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between attempts, none of which is waited for."""
+    pauses: list[float] = []
+    monkeypatch.setattr("tornio.client.http.time.sleep", pauses.append)
+    return pauses
+
+
+def test_the_pause_is_what_the_server_asks_for(slept: list[float]) -> None:
+    for status in (429, 503):
+        transport = Answers(
+            httpx.Response(status, headers={"Retry-After": "7"}), httpx.Response(200, json={"tasks": []})
+        )
+        assert Client("http://x", "key", transport=transport).tasks() == []
+    assert slept == [7, 7]
+    for_an_hour = Answers(httpx.Response(503, headers={"Retry-After": "3600"}))
+    with pytest.raises(errors.Unavailable, match="is busy: try again later"):
+        Client("http://x", "key", transport=for_an_hour).tasks()
+    assert slept == [7, 7]
+
+
+def test_a_server_that_is_too_slow_is_busy_not_away(slept: list[float]) -> None:
+    transport = Broken(httpx.ReadTimeout("timed out"), 1, httpx.Response(200, json={"predictions": []}))
+    assert Client("http://x", "key", transport=transport).zero_shot([], ["a", "b"]) == []
+    with pytest.raises(errors.TornioError, match="0 of 1 texts"):
+        Client("http://x", "key", transport=transport).predict(TASK, ["a"])
+    assert transport.tried == 2
+    with pytest.raises(errors.Unavailable, match="is busy: it accepted the request, but did not answer within 60 s"):
+        Client("http://x", "key", transport=Broken(httpx.ReadTimeout("timed out"), 9), retry_seconds=0).tasks()
+
+
+def test_busy_is_tried_again_where_that_is_harmless(client: Client, backend: FakeBackend, slept: list[float]) -> None:
     backend.fails, backend.fail_times = errors.Unavailable("busy"), 2
     assert client.status(TASK).task == "support"
     backend.fail_times = 1
@@ -164,6 +228,16 @@ class Broken(httpx.BaseTransport):
         if self.tried <= self.times:
             raise self.error
         return self.answer
+
+
+class Answers(httpx.BaseTransport):
+    """Gives these answers, one after the other."""
+
+    def __init__(self, *answers: httpx.Response) -> None:
+        self._answers = iter(answers)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return next(self._answers)
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.RemoteProtocolError("closed")])
