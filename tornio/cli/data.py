@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +18,6 @@ from tornio.errors import InvalidFile
 from tornio.files import Columns, Format, Options, Read, Skipped
 from tornio.files.rows import ID_NAMES, LABEL_NAMES, SEPARATOR, TEXT_NAMES
 from tornio.files.tables import Table
-from tornio.files.write import write_lines
 from tornio.records import Purpose
 
 File = Annotated[
@@ -165,6 +163,18 @@ def labels_import(
         f"imported {imported.imported:,} labels {use} into {task}; {imported.unchanged:,} existed already; "
         f"{imported.records_added:,} records were added to the pool"
     )
+    if imported.trains:
+        screen.note(
+            f"{imported.trains:,} labels were left out: their texts train already (they were imported for training, or "
+            "a batch asked for them), and a version is not judged by texts that it was trained on",
+            style="yellow",
+        )
+    if imported.seen:
+        screen.note(
+            f"{imported.seen:,} of the texts had automatic labels, on which versions may have been trained. They do "
+            "not train from now on, but the versions of until now may look better on them than they are",
+            style="yellow",
+        )
 
 
 def export_labels(
@@ -192,7 +202,8 @@ def export_labels(
 
         records = counted(client.labels(task))
         if write is None:
-            write_lines(records, sys.stdout)
+            for record in records:
+                screen.dump_line(record)
             return
         write(records)
     if as_json:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 import yaml
-from rich.text import Text
 
 from tornio.cli import screen
 from tornio.cli.connect import Json as AsJson
@@ -147,6 +146,6 @@ def _wants(manifests: list[Json]) -> Wants:
 
 def _print(finding: Finding) -> None:
     word, colour = _SHOWN[finding.level]
-    screen.say(Text.assemble((f"{word:<8}", colour), (finding.what, "bold"), f": {finding.found}"))
+    screen.say(screen.Text.assemble((f"{word:<8}", colour), (finding.what, "bold"), f": {finding.found}"))
     if finding.todo:
         screen.say(f"         -> {finding.todo}")

@@ -75,14 +75,16 @@ def list_encoders(as_json: Json = False) -> None:
         where = "this folder's store (set TORNIO_S3_... for a bucket)" if is_default_folder() else "the bucket"
         screen.say(f"There is no base model in {where}. Add one with: tornio encoders add hub:NAME (or PATH)")
         return
-    shown = screen.table("name", "source", "commit", "kind", "#width", "#MB", "digest")
-    for document, names in sorted(stored, key=lambda one: one[0].source):
-        model_names = ", ".join(sorted(name.name for name in names)) or "-"
-        size = f"{_bytes(document) / 1e6:.1f}"
-        commit = (document.commit or "-")[:12]
-        kind, width = document.architecture, str(document.dimension)
-        shown.add_row(model_names, document.source, commit, kind, width, size, document.digest[:12])
-    screen.show(shown)
+    rows = [_row(document, names) for document, names in sorted(stored, key=lambda one: one[0].source)]
+    screen.show(screen.table(("=name", "source", "=commit", "kind", "#width", "#MB", "=digest"), rows))
+
+
+def _row(document: EncoderDocument, names: Sequence[EncoderName]) -> tuple[str, ...]:
+    model_names = ", ".join(sorted(name.name for name in names)) or "-"
+    size = f"{_bytes(document) / 1e6:.1f}"
+    commit = (document.commit or "-")[:12]
+    kind, width = document.architecture, str(document.dimension)
+    return model_names, document.source, commit, kind, width, size, document.digest[:12]
 
 
 def default_name(source: str) -> str:

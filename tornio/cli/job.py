@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from jobs.table import JOBS
 from tornio.api import TaskName
-
-console = Console()
+from tornio.cli import screen
 
 
 def job(
@@ -42,4 +40,4 @@ def job(
     context.tasks.open(*named)
     documents.create_or_get(context.store, plan.run_keys.plan, plan)
     result = execute(plan, attempt or next_attempt(plan, context.store), context)
-    console.print_json(result.model_dump_json(by_alias=True))
+    screen.dump(result.model_dump(mode="json", by_alias=True))

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from tornio import files
+from tornio.api import ZeroShotPrediction
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.data import Encoding, FileFormat, NoHeader, TextColumn, skipped_lines
-from tornio.errors import InvalidInput
+from tornio.errors import InvalidInput, TornioError
 from tornio.files import Columns, Options
+from tornio.records import Prediction
 from tornio.spec import LabelSpec
 
 Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts to classify.", show_default=False)]
 TextFile = Annotated[
     str | None, typer.Option("--file", "-f", help="File to read the texts from; '-' is standard input.")
+]
+
+
+Skip = Annotated[
+    int, typer.Option(min=0, help="Leave out this many texts at the beginning, such as those that have a result.")
 ]
 
 
@@ -37,22 +44,22 @@ def predict(
     encoding: Encoding = None,
     format: FileFormat = None,
     url: Url = None,
+    skip: Skip = 0,
     as_json: Json = False,
 ) -> None:
-    """Classify texts with the version that the task serves."""
-    wanted = _texts(texts, file, Columns(text_column), Options(format, encoding, None, not no_header))
-    with (
-        connect(ctx, url) as client,
-        screen.progress("classifying", len(wanted), quiet=as_json) as advance,
-    ):
-        predictions = client.predict(task, wanted, advance)
-    if as_json:
-        screen.dump(predictions)
-        return
-    for text, prediction in zip(wanted, predictions, strict=True):
-        screen.say(_line(text, prediction.labels, prediction.probabilities, prediction.truncated))
-    served = sorted({f"{prediction.version} (revision {prediction.revision})" for prediction in predictions})
-    screen.note(f"predicted by {', '.join(served)}")
+    """Classify texts with the version that the task serves. Each result is printed when it arrives."""
+    wanted = _texts(texts, file, Columns(text_column), Options(format, encoding, None, not no_header), skip)
+    served: set[str] = set()
+    with connect(ctx, url) as client, _classifying(wanted) as advance:
+
+        def predictions() -> Iterator[Prediction]:
+            for prediction in client.predict_each(task, wanted, advance):
+                served.add(f"{prediction.version} (revision {prediction.revision})")
+                yield prediction
+
+        _print(wanted, predictions(), skip, as_json)
+    if served and not as_json:
+        screen.note(f"predicted by {', '.join(sorted(served))}")
 
 
 def zero_shot(
@@ -69,23 +76,51 @@ def zero_shot(
     encoding: Encoding = None,
     format: FileFormat = None,
     url: Url = None,
+    skip: Skip = 0,
     as_json: Json = False,
 ) -> None:
-    """Classify texts without training, by the names and descriptions of the labels."""
+    """Classify texts without training, by the names and descriptions of the labels. Each result is printed when it
+    arrives."""
     labels = [_label(given) for given in label or ()]
     if len(labels) < 2:
         raise InvalidInput(f"Found {len(labels)} labels. Give at least two, such as --label praise --label complaint.")
-    wanted = _texts(texts, file, Columns(text_column), Options(format, encoding, None, not no_header))
-    with (
-        connect(ctx, url) as client,
-        screen.progress("classifying", len(wanted), quiet=as_json) as advance,
-    ):
-        predictions = client.zero_shot(wanted, labels, multi_label=multi_label, progress=advance)
-    if as_json:
-        screen.dump(predictions)
-        return
-    for text, prediction in zip(wanted, predictions, strict=True):
-        screen.say(_line(text, prediction.labels, prediction.probabilities, prediction.truncated))
+    wanted = _texts(texts, file, Columns(text_column), Options(format, encoding, None, not no_header), skip)
+    with connect(ctx, url) as client, _classifying(wanted) as advance:
+        answers = client.zero_shot_each(wanted, labels, multi_label=multi_label, progress=advance)
+        _print(wanted, answers, skip, as_json)
+
+
+def _classifying(texts: Sequence[str]) -> AbstractContextManager[screen.Advance]:
+    """The progress bar, unless a terminal shows the results themselves."""
+    return screen.progress("classifying", len(texts), quiet=screen.out().is_terminal)
+
+
+def _print(
+    texts: Sequence[str], predictions: Iterator[Prediction | ZeroShotPrediction], skipped: int, as_json: bool
+) -> None:
+    """Print each prediction when it arrives. If a request fails, say how to go on."""
+    done = 0
+
+    def counted() -> Iterator[Prediction | ZeroShotPrediction]:
+        nonlocal done
+        for prediction in predictions:
+            yield prediction
+            done += 1
+
+    try:
+        if as_json:
+            screen.dump_each(counted())
+            return
+        for text, prediction in zip(texts, counted(), strict=True):
+            screen.say(_line(text, prediction.labels, prediction.probabilities, prediction.truncated))
+    except (TornioError, KeyboardInterrupt):
+        if done:
+            screen.note(
+                f"{done:,} of {len(texts):,} texts were classified, {len(texts) - done:,} were not. Go on with the "
+                f"same command and --skip {skipped + done}",
+                style="yellow",
+            )
+        raise
 
 
 def _label(given: str) -> LabelSpec:
@@ -93,11 +128,21 @@ def _label(given: str) -> LabelSpec:
     return LabelSpec(name=name, description=description if equals else None)
 
 
-def _texts(texts: Sequence[str] | None, file: str | None, columns: Columns, options: Options) -> list[str]:
+def _texts(texts: Sequence[str] | None, file: str | None, columns: Columns, options: Options, skip: int) -> list[str]:
+    """Return the texts to classify. Raises InvalidInput if there is none, or for one that is empty."""
     if bool(texts) == (file is not None):
         raise InvalidInput("Give either texts, or --file with texts.")
-    if file is None:
-        return list(texts or ())
+    found = list(texts or ()) if file is None else _texts_of(file, columns, options)
+    if not found[skip:]:
+        left_out = f", and --skip leaves out the first {skip:,}" if skip else ""
+        raise InvalidInput(f"There is nothing to classify: found {len(found):,} texts{left_out}.")
+    for number, text in enumerate(found, 1):
+        if not text.strip():
+            raise InvalidInput(f"Text {number:,} is empty or has only white space. Nothing was classified.")
+    return found[skip:]
+
+
+def _texts_of(file: str, columns: Columns, options: Options) -> list[str]:
     options = Options(options.format, options.encoding, None, options.header, columns.named)
     read = files.read_records(files.load(file, options), columns, file)
     for line in skipped_lines(read.skipped):
@@ -105,10 +150,10 @@ def _texts(texts: Sequence[str] | None, file: str | None, columns: Columns, opti
     return [record.text for record in read.items]
 
 
-def _line(text: str, labels: Sequence[str], probabilities: Mapping[str, float], truncated: bool) -> Text:
+def _line(text: str, labels: Sequence[str], probabilities: Mapping[str, float], truncated: bool) -> screen.Text:
     result = ", ".join(f"{name} {probabilities.get(name, 0):.2f}" for name in labels) or "none"
     shown = text.replace("\n", " ")
-    line = Text.assemble((result, "bold"), "  ", shown if len(shown) <= 100 else shown[:97] + "...")
+    line = screen.Text.assemble((result, "bold"), "  ", shown if len(shown) <= 100 else shown[:97] + "...")
     if truncated:
         line.append("  (only the beginning of the text was read)", style="yellow")
     return line

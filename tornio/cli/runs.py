@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Group, RenderableType
-from rich.live import Live
-from rich.text import Text
 
 from jobs.table import JOBS
 from tornio.api import RunOut, RunRequest, TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.options import options_of
-from tornio.cli.stores import local_store, session_store
+from tornio.cli.screen import Group, RenderableType, Text
+from tornio.cli.stores import known_store
 from tornio.cli.views import ago
 from tornio.client import Client
 from tornio.errors import NotFound
 from tornio.runs import RunReader, run_out, workspaces_with_runs
 from tornio.storage.port import ObjectStore
 
-WATCH_SECONDS = 2.0
 _COLOURS = {"running": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
 
+_MOST_LETTERS = 200
+"""Characters of a result that `run show` prints; with --json, it prints all of them."""
 _IN_WORDS = {"ranking": "rows are sorted by the column", "suspicion": "this column is computed by the ranking"}
 """Names of results that are not clear by themselves, as `run show` prints them."""
 
@@ -65,26 +64,18 @@ def runs(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """List runs, newest first: those of the loop, and those that users asked for.
+    """List runs, newest first: those of the loop, those that users asked for, and those of `tornio score` without a
+    task, which are in the store that `tornio score` uses here.
 
-    Without a server, the command lists the runs of `tornio score` in this folder.
+    Without a server, the command lists the runs of that store alone.
     """
     with _source(ctx, url, task, most) as look:
         if watch and as_json:
-            while True:
-                screen.dump_line(_plain(look()))
-                time.sleep(WATCH_SECONDS)
+            screen.watch_json(lambda: _plain(look()))
         elif watch:
-            _watch(look)
+            screen.watch(look, _runs_view)
         runs_of = look()
     screen.dump(_plain(runs_of)) if as_json else screen.show(_runs_view(runs_of))
-
-
-def _watch(look: Callable[[], RunsOf]) -> None:
-    with Live(_runs_view(look()), console=screen.out(), auto_refresh=False) as live:
-        while True:
-            time.sleep(WATCH_SECONDS)
-            live.update(_runs_view(look()), refresh=True)
 
 
 def _command(request: type[RunRequest]) -> Callable[..., None]:
@@ -102,10 +93,29 @@ def _command(request: type[RunRequest]) -> Callable[..., None]:
     return ask
 
 
-def show(ctx: Context, task: Task, run: Run, url: Url = None, as_json: Json = False) -> None:
-    """Show the progress of a run, its result, or why it failed."""
-    with connect(ctx, url) as client:
-        document = client.run(task, run)
+def show(
+    ctx: Context,
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="WORKSPACE[/TASK]",
+            help="Full name of the task. For a run without a task: its workspace.",
+            show_default=False,
+        ),
+    ],
+    run: Run,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Show the progress of a run, its result, or why it failed.
+
+    A run without a task is read from the store that `tornio score` uses here, and the others from the server.
+    """
+    if "/" in task:
+        with connect(ctx, url) as client:
+            document = client.run(task, run)
+    else:
+        document = _run_of_no_task(task, run)
     screen.dump(document) if as_json else screen.show(_run_view(document, datetime.now(UTC)))
 
 
@@ -121,16 +131,19 @@ def cancel(ctx: Context, task: Task, run: Run, url: Url = None, as_json: Json = 
 
 @contextmanager
 def _source(ctx: Context, url: str | None, task: str | None, most: int) -> Iterator[Callable[[], RunsOf]]:
-    """A function that reads the runs: from the server, or, if none is configured, from the store of this folder."""
+    """A function that reads the runs: from the server and the store of this folder, or from that store alone."""
     try:
         client = connect(ctx, url)
-    except NotFound:
-        store = local_store()
+    except NotFound as no_server:
+        store = known_store()
         if store is None:
             raise
+        if task is not None and not any(_in_store(store, task, 1).values()):
+            raise NotFound(f"There is no run of {task} in the store that is used here. {no_server}") from no_server
+        screen.note("No server is known, so these are the runs of the store that `tornio score` uses here")
         yield lambda: _in_store(store, task, most)
     else:
-        own = session_store() if task is None and url is None else None
+        own = known_store() if task is None else None
         with client:
             yield lambda: _on_server(client, task, most) | ({} if own is None else _of_no_task(own, most))
 
@@ -155,6 +168,13 @@ def _of_no_task(store: ObjectStore, most: int) -> RunsOf:
     return {reader.workspace: [run_out(record) for record in reader.runs(most)] for reader in readers}
 
 
+def _run_of_no_task(workspace: str, run: str) -> RunOut:
+    store = known_store()
+    if store is None:
+        raise NotFound(f"There is no store of `tornio score` in this folder. For a run of a task: {workspace}/TASK.")
+    return run_out(RunReader(store, workspace, None).run(run))
+
+
 # How they look
 
 
@@ -166,13 +186,13 @@ def _runs_view(runs_of: RunsOf) -> RenderableType:
     shown = {name: of_task for name, of_task in runs_of.items() if of_task}
     if not shown:
         return Text("no run yet. Start one with: tornio run score WORKSPACE/TASK --data s3://...")
-    table = screen.table("task", "run", "state", "#attempt", "how far", "began")
     now = datetime.now(UTC)
-    for name, of_task in shown.items():
-        for run in of_task:
-            cells = (Text(name), Text(run.run), _state(run), str(run.attempt), Text(_how_far(run)), _when(run, now))
-            table.add_row(*cells)
-    return table
+    rows = (
+        (name, run.run, _state(run), str(run.attempt), _how_far(run), _when(run, now))
+        for name, of_task in ((name if "/" in name else f"{name} (no task)", found) for name, found in shown.items())
+        for run in of_task
+    )
+    return screen.table(("=task", "=run", "state", "#attempt", "how far", "began"), rows)
 
 
 def _run_view(run: RunOut, now: datetime) -> RenderableType:
@@ -182,7 +202,7 @@ def _run_view(run: RunOut, now: datetime) -> RenderableType:
     if run.started_at:
         took = f", took {_seconds(run.started_at, run.finished_at)}" if run.finished_at else ""
         lines.append(Text(f"attempt {run.attempt} began {ago(run.started_at, now)}{took}"))
-    lines += [Text(f"{_IN_WORDS.get(name, name)}: {_short(value)}") for name, value in (run.output or {}).items()]
+    lines += [Text(f"{_IN_WORDS.get(name, name)}: {value}") for name, value in _values(run.output or {})]
     return Group(*lines)
 
 
@@ -209,6 +229,18 @@ def _seconds(began: datetime, ended: datetime) -> str:
     return f"{(ended - began).total_seconds():.1f} s"
 
 
+def _values(output: Mapping[str, object], within: str = "") -> Iterator[tuple[str, str]]:
+    """Yield name and value of each result. The name of a result inside of another one is ``outer.inner``."""
+    for name, value in output.items():
+        if isinstance(value, Mapping):
+            yield from _values(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", _short(value)
+
+
 def _short(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
-    return text if len(text) <= 200 else text[:197] + "..."
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        text = ", ".join(value)
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 3] + "..."

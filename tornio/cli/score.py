@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tornio.api import ScoreRequest, TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Json
 from tornio.cli.options import options_of
-from tornio.cli.stores import is_default_folder, use_store
-from tornio.errors import InvalidInput
+from tornio.cli.stores import folder_store, is_default_folder, use_store
+from tornio.client.address import looked_in
+from tornio.errors import InvalidInput, NotFound
 from tornio.files.whole import check_folder, writing
 from tornio.settings import KubeSettings, StorageSettings
 
@@ -81,7 +81,8 @@ def score(
     RAY_ADDRESS names. A RayJob continues when this command ends; start the command again to follow it.
 
     The results are stored in the first of these places that is configured: the bucket of TORNIO_S3_..., the store of
-    the `tornio up` of this folder or of a folder above it, or the folder .tornio/store.
+    the `tornio up` of TORNIO_STATE, of this folder or of a folder above it, or the folder .tornio/store (with
+    TORNIO_STATE: store in that folder).
     """
     from tornio.files.sources import check_there
 
@@ -132,15 +133,21 @@ def _context() -> JobContext:
     use_store()
     if os.environ.get("RAY_ADDRESS") and is_default_folder():
         raise InvalidInput(
-            "RAY_ADDRESS names a cluster, whose nodes do not have the folder .tornio/store. Set TORNIO_S3_BUCKET here "
-            "and on the cluster, or unset RAY_ADDRESS"
+            f"RAY_ADDRESS names a cluster, whose nodes do not have the folder {folder_store()}. Set TORNIO_S3_BUCKET "
+            "here and on the cluster, or unset RAY_ADDRESS"
         )
     return job_context()
 
 
 def _planned(request: ScoreRequest, workspace: str, task: TaskName | None, context: JobContext) -> RunPlan:
     from tornio.scoring.planning import plan_score
+    from tornio.tasks import Tasks
 
+    if task is not None and is_default_folder() and tuple(task) not in set(Tasks(context.store).names()):
+        raise NotFound(
+            f"The task {task} is in the store of its server, and that is not known here: TORNIO_S3_BUCKET and "
+            f"TORNIO_STORE_DIR are not set, and there is no {looked_in()}. Set them as for the server."
+        )
     return plan_score(request, workspace, task, context.store, context.loader)
 
 
@@ -206,29 +213,26 @@ def _show(scored: ScoredRun, top: int) -> None:
         f"scored {counts.rows:,} rows with {counts.model}{rejected}; {screen.percent(counts.agreement)} of the labels "
         "agree with the model"
     )
-    table = screen.table("#suspicion", "#loss", "given", "predicted", "text")
-    for row in islice(scored.showable(), top):
-        text = " ".join(row.text.split())
-        table.add_row(
-            f"{row.ranking:.3f}",
-            f"{row.loss:.3f}",
-            "|".join(row.given),
-            "|".join(row.predicted),
-            text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...",
-        )
-    if table.row_count:
-        screen.show(table)
+    rows = [
+        (f"{row.ranking:.3f}", f"{row.loss:.3f}", "|".join(row.given), "|".join(row.predicted), _beginning(row.text))
+        for row in islice(scored.showable(), top)
+    ]
+    if rows:
+        screen.show(screen.table(("#suspicion", "#loss", "given", "predicted", "text"), rows))
+
+
+def _beginning(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
 
 
 @contextmanager
 def _bars(quiet: bool) -> Iterator[Watch]:
     """Show one bar per stage of a run, on a terminal only."""
-    console = screen.err()
-    if quiet or not console.is_terminal:
-        yield lambda _plan, _progress: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
+    with screen.bars(quiet) as bars:
+        if bars is None:
+            yield lambda _plan, _progress: None
+            return
         stages = {}
 
         def watch(_plan: RunPlan, progress: RunProgress) -> None:

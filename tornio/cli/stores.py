@@ -5,37 +5,38 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tornio.client.address import session_environment
+from tornio.client.address import session_environment, state_folder
 from tornio.storage.environment import store_from_environment
 from tornio.storage.local import LocalStore
 from tornio.storage.port import ObjectStore
 
-LOCAL_STORE = Path(".tornio") / "store"
-"""Folder in which `tornio score` keeps its runs if no other store is configured."""
+
+def folder_store() -> Path:
+    """Return the folder in which `tornio score` keeps its runs if no other store is configured."""
+    return state_folder().resolve() / "store"
 
 
 def use_store() -> None:
     """Set the store for jobs of this process: the configured one, that of ``tornio up``, or a folder here."""
-    if os.environ.get("TORNIO_S3_BUCKET") or os.environ.get("TORNIO_STORE_DIR"):
-        return
-    os.environ.update(session_environment(Path.cwd()) or {"TORNIO_STORE_DIR": str(LOCAL_STORE.resolve())})
+    if not _is_configured():
+        os.environ.update(session_environment() or {"TORNIO_STORE_DIR": str(folder_store())})
 
 
 def is_default_folder() -> bool:
     """Whether ``use_store`` has chosen the folder here, which only this machine can read."""
-    return os.environ.get("TORNIO_STORE_DIR") == str(LOCAL_STORE.resolve())
+    return os.environ.get("TORNIO_STORE_DIR") == str(folder_store())
 
 
-def session_store() -> ObjectStore | None:
-    """Return the store of the `tornio up` here, which holds the runs without a task that no server lists."""
-    session = session_environment(Path.cwd())
-    if not session:
-        return None
-    os.environ.update(session)
+def known_store() -> ObjectStore | None:
+    """Return the store that `tornio score` uses here, which holds the runs without a task that no server lists.
+
+    None: nothing is configured, and `tornio score` has stored nothing in this folder.
+    """
+    if not _is_configured() and not session_environment():
+        return LocalStore(folder_store()) if folder_store().is_dir() else None
+    use_store()
     return store_from_environment()
 
 
-def local_store() -> ObjectStore | None:
-    """Return the folder that `tornio score` uses here, if it exists."""
-    folder = Path(os.environ.get("TORNIO_STORE_DIR") or LOCAL_STORE)
-    return LocalStore(folder) if folder.is_dir() and session_environment(Path.cwd()) is None else None
+def _is_configured() -> bool:
+    return bool(os.environ.get("TORNIO_S3_BUCKET") or os.environ.get("TORNIO_STORE_DIR"))

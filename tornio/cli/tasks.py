@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.live import Live
 
-from tornio.api import Asked, TaskStatus
+from tornio.api import Asked
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.views import status_view, tasks_view, versions_view
-from tornio.client import Client
 from tornio.errors import InvalidFile
 from tornio.specfile import read_spec
-
-WATCH_SECONDS = 2.0
 
 
 def register(app: typer.Typer) -> None:
@@ -81,28 +76,12 @@ def status(
     """Show the state of a task, and the reasons for it."""
     with connect(ctx, url) as client:
         if watch and as_json:
-            _watch_lines(client, task)
+            screen.watch_json(lambda: client.status(task))
         elif watch:
-            _watch(client, task)
+            screen.watch(lambda: client.status(task), status_view)
         else:
             state = client.status(task)
             screen.dump(state) if as_json else screen.show(status_view(state))
-
-
-def _watch_lines(client: Client, task: str) -> None:
-    while True:
-        screen.dump_line(client.status(task))
-        time.sleep(WATCH_SECONDS)
-
-
-def _watch(client: Client, task: str) -> None:
-    def look() -> TaskStatus:
-        return client.status(task)
-
-    with Live(status_view(look()), console=screen.out(), auto_refresh=False) as live:
-        while True:
-            time.sleep(WATCH_SECONDS)
-            live.update(status_view(look()), refresh=True)
 
 
 def versions(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -> None:

@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
 from tornio.api import (
     AgreementStatus,
     BatchStatus,
@@ -21,7 +16,7 @@ from tornio.api import (
     TaskSummary,
     VersionOut,
 )
-from tornio.cli.screen import percent, table
+from tornio.cli.screen import Group, ProgressBar, RenderableType, Table, Text, percent, table
 
 _COLOURS = {"attention": "bold red", "paused": "yellow", "stopped": "green", "labelling": "cyan"}
 _STATES = {"serving": "bold green", "refused": "red", "failed": "red", "held": "yellow"}
@@ -29,11 +24,16 @@ _SHOWN = 5
 
 
 def tasks_view(tasks: Sequence[TaskSummary]) -> RenderableType:
-    view = table("task", "phase", "serves", "why")
-    for task in tasks:
-        serves = f"{task.version} (revision {task.revision})" if task.version else "nothing yet"
-        view.add_row(f"{task.workspace}/{task.task}", _phase(task.phase), serves, Text(task.why))
-    return view
+    rows = (
+        (
+            f"{task.workspace}/{task.task}",
+            _phase(task.phase),
+            f"{task.version} (revision {task.revision})" if task.version else "nothing yet",
+            task.why,
+        )
+        for task in tasks
+    )
+    return table(("=task", "phase", "serves", "why"), rows)
 
 
 def status_view(status: TaskStatus, now: datetime | None = None) -> RenderableType:
@@ -188,14 +188,14 @@ def versions_view(versions: Sequence[VersionOut]) -> RenderableType:
 
 
 def _changed(answers: Sequence[ChangedAnswer]) -> RenderableType:
-    view = table("  ", "right", "before", "after", "text")
-    for answer in answers[:20]:
-        better = (
-            "+" if set(answer.after) == set(answer.label) else "-" if set(answer.before) == set(answer.label) else " "
-        )
-        text = (answer.text or answer.record_id).replace("\n", " ")
-        cells = [", ".join(names) or "none" for names in (answer.label, answer.before, answer.after)]
-        view.add_row(f"  {better}", *map(Text, cells), Text(text if len(text) <= 80 else text[:77] + "..."))
+    rows = [_changed_row(answer) for answer in answers[:20]]
     if len(answers) > 20:
-        view.add_row("", f"and {len(answers) - 20} more")
-    return view
+        rows.append(("", f"and {len(answers) - 20} more", "", "", ""))
+    return table(("  ", "right", "before", "after", "text"), rows)
+
+
+def _changed_row(answer: ChangedAnswer) -> tuple[str, ...]:
+    better = "+" if set(answer.after) == set(answer.label) else "-" if set(answer.before) == set(answer.label) else " "
+    text = (answer.text or answer.record_id).replace("\n", " ")
+    cells = [", ".join(names) or "none" for names in (answer.label, answer.before, answer.after)]
+    return (f"  {better}", *cells, text if len(text) <= 80 else text[:77] + "...")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.gateway.fake import NOW, OPERATOR, AppTransport, FakeBackend, app_of
 from tornio import errors
-from tornio.api import ChangedAnswer, TaskName, VersionOut
+from tornio.api import ChangedAnswer, LabelsImported, TaskName, VersionOut
 from tornio.cli import main
 from tornio.client import Client
 
@@ -150,6 +150,20 @@ def test_labels_import(task: Tornio, backend: FakeBackend) -> None:
     ]
 
 
+def test_hold_out_labels_that_cannot_judge_are_reported(
+    task: Tornio, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def import_labels(*_: object) -> LabelsImported:
+        return LabelsImported(imported=1, trains=2, seen=1)
+
+    monkeypatch.setattr(backend, "import_labels", import_labels)
+    file = put("seed.csv", "text,label\na,bug\nb,bug\nc,bug\n")
+    code, out, err = task("labels", "import", TASK, file, "--holdout")
+    assert (code, "imported 1 labels for evaluation" in out) == (0, True)
+    assert "2 labels were left out: their texts train already" in err
+    assert "1 of the texts had automatic labels" in err
+
+
 def test_unknown_labels_are_found_before_anything_is_sent(task: Tornio, backend: FakeBackend) -> None:
     code, out, err = task("labels", "import", TASK, put("a.csv", "text,label\na,bug\nb,bgu\nc,bgu\n"))
     assert (code, out) == (1, "")
@@ -192,6 +206,39 @@ def test_predict_wants_texts_or_a_file(task: Tornio, argv: list[str]) -> None:
     assert "Give either texts, or --file" in err
 
 
+def test_what_was_predicted_is_kept_when_a_later_request_fails(
+    task: Tornio, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.serve(TASK, "v4", 9)
+    file = put("a.txt", "".join(f"text {n}\n" for n in range(1000)))
+    predict = backend.predict
+
+    async def at_most_500(name: TaskName, texts: list[str]) -> Any:
+        if "text 500" in texts:
+            raise errors.Unavailable("This replica is overloaded")
+        return await predict(name, texts)
+
+    monkeypatch.setattr(backend, "predict", at_most_500)
+    code, out, err = task("predict", TASK, "-f", file)
+    assert (code, out.count("\n")) == (1, 500)
+    assert "500 of 1,000 texts were classified, 500 were not. Go on with the same command and --skip 500\n" in err
+    assert "overloaded" in err
+    code, out, err = task("predict", TASK, "-f", file, "--json")
+    assert (code, len(json.loads(out))) == (1, 500)
+    monkeypatch.setattr(backend, "predict", predict)
+    assert len(answer(task("predict", TASK, "-f", file, "--skip", "500", "--json"))) == 500
+
+
+@pytest.mark.parametrize("words", [("predict", TASK), ("zero-shot", "-l", "praise", "-l", "anger")])
+def test_an_empty_text_is_refused(task: Tornio, backend: FakeBackend, words: tuple[str, ...]) -> None:
+    backend.serve(TASK)
+    for texts in ([""], ["fine", " \n"]):
+        code, out, err = task(*words, *texts)
+        assert (code, out) == (1, "")
+        assert f"Text {len(texts)} is empty or has only white space" in err
+    assert "There is nothing to classify: found 1 texts" in task(*words, "one", "--skip", "1")[2]
+
+
 def test_zero_shot(task: Tornio) -> None:
     assert "at least two" in task("zero-shot", "great!", "--label", "praise")[2]
     assert "praise 1.00  great!" in task("zero-shot", "great!", "-l", "praise", "-l", "anger=Somebody is angry.")[1]
@@ -217,7 +264,7 @@ def test_watching_looks_again_until_it_is_interrupted(
         if len(pauses) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("tornio.cli.tasks.time.sleep", pause)
+    monkeypatch.setattr("tornio.cli.screen.time.sleep", pause)
     code, out, _ = task("status", TASK, "--watch")
     assert code == 130
     assert "labelling" in out
@@ -225,6 +272,24 @@ def test_watching_looks_again_until_it_is_interrupted(
     code, out, _ = task("status", TASK, "--watch", "--json")
     assert code == 130
     assert [json.loads(line)["phase"] for line in out.splitlines()] == ["labelling"] * 3
+
+
+def test_watching_without_a_terminal_prints_what_is_new(
+    task: Tornio, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter(range(4))
+
+    def pause(_: float) -> None:
+        match next(looks):
+            case 1:
+                backend.serve(TASK, "v4", 9)
+            case 3:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("tornio.cli.screen.time.sleep", pause)
+    code, out, _ = task("status", TASK, "--watch")
+    assert code == 130
+    assert (out.count("acme/support"), out.count("nothing yet"), out.count("v4")) == (2, 1, 1)
 
 
 def test_versions_say_why_and_what_changed(task: Tornio, backend: FakeBackend) -> None:

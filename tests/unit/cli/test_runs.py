@@ -118,7 +118,7 @@ def test_watched_it_is_looked_at_again(task: Tornio, backend: FakeBackend, monke
         if len(looks) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("tornio.cli.runs.time.sleep", later)
+    monkeypatch.setattr("tornio.cli.screen.time.sleep", later)
     code, out, _ = task("runs", TASK, "--watch", "--json")
     assert code == 130
     assert len([json.loads(line) for line in out.splitlines()]) == 3
@@ -154,7 +154,7 @@ def test_beside_a_server_of_one_s_own_the_runs_of_no_task_are_listed_too(
     task: Tornio, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TORNIO_STORE_DIR", "replaced by the session's")
+    monkeypatch.setenv("TORNIO_STORE_DIR", "")  # restored afterwards, for the session sets it
     session = Path(".tornio") / "session.json"
     session.parent.mkdir()
     session.write_text(
@@ -167,3 +167,49 @@ def test_beside_a_server_of_one_s_own_the_runs_of_no_task_are_listed_too(
     found = answer(task("runs", "--json"))
     assert [run["run"] for run in found["default"]] == [plan.run]
     assert [run["run"] for run in found[TASK]] == ["score-1"]
+    out = task("runs")[1]
+    assert "default (no task)" in out
+    assert plan.run in task("run", "show", "default", plan.run)[1]
+
+
+def test_runs_of_tornio_score_in_this_folder_are_listed_beside_those_of_a_server(
+    task: Tornio, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TORNIO_STORE_DIR", raising=False)
+    assert "There is no store" in task("run", "show", "default", "score-1")[2]
+    hold(backend)
+    plan = RunPlan.of("score", "default", None, LabelArgs(pool_seq=1, spec_rev=1))
+    Played(LocalStore(tmp_path / ".tornio" / "store"), plan, workspace_run("default", plan.run)).planned()
+    assert list(answer(task("runs", "--json"))) == [TASK, "default"]
+    assert list(answer(task("runs", TASK, "--json"))) == [TASK]
+
+
+def test_without_a_server_a_task_that_the_folder_does_not_have_is_an_error(
+    nowhere: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("TORNIO_URL", "TORNIO_STORE_DIR", "TORNIO_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".tornio" / "store").mkdir(parents=True)
+    assert nowhere("runs", TASK) == 1
+    said = capsys.readouterr().err
+    assert f"There is no run of {TASK} in the store that is used here" in said
+    assert f"there is no .tornio/session.json in {tmp_path} and the folders above it" in said
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_ids_are_whole_on_a_narrow_terminal(
+    task: Tornio, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    run = hold(backend, run="score-0123456789abcdef0123", why="the cluster is away and will be back in some time")
+    assert run.run in task("runs")[1]
+    assert TASK in task("runs")[1]
+    assert TASK in task("tasks")[1]
+
+
+def test_results_inside_of_results_are_plain_lines(task: Tornio, backend: FakeBackend) -> None:
+    output = {"metrics": {"accuracy": 0.5, "by_label": {"bug": None}}, "sizes": [1, 2], "labels": ["a", "b"]}
+    hold(backend, state="done", output=output)
+    out = task("run", "show", TASK, "score-1")[1]
+    assert "metrics.accuracy: 0.5\nmetrics.by_label.bug: null\nsizes: [1, 2]\nlabels: a, b\n" in out

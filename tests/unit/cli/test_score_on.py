@@ -42,3 +42,14 @@ def test_a_template_that_is_none_is_refused_before_anything_is_read(
     Path("pod.yaml").write_text("kind: Pod\n")
     code, _, err = tornio(*asked, "--job-template", "pod.yaml")
     assert (code, "pod.yaml" in err) == (1, True)
+
+
+def test_a_task_is_not_looked_for_in_the_folder_of_a_machine_without_a_server(
+    tornio: Tornio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORNIO_STORE_DIR", "")  # restored afterwards, for the command sets it
+    monkeypatch.delenv("TORNIO_S3_BUCKET", raising=False)
+    Path("here.csv").write_text("text,label\na,b\n")
+    code, _, err = tornio("score", "--task", "acme/support", "--data", "here.csv")
+    assert code == 1
+    assert "The task acme/support is in the store of its server, and that is not known here" in err

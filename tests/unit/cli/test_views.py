@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from rich.console import Console
 
 from tornio.api import (
     AgreementStatus,
@@ -19,6 +18,7 @@ from tornio.api import (
     Swap,
     TaskStatus,
 )
+from tornio.cli import screen
 from tornio.cli.views import measured, status_view
 
 pytestmark = pytest.mark.unit
@@ -42,7 +42,8 @@ STATUS = TaskStatus(
 
 
 def shown(status: TaskStatus) -> str:
-    console = Console(width=160, record=True, force_terminal=False)
+    console = screen.out()
+    console.width = 160
     with console.capture() as capture:
         console.print(status_view(status, NOW))
     return capture.get()
@@ -116,6 +117,28 @@ def test_a_task_in_trouble() -> None:
         "stopped: agreement .995",
     ):
         assert words in text
+
+
+def test_text_of_a_status_is_no_markup() -> None:
+    hostile = "[/bold] :smile: \x1b[2J\u202e"
+    text = shown(
+        STATUS.model_copy(
+            update={
+                "why": hostile,
+                "attention": hostile + "!",
+                "controller_away": hostile,
+                "labels": [hostile],
+                "candidate": hostile,
+                "annotate_url": hostile,
+                "asks": AsksStatus(hold=hostile),
+                "batches": [BatchStatus(batch=hostile, total=20, answered=3)],
+                "replicas": [ReplicaStatus(replica=hostile, lags=hostile)],
+                "stop": StopStatus(criterion=hostile, stopped=hostile),
+            }
+        )
+    )
+    assert text.count(r"[/bold] :smile: \u001b[2J\u202e") == 12
+    assert not {"\x1b", "\u202e"} & set(text)
 
 
 @pytest.mark.parametrize(
