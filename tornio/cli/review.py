@@ -13,7 +13,7 @@ import typer
 
 from tornio.cli import screen
 from tornio.cli.connect import Json
-from tornio.client.address import session_environment
+from tornio.client.address import looked_in, session_environment
 from tornio.errors import InvalidInput, TemporaryError
 from tornio.files.whole import writing
 
@@ -241,12 +241,13 @@ def _annotation() -> Iterator[AnnotationTool]:
     from tornio.settings import ArgillaSettings
 
     if not os.environ.get("TORNIO_ARGILLA_URL"):
-        session = session_environment(Path.cwd()) or {}
+        session = session_environment() or {}
         variables = {name: value for name, value in session.items() if name.startswith("TORNIO_ARGILLA_")}
         if not variables:
             raise InvalidInput(
                 "No Argilla is configured. Set TORNIO_ARGILLA_URL and TORNIO_ARGILLA_API_KEY (or "
-                "TORNIO_ARGILLA_API_KEY_FILE), or run `tornio up` and work in its folder or below."
+                "TORNIO_ARGILLA_API_KEY_FILE), or run `tornio up` and work in its folder or below. "
+                f"There is no {looked_in()}."
             )
         os.environ.update(variables)
     settings = ArgillaSettings()

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tornio.cli import screen
 from tornio.cli.connect import Json
+from tornio.client.address import STATE_FOLDER, STATE_VARIABLE, state_folder
+
+if TYPE_CHECKING:
+    from services.embedded.up import Everything
 
 WATCH_S = 1.0
 """Seconds between two checks that all processes are alive."""
 
 
 def up(
-    state: Annotated[Path, typer.Option(help="Folder for data, logs and credentials.")] = Path(".tornio"),
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for data, logs and credentials. Set TORNIO_STATE to it, so that the other commands find it.",
+            show_default=f"{STATE_VARIABLE}, or {STATE_FOLDER} here",
+        ),
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port of the HTTP API.", show_default="a free one")] = None,
     argilla_port: Annotated[int | None, typer.Option(help="Port of Argilla.", show_default="a free one")] = None,
     s3_port: Annotated[int | None, typer.Option(help="Port of the object store.", show_default="a free one")] = None,
@@ -34,35 +46,54 @@ def up(
             f"`tornio up` needs extras that are not installed ({error}). Run: pip install 'tornio[cluster,embedded]'"
         ) from error
     console = screen.err() if as_json else screen.out()
+
+    def tell(line: str | screen.Text) -> None:
+        console.print(line, soft_wrap=True)  # a broken path or address could not be copied
+
+    state = state or state_folder()
     given = {"argilla": argilla_port, "seaweedfs_s3": s3_port}
-    console.print(f"Starting Tornio in {state}/ (half a minute the first time) ...")
+    tell(f"Starting Tornio in {state}/ (half a minute the first time) ...")
     with Everything(
         state,
         port=port,
         given_ports={name: number for name, number in given.items() if number is not None},
-        report=lambda line: console.print(f"  {line}", highlight=False),
+        report=lambda line: tell(f"  {line}"),
     ) as tornio:
         if as_json:
-            addresses = tornio.addresses
-            screen.dump_line(
-                {
-                    "url": tornio.url,
-                    "argilla_url": addresses.argilla_url,
-                    "argilla_username": addresses.argilla_username,
-                    "s3_endpoint": addresses.s3_endpoint,
-                    "s3_bucket": addresses.s3_bucket,
-                    "credentials_file": str(tornio.stack.credentials_file),
-                }
-            )
-        console.print(f"\n[bold]API[/]      {tornio.url}  (docs: {tornio.url}/docs)")
-        console.print(f"[bold]Argilla[/]  {tornio.addresses.argilla_url}  (user {tornio.addresses.argilla_username})")
-        console.print(f"[bold]S3[/]       {tornio.addresses.s3_endpoint}/{tornio.addresses.s3_bucket}")
-        console.print(
-            f"Credentials: {tornio.stack.credentials_file}\nCtrl-C stops everything; `tornio up` continues from here."
-        )
+            screen.dump_line(_addresses(tornio))
+        for line in _lines(tornio, state):
+            tell(line)
         try:
             while True:
                 time.sleep(WATCH_S)
                 tornio.stack.check()
         except KeyboardInterrupt:
-            console.print("Stopping ...")
+            tell("Stopping ...")
+
+
+def _addresses(tornio: Everything) -> dict[str, str]:
+    addresses = tornio.addresses
+    return {
+        "url": tornio.url,
+        "argilla_url": addresses.argilla_url,
+        "argilla_username": addresses.argilla_username,
+        "s3_endpoint": addresses.s3_endpoint,
+        "s3_bucket": addresses.s3_bucket,
+        "credentials_file": str(tornio.stack.credentials_file),
+    }
+
+
+def _lines(tornio: Everything, state: Path) -> Iterator[str | screen.Text]:
+    """Where everything is, for people."""
+    addresses = tornio.addresses
+    yield ""
+    for name, where in (
+        ("API", f"{tornio.url}  (docs: {tornio.url}/docs)"),
+        ("Argilla", f"{addresses.argilla_url}  (user {addresses.argilla_username})"),
+        ("S3", f"{addresses.s3_endpoint}/{addresses.s3_bucket}"),
+    ):
+        yield screen.Text.assemble((f"{name:<9}", "bold"), where)
+    yield f"Credentials: {tornio.stack.credentials_file}"
+    if state.resolve() != state_folder().resolve():
+        yield f"Other commands find it with: export {STATE_VARIABLE}={shlex.quote(str(state.resolve()))}"
+    yield "Ctrl-C stops everything; `tornio up` continues from here."

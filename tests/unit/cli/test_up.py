@@ -46,11 +46,25 @@ def test_up_says_where_everything_is(
 ) -> None:
     monkeypatch.setattr("services.embedded.up.Everything", Started)
     monkeypatch.setattr("tornio.cli.up.WATCH_S", 0.0)
+    monkeypatch.delenv("TORNIO_STATE", raising=False)
     assert main(["up", "--state", str(tmp_path), *(["--json"] if as_json else [])]) == 0
     out, err = capsys.readouterr()
     assert "secret" not in out + err
     if as_json:
         assert json.loads(out)["url"] == Started.url
         assert "Argilla is ready" in err
+        assert f"export TORNIO_STATE={tmp_path}" in err
     else:
         assert Started.url in out
+
+
+def test_the_state_folder_is_that_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("services.embedded.up.Everything", Started)
+    monkeypatch.setattr("tornio.cli.up.WATCH_S", 0.0)
+    monkeypatch.setenv("TORNIO_STATE", str(tmp_path / "mine"))
+    assert main(["up"]) == 0
+    out = "".join(capsys.readouterr().out.splitlines())
+    assert "mine/credentials.json" in out
+    assert "export" not in out
