@@ -11,6 +11,7 @@ import httpx
 
 from services.embedded.argilla_users import ensure_user
 from tests.running import until
+from tornio.annotation.argilla_markup import from_page
 from tornio.client import Client
 
 Decide = Callable[[str, str], list[str] | str | None]
@@ -127,4 +128,4 @@ def nothing_is_lost(client: Client, ann: Annotator, task: str, said: Mapping[str
 
 def _shown(record: Mapping[str, Any]) -> Shown:
     suggestions = record.get("suggestions") or [None]
-    return Shown(record["id"], record["external_id"], record["fields"]["text"], suggestions[0])
+    return Shown(record["id"], record["external_id"], from_page(record["fields"]["text"]), suggestions[0])

@@ -17,6 +17,7 @@ from services.embedded.credentials import Credentials
 from services.embedded.supervisor import Supervisor
 from services.embedded.valkey import Valkey
 from tornio.annotation.argilla import ArgillaTool
+from tornio.annotation.argilla_markup import from_page
 from tornio.annotation.argilla_wire import NONE_OF_THESE
 from tornio.annotation.fake import FakeAnnotationTool
 from tornio.annotation.port import AnnotationTool
@@ -197,7 +198,7 @@ class ArgillaStage:
     def shown(self, record_id: str) -> Shown:
         record = self.record(record_id)
         suggestion = next(iter(record["suggestions"]), None)
-        fields = dict(record["fields"])
+        fields = {name: from_page(shown) for name, shown in record["fields"].items()}
         text = fields.pop("text")
         if suggestion is None:
             return Shown(text, None, None, fields)

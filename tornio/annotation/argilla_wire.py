@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from tornio.annotation.argilla_markup import guidelines_to_page, to_page
 from tornio.annotation.checks import Question
 from tornio.annotation.port import (
     AnnotatedRecord,
@@ -91,9 +92,11 @@ def found_question(dataset: Json, question: Json, fields: Sequence[str]) -> Ques
 
 def check_limits(spec: DatasetSpec) -> None:
     """Raise InvalidInput for what Argilla would refuse in the middle of the creation."""
-    if len(spec.guidelines) > MAX_GUIDELINES:
+    length = len(guidelines_to_page(spec.guidelines))
+    if length > MAX_GUIDELINES:
+        sign = " (each < outside of code counts as the four of &lt;)" if length > len(spec.guidelines) else ""
         raise InvalidInput(
-            f"The guidelines of {spec.name} have {len(spec.guidelines)} characters, but Argilla shows at most "
+            f"The guidelines of {spec.name} have {length} characters{sign}, but Argilla shows at most "
             f"{MAX_GUIDELINES}. Shorten them, or link to a longer text."
         )
     if spec.multi_label and any(label.name == NONE_OF_THESE for label in spec.labels):
@@ -114,7 +117,7 @@ def dataset_payload(spec: DatasetSpec, workspace_id: str) -> Json:
     return {
         "name": spec.name,
         "workspace_id": workspace_id,
-        "guidelines": spec.guidelines or None,
+        "guidelines": guidelines_to_page(spec.guidelines) or None,
         "distribution": {"strategy": "overlap", "min_submitted": spec.min_submitted},
     }
 
@@ -161,7 +164,7 @@ def record_payload(record: OutgoingRecord, handle: Handle) -> Json:
     fields = {FIELD: record.text, **record.fields}
     payload: Json = {
         "external_id": record.record_id,
-        "fields": {name: _storable(text) for name, text in fields.items()},
+        "fields": {name: to_page(_storable(text)) for name, text in fields.items()},
         "metadata": metadata,
     }
     if record.suggestion is not None:
@@ -184,11 +187,12 @@ def chunks(records: Sequence[OutgoingRecord]) -> Iterator[list[OutgoingRecord]]:
     chunk: list[OutgoingRecord] = []
     chars = 0
     for record in records:
-        if chunk and (len(chunk) == LOG_RECORDS or chars + len(record.text) > LOG_CHARS):
+        size = len(to_page(record.text))
+        if chunk and (len(chunk) == LOG_RECORDS or chars + size > LOG_CHARS):
             yield chunk
             chunk, chars = [], 0
         chunk.append(record)
-        chars += len(record.text)
+        chars += size
     if chunk:
         yield chunk
 

@@ -107,7 +107,12 @@ class TaskSpec(Spec):
         doc="Whether a text may have several labels, or none. Default: exactly one label per text.",
         change="new generation",
     )
-    guidelines: str = setting("", doc="Guidelines for annotators, in Markdown.", change="live", max_length=50_000)
+    guidelines: str = setting(
+        "",
+        doc="Guidelines for annotators, in Markdown. HTML tags in it are shown as text.",
+        change="live",
+        max_length=50_000,
+    )
     classifier: ClassifierSpec = setting(
         ClassifierSpec(), doc="The model that is trained and deployed.", change="next iteration"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tornio.annotation import argilla_wire as wire
+from tornio.annotation.argilla_markup import from_page, guidelines_to_page
 from tornio.annotation.port import DatasetSpec, OutgoingRecord, ResponseStatus
 from tornio.errors import InvalidInput
 from tornio.records import Purpose, Suggestion
@@ -44,17 +46,36 @@ def test_chunks_are_the_records_in_order_within_the_limits(texts: list[str]) -> 
     assert [record for chunk in chunks for record in chunk] == records
     for chunk in chunks:
         assert 1 <= len(chunk) <= wire.LOG_RECORDS
-        assert len(chunk) == 1 or sum(len(record.text) for record in chunk) <= wire.LOG_CHARS
+        sent = [wire.record_payload(record, SINGLE)["fields"]["text"] for record in chunk]
+        assert len(chunk) == 1 or sum(map(len, sent)) <= wire.LOG_CHARS
 
 
-@given(st.text(st.characters(categories=["L", "Cs", "Cc", "So"])))
-def test_any_text_can_be_sent_and_good_text_is_sent_as_it_is(text: str) -> None:
-    sent = wire.record_payload(record(text), SINGLE)["fields"]["text"]
-    sent.encode()
-    assert "\0" not in sent
-    assert len(sent) == len(text)
-    if not re.search("[\0\ud800-\udfff]", text):
-        assert sent == text
+@given(st.text(st.characters(categories=["L", "Cs", "Cc", "So"]) | st.sampled_from("<>&;ampltg#")))
+def test_any_text_can_be_sent_as_html_that_shows_it(text: str) -> None:
+    sent = wire.record_payload(record(text, fields={"given": text}), SINGLE)["fields"]
+    sent["text"].encode()
+    assert not re.search("[<>\0]", sent["text"])
+    assert sent["given"] == sent["text"]
+    shown = html.unescape(sent["text"]) if text.isprintable() else from_page(sent["text"])
+    assert from_page(sent["text"]) == shown
+    assert shown == re.sub("[\0\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("**Read** <img src=x onerror=alert(1)>", "**Read** &lt;img src=x onerror=alert(1)>"),
+        ("> a quote with `<b>` and <b>", "> a quote with `<b>` and &lt;b>"),
+        ("```html\n<b>\n```\n<b>", "```html\n<b>\n```\n&lt;b>"),
+        ("~~~\n<b>", "~~~\n<b>"),
+        ("one ` alone <b>\nand ` another", "one ` alone &lt;b>\nand ` another"),
+        ("no tag &amp; no code", "no tag &amp; no code"),
+    ],
+)
+def test_guidelines_stay_markdown_without_tags(written: str, sent: str) -> None:
+    assert guidelines_to_page(written) == sent
+    spec = DatasetSpec("team", "mood", (LabelSpec(name="a"), LabelSpec(name="b")), False, written, 1)
+    assert wire.dataset_payload(spec, "w")["guidelines"] == sent
 
 
 @pytest.mark.parametrize(
