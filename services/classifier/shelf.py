@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 from services.classifier.aliases import Known
 from services.messages import Aliases, Heartbeat, HeldVersions
 from tornio.errors import IntegrityError, NotFound, NotServable, TornioError, Unavailable
+from tornio.loop.first import no_version
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +216,7 @@ class Shelf(Generic[M]):
         if held.asleep:
             self._wake(task)
         if held.aliases.current is None:
-            raise NotServable(f"{task} has no current version yet. Label its first batch and let it train.")
+            raise NotServable(no_version(task, f"`tornio status {task}` says what the first one waits for"))
         version = held.aliases.current[0]
         if version not in held.failed:
             raise Unavailable(f"{task}: {version} is being loaded. Try again in a moment.")

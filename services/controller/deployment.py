@@ -22,6 +22,7 @@ from services.messages import Aliases, AliasUpdate, ControllerStatus, Heartbeat
 from tornio.annotation.argilla import ArgillaTool
 from tornio.api import Request
 from tornio.kube.client import connect
+from tornio.loop.first import waits_for
 from tornio.loop.phase import Phase
 from tornio.schemas.runs import RunPlan
 from tornio.settings import ArgillaSettings, JobSettings, KubeSettings, StorageSettings
@@ -113,6 +114,7 @@ class Controller:
             queryable=look.seen.queryable if look else None,
             replicas=replicas,
             runs=dict(watched.runs.troubles) if watched.runs else {},
+            first_version=waits_for(look.state, look.seen) if look else None,
         )
 
     def check_health(self) -> None:

@@ -31,7 +31,8 @@ from tornio.api import (
     ZeroShotIn,
     ZeroShotOut,
 )
-from tornio.errors import TornioError
+from tornio.errors import NotServable, TornioError
+from tornio.loop.first import no_version
 from tornio.registry import CURRENT, Registry
 from tornio.schemas.keys import TaskKeys
 from tornio.spec import TaskSpec, TeacherSpec
@@ -115,7 +116,12 @@ class StoreBackend:
     # Predictions
 
     async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
-        return await self.models.predict(task, texts)
+        try:
+            return await self.models.predict(task, texts)
+        except NotServable as error:
+            controller = await self._controller(task)
+            why = controller if isinstance(controller, str) else controller.first_version or controller.why
+            raise NotServable(no_version(str(task), why.removesuffix("."))) from error
 
     async def zero_shot(self, asked: ZeroShotIn) -> ZeroShotOut:
         templates = TeacherSpec().templates if asked.templates is None else asked.templates

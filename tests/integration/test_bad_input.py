@@ -80,7 +80,7 @@ def test_an_unknown_task_is_404_everywhere(client: Client, http: httpx.Client) -
 
 
 def test_a_task_without_a_version_answers_409_with_advice(client: Client, http: httpx.Client) -> None:
-    with pytest.raises(NotServable, match="Label its first batch"):
+    with pytest.raises(NotServable, match="a training needs texts of at least two labels"):
         client.predict(TASK, ["hello"])
     assert problem(http.post(f"/v1/tasks/{TASK}/predict", json={"texts": ["hello"]})).status == 409
     with pytest.raises(NotServable):

@@ -146,7 +146,7 @@ def test_errors_arrive_as_what_they_are(rig: Rig) -> None:
     with Client(rig.url) as client:
         with pytest.raises(NotFound, match="support/none"):
             client.predict("support/none", ["hello"])
-        with pytest.raises(NotServable, match="no current version"):
+        with pytest.raises(NotServable, match="no version yet"):
             client.predict("support/tickets-2", ["hello"])
 
 

@@ -71,7 +71,7 @@ def test_unlabelled_texts_become_a_classifier_that_goes_on_learning(
     pool = write_csv(tmp_path / "pool.csv", list(ALL)[:60])
     assert "added 60 records" in command("pool", "add", "shop/inbox", pool)
     assert "60 existed already" in command("pool", "add", "shop/inbox", pool)
-    with pytest.raises(NotServable, match="no current version"):
+    with pytest.raises(NotServable, match="no version yet"):
         client.predict("shop/inbox", ["where is my parcel?"])
 
     said: dict[str, Any] = {}

@@ -161,6 +161,8 @@ class TaskStatus(Answer):
     """None means that no record has answers of two annotators."""
     batches: list[BatchStatus] = []
     serving: Serving | None = None
+    first_version: str | None = None
+    """What the first version waits for. None once a version serves."""
     candidate: str | None = None
     """A version that replicas are loading."""
     metrics: Metrics | None = None

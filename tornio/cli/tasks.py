@@ -12,6 +12,7 @@ from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.views import status_view, tasks_view, versions_view
 from tornio.errors import InvalidFile
+from tornio.loop.first import no_version
 from tornio.specfile import read_spec
 
 
@@ -88,12 +89,13 @@ def versions(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -
     """List the versions of a task, with why each was promoted or refused and which hold-out predictions changed."""
     with connect(ctx, url) as client:
         listed = client.versions(task)
+        waits = None if listed else client.status(task).first_version
     if as_json:
         screen.dump(listed)
     elif listed:
         screen.show(versions_view(listed))
     else:
-        screen.say("There are no versions yet. The first one is trained when there are labels of two classes.")
+        screen.say(no_version(task, waits or f"look at `tornio status {task}`"))
 
 
 def train_now(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -> None:

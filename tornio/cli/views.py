@@ -11,7 +11,6 @@ from tornio.api import (
     ChangedAnswer,
     HoldoutStatus,
     Metrics,
-    Serving,
     TaskStatus,
     TaskSummary,
     VersionOut,
@@ -52,7 +51,7 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
         yield "attention", Text(status.attention, style="red")
     if status.controller_away:
         yield "controller", Text(status.controller_away, style="red")
-    yield "serves", _serving(status.serving, now)
+    yield "serves", _serving(status, now)
     if status.candidate:
         yield "loading", Text(status.candidate)
     if status.asks.hold:
@@ -86,9 +85,11 @@ def _phase(phase: str) -> Text:
     return Text(phase, style=_COLOURS.get(phase, "cyan"))
 
 
-def _serving(serving: Serving | None, now: datetime) -> Text:
+def _serving(status: TaskStatus, now: datetime) -> Text:
+    serving = status.serving
     if serving is None:
-        return Text("nothing yet", style="yellow")
+        why = f": {status.first_version}" if status.first_version else ""
+        return Text(f"nothing yet{why}", style="yellow")
     before = f", before: {serving.previous}" if serving.previous else ""
     return Text.assemble(
         (serving.version, "bold green"), f" (revision {serving.revision}{before}), {ago(serving.since, now)}"

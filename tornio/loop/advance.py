@@ -12,15 +12,16 @@ from datetime import timedelta
 from typing import TypeVar
 
 from tornio.loop import plans
+from tornio.loop.attention import attend
+from tornio.loop.intents import start_query, start_training
 from tornio.loop.observation import BatchProgress, Observation, RunOutcome
-from tornio.loop.standstill import stop_now, stopped, stuck
+from tornio.loop.standstill import stop_now, stuck
 from tornio.schemas.jobs import QueryOutput, TrainOutput
 from tornio.schemas.loop import (
     Attempts,
     GateIntent,
     LoopState,
     OpenBatch,
-    QueryIntent,
     StopProgress,
     SwapIntent,
     TrainIntent,
@@ -33,8 +34,6 @@ ATTEMPTS = 3
 RIVALS = 10
 """How many former versions are remembered and compared with a candidate beside ``current``. A task that lives for years
 must not load all of them at each gate."""
-QUIET = timedelta(seconds=10)
-"""How long the label log must be unchanged before changed answers alone start a training."""
 
 Intent = TypeVar("Intent", bound=Attempts)
 
@@ -47,20 +46,13 @@ def advance(state: LoopState, seen: Observation) -> LoopState:
         _absorb_train,
         _absorb_swap,
         _absorb_gate,
-        _start_training,
-        _start_query,
+        start_training,
+        start_query,
         _note_undecided_stop,
         _tell_what_hangs,
     ):
         state = step(state, seen)
     return state
-
-
-def attend(state: LoopState, cause: str, text: str | None) -> LoopState:
-    """Ask for a person's attention under this cause, or end that with None."""
-    others = {name: message for name, message in state.attention.items() if name != cause}
-    attention = others if text is None else {**others, cause: text}
-    return state if attention == state.attention else state.evolve(attention=attention)
 
 
 # -- outcomes ------------------------------------------------------------------------------------------
@@ -225,95 +217,7 @@ def _refused(state: LoopState, seen: Observation, version: str, why: str) -> Loo
     return attend(state, "refusals", f"{state.refusals} versions in a row were refused; {version}: {why}")
 
 
-# -- new intents -----------------------------------------------------------------------------------------
-
-
-def _start_training(state: LoopState, seen: Observation) -> LoopState:
-    if state.train or state.gate or state.asks.paused:
-        return state
-    closed = tuple(batch.batch for batch in state.batches if batch.closed)
-    asked = state.asks.train_now > state.served_train_now
-    if not (closed or asked or _first(state, seen) or _relabelled(state, seen)):
-        return attend(state, "method", None)
-    state = attend(state, "method", seen.cannot_train)
-    if seen.cannot_train is not None:  # it waits: an attempt would fail, and count as an iteration
-        return state
-    state = state.evolve(
-        batches=tuple(batch for batch in state.batches if not batch.closed),
-        served_train_now=state.asks.train_now,
-    )
-    untrained = (*state.untrained, *closed)
-    if seen.classes_with_labels < 2:
-        state = state.evolve(untrained=untrained, trained_label_seq=seen.label_seq)
-        return attend(state, "labels", _too_few(seen) if asked else None)
-    intent = TrainIntent(
-        iteration=state.iteration + 1,
-        batches=untrained,
-        label_seq=seen.label_seq,
-        pool_seq=seen.pool_seq,
-        spec_rev=seen.spec_rev,
-        parent=state.newest,
-        started_at=seen.now,
-        since=seen.now,
-    )
-    state = state.evolve(
-        train=intent,
-        iteration=intent.iteration,
-        untrained=(),
-        trained_label_seq=seen.label_seq,
-        trained_pool_seq=seen.pool_seq,
-    )
-    return attend(state, "labels", None)
-
-
-def _first(state: LoopState, seen: Observation) -> bool:
-    """Whether labels for every class were imported and nothing was trained yet, so that training need not wait.
-
-    Answers do not count here: they are trained on when their batch closes, whenever the controller looks.
-    """
-    imported = seen.imported_labels
-    return state.newest is None and state.iteration == 0 and bool(imported) and all(imported.values())
-
-
-def _relabelled(state: LoopState, seen: Observation) -> bool:
-    """Whether answers changed or labels arrived, and nothing else will start a training with them."""
-    if seen.label_seq <= state.trained_label_seq or seen.quiet < QUIET or state.query or state.batches:
-        return False
-    budget = seen.spec.loop.stop.max_iterations
-    if budget is not None and state.iteration >= budget:
-        return False
-    return bool(stopped(state, seen.spec, seen.pool_seq)) or _exhausted(state, seen)
-
-
-def _exhausted(state: LoopState, seen: Observation) -> bool:
-    return not seen.queryable or seen.pool_seq <= state.exhausted_pool_seq
-
-
-def _too_few(seen: Observation) -> str:
-    labelled = [name for name, count in seen.train_labels.items() if count] or ["none"]
-    return f"training needs labels of at least two classes; so far: {', '.join(labelled)}. Label or import some more"
-
-
-def _start_query(state: LoopState, seen: Observation) -> LoopState:
-    busy = state.query or state.train or state.gate or any(batch.closed for batch in state.batches)
-    if busy or state.asks.paused or stopped(state, seen.spec, seen.pool_seq) or _exhausted(state, seen):
-        return state
-    if len(state.batches) >= seen.spec.loop.open_batches:
-        return state
-    if state.query_not_before is not None and seen.now < state.query_not_before:
-        return state
-    number = state.batch_number + 1
-    intent = QueryIntent(
-        number=number,
-        batch=f"g{state.generation}-b{number:04d}",
-        version=state.newest,
-        label_seq=seen.label_seq,
-        pool_seq=seen.pool_seq,
-        spec_rev=seen.spec_rev,
-        attempt=state.query_failures + 1,
-        since=seen.now,
-    )
-    return state.evolve(query=intent, batch_number=number, query_not_before=None)
+# -- what a person should look at -----------------------------------------------------------------------
 
 
 def _note_undecided_stop(state: LoopState, seen: Observation) -> LoopState:

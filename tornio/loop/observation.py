@@ -86,10 +86,6 @@ class Observation:
     """How long the label log has been unchanged, as far as the observer knows."""
 
     @property
-    def classes_with_labels(self) -> int:
-        return sum(1 for count in self.train_labels.values() if count)
-
-    @property
     def holders(self) -> tuple[Replica, ...]:
         """The replicas that hold the task: those for which a swap waits."""
         return tuple(replica for replica in self.replicas if not replica.asleep)

@@ -38,7 +38,7 @@ class ControllerStatus:
 
     ``batches``: progress per open batch, without the records that were deleted in the annotation tool. ``queryable``:
     records that a query may still pick; None before the controller's first look. ``runs``: the problem per run that
-    cannot go on.
+    cannot go on. ``first_version``: what the first version waits for; None once a version serves.
     """
 
     phase: Phase
@@ -47,3 +47,4 @@ class ControllerStatus:
     queryable: int | None = None
     replicas: tuple[ReplicaReport, ...] = ()
     runs: Mapping[str, str] = field(default_factory=dict)
+    first_version: str | None = None

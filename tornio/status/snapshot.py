@@ -23,8 +23,9 @@ from tornio.tasks import Counter, Counts, Progress, Task
 class Snapshot:
     """A task as the store describes it. Histories are newest first, iterations oldest first.
 
-    ``pool``: records. ``training_labels``: per class. ``batches``: progress per batch; only the controller knows
-    which records were deleted in the annotation tool. ``agreement``: None means that no record has two answers.
+    ``pool``: records. ``training_labels``: per class; ``imported_labels``: those of them that were imported.
+    ``batches``: progress per batch; only the controller knows which records were deleted in the annotation tool.
+    ``agreement``: None means that no record has two answers.
     """
 
     workspace: str
@@ -37,6 +38,7 @@ class Snapshot:
     label_seq: int
     pool: int
     training_labels: Mapping[str, int]
+    imported_labels: Mapping[str, int]
     holdout: HoldoutStatus
     batches: Mapping[str, Progress]
     agreement: AgreementStatus | None
@@ -80,6 +82,7 @@ class Reader:
             label_seq=counts.log.seq,
             pool=len(counts.view),
             training_labels=counts.training_labels,
+            imported_labels=counts.imported_labels,
             holdout=_holdout(counts),
             batches={batch.batch: counts.progress(batch) for batch in counts.batches},
             agreement=None if agreed is None else AgreementStatus(alpha=agreed.alpha, records=agreed.records),

@@ -18,6 +18,7 @@ from tornio.api import (
     TaskStatus,
     TaskSummary,
 )
+from tornio.loop.first import waits_for
 from tornio.loop.observation import BatchProgress, Observation
 from tornio.loop.phase import standing
 from tornio.loop.standstill import stopped
@@ -67,6 +68,7 @@ def task_status(
         agreement=snapshot.agreement,
         batches=list(_batches(snapshot, reported)),
         serving=None if current is None else serving(current),
+        first_version=None if current else reported.first_version,
         candidate=candidate if swap and candidate == swap.version else None,
         metrics=_metrics(snapshot.iterations),
         curve=[_point(iteration, snapshot.spec.loop.stop.criterion) for iteration in snapshot.iterations],
@@ -100,6 +102,8 @@ def observed(snapshot: Snapshot, now: datetime) -> Observation:
         label_seq=snapshot.label_seq,
         queryable=0,
         train_labels=snapshot.training_labels,
+        imported_labels=snapshot.imported_labels,
+        current=snapshot.current[0] if snapshot.current else None,
         batches={
             name: BatchProgress(progress.total, progress.answered, True) for name, progress in snapshot.batches.items()
         },
@@ -109,7 +113,7 @@ def observed(snapshot: Snapshot, now: datetime) -> Observation:
 def _from_store(snapshot: Snapshot, observation: Observation) -> ControllerStatus:
     """Return what can be reported without the controller."""
     now = standing(snapshot.state, observation)
-    return ControllerStatus(now.phase, now.why)
+    return ControllerStatus(now.phase, now.why, first_version=waits_for(snapshot.state, observation))
 
 
 def serving(alias: Alias) -> Serving:

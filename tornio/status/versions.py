@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tornio.api import ChangedAnswer, VersionOut, VersionState
+from tornio.loop.first import unlabelled
 from tornio.schemas.jobs import EvaluateOutput
 from tornio.schemas.task import Iteration
 from tornio.status.snapshot import Reader, Snapshot, Trained
@@ -31,7 +32,6 @@ def version_list(snapshot: Snapshot, trained: Trained, texts: Mapping[str, str])
     for manifest in reversed(trained.manifests):
         iteration = iterations.get(manifest.version)
         judged = trained.judgements.get(manifest.version)
-        verdict = iteration.verdict if iteration else None
         metrics = dict(iteration.metrics) if iteration else {}
         listed.append(
             VersionOut(
@@ -41,7 +41,7 @@ def version_list(snapshot: Snapshot, trained: Trained, texts: Mapping[str, str])
                 why=manifest.why,
                 state=_state(snapshot, manifest.version, iteration),
                 reasons=list(_reasons(snapshot, manifest.version, iteration)),
-                warnings=list(verdict.warnings) if verdict else [],
+                warnings=_warnings(iteration),
                 training_labels=sum(iteration.labels.values()) if iteration else 0,
                 metrics=metrics,
                 changed=[_changed(answer, texts) for answer in judged.changed[:CHANGED]] if judged else [],
@@ -86,6 +86,13 @@ def _reasons(snapshot: Snapshot, version: str, iteration: Iteration | None) -> I
         yield from iteration.verdict.reasons
     if _state(snapshot, version, iteration) == "held":
         yield f"held: {snapshot.state.asks.hold}"
+
+
+def _warnings(iteration: Iteration | None) -> list[str]:
+    if iteration is None:
+        return []
+    without = unlabelled(iteration.labels)
+    return [*([without] if without else []), *(iteration.verdict.warnings if iteration.verdict else ())]
 
 
 def _changed(answer: Mapping[str, object], texts: Mapping[str, str]) -> ChangedAnswer:

@@ -144,7 +144,7 @@ def test_a_task_without_current_gets_advice_and_one_being_loaded_patience() -> N
     loader = Loader()
     loader.name(None, candidate="v1")
     assert loader.shelf.settled()
-    with pytest.raises(NotServable, match="no current version"):
+    with pytest.raises(NotServable, match="no version yet"):
         loader.shelf.serving(TASK)
     loader.name(("v1", 1))
     with pytest.raises(Unavailable, match="being loaded"):

@@ -188,7 +188,7 @@ def test_export_to_standard_output_is_json_lines(task: Tornio) -> None:
 def test_predict(task: Tornio, backend: FakeBackend) -> None:
     code, _, err = task("predict", TASK, "my bill is wrong")
     assert code == 1
-    assert "has no current version yet" in err
+    assert "has no version yet" in err
     backend.serve(TASK, "v4", 9)
     code, out, err = task("predict", TASK, "my bill is wrong", "x" * 2000)
     assert code == 0
@@ -293,7 +293,7 @@ def test_watching_without_a_terminal_prints_what_is_new(
 
 
 def test_versions_say_why_and_what_changed(task: Tornio, backend: FakeBackend) -> None:
-    assert "no versions yet" in task("versions", TASK)[1]
+    assert "has no version yet" in task("versions", TASK)[1]
     changed = ChangedAnswer(record_id="1", text="my bill", label=["billing"], before=["bug"], after=["billing"])
     backend.held[TaskName("acme", "support")].versions = [
         VersionOut(

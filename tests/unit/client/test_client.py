@@ -79,7 +79,7 @@ def test_no_request_is_larger_than_the_server_takes(client: Client, backend: Fak
 
 
 def test_predictions_carry_version_and_revision(client: Client, backend: FakeBackend) -> None:
-    with pytest.raises(errors.NotServable, match="train-now"):
+    with pytest.raises(errors.NotServable, match="no version yet"):
         client.predict(TASK, ["a"])
     backend.serve(TASK, "v3", 7)
     (prediction,) = client.predict(TASK, ["a"])

@@ -41,6 +41,7 @@ from tornio.api import (
     ZeroShotPrediction,
 )
 from tornio.errors import ChangeRefused, Conflict, InvalidInput, NotFound, NotServable
+from tornio.loop.first import no_version
 from tornio.records import default_record_id
 from tornio.spec import TaskSpec
 from tornio.status.asks import Ask
@@ -195,7 +196,7 @@ class FakeBackend:
         held = self._task(task)
         self.calls.append(f"predict {len(texts)}")
         if held.serving is None:
-            raise NotServable(f"{task} has no current version yet: label some records, then `tornio train-now {task}`")
+            raise NotServable(no_version(str(task), "the task is paused; `tornio resume` continues it"))
         first = held.spec.label_names[0]
         return [
             Prediction(

@@ -20,6 +20,7 @@ from tests.unit.gateway.fake import (
 )
 from tornio import api, errors
 from tornio.api import LabelRequest, RunOut, RunRequest, ScoreRequest, TaskName
+from tornio.loop.first import no_version
 from tornio.spec import TaskSpec
 
 pytestmark = pytest.mark.unit
@@ -119,7 +120,9 @@ def test_a_spec_may_come_as_yaml(backend: FakeBackend) -> None:
 def test_without_a_current_version_predicting_is_409_with_advice(backend: FakeBackend) -> None:
     found = problem(http(backend).post(f"{TASK}/predict", json={"texts": ["a"]}), 409)
     assert found.type == "urn:tornio:problem:not-servable"
-    assert "train-now" in found.detail
+    assert found.detail == no_version(
+        TASK.removeprefix("/v1/tasks/"), "the task is paused; `tornio resume` continues it"
+    )
 
 
 @pytest.mark.parametrize(

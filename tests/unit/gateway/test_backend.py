@@ -517,3 +517,27 @@ def test_a_status_seen_again_counts_only_what_is_new(backend: StoreBackend, stor
     after = status(backend)
     assert (before.holdout.labelled, after.holdout.labelled) == (0, 1)
     assert after.pool == 2
+
+
+def test_predict_versions_and_status_say_in_the_same_words_what_the_first_version_waits_for(
+    backend: StoreBackend, cluster: FakeCluster, predictor: FakePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing_yet(task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+        raise NotServable("this replica knows of no version")
+
+    monkeypatch.setattr(predictor, "predict", nothing_yet)
+    labels = [LabelIn(text=f"text {n}", labels=["bug"]) for n in range(3)]
+    run(lambda: backend.import_labels(NAME, LabelsIn(labels=labels), "ann"))
+    cluster.controller = Unavailable("gone")
+    why = status(backend).first_version
+    assert why == (
+        "a training needs texts of at least two labels, and only 'bug' has one so far; import labels with "
+        "`tornio labels import`"
+    )
+    with pytest.raises(NotServable, match="support/tickets has no version yet: gone"):
+        run(lambda: backend.predict(NAME, ["hello"]))
+    cluster.controller = ControllerStatus(Phase.LABELLING, "batch 1", first_version=why)
+    assert status(backend).first_version == why
+    with pytest.raises(NotServable) as told:
+        run(lambda: backend.predict(NAME, ["hello"]))
+    assert str(told.value) == f"support/tickets has no version yet: {why}."

@@ -208,7 +208,7 @@ def test_train_now_with_too_few_labels_says_what_is_missing() -> None:
     world = World(pool=0)
     world.state = world.state.evolve(asks=Asks(train_now=1))
     turns(world, 3)
-    assert "at least two classes" in world.state.attention["labels"]
+    assert "texts of at least two labels" in world.state.attention["labels"]
 
 
 def test_train_now_trains_once() -> None:

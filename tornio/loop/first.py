@@ -1,0 +1,108 @@
+"""The first version of a task: when its training starts, and what is said until a version serves. Pure.
+
+One rule decides, and one sentence is made from the same facts. Status, versions, predictions and train-now all show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from tornio.loop.observation import Observation
+from tornio.schemas.loop import LoopState
+
+LABELS = 2
+"""How many of the task's labels need a text before anything can be trained."""
+QUIET = timedelta(seconds=10)
+"""How long the label log must be unchanged before a training starts with labels for which no batch closes: an import
+may come in several requests, and answers are corrected in a row."""
+_IN_THE_WAY = ("method", "train", "gate", "swap", "refusals")
+"""Causes of attention that keep a task from its first version."""
+_SHOWN = 5
+
+
+def due(state: LoopState, seen: Observation) -> bool:
+    """Whether nothing was trained yet and the imported labels suffice, so that the training need not wait for a batch.
+
+    Labels of every class start it at once. With less, it starts when the import is over. Answers do not count: they
+    are trained on when their batch closes, whenever the controller looks.
+    """
+    return _imports_suffice(state, seen) and (all(seen.imported_labels.values()) or seen.quiet >= QUIET)
+
+
+def lacking(seen: Observation) -> str | None:
+    """Return what the labels lack for a training, in one sentence. None means that they suffice: two have a text."""
+    used = _used(seen.train_labels)
+    if len(used) >= LABELS:
+        return None
+    so_far = f"only {used[0]!r} has one so far" if used else "none has one so far"
+    return f"a training needs texts of at least two labels, and {so_far}"
+
+
+def waits_for(state: LoopState, seen: Observation) -> str | None:
+    """Return what the first version waits for, in one sentence. None means that a version serves."""
+    if seen.current is not None:
+        return None
+    trouble = [state.attention[cause] for cause in _IN_THE_WAY if cause in state.attention]
+    if trouble:
+        return trouble[0]
+    if state.train:
+        return f"it is being trained (iteration {state.train.iteration}){_unlabelled(seen)}"
+    if state.gate:
+        return f"{state.gate.version} is being judged"
+    if state.swap:
+        held = state.asks.hold
+        return f"{state.swap.version} is being loaded" if held is None else f"{held}; `tornio resume` lets it serve"
+    if state.asks.paused:
+        return "the task is paused; `tornio resume` continues it"
+    return _labels_to_come(state, seen)
+
+
+def no_version(task: str, why: str) -> str:
+    """Return what somebody is told who needs a version of a task that has none. ``why``: see ``waits_for``."""
+    return f"{task} has no version yet: {why}."
+
+
+def unlabelled(counts: Mapping[str, int]) -> str | None:
+    """Name the labels that no text has in a training. ``counts``: its texts per label, with every label of the task."""
+    missing = [name for name, count in counts.items() if not count]
+    if not missing:
+        return None
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    names = ", ".join(map(repr, missing[:_SHOWN]))
+    return f"{len(missing)} of {len(counts)} labels have no text, so it cannot predict {names}{more}"
+
+
+def _labels_to_come(state: LoopState, seen: Observation) -> str:
+    batch = _open_batch(state, seen)
+    short = lacking(seen)
+    if short is not None:
+        answer = f"answer {batch}, or " if batch else ""
+        return f"{short}; {answer}import labels with `tornio labels import`"
+    if _imports_suffice(state, seen):
+        return f"its training starts within seconds{_unlabelled(seen)}"
+    when = f"{batch} closes" if batch else "the next batch closes"
+    return f"its training starts when {when}; `tornio train-now` does not wait for that{_unlabelled(seen)}"
+
+
+def _imports_suffice(state: LoopState, seen: Observation) -> bool:
+    return state.newest is None and not state.iteration and len(_used(seen.imported_labels)) >= LABELS
+
+
+def _used(counts: Mapping[str, int]) -> list[str]:
+    return [name for name, count in counts.items() if count]
+
+
+def _unlabelled(seen: Observation) -> str:
+    without = unlabelled(seen.train_labels)
+    return "" if without is None else f" ({without})"
+
+
+def _open_batch(state: LoopState, seen: Observation) -> str | None:
+    """Return name and progress of the first open batch."""
+    for batch in state.batches:
+        if not batch.closed:
+            progress = seen.batches.get(batch.batch)
+            count = f" ({progress.answered} of {progress.total} answered)" if progress else ""
+            return f"batch {batch.batch}{count}"
+    return None

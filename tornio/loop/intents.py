@@ -1,0 +1,84 @@
+"""New intents of the loop: the next training and the next batch. Pure."""
+
+from __future__ import annotations
+
+from tornio.loop import first
+from tornio.loop.attention import attend
+from tornio.loop.observation import Observation
+from tornio.loop.standstill import stopped
+from tornio.schemas.loop import LoopState, QueryIntent, TrainIntent
+
+
+def start_training(state: LoopState, seen: Observation) -> LoopState:
+    if state.train or state.gate or state.asks.paused:
+        return state
+    closed = tuple(batch.batch for batch in state.batches if batch.closed)
+    asked = state.asks.train_now > state.served_train_now
+    if not (closed or asked or first.due(state, seen) or _relabelled(state, seen)):
+        return attend(state, "method", None)
+    state = attend(state, "method", seen.cannot_train)
+    if seen.cannot_train is not None:  # it waits: an attempt would fail, and count as an iteration
+        return state
+    state = state.evolve(
+        batches=tuple(batch for batch in state.batches if not batch.closed),
+        served_train_now=state.asks.train_now,
+    )
+    untrained = (*state.untrained, *closed)
+    lacking = first.lacking(seen)
+    if lacking is not None:
+        state = state.evolve(untrained=untrained, trained_label_seq=seen.label_seq)
+        return attend(state, "labels", lacking if asked else None)
+    intent = TrainIntent(
+        iteration=state.iteration + 1,
+        batches=untrained,
+        label_seq=seen.label_seq,
+        pool_seq=seen.pool_seq,
+        spec_rev=seen.spec_rev,
+        parent=state.newest,
+        started_at=seen.now,
+        since=seen.now,
+    )
+    state = state.evolve(
+        train=intent,
+        iteration=intent.iteration,
+        untrained=(),
+        trained_label_seq=seen.label_seq,
+        trained_pool_seq=seen.pool_seq,
+    )
+    return attend(state, "labels", None)
+
+
+def _relabelled(state: LoopState, seen: Observation) -> bool:
+    """Whether answers changed or labels arrived, and nothing else will start a training with them."""
+    if seen.label_seq <= state.trained_label_seq or seen.quiet < first.QUIET or state.query or state.batches:
+        return False
+    budget = seen.spec.loop.stop.max_iterations
+    if budget is not None and state.iteration >= budget:
+        return False
+    return bool(stopped(state, seen.spec, seen.pool_seq)) or _exhausted(state, seen)
+
+
+def _exhausted(state: LoopState, seen: Observation) -> bool:
+    return not seen.queryable or seen.pool_seq <= state.exhausted_pool_seq
+
+
+def start_query(state: LoopState, seen: Observation) -> LoopState:
+    busy = state.query or state.train or state.gate or any(batch.closed for batch in state.batches)
+    if busy or state.asks.paused or stopped(state, seen.spec, seen.pool_seq) or _exhausted(state, seen):
+        return state
+    if len(state.batches) >= seen.spec.loop.open_batches:
+        return state
+    if state.query_not_before is not None and seen.now < state.query_not_before:
+        return state
+    number = state.batch_number + 1
+    intent = QueryIntent(
+        number=number,
+        batch=f"g{state.generation}-b{number:04d}",
+        version=state.newest,
+        label_seq=seen.label_seq,
+        pool_seq=seen.pool_seq,
+        spec_rev=seen.spec_rev,
+        attempt=state.query_failures + 1,
+        since=seen.now,
+    )
+    return state.evolve(query=intent, batch_number=number, query_not_before=None)
