@@ -72,7 +72,15 @@ def _report(judged: HoldoutSet, predictions: StopPredictions, spec: TaskSpec) ->
     if not judged.labels:
         return {}
     answers, probabilities = predictions.predicted, predictions.probabilities
-    return holdout_report(judged.labels, answers, spec.label_names, spec.multi_label, judged.discarded, probabilities)
+    return holdout_report(
+        judged.labels,
+        answers,
+        spec.label_names,
+        spec.multi_label,
+        judged.discarded,
+        probabilities,
+        imported=[record_id in judged.imported for record_id in judged.record_ids],
+    )
 
 
 def _others(args: EvaluateArgs) -> list[str]:

@@ -15,6 +15,7 @@ from tornio.models.probes import make_probes
 from tornio.schemas.jobs import TrainArgs, TrainOutput
 from tornio.schemas.registry import Manifest
 from tornio.settings import TrainSettings
+from tornio.tasks import holdout_set, labels_of
 from tornio.training.methods import METHODS
 from tornio.training.methods.port import TrainedModel, TrainingMethod
 
@@ -35,10 +36,13 @@ def run(args: TrainArgs, context: RunContext) -> TrainOutput:
         _spread(method, inputs, args, context)
         published = context.registry.manifest(_version(args, context))
     forget_checkpoints(context)
-    labels = inputs.training_set.labels
-    counts = {name: sum(name in given for given in labels) for name in inputs.label_names}
     return TrainOutput(
-        version=published.version, labels=counts, metrics=published.metrics, kind=published.kind, why=published.why
+        version=published.version,
+        labels=labels_of(inputs.training_set, inputs.spec),
+        texts=len(inputs.training_set),
+        metrics=published.metrics,
+        kind=published.kind,
+        why=published.why,
     )
 
 
@@ -102,6 +106,7 @@ def _manifest(
         encoder=model.use,
         blobs={},
         metrics=dict(model.head.metrics),
+        counts=_counts(args, context, inputs),
         probes=make_probes(model, context.job.loader.precision),
         parent=args.parent,
         run=context.run,
@@ -112,6 +117,17 @@ def _manifest(
         software=software(),
         created_at=datetime.now(UTC),
     )
+
+
+def _counts(args: TrainArgs, context: RunContext, inputs: RunInputs[Any]) -> dict[str, int]:
+    """Count what the version is trained on, and what will judge it, by where the labels come from."""
+    judged = holdout_set(context.task, args.label_seq, args.pool_seq, inputs.spec)
+    return {
+        "training_texts": len(inputs.training_set),
+        "training_labels": sum(map(len, inputs.training_set.labels)),
+        "holdout_imported": len(judged.imported),
+        "holdout_annotators": len(judged) - len(judged.imported),
+    }
 
 
 def _version(args: TrainArgs, context: RunContext) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tornio.api.base import Answer, Request
+from tornio.metricnames import MainMetric
 
 
 class RollbackIn(Request):
@@ -71,42 +72,66 @@ class Swap(Answer):
 
 class HoldoutStatus(Answer):
     """The hold-out, in numbers of records. ``reserved``: held out, so that they judge and never train. ``labelled``:
-    reserved, with a label. ``discarded``, ``disputed``: reserved and asked, without a label."""
+    reserved, with a label. ``imported``, ``annotators``: where the labels of these come from. ``discarded``,
+    ``disputed``: reserved and asked, without a label."""
 
     reserved: int = 0
     labelled: int = 0
+    imported: int = 0
+    annotators: int = 0
     discarded: int = 0
     disputed: int = 0
 
 
-class CurvePoint(Answer):
-    """One iteration. ``accuracy`` and its 95 % ``interval`` on the hold-out, ``signal`` of the stopping criterion.
+class SourceScore(Answer):
+    """The score on the ``n`` hold-out texts whose labels come from one source, with its 95 % ``interval``."""
 
-    ``labels_to_halve``: the number of further hold-out labels that would make the interval half as wide, here and in
-    the other models.
+    n: int
+    score: float
+    interval: tuple[float, float]
+
+
+class Scores(Answer):
+    """The score of a version on the ``holdout`` texts that had a label, None without any.
+
+    ``metric`` names it: ``accuracy``, the share of the texts whose label is right, or ``exact_match``, the share of
+    the texts of which every label is right, in tasks that allow several. The other one of the two fields is None.
+    ``interval``: at 95 %. ``labels_to_halve``: how many more hold-out labels would make it half as wide. ``sources``:
+    the same score by where the labels come from, ``imported`` or ``annotators``.
     """
 
+    metric: MainMetric = "accuracy"
+    holdout: int | None = None
+    accuracy: float | None = None
+    exact_match: float | None = None
+    interval: tuple[float, float] | None = None
+    labels_to_halve: int | None = None
+    sources: dict[str, SourceScore] = {}
+
+    @property
+    def score(self) -> float | None:
+        """The value of ``metric``."""
+        return self.exact_match if self.metric == "exact_match" else self.accuracy
+
+
+class CurvePoint(Scores):
+    """One iteration. ``training_texts``: texts that trained; None if unknown. ``labels``: their labels, more than the
+    texts if a text has several. ``signal``: of the stopping criterion."""
+
     iteration: int
+    training_texts: int | None = None
     labels: int
     version: str | None
     promoted: bool | None
-    holdout: int | None = None
-    accuracy: float | None = None
-    interval: tuple[float, float] | None = None
-    labels_to_halve: int | None = None
     signal: float | None = None
     failure: str | None = None
 
 
-class Metrics(Answer):
-    """The last judgement of a version on the hold-out. ``values``: all metrics of the evaluation."""
+class Metrics(Scores):
+    """The judgement of a version on the hold-out, when it was trained. ``values``: all metrics of the evaluation."""
 
     version: str
     iteration: int
-    holdout: int | None = None
-    accuracy: float | None = None
-    interval: tuple[float, float] | None = None
-    labels_to_halve: int | None = None
     values: dict[str, Any] = {}
 
 
@@ -154,8 +179,10 @@ class TaskStatus(Answer):
     """Records."""
     queryable: int | None = None
     """Records that a query may still pick. None while the controller is away."""
+    training_texts: int = 0
+    """Texts that train."""
     training_labels: dict[str, int]
-    """Training labels per class."""
+    """Training texts per label. A text with several labels counts for each."""
     holdout: HoldoutStatus
     agreement: AgreementStatus | None = None
     """None means that no record has answers of two annotators."""
@@ -166,6 +193,7 @@ class TaskStatus(Answer):
     candidate: str | None = None
     """A version that replicas are loading."""
     metrics: Metrics | None = None
+    """Of the version that serves; while none does, of the last one that was judged."""
     curve: list[CurvePoint] = []
     stop: StopStatus
     swaps: list[Swap] = []
@@ -201,8 +229,12 @@ class ChangedAnswer(Answer):
 VersionState = Literal["serving", "previous", "served", "loading", "held", "refused", "waiting", "unjudged", "failed"]
 
 
-class VersionOut(Answer):
+class VersionOut(Scores):
     """A trained version and what became of it.
+
+    ``training_texts``: texts that trained; None if unknown. ``training_labels``: their labels, more than the texts if
+    a text has several. ``holdout_imported``, ``holdout_annotators``: hold-out texts that had a label when it was
+    trained, by where the label comes from; None if unknown.
 
     ``held``: the gate lets it serve, but a person's hold does not. ``waiting``: it passed the gate and does not serve
     yet.
@@ -216,11 +248,10 @@ class VersionOut(Answer):
     state: VersionState
     reasons: list[str] = []
     warnings: list[str] = []
+    training_texts: int | None = None
     training_labels: int
-    holdout: int | None = None
-    accuracy: float | None = None
-    interval: tuple[float, float] | None = None
-    labels_to_halve: int | None = None
+    holdout_imported: int | None = None
+    holdout_annotators: int | None = None
     metrics: dict[str, Any] = {}
     changed: list[ChangedAnswer] = []
     created_at: datetime

@@ -11,14 +11,17 @@ from tornio.api import (
     ChangedAnswer,
     HoldoutStatus,
     Metrics,
+    Scores,
     TaskStatus,
     TaskSummary,
     VersionOut,
 )
 from tornio.cli.screen import Group, ProgressBar, RenderableType, Table, Text, percent, table
+from tornio.metricnames import shown
 
 _COLOURS = {"attention": "bold red", "paused": "yellow", "stopped": "green", "labelling": "cyan"}
 _STATES = {"serving": "bold green", "refused": "red", "failed": "red", "held": "yellow"}
+_SOURCES = {"imported": "imported ones", "annotators": "by annotators"}
 _SHOWN = 5
 
 
@@ -58,7 +61,7 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
         resume = f"tornio resume {status.workspace}/{status.task}"
         yield "held", Text(f"{status.asks.hold}; continue with: {resume}", style="yellow")
     if status.metrics:
-        yield "accuracy", _accuracy(status.metrics)
+        yield shown(status.metrics.metric), _score(status.metrics)
     yield "hold-out", _holdout(status.holdout)
     yield "labels", _labels(status)
     if status.agreement:
@@ -96,13 +99,24 @@ def _serving(status: TaskStatus, now: datetime) -> Text:
     )
 
 
-def _accuracy(metrics: Metrics) -> Text:
-    if metrics.accuracy is None:
+def _score(metrics: Metrics) -> Text:
+    if metrics.score is None:
         return Text(f"{metrics.version} was not evaluated, because there were no hold-out labels when it was trained")
     return Text(
-        f"{measured(metrics.accuracy, metrics.interval)} on {metrics.holdout} hold-out labels ({metrics.version})"
+        f"{measured(metrics.score, metrics.interval)} on {_judges(metrics)} ({metrics.version})"
         + halving(metrics.labels_to_halve)
     )
+
+
+def _judges(scores: Scores) -> str:
+    """Return how many hold-out labels made the score. Imported ones are told apart from those of annotators."""
+    found, judges = scores.sources, f"{scores.holdout} hold-out labels"
+    if "imported" not in found:
+        return judges
+    if len(found) == 1:
+        return f"{judges}, all imported"
+    parts = (f"{percent(one.score)} on {one.n} {_SOURCES.get(name, name)}" for name, one in found.items())
+    return f"{judges}: {', '.join(parts)}"
 
 
 def measured(accuracy: float | None, interval: tuple[float, float] | None) -> str:
@@ -130,13 +144,16 @@ def _open(queryable: int | None) -> str:
 def _holdout(holdout: HoldoutStatus) -> Text:
     discarded = f", {holdout.discarded} discarded" if holdout.discarded else ""
     disputed = f", {holdout.disputed} disputed" if holdout.disputed else ""
-    return Text(f"{holdout.labelled} labelled of {holdout.reserved} reserved{discarded}{disputed}")
+    apart = f" ({holdout.imported} imported, {holdout.annotators} by annotators)" if holdout.imported else ""
+    return Text(f"{holdout.labelled} labelled of {holdout.reserved} reserved{apart}{discarded}{disputed}")
 
 
 def _labels(status: TaskStatus) -> Text:
     counts = [f"{name} {status.training_labels.get(name, 0)}" for name in status.labels]
-    shown = ", ".join(counts[:20]) + (f" and {len(counts) - 20} more classes" if len(counts) > 20 else "")
-    return Text(f"{sum(status.training_labels.values()):,} for training: {shown}")
+    first = ", ".join(counts[:20]) + (f" and {len(counts) - 20} more classes" if len(counts) > 20 else "")
+    several = f"{status.training_texts:,} texts for training, with " if status.multi_label else ""
+    unit = "labels" if status.multi_label else "for training"
+    return Text(f"{several}{sum(status.training_labels.values()):,} {unit}: {first}")
 
 
 def _batch(batch: BatchStatus) -> RenderableType:
@@ -172,11 +189,11 @@ def versions_view(versions: Sequence[VersionOut]) -> RenderableType:
     for version in versions:
         title = Text.assemble(
             (version.version, "bold"), "  ", (version.state, _STATES.get(version.state, "cyan")),
-            f"  {version.kind}, iteration {version.iteration}, {version.training_labels} labels",
+            f"  {version.kind}, iteration {version.iteration}, {_trained_on(version)}",
         )  # fmt: skip
-        if version.accuracy is not None:
+        if version.score is not None:
             title.append(
-                f", {measured(version.accuracy, version.interval)} on {version.holdout} hold-out labels"
+                f", {shown(version.metric)} {measured(version.score, version.interval)} on {_judges(version)}"
                 f"{halving(version.labels_to_halve)}"
             )
         parts.append(title)
@@ -186,6 +203,11 @@ def versions_view(versions: Sequence[VersionOut]) -> RenderableType:
         if version.changed:
             parts += [Text(f"  {len(version.changed)} hold-out answers changed:"), _changed(version.changed)]
     return Group(*parts)
+
+
+def _trained_on(version: VersionOut) -> str:
+    texts, labels = version.training_texts, version.training_labels
+    return f"{labels} labels" if texts is None or texts == labels else f"{texts} texts with {labels} labels"
 
 
 def _changed(answers: Sequence[ChangedAnswer]) -> RenderableType:

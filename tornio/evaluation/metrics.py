@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tornio.arrays import BoolMatrix, FloatMatrix
+from tornio.arrays import BoolMatrix, BoolVector, FloatMatrix
 
 Labels = Sequence[tuple[str, ...]]
 BINS = 10
@@ -35,9 +35,9 @@ def indicators(labels: Labels, names: Sequence[str]) -> BoolMatrix:
     return matrix
 
 
-def accuracy(truth: BoolMatrix, answers: BoolMatrix) -> float:
-    """Return the share of rows in which every label is correct (with several labels: subset accuracy)."""
-    return float((truth == answers).all(axis=1).mean())
+def exact(truth: BoolMatrix, answers: BoolMatrix) -> BoolVector:
+    """Return bool [n]: the rows in which every label is correct and none is missing."""
+    return np.asarray((truth == answers).all(axis=1), dtype=bool)
 
 
 def per_class(truth: BoolMatrix, answers: BoolMatrix) -> list[ClassFigures]:

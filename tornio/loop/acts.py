@@ -128,6 +128,7 @@ def _iteration(state: LoopState, seen: Observation, intent: TrainIntent, **field
             "pool_seq": intent.pool_seq,
             "spec_rev": intent.spec_rev,
             "labels": trained.labels if trained else {},
+            "texts": trained.texts if trained else None,
             "train_run": run,
             "started_at": intent.started_at,
             "finished_at": seen.now,

@@ -23,7 +23,9 @@ class TrainArgs(Part):
 class TrainOutput(Part):
     version: str
     labels: dict[str, int]
-    """Number of training labels per class."""
+    """Number of training texts per label. A text with several labels counts for each."""
+    texts: int | None = None
+    """Number of training texts. None in outputs of release 0.2."""
     metrics: dict[str, float] = {}
     kind: str = ""
     why: str = ""
@@ -47,9 +49,9 @@ class EvaluateArgs(Part):
 class EvaluateOutput(Part):
     verdict: GateVerdict
     holdout: dict[str, Any] = {}
-    """The version's metrics: n, accuracy and its interval, macro_f1, per_class, confusion. Empty without labels."""
+    """The version's report: see ``tornio.evaluation.holdout_report``. Empty without labels."""
     rivals: dict[str, float] = {}
-    """Accuracy of the other versions on the same hold-out."""
+    """Accuracy (with several labels per text: exact match) of the other versions on the same hold-out."""
     changed: tuple[dict[str, Any], ...] = ()
     """Hold-out records for which the version and ``current`` differ: record_id, label, current, candidate."""
     agreement: float | None = None

@@ -119,6 +119,10 @@ class Manifest(Document):
     blobs: dict[str, Blob]
     """File name in the model's folder -> blob."""
     metrics: dict[str, float] = {}
+    """Measurements of the training itself. The scores on the hold-out are in the iteration."""
+    counts: dict[str, int] = Field(default={}, exclude_if=lambda counts: not counts)
+    """``training_texts``; ``training_labels`` (a text with several labels counts for each); ``holdout_imported`` and
+    ``holdout_annotators``: the hold-out texts with a label at ``label_seq``, by where it comes from."""
     thresholds: dict[str, float] = {}
     probes: Probes
     parent: str | None = None

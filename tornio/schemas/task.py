@@ -131,13 +131,16 @@ class Iteration(Document):
     pool_seq: int
     spec_rev: int
     labels: dict[str, int]
-    """Number of training labels per class."""
+    """Number of training texts per label. A text with several labels counts for each."""
+    texts: int | None = Field(default=None, exclude_if=lambda texts: texts is None)
+    """Number of training texts. None in iterations of release 0.2."""
     train_run: str
     evaluate_run: str | None = None
     version: str | None = None
     verdict: GateVerdict | None = None
     metrics: dict[str, Any] = {}
-    """Metrics on the hold-out, as the evaluate run returned them."""
+    """The report on the hold-out, as the evaluate run returned it. With several labels per text, ``accuracy`` repeats
+    ``exact_match``."""
     stop: dict[str, Any] = {}
     """Measurements of stopping criteria: ``kappa``, and the signals of others by the criterion's name."""
     failure: str | None = None

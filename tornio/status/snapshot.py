@@ -37,6 +37,7 @@ class Snapshot:
     pool_seq: int
     label_seq: int
     pool: int
+    training_texts: int
     training_labels: Mapping[str, int]
     imported_labels: Mapping[str, int]
     holdout: HoldoutStatus
@@ -81,6 +82,7 @@ class Reader:
             pool_seq=counts.view.seq,
             label_seq=counts.log.seq,
             pool=len(counts.view),
+            training_texts=counts.training_texts,
             training_labels=counts.training_labels,
             imported_labels=counts.imported_labels,
             holdout=_holdout(counts),
@@ -113,6 +115,8 @@ def _holdout(counts: Counts) -> HoldoutStatus:
     return HoldoutStatus(
         reserved=holdout.reserved,
         labelled=len(holdout),
+        imported=len(holdout.imported),
+        annotators=len(holdout) - len(holdout.imported),
         discarded=holdout.discarded,
         disputed=holdout.disputed,
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 from tornio.api import (
     BatchStatus,
@@ -25,9 +24,10 @@ from tornio.loop.standstill import stopped
 from tornio.schemas.loop import LoopState
 from tornio.schemas.registry import Alias
 from tornio.schemas.task import KAPPA, Iteration
-from tornio.spec import StopSpec
+from tornio.spec import StopSpec, TaskSpec
 from tornio.status.asks import asks_status
 from tornio.status.reported import ControllerStatus, ReplicaReport
+from tornio.status.scores import figures, named, training_counts
 from tornio.status.snapshot import Snapshot
 from tornio.stopping import stop_threshold
 
@@ -63,6 +63,7 @@ def task_status(
         multi_label=snapshot.spec.multi_label,
         pool=snapshot.pool,
         queryable=reported.queryable,
+        training_texts=snapshot.training_texts,
         training_labels=dict(snapshot.training_labels),
         holdout=snapshot.holdout,
         agreement=snapshot.agreement,
@@ -70,8 +71,8 @@ def task_status(
         serving=None if current is None else serving(current),
         first_version=None if current else reported.first_version,
         candidate=candidate if swap and candidate == swap.version else None,
-        metrics=_metrics(snapshot.iterations),
-        curve=[_point(iteration, snapshot.spec.loop.stop.criterion) for iteration in snapshot.iterations],
+        metrics=_metrics(snapshot.iterations, snapshot.spec.multi_label, current),
+        curve=[_point(iteration, snapshot.spec) for iteration in snapshot.iterations],
         stop=_stop(snapshot.spec.loop.stop, snapshot.state, observation),
         swaps=list(_swaps(snapshot.current, snapshot.candidate))[:SWAPS],
         replicas=[_replica(replica, current) for replica in reported.replicas],
@@ -128,20 +129,6 @@ def serving(alias: Alias) -> Serving:
     )
 
 
-def figures(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return size, accuracy, its interval and the labels that would halve it, of a hold-out report.
-
-    A figure is None where there were no labels.
-    """
-    interval = values.get("interval")
-    return {
-        "holdout": values.get("n"),
-        "accuracy": values.get("accuracy"),
-        "interval": None if interval is None else tuple(interval),
-        "labels_to_halve": values.get("labels_to_halve_interval"),
-    }
-
-
 def _batches(snapshot: Snapshot, reported: ControllerStatus) -> Iterator[BatchStatus]:
     """The open batches. The controller's count, which ``why`` uses too, comes before that of the store."""
     for batch in snapshot.state.batches:
@@ -155,26 +142,30 @@ def _batches(snapshot: Snapshot, reported: ControllerStatus) -> Iterator[BatchSt
         )
 
 
-def _metrics(iterations: Sequence[Iteration]) -> Metrics | None:
-    """The metrics of the last version that was judged."""
-    for iteration in reversed(iterations):
-        if iteration.version and iteration.verdict:
-            values = dict(iteration.metrics)
-            return Metrics(version=iteration.version, iteration=iteration.number, values=values, **figures(values))
+def _metrics(iterations: Sequence[Iteration], multi_label: bool, current: Alias | None) -> Metrics | None:
+    """The metrics of the version that serves; while none does, those of the last one that was judged."""
+    for one in reversed(iterations):
+        if one.version and one.verdict and (current is None or one.version == current.version):
+            values = named(one.metrics, multi_label)
+            return Metrics(
+                version=one.version, iteration=one.number, values=values, **figures(one.metrics, multi_label)
+            )
     return None
 
 
-def _point(iteration: Iteration, criterion: str) -> CurvePoint:
+def _point(iteration: Iteration, spec: TaskSpec) -> CurvePoint:
     """A point of the curve. Without a signal of the task's criterion it shows the agreement."""
-    signal = iteration.stop.get(criterion, iteration.stop.get(KAPPA))
+    signal = iteration.stop.get(spec.loop.stop.criterion, iteration.stop.get(KAPPA))
+    trained = training_counts(iteration, spec.multi_label)
     return CurvePoint(
         iteration=iteration.number,
-        labels=sum(iteration.labels.values()),
+        training_texts=trained["training_texts"],
+        labels=trained["training_labels"] or 0,
         version=iteration.version,
         promoted=iteration.verdict.promoted if iteration.verdict else None,
         signal=float(signal) if isinstance(signal, int | float) else None,
         failure=iteration.failure,
-        **figures(iteration.metrics),
+        **figures(iteration.metrics, spec.multi_label),
     )
 
 

@@ -8,8 +8,8 @@ from tornio.api import ChangedAnswer, VersionOut, VersionState
 from tornio.loop.first import unlabelled
 from tornio.schemas.jobs import EvaluateOutput
 from tornio.schemas.task import Iteration
+from tornio.status.scores import figures, named, training_counts
 from tornio.status.snapshot import Reader, Snapshot, Trained
-from tornio.status.task_status import figures
 
 CHANGED = 100
 """Most changed hold-out answers that are listed per version."""
@@ -33,6 +33,7 @@ def version_list(snapshot: Snapshot, trained: Trained, texts: Mapping[str, str])
         iteration = iterations.get(manifest.version)
         judged = trained.judgements.get(manifest.version)
         metrics = dict(iteration.metrics) if iteration else {}
+        multi_label = manifest.multi_label
         listed.append(
             VersionOut(
                 version=manifest.version,
@@ -42,11 +43,13 @@ def version_list(snapshot: Snapshot, trained: Trained, texts: Mapping[str, str])
                 state=_state(snapshot, manifest.version, iteration),
                 reasons=list(_reasons(snapshot, manifest.version, iteration)),
                 warnings=_warnings(iteration),
-                training_labels=sum(iteration.labels.values()) if iteration else 0,
-                metrics=metrics,
+                metrics=named(metrics, multi_label),
+                holdout_imported=manifest.counts.get("holdout_imported"),
+                holdout_annotators=manifest.counts.get("holdout_annotators"),
                 changed=[_changed(answer, texts) for answer in judged.changed[:CHANGED]] if judged else [],
                 created_at=manifest.created_at,
-                **figures(metrics),
+                **training_counts(iteration, multi_label),
+                **figures(metrics, multi_label),
             )
         )
     return listed

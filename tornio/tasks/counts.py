@@ -15,7 +15,7 @@ from tornio.pool.view import PoolView
 from tornio.schemas.task import Batch
 from tornio.spec import TaskSpec
 from tornio.tasks.asking import askable
-from tornio.tasks.data import HoldoutSet, select_holdout, training_labels
+from tornio.tasks.data import HoldoutSet, TrainingSet, labels_of, select_holdout, select_training, training_labels
 from tornio.tasks.progress import Progress, batch_progress, live_records
 from tornio.tasks.task import Task
 
@@ -40,8 +40,13 @@ class Counts:
 
     @cached_property
     def training_labels(self) -> Mapping[str, int]:
-        """Training labels per class, with every class of the task."""
-        return training_labels(self.task, self.view, self.log.events, self.spec)
+        """Training texts per label, with every label of the task. A text with several labels counts for each."""
+        return labels_of(self._training, self.spec)
+
+    @property
+    def training_texts(self) -> int:
+        """Texts that train."""
+        return len(self._training)
 
     @cached_property
     def imported_labels(self) -> Mapping[str, int]:
@@ -67,6 +72,10 @@ class Counts:
         """Return the progress of the batch. ``deleted``: its records that were deleted in the annotation tool."""
         record_ids = (item.record_id for item in batch.items)
         return batch_progress(record_ids, self._events, self.spec.annotation.min_submitted, deleted)
+
+    @cached_property
+    def _training(self) -> TrainingSet:
+        return select_training(self.view, self.log.events, self.spec, self.task.document.holdout_key)
 
     @cached_property
     def _events(self) -> Mapping[str, list[LabelEvent]]:

@@ -37,7 +37,8 @@ class HoldoutSet:
     """Reserved records with a label, sorted by record_id.
 
     ``reserved``: the number of all reserved records, with a label or without. ``discarded``, ``disputed``: the number
-    of reserved records that were asked and have no label.
+    of reserved records that were asked and have no label. ``imported``: the labelled records whose label was imported;
+    annotators labelled the others.
     """
 
     record_ids: tuple[str, ...]
@@ -46,6 +47,7 @@ class HoldoutSet:
     reserved: int
     discarded: int
     disputed: int
+    imported: frozenset[str]
 
     def __len__(self) -> int:
         return len(self.record_ids)
@@ -94,6 +96,7 @@ def select_holdout(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec,
         reserved=len(held),
         discarded=sum(truth.discarded for _, truth in held),
         disputed=sum(truth.disputed for _, truth in held),
+        imported=frozenset(name for name, _ in chosen if resolved[name].kind is EventKind.IMPORT),
     )
 
 
@@ -123,10 +126,14 @@ def holdout_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None
 def training_labels(
     task: Task, view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec | None = None
 ) -> dict[str, int]:
-    """Return the number of training labels per class, with every class. ``spec``: default the current one."""
+    """Return the number of training texts per label, with every label. ``spec``: default the current one."""
     spec = spec or task.spec
-    labels = select_training(view, events, spec, task.document.holdout_key).labels
-    return {name: sum(name in given for given in labels) for name in spec.label_names}
+    return labels_of(select_training(view, events, spec, task.document.holdout_key), spec)
+
+
+def labels_of(training: TrainingSet, spec: TaskSpec) -> dict[str, int]:
+    """Return the number of texts per label, with every label. A text with several labels counts once for each."""
+    return {name: sum(name in given for given in training.labels) for name in spec.label_names}
 
 
 def _trained(

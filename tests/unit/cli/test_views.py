@@ -14,12 +14,14 @@ from tornio.api import (
     Metrics,
     ReplicaStatus,
     Serving,
+    SourceScore,
     StopStatus,
     Swap,
     TaskStatus,
+    VersionOut,
 )
 from tornio.cli import screen
-from tornio.cli.views import measured, status_view
+from tornio.cli.views import measured, status_view, versions_view
 
 pytestmark = pytest.mark.unit
 
@@ -94,6 +96,51 @@ def test_a_task_that_serves() -> None:
         "http://127.0.0.1:6900",
     ):
         assert words in text
+
+
+def test_a_task_with_several_labels_and_an_imported_test_set() -> None:
+    sources = {
+        "imported": SourceScore(n=50, score=0.6, interval=(0.46, 0.72)),
+        "annotators": SourceScore(n=10, score=0.9, interval=(0.6, 0.98)),
+    }
+    metrics = Metrics(
+        version="v2", iteration=2, metric="exact_match", holdout=60, exact_match=0.65, interval=(0.5, 0.8),
+        sources=sources,
+    )  # fmt: skip
+    text = shown(
+        STATUS.model_copy(
+            update={
+                "multi_label": True,
+                "training_texts": 9,
+                "metrics": metrics,
+                "holdout": HoldoutStatus(reserved=120, labelled=60, imported=50, annotators=10),
+            }
+        )
+    )
+    for words in (
+        "exact match",
+        "65.0 % (95 %: 50.0-80.0) on 60 hold-out labels: 60.0 % on 50 imported ones, 90.0 % on 10 by annotators (v2)",
+        "60 labelled of 120 reserved (50 imported, 10 by annotators)",
+        "9 texts for training, with 12 labels: billing 7, [bug] 5",
+    ):
+        assert words in text
+    assert "accuracy" not in text
+    only = metrics.model_copy(update={"sources": {"imported": sources["imported"]}})
+    assert "on 60 hold-out labels, all imported (v2)" in shown(STATUS.model_copy(update={"metrics": only}))
+
+
+def test_a_version_names_its_score_and_counts_texts_and_labels() -> None:
+    version = VersionOut(
+        version="v2", iteration=2, state="serving", training_texts=9, training_labels=12, metric="exact_match",
+        holdout=60, exact_match=0.65, interval=(0.5, 0.8), created_at=NOW,
+    )  # fmt: skip
+    console = screen.out()
+    console.width = 160
+    with console.capture() as capture:
+        console.print(versions_view([version]))
+    assert "iteration 2, 9 texts with 12 labels, exact match 65.0 % (95 %: 50.0-80.0) on 60 hold-out labels" in (
+        capture.get()
+    )
 
 
 def test_a_task_in_trouble() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from tornio.evaluation import calibration_error, holdout_report
-from tornio.evaluation.metrics import accuracy, confusion, indicators, macro_f1, micro_f1, per_class
+from tornio.evaluation.metrics import confusion, exact, indicators, macro_f1, micro_f1, per_class
 from tornio.stopping import cohen_kappa
 
 pytestmark = pytest.mark.unit
@@ -26,7 +26,7 @@ several = st.lists(st.tuples(st.sets(st.sampled_from(NAMES)), st.sets(st.sampled
 def test_one_label_each(pairs: list[tuple[str, str]]) -> None:
     truth, said = [t for t, _ in pairs], [s for _, s in pairs]
     T, S = indicators([(t,) for t in truth], NAMES), indicators([(s,) for s in said], NAMES)
-    assert accuracy(T, S) == pytest.approx(sk.accuracy_score(truth, said))
+    assert exact(T, S).mean() == pytest.approx(sk.accuracy_score(truth, said))
     assert micro_f1(T, S) == pytest.approx(sk.f1_score(truth, said, average="micro"))
     assert macro_f1(T, S) == pytest.approx(sk.f1_score(truth, said, average="macro", zero_division=0))
     assert confusion(T, S) == sk.confusion_matrix(truth, said, labels=NAMES).tolist()
@@ -40,7 +40,7 @@ def test_one_label_each(pairs: list[tuple[str, str]]) -> None:
 def test_several_labels(pairs: list[tuple[set[str], set[str]]]) -> None:
     T = indicators([tuple(t) for t, _ in pairs], NAMES)
     S = indicators([tuple(s) for _, s in pairs], NAMES)
-    assert accuracy(T, S) == pytest.approx(sk.accuracy_score(T, S))
+    assert exact(T, S).mean() == pytest.approx(sk.accuracy_score(T, S))
     assert micro_f1(T, S) == pytest.approx(sk.f1_score(T, S, average="micro", zero_division=0))
     occurs = (T | S).any(axis=0)
     if occurs.any():

@@ -264,7 +264,15 @@ def test_a_write_succeeds_while_the_controller_is_away(
     assert "will see for itself" in caplog.text
 
 
-def judged(store: MemoryStore, number: int, *, promoted: bool, changed: tuple[dict[str, object], ...] = ()) -> None:
+def judged(
+    store: MemoryStore,
+    number: int,
+    *,
+    promoted: bool,
+    changed: tuple[dict[str, object], ...] = (),
+    accuracy: float = 0.8,
+    labels: dict[str, int] | None = None,
+) -> None:
     """A version, its iteration and the judgement of it."""
     version = f"v{number}"
     documents.create(store, KEYS.version(version), manifest(version, minute=number))
@@ -276,12 +284,12 @@ def judged(store: MemoryStore, number: int, *, promoted: bool, changed: tuple[di
         label_seq=1,
         pool_seq=1,
         spec_rev=1,
-        labels={"billing": 10 * number, "bug": 3},
+        labels=labels or {"billing": 10 * number, "bug": 3},
         train_run=f"train-{number}",
         evaluate_run=f"evaluate-{number}",
         version=version,
         verdict=verdict,
-        metrics={"n": 40, "accuracy": 0.8, "interval": [0.65, 0.9], "macro_f1": 0.7},
+        metrics={"n": 40, "accuracy": accuracy, "interval": [0.65, 0.9], "macro_f1": 0.7},
         stop={"kappa": 0.9},
         started_at=NOW,
         finished_at=NOW,
@@ -337,6 +345,35 @@ def test_the_status_tells_of_versions_swaps_and_replicas_that_lag(
     assert found.metrics is not None
     assert (found.metrics.version, found.metrics.holdout, found.metrics.interval) == ("v2", 40, (0.65, 0.9))
     assert found.metrics.values["macro_f1"] == 0.7
+
+
+def test_the_score_of_the_status_is_that_of_the_version_that_serves(backend: StoreBackend, store: MemoryStore) -> None:
+    for number, promoted in ((1, True), (2, True), (3, False)):
+        judged(store, number, promoted=promoted, accuracy=0.7 + number / 100)
+
+    def score() -> tuple[str, float | None]:
+        found = status(backend).metrics
+        assert found is not None
+        return found.version, found.accuracy
+
+    assert score() == ("v3", 0.73)  # nothing serves: the last that was judged
+    serve(store, "v1", "v2")
+    assert score() == ("v2", 0.72)
+    run(lambda: backend.rollback(NAME, RollbackIn(), "ann"))
+    assert score() == ("v1", 0.71)
+
+
+def test_a_version_warns_of_labels_that_none_of_its_texts_had(backend: StoreBackend, store: MemoryStore) -> None:
+    judged(store, 1, promoted=True, labels={"billing": 40, "bug": 0})
+    assert versions(backend)["v1"].warnings == ["1 of 2 labels have no text, so it cannot predict 'bug'"]
+
+
+def test_an_imported_test_set_is_counted_apart_from_what_annotators_hold_out(backend: StoreBackend) -> None:
+    add(backend, *(f"text {n}" for n in range(60)))
+    given = labels_in(("brand new", "bug"), ("another one", "billing"), purpose="holdout")
+    run(lambda: backend.import_labels(NAME, given, "ci"))
+    found = status(backend).holdout
+    assert (found.labelled, found.imported, found.annotators) == (2, 2, 0)
 
 
 def test_versions_say_what_became_of_them_and_what_changed(backend: StoreBackend, store: MemoryStore) -> None:

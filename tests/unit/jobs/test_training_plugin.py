@@ -62,6 +62,13 @@ def test_the_example_package_trains_a_version(context: JobContext, base: Path, t
         assert size(plan, Measure(context.store)(plan)) == 0, "every text is embedded"
     manifest = Registry(context.store, task.keys).manifest(output.version)
     assert (manifest.kind, manifest.metrics) == ("few-shot", {"examples": 30.0})
+    assert (output.texts, sum(output.labels.values())) == (30, 30)
+    assert manifest.counts == {
+        "training_texts": 30,
+        "training_labels": 30,
+        "holdout_imported": 0,
+        "holdout_annotators": 0,
+    }
     model = JobContext.over(context.store, tmp_path / "other", "float32").loader.model(manifest)
     assert isinstance(model, FewShotModel)
     texts, labels = examples(30)

@@ -59,6 +59,14 @@ def test_each_number_is_counted_from_the_same_view(task: Task) -> None:
     assert counts.agreement is None
 
 
+def test_a_text_with_several_labels_is_one_text_and_several_labels() -> None:
+    task = task_of(SPEC.model_copy(update={"multi_label": True}))
+    task.import_labels([(Record("x", "One text."), ["a", "b"]), (Record("y", "Another."), [])], "train", "s")
+    counts = counted(Counter(task), task)
+    assert counts.training_texts == 2
+    assert counts.training_labels == {"a": 1, "b": 1}
+
+
 def test_it_counts_anew_only_when_something_was_added(task: Task) -> None:
     counter = Counter(task)
     first = counted(counter, task)

@@ -90,6 +90,15 @@ def test_what_is_imported_as_hold_out_judges() -> None:
     assert trains(*events) == ()
 
 
+def test_imported_hold_out_labels_are_told_apart_from_those_of_annotators() -> None:
+    events = [imported(OPEN, Purpose.HOLDOUT), answer(HELD, Purpose.HOLDOUT)]
+    judged = select_holdout(VIEW, events, SPEC, KEY)
+    assert set(judged.record_ids) == {OPEN, HELD}
+    assert judged.imported == {OPEN}
+    events.append(answer(OPEN, Purpose.HOLDOUT))  # a person looked at it since
+    assert not select_holdout(VIEW, events, SPEC, KEY).imported
+
+
 def test_what_has_trained_never_judges() -> None:
     for first in (imported(OPEN), answer(OPEN, Purpose.QUERY)):
         events = [first, imported(OPEN, Purpose.HOLDOUT)]
