@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +16,9 @@ from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.review import export_corrected
 from tornio.errors import InvalidFile
-from tornio.files import Columns, Format, Options, Read, Skipped
-from tornio.files.rows import ID_NAMES, LABEL_NAMES, SEPARATOR, TEXT_NAMES
-from tornio.files.tables import Table
+from tornio.files import Columns, Format, Options, Read, Reader, Skipped
+from tornio.files.cells import SEPARATOR
+from tornio.files.rows import ID_NAMES, LABEL_NAMES, TEXT_NAMES
 from tornio.records import Purpose
 
 File = Annotated[
@@ -85,7 +86,8 @@ def pool_add(
     """Add the texts of a file to the pool of a task. Adding them again is harmless."""
     columns = Columns(text_column, id_column, None, _names(metadata_columns))
     options = Options(format, encoding, delimiter, not no_header, columns.named)
-    read = files.read_records(_load(file, options), columns, file)
+    with _opened(file, options) as reader:
+        read = files.read_records(reader, columns, file)
     with (
         connect(ctx, url) as client,
         screen.progress("sending texts", len(read.items), quiet=as_json) as advance,
@@ -99,10 +101,12 @@ def pool_add(
     screen.say(f"added {added.added:,} records to the pool of {task}{same}; {added.known:,} existed already")
 
 
-def _load(file: str, options: Options) -> Table:
-    """Load a local file, or one in S3 with credentials of the usual chain and the endpoint of TORNIO_S3_ENDPOINT."""
+@contextmanager
+def _opened(file: str, options: Options) -> Iterator[Reader]:
+    """Open a local file, or one in S3 with credentials of the usual chain and the endpoint of TORNIO_S3_ENDPOINT."""
     if not file.startswith("s3://"):
-        return files.load(file, options)
+        yield files.open_data(file, options)
+        return
     try:
         from tornio.files.sources import find_files, on_disk
 
@@ -114,7 +118,7 @@ def _load(file: str, options: Options) -> Table:
     if len(sources) != 1:
         raise InvalidFile(f"{file} is a folder of {len(sources)} files. Add them one by one.")
     with on_disk(sources[0]) as path:
-        return files.load(str(path), options, file)
+        yield files.open_data(path, options, file)
 
 
 def labels_import(
@@ -145,11 +149,11 @@ def labels_import(
     """Import texts whose labels are known already. New texts are added to the pool."""
     columns = Columns(text_column, id_column, label_column, _names(metadata_columns))
     options = Options(format, encoding, delimiter, not no_header, columns.named)
-    table = _load(file, options)
     purpose = Purpose.HOLDOUT if holdout else "train"
     with connect(ctx, url) as client:
         state = client.status(task)
-        read = files.read_labels(table, columns, file, multi_label=state.multi_label, separator=separator)
+        with _opened(file, options) as reader:
+            read = files.read_labels(reader, columns, file, multi_label=state.multi_label, separator=separator)
         _check_labels(read.items, state.labels, file)
         with screen.progress("sending labels", len(read.items), quiet=as_json) as advance:
             source = None if file == "-" else Path(file).name
@@ -237,6 +241,12 @@ def _say_read(read: Read[object], what: str) -> None:
     screen.say(f"read {len(read.items):,} {what} ({read.what})")
     for line in skipped_lines(read.skipped):
         screen.note(line, style="yellow")
+    if read.contradictions:
+        first = read.contradictions[0]
+        screen.note(
+            f"{len(read.contradictions):,} rows contradict an earlier one; line {first.line}: {first.reason}",
+            style="yellow",
+        )
 
 
 def _read_as_json(read: Read[object]) -> dict[str, object]:
@@ -244,6 +254,7 @@ def _read_as_json(read: Read[object]) -> dict[str, object]:
         "read": len(read.items),
         "read_as": read.what,
         "skipped": [{"line": skip.line, "reason": skip.reason} for skip in read.skipped],
+        "contradictions": [{"line": skip.line, "reason": skip.reason} for skip in read.contradictions],
     }
 
 

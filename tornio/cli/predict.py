@@ -144,10 +144,10 @@ def _texts(texts: Sequence[str] | None, file: str | None, columns: Columns, opti
 
 def _texts_of(file: str, columns: Columns, options: Options) -> list[str]:
     options = Options(options.format, options.encoding, None, options.header, columns.named)
-    read = files.read_records(files.load(file, options), columns, file)
+    read = files.read_texts(files.open_data(file, options), columns, file)
     for line in skipped_lines(read.skipped):
         screen.note(line, style="yellow")
-    return [record.text for record in read.items]
+    return list(read.items)
 
 
 def _line(text: str, labels: Sequence[str], probabilities: Mapping[str, float], truncated: bool) -> screen.Text:

@@ -84,9 +84,11 @@ def score(
     the `tornio up` of TORNIO_STATE, of this folder or of a folder above it, or the folder .tornio/store (with
     TORNIO_STATE: store in that folder).
     """
-    from tornio.files.sources import check_there
+    from tornio.files.sources import check_there, left_out
 
     check_there(request.data)  # before imports that take seconds
+    if aside := left_out(request.data):
+        screen.note(f"left out {len(aside):,} files of {request.data}: {', '.join(aside[:5])}", style="yellow")
     _check_extra()
     _check_writable(output, report)
     named = None if task is None else TaskName.parse(task)
@@ -209,6 +211,10 @@ def _show(scored: ScoredRun, top: int) -> None:
     """Show the counts, and the rows to look at first."""
     counts = scored.output
     rejected = f"; {counts.rejected_rows:,} were put aside, see {counts.rejected}" if counts.rejected_rows else ""
+    if counts.first_rejected:
+        screen.note(f"the first row that was put aside: {counts.first_rejected}", style="yellow")
+    if counts.contradictions:
+        screen.note(f"{counts.contradictions:,} texts have different labels in different rows", style="yellow")
     screen.say(
         f"scored {counts.rows:,} rows with {counts.model}{rejected}; {screen.percent(counts.agreement)} of the labels "
         "agree with the model"

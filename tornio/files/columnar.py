@@ -1,9 +1,11 @@
-"""Parquet and Arrow, read in batches of rows."""
+"""Parquet and Arrow, read in batches of rows; and the names of classes that ``datasets`` writes beside numbers."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from tornio.errors import InvalidFile
@@ -16,22 +18,19 @@ _BATCH = 2000
 
 def read_parquet(content: Content) -> Reader:
     """Return the reader of a Parquet file. Raises InvalidFile."""
-    try:
+    with _readable(content, "Parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError as error:
-        raise InvalidFile(_no_pyarrow(content, "Parquet")) from error
-    try:
+
         file = pq.ParquetFile(str(content.path) if content.path else pa.BufferReader(content.body))
-    except (pa.ArrowException, OSError) as error:
-        raise InvalidFile(f"{content.where} is not Parquet that can be read: {error}") from error
-    check_columns(file.schema_arrow.names, content.where)
+        schema = file.schema_arrow
+    check_columns(schema.names, content.where)
 
     def read(columns: Sequence[str]) -> Iterator[Row]:
         batches = file.iter_batches(_BATCH, columns=list(columns) or None, use_threads=False)
         return _rows(batches, content.where)
 
-    return Reader(tuple(file.schema_arrow.names), "Parquet", read, lambda label: _class_names(file.schema_arrow, label))
+    return Reader(tuple(schema.names), "Parquet", read, lambda label: _class_names(schema, label))
 
 
 def read_arrow(content: Content) -> Reader:
@@ -39,37 +38,47 @@ def read_arrow(content: Content) -> Reader:
 
     Raises InvalidFile.
     """
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise InvalidFile(_no_pyarrow(content, "Arrow")) from error
-    schema, _ = _open_arrow(content)
+    with _readable(content, "Arrow"):
+        schema, _ = _open_arrow(content)
     check_columns(schema.names, content.where)
 
     def read(columns: Sequence[str]) -> Iterator[Row]:
-        _, batches = _open_arrow(content)
+        with _readable(content, "Arrow"):
+            _, batches = _open_arrow(content)
         return _rows((batch.select(list(columns)) if columns else batch for batch in batches), content.where)
 
     return Reader(tuple(schema.names), "Arrow", read, lambda label: _class_names(schema, label))
 
 
-def names_of_feature(feature: Any) -> tuple[str, ...] | None:
-    """The names of a feature of ``datasets`` that is a ClassLabel or a list of them. None: it is neither."""
-    if isinstance(feature, list):
-        feature = feature[0] if feature else None
-    if isinstance(feature, dict) and feature.get("_type") in ("Sequence", "List", "LargeList"):
-        feature = feature.get("feature")
-    if isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
-        return tuple(feature["names"])
-    return None
+def named_beside(reader: Reader, content: Content) -> Reader:
+    """Return the reader; classes that it does not name have the names of a ``dataset_info.json`` beside the file."""
+    info = None if content.path is None else content.path.parent / "dataset_info.json"
+    if info is None or not info.is_file():
+        return reader
+
+    def names(column: str) -> tuple[str, ...] | None:
+        return reader.class_names(column) or _names_in(_parsed(info.read_bytes()), column)
+
+    return replace(reader, class_names=names)
 
 
-def _no_pyarrow(content: Content, format: str) -> str:
-    return f"{content.where} is {format}, which needs pyarrow: pip install pyarrow; or give CSV or JSON lines"
+@contextmanager
+def _readable(content: Content, format: str) -> Iterator[None]:
+    """Raises InvalidFile for a file that is damaged, and where pyarrow is missing."""
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise InvalidFile(
+            f"{content.where} is {format}, which needs pyarrow: pip install pyarrow; or give CSV or JSON lines"
+        ) from error
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, SystemError, MemoryError, OverflowError) as error:
+        raise InvalidFile(f"{content.where} is not {format} that can be read: {error}") from error
 
 
 def _open_arrow(content: Content) -> tuple[Any, Iterator[Any]]:
-    """The schema and the batches of either layout. Raises InvalidFile."""
+    """The schema and the batches of either layout."""
     import pyarrow as pa
 
     source = pa.memory_map(str(content.path)) if content.path else pa.BufferReader(content.body)
@@ -77,12 +86,9 @@ def _open_arrow(content: Content) -> tuple[Any, Iterator[Any]]:
         file = pa.ipc.open_file(source)
         return file.schema, (file.get_batch(n) for n in range(file.num_record_batches))
     except (pa.ArrowException, OSError):
-        try:
-            source.seek(0)
-            stream = pa.ipc.open_stream(source)
-            return stream.schema, iter(stream)
-        except (pa.ArrowException, OSError) as error:
-            raise InvalidFile(f"{content.where} is not Arrow that can be read: {error}") from error
+        source.seek(0)
+        stream = pa.ipc.open_stream(source)
+        return stream.schema, iter(stream)
 
 
 def _rows(batches: Iterator[Any], where: str) -> Iterator[Row]:
@@ -91,18 +97,37 @@ def _rows(batches: Iterator[Any], where: str) -> Iterator[Row]:
     line = 0
     try:
         for batch in batches:
+            batch.validate(full=True)  # a damaged offset would read memory that is not the file's
             for start in range(0, len(batch), _BATCH):
                 for values in batch.slice(start, _BATCH).to_pylist():
                     line += 1
                     yield Row(line, values)
-    except (pa.ArrowException, OSError, SystemError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, ValueError, SystemError, MemoryError, OverflowError) as error:
         raise InvalidFile(f"{where} is damaged after row {line:,}: {error}") from error
 
 
 def _class_names(schema: Any, column: str) -> tuple[str, ...] | None:
     """From the note that ``datasets`` writes into the schemas of its files."""
-    note = (schema.metadata or {}).get(b"huggingface")
-    if note is None:
-        return None
-    features: Mapping[str, Any] = json.loads(note).get("info", {}).get("features") or {}
-    return names_of_feature(features.get(column))
+    note = _parsed((schema.metadata or {}).get(b"huggingface", b""))
+    return _names_in(note.get("info"), column)
+
+
+def _parsed(text: bytes) -> Mapping[str, Any]:
+    """The object of a JSON text. Empty for a text that is none: then no classes are named, and the numbers stay."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _names_in(info: Any, column: str) -> tuple[str, ...] | None:
+    """The names of a column that is a ClassLabel, or a list of them, in a description by ``datasets``."""
+    features = info.get("features") if isinstance(info, dict) else None
+    feature = features.get(column) if isinstance(features, dict) else None
+    if isinstance(feature, list):
+        feature = feature[0] if feature else None
+    if isinstance(feature, dict) and feature.get("_type") in ("Sequence", "List", "LargeList"):
+        feature = feature.get("feature")
+    names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
+    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None

@@ -17,6 +17,16 @@ _HEAD = 1 << 16
 """Bytes that are read to recognise a file."""
 _CHUNK = 1 << 20
 """Bytes that are decoded at once to find the first byte that cannot be decoded."""
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",  # it begins with the mark of UTF-16, so it comes first
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order marks. The decoders of UTF-16 and UTF-32 take theirs away."""
+_BLANK = b" \t\r\n\0" + codecs.BOM_UTF8 + codecs.BOM_UTF16_LE
+"""A file of nothing but these bytes holds no text, in any encoding."""
 _MAGIC = {
     b"PK\x03\x04": "a zip file or an Excel workbook. Save the sheet as CSV (UTF-8), or unpack the file",
     b"\xd0\xcf\x11\xe0": "an old Excel or Word file. Save the sheet as CSV (UTF-8)",
@@ -70,21 +80,32 @@ def content_of(path: str | Path, where: str = "") -> Content:
     return content
 
 
-def check_not_empty(content: Content) -> None:
-    """Raises InvalidFile for a file that is empty, or that holds nothing but blank lines."""
+def is_blank(content: Content) -> bool:
+    """Whether a file is empty, or holds nothing but blank lines, zero bytes or a byte order mark."""
     with content.open() as file:
         while chunk := file.read(_CHUNK):
-            if chunk.strip():
-                return
-    raise InvalidFile(f"{content.where} is empty. It must hold at least one text")
+            if chunk.strip(_BLANK):
+                return False
+    return True
+
+
+def check_not_empty(content: Content) -> None:
+    """Raises InvalidFile for a file that is blank."""
+    if is_blank(content):
+        raise InvalidFile(f"{content.where} is empty. It must hold at least one text")
 
 
 def encoding_of(content: Content, named: str | None) -> str:
-    """Return the encoding that the user named, else that of the byte order mark, else UTF-8. Raises InvalidFile."""
-    if named:
-        return _codec(named)
+    """Return the encoding of the byte order mark, else the one that the user named, else UTF-8. Raises InvalidFile."""
+    codec = _codec(named) if named else "utf-8"
     head = content.head()
-    return "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    return next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), codec)
+
+
+def first_character(content: Content, named: str | None) -> str:
+    """Return the first character of a text that is not white space; empty if there is none near the beginning."""
+    decoder = codecs.getincrementaldecoder(encoding_of(content, named))("ignore")
+    return decoder.decode(content.head()).lstrip("\ufeff \t\r\n")[:1]
 
 
 def lines_of(content: Content, encoding: str) -> Iterator[str]:
@@ -94,7 +115,7 @@ def lines_of(content: Content, encoding: str) -> Iterator[str]:
     line means that the file is not text in this encoding; on a later line it concerns one row, which readers report.
     """
     with text_of(content, encoding) as text:
-        first = text.readline().removeprefix("\ufeff")
+        first = text.readline().lstrip("\ufeff")
         if "\0" in first:
             offset = content.head().find(b"\0")
             raise InvalidFile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from tornio.errors import InvalidFile
@@ -49,16 +49,15 @@ def read_json(content: Content, options: Options) -> Reader:
 
 
 def _reader(content: Content, rows: Callable[[], Iterator[Row]], what: str) -> Reader:
-    names: dict[str, None] = {}
     first: Row | None = None
-    objects = 0
+    sampled: list[dict[str, Any]] = []
     for row in rows():
         first = first or row
         if isinstance(row.values, dict):
-            names.update(dict.fromkeys(row.values))
-            objects += 1
-        if objects == _SAMPLED_OBJECTS:
+            sampled.append(row.values)
+        if len(sampled) == _SAMPLED_OBJECTS:
             break
+    names = _keys(sampled)
     if not names:
         reason = "" if first is None else f"; line {first.line}: {first.values}"
         raise InvalidFile(f"{content.where} holds no JSON object{reason}")
@@ -66,7 +65,14 @@ def _reader(content: Content, rows: Callable[[], Iterator[Row]], what: str) -> R
     def read(_columns: Sequence[str]) -> Iterator[Row]:
         return rows()
 
-    return Reader(tuple(names), what, read)
+    def more() -> tuple[str, ...]:
+        return _keys(row.values for row in rows() if isinstance(row.values, dict))
+
+    return Reader(names, what, read, more_columns=more)
+
+
+def _keys(objects: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for one in objects for key in one))
 
 
 def _object(text: str) -> dict[str, Any] | str:
@@ -123,7 +129,7 @@ class _Values:
     def __init__(self, text: TextIO) -> None:
         self._text = text
         self._decoder = json.JSONDecoder()
-        self._held = text.read(_PIECE).removeprefix("\ufeff")
+        self._held = text.read(_PIECE).lstrip("\ufeff")
         self._at = 0
 
     def next_character(self) -> str:

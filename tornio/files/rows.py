@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from tornio.api import MAX_TEXT, LabelIn, RecordIn
+from tornio.api import LabelIn, RecordIn
 from tornio.errors import InvalidFile
-from tornio.files.reading import open_reader
-from tornio.files.tables import Options, Row, Table
-from tornio.records import MetadataValue, default_record_id
+from tornio.files.cells import SEPARATOR, Skip, check_separator, labels_of, metadata_of, record_id_of, text_of
+from tornio.files.reading import open_data
+from tornio.files.tables import Options, Reader, Row
+from tornio.records import default_record_id, text_digest
 
 T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+Values = Mapping[str, Any]
 
 TEXT_NAMES = ("text", "texts", "content", "message", "body", "sentence", "comment", "review")
 ID_NAMES = ("record_id", "id")
 LABEL_NAMES = ("label", "labels", "category", "class")
-SEPARATOR = "|"
-"""Separates the labels of a text that has several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,15 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Read(Generic[T_co]):
-    """The items that were read, the rows that were skipped, and what the file was read as, in words."""
+    """The items that were read, the rows that were skipped, and what the file was read as, in words.
+
+    ``contradictions``: the rows whose text has other labels in an earlier row. They may also be skipped.
+    """
 
     items: Sequence[T_co]
     skipped: list[Skipped]
     what: str
+    contradictions: list[Skipped] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,11 @@ class Used:
     label: str | None
     metadata: tuple[str, ...]
 
-
-class Skip(Exception):
-    """Leave the row out, for this reason."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, each once."""
+        named = (self.text, self.record_id, self.label, *self.metadata)
+        return tuple(dict.fromkeys(name for name in named if name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,88 +89,121 @@ class RowStream:
 
 def stream_rows(path: Path, columns: Columns, options: Options, where: str) -> RowStream:
     """Return the labelled rows of a file of any size. Raises InvalidFile, also later, from ``rows``."""
-    reader = open_reader(path, options, where)
-    used = choose(reader.columns, columns, where, header_is_optional=options.header_is_optional)
-    needed = [name for name in (used.text, used.record_id, used.label) if name]
-    return RowStream(used, reader.read(needed), reader.class_names(used.label) if used.label else None)
+    reader = open_data(path, options, where)
+    used = choose(reader, columns, where, header_is_optional=options.header_is_optional)
+    return RowStream(used, reader.read(used.names), reader.class_names(used.label) if used.label else None)
 
 
-def read_records(table: Table, columns: Columns, where: str) -> Read[RecordIn]:
-    """Return the texts of a table. Raises InvalidFile if no column can be the text, or if no row can be used."""
-    used = choose(table.columns, columns, where, label=False)
+def read_records(reader: Reader, columns: Columns, where: str) -> Read[RecordIn]:
+    """Return the texts of a file. Raises InvalidFile if no column can be the text, or if no row can be used."""
+    used = choose(reader, columns, where, label=False)
 
-    def make(values: Mapping[str, Any]) -> RecordIn:
+    def make(values: Values) -> RecordIn:
         return RecordIn(
-            record_id=record_id_of(values, used), text=text_of(values, used), metadata=_metadata(values, used)
+            record_id=record_id_of(values, used.record_id),
+            text=text_of(values, used.text),
+            metadata=metadata_of(values, used.metadata),
         )
 
-    return _read(table, used, where, make)
+    return _read(reader, used, where, make)
+
+
+def read_texts(reader: Reader, columns: Columns, where: str) -> Read[str]:
+    """Return the text of every row that has one, repeated ones too. Raises InvalidFile as ``read_records`` does."""
+    used = choose(reader, columns, where, label=False)
+    texts: list[str] = []
+    skipped: list[Skipped] = []
+    for row, text in _made(reader.read((used.text,) if used.text else ()), lambda values: text_of(values, used.text)):
+        if isinstance(text, Skip):
+            skipped.append(Skipped(row.line, str(text)))
+        else:
+            texts.append(text)
+    if not texts:
+        raise InvalidFile(f"{where} has no row that can be used{_first_reason(skipped)}")
+    return Read(texts, skipped, reader.what)
 
 
 def read_labels(
-    table: Table, columns: Columns, where: str, *, multi_label: bool, separator: str = SEPARATOR
+    reader: Reader, columns: Columns, where: str, *, multi_label: bool, separator: str = SEPARATOR
 ) -> Read[LabelIn]:
-    """Return the labelled texts of a table. With ``multi_label`` a cell holds labels with separators between them.
+    """Return the labelled texts of a file. With ``multi_label`` a cell holds labels with separators between them.
 
     Raises InvalidFile.
     """
-    used = choose(table.columns, columns, where, label=True)
+    check_separator(separator)
+    used = choose(reader, columns, where, label=True)
+    classes = reader.class_names(used.label or "")
 
-    def make(values: Mapping[str, Any]) -> LabelIn:
+    def make(values: Values) -> LabelIn:
         return LabelIn(
-            record_id=record_id_of(values, used),
-            text=text_of(values, used),
-            labels=labels_of(values.get(used.label or ""), multi_label, separator),
-            metadata=_metadata(values, used),
+            record_id=record_id_of(values, used.record_id),
+            text=text_of(values, used.text),
+            labels=labels_of(values.get(used.label or ""), multi_label, separator, classes),
+            metadata=metadata_of(values, used.metadata),
         )
 
-    return _read(table, used, where, make)
+    return _read(reader, used, where, make)
 
 
-def _read(table: Table, used: Used, where: str, make: Any) -> Read[Any]:
+def _read(reader: Reader, used: Used, where: str, make: Callable[[Values], Any]) -> Read[Any]:
     items: list[Any] = []
     skipped: list[Skipped] = []
-    first: dict[str, tuple[int, str]] = {}
-    for row, item in _made(table.rows, make):
-        if isinstance(item, str):
-            skipped.append(Skipped(row.line, item))
+    contradictions: list[Skipped] = []
+    by_id: dict[str, tuple[int, Any]] = {}
+    by_text: dict[str, tuple[int, Any]] = {}
+    for row, item in _made(reader.read(used.names), make):
+        if isinstance(item, Skip):
+            skipped.append(Skipped(row.line, str(item)))
             continue
-        key = item.record_id or default_record_id(item.text)
-        if key in first:
-            skipped.append(Skipped(row.line, _twice(item, *first[key])))
-            continue
-        first[key] = (row.line, item.text)
-        items.append(item)
+        if isinstance(item, LabelIn):
+            earlier = by_text.setdefault(text_digest(item.text), (row.line, item))
+            if set(earlier[1].labels) != set(item.labels):
+                contradictions.append(Skipped(row.line, _contradiction(item, *earlier)))
+        known = by_id.setdefault(item.record_id or default_record_id(item.text), (row.line, item))
+        if known[1] is not item:
+            skipped.append(Skipped(row.line, _twice(item, *known)))
+        else:
+            items.append(item)
     if not items:
         raise InvalidFile(f"{where} has no row that can be used{_first_reason(skipped)}")
-    return Read(items, skipped, table.what + _columns_used(table, used))
+    return Read(items, skipped, reader.what + _columns_used(reader, used), contradictions)
 
 
-def _made(rows: Sequence[Row], make: Any) -> Iterator[tuple[Row, Any]]:
+def _made(rows: Iterator[Row], make: Callable[[Values], T]) -> Iterator[tuple[Row, T | Skip]]:
     for row in rows:
-        if isinstance(row.values, str):
-            yield row, row.values
-            continue
         try:
-            yield row, make(row.values)
+            yield row, Skip(row.values) if isinstance(row.values, str) else make(row.values)
         except Skip as reason:
-            yield row, str(reason)
+            yield row, reason
 
 
-def _twice(item: Any, line: int, text: str) -> str:
+def _contradiction(item: LabelIn, line: int, earlier: LabelIn) -> str:
+    text = item.text if len(item.text) <= 60 else item.text[:57] + "..."
+    return f"the text {text!r} is labelled {_listed(item.labels)}, and {_listed(earlier.labels)} in line {line}"
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(map(repr, labels)) or "with none of the labels"
+
+
+def _twice(item: RecordIn | LabelIn, line: int, earlier: RecordIn | LabelIn) -> str:
+    if isinstance(item, LabelIn) and isinstance(earlier, LabelIn) and set(item.labels) != set(earlier.labels):
+        more = f", with other labels: {_listed(item.labels)} here, {_listed(earlier.labels)} there"
+    else:
+        more = ""
     if item.record_id is None:
-        return f"the same text as line {line}"
-    return f"the id {item.record_id!r} again, " + (
-        f"as in line {line}" if item.text == text else f"with another text than in line {line}: ids must be unique"
-    )
+        return f"the same text as line {line}{more}"
+    if item.text == earlier.text:
+        return f"the id {item.record_id!r} again, as in line {line}{more}"
+    return f"the id {item.record_id!r} again, with another text than in line {line}: ids must be unique"
 
 
 def _first_reason(skipped: Sequence[Skipped]) -> str:
     return f"; line {skipped[0].line}: {skipped[0].reason}" if skipped else ": it has nothing below the first line"
 
 
-def _columns_used(table: Table, used: Used) -> str:
-    if table.columns is None:
+def _columns_used(reader: Reader, used: Used) -> str:
+    if reader.columns is None:
         return ""
     parts = [f"text from {used.text!r}"]
     parts += [f"id from {used.record_id!r}"] if used.record_id else []
@@ -176,12 +215,22 @@ def _columns_used(table: Table, used: Used) -> str:
 
 
 def choose(
-    names: Sequence[str] | None, columns: Columns, where: str, *, label: bool = True, header_is_optional: bool = True
+    reader: Reader, columns: Columns, where: str, *, label: bool = True, header_is_optional: bool = True
 ) -> Used:
-    """Return the columns of a file to use. ``names`` None: each line is a text. ``label``: labels are needed.
+    """Return the columns of a file to use. ``label``: labels are needed.
 
     Raises InvalidFile where one is missing; ``header_is_optional``: the user can set --no-header.
     """
+    try:
+        return _choose(reader.columns, columns, where, label, header_is_optional)
+    except InvalidFile:
+        every = reader.every_column()
+        if every == reader.columns:
+            raise
+        return _choose(every, columns, where, label, header_is_optional)
+
+
+def _choose(names: Sequence[str] | None, columns: Columns, where: str, label: bool, header_is_optional: bool) -> Used:
     if names is None:
         if label:
             raise InvalidFile(f"{where} was read as one text per line. Labels need a file with columns, such as CSV")
@@ -220,72 +269,3 @@ def _no_text(columns: Sequence[str], where: str, header_is_optional: bool) -> st
 def _names(columns: Sequence[str]) -> str:
     shown = [repr(name if len(name) <= 40 else name[:37] + "...") for name in columns[:10]]
     return ", ".join(shown) + (f" and {len(columns) - 10} more" if len(columns) > 10 else "")
-
-
-# Cells
-
-
-def text_of(values: Mapping[str, Any], used: Used) -> str:
-    """Return the text of a row. Raises Skip."""
-    text = values.get(used.text)
-    if text is None or (isinstance(text, str) and not text.strip()):
-        raise Skip("no text")
-    if not isinstance(text, str):
-        raise Skip(f"the text is a {type(text).__name__}, not a string")
-    if len(text) > MAX_TEXT:
-        raise Skip(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are accepted: split it")
-    return _unicode(text)
-
-
-def record_id_of(values: Mapping[str, Any], used: Used) -> str | None:
-    """Return the id of a row, if it has one. Raises Skip."""
-    value = values.get(used.record_id) if used.record_id else None
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool | float | dict | list):
-        raise Skip(f"the id {value!r} is neither a string nor a whole number")
-    record_id = _unicode(str(value).strip())
-    if not 1 <= len(record_id) <= 200 or not record_id.isprintable():
-        raise Skip(f"the id {record_id[:40]!r} must have 1 to 200 printable characters")
-    return record_id
-
-
-def labels_of(value: Any, multi_label: bool, separator: str) -> list[str]:
-    """Return the labels in a cell. Raises Skip."""
-    if isinstance(value, list):
-        if not all(isinstance(name, str) for name in value):
-            raise Skip("labels that are not strings")
-        names = value
-    elif value is None or (isinstance(value, str) and not value.strip()):
-        raise Skip("no label")
-    elif not isinstance(value, str | int) or isinstance(value, bool):
-        raise Skip(f"the label is a {type(value).__name__}, not a string")
-    else:
-        names = str(value).split(separator) if multi_label else [str(value)]
-    names = [_unicode(name.strip()) for name in names]
-    if not multi_label and len(names) != 1:
-        raise Skip(f"{len(names)} labels; each text of this task has one")
-    return list(dict.fromkeys(name for name in names if name))
-
-
-def _metadata(values: Mapping[str, Any], used: Used) -> dict[str, MetadataValue]:
-    cells = {name: values.get(name) for name in used.metadata}
-    return {name: _plain(value) for name, value in cells.items() if not _missing(value)}
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and not math.isfinite(value))
-
-
-def _plain(value: Any) -> MetadataValue:
-    if isinstance(value, str):
-        return _unicode(value)
-    return value if isinstance(value, int | float | bool) else str(value)
-
-
-def _unicode(text: str) -> str:
-    if "\0" in text:
-        raise Skip("a NUL character, which is no text")
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise Skip("half of a surrogate pair (\\ud800...), which is no text")
-    return text

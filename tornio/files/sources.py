@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tornio.errors import Changed, InvalidFile, InvalidInput
-from tornio.files.columnar import names_of_feature
+from tornio.files.content import content_of, is_blank
 from tornio.files.tables import BY_SUFFIX, Format
 from tornio.schemas.jobs import InputFile
 from tornio.settings import NodeSettings, StorageSettings
@@ -46,6 +47,14 @@ def check_there(data: str) -> None:
         raise InvalidFile(f"no file or folder {data} exists. Correct --data")
 
 
+def left_out(data: str) -> list[str]:
+    """Return the files of a local folder that ``find_files`` leaves out, each with the reason: hidden, or empty."""
+    path = Path(data)
+    if data.startswith(("s3://", _HUB)) or not path.is_dir() or (path / _STATE).is_file():
+        return []
+    return [f"{file.name} ({why})" for file in _of_folder(path) if (why := _why_not(file)) is not None]
+
+
 def check_unchanged(files: tuple[InputFile, ...]) -> None:
     """Raises Changed if a file is not the one that the run was planned with."""
     for file in files:
@@ -73,32 +82,55 @@ def on_disk(file: InputFile) -> Iterator[Path]:
         yield path
 
 
-def class_names(file: InputFile, column: str) -> tuple[str, ...] | None:
-    """Return the names of a ClassLabel column, from the ``dataset_info.json`` that ``datasets`` wrote beside the file.
-
-    None: the column is not a ClassLabel, or the file has no such neighbour.
-    """
-    info = Path(file.uri).parent / "dataset_info.json"
-    if file.uri.startswith("s3://") or not info.is_file():
-        return None
-    features = json.loads(info.read_text(encoding="utf-8")).get("features") or {}
-    return names_of_feature(features.get(column))
-
-
 def _here(path: Path) -> Iterator[InputFile]:
     if path.is_file():
         yield _local(path)
         return
     if (path / _STATE).is_file():
-        state = json.loads((path / _STATE).read_text(encoding="utf-8"))
-        if state.get("_indices_data_files"):
-            raise InvalidFile(f"{path} is a selection of another data set. Call flatten_indices() before saving it")
-        yield from (_local(path / entry["filename"]) for entry in state["_data_files"])
+        yield from (_local(path / name) for name in _saved(path / _STATE))
         return
     if (path / "dataset_dict.json").is_file():
-        splits = ", ".join(json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))["splits"])
+        splits = ", ".join(map(str, _document(path / "dataset_dict.json").get("splits") or ()))
         raise InvalidFile(f"{path} holds several splits ({splits}). Name one, such as {path}/train")
-    yield from (_local(file) for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES)
+    yield from (_local(file) for file in _of_folder(path) if _why_not(file) is None)
+
+
+def _of_folder(path: Path) -> list[Path]:
+    return [file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES and file.is_file()]
+
+
+def _why_not(path: Path) -> str | None:
+    """Why a file of a folder is no data. None: it is data."""
+    if hidden := _hidden(path.name):
+        return hidden
+    return "empty" if is_blank(content_of(path)) else None
+
+
+def _hidden(name: str) -> str | None:
+    """Whether a name is that of a hidden file. ``._name`` is what macOS writes beside a file on other file systems."""
+    return "hidden" if name.startswith(".") else None
+
+
+def _saved(path: Path) -> list[str]:
+    """The names of the data files of a folder that ``datasets`` saved, in their order. Raises InvalidFile."""
+    state = _document(path)
+    if state.get("_indices_data_files"):
+        raise InvalidFile(f"{path.parent} is a selection of another data set. Call flatten_indices() before saving it")
+    try:
+        return [Path(entry["filename"]).name for entry in state["_data_files"]]
+    except (KeyError, TypeError) as error:
+        raise InvalidFile(f"{path} does not list the files of a data set. Save the data set again") from error
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """A JSON object that ``datasets`` wrote. Raises InvalidFile."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidFile(f"{path} is no JSON that can be read: {error}. Save the data set again") from error
+    if not isinstance(value, dict):
+        raise InvalidFile(f"{path} is not a JSON object. Save the data set again")
+    return value
 
 
 def _local(path: Path) -> InputFile:
@@ -137,7 +169,7 @@ def _in_s3(uri: str) -> Iterator[InputFile]:
     listed = list(store.list(key))
     exact = [info for info in listed if info.key == key]
     inside = [info for info in listed if info.key.startswith(folder) and info.key.lower().endswith(SUFFIXES)]
-    for info in exact or inside:
+    for info in exact or [info for info in inside if info.size and not _hidden(info.key.rpartition("/")[2])]:
         yield InputFile(uri=root + info.key, etag=info.etag, size=info.size)
 
 

@@ -78,15 +78,12 @@ class Reader:
     read: Callable[[Sequence[str]], Iterator[Row]]
     class_names: Callable[[str], tuple[str, ...] | None] = no_class_names
     """Return the names that the numbers of a ClassLabel column stand for. None: it is not a ClassLabel column."""
+    more_columns: Callable[[], tuple[str, ...]] | None = None
+    """Reads the whole file for columns that ``columns`` may lack. None: it lacks none."""
 
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A whole file in memory. ``columns`` None: each line is a text. ``what``: the format of the file in words."""
-
-    columns: tuple[str, ...] | None
-    rows: Sequence[Row]
-    what: str
+    def every_column(self) -> tuple[str, ...] | None:
+        """Return the columns that any row has."""
+        return self.columns if self.more_columns is None else self.more_columns()
 
 
 def check_columns(names: Sequence[str], where: str) -> None:

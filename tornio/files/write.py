@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from tornio.api import LabelledRecord
 from tornio.errors import InvalidFile
-from tornio.files.rows import SEPARATOR
+from tornio.files.cells import SEPARATOR
 from tornio.files.whole import check_folder, writing
 
 Write = Callable[[Iterable[LabelledRecord]], None]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tornio.errors import InvalidFile
-from tornio.files.rows import SEPARATOR
+from tornio.files.cells import SEPARATOR
 from tornio.files.whole import writing
 
 Write = Callable[[Iterable[pa.Table], pa.Schema], int]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from tornio.schemas.base import Document, Part
 from tornio.schemas.registry import EncoderUse
 from tornio.schemas.task import BatchItem, GateVerdict
@@ -153,6 +155,10 @@ class ScoreOutput(Part):
     parts: int
     rows: int
     rejected_rows: int
+    first_rejected: str | None = None
+    """File, line and reason of the first of them."""
+    contradictions: int = 0
+    """Number of texts that have different labels in different rows."""
     labels: tuple[str, ...]
     """In the order of the columns of ``probabilities``."""
     agreement: float
@@ -181,6 +187,10 @@ class ScoreInput(Document):
 
     parts: tuple[PartCount, ...]
     labels: tuple[str, ...]
+    first_rejected: str | None = Field(default=None, exclude_if=lambda first: first is None)
+    """File, line and reason of the first row that could not be used."""
+    contradictions: int = Field(default=0, exclude_if=lambda count: not count)
+    """Number of texts that have different labels in different rows."""
 
     @property
     def rows(self) -> int:

@@ -90,9 +90,13 @@ def labels_in(args: ScoreArgs) -> tuple[tuple[str, ...], bool]:
     Raises InvalidInput for fewer than two labels, and for more than ``MOST_LABELS``.
     """
     labels: dict[str, None] = {}
+    rejected: str | None = None
     for names, cell in label_cells(args):
         if names is not None:
             return names, True
+        if isinstance(cell, str):
+            rejected = rejected or cell
+            continue
         labels.update(dict.fromkeys(cell))
         if len(labels) > MOST_LABELS:
             raise InvalidInput(
@@ -101,7 +105,8 @@ def labels_in(args: ScoreArgs) -> tuple[tuple[str, ...], bool]:
             )
     if len(labels) < 2:
         raise InvalidInput(
-            f"{args.files[0].uri} has the labels {list(labels)}, and at least two are needed. Check --label-column"
+            f"{args.files[0].uri} has the labels {list(labels)}, and at least two are needed."
+            f"{f' {rejected}.' if rejected else ''} Check --label-column"
         )
     return tuple(sorted(labels)), False
 

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tornio.errors import InvalidFile
-from tornio.files.rows import SEPARATOR
+from tornio.files.cells import SEPARATOR
 from tornio.files.whole import check_folder, writing
 from tornio.scoring.scored_run import ScoredRun
 

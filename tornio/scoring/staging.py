@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+import json
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
 
 from tornio.errors import InvalidFile
-from tornio.files.rows import Columns, RowStream, Skip, Used, labels_of, record_id_of, stream_rows, text_of
-from tornio.files.sources import check_unchanged, class_names, on_disk
+from tornio.files.cells import Skip, check_separator, labels_of, record_id_of, text_of
+from tornio.files.rows import Columns, RowStream, stream_rows
+from tornio.files.sources import check_unchanged, on_disk
 from tornio.files.tables import Options, Row
-from tornio.records import default_record_id
+from tornio.records import default_record_id, text_digest
 from tornio.schemas.jobs import InputFile, PartCount, ScoreArgs, ScoreInput
 from tornio.schemas.keys import RunKeys
 from tornio.schemas.tables import REJECTED, SCORE_INPUT
@@ -22,6 +26,8 @@ from tornio.storage.port import ObjectStore
 
 PART_BYTES = 64 << 20
 """UTF-8 bytes of text after which a part ends, however few its rows, to bound the memory of a worker."""
+_SHOWN = 20
+"""Labels that the reason of a rejected row lists."""
 
 
 @dataclass
@@ -32,6 +38,27 @@ class _Part:
 
     def full(self, rows: int) -> bool:
         return len(self.rows) + len(self.rejected) >= rows or self.size >= PART_BYTES
+
+
+class Contradictions:
+    """Counts the texts that have different labels in different rows. 16 bytes a row."""
+
+    def __init__(self) -> None:
+        self._texts = array("Q")
+        self._labelled = array("Q")
+
+    def add(self, rows: Sequence[Mapping[str, object]]) -> None:
+        for row in rows:
+            digest = text_digest(str(row["text"]))
+            labels = json.dumps(sorted(cast("list[str]", row["given"])))
+            self._texts.append(int(digest[:16], 16))
+            self._labelled.append(int(hashlib.sha256(f"{digest}{labels}".encode()).hexdigest()[:16], 16))
+
+    def count(self) -> int:
+        """Return the number of such texts."""
+        pairs = np.unique(np.stack([np.array(self._texts), np.array(self._labelled)]), axis=1)
+        _, labellings = np.unique(pairs[0], return_counts=True)
+        return int(np.sum(labellings > 1))
 
 
 def stage_input(args: ScoreArgs, keys: RunKeys, store: ObjectStore, report: Callable[[int], None]) -> ScoreInput:
@@ -46,12 +73,14 @@ def stage_input(args: ScoreArgs, keys: RunKeys, store: ObjectStore, report: Call
         return staged[0]
     check_unchanged(args.files)
     counts: list[PartCount] = []
+    contradictions = Contradictions()
+    first_rejected: str | None = None
     for number, part in enumerate(_parts(args)):
-        if args.strict and part.rejected:
-            first = part.rejected[0]
-            raise InvalidFile(
-                f"{first['file']}, line {first['line']}: {first['reason']}. Without --strict such rows are put aside"
-            )
+        contradictions.add(part.rows)
+        if part.rejected and first_rejected is None:
+            first_rejected = "{file}, line {line}: {reason}".format(**part.rejected[0])
+        if args.strict and first_rejected is not None:
+            raise InvalidFile(f"{first_rejected}. Without --strict such rows are put aside")
         if part.rejected:
             table = pa.Table.from_pylist(part.rejected, schema=REJECTED.columns)
             store.put(keys.part("rejected", number), REJECTED.encode(table))
@@ -60,10 +89,12 @@ def stage_input(args: ScoreArgs, keys: RunKeys, store: ObjectStore, report: Call
         counts.append(PartCount(rows=len(part.rows), rejected=len(part.rejected)))
         report(sum(count.rows + count.rejected for count in counts))
     check_unchanged(args.files)  # nor did they change while they were read
-    staged_now = ScoreInput(parts=tuple(counts), labels=args.labels)
+    staged_now = ScoreInput(
+        parts=tuple(counts), labels=args.labels, first_rejected=first_rejected, contradictions=contradictions.count()
+    )
     if not staged_now.rows:
-        why = "" if not counts else f" Part 0 of {keys.folder('rejected')} has the reasons."
-        raise InvalidFile(f"no row of {args.files[0].uri} can be scored.{why} Check --text-column and --label-column")
+        why = "It has no rows" if staged_now.first_rejected is None else staged_now.first_rejected
+        raise InvalidFile(f"no row of {args.files[0].uri} can be scored. {why}. Check --text-column and --label-column")
     return documents.create_or_get(store, keys.input, staged_now)
 
 
@@ -84,65 +115,65 @@ def _parts(args: ScoreArgs) -> Iterator[_Part]:
 
 def _rows(args: ScoreArgs) -> Iterator[tuple[InputFile, int, dict[str, object] | str]]:
     """Each row of the files in order: the file, the line, and its usable values, or the reason why it has none."""
-    for file, stream, names in _streams(args):
+    for file, stream in _streams(args):
         for row in stream.rows:
-            yield file, row.line, usable(row, stream.used, args, names)
+            yield file, row.line, usable(row, stream, args)
 
 
-def _streams(args: ScoreArgs) -> Iterator[tuple[InputFile, RowStream, tuple[str, ...] | None]]:
-    """Each file with its rows, and the names that the numbers of a ClassLabel column stand for."""
+def _streams(args: ScoreArgs) -> Iterator[tuple[InputFile, RowStream]]:
+    check_separator(args.separator)
     columns = Columns(args.text_column, args.id_column, args.label_column)
     options = Options(encoding=args.encoding, delimiter=args.delimiter, wanted=columns.named, header_is_optional=False)
     for file in args.files:
         with on_disk(file) as path:
-            stream = stream_rows(path, columns, options, file.uri)
-            yield file, stream, stream.class_names or class_names(file, stream.used.label or "")
+            yield file, stream_rows(path, columns, options, file.uri)
 
 
-def label_cells(args: ScoreArgs) -> Iterator[tuple[tuple[str, ...] | None, list[str]]]:
-    """Yield the labels of each row, with the names of a ClassLabel column if it is one. Unusable rows are left out."""
-    for _, stream, names in _streams(args):
+def label_cells(args: ScoreArgs) -> Iterator[tuple[tuple[str, ...] | None, list[str] | str]]:
+    """Yield the names of a ClassLabel column if it is one, and the labels of each row, or why it has none."""
+    for file, stream in _streams(args):
         for row in stream.rows:
-            if isinstance(row.values, dict):
-                with contextlib.suppress(Skip):
-                    cell = _named(row.values.get(stream.used.label or ""), names)
-                    yield names, labels_of(cell, args.multi_label, args.separator)
+            try:
+                yield stream.class_names, _labels(_values(row), stream, args)
+            except Skip as reason:
+                yield stream.class_names, f"{file.uri}, line {row.line}: {reason}"
 
 
-def usable(row: Row, used: Used, args: ScoreArgs, names: tuple[str, ...] | None) -> dict[str, object] | str:
-    """Return record id, text and given labels of a row, or the reason why it cannot be used.
-
-    ``names``: what the numbers of a ClassLabel column stand for.
-    """
-    if isinstance(row.values, str):
-        return row.values
+def usable(row: Row, stream: RowStream, args: ScoreArgs) -> dict[str, object] | str:
+    """Return record id, text and given labels of a row, or the reason why it cannot be used."""
     try:
-        text = text_of(row.values, used)
-        given = labels_of(_named(row.values.get(used.label or ""), names), args.multi_label, args.separator)
-        record_id = _record_id(row.values, used, args) or default_record_id(text)
+        values = _values(row)
+        text = text_of(values, stream.used.text)
+        given = _labels(values, stream, args)
+        record_id = _record_id(values, stream, args) or default_record_id(text)
     except Skip as reason:
         return str(reason)
     unknown = next((name for name in given if name not in args.labels), None)
     if unknown is not None:
-        return f"the label {unknown!r} is none of {', '.join(args.labels)}"
+        return f"the label {unknown!r} is none of {_some(args.labels)}"
     return {"record_id": record_id, "text": text, "given": given}
 
 
-def _record_id(values: Mapping[str, Any], used: Used, args: ScoreArgs) -> str | None:
+def _values(row: Row) -> Mapping[str, Any]:
+    if isinstance(row.values, str):
+        raise Skip(row.values)
+    return row.values
+
+
+def _labels(values: Mapping[str, Any], stream: RowStream, args: ScoreArgs) -> list[str]:
+    return labels_of(values.get(stream.used.label or ""), args.multi_label, args.separator, stream.class_names)
+
+
+def _record_id(values: Mapping[str, Any], stream: RowStream, args: ScoreArgs) -> str | None:
     """The id of a row. A column that only has the name of an id column may hold something else."""
     try:
-        return record_id_of(values, used)
+        return record_id_of(values, stream.used.record_id)
     except Skip:
         if args.id_column is not None:
             raise
         return None
 
 
-def _named(value: object, names: tuple[str, ...] | None) -> object:
-    if names is None:
-        return value
-    if isinstance(value, list):
-        return [_named(item, names) for item in value]
-    if isinstance(value, int) and not isinstance(value, bool):
-        return names[value] if 0 <= value < len(names) else None  # datasets writes -1 for "no label"
-    return value
+def _some(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _SHOWN:,} more" if len(labels) > _SHOWN else ""
+    return ", ".join(labels[:_SHOWN]) + more

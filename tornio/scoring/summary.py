@@ -28,6 +28,8 @@ def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> ScoreOutput:
         parts=len(staged.parts),
         rows=len(rows),
         rejected_rows=sum(part.rejected for part in staged.parts),
+        first_rejected=staged.first_rejected,
+        contradictions=staged.contradictions,
         labels=args.labels,
         agreement=float(np.mean((given == predicted).all(axis=1))),
         mean_loss=float(np.mean(rows.column("loss").to_numpy())),

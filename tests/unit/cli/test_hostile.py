@@ -115,7 +115,15 @@ def test_names_and_contents_of_files(task: Tornio) -> None:
 def test_the_table_of_a_score_run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     row = SimpleNamespace(ranking=0.5, loss=1.0, given=[HOSTILE], predicted=["[/bad]"], text="[/bad] [red]late :smile:")
-    counts = SimpleNamespace(rows=1, model=HOSTILE, rejected_rows=1, rejected=HOSTILE, agreement=0.5)
+    counts = SimpleNamespace(
+        rows=1,
+        model=HOSTILE,
+        rejected_rows=1,
+        rejected=HOSTILE,
+        agreement=0.5,
+        first_rejected=HOSTILE,
+        contradictions=0,
+    )
     scored = SimpleNamespace(output=counts, showable=lambda: iter([row]))
     score._show(cast(ScoredRun, scored), 10)
     shown = clean((0, *capsys.readouterr()))

@@ -14,7 +14,7 @@ import pytest
 
 from tornio.api import LabelIn, LabelledRecord, RecordIn
 from tornio.errors import InvalidFile, Unavailable
-from tornio.files import Columns, Format, Options, Read, load, read_labels, read_records, writer_for
+from tornio.files import Columns, Format, Options, Read, open_data, read_labels, read_records, writer_for
 
 pytestmark = pytest.mark.unit
 
@@ -33,11 +33,11 @@ def put(folder: Path, name: str, body: str | bytes) -> str:
 
 
 def records(path: str, columns: Columns = USUAL, **options: object) -> Read[RecordIn]:
-    return read_records(load(path, Options(wanted=columns.named, **options)), columns, path)  # type: ignore[arg-type]
+    return read_records(open_data(path, Options(wanted=columns.named, **options)), columns, path)  # type: ignore[arg-type]
 
 
 def labels(path: str, columns: Columns = USUAL, multi_label: bool = False) -> Read[LabelIn]:
-    return read_labels(load(path, Options(wanted=columns.named)), columns, path, multi_label=multi_label)
+    return read_labels(open_data(path, Options(wanted=columns.named)), columns, path, multi_label=multi_label)
 
 
 def texts(path: str, columns: Columns = USUAL, **options: object) -> list[str]:
@@ -132,16 +132,16 @@ def test_what_cannot_be_read_says_what_was_found_and_what_to_do(
 
 def test_a_file_that_is_not_there(folder: Path) -> None:
     with pytest.raises(InvalidFile, match="No such file"):
-        load(str(folder / "none.csv"))
+        open_data(str(folder / "none.csv"))
     with pytest.raises(InvalidFile, match="Is a directory"):
-        load(str(folder))
+        open_data(str(folder))
 
 
 def test_another_encoding_when_told(folder: Path) -> None:
     path = put(folder, "a.csv", "text\nnaïve\n".encode("windows-1252"))
     assert texts(path, encoding="cp1252") == ["naïve"]
     with pytest.raises(InvalidFile, match="unknown"):
-        load(path, Options(encoding="klingon"))
+        open_data(path, Options(encoding="klingon"))
 
 
 def test_a_named_column_finds_the_delimiter(folder: Path) -> None:
@@ -168,7 +168,7 @@ def test_standard_input_is_read_like_a_file(monkeypatch: pytest.MonkeyPatch) -> 
         assert [(record.record_id, record.text) for record in records("-").items] == [("1", "hello")]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     with pytest.raises(InvalidFile, match="standard input is empty"):
-        load("-")
+        open_data("-")
 
 
 def test_a_zero_byte_below_the_first_line_concerns_one_row(folder: Path) -> None:

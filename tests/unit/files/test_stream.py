@@ -13,9 +13,9 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Sequence, Value
 
 from tornio.errors import Changed, InvalidFile
-from tornio.files.reading import load
+from tornio.files.reading import open_data
 from tornio.files.rows import Columns, stream_rows
-from tornio.files.sources import check_unchanged, class_names, find_files, on_disk
+from tornio.files.sources import check_unchanged, find_files, on_disk
 from tornio.files.tables import Options
 
 pytestmark = pytest.mark.unit
@@ -54,8 +54,8 @@ def read(path: Path) -> list[Any]:
 def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"data.{suffix}", ROWS)
     assert read(path) == ROWS
-    table = load(str(path))
-    assert (table.columns, [row.values for row in table.rows]) == (("text", "label"), ROWS)
+    reader = open_data(str(path))
+    assert (reader.columns, [row.values for row in reader.read(())]) == (("text", "label"), ROWS)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "jsonl", "json", "csv"])
@@ -150,7 +150,7 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
         ("b.csv", b"text,label\n\xff\xfe,a\n", "not UTF-8: found byte 0xff at offset 11"),
         ("c.csv", b"words,label\nx,a\n", "no column 'text'"),
         ("a.jsonl", b"[]\n", "no JSON object"),
-        ("a.xlsx", b"", "no format"),
+        ("a.xlsx", b"", "is empty"),
     ]:
         (tmp_path / name).write_bytes(body)
         with pytest.raises(InvalidFile, match=said):
@@ -170,7 +170,8 @@ def test_a_data_set_that_was_saved_is_read_with_the_names_of_its_classes(tmp_pat
     data.to_parquet(tmp_path / "data.parquet")
     files = find_files(str(tmp_path / "saved"))
     assert len(files) == 2
-    assert [class_names(file, "label") for file in files] == [("no", "yes")] * 2
+    names = [stream_rows(Path(file.uri), Columns(), Options(), "data").class_names for file in files]
+    assert names == [("no", "yes")] * 2
     parquet = stream_rows(tmp_path / "data.parquet", Columns(), Options(), "data")
     assert parquet.class_names == ("no", "yes")
     rows = []
