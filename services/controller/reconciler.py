@@ -28,12 +28,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The outcome of one look. ``busy``: something changed, so look again immediately."""
+    """The outcome of one look. ``busy``: something changed, so look again immediately.
+
+    ``gone_accounts``: the annotators whose accounts were deleted in the annotation tool, and whose answers stay.
+    """
 
     state: LoopState
     seen: Observation
     standing: Standing
     busy: bool
+    gone_accounts: tuple[str, ...] = ()
 
 
 @dataclass
@@ -88,4 +92,4 @@ class Reconciler:
             present = Standing(Phase.ATTENTION, f"{'; '.join(troubles)} (meanwhile {present.phase}: {present.why})")
         changed = wanted != state or acts != self._owed
         self._owed = acts
-        return Look(wanted, seen, present, busy=changed and not troubles)
+        return Look(wanted, seen, present, busy=changed and not troubles, gone_accounts=polled.gone)

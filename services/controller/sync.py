@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from services.controller.perform import dataset_name
 from tornio.annotation.port import AnnotatedRecord, AnnotationTool
 from tornio.errors import NotFound
-from tornio.labels.diff import answered_records
-from tornio.labels.pull import list_answers, pull
+from tornio.labels.accounts import Accounts
+from tornio.labels.diff import answered_records, answering
+from tornio.labels.pull import list_answers, pull, responding
 from tornio.schemas.loop import LoopState
 from tornio.schemas.task import Batch
 from tornio.tasks import Task
@@ -28,12 +29,14 @@ lags, or is being rebuilt, misses existing records."""
 class Polled:
     """The records that the annotation tool showed (``shown``) and those deleted there (``deleted``), by batch.
 
-    ``lost``: batches whose whole data set does not exist.
+    ``lost``: batches whose whole data set does not exist. ``gone``: annotators with answers whose accounts do not exist
+    any more, by name, or by id where this controller has not seen the name.
     """
 
     shown: Mapping[str, frozenset[str]] = field(default_factory=dict)
     deleted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
+    gone: tuple[str, ...] = ()
 
 
 @dataclass
@@ -48,6 +51,10 @@ class Sync:
     _swept_at: datetime | None = None
     _swept_full: datetime | None = None
     _missing_since: dict[str, datetime] = field(default_factory=dict)
+    _accounts: Accounts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._accounts = Accounts(self.annotation, self.task.workspace)
 
     def poll(self, state: LoopState) -> Polled:
         """Append the annotators' new answers. Raises what the annotation tool raises."""
@@ -57,7 +64,8 @@ class Sync:
         self._sweep(state, list(batches.values()))
         shown = {name: records for name, records in read.items() if records is not None}
         deleted = {name: self._deleted(batches[name], records) for name, records in shown.items()}
-        self.last = Polled(shown, deleted, frozenset(name for name in read if name not in shown))
+        lost = frozenset(name for name in read if name not in shown)
+        self.last = Polled(shown, deleted, lost, self._accounts.gone_names)
         return self.last
 
     def _deleted(self, batch: Batch, shown: frozenset[str]) -> frozenset[str]:
@@ -89,8 +97,8 @@ class Sync:
     def _sweep(self, state: LoopState, batches: Sequence[Batch]) -> None:
         """Pull late answers by a complete listing, if the data set has changed since the last one.
 
-        An answer that the listing lacks is withdrawn if the tool still shows its record. A record that was deleted
-        from the tool, alone or with the whole data set, keeps its labels.
+        An answer that the listing lacks is withdrawn if the tool still shows its record, and still has the account of
+        its annotator. A record that was deleted from the tool, alone or with the whole data set, keeps its labels.
         """
         dataset = dataset_name(self.task.name, state.generation)
         sent = [batch for batch in batches if batch.dataset == dataset]
@@ -102,7 +110,14 @@ class Sync:
             activity = self.annotation.last_activity(workspace, dataset)
             overdue = self._swept_full is None or now - self._swept_full > SWEEP_ANYWAY
             if overdue or activity is None or activity != self._swept_activity:
-                self._append(dataset, sent, lambda: self._listing(dataset))
+                listing: list[AnnotatedRecord] = []
+
+                def read() -> Sequence[AnnotatedRecord]:
+                    listing[:] = self._listing(dataset)
+                    return listing
+
+                self._append(dataset, sent, read)
+                self._accounts.gone(answering(self.task.labels.read()), responding(listing))
                 self._swept_full = now
         except NotFound:
             return
@@ -116,4 +131,4 @@ class Sync:
     def _append(self, dataset: str, batches: Sequence[Batch], read: Callable[[], Sequence[AnnotatedRecord]]) -> None:
         purposes = {item.record_id: item.purpose for batch in batches for item in batch.items}
         rev = self.task.document.label_set_rev
-        pull(self.task.labels, read, purposes=purposes, label_set_rev=rev, dataset=dataset)
+        pull(self.task.labels, read, purposes=purposes, label_set_rev=rev, dataset=dataset, accounts=self._accounts)

@@ -47,6 +47,14 @@ class Stage(Protocol):
     def discard(self, record_id: str, annotator: str) -> None: ...
     def draft(self, record_id: str, annotator: str, labels: Sequence[str]) -> None: ...
     def withdraw(self, record_id: str, annotator: str) -> None: ...
+    def hire(self) -> str:
+        """Make one more annotator, and return the name."""
+        ...
+
+    def dismiss(self, annotator: str) -> None:
+        """Delete the account of an annotator who was hired. It may be deleted already."""
+        ...
+
     def shown(self, record_id: str) -> Shown: ...
     def metadata(self, record_id: str) -> Mapping[str, Any]:
         """What an annotator may filter and sort by, less the batch."""
@@ -77,6 +85,12 @@ class FakeStage:
 
     def withdraw(self, record_id: str, annotator: str) -> None:
         self.tool.withdraw(self.workspace, DATASET, record_id, annotator)
+
+    def hire(self) -> str:
+        return "carol"
+
+    def dismiss(self, annotator: str) -> None:
+        self.tool.delete_account(annotator)
 
     def shown(self, record_id: str) -> Shown:
         record = self.tool.records(self.workspace, DATASET)[record_id]
@@ -194,6 +208,17 @@ class ArgillaStage:
     def withdraw(self, record_id: str, annotator: str) -> None:
         response = next(r for r in self.record(record_id)["responses"] if r["user_id"] == self.user_id(annotator))
         expect(self._people[annotator].delete(f"responses/{response['id']}"))
+
+    def hire(self) -> str:
+        name = f"guest-{uuid4().hex[:6]}"
+        self.server.join(self.workspace, name)
+        self._people[name] = rest(self.server.url, self.server.user(name)["api_key"])
+        return name
+
+    def dismiss(self, annotator: str) -> None:
+        if (client := self._people.pop(annotator, None)) is not None:
+            client.close()
+            expect(self.server.owner.delete(f"users/{self.user_id(annotator)}"))
 
     def shown(self, record_id: str) -> Shown:
         record = self.record(record_id)

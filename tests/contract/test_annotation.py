@@ -115,6 +115,14 @@ def labels_of(annotated: AnnotatedRecord) -> list[tuple[str, ...]]:
     return sorted(response.labels for response in annotated.responses)
 
 
+@pytest.fixture
+def guest(stage: Stage) -> Iterator[str]:
+    """An annotator who is here for one test alone, and whose account may be deleted."""
+    name = stage.hire()
+    yield name
+    stage.dismiss(name)
+
+
 # The data set.
 
 
@@ -387,6 +395,40 @@ def test_a_deleted_response_is_gone_and_the_next_is_another(stage: Stage) -> Non
     assert second.updated_at > first.updated_at
 
 
+def test_an_account_that_is_deleted_takes_its_responses_and_is_no_longer_listed(stage: Stage, guest: str) -> None:
+    stage.tool.ensure_dataset(spec(stage, min_submitted=2))
+    stage.tool.log(stage.workspace, DATASET, [record("r1"), record("r2")])
+    stage.answer("r1", "ann", ["good"])
+    stage.answer("r1", guest, ["bad"])
+    stage.answer("r2", guest, ["bad"])
+    before, accounts = read(stage, "r1", "r2"), stage.tool.accounts(stage.workspace)
+    (guest_id,) = {response.annotator for response in before["r2"].responses}
+    assert {response.annotator for response in before["r1"].responses} <= set(accounts)
+    assert guest.lower() in accounts[guest_id].lower()
+    activity = stage.tool.last_activity(stage.workspace, DATASET)
+    stage.dismiss(guest)
+    after = read(stage, "r1", "r2")
+    assert [labels_of(after[record_id]) for record_id in ("r1", "r2")] == [[("good",)], []]
+    assert guest_id not in stage.tool.accounts(stage.workspace)
+    assert stage.tool.last_activity(stage.workspace, DATASET) == activity
+
+
+def test_a_record_that_is_deleted_and_sent_again_is_newer_than_its_answers(stage: Stage) -> None:
+    stage.tool.ensure_dataset(spec(stage))
+    stage.tool.log(stage.workspace, DATASET, [record("r1")])
+    stage.answer("r1", "ann", ["good"])
+    first = read(stage, "r1")["r1"]
+    stage.tool.log(stage.workspace, DATASET, [record("r1", text="corrected")])
+    assert read(stage, "r1")["r1"].created_at == swept(stage)["r1"].created_at == first.created_at
+    assert first.created_at is not None
+    assert first.created_at <= first.responses[0].updated_at
+    stage.tool.delete(stage.workspace, DATASET, ["r1"])
+    stage.tool.log(stage.workspace, DATASET, [record("r1")])
+    again = read(stage, "r1")["r1"].created_at
+    assert again is not None
+    assert again > first.responses[0].updated_at
+
+
 def test_several_labels_or_none(stage: Stage) -> None:
     stage.tool.ensure_dataset(spec(stage, multi_label=True))
     stage.tool.log(stage.workspace, DATASET, [suggested("r1", "so-so", "good"), suggested("r2"), record("r3")])
@@ -540,6 +582,8 @@ def test_an_admin_works_where_it_is_a_member_and_is_told_to_ask_elsewhere(real: 
         tool.log(real.workspace, DATASET, [record("r1")])
         real.answer("r1", "ann", ["good"])
         assert [annotated.record_id for annotated in tool.sweep(real.workspace, DATASET)] == ["r1"]
+        members = {real.user_id(name) for name in ("ann", "bob", "admin")}
+        assert set(tool.accounts(real.workspace)) == members < set(real.tool.accounts(real.workspace))
         tool.delete_dataset(real.workspace, DATASET)
 
 
@@ -561,20 +605,6 @@ def test_a_data_set_replaced_by_another_process_is_found_again(real: ArgillaStag
         other.ensure_dataset(spec(real))
     real.tool.log(real.workspace, DATASET, [record("r2")])
     assert set(read(real, "r1", "r2")) == {"r2"}
-
-
-def test_an_annotator_who_is_deleted_takes_the_answers_along(real: ArgillaStage) -> None:
-    real.tool.ensure_dataset(spec(real))
-    real.tool.log(real.workspace, DATASET, [record("r1")])
-    body = {"first_name": "c", "username": f"c-{uuid4().hex[:6]}", "role": "annotator", "password": uuid4().hex}
-    user = expect(real.server.owner.post("users", json=body))
-    response = {"user_id": user["id"], "status": "submitted", "values": {"label": {"value": "good"}}}
-    item = {"external_id": "r1", "responses": [response]}
-    path = f"datasets/{real.dataset()['id']}/records/bulk"
-    expect(real.server.owner.put(path, json={"items": [item]}))
-    assert labels_of(swept(real)["r1"]) == [("good",)]
-    expect(real.server.owner.delete(f"users/{user['id']}"))
-    assert swept(real) == {}
 
 
 def test_the_version_is_known(real: ArgillaStage) -> None:

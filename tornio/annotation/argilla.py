@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Self, TypeVar
@@ -93,6 +93,18 @@ class ArgillaTool:
             return [record for record in self._list(handle) if record is not None and record.responses]
 
         return iter(self._on_dataset(workspace, dataset, fetch))
+
+    def accounts(self, workspace: str) -> Mapping[str, str]:
+        with self._rights(workspace):
+            workspace_id = self._find_workspace(workspace)
+            if workspace_id is None:
+                self._refuse_outsider()
+                raise NotFound(f"Argilla at {self._api.url} has no workspace {workspace}. Apply the task again.")
+            try:
+                users = self._api.get("users")["items"]
+            except Forbidden:  # an admin sees the members of its own workspaces
+                users = self._api.get(f"workspaces/{workspace_id}/users")["items"]
+        return {user["id"]: user["username"] for user in users}
 
     def page(self, workspace: str, dataset: str, sort_by: str) -> str:
         def address(handle: Handle) -> str:

@@ -207,7 +207,9 @@ def annotated(record: Json, handle: Handle) -> AnnotatedRecord | None:
     if not record.get("external_id"):
         return None
     responses = tuple(_response(response, handle) for response in record.get("responses") or ())
-    return AnnotatedRecord(record["external_id"], (record.get("metadata") or {}).get(BATCH), responses)
+    batch_id = (record.get("metadata") or {}).get(BATCH)
+    created_at = moment(record["inserted_at"]) if "inserted_at" in record else None
+    return AnnotatedRecord(record["external_id"], batch_id, responses, created_at)
 
 
 def _response(response: Json, handle: Handle) -> Response:

@@ -29,10 +29,12 @@ class _Dataset:
     records: dict[str, OutgoingRecord] = field(default_factory=dict)
     responses: dict[str, dict[str, Response]] = field(default_factory=dict)
     """By record id, then annotator."""
+    created: dict[str, datetime] = field(default_factory=dict)
+    """When each record was first logged."""
 
     def annotated(self, record_id: str) -> AnnotatedRecord:
         responses = tuple(self.responses.get(record_id, {}).values())
-        return AnnotatedRecord(record_id, self.records[record_id].batch_id, responses)
+        return AnnotatedRecord(record_id, self.records[record_id].batch_id, responses, self.created[record_id])
 
 
 class FakeAnnotationTool:
@@ -55,6 +57,7 @@ class FakeAnnotationTool:
         self._now = start
         self._datasets: dict[tuple[str, str], _Dataset] = {}
         self._response_count = 0
+        self._accounts: set[str] = set()
         self._lock = threading.RLock()
 
     # The interface.
@@ -74,7 +77,9 @@ class FakeAnnotationTool:
             question = Question.of(data.spec)
             shape = (question.labels, question.multi_label, question.fields, data.spec.metadata)
             check_outgoing(records, *shape)
-            data.records.update((record.record_id, record) for record in records)
+            for record in records:
+                data.records[record.record_id] = record
+                data.created.setdefault(record.record_id, self._tick())
 
     def read(self, workspace: str, dataset: str, record_ids: Sequence[str]) -> Sequence[AnnotatedRecord]:
         with self._operation("read"):
@@ -85,6 +90,10 @@ class FakeAnnotationTool:
         with self._operation("sweep"):
             data = self._find(workspace, dataset)
             return iter([data.annotated(record_id) for record_id in data.records if data.responses.get(record_id)])
+
+    def accounts(self, workspace: str) -> Mapping[str, str]:
+        with self._operation("accounts"):
+            return {annotator: annotator.capitalize() for annotator in sorted(self._accounts)}
 
     def page(self, workspace: str, dataset: str, sort_by: str) -> str:
         with self._operation("page"):
@@ -101,6 +110,7 @@ class FakeAnnotationTool:
             for record_id in record_ids:
                 data.records.pop(record_id, None)
                 data.responses.pop(record_id, None)
+                data.created.pop(record_id, None)
 
     def delete_dataset(self, workspace: str, dataset: str) -> None:
         with self._operation("delete_dataset"):
@@ -137,6 +147,14 @@ class FakeAnnotationTool:
             if data.responses.get(record_id, {}).pop(annotator, None) is None:
                 raise NotFound(f"{annotator} has no response to record {record_id!r}.")
             data.last_activity = self._tick()
+
+    def delete_account(self, annotator: str) -> None:
+        """Delete an account. All its responses vanish, and no data set shows activity."""
+        with self._lock:
+            self._accounts.discard(annotator)
+            for data in self._datasets.values():
+                for responses in data.responses.values():
+                    responses.pop(annotator, None)
 
     # What a test inspects and controls.
 
@@ -201,6 +219,7 @@ class FakeAnnotationTool:
                 response = replace(given, status=status, labels=in_order, updated_at=now)
             responses[annotator] = response
             data.last_activity = now
+            self._accounts.add(annotator)
             return response
 
     def _tick(self) -> datetime:

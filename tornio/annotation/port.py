@@ -94,6 +94,8 @@ class AnnotatedRecord:
     record_id: str
     batch_id: str | None
     responses: tuple[Response, ...]
+    created_at: datetime | None = None
+    """When the tool got the record, by its clock. A record that was deleted and sent again is a new one."""
 
 
 class AnnotationTool(Protocol):
@@ -121,6 +123,13 @@ class AnnotationTool(Protocol):
 
     def sweep(self, workspace: str, dataset: str) -> Iterator[AnnotatedRecord]:
         """Iterate over all records that have at least one response. The listing is complete."""
+
+    def accounts(self, workspace: str) -> Mapping[str, str]:
+        """Return the names of the accounts that may answer in the workspace, by their permanent ids.
+
+        A deleted account is not among them. Where our own account may not see more, they are the workspace's members.
+        Raises NotFound if the workspace does not exist.
+        """
 
     def page(self, workspace: str, dataset: str, sort_by: str) -> str:
         """Return the address of the annotation page, with records sorted by this metadata, largest first.

@@ -143,6 +143,18 @@ class AgreementStatus(Answer):
     records: int
 
 
+class UndecidedStatus(Answer):
+    """Texts with answers that give no label, those of the hold-out included.
+
+    ``waiting``: they have fewer answers than ``needed``, the annotators that must answer each. ``disputed``: no answer
+    has more votes than the others.
+    """
+
+    waiting: int = 0
+    disputed: int = 0
+    needed: int = 1
+
+
 class AsksStatus(Answer):
     """What users asked of the loop. ``hold``: why nothing is promoted until `resume`."""
 
@@ -186,6 +198,10 @@ class TaskStatus(Answer):
     holdout: HoldoutStatus
     agreement: AgreementStatus | None = None
     """None means that no record has answers of two annotators."""
+    undecided: UndecidedStatus = UndecidedStatus()
+    gone_accounts: list[str] = []
+    """Annotators whose accounts do not exist in the annotation tool any more, by name, or by id where the name is not
+    known. Their answers stay."""
     batches: list[BatchStatus] = []
     serving: Serving | None = None
     first_version: str | None = None

@@ -14,6 +14,7 @@ from tornio.api import (
     Scores,
     TaskStatus,
     TaskSummary,
+    UndecidedStatus,
     VersionOut,
 )
 from tornio.cli.screen import Group, ProgressBar, RenderableType, Table, Text, percent, table
@@ -64,6 +65,10 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
         yield shown(status.metrics.metric), _score(status.metrics)
     yield "hold-out", _holdout(status.holdout)
     yield "labels", _labels(status)
+    if status.undecided.waiting or status.undecided.disputed:
+        yield "undecided", _undecided(status.undecided)
+    for name in status.gone_accounts:
+        yield "account", Text(f"answers of {name} stay; its account is gone", style="yellow")
     if status.agreement:
         yield "agreement", _agreement(status.agreement)
     yield "pool", Text(f"{status.pool:,} records" + _open(status.queryable))
@@ -129,6 +134,12 @@ def measured(accuracy: float | None, interval: tuple[float, float] | None) -> st
 def halving(labels: int | None) -> str:
     """Return how many labels would halve the interval, such as ``; 120 more would halve the interval``."""
     return "" if labels is None else f"; {labels:,} more would halve the interval"
+
+
+def _undecided(undecided: UndecidedStatus) -> Text:
+    waiting = f"{undecided.waiting:,} with fewer than {undecided.needed} answers" if undecided.waiting else ""
+    disputed = f"{undecided.disputed:,} disputed" if undecided.disputed else ""
+    return Text(f"texts without a label: {', '.join(filter(None, (waiting, disputed)))}")
 
 
 def _agreement(agreement: AgreementStatus) -> Text:

@@ -25,6 +25,16 @@ def answered_records(known: Iterable[LabelEvent], dataset: str) -> set[str]:
     }
 
 
+def answering(known: Iterable[LabelEvent]) -> set[str]:
+    """Return the annotators whose answers or discards are valid."""
+    return {
+        annotator
+        for events in by_record(event for event in known if event.source == SOURCE).values()
+        for annotator, event in standing(events).items()
+        if event.event is not EventKind.WITHDRAW
+    }
+
+
 def diff_answers(
     known: Iterable[LabelEvent],
     records: Sequence[AnnotatedRecord],
@@ -44,9 +54,10 @@ def diff_answers(
     them is not shown, its answers no longer exist. ``answer``: the event kind of a submitted response, which is
     CORRECTION in a review.
 
-    An answer that was deleted or is a draft again becomes a WITHDRAW, but only if ``complete``. The WITHDRAW carries
-    the id and time of the answer that it withdraws. So it is the same event whoever finds it; it comes after that
-    answer (ties are decided by place in the log); and any later answer outranks it.
+    An answer that was deleted or is a draft again becomes a WITHDRAW, but only if ``complete``, and not if the record
+    is newer than the answer: then the record was deleted in the tool and sent again. The WITHDRAW carries the id and
+    time of the answer that it withdraws. So it is the same event whoever finds it; it comes after that answer (ties
+    are decided by place in the log); and any later answer outranks it.
 
     After a complete reading the tool is right. If the time of an answer is not later than the annotator's latest event
     in the log (because the tool's clock was set back, or an answer was wrongly taken for deleted), the new event is
@@ -68,15 +79,15 @@ def diff_answers(
             batch_id=record.batch_id,
             purpose=purposes.get(record_id),
         )
-        events += _of_record(blank, standing(before.get(record_id, ())), record.responses, complete)
+        events += _of_record(blank, standing(before.get(record_id, ())), record, complete)
     return sorted(events, key=lambda event: (event.response_updated_at, event.record_id, event.annotator))
 
 
 def _of_record(
-    blank: LabelEvent, logged: Mapping[str, LabelEvent], responses: Sequence[Response], complete: bool
+    blank: LabelEvent, logged: Mapping[str, LabelEvent], record: AnnotatedRecord, complete: bool
 ) -> Iterator[LabelEvent]:
     now: dict[str, Response] = {}
-    for response in sorted(responses, key=lambda response: response.updated_at):
+    for response in sorted(record.responses, key=lambda response: response.updated_at):
         now[response.annotator] = response
     for annotator in sorted({*logged, *now}):
         current, latest = now.get(annotator), logged.get(annotator)
@@ -92,8 +103,16 @@ def _of_record(
                     response_id=current.response_id,
                     response_updated_at=when,
                 )
-        elif complete and latest is not None and latest.event is not EventKind.WITHDRAW:
+        elif complete and latest is not None and _took_back(latest, record):
             yield replace(latest, event=EventKind.WITHDRAW, labels=(), recorded_at=None)
+
+
+def _took_back(latest: LabelEvent, record: AnnotatedRecord) -> bool:
+    """Whether the annotator took this answer back, given that the record does not show it."""
+    if latest.event is EventKind.WITHDRAW:
+        return False
+    when = latest.response_updated_at
+    return record.created_at is None or when is None or record.created_at <= when
 
 
 def _date(response: Response, kind: EventKind, latest: LabelEvent | None, complete: bool) -> datetime | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from tornio.annotation.port import AnnotatedRecord, AnnotationTool
+from tornio.labels.accounts import Accounts
 from tornio.labels.diff import diff_answers
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.log import LabelLog
@@ -23,6 +24,11 @@ def list_answers(
     return [*responding, *(annotation.read(workspace, dataset, sorted(silent)) if silent else ())]
 
 
+def responding(records: Iterable[AnnotatedRecord]) -> set[str]:
+    """Return the annotators who have a response to one of these records."""
+    return {response.annotator for record in records for response in record.responses}
+
+
 def pull(
     log: LabelLog,
     read: Callable[[], Sequence[AnnotatedRecord]],
@@ -30,11 +36,14 @@ def pull(
     purposes: Mapping[str, Purpose],
     label_set_rev: int,
     dataset: str,
+    accounts: Accounts,
     answer: EventKind = EventKind.ANSWER,
 ) -> int | None:
     """Bring the log up to date with ``read``, which returns the records in ``purposes`` with all their responses.
 
-    The log is read before the tool, so that an answer that is missing in the tool has certainly been withdrawn.
+    The log is read before the tool, so that an answer that is missing in the tool has certainly been withdrawn, or was
+    deleted together with its account. The answers of a deleted account stay: they were given.
+
     ``answer``: see ``diff_answers``. Returns the number of the part that was written, or None if nothing had changed.
     Raises what ``read`` raises.
     """
@@ -42,7 +51,7 @@ def pull(
     def missing() -> list[LabelEvent]:
         logged = log.read()
         records = [record for record in read() if record.record_id in purposes]
-        return diff_answers(
+        events = diff_answers(
             logged.events,
             records,
             purposes=purposes,
@@ -51,6 +60,9 @@ def pull(
             complete=True,
             answer=answer,
         )
+        withdrawn = {event.annotator for event in events if event.event is EventKind.WITHDRAW and event.annotator}
+        gone = accounts.gone(withdrawn, responding(records))
+        return [event for event in events if event.event is not EventKind.WITHDRAW or event.annotator not in gone]
 
     after = log.last_seq()
     if not (events := missing()):

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from tornio.annotation.port import AnnotatedRecord, AnnotationTool, ResponseStatus
 from tornio.errors import NotFound
+from tornio.labels.accounts import Accounts
 from tornio.labels.diff import answered_records
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.pull import list_answers, pull
@@ -28,6 +29,7 @@ class ReviewSync:
     run: ScoredRun
     annotation: AnnotationTool
     _activity: datetime | None = None
+    _accounts: Accounts | None = None
 
     def poll(self) -> Precision:
         """Append the annotators' new answers, and return the review's progress. Repeats are harmless.
@@ -39,7 +41,8 @@ class ReviewSync:
         try:
             activity = self.annotation.last_activity(review.workspace, review.dataset)
             if activity is None or activity != self._activity:
-                _pull_answers(self.run, review, rows, self.annotation)
+                self._accounts = self._accounts or Accounts(self.annotation, review.workspace)
+                _pull_answers(self.run, review, rows, self._accounts)
         except NotFound as error:
             raise NotFound(
                 f"{error} Answers that were pulled before are kept. `tornio review send {self.run.run}` creates the "
@@ -100,7 +103,7 @@ def targets(rows: Sequence[ScoredRow], view: PoolView, spoken: Mapping[str, str]
     return {row.record_id: of(row) for row in rows}
 
 
-def _pull_answers(run: ScoredRun, review: Review, rows: Sequence[ScoredRow], annotation: AnnotationTool) -> None:
+def _pull_answers(run: ScoredRun, review: Review, rows: Sequence[ScoredRow], accounts: Accounts) -> None:
     by_id = {row.record_id: row for row in rows}
     events = [event for event in run.log.read() if event.dataset == review.dataset]
     if run.task is None:
@@ -112,7 +115,7 @@ def _pull_answers(run: ScoredRun, review: Review, rows: Sequence[ScoredRow], ann
     def read() -> list[AnnotatedRecord]:
         before = answered_records(run.log.read(), review.dataset)
         answered = [record_id for record_id, pool_id in target.items() if pool_id in before]
-        listed = list_answers(annotation, review.workspace, review.dataset, answered)
+        listed = list_answers(accounts.annotation, review.workspace, review.dataset, answered)
         ours = [record for record in listed if record.record_id in by_id]
         if run.task is not None:
             _join(run.task, [by_id[record.record_id] for record in ours if _is_answered(record)], target)
@@ -124,6 +127,7 @@ def _pull_answers(run: ScoredRun, review: Review, rows: Sequence[ScoredRow], ann
         purposes=dict.fromkeys(target.values(), Purpose.QUERY),
         label_set_rev=run.label_set_rev,
         dataset=review.dataset,
+        accounts=accounts,
         answer=EventKind.CORRECTION,
     )
 

@@ -39,6 +39,7 @@ class ControllerStatus:
     ``batches``: progress per open batch, without the records that were deleted in the annotation tool. ``queryable``:
     records that a query may still pick; None before the controller's first look. ``runs``: the problem per run that
     cannot go on. ``first_version``: what the first version waits for; None once a version serves.
+    ``gone_accounts``: annotators with answers whose accounts were deleted in the annotation tool.
     """
 
     phase: Phase
@@ -48,3 +49,4 @@ class ControllerStatus:
     replicas: tuple[ReplicaReport, ...] = ()
     runs: Mapping[str, str] = field(default_factory=dict)
     first_version: str | None = None
+    gone_accounts: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tornio.api import AgreementStatus, HoldoutStatus
+from tornio.api import AgreementStatus, HoldoutStatus, UndecidedStatus
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.jobs import EvaluateOutput
 from tornio.schemas.loop import LoopState
@@ -43,6 +43,7 @@ class Snapshot:
     holdout: HoldoutStatus
     batches: Mapping[str, Progress]
     agreement: AgreementStatus | None
+    undecided: UndecidedStatus
     state: LoopState
     iterations: tuple[Iteration, ...]
     current: tuple[Alias, ...]
@@ -88,6 +89,9 @@ class Reader:
             holdout=_holdout(counts),
             batches={batch.batch: counts.progress(batch) for batch in counts.batches},
             agreement=None if agreed is None else AgreementStatus(alpha=agreed.alpha, records=agreed.records),
+            undecided=UndecidedStatus(
+                waiting=counts.undecided.waiting, disputed=counts.undecided.disputed, needed=counts.undecided.needed
+            ),
             state=task.loop_state(),
             iterations=task.iterations(),
             current=self._registry.history(CURRENT),

@@ -67,6 +67,8 @@ def task_status(
         training_labels=dict(snapshot.training_labels),
         holdout=snapshot.holdout,
         agreement=snapshot.agreement,
+        undecided=snapshot.undecided,
+        gone_accounts=list(reported.gone_accounts),
         batches=list(_batches(snapshot, reported)),
         serving=None if current is None else serving(current),
         first_version=None if current else reported.first_version,

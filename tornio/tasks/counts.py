@@ -15,7 +15,16 @@ from tornio.pool.view import PoolView
 from tornio.schemas.task import Batch
 from tornio.spec import TaskSpec
 from tornio.tasks.asking import askable
-from tornio.tasks.data import HoldoutSet, TrainingSet, labels_of, select_holdout, select_training, training_labels
+from tornio.tasks.data import (
+    HoldoutSet,
+    TrainingSet,
+    Undecided,
+    count_undecided,
+    labels_of,
+    select_holdout,
+    select_training,
+    training_labels,
+)
 from tornio.tasks.progress import Progress, batch_progress, live_records
 from tornio.tasks.task import Task
 
@@ -58,6 +67,11 @@ class Counts:
     def holdout(self) -> HoldoutSet:
         """The labelled hold-out, and how many records are reserved, discarded and disputed."""
         return select_holdout(self.view, self.log.events, self.spec, self.task.document.holdout_key)
+
+    @cached_property
+    def undecided(self) -> Undecided:
+        """Texts with answers that give no label."""
+        return count_undecided(self.log.events, self.spec)
 
     @cached_property
     def agreement(self) -> Agreement | None:

@@ -53,6 +53,28 @@ class HoldoutSet:
         return len(self.record_ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Numbers of records with answers that give no label.
+
+    ``waiting``: fewer annotators than ``needed`` have answered. ``disputed``: no answer has more votes than the others.
+    """
+
+    waiting: int
+    disputed: int
+    needed: int
+
+
+def count_undecided(events: Iterable[LabelEvent], spec: TaskSpec) -> Undecided:
+    """Return how many records have answers and no label. A discard is an answer, and decides by itself."""
+    resolved = _resolved(events, spec).values()
+    return Undecided(
+        waiting=sum(one.kind is None and one.annotators > 0 for one in resolved),
+        disputed=sum(one.disputed for one in resolved),
+        needed=spec.annotation.min_submitted,
+    )
+
+
 def select_training(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec, key: str) -> TrainingSet:
     """Return every record of the view with a label of this spec that is neither deleted nor held out.
 

@@ -18,6 +18,7 @@ from tornio.api import (
     StopStatus,
     Swap,
     TaskStatus,
+    UndecidedStatus,
     VersionOut,
 )
 from tornio.cli import screen
@@ -81,6 +82,8 @@ def test_a_task_that_serves() -> None:
                 "annotate_url": "http://127.0.0.1:6900",
                 "agreement": AgreementStatus(alpha=0.8123, records=12),
                 "queryable": 900,
+                "undecided": UndecidedStatus(waiting=3, disputed=2, needed=2),
+                "gone_accounts": ["Ann [b]", "5f2"],
             }
         )
     )
@@ -94,6 +97,9 @@ def test_a_task_that_serves() -> None:
         "g1-b0003, not read yet",
         "1, all up to date",
         "http://127.0.0.1:6900",
+        "texts without a label: 3 with fewer than 2 answers, 2 disputed",
+        "answers of Ann [b] stay; its account is gone",
+        "answers of 5f2 stay; its account is gone",
     ):
         assert words in text
 

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from services.controller.reconciler import Reconciler
 from tests.unit.controller.turning import Turning, make_spec, quick_fit
 from tornio.errors import Unavailable
 from tornio.loop.phase import Phase
 from tornio.registry import CURRENT, Registry
 from tornio.schemas import keys
+from tornio.spec import AnnotationSpec
+from tornio.tasks import Counter
+from tornio.tasks.data import Undecided
 
 pytestmark = pytest.mark.unit
 WRITES = ("put", "put_if_absent", "put_if_match", "delete", "upload", "log", "ensure_dataset")
@@ -210,6 +214,82 @@ def test_an_answer_that_is_taken_back_is_withdrawn(tmp_path: Path) -> None:
     turning.annotation.withdraw("w", "t", record_id, "a1")
     controller.look()
     assert [str(e.event) for e in turning.task.labels.read()] == ["answer", "withdraw"]
+
+
+def open_batch_of(turning: Turning) -> tuple[Reconciler, list[str]]:
+    """A controller that has sent a first batch, and the batch's records."""
+    controller = turning.controller()
+    while not controller.look().state.batches:
+        pass
+    return controller, [item.record_id for item in turning.task.batches()[0].items]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_answers_of_an_account_that_is_deleted_stay_and_its_name_is_said(tmp_path: Path, closed: bool) -> None:
+    spec = make_spec(stop={"criterion": "none"}).model_copy(update={"annotation": AnnotationSpec(min_submitted=2)})
+    turning = Turning(tmp_path, spec=spec).begin()
+    controller, ids = open_batch_of(turning)
+    for who in ("ann", "bob"):
+        for record_id in ids if closed else ids[:3]:
+            turning.annotation.answer("w", "t", record_id, who, [turning.truth[record_id]])
+    if not closed:
+        turning.annotation.answer("w", "t", ids[3], "ann", ["river"])
+    turning.clock.now += timedelta(minutes=1)
+    for _ in range(40 if closed else 3):
+        look = controller.look()
+    assert bool(turning.task.iterations()) == closed
+    assert look.gone_accounts == ()
+    said = turning.task.labels.read().events
+    turning.annotation.delete_account("ann")
+    turning.clock.now += timedelta(hours=2)
+    for _ in range(3):
+        look = controller.look()
+    assert turning.task.labels.read().events == said
+    assert look.gone_accounts == ("Ann",)
+    counted = Counter(turning.task).count(turning.task.labels.read(), turning.task.batches())
+    assert counted.undecided == Undecided(waiting=0 if closed else 1, disputed=0, needed=2)
+    if not closed:
+        turning.annotation.withdraw("w", "t", ids[0], "bob")  # bob has an account: his answer is taken back
+        look = controller.look()
+        assert [(str(e.event), e.annotator) for e in turning.task.labels.read().events[len(said) :]] == [
+            ("withdraw", "bob")
+        ]
+    anew = turning.controller()
+    assert anew.look().gone_accounts == ("ann",), "a new controller has never seen the name"
+
+
+def test_an_account_that_takes_its_only_answer_back_has_taken_it_back(tmp_path: Path) -> None:
+    turning = Turning(tmp_path).begin()
+    controller, ids = open_batch_of(turning)
+    turning.annotation.answer("w", "t", ids[0], "ann", ["river"])
+    controller.look()
+    turning.annotation.withdraw("w", "t", ids[0], "ann")
+    look = controller.look()
+    assert [str(event.event) for event in turning.task.labels.read()] == ["answer", "withdraw"]
+    assert look.gone_accounts == ()
+
+
+def test_answers_to_an_open_batch_stay_when_its_data_set_is_deleted_and_it_is_sent_again(tmp_path: Path) -> None:
+    turning = Turning(tmp_path).begin()
+    controller, ids = open_batch_of(turning)
+    for record_id in ids[:3]:
+        turning.annotation.answer("w", "t", record_id, "ann", [turning.truth[record_id]])
+    look = controller.look()
+    said = turning.task.labels.read().events
+    assert len(said) == 3
+    turning.annotation.delete_dataset("w", "t")
+    for _ in range(10):
+        turning.clock.now += timedelta(minutes=1)
+        look = controller.look()
+    assert set(turning.annotation.records("w", "t")) == set(ids)
+    assert turning.task.labels.read().events == said
+    assert look.seen.batches[look.state.batches[0].batch].answered == 3
+    turning.annotation.answer("w", "t", ids[0], "ann", ["metal"])
+    controller.look()
+    assert [event.labels for event in turning.task.labels.read().events[3:]] == [("metal",)]
+    turning.annotation.withdraw("w", "t", ids[0], "ann")
+    controller.look()
+    assert [str(event.event) for event in turning.task.labels.read().events[3:]] == ["answer", "withdraw"]
 
 
 def test_a_version_that_cannot_be_read_any_more_stops_nothing(tmp_path: Path) -> None:

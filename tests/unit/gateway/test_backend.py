@@ -250,10 +250,10 @@ def test_the_status_answers_while_the_controller_is_away(
     assert "did not answer" in found.controller_away
     assert [(one.batch, one.answered, one.total) for one in found.batches] == [("g1-b0001", 1, 4)]
     counted = {"g1-b0001": Progress(3, 1)}  # one record was deleted in the annotation tool
-    cluster.controller = ControllerStatus(Phase.LABELLING, "1 of 3", counted, queryable=26)
+    cluster.controller = ControllerStatus(Phase.LABELLING, "1 of 3", counted, queryable=26, gone_accounts=("ann",))
     found = status(backend)
     assert [(one.batch, one.answered, one.total) for one in found.batches] == [("g1-b0001", 1, 3)]
-    assert found.queryable == 26
+    assert (found.queryable, found.gone_accounts) == (26, ["ann"])
 
 
 def test_a_write_succeeds_while_the_controller_is_away(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tornio.annotation.port import AnnotatedRecord, Response, ResponseStatus
-from tornio.labels.diff import answered_records, diff_answers
+from tornio.labels.diff import answered_records, answering, diff_answers
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.log import LabelLog
 from tornio.labels.resolve import by_record, resolve, standing
@@ -89,6 +89,23 @@ def test_only_a_complete_reading_takes_an_answer_back() -> None:
         assert diff(log, gone) == [replace(log[0], event=EventKind.WITHDRAW, labels=())]
     assert diff(log, complete=True) == []
     assert diff(log, listed=("r1",))[0].event is EventKind.WITHDRAW
+
+
+@pytest.mark.parametrize("shown", [record(), record(response(status="draft", at=9))])
+def test_a_record_that_is_newer_than_the_answer_takes_nothing_back(shown: AnnotatedRecord) -> None:
+    """It was deleted in the tool, alone or with its data set, and was sent again: it never had the answer."""
+    log = diff([], record(response(at=3)))
+    sent_again = replace(shown, created_at=T0 + timedelta(seconds=5))
+    assert diff(log, sent_again) == []
+    assert diff(log, replace(sent_again, created_at=T0 + timedelta(seconds=2)))[0].event is EventKind.WITHDRAW
+    (changed,) = diff(log, replace(sent_again, responses=(response("b", at=7),)))
+    assert (changed.event, changed.labels) == (EventKind.ANSWER, ("b",))
+
+
+def test_who_answers_is_known() -> None:
+    log = diff([], record(response(), response("b", who="bob")), record(response(who="carol"), record_id="r2"))
+    log += diff(log, record(response("b", who="bob")))
+    assert answering(log) == {"bob", "carol"}
 
 
 def test_a_sweep_covers_all_that_was_answered() -> None:

@@ -164,6 +164,22 @@ def test_without_a_task_corrections_go_to_a_log_of_the_run() -> None:
         sync.poll()
 
 
+def test_corrections_of_an_account_that_is_deleted_stay() -> None:
+    at = desk(mood(4))
+    at.send(3)
+    at.answer("r3", "good")
+    at.tool.answer(*at.review, "r2", "bob", ["bad"])
+    sync = ReviewSync(at.run, at.tool)
+    before = sync.poll()
+    at.tool.delete_account("ann")
+    at.tool.answer(*at.review, "r1", "bob", ["bad"])  # so that there is activity
+    assert sync.poll().reviewed == before.reviewed + 1 == 3
+    assert EventKind.WITHDRAW not in {event.event for event in at.run.log.read()}
+    at.tool.delete_dataset(*at.review)
+    at.send(3)
+    assert sync.poll().reviewed == 3
+
+
 def test_a_listing_that_breaks_off_withdraws_nothing() -> None:
     at = desk(mood(3))
     at.send(2)

@@ -10,8 +10,9 @@ from tests.unit.tasks.sample import task_of
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.records import Purpose, Record
 from tornio.schemas.task import Batch, BatchItem
-from tornio.spec import TaskSpec
+from tornio.spec import AnnotationSpec, TaskSpec
 from tornio.tasks import Counter, Counts, Progress, Task, Tasks, reserve
+from tornio.tasks.data import Undecided
 
 pytestmark = pytest.mark.unit
 
@@ -65,6 +66,28 @@ def test_a_text_with_several_labels_is_one_text_and_several_labels() -> None:
     counts = counted(Counter(task), task)
     assert counts.training_texts == 2
     assert counts.training_labels == {"a": 1, "b": 1}
+
+
+def test_texts_with_answers_and_no_label_are_counted() -> None:
+    task = task_of(SPEC.model_copy(update={"annotation": AnnotationSpec(min_submitted=2)}))
+    said = {"alone": "a", "tied": "ab", "agreed": "aa", "left": "--"}
+    ids = dict(zip(said, task.pool.read().record_ids, strict=False))
+    answers = [
+        LabelEvent(
+            EventKind.DISCARD if label == "-" else EventKind.ANSWER,
+            ids[name],
+            () if label == "-" else (label,),
+            1,
+            "argilla",
+            annotator=f"p{place}",
+            response_id=f"{name}{place}",
+            response_updated_at=NOW,
+        )
+        for name, labels in said.items()
+        for place, label in enumerate(labels)
+    ]
+    task.labels.append([*answers, LabelEvent(EventKind.IMPORT, task.pool.read().record_ids[9], ("a",), 1, "s")])
+    assert counted(Counter(task), task).undecided == Undecided(waiting=1, disputed=1, needed=2)
 
 
 def test_it_counts_anew_only_when_something_was_added(task: Task) -> None:
