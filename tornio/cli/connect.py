@@ -16,6 +16,15 @@ Task = Annotated[str, typer.Argument(metavar="WORKSPACE/TASK", help="Full name o
 Url = Annotated[str | None, typer.Option("--url", help="Address of the server.", show_default="TORNIO_URL")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
 
+NoEscapeFormulas = Annotated[
+    bool,
+    typer.Option(
+        "--no-escape-formulas",
+        help="CSV and TSV: leave cells as they are that a spreadsheet would compute. Without this option they get an "
+        "apostrophe in front, and the column 'escaped' names them, so that Tornio reads them back as they were.",
+    ),
+]
+
 
 def connect(ctx: Context, url: str | None) -> Client:
     """Return the client that the command uses. Raises NotFound if the server's address is not known."""

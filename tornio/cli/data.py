@@ -13,7 +13,7 @@ import typer
 from tornio import files
 from tornio.api import LabelIn, LabelledRecord
 from tornio.cli import screen
-from tornio.cli.connect import Context, Json, Task, Url, connect
+from tornio.cli.connect import Context, Json, NoEscapeFormulas, Task, Url, connect
 from tornio.cli.review import export_corrected
 from tornio.errors import InvalidFile
 from tornio.files import Columns, Format, Options, Read, Reader, Skipped
@@ -188,11 +188,12 @@ def export_labels(
         str,
         typer.Option("--output", "-o", help="File to write: .csv, .tsv, .jsonl or .parquet; '-' prints JSON lines."),
     ] = "-",
+    no_escape_formulas: NoEscapeFormulas = False,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
     """Write the labels that the task takes as true: record, text, labels, and the source of the labels."""
-    write = None if output == "-" else files.writer_for(Path(output))
+    write = None if output == "-" else files.writer_for(Path(output), escape=not no_escape_formulas)
     count = 0
     with connect(ctx, url) as client:
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tornio.cli import screen
-from tornio.cli.connect import Json
+from tornio.cli.connect import Json, NoEscapeFormulas
 from tornio.client.address import looked_in, session_environment
 from tornio.errors import InvalidInput, TemporaryError
 from tornio.files.whole import writing
@@ -143,6 +143,7 @@ def export_corrected(
     public: Annotated[
         bool, typer.Option("--public", help="Make a new data set on the hub public. Default: private.")
     ] = False,
+    no_escape_formulas: NoEscapeFormulas = False,
     workspace: Workspace = "default",
     as_json: Json = False,
 ) -> None:
@@ -153,7 +154,7 @@ def export_corrected(
 
     suffix = Path(output).suffix
     if not output.startswith(_HUB) and suffix:
-        rows = writer_for(Path(output))(corrected(scored), schema(scored.multi_label))
+        rows = writer_for(Path(output), escape=not no_escape_formulas)(corrected(scored), schema(scored.multi_label))
     else:
         output, rows = _as_dataset(scored, output, private=not public)
     if as_json:

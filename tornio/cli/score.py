@@ -14,7 +14,7 @@ import typer
 
 from tornio.api import ScoreRequest, TaskName
 from tornio.cli import screen
-from tornio.cli.connect import Json
+from tornio.cli.connect import Json, NoEscapeFormulas
 from tornio.cli.options import options_of
 from tornio.cli.stores import folder_store, is_default_folder, use_store
 from tornio.client.address import looked_in
@@ -58,6 +58,7 @@ def score(
         Path | None,
         typer.Option("--output", "-o", help="Write all rows, most suspicious first: .parquet, .csv or .jsonl."),
     ] = None,
+    no_escape_formulas: NoEscapeFormulas = False,
     report: Annotated[Path | None, typer.Option(help="Write the report, one HTML file, to this path.")] = None,
     workspace: Annotated[str, typer.Option(help="Without --task: workspace that the run belongs to.")] = "default",
     on: Annotated[
@@ -103,7 +104,7 @@ def score(
         else:
             _on_kuberay(plan, context.store, template, watch)
     scored = _opened(plan, context.store)
-    _write(scored, output, report)
+    _write(scored, output, report, escape=not no_escape_formulas)
     if as_json:
         screen.dump({"run": plan.run, **scored.output.model_dump(mode="json")})
     else:
@@ -165,11 +166,11 @@ def _opened(plan: RunPlan, store: ObjectStore) -> ScoredRun:
     return ScoredRun.open(store, plan.run, plan.workspace)
 
 
-def _write(scored: ScoredRun, output: Path | None, report: Path | None) -> None:
+def _write(scored: ScoredRun, output: Path | None, report: Path | None, *, escape: bool) -> None:
     from tornio.scoring.results import write_scores
 
     if output is not None:
-        write_scores(scored, output)
+        write_scores(scored, output, escape=escape)
     if report is not None:
         with writing(report) as part:
             part.write_bytes(scored.store.get(scored.output.report).body)

@@ -48,12 +48,12 @@ def text_of(values: Mapping[str, Any], column: str) -> str:
 def record_id_of(values: Mapping[str, Any], column: str | None) -> str | None:
     """Return the id of a row, if it has one. Raises Skip."""
     value = values.get(column) if column else None
-    if _missing(value):
+    if _missing(value) or (isinstance(value, str) and not value.strip()):
         return None
     number = _whole(value)
     if number is None and not isinstance(value, str):
         raise Skip(f"the id {_short(value)} is neither a string nor a whole number")
-    record_id = _unicode(value.strip() if isinstance(value, str) else str(number))
+    record_id = _unicode(value if isinstance(value, str) else str(number))
     if not 1 <= len(record_id) <= 200 or not record_id.isprintable():
         raise Skip(f"the id {record_id[:40]!r} must have 1 to 200 printable characters")
     return record_id

@@ -11,6 +11,7 @@ from typing import Any
 
 from tornio.errors import InvalidFile
 from tornio.files.content import Content, encoding_of, lines_of
+from tornio.files.spreadsheets import ESCAPED, unescaped
 from tornio.files.tables import Options, Reader, Row, check_columns
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -47,13 +48,22 @@ def read_delimited(content: Content, options: Options, delimiter: str | None = N
     _, first = next(records(), (0, None))
     if first is None:
         raise InvalidFile(f"{content.where} has nothing but empty fields. It needs a line of column names, then texts")
+    what = f"CSV separated by {_DELIMITERS.get(delimiter, repr(delimiter))}"
     columns = _columns(first, content.where) if options.header else tuple(str(n) for n in range(1, len(first) + 1))
 
     def read(_columns: Sequence[str]) -> Iterator[Row]:
         below = islice(records(), int(options.header), None)
         return (Row(line, _by_column(fields, columns)) for line, fields in below)
 
-    return Reader(columns, f"CSV separated by {_DELIMITERS.get(delimiter, repr(delimiter))}", read)
+    if ESCAPED in columns:
+        return Reader(columns, what, lambda names: _unescaped(read(names)))
+
+    return Reader(columns, what, read)
+
+
+def _unescaped(rows: Iterator[Row]) -> Iterator[Row]:
+    for row in rows:
+        yield row if isinstance(row.values, str) else Row(row.line, unescaped(row.values))
 
 
 def _records(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
 from tornio.api import LabelledRecord
 from tornio.errors import InvalidFile
-from tornio.files.cells import SEPARATOR
+from tornio.files.spreadsheets import write_csv
 from tornio.files.whole import check_folder, writing
 
 Write = Callable[[Iterable[LabelledRecord]], None]
@@ -17,11 +16,14 @@ Write = Callable[[Iterable[LabelledRecord]], None]
 COLUMNS = ("record_id", "text", "label", "purpose", "source", "annotators")
 
 
-def writer_for(path: Path) -> Write:
-    """Return the function that writes this path, by its ending: .csv, .tsv, .jsonl or .parquet. Raises InvalidFile."""
+def writer_for(path: Path, *, escape: bool = True) -> Write:
+    """Return the function that writes this path, by its ending: .csv, .tsv, .jsonl or .parquet. Raises InvalidFile.
+
+    ``escape``: make cells of CSV and TSV harmless that a spreadsheet would take for formulas.
+    """
     writers: dict[str, Callable[[Iterable[LabelledRecord], Path], None]] = {
-        ".csv": _write_csv,
-        ".tsv": lambda records, part: _write_csv(records, part, "\t"),
+        ".csv": lambda records, part: _write_csv(records, part, ",", escape),
+        ".tsv": lambda records, part: _write_csv(records, part, "\t", escape),
         ".jsonl": _write_jsonl,
         ".ndjson": _write_jsonl,
         ".parquet": _write_parquet,
@@ -51,15 +53,9 @@ def _write_jsonl(records: Iterable[LabelledRecord], path: Path) -> None:
         write_lines(records, out)
 
 
-def _write_csv(records: Iterable[LabelledRecord], path: Path, delimiter: str = ",") -> None:
-    with path.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for record in records:
-            label = SEPARATOR.join(record.labels)
-            writer.writerow(
-                [record.record_id, record.text, label, record.purpose or "", record.source, record.annotators]
-            )
+def _write_csv(records: Iterable[LabelledRecord], path: Path, delimiter: str, escape: bool) -> None:
+    rows = ((one.record_id, one.text, one.labels, one.purpose or "", one.source, one.annotators) for one in records)
+    write_csv(path, COLUMNS, rows, delimiter=delimiter, escape=escape)
 
 
 def _write_parquet(records: Iterable[LabelledRecord], path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -12,15 +11,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tornio.errors import InvalidFile
-from tornio.files.cells import SEPARATOR
+from tornio.files.spreadsheets import write_csv
 from tornio.files.whole import writing
 
 Write = Callable[[Iterable[pa.Table], pa.Schema], int]
 """Writes the tables and returns their number of rows."""
 
 
-def writer_for(path: Path) -> Write:
-    """Return the writer for this path, by its extension: .parquet, .jsonl or .csv. Raises InvalidFile."""
+def writer_for(path: Path, *, escape: bool = True) -> Write:
+    """Return the writer for this path, by its extension: .parquet, .jsonl or .csv. Raises InvalidFile.
+
+    ``escape``: make cells of CSV harmless that a spreadsheet would take for formulas.
+    """
+
+    def _csv(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
+        return write_csv(path, schema.names, (list(row.values()) for row in _rows(tables)), escape=escape)
+
     writers = {".parquet": _parquet, ".jsonl": _json_lines, ".csv": _csv}
     write = writers.get(path.suffix.lower())
     if write is None:
@@ -50,18 +56,6 @@ def _json_lines(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> in
     with path.open("w", encoding="utf-8") as out:
         for row in _rows(tables):
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
-            rows += 1
-    return rows
-
-
-def _csv(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
-    """Write CSV. Lists, which CSV does not have, are joined by ``|``."""
-    rows = 0
-    with path.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(schema.names)
-        for row in _rows(tables):
-            writer.writerow([SEPARATOR.join(cell) if isinstance(cell, list) else cell for cell in row.values()])
             rows += 1
     return rows
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tornio.errors import InvalidFile
-from tornio.files.cells import SEPARATOR
+from tornio.files.spreadsheets import write_csv
 from tornio.files.whole import check_folder, writing
 from tornio.scoring.scored_run import ScoredRun
 
+_PER_LABEL = ("probabilities", "label_losses")
 
-def write_scores(run: ScoredRun, path: Path) -> None:
+
+def write_scores(run: ScoredRun, path: Path, *, escape: bool = True) -> None:
     """Write all rows, most suspicious first, into a .parquet, .csv or .jsonl. The file appears only when it is whole.
 
-    It holds all rows in memory. Raises InvalidFile.
+    ``escape``: make cells of CSV harmless that a spreadsheet would take for formulas. All rows are held in memory.
+    Raises InvalidFile.
     """
     check_writable(path)
     suffix = path.suffix.lower()
@@ -29,7 +31,9 @@ def write_scores(run: ScoredRun, path: Path) -> None:
         if suffix == ".parquet":
             pq.write_table(rows, part, compression="zstd")
         elif suffix == ".csv":
-            pa.csv.write_csv(_flat(rows, run.labels), part)
+            columns = [name for name in rows.column_names if name not in _PER_LABEL]
+            names = [*columns, *(f"p({label})" for label in run.labels)]
+            write_csv(part, names, _flat(rows, columns), escape=escape)
         else:
             with part.open("w", encoding="utf-8") as out:
                 out.writelines(_json_lines(rows))
@@ -42,15 +46,18 @@ def check_writable(path: Path) -> None:
     check_folder(path)
 
 
-def _flat(rows: pa.Table, labels: tuple[str, ...]) -> pa.Table:
-    """The rows without lists, which CSV does not have: labels are joined, and each probability has a column."""
-    for name in ("given", "predicted"):
-        joined = pc.binary_join(rows.column(name), SEPARATOR)
-        rows = rows.set_column(rows.schema.get_field_index(name), name, joined)
-    probabilities = rows.column("probabilities").combine_chunks()
-    for number, label in enumerate(labels):
-        rows = rows.append_column(f"p({label})", pc.list_element(probabilities, number))
-    return rows.drop_columns(["probabilities", "label_losses"])
+def _flat(rows: pa.Table, columns: Sequence[str]) -> Iterator[list[Any]]:
+    """The cells of each row, with a column for the probability of each label, because CSV has no lists of numbers."""
+    for batch in rows.to_batches(max_chunksize=1000):
+        for row in batch.to_pylist():
+            yield [_digits(row[name]) for name in columns] + [_digits(one) for one in row["probabilities"]]
+
+
+def _digits(cell: Any) -> Any:
+    """As many digits of a number as its 32 bits hold; truth values as other programs write them."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    return float(f"{cell:.7g}") if isinstance(cell, float) else cell
 
 
 def _json_lines(rows: pa.Table) -> Iterator[str]:
