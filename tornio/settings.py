@@ -55,6 +55,19 @@ class ArgillaSettings(BaseSettings):
         raise ValueError("No API key is set. Set TORNIO_ARGILLA_API_KEY or TORNIO_ARGILLA_API_KEY_FILE.")
 
 
+class AnnotationLimits(BaseSettings):
+    """What the annotation tool takes, as far as its operator can change it."""
+
+    model_config = SettingsConfigDict(env_prefix="TORNIO_ARGILLA_", frozen=True)
+
+    max_labels: int = Field(
+        500,
+        ge=2,
+        description="Options that Argilla takes for one question. A new task with more labels is refused. Default 500, "
+        "as Argilla's; raise it together with Argilla's ARGILLA_LABEL_SELECTION_OPTIONS_MAX_ITEMS.",
+    )
+
+
 class NodeSettings(BaseSettings):
     """Settings of this node."""
 

@@ -42,6 +42,7 @@ from tornio.status.task_status import serving, task_status, task_summary
 from tornio.status.versions import read_versions
 from tornio.storage.port import ObjectStore
 from tornio.tasks import LabelsExport, Task, Tasks, export_labels, match_records, new_record, roll_back
+from tornio.tasks.annotatable import MAX_LABELS
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +56,13 @@ READY_S = 2.0
 
 @dataclass
 class StoreBackend:
-    """Implements ``Backend``. ``annotate_url``: where people annotate, for the status."""
+    """Implements ``Backend``. ``annotate_url``: where people annotate. ``max_labels``: as for ``Tasks``."""
 
     store: ObjectStore
     cluster: Cluster
     models: Models
     annotate_url: str | None = None
+    max_labels: int = MAX_LABELS
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "store"))
     _readers: dict[TaskName, Reader] = field(default_factory=dict)
@@ -68,7 +70,7 @@ class StoreBackend:
     _probe: asyncio.Future[None] | None = None
 
     def __post_init__(self) -> None:
-        self._tasks = Tasks(self.store)
+        self._tasks = Tasks(self.store, self.max_labels)
         self.runs = StoreRuns(self.store, self.cluster, self.clock, self._blocking, self._nudge)
 
     # Specs, records and labels

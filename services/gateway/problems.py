@@ -18,6 +18,8 @@ from starlette.types import Scope
 from services.gateway.paths import app_path
 from tornio import errors
 from tornio.api import PROBLEM_JSON, FieldError, Problem, problem_type
+from tornio.spec.base import PATTERNS
+from tornio.spec.limits import cut
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,9 @@ _KINDS: dict[int, type[errors.TornioError]] = {404: errors.NotFound, 503: errors
 _HEADERS: dict[HTTPStatus, dict[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
+}
+_PATTERNS = {r"\S": "contain at least one character that is not white space"} | {
+    pattern: f"be {meaning}" for pattern, meaning in PATTERNS.items()
 }
 _MOST_ERRORS = 20
 """Most faults of a body that a response lists."""
@@ -138,24 +143,24 @@ def _of_routing(request: Request, error: HTTPException) -> Failure:
     status = HTTPStatus(error.status_code)
     detail = error.detail
     if status == HTTPStatus.NOT_FOUND:
-        detail = f"The path {request.url.path} does not exist. /docs lists all paths."
+        detail = f"The path {cut(request.url.path)} does not exist. /docs lists all paths."
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"{request.url.path} knows no {request.method}. /docs lists the methods of all paths."
+        detail = f"{cut(request.url.path)} knows no {cut(request.method)}. /docs lists the methods of all paths."
     kind = _KINDS.get(status, errors.InvalidInput)
     return Failure(kind, status, errors.storable(detail), headers=error.headers or {})
 
 
 def _invalid(error: RequestValidationError) -> Failure:
-    faults = [FieldError(where=_place(fault["loc"]), message=_message(fault)) for fault in error.errors()]
-    detail = "; ".join(f"{fault.where}: {fault.message}" for fault in faults[:3])
-    if len(faults) > 3:
-        detail += f"; and {len(faults) - 3} more"
-    listed = tuple(faults[:_MOST_ERRORS])
+    found = error.errors()
+    listed = tuple(FieldError(where=_place(one["loc"]), message=_message(one)) for one in found[:_MOST_ERRORS])
+    detail = "; ".join(f"{fault.where}: {fault.message}" for fault in listed[:3])
+    if len(found) > 3:
+        detail += f"; and {len(found) - 3} more"
     return Failure(errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, errors.storable(detail), listed)
 
 
 def _place(loc: tuple[str | int, ...]) -> str:
-    return ".".join(str(step) for step in loc)
+    return errors.storable(cut(".".join(str(step) for step in loc)))
 
 
 def _message(fault: Mapping[str, object]) -> str:
@@ -163,7 +168,9 @@ def _message(fault: Mapping[str, object]) -> str:
     if fault["type"] == "json_invalid":
         context = fault.get("ctx")
         return errors.storable(f"not JSON: {context.get('error') if isinstance(context, dict) else fault['msg']}")
-    message = str(fault["msg"]).replace(r"'\S'", "at least one character that is not white space")
+    message = cut(str(fault["msg"]).removeprefix("Value error, "), 1_000)
+    for pattern, meaning in _PATTERNS.items():
+        message = message.replace(f"match pattern '{pattern}'", meaning)
     value = fault.get("input")
     if isinstance(value, str | int | float) and len(str(value)) <= 80:
         message += f" (found {value!r})"

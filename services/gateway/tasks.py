@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Annotated
 
@@ -36,6 +38,8 @@ from tornio.tasks import LabelsExport
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], responses=PROBLEMS)
 
+_READER = ThreadPoolExecutor(1, "spec")
+"""Reads specs beside the event loop, one at a time: the longest YAML that is allowed takes seconds."""
 _SPEC_BODY = {
     "requestBody": {
         "required": True,
@@ -56,7 +60,9 @@ async def list_tasks(backend: TheBackend, caller: AnyCaller) -> Tasks:
 @router.put("/{workspace}/{task}", openapi_extra=_SPEC_BODY)
 async def apply(request: Request, task: Task, backend: TheBackend, caller: Operator) -> Applied:
     """Create a task, or change its spec. Applying the same spec twice changes nothing."""
-    spec = _read_spec(await request.body(), request.headers.get("content-type", ""), task)
+    content_type = request.headers.get("content-type", "")
+    reading = asyncio.get_running_loop().run_in_executor(_READER, _read_spec, await request.body(), content_type, task)
+    spec = await reading
     return await backend.apply(spec, caller.name)
 
 

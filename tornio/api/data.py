@@ -5,24 +5,38 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails, from_json
 
 from tornio import errors
 from tornio.api.base import MAX_RECORDS, Answer, RecordId, Request, Text
 from tornio.records import MetadataValue, Purpose
 from tornio.spec import TaskSpec
+from tornio.spec.base import PATTERNS
+from tornio.spec.limits import check_parts, check_size, cut, told
 
 
 def checked_spec(values: Any, where: str = "the spec") -> TaskSpec:
     """Return the spec that these values, or this JSON text, describe. Raises InvalidSpec with one line per error."""
+    if isinstance(values, str):
+        check_size(values, where)
+        try:
+            values = from_json(values, allow_inf_nan=False)
+        except ValueError as error:
+            raise errors.InvalidSpec(f"{where} is not JSON: {error}") from error
+        check_parts(values, where)
     try:
-        if isinstance(values, str):
-            return TaskSpec.model_validate_json(values)
         return TaskSpec.model_validate(values)
     except ValidationError as error:
-        faults = [
-            f"{where}, {'.'.join(map(str, fault['loc'])) or 'as a whole'}: {fault['msg']}" for fault in error.errors()
-        ]
-        raise errors.InvalidSpec("\n".join(faults)) from error
+        faults = error.errors(include_url=False)
+        raise errors.InvalidSpec(told(faults, lambda fault: f"{where}, {_what(fault)}")) from error
+
+
+def _what(fault: ErrorDetails) -> str:
+    place = cut(".".join(map(str, fault["loc"]))) or "as a whole"
+    if fault["type"] == "string_pattern_mismatch":
+        pattern = fault["ctx"]["pattern"]
+        return f"{place}: found {cut(str(fault['input']))!r}; allowed: {PATTERNS.get(pattern, pattern)}"
+    return f"{place}: {fault['msg']}"
 
 
 class Applied(Answer):

@@ -17,6 +17,7 @@ from tornio.errors import InvalidInput, TornioError
 from tornio.files import Columns, Options
 from tornio.records import Prediction
 from tornio.spec import LabelSpec
+from tornio.visible import has_visible
 
 Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts to classify.", show_default=False)]
 TextFile = Annotated[
@@ -137,8 +138,8 @@ def _texts(texts: Sequence[str] | None, file: str | None, columns: Columns, opti
         left_out = f", and --skip leaves out the first {skip:,}" if skip else ""
         raise InvalidInput(f"There is nothing to classify: found {len(found):,} texts{left_out}.")
     for number, text in enumerate(found, 1):
-        if not text.strip():
-            raise InvalidInput(f"Text {number:,} is empty or has only white space. Nothing was classified.")
+        if not has_visible(text):
+            raise InvalidInput(f"Text {number:,} is empty or has no visible character. Nothing was classified.")
     return found[skip:]
 
 

@@ -18,6 +18,7 @@ from tornio.errors import InvalidInput, TornioError, Unavailable
 from tornio.records import Prediction, Purpose
 from tornio.spec import LabelSpec, TaskSpec
 from tornio.specfile import read_spec
+from tornio.visible import has_visible
 
 Progress = Callable[[int], None]
 """Called with the number of items done since the last call."""
@@ -119,7 +120,7 @@ class Client:
     def predict(self, task: str, texts: Iterable[str], progress: Progress = _silent) -> list[Prediction]:
         """Classify texts, in their order. Raises NotServable before the task's first version serves.
 
-        Raises InvalidInput for a text without a character that is not white space, before anything is sent.
+        Raises InvalidInput for a text without a visible character, before anything is sent.
         """
         return list(self.predict_each(task, list(_readable(texts)), progress))
 
@@ -141,7 +142,7 @@ class Client:
     ) -> list[api.ZeroShotPrediction]:
         """Classify texts without training, by the names and descriptions of the labels.
 
-        Raises InvalidInput for a text without a character that is not white space, before anything is sent.
+        Raises InvalidInput for a text without a visible character, before anything is sent.
         """
         return list(self.zero_shot_each(list(_readable(texts)), labels, templates, multi_label, progress))
 
@@ -261,8 +262,10 @@ def _readable(texts: Iterable[str]) -> Iterator[str]:
     if isinstance(texts, str):
         raise InvalidInput("The texts are one string. Give a list of texts, also for a single text.")
     for number, text in enumerate(texts, 1):
-        if not text.strip():
-            raise InvalidInput(f"Text {number:,} is empty or has only white space, so there is nothing to classify.")
+        if not has_visible(text):
+            raise InvalidInput(
+                f"Text {number:,} is empty or has no visible character, so there is nothing to classify."
+            )
         yield text
 
 

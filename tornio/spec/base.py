@@ -7,6 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+LABEL_PATTERN = r"^\S(.*\S)?$"
+PATTERNS = {
+    NAME_PATTERN: "lower-case letters, digits, '-' and '_', at most 63, beginning with a letter or digit",
+    LABEL_PATTERN: "one line of text without white space at either end; remove the white space",
+}
+"""What each pattern of a spec allows, in words."""
 Change = Literal["live", "next iteration", "new generation", "refused"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Choice = Annotated[str, Field(min_length=1, max_length=200)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, model_validator
 
-from tornio.spec.base import Name, Spec, setting
+from tornio.spec.base import LABEL_PATTERN, Name, Spec, setting
 from tornio.spec.classifier import ClassifierSpec, TeacherSpec, TrainingSpec
 from tornio.spec.loop import LoopSpec
 
@@ -19,7 +19,7 @@ class LabelSpec(Spec):
         change="new generation",
         min_length=1,
         max_length=200,
-        pattern=r"^\S(.*\S)?$",
+        pattern=LABEL_PATTERN,
     )
     description: str | None = setting(
         None,

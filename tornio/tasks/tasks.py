@@ -16,6 +16,7 @@ from tornio.schemas.task import SpecDocument, TaskDocument
 from tornio.spec import Spec, TaskSpec
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
+from tornio.tasks.annotatable import MAX_LABELS, check_annotatable
 from tornio.tasks.holdout import holdout_key
 from tornio.tasks.names import check_names
 from tornio.tasks.task import Task
@@ -42,8 +43,10 @@ class Applied:
 class Tasks:
     """The tasks of a store. Keeps the tasks that it opened. Thread-safe."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, max_labels: int = MAX_LABELS) -> None:
+        """``max_labels``: options that the annotation tool takes for one question."""
         self._store = store
+        self._max_labels = max_labels
         self._opened: dict[TaskKeys, Task] = {}
         self._lock = Lock()
 
@@ -101,6 +104,7 @@ class Tasks:
 
     def _create(self, keys: TaskKeys, spec: TaskSpec, who: str) -> Applied:
         """Create the task. It exists once task.json does, so that is written last. Raises AlreadyExists."""
+        check_annotatable(spec, None, self._max_labels)
         rev = self._write_spec(keys, 1, spec.model_dump(mode="json"), who)
         documents.create_or_get(self._store, keys.loop, LoopState())
         document = TaskDocument(
@@ -122,6 +126,7 @@ class Tasks:
         if not changes:
             return Applied(created=False, spec_rev=document.spec_rev)
         _refuse(spec, changes)
+        check_annotatable(spec, old.task_spec(), self._max_labels)
         wanted = _with_later_fields(old.spec, spec)
         rev = self._write_spec(keys, document.spec_rev + 1, wanted, who)
         documents.replace(self._store, keys.document, document.evolve(spec_rev=rev), etag)

@@ -235,7 +235,7 @@ def test_an_empty_text_is_refused(task: Tornio, backend: FakeBackend, words: tup
     for texts in ([""], ["fine", " \n"]):
         code, out, err = task(*words, *texts)
         assert (code, out) == (1, "")
-        assert f"Text {len(texts)} is empty or has only white space" in err
+        assert f"Text {len(texts)} is empty or has no visible character" in err
     assert "There is nothing to classify: found 1 texts" in task(*words, "one", "--skip", "1")[2]
 
 

@@ -72,7 +72,7 @@ def test_much_goes_in_several_requests_and_progress_is_told(client: Client, back
     assert backend.calls == ["predict 2"] * 4 + ["predict 1"]
 
 
-@pytest.mark.parametrize("text", ["x" * 90_000, "\n\0\x1f" * 30_000, "ü" * 90_000, "😀" * 90_000])
+@pytest.mark.parametrize("text", ["x" * 90_000, "a\0\x1f" * 30_000, "ü" * 90_000, "😀" * 90_000])
 def test_no_request_is_larger_than_the_server_takes(client: Client, backend: FakeBackend, text: str) -> None:
     backend.serve(TASK)
     assert len(client.predict(TASK, [text] * 100)) == 100
