@@ -40,27 +40,27 @@ def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
     try:
         candidate = _load(context, args.version)
     except IntegrityError as error:
-        return EvaluateOutput(verdict=judge(None, None, None, spec.gates, integrity_error=str(error)))
+        return EvaluateOutput(verdict=judge(None, None, {}, spec.gates, integrity_error=str(error)))
     judged = holdout_set(task, args.label_seq, args.pool_seq, spec)
     predictions = _predict(context, candidate, args.pool_seq, judged.record_ids)
     answers, truth = predictions.predicted, judged.labels
     others, unreadable = _answers_of_others(context, args, judged)
-    accuracies = {name: float(np.mean(_correct(a, truth))) for name, a in others.items() if len(truth)}
+    correct = {name: _correct(a, truth) for name, a in others.items()}
     current = others.get(args.current) if args.current else None
-    best = max(accuracies.items(), key=lambda item: item[1], default=None)
     verdict = judge(
         _correct(answers, truth),
-        None if current is None else _correct(current, truth),
-        best,
+        correct.get(args.current) if args.current else None,
+        {name: rows for name, rows in correct.items() if name != args.current},
         spec.gates,
         integrity_error=None,
+        multi_label=spec.multi_label,
     )
     stop = _stop_signals(context, args, spec, candidate)
     verdict = verdict.evolve(warnings=(*verdict.warnings, *unreadable, *stop.warnings))
     return EvaluateOutput(
         verdict=verdict,
         holdout=_report(judged, predictions, spec),
-        rivals=accuracies,
+        rivals={name: float(np.mean(rows)) for name, rows in correct.items() if len(truth)},
         changed=_changed(judged, current, answers),
         agreement=stop.agreement,
         signals=stop.signals,

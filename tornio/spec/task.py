@@ -61,7 +61,9 @@ class GateSpec(Spec):
         change="live",
         gt=0,
         lt=0.5,
-        doc="Significance level of the one-sided exact McNemar test against `current`. Default 5 %.",
+        doc="The chance, at most, that a candidate is refused by its score although it is as good as every version "
+        "before it. A McNemar test against `current` has one half of it, tests against the last promoted versions "
+        "share the other half. Default 5 %.",
     )
     max_drop: float = setting(
         0.02,
@@ -69,8 +71,9 @@ class GateSpec(Spec):
         change="live",
         ge=0,
         le=1,
-        doc="A candidate may be at most this much below the best of the last promoted versions, so that small "
-        "losses cannot add up. Default 2 points.",
+        doc="A candidate that is further than this below one of the last promoted versions is refused, if the "
+        "difference is also significant: small losses against each `current` cannot add up. Of tasks with several "
+        "labels per text, it is a difference of the exact match. Default 2 points.",
     )
     attention_after: int = setting(
         3,
