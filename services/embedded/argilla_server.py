@@ -3,6 +3,7 @@
 It runs in a Python environment of its own, because its pins (FastAPI 0.115, pydantic 2.9) conflict with Ray Serve's.
 """
 
+import json
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ class ArgillaServer:
                 "ARGILLA_DATABASE_URL": f"sqlite+aiosqlite:///{self.dir / 'argilla.db'}",
                 "ARGILLA_REDIS_URL": self.redis_url,
                 "ARGILLA_SEARCH_ENGINE": "sql",
+                # Its own page needs no other origin. By default it allows every page of the web to use a user's login.
+                "ARGILLA_CORS_ORIGINS": json.dumps([self.url]),
                 "ARGILLA_AUTH_SECRET_KEY": self.credentials.argilla_auth_secret,
                 "TORNIO_ARGILLA_OWNER": self.credentials.argilla_username,
                 "TORNIO_ARGILLA_OWNER_PASSWORD": self.credentials.argilla_password,

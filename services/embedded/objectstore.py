@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.embedded import store_keys
 from services.embedded.credentials import write_private
 from services.embedded.ports import HOST
 from services.embedded.supervisor import Program
@@ -44,6 +45,7 @@ class ObjectStore:
         data.mkdir(parents=True, exist_ok=True)
         identities = self.dir / "identities.json"
         write_private(identities, json.dumps(_identities(self.access_key, self.secret_key)))
+        store_keys.write_keys(self.dir)
         flags = {
             "dir": data,
             "ip": HOST,
@@ -54,6 +56,7 @@ class ObjectStore:
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
             "s3.localSocket": "",
+            "disableHttp": "true",  # of the master; the volume server needs its own, which takes signed requests alone
             "filer.disableHttp": "true",
             "master.telemetry": "false",
             "master.volumeSizeLimitMB": 1024,

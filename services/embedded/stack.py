@@ -20,6 +20,8 @@ from services.embedded import objectstore, ports
 from services.embedded.argilla_server import ArgillaServer, find_python
 from services.embedded.credentials import Credentials
 from services.embedded.objectstore import ObjectStore
+from services.embedded.revival import Revival
+from services.embedded.room import Room
 from services.embedded.supervisor import Child, Program, Supervisor
 from services.embedded.valkey import Valkey
 
@@ -104,6 +106,8 @@ class EmbeddedStack:
         """Ports by name, set by `launch`."""
         self._argilla_python = argilla_python
         self._report = report
+        self._revival = Revival(self.supervisor, report)
+        self._room = Room(self.state_dir, report)
         self._waiting: list[tuple[Service, Child]] = []
         self._store: ObjectStore | None = None
         self._addresses: Addresses | None = None
@@ -160,9 +164,10 @@ class EmbeddedStack:
             self.stop()
             raise
 
-    def check(self) -> None:
-        """Raise `ChildDied`, with the end of its log, if any process has ended."""
-        self.supervisor.check()
+    def keep(self) -> None:
+        """Start again what has ended, and say when the disk is full. Call it every second or so."""
+        self._revival.look()
+        self._room.look()
 
     def stop(self) -> None:
         """End everything that was started. May be called again."""

@@ -1,8 +1,9 @@
 """The child processes of one `tornio up`: each is started with a log file, and all are watched and ended together.
 
-They end for three reasons: `Supervisor.stop`, the death of one of them (`check` reports which and why), and the death
-of the parent, even by SIGKILL (see `guard`). Every child leads a process group of its own. So a Ctrl-C in the terminal
-only reaches the parent, which then ends the children in order. SIGTERM does the same (see `interrupts`).
+They end for three reasons: `Supervisor.stop`, the death of one of them during the start (`check` reports which and why;
+later, `revival` starts it again), and the death of the parent, even by SIGKILL (see `guard`). Every child leads a
+process group of its own. So a Ctrl-C in the terminal only reaches the parent, which then ends the children in order.
+SIGTERM does the same (see `interrupts`).
 """
 
 import contextlib
@@ -142,14 +143,29 @@ class Supervisor:
 
     def check(self) -> None:
         """Raise `ChildDied` if any child has ended, and `KeyboardInterrupt` if a Ctrl-C or SIGTERM arrived."""
+        self.interrupted()
+        for child in self.ended():
+            raise ChildDied(f"{self.how_it_ended(child)} The end of its log, {child.log}:\n{child.log_tail()}")
+
+    def interrupted(self) -> None:
+        """Raise `KeyboardInterrupt` if a Ctrl-C or SIGTERM arrived."""
         self._interrupts.check()
-        for child in self._children:
-            code = child.process.poll()
-            if code is not None:
-                raise ChildDied(
-                    f"{child.name} {_how_it_ended(code)} {time.monotonic() - child.started:.0f} s after its start. "
-                    f"The end of its log, {child.log}:\n{child.log_tail()}"
-                )
+
+    def ended(self) -> list[Child]:
+        """Return the children that have ended by themselves."""
+        return [child for child in self._children if child.process.poll() is not None]
+
+    @staticmethod
+    def how_it_ended(child: Child) -> str:
+        """Return a sentence about a child that has ended."""
+        how = _how_it_ended(child.process.wait())
+        return f"{child.name} {how} {time.monotonic() - child.started:.0f} s after its start."
+
+    def bury(self, child: Child) -> None:
+        """End what a child that has ended left in its process group. It is not watched any longer."""
+        self._reap(child)
+        self._children.remove(child)
+        self._write_record()
 
     def wait_ready(self, child: Child, ready: Callable[[], bool], timeout_s: float) -> None:
         """Wait until `ready()`. Raises `ChildDied` if any child ends, `Unavailable` after `timeout_s`."""
@@ -170,9 +186,7 @@ class Supervisor:
         _signal_group(child.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.process.wait(child.program.grace_s)
-        self._reap(child)
-        self._children.remove(child)
-        self._write_record()
+        self.bury(child)
 
     def stop(self) -> None:
         """End all children, the last one first: SIGTERM, the grace period, SIGKILL. May be called again."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from services.embedded.up import Everything
 
 WATCH_S = 1.0
-"""Seconds between two checks that all processes are alive."""
+"""Seconds between two looks at the processes, which are started again when they end, and at the disk."""
 
 
 def up(
@@ -66,7 +66,7 @@ def up(
         try:
             while True:
                 time.sleep(WATCH_S)
-                tornio.stack.check()
+                tornio.stack.keep()
         except KeyboardInterrupt:
             tell("Stopping ...")
 

@@ -20,7 +20,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tornio.errors import AlreadyExists, Changed, InvalidInput, NotFound, Unavailable
+from tornio.errors import AlreadyExists, Changed, InvalidInput, NotFound
 from tornio.settings import StorageSettings
 from tornio.storage import s3_errors
 from tornio.storage.files import appearing
@@ -235,10 +235,7 @@ class S3Store:
                     deadline = time.monotonic() + self._retry_seconds
                     _log.warning("%s: %s; retrying for %g s", self._where, error, self._retry_seconds)
                 if time.monotonic() + delay > deadline:
-                    raise Unavailable(
-                        f"{self._where} did not respond for {self._retry_seconds:g} s ({error}). "
-                        "Check that it runs, and check TORNIO_S3_ENDPOINT and the network."
-                    ) from error
+                    raise s3_errors.lasting(error, self._where, self._retry_seconds) from error
                 time.sleep(delay * random.uniform(0.5, 1))
                 delay = min(2 * delay, _LONGEST_DELAY)
 

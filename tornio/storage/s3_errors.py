@@ -63,6 +63,19 @@ def is_temporary(error: Exception) -> bool:
     return isinstance(error, faults)
 
 
+def lasting(error: Exception, where: str, seconds: float) -> Unavailable:
+    """Return our own error for a temporary fault that lasted for so many seconds, with advice."""
+    if isinstance(error, ClientError) and status(error) == 500:
+        return Unavailable(
+            f"{where} failed for {seconds:g} s ({error}). What was sent is not kept. Check whether its disk is full, "
+            "and see its log. It needs no restart when there is room again."
+        )
+    return Unavailable(
+        f"{where} did not respond for {seconds:g} s ({error}). "
+        "Check that it runs, and check TORNIO_S3_ENDPOINT and the network."
+    )
+
+
 def translated(error: Exception, where: str, key: str) -> TornioError:
     """Return our own error for a permanent fault, with advice."""
     if isinstance(error, NoCredentialsError | CredentialRetrievalError):

@@ -254,3 +254,11 @@ def test_missing_credentials_are_told(endpoint: str, monkeypatch: pytest.MonkeyP
 def test_an_address_that_is_none_is_told() -> None:
     with pytest.raises(InvalidInput, match="TORNIO_S3_ENDPOINT"):
         S3Store(servers.settings("not an address"))
+
+
+def test_a_store_that_keeps_failing_is_not_said_to_be_silent(proxy: Proxy) -> None:
+    """So does a store whose disk is full: it answers, and it keeps nothing."""
+    store = S3Store(servers.settings(proxy.endpoint, retry_seconds=0))
+    proxy.fail(refuse(500, "InternalError"))
+    with pytest.raises(Unavailable, match=r"InternalError.*is not kept.*disk is full"):
+        store.put_if_absent("a", b"x")
