@@ -27,7 +27,7 @@ class Started:
     )
 
     def __init__(self, state: Path, report: Any, **_: object) -> None:
-        self.stack = SimpleNamespace(credentials_file=state / "credentials.json", check=self._interrupted)
+        self.stack = SimpleNamespace(credentials_file=state / "credentials.json", keep=self._interrupted)
         report("Argilla is ready")
 
     def __enter__(self) -> Self:
