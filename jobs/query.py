@@ -19,15 +19,17 @@ from tornio.query import (
     Picked,
     Selection,
     cold_start_settings,
+    holdout_part,
     pick_batch,
-    queried,
+    present_share,
 )
 from tornio.records import Purpose
 from tornio.schemas.jobs import QueryArgs, QueryOutput
-from tornio.schemas.task import BatchItem, SuggestionPart
+from tornio.schemas.task import Batch, BatchItem, SuggestionPart
 from tornio.seeds import derive_seed
 from tornio.spec import NO_TEACHER, TaskSpec
 from tornio.tasks import askable
+from tornio.tasks.data import HoldoutSet, select_holdout
 from tornio.tasks.proposals import proposals
 
 __all__ = ["QueryArgs", "run"]
@@ -43,11 +45,14 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     task, spec = context.task, context.task.spec_at(args.spec_rev)
     view = task.pool.read(args.pool_seq)
     events = task.labels.read(args.label_seq).events
-    left = askable(task, view, events, (b for b in task.batches() if b.number < args.number), spec)
+    batches = [batch for batch in task.batches() if batch.number < args.number]
+    left = askable(task, view, events, batches, spec)
     seed = derive_seed(spec.full_name, args.generation, args.number, "query", spec.loop.seed)
     model = _model(args, context)
-    strategy, scores, order = _select(args, context, spec, left.open_rows, seed, model)
-    picked = pick_batch(order, left.reserve_rows, spec.loop.batch_size, spec.loop.holdout_share, seed)
+    part = _holdout_part(args, spec, batches, select_holdout(view, events, spec, task.document.holdout_key))
+    wanted = spec.loop.batch_size - part
+    strategy, scores, order = _select(args, context, spec, left.open_rows, wanted, seed, model)
+    picked = pick_batch(order, left.reserve_rows, spec.loop.batch_size, part, seed)
     if not any(p.purpose is Purpose.QUERY for p in picked):
         return QueryOutput(items=(), strategy=strategy)
     agent, suggestions = _suggest(args, context, spec, model, [p.row for p in picked if p.purpose is Purpose.QUERY])
@@ -56,6 +61,16 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
         strategy=strategy,
         agent=agent,
     )
+
+
+def _holdout_part(args: QueryArgs, spec: TaskSpec, earlier: Sequence[Batch], holdout: HoldoutSet) -> int:
+    """Return how many records of the hold-out this batch has."""
+    loop = spec.loop
+    share = present_share(
+        loop.holdout_share, len(holdout), loop.holdout_enough, len(holdout.imported), spec.gates.min_holdout
+    )
+    seed = derive_seed(spec.full_name, args.generation, "holdout", loop.seed)
+    return holdout_part(sum(len(batch.items) for batch in earlier), loop.batch_size, share, seed)
 
 
 def _model(args: QueryArgs, context: RunContext) -> Model | None:
@@ -74,9 +89,15 @@ def _model(args: QueryArgs, context: RunContext) -> Model | None:
 
 
 def _select(
-    args: QueryArgs, context: RunContext, spec: TaskSpec, rows: Sequence[int], seed: int, model: Model | None
+    args: QueryArgs,
+    context: RunContext,
+    spec: TaskSpec,
+    rows: Sequence[int],
+    wanted: int,
+    seed: int,
+    model: Model | None,
 ) -> tuple[str, dict[int, float], list[int]]:
-    """Return the strategy's name, the uncertainty to show by row, and the rows in the order in which it wants them.
+    """Return the strategy's name, the uncertainty to show by row, and ``wanted`` rows in the order of its choice.
 
     Raises MissingPlugin for a strategy that is not installed, and InvalidInput for one that returns rows that were not
     offered to it.
@@ -90,7 +111,6 @@ def _select(
     settings = read_settings(strategy.settings, values, "loop.strategy_settings")
     source = PoolSource(context, spec, args.label_seq, args.pool_seq, model)
     candidates = Candidates(source, np.asarray(rows, dtype=np.int64), spec.label_names, spec.multi_label, settings)
-    wanted = queried(spec.loop.batch_size, spec.loop.holdout_share)
     selection = strategy.select(candidates, wanted, seed)
     order = [rows[position] for position in _checked(name, selection, len(rows), wanted)]
     shown = {} if selection.shown is None else dict(zip(order, map(float, selection.shown), strict=True))

@@ -6,6 +6,7 @@ They are read from environment variables (``TORNIO_...``). A secret is read from
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +42,11 @@ class ArgillaSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TORNIO_ARGILLA_", frozen=True)
 
     url: str = Field(description="Address of the Argilla server. Required.")
+    public_url: str | None = Field(
+        None,
+        description="Address at which people open Argilla, where they cannot use the former, such as that of a service "
+        "inside a cluster. The status, the API and messages show it. Default: the same as TORNIO_ARGILLA_URL.",
+    )
     api_key: SecretStr | None = Field(
         None, description="API key of an admin or owner account. Alternatively set api_key_file."
     )
@@ -66,6 +72,11 @@ class AnnotationLimits(BaseSettings):
         description="Options that Argilla takes for one question. A new task with more labels is refused. Default 500, "
         "as Argilla's; raise it together with Argilla's ARGILLA_LABEL_SELECTION_OPTIONS_MAX_ITEMS.",
     )
+
+
+def annotation_address(environment: Mapping[str, str]) -> str | None:
+    """Return the address at which people annotate; None where no annotation tool is set."""
+    return environment.get("TORNIO_ARGILLA_PUBLIC_URL") or environment.get("TORNIO_ARGILLA_URL")
 
 
 class NodeSettings(BaseSettings):

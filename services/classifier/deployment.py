@@ -16,7 +16,7 @@ from services.gateway.app import create_app
 from services.gateway.auth import KeyRing
 from services.gateway.backend import StoreBackend
 from services.gateway.handles import Handle, Handles
-from tornio.settings import AnnotationLimits, NodeSettings, StorageSettings
+from tornio.settings import AnnotationLimits, NodeSettings, StorageSettings, annotation_address
 from tornio.storage.s3 import open_store
 
 _settings = ClassifierSettings()
@@ -48,7 +48,7 @@ class Classifier:
         store = open_store(StorageSettings())  # from the environment
         replica = serve.get_replica_context().replica_id.unique_id
         self._predictor = predictor = Predictor(store, self._handles, replica, NodeSettings(), ClassifierSettings())
-        annotate_url, max_labels = os.environ.get("TORNIO_ARGILLA_URL"), AnnotationLimits().max_labels
+        annotate_url, max_labels = annotation_address(os.environ), AnnotationLimits().max_labels
         backend = StoreBackend(store, self._handles, predictor, annotate_url, max_labels)
 
         @asynccontextmanager

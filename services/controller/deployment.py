@@ -126,4 +126,4 @@ class Controller:
 
 def _argilla() -> ArgillaTool:
     settings = ArgillaSettings()
-    return ArgillaTool(settings.url, settings.key())
+    return ArgillaTool(settings.url, settings.key(), public_url=settings.public_url)

@@ -29,8 +29,8 @@ class ArgillaTool:
     """``AnnotationTool`` on a real Argilla server. Thread-safe; connects at the first call.
 
     The account needs the role *admin* in each workspace that it works in, or *owner*, which may create workspaces.
-    The first call raises ``InvalidInput`` if the server is older than 2.8, and ``Unauthorized`` if it does not know
-    the key.
+    ``public_url``: the address that people use, for pages and messages; default ``url``. The first call raises
+    ``InvalidInput`` if the server is older than 2.8, and ``Unauthorized`` if it does not know the key.
     """
 
     def __init__(
@@ -38,11 +38,13 @@ class ArgillaTool:
         url: str,
         api_key: str,
         *,
+        public_url: str | None = None,
         timeout_s: float = 30.0,
         retry_s: float = 5.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._api = ArgillaApi(url, api_key, timeout_s=timeout_s, retry_s=retry_s, transport=transport)
+        self._public_url = (public_url or url).rstrip("/")
         self._handles: dict[tuple[str, str], Handle] = {}
 
     def __enter__(self) -> Self:
@@ -108,7 +110,7 @@ class ArgillaTool:
 
     def page(self, workspace: str, dataset: str, sort_by: str) -> str:
         def address(handle: Handle) -> str:
-            where = f"{self._api.url}/dataset/{handle.dataset_id}/annotation-mode"
+            where = f"{self._public_url}/dataset/{handle.dataset_id}/annotation-mode"
             return f"{where}?page=1&status=pending&sort=metadata.{sort_by}.desc"
 
         return self._on_dataset(workspace, dataset, address)
@@ -308,7 +310,7 @@ class ArgillaTool:
             me = self._api.get("me")
             raise Forbidden(
                 f"Account {me['username']!r} ({me['role']}) may not do this in workspace {workspace!r}. Ask an owner "
-                f"of {self._api.url} to create workspace {workspace!r} if it does not exist, and to add user "
+                f"of {self._public_url} to create workspace {workspace!r} if it does not exist, and to add user "
                 f"{me['username']!r} to it with the role admin ({error})"
             ) from error
 

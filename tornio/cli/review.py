@@ -256,5 +256,5 @@ def _annotation() -> Iterator[AnnotationTool]:
         key = settings.key()
     except (ValueError, OSError) as error:
         raise InvalidInput(f"The key for Argilla at {settings.url} cannot be read: {error}") from error
-    with ArgillaTool(settings.url, key) as tool:
+    with ArgillaTool(settings.url, key, public_url=settings.public_url) as tool:
         yield tool

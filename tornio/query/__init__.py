@@ -2,7 +2,7 @@
 
 from tornio.query.candidates import ArraySource, Candidates, GradientEmbeddings, Labelled, Source
 from tornio.query.port import QueryStrategy, Selection
-from tornio.query.selection import Picked, pick_batch, queried
+from tornio.query.selection import Picked, holdout_part, pick_batch, present_share
 from tornio.query.strategies import COLD_STARTS, STRATEGIES, cold_start_settings
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Selection",
     "Source",
     "cold_start_settings",
+    "holdout_part",
     "pick_batch",
-    "queried",
+    "present_share",
 ]

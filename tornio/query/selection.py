@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from tornio.records import Purpose
 
-MIN_HOLDOUT = 2
-"""Hold-out records that every batch carries, however small it is."""
+TRICKLE = 0.1
+"""What is left of the hold-out's share once the hold-out is large enough: texts change, and the hold-out must too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +22,39 @@ class Picked:
     purpose: Purpose
 
 
-def queried(size: int, holdout_share: float) -> int:
-    """How many records of a batch of ``size`` the query strategy picks; the rest is the hold-out's part."""
-    return size - max(MIN_HOLDOUT, round(holdout_share * size))
+def holdout_part(asked: int, size: int, share: float, seed: int) -> int:
+    """Return how many records of the next batch of ``size`` are of the hold-out.
+
+    ``asked``: the records of all earlier batches. The share is kept over the batches: n records in a row contain
+    ``share * n`` of the hold-out, give or take one, whatever the sizes of the batches. So small batches have none at
+    times, and a small share is not rounded to nothing. ``seed``: of the task; it decides which of the first batches
+    has one.
+    """
+    start = seed / 2**32 % 1
+    return math.floor(share * (asked + size) + start) - math.floor(share * asked + start)
 
 
-def pick_batch(
-    wanted: Sequence[int], reserve: Sequence[int], size: int, holdout_share: float, seed: int
-) -> list[Picked]:
+def present_share(share: float, labelled: int, enough: int, imported: int, judging: int) -> float:
+    """Return the share of the hold-out in the next batches: all of ``share``, or ``TRICKLE`` of it.
+
+    ``labelled``: hold-out records with a label, of which ``enough`` make the accuracy's interval narrow. ``imported``:
+    those with an imported label. A test set that was imported is enough if the gate can use it, which needs ``judging``
+    labels.
+    """
+    imported_enough = imported > 0 and imported >= judging
+    return share * TRICKLE if labelled >= enough or imported_enough else share
+
+
+def pick_batch(wanted: Sequence[int], reserve: Sequence[int], size: int, part: int, seed: int) -> list[Picked]:
     """The rows of a batch in a random order, so that annotators cannot recognise the hold-out by its place.
 
     ``wanted``: rows that may be queried, in the strategy's order; ``reserve``: rows that are held out. Neither contains
-    a row that is asked, labelled or deleted already. Of ``size`` the hold-out gets its share, at least ``MIN_HOLDOUT``,
-    drawn uniformly. Near the end of the pool, neither part makes up for what the other lacks, so that the shares hold.
+    a row that is asked, labelled or deleted already. ``part`` of the ``size`` records are of the hold-out, drawn
+    uniformly. Near the end of the pool, neither part makes up for what the other lacks, so that the shares hold.
     """
     random = np.random.default_rng(seed)
-    count = queried(size, holdout_share)
-    share = min(size - count, len(reserve))
-    drawn = random.choice(np.asarray(reserve, dtype=np.int64), share, replace=False).tolist() if share else []
-    picked = [Picked(row, Purpose.QUERY) for row in wanted[:count]] + [Picked(row, Purpose.HOLDOUT) for row in drawn]
+    held = min(part, len(reserve))
+    drawn = random.choice(np.asarray(reserve, dtype=np.int64), held, replace=False).tolist() if held else []
+    picked = [Picked(row, Purpose.QUERY) for row in wanted[: size - part]]
+    picked += [Picked(row, Purpose.HOLDOUT) for row in drawn]
     return [picked[i] for i in random.permutation(len(picked))]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tornio.annotation import argilla
 from tornio.annotation.argilla import ArgillaTool
 from tornio.errors import Unavailable
+from tornio.settings import annotation_address
 
 pytestmark = pytest.mark.unit
 
@@ -88,6 +89,19 @@ def test_what_was_there_all_along_is_listed(size: int, changes: list[tuple[int, 
         return
     assert len(found) == len(set(found))
     assert start & set(listing.ids) <= set(found)
+
+
+def test_pages_are_at_the_address_that_people_use() -> None:
+    inside, outside = "http://argilla.tools.svc:6900", "https://argilla.acme.example/"
+    for public, start in ((outside, outside), (None, f"{inside}/"), ("", f"{inside}/")):
+        transport = httpx.MockTransport(Listing([], lambda ids: None))
+        with ArgillaTool(inside, "key", public_url=public, transport=transport) as tool:
+            assert tool.page("team", "mood", "loss").startswith(f"{start}dataset/d/annotation-mode?")
+    environment = {"TORNIO_ARGILLA_URL": inside}
+    assert annotation_address({}) is None
+    assert annotation_address(environment) == inside
+    assert annotation_address({**environment, "TORNIO_ARGILLA_PUBLIC_URL": outside}) == outside
+    assert annotation_address({**environment, "TORNIO_ARGILLA_PUBLIC_URL": ""}) == inside
 
 
 def test_deletions_alone_never_make_it_give_up() -> None:
