@@ -22,15 +22,17 @@ def read_parquet(content: Content) -> Reader:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        file = pq.ParquetFile(str(content.path) if content.path else pa.BufferReader(content.body))
+        source = str(content.path) if content.path else pa.BufferReader(content.body)
+        file = pq.ParquetFile(source, page_checksum_verification=True)
         schema = file.schema_arrow
-    check_columns(schema.names, content.where)
+        names = tuple(schema.names)
+    check_columns(names, content.where)
 
     def read(columns: Sequence[str]) -> Iterator[Row]:
         batches = file.iter_batches(_BATCH, columns=list(columns) or None, use_threads=False)
         return _rows(batches, content.where)
 
-    return Reader(tuple(schema.names), "Parquet", read, lambda label: _class_names(schema, label))
+    return Reader(names, "Parquet", read, lambda label: _class_names(schema, label))
 
 
 def read_arrow(content: Content) -> Reader:
@@ -40,14 +42,15 @@ def read_arrow(content: Content) -> Reader:
     """
     with _readable(content, "Arrow"):
         schema, _ = _open_arrow(content)
-    check_columns(schema.names, content.where)
+        names = tuple(schema.names)
+    check_columns(names, content.where)
 
     def read(columns: Sequence[str]) -> Iterator[Row]:
         with _readable(content, "Arrow"):
             _, batches = _open_arrow(content)
         return _rows((batch.select(list(columns)) if columns else batch for batch in batches), content.where)
 
-    return Reader(tuple(schema.names), "Arrow", read, lambda label: _class_names(schema, label))
+    return Reader(names, "Arrow", read, lambda label: _class_names(schema, label))
 
 
 def named_beside(reader: Reader, content: Content) -> Reader:

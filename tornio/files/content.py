@@ -105,7 +105,10 @@ def encoding_of(content: Content, named: str | None) -> str:
 def first_character(content: Content, named: str | None) -> str:
     """Return the first character of a text that is not white space; empty if there is none near the beginning."""
     decoder = codecs.getincrementaldecoder(encoding_of(content, named))("ignore")
-    return decoder.decode(content.head()).lstrip("\ufeff \t\r\n")[:1]
+    try:
+        return decoder.decode(content.head()).lstrip("\ufeff \t\r\n")[:1]
+    except UnicodeError:  # UTF-16 without a mark; the reader says so
+        return ""
 
 
 def lines_of(content: Content, encoding: str) -> Iterator[str]:
