@@ -87,18 +87,22 @@ class StoreBackend:
             changes=[f"{one.path}: {_short(one.old)} -> {_short(one.new)} ({one.change})" for one in applied.changes],
         )
 
-    async def add_records(self, task: TaskName, records: Sequence[RecordIn]) -> RecordsAdded:
-        added = await self._blocking(lambda: self._open(task).add_records([new_record(one) for one in records]))
+    async def add_records(
+        self, task: TaskName, records: Sequence[RecordIn], *, duplicates: bool = False
+    ) -> RecordsAdded:
+        new = [new_record(one) for one in records]
+        added = await self._blocking(lambda: self._open(task).add_records(new, duplicates=duplicates))
         self._nudge(task)
         return RecordsAdded(added=added.added, known=added.known, same_text=added.same_text)
 
     async def import_labels(self, task: TaskName, labels: LabelsIn, who: str) -> LabelsImported:
-        source = f"import:{labels.source}" if labels.source else f"api:{who}"
+        kind = "auto" if labels.auto else "import"
+        source = f"{kind}:{labels.source}" if labels.source else f"api:{who}"
 
         def write() -> LabelsImported:
             opened = self._open(task)
             items = match_records(opened.pool.read(), labels.labels)
-            done = opened.import_labels(items, labels.purpose, source, labels.request)
+            done = opened.import_labels(items, labels.purpose, source, labels.request, auto=labels.auto)
             return LabelsImported(
                 imported=done.imported,
                 unchanged=done.unchanged,

@@ -61,8 +61,13 @@ class Backend(Protocol):
     async def status(self, task: TaskName) -> TaskStatus:
         """Return the status of a task. Answers also while the controller is away."""
 
-    async def add_records(self, task: TaskName, records: Sequence[RecordIn]) -> RecordsAdded:
-        """Add texts to the pool. Idempotent by record id. Raises InvalidInput if one id is given two texts."""
+    async def add_records(
+        self, task: TaskName, records: Sequence[RecordIn], *, duplicates: bool = False
+    ) -> RecordsAdded:
+        """Add texts to the pool. Idempotent by record id. Raises InvalidInput if one id is given two texts.
+
+        ``duplicates``: also add records whose text the pool has under another id.
+        """
 
     async def import_labels(self, task: TaskName, labels: LabelsIn, who: str) -> LabelsImported:
         """Import labels that exist already. Raises InvalidInput for a label that the task does not have."""

@@ -73,9 +73,13 @@ async def status(task: Task, backend: TheBackend, _: Reader) -> TaskStatus:
 
 
 @router.post("/{workspace}/{task}/records")
-async def add_records(body: RecordsIn, task: Task, backend: TheBackend, _: Operator) -> RecordsAdded:
-    """Add texts to the pool. Sending a record again is harmless."""
-    return await backend.add_records(task, body)
+async def add_records(
+    body: RecordsIn, task: Task, backend: TheBackend, _: Operator, duplicates: bool = False
+) -> RecordsAdded:
+    """Add texts to the pool. Sending a record again is harmless.
+
+    A record whose text the pool has under another id is left out, unless `duplicates` is true."""
+    return await backend.add_records(task, body, duplicates=duplicates)
 
 
 @router.post("/{workspace}/{task}/labels")

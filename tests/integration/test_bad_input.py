@@ -142,8 +142,10 @@ def test_records_that_come_twice_are_there_once(tornio_up: Running, command: Com
     (tmp_path / "twice.csv").write_text("id,text\na,First words.\nb,Other words.\na,First words.\nc,First words.\n")
     said = json.loads(command("pool", "add", task, str(tmp_path / "twice.csv"), "--json"))
     again = json.loads(command("pool", "add", task, str(tmp_path / "twice.csv"), "--json"))
-    assert client.status(task).pool == 3
-    assert (said["added"], said["same_text"], again["added"]) == (3, 1, 0)
+    assert client.status(task).pool == 2
+    assert (said["added"], said["same_text"], again["added"]) == (2, 1, 0)
+    kept = json.loads(command("pool", "add", task, str(tmp_path / "twice.csv"), "--duplicates", "--json"))
+    assert (kept["added"], client.status(task).pool) == (1, 3)
 
 
 def test_a_megabyte_of_text_is_refused_by_name_and_the_rest_goes_in(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, from_json
 
 from tornio import errors
@@ -61,8 +61,8 @@ RecordsIn = Annotated[list[RecordIn], Field(min_length=1, max_length=MAX_RECORDS
 
 
 class RecordsAdded(Answer):
-    """How many records were added. ``known``: ids that the pool had already. ``same_text``: added under a new id,
-    although the pool had the text already."""
+    """How many records were added. ``known``: ids that the pool had already. ``same_text``: records whose text the pool
+    has under another id. They are left out, unless duplicates were asked for."""
 
     added: int = 0
     known: int = 0
@@ -85,9 +85,10 @@ class LabelIn(Request):
 
 class LabelsIn(Request):
     """Labels that exist already. With the purpose ``train`` they are trained on, and their texts leave the hold-out;
-    with ``holdout`` they belong to it."""
+    with ``holdout`` they belong to it. Automatic labels train until somebody labels their text, and never judge."""
 
     purpose: Literal["train", "holdout"] = "train"
+    auto: bool = Field(False, description="A model gave these labels, which source names. Only for training.")
     source: str | None = Field(
         None, min_length=1, max_length=200, description="Where the labels come from, for example a file name."
     )
@@ -97,6 +98,14 @@ class LabelsIn(Request):
         description="Unique id of this request. Sending a request again with the same id writes nothing twice.",
     )
     labels: list[LabelIn] = Field(min_length=1, max_length=MAX_RECORDS)
+
+    @model_validator(mode="after")
+    def _automatic(self) -> Self:
+        if self.auto and self.purpose == "holdout":
+            raise ValueError("automatic labels do not judge: leave out auto, or the purpose holdout")
+        if self.auto and self.source is None:
+            raise ValueError("automatic labels need a source: the name of the model that gave them")
+        return self
 
 
 class LabelsImported(Answer):
@@ -130,4 +139,6 @@ class LabelledRecord(Answer):
     purpose: Purpose | None
     source: str
     """The kind of event that decided: answer, correction, import or auto."""
+    given_by: str = ""
+    """Where the labels come from: ``argilla``, ``import:`` and a file, ``api:`` and a key, ``auto:`` and a model."""
     annotators: int = 0

@@ -195,6 +195,8 @@ class TaskStatus(Answer):
     """Texts that train."""
     training_labels: dict[str, int]
     """Training texts per label. A text with several labels counts for each."""
+    automatic_labels: dict[str, int] = {}
+    """Those of them that a model gave, per label; empty without any."""
     holdout: HoldoutStatus
     agreement: AgreementStatus | None = None
     """None means that no record has answers of two annotators."""

@@ -15,7 +15,7 @@ from tornio.api import LabelIn, LabelledRecord
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, NoEscapeFormulas, Task, Url, connect
 from tornio.cli.review import export_corrected
-from tornio.errors import InvalidFile
+from tornio.errors import InvalidFile, InvalidInput
 from tornio.files import Columns, Format, Options, Read, Reader, Skipped
 from tornio.files.cells import SEPARATOR
 from tornio.files.rows import ID_NAMES, LABEL_NAMES, TEXT_NAMES
@@ -77,6 +77,9 @@ def pool_add(
     id_column: IdColumn = None,
     metadata_columns: MetadataColumns = None,
     no_header: NoHeader = False,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Also add texts that the pool has under another id.")
+    ] = False,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     format: FileFormat = None,
@@ -92,13 +95,16 @@ def pool_add(
         connect(ctx, url) as client,
         screen.progress("sending texts", len(read.items), quiet=as_json) as advance,
     ):
-        added = client.add_records(task, read.items, advance)
+        added = client.add_records(task, read.items, advance, duplicates=duplicates)
     if as_json:
         screen.dump({**added.model_dump(), **_read_as_json(read)})
         return
-    same = f", {added.same_text} of them with a text that existed under another id" if added.same_text else ""
-    _say_read(read, "texts")
-    screen.say(f"added {added.added:,} records to the pool of {task}{same}; {added.known:,} existed already")
+    _say_read(read, "texts", file)
+    screen.say(f"added {added.added:,} records to the pool of {task}; {added.known:,} existed already")
+    if added.same_text:
+        which = "were added although the pool has" if duplicates else "were left out, because the pool has"
+        more = "" if duplicates else ". --duplicates adds them"
+        screen.note(f"{added.same_text:,} records {which} their text under another id{more}", style="yellow")
 
 
 @contextmanager
@@ -128,6 +134,17 @@ def labels_import(
     holdout: Annotated[
         bool, typer.Option("--holdout", help="Use these labels to evaluate models, never to train them.")
     ] = False,
+    auto: Annotated[
+        bool,
+        typer.Option(
+            "--auto",
+            help="A model gave these labels, which --source names. They train until somebody labels the text, never "
+            "outrank a person's, and never evaluate models.",
+        ),
+    ] = False,
+    source: Annotated[
+        str | None, typer.Option(help="Where the labels come from.", show_default="the name of the file")
+    ] = None,
     text_column: TextColumn = None,
     label_column: Annotated[
         str | None,
@@ -150,18 +167,24 @@ def labels_import(
     columns = Columns(text_column, id_column, label_column, _names(metadata_columns))
     options = Options(format, encoding, delimiter, not no_header, columns.named)
     purpose = Purpose.HOLDOUT if holdout else "train"
+    if auto and (holdout or not source):
+        raise InvalidInput(
+            "Labels by a model do not evaluate models. Leave out --auto or --holdout."
+            if holdout
+            else "--auto needs --source with the name of the model that gave the labels."
+        )
     with connect(ctx, url) as client:
         state = client.status(task)
         with _opened(file, options) as reader:
             read = files.read_labels(reader, columns, file, multi_label=state.multi_label, separator=separator)
         _check_labels(read.items, state.labels, file)
         with screen.progress("sending labels", len(read.items), quiet=as_json) as advance:
-            source = None if file == "-" else Path(file).name
-            imported = client.import_labels(task, read.items, purpose, source, advance)
+            source = source or (None if file == "-" else Path(file).name)
+            imported = client.import_labels(task, read.items, purpose, source, advance, auto=auto)
     if as_json:
         screen.dump({**imported.model_dump(), **_read_as_json(read)})
         return
-    _say_read(read, "labels")
+    _say_read(read, "labels", file)
     use = "for evaluation" if holdout else "for training"
     screen.say(
         f"imported {imported.imported:,} labels {use} into {task}; {imported.unchanged:,} existed already; "
@@ -238,14 +261,14 @@ def _check_labels(labels: Sequence[LabelIn], task_labels: Sequence[str], where: 
     )
 
 
-def _say_read(read: Read[object], what: str) -> None:
+def _say_read(read: Read[object], what: str, file: str) -> None:
     screen.say(f"read {len(read.items):,} {what} ({read.what})")
     for line in skipped_lines(read.skipped):
-        screen.note(line, style="yellow")
+        screen.note(f"{file}: {line}", style="yellow")
     if read.contradictions:
         first = read.contradictions[0]
         screen.note(
-            f"{len(read.contradictions):,} rows contradict an earlier one; line {first.line}: {first.reason}",
+            f"{file}: {len(read.contradictions):,} rows contradict an earlier one; line {first.line}: {first.reason}",
             style="yellow",
         )
 

@@ -147,7 +147,7 @@ def _texts_of(file: str, columns: Columns, options: Options) -> list[str]:
     options = Options(options.format, options.encoding, None, options.header, columns.named)
     read = files.read_texts(files.open_data(file, options), columns, file)
     for line in skipped_lines(read.skipped):
-        screen.note(line, style="yellow")
+        screen.note(f"{file}: {line}", style="yellow")
     return list(read.items)
 
 

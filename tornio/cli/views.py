@@ -164,7 +164,9 @@ def _labels(status: TaskStatus) -> Text:
     first = ", ".join(counts[:20]) + (f" and {len(counts) - 20} more classes" if len(counts) > 20 else "")
     several = f"{status.training_texts:,} texts for training, with " if status.multi_label else ""
     unit = "labels" if status.multi_label else "for training"
-    return Text(f"{several}{sum(status.training_labels.values()):,} {unit}: {first}")
+    automatic = sum(status.automatic_labels.values())
+    by_models = f" ({automatic:,} of them by a model)" if automatic else ""
+    return Text(f"{several}{sum(status.training_labels.values()):,} {unit}{by_models}: {first}")
 
 
 def _batch(batch: BatchStatus) -> RenderableType:

@@ -83,10 +83,20 @@ class Client:
             spec = api.checked_spec(spec)
         return self._session.put(_path(spec.full_name), api.Applied, spec.model_dump(mode="json"))
 
-    def add_records(self, task: str, records: Iterable[api.RecordIn], progress: Progress = _silent) -> api.RecordsAdded:
-        """Add texts to the pool. Adding them again is harmless, because records are identified by their id."""
+    def add_records(
+        self,
+        task: str,
+        records: Iterable[api.RecordIn],
+        progress: Progress = _silent,
+        *,
+        duplicates: bool = False,
+    ) -> api.RecordsAdded:
+        """Add texts to the pool. Adding them again is harmless, because records are identified by their id.
+
+        ``duplicates``: also add records whose text the pool has under another id. Otherwise they are left out.
+        """
         total = api.RecordsAdded()
-        path = _path(task, "records")
+        path = _path(task, "records") + ("?duplicates=true" if duplicates else "")
         for chunk in chunks(records, api.MAX_RECORDS, api.MAX_BODY_BYTES - api.MIB, _record_size):
             body = [record.model_dump(mode="json", exclude_defaults=True) for record in chunk]
             total += self._session.post(path, api.RecordsAdded, body, repeatable=True)
@@ -100,13 +110,19 @@ class Client:
         purpose: Purpose | str = "train",
         source: str | None = None,
         progress: Progress = _silent,
+        *,
+        auto: bool = False,
     ) -> api.LabelsImported:
-        """Import existing labels. ``purpose``: 'train', or 'holdout' for labels that models are evaluated on."""
+        """Import existing labels. ``purpose``: 'train', or 'holdout' for labels that models are evaluated on.
+
+        ``auto``: a model gave them, which ``source`` names. They train until somebody labels the text, and never judge.
+        """
         total = api.LabelsImported()
         path = _path(task, "labels")
         for chunk in chunks(labels, api.MAX_RECORDS, api.MAX_BODY_BYTES - api.MIB, _record_size):
             body = {
                 "purpose": str(purpose),
+                **({"auto": True} if auto else {}),
                 "source": source,
                 "request": uuid4().hex,  # same on a retry, so that later imports of others stay newest
                 "labels": [label.model_dump(mode="json", exclude_defaults=True) for label in chunk],

@@ -100,8 +100,8 @@ def read_records(reader: Reader, columns: Columns, where: str) -> Read[RecordIn]
 
     def make(values: Values) -> RecordIn:
         return RecordIn(
-            record_id=record_id_of(values, used.record_id),
             text=text_of(values, used.text),
+            record_id=record_id_of(values, used.record_id),
             metadata=metadata_of(values, used.metadata),
         )
 
@@ -136,9 +136,9 @@ def read_labels(
 
     def make(values: Values) -> LabelIn:
         return LabelIn(
-            record_id=record_id_of(values, used.record_id),
             text=text_of(values, used.text),
             labels=labels_of(values.get(used.label or ""), multi_label, separator, classes),
+            record_id=record_id_of(values, used.record_id),
             metadata=metadata_of(values, used.metadata),
         )
 

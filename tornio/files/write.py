@@ -13,7 +13,7 @@ from tornio.files.whole import check_folder, writing
 
 Write = Callable[[Iterable[LabelledRecord]], None]
 
-COLUMNS = ("record_id", "text", "label", "purpose", "source", "annotators")
+COLUMNS = ("record_id", "text", "label", "purpose", "source", "annotators", "given_by")
 
 
 def writer_for(path: Path, *, escape: bool = True) -> Write:
@@ -54,7 +54,10 @@ def _write_jsonl(records: Iterable[LabelledRecord], path: Path) -> None:
 
 
 def _write_csv(records: Iterable[LabelledRecord], path: Path, delimiter: str, escape: bool) -> None:
-    rows = ((one.record_id, one.text, one.labels, one.purpose or "", one.source, one.annotators) for one in records)
+    rows = (
+        (one.record_id, one.text, one.labels, one.purpose or "", one.source, one.annotators, one.given_by)
+        for one in records
+    )
     write_csv(path, COLUMNS, rows, delimiter=delimiter, escape=escape)
 
 
@@ -69,6 +72,7 @@ def _write_parquet(records: Iterable[LabelledRecord], path: Path) -> None:
             ("purpose", pa.string()),
             ("source", pa.string()),
             ("annotators", pa.int32()),
+            ("given_by", pa.string()),
         ]
     )
     pq.write_table(pa.Table.from_pylist(rows, schema), path, compression="zstd")

@@ -18,7 +18,7 @@ class EventKind(StrEnum):
     CORRECTION = "correction"
     """A person's answer for a record that already had a label."""
     AUTO = "auto"
-    """A label given by a version; it never outranks a person's."""
+    """A label given by a model; it never outranks a person's or an import's, and never judges."""
     TOMBSTONE = "tombstone"
     """The record is deleted permanently, everywhere."""
 
@@ -36,7 +36,7 @@ class LabelEvent:
     labels: tuple[str, ...]
     label_set_rev: int
     source: str
-    """``argilla``, ``import:{file name}``, ``api:{key name}``, ``auto:{version}``."""
+    """``argilla``, ``import:{file name}``, ``api:{key name}``, ``auto:{name of a model}``."""
     annotator: str | None = None
     response_id: str | None = None
     response_updated_at: datetime | None = None

@@ -33,6 +33,8 @@ class Resolved:
     purpose: Purpose | None = None
     """HOLDOUT if annotators were ever shown the record as hold-out, whatever their present answer; otherwise the
     purpose of the deciding events."""
+    source: str | None = None
+    """Where the labels come from: ``source`` of the last deciding event."""
     label_set_rev: int = 0
     """The newest label set among the deciding events; 0 if nothing has decided."""
 
@@ -111,6 +113,7 @@ def _resolve(events: list[LabelEvent], order: Mapping[str, int], multi_label: bo
         disputed=labels is None and kind is not EventKind.DISCARD,
         annotators=len(votes),
         purpose=_purpose(events, deciding),
+        source=deciding[-1].source,
         label_set_rev=max(event.label_set_rev for event in deciding),
     )
 

@@ -32,8 +32,8 @@ class Added:
     """The outcome of ``Pool.append``.
 
     ``added``: records that were added. ``known``: records that the pool had already, with the same id and text.
-    ``same_text``: how many of the added records have a text that the pool has under another id. ``seq``: the last
-    part of the pool now.
+    ``same_text``: records whose text the pool has under another id: among the added ones, or left out. ``seq``: the
+    last part of the pool now.
     """
 
     added: int
@@ -75,8 +75,10 @@ class Pool:
                 self._view = PoolView(seq, tuple(self._parts[:seq]), self._rows)
             return self._view
 
-    def append(self, records: Sequence[Record]) -> Added:
+    def append(self, records: Sequence[Record], *, duplicates: bool = True) -> Added:
         """Add the records that the pool lacks, in their order. Existing records are unchanged, so a repeat is harmless.
+
+        ``duplicates``: also add records whose text the pool has under another id. Otherwise they are left out.
 
         Raises InvalidInput for records that no pool accepts (see ``record_problem``), and for an id that belongs to
         another text in the pool or in ``records``. Nothing is written then, except in one case: if another writer
@@ -86,7 +88,10 @@ class Pool:
         with self._lock:
             self._catch_up()
             lacking = self._lacking(records)
-            added, same_text = len(lacking), self._same_text(lacking)
+            known, same_text = len(records) - len(lacking), self._same_text(lacking)
+            if not duplicates:
+                lacking = self._without_same_text(lacking)
+            added = len(lacking)
             while lacking:
                 rows = _part_size(lacking)
                 if self._put(lacking[:rows]):
@@ -94,9 +99,12 @@ class Pool:
                 else:
                     self._catch_up()
                     still = self._lacking(lacking)
-                    added -= len(lacking) - len(still)
-                    lacking = still
-            return Added(added, len(records) - added, same_text, len(self._parts))
+                    known += len(lacking) - len(still)
+                    fresh = still if duplicates else self._without_same_text(still)
+                    same_text += len(still) - len(fresh)
+                    added -= len(lacking) - len(fresh)
+                    lacking = fresh
+            return Added(added, known, same_text, len(self._parts))
 
     def _lacking(self, records: Sequence[Record]) -> list[Record]:
         view, new, problems = self.read(len(self._parts)), dict[str, Record](), list[str | None]()
@@ -113,6 +121,12 @@ class Pool:
     def _same_text(self, records: Sequence[Record]) -> int:
         fresh = {text_digest(record.text) for record in records} - self._digests
         return len(records) - len(fresh)
+
+    def _without_same_text(self, records: Sequence[Record]) -> list[Record]:
+        first: dict[str, Record] = {}
+        for record in records:
+            first.setdefault(text_digest(record.text), record)
+        return [record for digest, record in first.items() if digest not in self._digests]
 
     def _put(self, records: Sequence[Record]) -> bool:
         """Write the next part. Returns False if another writer was first."""

@@ -23,7 +23,8 @@ from tornio.tasks import Counter, Counts, Progress, Task
 class Snapshot:
     """A task as the store describes it. Histories are newest first, iterations oldest first.
 
-    ``pool``: records. ``training_labels``: per class; ``imported_labels``: those of them that were imported.
+    ``pool``: records. ``training_labels``: per class; ``imported_labels``: those of them that were imported,
+    ``automatic_labels``: that a model gave.
     ``batches``: progress per batch; only the controller knows which records were deleted in the annotation tool.
     ``agreement``: None means that no record has two answers.
     """
@@ -40,6 +41,7 @@ class Snapshot:
     training_texts: int
     training_labels: Mapping[str, int]
     imported_labels: Mapping[str, int]
+    automatic_labels: Mapping[str, int]
     holdout: HoldoutStatus
     batches: Mapping[str, Progress]
     agreement: AgreementStatus | None
@@ -86,6 +88,7 @@ class Reader:
             training_texts=counts.training_texts,
             training_labels=counts.training_labels,
             imported_labels=counts.imported_labels,
+            automatic_labels=counts.automatic_labels,
             holdout=_holdout(counts),
             batches={batch.batch: counts.progress(batch) for batch in counts.batches},
             agreement=None if agreed is None else AgreementStatus(alpha=agreed.alpha, records=agreed.records),

@@ -65,6 +65,7 @@ def task_status(
         queryable=reported.queryable,
         training_texts=snapshot.training_texts,
         training_labels=dict(snapshot.training_labels),
+        automatic_labels=dict(snapshot.automatic_labels),
         holdout=snapshot.holdout,
         agreement=snapshot.agreement,
         undecided=snapshot.undecided,

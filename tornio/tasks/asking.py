@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tornio.labels.events import LabelEvent
+from tornio.labels.events import EventKind, LabelEvent
 from tornio.pool.view import PoolView
 from tornio.schemas.task import Batch
 from tornio.spec import TaskSpec
@@ -30,13 +30,15 @@ def askable(
 ) -> Askable:
     """Return the records of the view that are in none of the batches and have no event, the first of each text.
 
-    So each text is asked once, under whichever id, and a text that was imported is never asked. ``spec``: its
-    hold-out share counts; None means the current spec.
+    So each text is asked once, under whichever id, and a text that was imported is never asked. An automatic label
+    does not keep a text that is held out from people: only they judge. ``spec``: its hold-out share counts; None means
+    the current spec.
     """
     events = tuple(events)
     share = (spec or task.spec).loop.holdout_share
     held = reserved_records(view, events, task.document.holdout_key, share)
-    closed = {item.record_id for batch in batches for item in batch.items} | {event.record_id for event in events}
+    closed = {item.record_id for batch in batches for item in batch.items}
+    closed |= {one.record_id for one in events if one.event is not EventKind.AUTO or one.record_id not in held}
     digests = list(view.text_digests)
     seen = {digest for record_id, digest in zip(view.record_ids, digests, strict=True) if record_id in closed}
     left = list[tuple[int, bool]]()

@@ -59,9 +59,18 @@ class Counts:
 
     @cached_property
     def imported_labels(self) -> Mapping[str, int]:
-        """The imported ones among the training labels, per class; empty without imports."""
-        imports = [event for event in self.log.events if event.event is EventKind.IMPORT]
+        """The imported ones among the training labels, by models too, per class; empty without imports."""
+        imports = [event for event in self.log.events if event.event in (EventKind.IMPORT, EventKind.AUTO)]
         return training_labels(self.task, self.view, imports, self.spec) if imports else {}
+
+    @cached_property
+    def automatic_labels(self) -> Mapping[str, int]:
+        """The ones among the training labels that a model gave, per class; empty without any."""
+        others = [event for event in self.log.events if event.event is not EventKind.AUTO]
+        if len(others) == len(self.log.events):
+            return {}
+        given = training_labels(self.task, self.view, others, self.spec)
+        return {name: count - given[name] for name, count in self.training_labels.items()}
 
     @cached_property
     def holdout(self) -> HoldoutSet:

@@ -39,5 +39,6 @@ def _labelled(record_id: str, text: str, resolved: Resolved) -> LabelledRecord:
         labels=list(resolved.labels or ()),
         purpose=resolved.purpose,
         source=str(resolved.kind),
+        given_by=resolved.source or "",
         annotators=resolved.annotators,
     )

@@ -69,6 +69,7 @@ def import_labels(
     purpose: Purpose,
     source: str,
     request: str | None = None,
+    kind: EventKind = EventKind.IMPORT,
 ) -> Imported:
     """Add the records to the pool, then their labels to the log. May be repeated.
 
@@ -76,6 +77,7 @@ def import_labels(
     that train already: these are left out, because they would train although the user means them to judge.
     ``source``: where the labels come from, such as ``import:seed.csv``. ``request``: an id of this import. An import
     that is sent again under the same id is not written again, whatever was imported since. None means a new id.
+    ``kind``: AUTO for labels by a model, which train until somebody labels their text, and never judge.
 
     Raises InvalidInput, before anything is written, for labels that the task does not have, a wrong number of
     labels, or a record that is given twice with different labels.
@@ -89,11 +91,11 @@ def import_labels(
         trains = total - len(items)
         seen = len(items) - len(_without(items, auto_labelled_texts(view, logged)))
     added = pool.append([record for record, _ in items])
-    imported = {event.record_id: _content(event) for event in logged if event.event is EventKind.IMPORT}
+    imported = {event.record_id: _content(event) for event in logged if event.event is kind}
     request = request or uuid4().hex
     events = {
         record.record_id: LabelEvent(
-            EventKind.IMPORT,
+            kind,
             record.record_id,
             _ordered(given, spec),
             label_set_rev,
@@ -113,7 +115,8 @@ def _without(items: Sequence[Item], digests: Collection[str]) -> list[Item]:
 
 
 def _content(event: LabelEvent) -> tuple[object, ...]:
-    return (event.labels, event.purpose, event.label_set_rev)
+    source = event.source if event.event is EventKind.AUTO else None  # of models the latest counts
+    return (event.labels, event.purpose, event.label_set_rev, source)
 
 
 def _ordered(given: Sequence[str], spec: TaskSpec) -> tuple[str, ...]:

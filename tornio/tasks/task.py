@@ -7,6 +7,7 @@ from threading import RLock
 from typing import Literal, TypeVar
 
 from tornio.errors import NotFound
+from tornio.labels.events import EventKind
 from tornio.labels.log import LabelLog
 from tornio.pool import Added, Pool
 from tornio.records import Purpose, Record
@@ -82,9 +83,9 @@ class Task:
         """Return the spec of a revision. Raises NotFound."""
         return self._kept(self.keys.spec(rev), SpecDocument).task_spec()
 
-    def add_records(self, records: Sequence[Record]) -> Added:
+    def add_records(self, records: Sequence[Record], *, duplicates: bool = True) -> Added:
         """Add texts to the pool. See ``Pool.append``."""
-        return self.pool.append(records)
+        return self.pool.append(records, duplicates=duplicates)
 
     def import_labels(
         self,
@@ -92,10 +93,12 @@ class Task:
         purpose: ImportPurpose,
         source: str,
         request: str | None = None,
+        *,
+        auto: bool = False,
     ) -> Imported:
-        """Add labelled texts to pool and label log. See ``tasks.imports``."""
-        rev = self.document.label_set_rev
-        return import_labels(self.pool, self.labels, self.spec, rev, items, _PURPOSES[purpose], source, request)
+        """Add labelled texts to pool and label log. ``auto``: a model gave the labels. See ``tasks.imports``."""
+        rev, kind = self.document.label_set_rev, EventKind.AUTO if auto else EventKind.IMPORT
+        return import_labels(self.pool, self.labels, self.spec, rev, items, _PURPOSES[purpose], source, request, kind)
 
     def batches(self) -> tuple[Batch, ...]:
         """Return every batch that was written down, by number."""

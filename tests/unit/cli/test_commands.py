@@ -150,6 +150,24 @@ def test_labels_import(task: Tornio, backend: FakeBackend) -> None:
     ]
 
 
+def test_labels_of_a_model_have_its_name(task: Tornio, backend: FakeBackend) -> None:
+    file = put("seed.csv", "text,label\nmy bill,billing\nMy bill,bug\n")
+    for words in (["--auto"], ["--auto", "--source", "gpt", "--holdout"]):
+        code, out, err = task("labels", "import", TASK, file, *words)
+        assert (code, out) == (1, "")
+        assert "--auto" in err
+    code, _, err = task("labels", "import", TASK, file, "--auto", "--source", "gpt")
+    assert (code, backend.calls[-1]) == (0, "2 labels to train from gpt by operator")
+    assert "seed.csv: 1 rows contradict an earlier one; line 3: the text 'My bill' is labelled 'bug'" in err
+
+
+def test_predict_answers_every_row_of_a_file(task: Tornio, backend: FakeBackend) -> None:
+    backend.serve(TASK, "v4", 9)
+    code, out, err = task("predict", TASK, "-f", put("a.csv", "id,text\n1,same\n1,same\n2,\n"), "--json")
+    assert (code, len(json.loads(out))) == (0, 2)
+    assert "a.csv: skipped 1 (line 4): no text" in err
+
+
 def test_hold_out_labels_that_cannot_judge_are_reported(
     task: Tornio, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,7 +167,9 @@ class FakeBackend:
             asks=held.asks,
         )
 
-    async def add_records(self, task: TaskName, records: Sequence[RecordIn]) -> RecordsAdded:
+    async def add_records(
+        self, task: TaskName, records: Sequence[RecordIn], *, duplicates: bool = False
+    ) -> RecordsAdded:
         held = self._task(task)
         self.calls.append(f"{len(records)} records")
         new = {record.record_id or default_record_id(record.text): record for record in records}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import pytest
+from pydantic import ValidationError
 
 from services.gateway.backend import StoreBackend
 from services.messages import ControllerStatus, HeldVersions, ReplicaReport
@@ -161,6 +162,26 @@ def test_records_come_once(backend: StoreBackend) -> None:
     first, second = run(lambda: backend.add_records(NAME, records), lambda: backend.add_records(NAME, records))
     assert (first.added, first.known) == (2, 0)
     assert (second.added, second.known) == (0, 2)
+
+
+def test_a_text_that_is_known_under_another_id_is_left_out_unless_duplicates_are_asked_for(
+    backend: StoreBackend,
+) -> None:
+    add(backend, "one")
+    given = [RecordIn(record_id="other", text="One")]
+    out, kept = run(lambda: backend.add_records(NAME, given), lambda: backend.add_records(NAME, given, duplicates=True))
+    assert (out.added, out.same_text, kept.added, kept.same_text) == (0, 1, 1, 1)
+
+
+def test_labels_of_a_model_are_told_apart(backend: StoreBackend) -> None:
+    add(backend, "one")
+    given = labels_in(("one", "bug"), source="gpt").model_copy(update={"auto": True})
+    run(lambda: backend.import_labels(NAME, given, "ci"))
+    (export,) = run(lambda: backend.labels(NAME))
+    assert [(one.source, one.given_by) for one in export.records] == [("auto", "auto:gpt")]
+    for wrong in ({"source": None}, {"purpose": "holdout"}):
+        with pytest.raises(ValidationError):
+            LabelsIn.model_validate({**given.model_dump(), **wrong})
 
 
 def test_a_label_without_id_finds_the_record_of_its_text(backend: StoreBackend, store: MemoryStore) -> None:

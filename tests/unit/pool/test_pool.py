@@ -73,6 +73,15 @@ def test_the_same_text_under_another_id_is_added_and_told() -> None:
     assert pool.append([Record("b", "hello world"), Record("c", "bye"), Record("d", "BYE")]).same_text == 2
 
 
+def test_the_same_text_under_another_id_can_be_left_out() -> None:
+    pool = Pool(MemoryStore(), KEYS)
+    pool.append([Record("a", "Hello  World")])
+    given = [Record("b", "hello world"), Record("c", "bye"), Record("d", "BYE"), Record("a", "Hello  World")]
+    assert pool.append(given, duplicates=False) == Added(added=1, known=1, same_text=2, seq=2)
+    assert pool.append(given, duplicates=False) == Added(added=0, known=2, same_text=2, seq=2)
+    assert pool.read().record_ids == ["a", "c"]
+
+
 def test_an_id_has_one_text() -> None:
     store = MemoryStore()
     pool = Pool(store, KEYS)

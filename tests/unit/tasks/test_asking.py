@@ -56,7 +56,8 @@ def test_what_was_asked_or_spoken_of_is_not_asked_again(task: Task, kind: EventK
     events = [event(kind, view.record_ids[row], ("a",)) for row in (said, held)]
     after = askable(task, view, events, [batch_of(view.record_ids[asked])])
     assert set(before.open_rows) - set(after.open_rows) == {asked, said}
-    assert set(before.reserve_rows) - set(after.reserve_rows) == {held}
+    still_asked = kind is EventKind.AUTO  # a label by a model does not judge, so that people are asked
+    assert set(before.reserve_rows) - set(after.reserve_rows) == (set() if still_asked else {held})
 
 
 def test_an_older_spec_reserves_as_it_did_then(task: Task) -> None:
