@@ -59,6 +59,16 @@ SWITCHES: dict[str, dict[str, Any]] = {
         }
         for group in ("head", "serve", "jobs")
     },
+    "more of every pod": {
+        "podAnnotations": {"example.com/team": "text"},
+        "podLabels": {"team": "text"},
+        "volumes": [{"name": "ca", "configMap": {"name": "private-ca"}}],
+        "volumeMounts": [{"name": "ca", "mountPath": "/etc/ca", "readOnly": True}],
+    },
+    "classes": {
+        group: {"runtimeClassName": "nvidia", "priorityClassName": "high"} for group in ("head", "serve", "jobs")
+    },
+    "a teacher that goes": {"teacher": {"minReplicas": 0, "gpus": 1}, "gpuServe": {"maxPods": 1}},
     "any uid": {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}},
     "environment": {"env": {"TORNIO_JOB_LARGE_TEXTS": "1000"}, "secretsRevision": 3, "fullnameOverride": "clay"},
 }  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, SecretStr
+from pydantic import Field, NonNegativeInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,7 +20,11 @@ class StorageSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TORNIO_S3_", frozen=True)
 
     bucket: str = Field(description="Bucket that holds everything persisted. Required; it must exist.")
-    prefix: str = Field("", description="Key prefix inside the bucket. Default: no prefix.")
+    prefix: str = Field(
+        "",
+        description="Key prefix inside the bucket, without spaces and without the folders `.` and `..`, which servers "
+        "and clients read differently. Default: no prefix.",
+    )
     endpoint: str | None = Field(None, description="URL of an S3 server other than AWS. Default: AWS.")
     region: str = Field("us-east-1", description="Region. Default us-east-1, which most S3 servers ignore.")
     retry_seconds: float = Field(
@@ -28,6 +32,18 @@ class StorageSettings(BaseSettings):
         description="Seconds during which throttling and network faults are retried with backoff. Default 40: a "
         "store that is unreachable for half a minute does not cause an error.",
     )
+
+    @field_validator("prefix")
+    @classmethod
+    def _is_one_place(cls, prefix: str) -> str:
+        inner = prefix.strip("/")
+        odd = inner and any(part in ("", ".", "..") for part in inner.split("/"))
+        if odd or not prefix.isprintable() or any(letter.isspace() for letter in prefix):
+            raise ValueError(
+                f"the prefix {prefix!r} has a space, a control character, an empty folder, or the folder . or .., "
+                "which not every server and client reads as the same place. Use a prefix such as team/tornio."
+            )
+        return prefix
 
     @property
     def root(self) -> str:

@@ -24,6 +24,9 @@ def store_from_environment() -> ObjectStore:
     try:
         return open_store(StorageSettings())
     except ValidationError as error:
+        wrong = [f"TORNIO_S3_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
+        if any(one["type"] != "missing" for one in error.errors()):
+            raise InvalidInput(f"The settings of the object store are wrong. {' '.join(wrong)}") from error
         raise InvalidInput(
             "No object store is configured. Set TORNIO_S3_BUCKET, or set TORNIO_STORE_DIR to a folder of this machine."
         ) from error

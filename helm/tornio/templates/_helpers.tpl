@@ -86,6 +86,9 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- if .Values.argilla.url }}
 - {name: TORNIO_ARGILLA_URL, value: {{ .Values.argilla.url | quote }}}
+{{- with .Values.argilla.publicUrl }}
+- {name: TORNIO_ARGILLA_PUBLIC_URL, value: {{ . | quote }}}
+{{- end }}
 - {name: TORNIO_ARGILLA_API_KEY_FILE, value: {{ print "/etc/tornio/argilla/" .Values.argilla.apiKeyKey | quote }}}
 {{- end }}
 {{- if .Values.apiKeys.existingSecret }}
@@ -101,16 +104,40 @@ capabilities: {drop: [ALL]}
 - {name: TORNIO_SECRETS_REVISION, value: {{ .Values.secretsRevision | quote }}}
 {{- end -}}
 
-{{/* The variables that files/wait.py needs. */}}
-{{- define "tornio.waitEnv" -}}
+{{/* The variables that the scripts of files/ need. */}}
+{{- define "tornio.scriptEnv" -}}
 - {name: RAYSERVICE, value: {{ include "tornio.fullname" . }}}
 - {name: NAMESPACE, value: {{ .Release.Namespace }}}
 - {name: TORNIO_URL, value: {{ include "tornio.url" . | quote }}}
 - {name: PATIENCE_S, value: {{ .Values.apply.waitSeconds | quote }}}
 {{- end -}}
 
-{{- define "tornio.serveMounts" -}}
+{{/* What every pod mounts, and its volumes. */}}
+{{- define "tornio.mounts" -}}
 - {name: tmp, mountPath: /tmp}
+{{- with .Values.volumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "tornio.volumes" -}}
+- {name: tmp, emptyDir: {}}
+{{- with .Values.volumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels and annotations of a pod. Takes root and component. Values cannot replace labels that select pods. */}}
+{{- define "tornio.podMetadata" -}}
+{{- $own := set (include "tornio.selector" .root | fromYaml) "app.kubernetes.io/component" .component -}}
+labels: {{- merge $own (.root.Values.podLabels | default dict) | toYaml | nindent 2 }}
+{{- with .root.Values.podAnnotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "tornio.serveMounts" -}}
+{{ include "tornio.mounts" . }}
 {{- if .Values.argilla.url }}
 - {name: argilla, mountPath: /etc/tornio/argilla, readOnly: true}
 {{- end }}
@@ -123,7 +150,7 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 
 {{- define "tornio.serveVolumes" -}}
-- {name: tmp, emptyDir: {}}
+{{ include "tornio.volumes" . }}
 {{- if .Values.argilla.url }}
 - {name: argilla, secret: {secretName: {{ required "argilla.existingSecret: name the Secret with the API key, or leave argilla.url empty" .Values.argilla.existingSecret | quote }}}}
 {{- end }}
@@ -138,10 +165,7 @@ capabilities: {drop: [ALL]}
 {{/* The pod of a serving Ray node. Takes root, name (of the container), spec (resources, nodeSelector, ...), and probe
      for workers. */}}
 {{- define "tornio.servePod" -}}
-metadata:
-  labels:
-    {{- include "tornio.selector" .root | nindent 4 }}
-    app.kubernetes.io/component: {{ .component }}
+metadata: {{- include "tornio.podMetadata" . | nindent 2 }}
 spec:
   {{- /* KubeRay creates the head's service account: then only the head may change pods (the autoscaler), and the account
          lives until KubeRay's Job, which uses it, has cleared Redis after `helm uninstall`. If large runs are jobs of
@@ -172,10 +196,8 @@ spec:
       resources: {{- toYaml .spec.resources | nindent 8 }}
       {{- if eq .component "head" }}
       # It has no replica and needs no secret. Like its account, what it mounts must outlive the release.
-      volumeMounts:
-        - {name: tmp, mountPath: /tmp}
-  volumes:
-    - {name: tmp, emptyDir: {}}
+      volumeMounts: {{- include "tornio.mounts" .root | nindent 8 }}
+  volumes: {{- include "tornio.volumes" .root | nindent 4 }}
       {{- else }}
       volumeMounts: {{- include "tornio.serveMounts" .root | nindent 8 }}
   volumes: {{- include "tornio.serveVolumes" .root | nindent 4 }}
@@ -189,6 +211,12 @@ securityContext: {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
 imagePullSecrets: {{- range . }}
   - {name: {{ . | quote }}}
 {{- end }}
+{{- end }}
+{{- with .spec.runtimeClassName }}
+runtimeClassName: {{ . | quote }}
+{{- end }}
+{{- with .spec.priorityClassName }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .spec.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}

@@ -53,6 +53,9 @@
 {{- if gt (int .Values.classifier.minReplicas) (mul .Values.classifier.perPod $pods | int) }}
 {{- fail "classifier.minReplicas does not fit: there are at most serve.maxPods (with GPUs gpuServe.maxPods) pods with classifier.perPod replicas each" }}
 {{- end }}
+{{- if gt (int .Values.teacher.minReplicas) (int .Values.teacher.replicas) }}
+{{- fail "teacher.minReplicas is more than teacher.replicas" }}
+{{- end }}
 {{- if and .Values.podDisruptionBudget.enabled (gt (int .Values.podDisruptionBudget.minAvailable) (int .Values.serve.minPods)) }}
 {{- fail "podDisruptionBudget.minAvailable is more than serve.minPods: no node could ever be drained" }}
 {{- end }}

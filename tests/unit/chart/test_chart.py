@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 
 from jobs.running.kuberay import read_template
 from services.checking.wants import SecretKey, wants_of
-from tests.chart import DEV, ROOT, TASK, VALUES, helm, one, pods, rendered, switched
+from tests.chart import DEV, ROOT, SMALL, TASK, VALUES, helm, one, pods, rendered, switched
 
 pytestmark = [
     pytest.mark.unit,
@@ -236,6 +237,12 @@ def test_tasks_are_applied_and_never_stand_in_serve_s_configuration() -> None:
         ("store.accessKeyIdKey=", "store/accessKeyIdKey"),
         ("env.RAYSERVICE=x", "RAYSERVICE"),
         ("networkPolicy.from[0].x=1", "podSelector"),
+        ("store.prefix=a b/../c", "store/prefix"),
+        ("store.prefix=a/../c", "store/prefix"),
+        ("store.prefix=a b", "store/prefix"),
+        ("teacher.minReplicas=2", "teacher.minReplicas is more"),
+        ("volumes[0].name=tmp", "volumes/0/name"),
+        ("volumeMounts[0].name=ca", "mountPath"),
         ("serve=null", "'serve'"),
         ("serve.cpus=null", "'cpus'"),
     ],
@@ -244,3 +251,76 @@ def test_a_wrong_value_is_refused_by_its_name(value: str, said: str) -> None:
     done = helm("--set", value)
     assert done.returncode != 0
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("prefix", ["", "a", "/a/b/", "team.a/..b/.c", "x=1/y"])
+def test_a_prefix_that_is_one_place_is_taken(prefix: str) -> None:
+    done = helm(f"--set-string=store.prefix={prefix}")
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_upgrade_changes_the_numbers_of_pods_of_the_running_cluster(documents: list[dict[str, Any]]) -> None:
+    """Nobody but its Job may change RayClusters."""
+    job = one(documents, "Job", "t-scale")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-upgrade,post-rollback"
+    (pod,) = pods(job)
+    assert pod["serviceAccountName"] == "t-scale"
+    rules = one(documents, "Role", "t-scale")["rules"]
+    assert [(rule["resources"], rule["verbs"]) for rule in rules] == [
+        (["rayservices"], ["get"]), (["rayclusters"], ["get", "patch"]),
+    ]  # fmt: skip
+    assert "rayclusters" not in str(one(documents, "Role"))
+    others = [other for each in documents if each["metadata"]["name"] != "t-scale" for other in pods(each)]
+    assert "t-scale" not in {other.get("serviceAccountName") for other in others}
+    assert {"kube.py", "scale.py", "wait.py"} <= set(one(documents, "ConfigMap", "t-scripts")["data"])
+
+
+def test_a_task_that_fails_does_not_keep_the_others_from_being_applied(tmp_path: Path) -> None:
+    tasks = {name: {"name": name, "workspace": "acme", "pool": f"s3://data/{name}.csv"} for name in ("a", "b", "c")}
+    documents = rendered(*switched({"tasks": tasks, "apply": {"existingSecret": "key"}}))
+    (container,) = pods(one(documents, "Job", "t-apply"))[0]["containers"]
+    for name, does in {
+        "tornio": 'echo "$*" >> said; case "$*" in *b.yaml|*acme/c*) exit 4;; esac',
+        "python": "",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    ran = subprocess.run(
+        [*container["command"], *container["args"]],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "These tasks failed, for the reasons above: b c." in ran.stderr
+    asked = [line.split()[-1].rpartition("/")[2] for line in (tmp_path / "said").read_text().splitlines()]
+    assert asked == ["a.yaml", "a.csv", "b.yaml", "c.yaml", "c.csv"]
+
+
+def test_people_may_reach_argilla_at_another_address() -> None:
+    argilla = {"url": "http://argilla.ns.svc", "publicUrl": "https://argilla.example.com", "existingSecret": "argilla"}
+    service = one(rendered(*switched({"argilla": argilla})), "RayService")
+    workers = service["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]["template"]["spec"]
+    env = {each["name"]: each.get("value") for each in workers["containers"][0]["env"]}
+    assert env["TORNIO_ARGILLA_URL"] == "http://argilla.ns.svc"
+    assert env["TORNIO_ARGILLA_PUBLIC_URL"] == "https://argilla.example.com"
+
+
+def test_pods_of_a_finished_run_do_not_stay_for_long() -> None:
+    for values, seconds in (((), 60), (SMALL, 10)):
+        template = one(rendered(*values), "ConfigMap", "t-jobs")["data"]["rayjob.json"]
+        assert yaml.safe_load(template)["spec"]["ttlSecondsAfterFinished"] == seconds
+
+
+def test_the_teacher_may_leave_its_gpu() -> None:
+    values = {"teacher": {"minReplicas": 0, "replicas": 2, "gpus": 1}, "gpuServe": {"maxPods": 2}}
+    service = one(rendered(*switched(values)), "RayService")["spec"]
+    deployments = yaml.safe_load(service["serveConfigV2"])["applications"][0]["deployments"]
+    (teacher,) = (each for each in deployments if each["name"] == "teacher")
+    assert "num_replicas" not in teacher
+    scaling = teacher["autoscaling_config"]
+    assert (scaling["min_replicas"], scaling["max_replicas"]) == (0, 2)
+    groups = {group["groupName"]: group["minReplicas"] for group in service["rayClusterConfig"]["workerGroupSpecs"]}
+    assert groups["gpu-serve"] == 0

@@ -1,0 +1,42 @@
+"""The API of Kubernetes, as the account of this pod may use it; with the standard library alone."""
+
+import json
+import os
+import ssl
+import urllib.request
+from pathlib import Path
+
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+RAYSERVICE, NAMESPACE = os.environ["RAYSERVICE"], os.environ["NAMESPACE"]
+
+
+def get(path):
+    """Return an object of KubeRay in this release's namespace: rayservices/NAME, rayclusters/NAME."""
+    return _ask(path)
+
+
+def patch(path, operations):
+    """Change such an object by a JSON patch (RFC 6902)."""
+    return _ask(path, json.dumps(operations).encode(), "PATCH", "application/json-patch+json")
+
+
+def unprocessed(service):
+    """Return whether KubeRay has not yet looked at the RayService as it was last written."""
+    return (service.get("status") or {}).get("observedGeneration") != service["metadata"]["generation"]
+
+
+def pending_cluster(service):
+    """Return the name of the cluster that will replace the active one. Empty if none will."""
+    return ((service.get("status") or {}).get("pendingServiceStatus") or {}).get("rayClusterName") or ""
+
+
+def _ask(path, body=None, method="GET", content_type="application/json"):
+    request = urllib.request.Request(
+        f"https://kubernetes.default.svc/apis/ray.io/v1/namespaces/{NAMESPACE}/{path}",
+        body,
+        {"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": content_type},
+        method=method,
+    )
+    context = ssl.create_default_context(cafile=ACCOUNT / "ca.crt")
+    with urllib.request.urlopen(request, timeout=10, context=context) as response:
+        return json.load(response)
