@@ -1,4 +1,5 @@
-"""What runs in Serve's own proxy: it sends a request to another replica if the one that had it died.
+"""What runs in Serve's own proxy: it sends a request to another replica if the one that had it died, and it closes the
+connections of a pod that is about to end.
 
 Serve answers such a request with a bare error 500. Serve finds `middlewares` by the environment variable
 ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` (see `ENVIRONMENT`) on the nodes where its proxies run.
@@ -119,7 +120,16 @@ async def _say_unavailable(send: Send, detail: str) -> None:
 
 
 def middlewares() -> list[Middleware]:
-    """Return the middlewares of Serve's proxy."""
+    """Return the middlewares of Serve's proxy.
+
+    The proxy closes the connections of a pod that is about to end, because the replica that answers may be on another
+    pod: those of this one move away first.
+    """
     from starlette.middleware import Middleware  # here, because `tornio up` reads ENVIRONMENT alone
 
-    return [Middleware(RetryDeadReplica)]
+    from services.gateway.draining import Draining
+    from tornio.settings import UpgradeSettings
+
+    leaving = UpgradeSettings().tornio_leaving_file
+    closing = [Middleware(Draining, leaving=leaving.exists)] if leaving else []
+    return [*closing, Middleware(RetryDeadReplica)]

@@ -6,8 +6,8 @@ would stay until the old pods die. Measured under load: 39 of 1,075 requests ove
 without this, none with it. Serve closes idle connections: its ``keep_alive_timeout_s`` is below the time that the old
 cluster or the pod still lives.
 
-For a pod, the gateway beside its proxy closes the connections, because the proxy prefers that gateway. A pod without a
-gateway cannot do so.
+For a pod, its proxy closes the connections (`services.proxy`), and the gateway does so too, for HAProxy in place of the
+proxy. HAProxy prefers the gateway of its own pod; a pod without one cannot close its connections then.
 """
 
 from __future__ import annotations

@@ -182,7 +182,13 @@ spec:
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       securityContext: {{- include "tornio.containerSecurity" .root | nindent 8 }}
       env: {{- include "tornio.env" (dict "root" .root "serve" true "keys" (not $bare)) | nindent 8 }}
-      lifecycle: {preStop: {exec: {command: [sh, -c, "touch /tmp/leaving; sleep {{ .root.Values.termination.preStopSeconds }}"]}}}
+      {{- with .root.Values.termination }}
+      {{- if eq $.component "head" }}
+      lifecycle: {preStop: {exec: {command: [sleep, "{{ min .preStopSeconds 15 }}"]}}} # it has no replica
+      {{- else }}
+      lifecycle: {preStop: {exec: {command: [sh, -c, "touch /tmp/leaving; python -m services.leaving {{ add .preStopSeconds .drainSeconds }} & sleep {{ .preStopSeconds }}; wait $!"]}}}
+      {{- end }}
+      {{- end }}
       {{- if .probe }}
       # KubeRay's own probe uses wget, and a worker without a replica has no proxy and is normally not Ready. Three
       # failures are needed, so that a busy node does not take all pods out of the Service. A pod that ends needs no probe.

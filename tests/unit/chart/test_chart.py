@@ -65,12 +65,16 @@ def test_what_ends_a_pod_fits_together(documents: list[dict[str, Any]]) -> None:
     service = one(documents, "RayService")["spec"]
     config = yaml.safe_load(service["serveConfigV2"])
     assert config["http_options"]["keep_alive_timeout_s"] < service["rayClusterDeletionDelaySeconds"]
-    for pod in pods(service["rayClusterConfig"]):
+    for pod in pods(service["rayClusterConfig"]["workerGroupSpecs"]):
         (container,) = pod["containers"]
         variables = {variable["name"]: variable.get("value") for variable in container["env"]}
-        touch, sleep = container["lifecycle"]["preStop"]["exec"]["command"][2].split("; ")
+        touch, work, wait = container["lifecycle"]["preStop"]["exec"]["command"][2].split("; ")
         assert touch == f"touch {variables['TORNIO_LEAVING_FILE']}"
+        drain, sleep = work.split(" & ")
         stop = int(sleep.removeprefix("sleep "))
+        assert drain == f"python -m services.leaving {stop + int(variables['RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S'])}"
+        assert wait == "wait $!"  # its failure is an event of the pod
+        assert stop >= 60
         assert config["http_options"]["keep_alive_timeout_s"] < stop
         assert stop + int(variables["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"]) < pod["terminationGracePeriodSeconds"]
         assert variables["RAYSERVICE"] == "t"
