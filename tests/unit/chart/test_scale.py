@@ -54,7 +54,7 @@ def service(observed: int = 2, **status: Any) -> dict[str, Any]:
 
 
 def loaded(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setitem(sys.modules, "kube", kube)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "kube", kube)
     found = importlib.util.spec_from_file_location("scale", CHART / "files" / "scale.py")
     assert found
     assert found.loader
