@@ -1,22 +1,17 @@
-"""The checks of the cluster through its API, and of the services outside of it that a deployment uses."""
+"""The checks of the cluster through its API."""
 
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 
-from services.checking.finding import Finding, missing, ok, unknown
+from services.checking.finding import Finding, missing, note, ok, unknown
+from services.checking.redis import check_service, service_of
 from services.checking.wants import Wants
-from tornio.annotation.argilla_api import ArgillaApi
-from tornio.errors import Forbidden, InvalidInput, NotFound, TornioError, Unavailable
+from tornio.errors import Forbidden, NotFound
 from tornio.kube.port import CRD, DEPLOYMENT, NAMESPACE, NODE, SECRET, SERVICE_ACCOUNT, Cluster, Json, KubeApi
-from tornio.settings import StorageSettings
-from tornio.storage.probe import probe
-from tornio.storage.s3 import open_store
 
 KUBERAY = (1, 6)
 """The oldest version of KubeRay that Tornio was tested with."""
@@ -39,7 +34,7 @@ CRDS: Mapping[str, tuple[str, ...]] = {
 }
 """The custom resources, each with the fields of its spec that the chart uses."""
 OPERATOR = "kuberay-operator"
-_ARGILLA_S = 5.0
+POD_MONITORS = "podmonitors.monitoring.coreos.com"
 
 
 def check_cluster(cluster: Cluster, wants: Wants) -> Iterator[Finding]:
@@ -51,7 +46,12 @@ def check_cluster(cluster: Cluster, wants: Wants) -> Iterator[Finding]:
     for name in sorted(wants.accounts):
         yield _checked(f"ServiceAccount {name}", partial(_account, cluster, name))
     for name, keys in sorted(wants.secrets.items()):
-        yield _checked(f"Secret {name}", partial(_secret, cluster, name, keys))
+        exact = frozenset(one.key for one in wants.exact if one.secret == name)
+        yield _checked(f"Secret {name}", partial(_secret, cluster, name, keys, exact))
+    if wants.pod_monitor:
+        yield _checked(f"CRD {POD_MONITORS}", partial(_pod_monitor, cluster.api))
+    if wants.redis and (service := service_of(wants.redis, cluster.namespace)):
+        yield _checked(f"Redis at {wants.redis}", partial(check_service, cluster.api, wants.redis, *service))
     if wants.gpus:
         yield from _gpus(cluster.api, wants)
 
@@ -136,7 +136,17 @@ def _account(cluster: Cluster, name: str) -> Finding:
     return ok(what, "it exists")
 
 
-def _secret(cluster: Cluster, name: str, keys: frozenset[str]) -> Finding:
+def _pod_monitor(api: KubeApi) -> Finding:
+    what = f"CRD {POD_MONITORS}"
+    try:
+        api.get(CRD, POD_MONITORS)
+    except NotFound:
+        return missing(what, "it does not exist", "install the Prometheus operator, or set podMonitor.enabled=false")
+    return ok(what, "it exists")
+
+
+def _secret(cluster: Cluster, name: str, keys: frozenset[str], exact: frozenset[str]) -> Finding:
+    """``exact``: keys whose values must have no newline at their ends."""
     what = f"Secret {name}"
     literals = " ".join(f"--from-literal={key}=..." for key in sorted(keys))
     create = f"kubectl -n {cluster.namespace} create secret generic {name} {literals}".strip()
@@ -150,6 +160,12 @@ def _secret(cluster: Cluster, name: str, keys: frozenset[str]) -> Finding:
         )
     if empty := sorted(key for key in keys if not data[key]):
         return missing(what, f"the keys {', '.join(empty)} are empty", create)
+    values = {key: base64.b64decode(data[key]) for key in keys}
+    if blank := sorted(key for key in keys if not values[key].strip()):
+        return missing(what, f"the keys {', '.join(blank)} hold only spaces or newlines", create)
+    if untidy := sorted(key for key in keys & exact if values[key] != values[key].strip()):
+        todo = f"write the value without it, with `printf %s` or --from-literal, and create the Secret again: {create}"
+        return missing(what, f"the keys {', '.join(untidy)} begin or end with a space or newline", todo)
     return ok(what, f"it has {', '.join(sorted(keys)) or 'no required keys'}")
 
 
@@ -169,7 +185,7 @@ def _gpus(api: KubeApi, wants: Wants) -> Iterator[Finding]:
         if room >= max(1, group.most):
             yield ok(what, f"there is room for {room} workers; at most {wanted} are wanted")
         elif room:
-            yield unknown(
+            yield note(
                 what,
                 f"there is room for {room} workers; at most {wanted} are wanted",
                 "let the nodes scale, or lower maxReplicas",
@@ -177,7 +193,7 @@ def _gpus(api: KubeApi, wants: Wants) -> Iterator[Finding]:
         elif any(per_node):
             yield missing(what, f"no node has {group.count} {group.resource}; the largest has {max(per_node)}", _FEWER)
         else:
-            yield unknown(what, f"no node offers {group.resource}", _PLUGIN)
+            yield note(what, f"no node offers {group.resource}", _PLUGIN)
 
 
 _FEWER = "request fewer GPUs per worker, or add nodes that have them"
@@ -199,87 +215,5 @@ def resolved(cluster: Cluster, wants: Wants) -> dict[str, str]:
         except (Forbidden, NotFound):
             continue
         if value.key in data:
-            values[name.removesuffix("_FILE")] = base64.b64decode(data[value.key]).decode().strip()
+            values[name.removesuffix("_FILE")] = base64.b64decode(data[value.key]).decode(errors="replace").strip()
     return values
-
-
-def check_outside(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Check the bucket (with racing conditional writes) and Argilla, by the deployment's environment."""
-    yield _bucket(environment)
-    yield _argilla(environment)
-
-
-def _bucket(environment: Mapping[str, str]) -> Finding:
-    bucket = environment.get("TORNIO_S3_BUCKET")
-    if not bucket:
-        return missing("S3", "TORNIO_S3_BUCKET is not set", "set the bucket in the chart's values, or in this shell")
-    endpoint = environment.get("TORNIO_S3_ENDPOINT") or None
-    what = f"S3 bucket {bucket}"
-    settings = StorageSettings(
-        bucket=bucket,
-        prefix=environment.get("TORNIO_S3_PREFIX", ""),
-        endpoint=endpoint,
-        region=environment.get("TORNIO_S3_REGION", "us-east-1"),
-        retry_seconds=2,
-    )
-    try:
-        with _keys_of(environment):
-            store = open_store(settings)
-        probe(store)
-    except TornioError as error:
-        # Without keys, the pods use the rights of their account, which this shell may not have.
-        by_account = isinstance(error, Forbidden) and "AWS_ACCESS_KEY_ID" not in environment
-        if by_account or isinstance(error, Unavailable):
-            return unknown(what, str(error), _FROM_INSIDE)
-        return missing(
-            what,
-            str(error),
-            "give the account the rights to get, put, list and delete below the prefix in the bucket",
-        )
-    return ok(what, "exactly one of several concurrent writers wins")
-
-
-@contextmanager
-def _keys_of(environment: Mapping[str, str]) -> Iterator[None]:
-    """Put the deployment's keys into this process's environment, where the AWS chain looks for them."""
-    before = dict(os.environ)
-    os.environ.update({name: value for name, value in environment.items() if name.startswith("AWS_")})
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _argilla(environment: Mapping[str, str]) -> Finding:
-    url = environment.get("TORNIO_ARGILLA_URL")
-    if not url:
-        todo = "fine for predictions and scoring only; for labelling set its address in the values or in this shell"
-        return unknown("Argilla", "TORNIO_ARGILLA_URL is not set, so no labelling loop runs", todo)
-    key = environment.get("TORNIO_ARGILLA_API_KEY", "")
-    what = f"Argilla at {url}"
-    try:
-        api = ArgillaApi(url, key, timeout_s=_ARGILLA_S, retry_s=0)
-    except InvalidInput as error:
-        return missing(what, str(error), "correct the address")
-    try:
-        version = api.version()
-        if not key:
-            return unknown(what, f"version {version}; its key is not known here", "check that the Secret has it")
-        me = api.get("me")
-    except Unavailable as error:
-        return unknown(what, str(error), _FROM_INSIDE)
-    except TornioError as error:
-        return missing(what, str(error), "use Argilla 2.8 or later and the key of an admin account")
-    finally:
-        api.close()
-    if me["role"] not in ("owner", "admin"):
-        todo = "use the key of an admin of the workspaces, which an owner creates"
-        return missing(what, f"{me['username']} has the role {me['role']}", todo)
-    return ok(what, f"version {version}, as {me['username']} with the role {me['role']}")
-
-
-_FROM_INSIDE = (
-    "an address inside the cluster can only be reached from there: kubectl exec into a serving pod (-c ray-worker) and "
-    "run `tornio deploy check` in it; otherwise check the address and the network policy"
-)

@@ -8,8 +8,10 @@ from enum import StrEnum
 
 class Level(StrEnum):
     OK = "ok"
+    NOTE = "note"
+    """It may be as it is wanted. It does not count as an error."""
     UNKNOWN = "unknown"
-    """It could not be checked, or may be right. It does not count as an error."""
+    """It could not be checked."""
     MISSING = "missing"
 
 
@@ -25,6 +27,10 @@ class Finding:
 
 def ok(what: str, found: str) -> Finding:
     return Finding(Level.OK, what, found)
+
+
+def note(what: str, found: str, todo: str) -> Finding:
+    return Finding(Level.NOTE, what, found, todo)
 
 
 def unknown(what: str, found: str, todo: str) -> Finding:

@@ -11,6 +11,8 @@ import yaml
 from tornio.kube.port import Json
 
 PULL = "imagePullSecrets"
+MINILM = "minilm"
+"""The base model of tasks and teachers that name none."""
 AUTH_TOKEN = "auth_token"  # noqa: S105 - the key that KubeRay reads
 """Key in the Secret that ``authOptions`` names."""
 
@@ -36,14 +38,20 @@ class GpuGroup:
 class Wants:
     """What a deployment needs.
 
-    ``secrets``: name -> keys; ``accounts``: service accounts that pods run as and that the manifests do not create;
-    ``environment``: that of the serving containers, as values or as references to secrets.
+    ``secrets``: name -> keys; ``exact``: keys that reach a program byte by byte, so that a newline at the end is wrong;
+    ``accounts``: service accounts that pods run as and that the manifests do not create; ``environment``: that of the
+    serving containers, as values or as references to secrets; ``encoders``: base models of the teacher and of tasks;
+    ``redis``: its address, or an empty string; ``pod_monitor``: whether there is a PodMonitor.
     """
 
     secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)
     accounts: frozenset[str] = frozenset()
     gpus: tuple[GpuGroup, ...] = ()
     environment: Mapping[str, str | SecretKey] = field(default_factory=dict)
+    exact: frozenset[SecretKey] = frozenset()
+    encoders: frozenset[str] = frozenset()
+    redis: str = ""
+    pod_monitor: bool = False
 
 
 def wants_of(manifests: Iterable[Json]) -> Wants:
@@ -53,14 +61,16 @@ def wants_of(manifests: Iterable[Json]) -> Wants:
     """
     documents = list(_with_templates(manifests))
     secrets: dict[str, set[str]] = {}
-    accounts: set[str] = set()
+    accounts, exact = set[str](), set[SecretKey]()
     for node in _dicts(documents):
         if account := node.get("serviceAccountName"):
             accounts.add(account)
-        for name, key in _refers(node):
+        for name, key, is_exact in _refers(node):
             secrets.setdefault(name, set())
             if key:
                 secrets[name].add(key)
+            if is_exact:
+                exact.add(SecretKey(name, key))
     gpus: list[GpuGroup] = []
     environment: dict[str, str | SecretKey] = {}
     for cluster in filter(None, map(_cluster, documents)):
@@ -71,7 +81,32 @@ def wants_of(manifests: Iterable[Json]) -> Wants:
                 secrets.setdefault(value.secret, set()).add(value.key)
         environment = {**variables, **environment}  # serving pods come first and take precedence
     accounts -= {one["metadata"]["name"] for one in documents if one.get("kind") == "ServiceAccount"}
-    return Wants({n: frozenset(keys) for n, keys in secrets.items()}, frozenset(accounts), tuple(gpus), environment)
+    return Wants(
+        {name: frozenset(keys) for name, keys in secrets.items()},
+        frozenset(accounts),
+        tuple(gpus),
+        environment,
+        frozenset(exact),
+        frozenset(_encoders(documents, environment)) if environment else frozenset(),
+        next(filter(None, map(_redis, documents)), ""),
+        any(one.get("kind") == "PodMonitor" for one in documents),
+    )
+
+
+def _redis(document: Json) -> str:
+    return str(((_cluster(document) or {}).get("gcsFaultToleranceOptions") or {}).get("redisAddress") or "")
+
+
+def _encoders(documents: Iterable[Json], environment: Mapping[str, str | SecretKey]) -> Iterator[str]:
+    """Yield the base models of the teacher, and those of the tasks that the chart's Job applies."""
+    yield str(environment.get("TORNIO_TEACHER_MODEL") or MINILM)
+    for document in documents:
+        data = (document.get("data") or {}) if document.get("kind") == "ConfigMap" else {}
+        for task in (yaml.safe_load(text) for name, text in data.items() if name.endswith(".yaml")):
+            if isinstance(task, dict) and {"workspace", "name"} <= task.keys():
+                yield str((task.get("classifier") or {}).get("encoder") or MINILM)
+                if model := (task.get("teacher") or {}).get("model"):
+                    yield str(model)
 
 
 def _with_templates(manifests: Iterable[Json]) -> Iterator[Json]:
@@ -93,23 +128,25 @@ def _dicts(node: Any) -> Iterator[Json]:
             yield from _dicts(value)
 
 
-def _refers(node: Json) -> Iterator[tuple[str, str]]:
-    """Yield the secrets that this part of a manifest requires, with the key that it reads (or an empty string)."""
+def _refers(node: Json) -> Iterator[tuple[str, str, bool]]:
+    """Yield the secrets that this part of a manifest requires, with the key that it reads (or an empty string), and
+    whether the key's value becomes a variable as it is. Tornio strips what it reads from files.
+    """
     for name in ("secretKeyRef", "secretRef"):
         ref = node.get(name)
         if isinstance(ref, dict) and ref.get("name") and not ref.get("optional"):
-            yield ref["name"], ref.get("key", "")
+            yield ref["name"], ref.get("key", ""), name == "secretKeyRef"
     volume = node.get("secret")
     if isinstance(volume, dict) and not volume.get("optional"):
         secret = volume.get("secretName") or volume.get("name")
         if secret:
-            yield secret, ""
-            yield from ((secret, item["key"]) for item in volume.get("items") or ())
+            yield secret, "", False
+            yield from ((secret, item["key"], False) for item in volume.get("items") or ())
     auth = node.get("authOptions")
     if isinstance(auth, dict) and auth.get("secretName"):
-        yield auth["secretName"], AUTH_TOKEN
+        yield auth["secretName"], AUTH_TOKEN, True
     for ref in node.get(PULL) or ():
-        yield ref["name"], ""
+        yield ref["name"], "", False
 
 
 def _cluster(document: Json) -> Json | None:

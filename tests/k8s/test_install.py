@@ -55,6 +55,25 @@ def test_what_is_missing_is_said(release: Release, store: ObjectStore, monkeypat
     assert "kubectl" in secret["todo"]
 
 
+def test_a_secret_with_a_newline_and_keys_that_are_no_json_are_said(
+    release: Release, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = release.kubectl.get("secret", "tornio-dev")["data"]
+    _patch_secret(release.kubectl, {"access-key-id": _encoded("tornio-dev\n"), "keys.json": _encoded("{no json")})
+    found = {finding["what"]: finding["found"] for finding in _check(release, monkeypatch)}
+    _patch_secret(release.kubectl, {name: before[name] for name in ("access-key-id", "keys.json")})
+    assert "access-key-id begin or end with a space or newline" in found["Secret tornio-dev"]
+    assert "is not JSON" in found["API keys"]
+
+
+def test_in_a_pod_what_it_can_check_is_checked(release: Release) -> None:
+    (pod, *_) = release.kubectl.pods(SERVE)
+    said = release.kubectl.run("exec", pod["metadata"]["name"], "-c", "ray-worker", "--", "tornio", "deploy", "check")
+    assert said.startswith("ok      S3 bucket tornio")
+    assert "Argilla at http://tornio-dev:6900: version" in said
+    assert "Redis at tornio-dev:6379: its port answers" in said
+
+
 def _check(release: Release, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
     """Whatever `tornio deploy check` does not find well."""
     command = [sys.executable, "-m", "tornio", "deploy", "check", "-n", release.kubectl.namespace, "--json"]
@@ -63,8 +82,9 @@ def _check(release: Release, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, 
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     findings = json.loads(done.stdout)["findings"]
     assert {"S3 bucket tornio", f"Argilla at {argilla}"} <= {one["what"] for one in findings}
-    bad: list[dict[str, str]] = [one for one in findings if one["level"] != "ok"]
-    assert done.returncode == (1 if any(one["level"] == "missing" for one in bad) else 0), done.stderr
+    bad: list[dict[str, str]] = [one for one in findings if one["level"] not in ("ok", "note")]
+    wrong = any(one["level"] == "missing" for one in bad)
+    assert done.returncode == (1 if wrong else 3 if bad else 0), done.stderr
     return bad
 
 

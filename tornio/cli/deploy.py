@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from services.checking import Finding, Wants
     from tornio.kube.port import Cluster, Json
 
-_OUTSIDE = ("TORNIO_S3_", "TORNIO_ARGILLA_", "AWS_")
+_OUTSIDE = ("TORNIO_S3_", "TORNIO_ARGILLA_", "TORNIO_API_KEYS", "AWS_")
 """Prefixes of the variables by which a deployment reaches services outside of it."""
-_SHOWN = {"ok": ("ok", "green"), "unknown": ("?", "yellow"), "missing": ("missing", "red")}
+_UNCHECKED = 3
+"""The exit code if nothing was found to be wrong, but something could not be checked."""
+_SHOWN = {"ok": ("ok", "green"), "note": ("note", "cyan"), "unknown": ("?", "yellow"), "missing": ("missing", "red")}
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +51,10 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """List what is missing, and what to do about it: KubeRay and its CRDs, service accounts, secrets, S3 with reliable
-    conditional writes, Argilla, GPUs. Leaves nothing behind. The exit code is 1 if something is missing.
+    conditional writes, base models, Argilla, API keys, Redis, GPUs. Leaves nothing behind, and creates no bucket.
+
+    The exit code is 0 if everything was checked and right, 1 if something is missing, and 3 if something could not be
+    checked. In a pod of the deployment, only what its own account can check is checked: S3, Argilla, API keys, Redis.
 
     S3 and Argilla are contacted from this machine, with the variables TORNIO_S3_..., AWS_... and TORNIO_ARGILLA_... of
     this shell, or else with the values of the deployment.
@@ -73,17 +78,19 @@ def check(
     else:
         for finding in results:
             _print(finding)
-    if any(finding.level is Level.MISSING for finding in results):
-        raise typer.Exit(1)
+    levels = {finding.level for finding in results}
+    if levels & {Level.MISSING, Level.UNKNOWN}:
+        raise typer.Exit(1 if Level.MISSING in levels else _UNCHECKED)
 
 
 def findings(
     cluster: Cluster, manifests: list[Json] | None, environ: Mapping[str, str] = os.environ
 ) -> Iterator[Finding]:
     """Yield all findings. ``manifests``: None means those of the installed RayService. Raises Unavailable."""
-    from services.checking import check_cluster, check_outside, resolved
-    from services.checking.finding import unknown
+    from services.checking import check_cluster, check_outside, merged, resolved
+    from services.checking.finding import note, unknown
 
+    inside = manifests is None and bool(environ.get("RAYSERVICE"))
     problem = ""
     if manifests is None:
         try:
@@ -97,10 +104,14 @@ def findings(
         todo = "to check before the installation, run: helm template ... | tornio deploy check --manifest -"
         yield unknown("RayService", problem, todo)
     wants = _wants(manifests)
-    yield from check_cluster(cluster, wants)
+    if not inside:
+        yield from check_cluster(cluster, wants)
     here = _read_files({name: value for name, value in environ.items() if name.startswith(_OUTSIDE)})
     deployed = {name: value for name, value in resolved(cluster, wants).items() if name.startswith(_OUTSIDE)}
-    yield from check_outside({**deployed, **here})
+    yield from check_outside(merged(deployed, here), wants, inside)
+    if inside:
+        found = "not checked, because the account of a serving pod may not read them"
+        yield note("KubeRay, Secrets, GPUs", found, "run the check outside of the cluster, as an administrator")
 
 
 def _read_files(environ: Mapping[str, str]) -> dict[str, str]:

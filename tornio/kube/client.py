@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tornio.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, TornioError, Unauthorized, Unavailable
-from tornio.kube.port import ACCOUNT, CONFIG_MAP, NAMESPACE, NODE, SECRET, SERVICE_ACCOUNT, Cluster, Json, Kind
+from tornio.kube.port import ACCOUNT, CONFIG_MAP, NAMESPACE, NODE, SECRET, SERVICE, SERVICE_ACCOUNT, Cluster, Json, Kind
 from tornio.settings import KubeSettings
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ class OfficialClient:
 _CORE = {
     SECRET: "namespaced_secret",
     CONFIG_MAP: "namespaced_config_map",
+    SERVICE: "namespaced_service",
     SERVICE_ACCOUNT: "namespaced_service_account",
     NAMESPACE: "namespace",
     NODE: "node",

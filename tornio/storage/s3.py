@@ -59,6 +59,11 @@ def open_store(settings: StorageSettings) -> ObjectStore:
     return S3Store(settings)
 
 
+def check_bucket(settings: StorageSettings) -> None:
+    """Check that the bucket exists, without writing to it. Raises NotFound, Forbidden, Unavailable."""
+    S3Store(settings).check_bucket()
+
+
 class S3Store:
     """One bucket and prefix of an S3 server. Thread-safe; create one per process and keep it.
 
@@ -79,6 +84,15 @@ class S3Store:
 
     def __str__(self) -> str:
         return self._where
+
+    def check_bucket(self) -> None:
+        """Check that the bucket exists, without writing to it: some servers make a bucket with its first object."""
+        try:
+            self._try("the bucket", lambda: self._client.head_bucket(Bucket=self._bucket))
+        except NotFound as error:
+            raise NotFound(
+                f"{self._where} does not exist. Create it, or set TORNIO_S3_BUCKET to an existing bucket."
+            ) from error
 
     def get(self, key: str) -> StoredObject:
         return self._try(key, lambda: self._get(key, {}))

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from services.checking import Finding, Level, Wants, check_cluster, check_outside, resolved
-from services.checking.checks import CRDS
+from services.checking import Finding, Level, Wants, check_cluster, resolved
+from services.checking.checks import CRDS, POD_MONITORS
 from services.checking.wants import GpuGroup, SecretKey
 from tests.kube import NAMESPACE, FakeKube
 from tornio.cli import main
 from tornio.errors import Forbidden, Unavailable
 from tornio.kube import port as kinds
 from tornio.kube.port import CRD, DEPLOYMENT, NODE, RAY_SERVICE, SECRET, SERVICE_ACCOUNT, Cluster, Json
+from tornio.kube.port import SERVICE as SERVICE_KIND
 from tornio.storage.memory import MemoryStore
-from tornio.storage.port import ObjectStore
 
 pytestmark = pytest.mark.unit
 
@@ -25,6 +26,7 @@ WANTS = Wants(
     frozenset({"labels"}),
     (GpuGroup("train", "nvidia.com/gpu", 2, 2),),
     {"TORNIO_S3_BUCKET": "labels", "AWS_ACCESS_KEY_ID": SecretKey("s3", "id"), "X_FILE": SecretKey("s3", "key")},
+    exact=frozenset({SecretKey("s3", "id")}),
 )
 
 
@@ -126,13 +128,41 @@ def test_a_namespace_that_goes(kube: FakeKube) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "says"), [({"id": "me"}, "lacks the keys key; it has id"), ({"id": "me", "key": ""}, "key are empty")]
+    ("data", "says"),
+    [
+        ({"id": "me"}, "lacks the keys key; it has id"),
+        ({"id": "me", "key": ""}, "key are empty"),
+        ({"id": "me", "key": "\n"}, "key hold only spaces or newlines"),
+        ({"id": "me\n", "key": "secret"}, "id begin or end with a space or newline"),
+    ],
 )
 def test_a_secret_that_lacks_a_key(kube: FakeKube, data: dict[str, str], says: str) -> None:
     kube.put(SECRET, secret("s3", **data), NAMESPACE)
     one = only(found(kube))
     assert says in one.found
     assert f"kubectl -n {NAMESPACE} create secret generic s3 --from-literal=id=... --from-literal=key=..." in one.todo
+
+
+def test_a_newline_in_a_file_does_no_harm(kube: FakeKube) -> None:
+    """Tornio strips what it reads from files."""
+    kube.put(SECRET, secret("s3", id="me", key="secret\n"), NAMESPACE)
+    assert {finding.level for finding in found(kube)} == {Level.OK}
+
+
+def test_a_pod_monitor_needs_its_crd(kube: FakeKube) -> None:
+    wants = replace(WANTS, pod_monitor=True)
+    assert "podMonitor.enabled=false" in only(found(kube, wants)).todo
+    kube.put(CRD, crd(POD_MONITORS, ()))
+    assert {finding.level for finding in found(kube, wants)} == {Level.OK}
+
+
+def test_a_redis_that_is_no_service(kube: FakeKube) -> None:
+    wants = replace(WANTS, redis="redis:6379")
+    assert f"there is no Service redis in namespace {NAMESPACE}" in only(found(kube, wants)).found
+    kube.put(SERVICE_KIND, {"metadata": {"name": "redis"}, "spec": {"ports": [{"port": 6380}]}}, NAMESPACE)
+    assert "it is a Service" not in only(found(kube, wants)).found
+    kube.put(SERVICE_KIND, {"metadata": {"name": "redis"}, "spec": {"ports": [{"port": 6379}]}}, NAMESPACE)
+    assert {finding.level for finding in found(kube, wants)} == {Level.OK}
 
 
 def test_a_secret_of_another_namespace_is_none(kube: FakeKube) -> None:
@@ -144,9 +174,9 @@ def test_a_secret_of_another_namespace_is_none(kube: FakeKube) -> None:
 @pytest.mark.parametrize(
     ("gpus", "level", "says"),
     [
-        ([0], Level.UNKNOWN, "no node offers nvidia.com/gpu"),
+        ([0], Level.NOTE, "no node offers nvidia.com/gpu"),
         ([1, 1], Level.MISSING, "no node has 2"),
-        ([3], Level.UNKNOWN, "room for 1 workers"),
+        ([3], Level.NOTE, "room for 1 workers"),
         ([3, 2], Level.OK, "room for 2 workers"),
     ],
 )
@@ -176,55 +206,6 @@ def test_the_environment_of_the_deployment_with_its_secrets(kube: FakeKube) -> N
     assert resolved(cluster, WANTS) == {"TORNIO_S3_BUCKET": "labels"}
 
 
-@pytest.mark.parametrize(("keys", "level"), [({}, Level.UNKNOWN), ({"AWS_ACCESS_KEY_ID": "id"}, Level.MISSING)])
-def test_a_bucket_that_the_pods_account_may_use_is_not_missing_for_a_shell_that_may_not(
-    monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], level: Level
-) -> None:
-    def refuse(settings: object) -> ObjectStore:
-        raise Forbidden("no credentials")
-
-    monkeypatch.setattr("services.checking.checks.open_store", refuse)
-    bucket, _ = check_outside({"TORNIO_S3_BUCKET": "labels"} | keys)
-    assert (bucket.level, bucket.found) == (level, "no credentials")
-
-
-class Careless(MemoryStore):
-    """Lets everybody win."""
-
-    def put_if_absent(self, key: str, body: bytes) -> str:
-        return self.put(key, body)
-
-
-@pytest.mark.parametrize(
-    ("store", "level", "says"),
-    [
-        (MemoryStore(), Level.OK, "exactly one of several concurrent writers wins"),
-        (Careless(), Level.MISSING, "4 of 4 concurrent writers won"),
-    ],
-)
-def test_conditional_writes_are_raced(
-    monkeypatch: pytest.MonkeyPatch, store: ObjectStore, level: Level, says: str
-) -> None:
-    monkeypatch.setattr("services.checking.checks.open_store", lambda settings: store)
-    bucket, argilla = check_outside({"TORNIO_S3_BUCKET": "labels"})
-    assert bucket.level is level
-    assert says in bucket.found
-    assert "TORNIO_ARGILLA_URL is not set" in argilla.found
-
-
-def test_what_is_reached_from_inside_alone_is_not_missing() -> None:
-    environment = {
-        "TORNIO_S3_BUCKET": "labels",
-        "TORNIO_S3_ENDPOINT": "http://127.0.0.1:1",
-        "TORNIO_ARGILLA_URL": "http://127.0.0.1:1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-    }
-    for finding in check_outside(environment):
-        assert finding.level is Level.UNKNOWN
-        assert "kubectl exec" in finding.todo
-
-
 SERVICE: dict[str, Any] = {
     "kind": "RayService",
     "metadata": {"name": "tornio"},
@@ -241,9 +222,10 @@ SERVICE: dict[str, Any] = {
 @pytest.fixture
 def command(kube: FakeKube, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     monkeypatch.setattr("tornio.kube.client.connect", lambda settings: Cluster(kube, settings.namespace or NAMESPACE))
-    monkeypatch.setattr("services.checking.checks.open_store", lambda settings: MemoryStore())
+    monkeypatch.setattr("services.checking.outside.open_store", lambda settings: MemoryStore())
+    monkeypatch.setattr("services.checking.outside.check_bucket", lambda settings: None)
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("TORNIO_S3_BUCKET", "TORNIO_ARGILLA_URL", "TORNIO_KUBE_NAMESPACE"):
+    for name in ("TORNIO_S3_BUCKET", "TORNIO_ARGILLA_URL", "TORNIO_KUBE_NAMESPACE", "RAYSERVICE"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*words: str) -> tuple[int, str]:
@@ -261,7 +243,7 @@ def test_the_command_reads_what_is_installed(kube: FakeKube, command: Any) -> No
     kube.put(RAY_SERVICE, SERVICE, NAMESPACE)
     code, out = command()
     assert code == 0
-    assert "?       Argilla: TORNIO_ARGILLA_URL is not set, so no labelling loop runs" in out
+    assert "note    Argilla: TORNIO_ARGILLA_URL is not set, so no labelling loop runs" in out
     assert "ok      S3 bucket labels: exactly one of several concurrent writers wins" in out
 
 
@@ -280,15 +262,19 @@ def test_in_a_pod_it_looks_at_its_own_release_alone_and_reads_the_files_of_its_k
     monkeypatch.setenv("TORNIO_ARGILLA_API_KEY_FILE", str(tmp_path / "key"))
     outside: dict[str, str] = {}
 
-    def look(environment: dict[str, str]) -> list[object]:
+    def look(environment: dict[str, str], wants: Wants, inside: bool) -> list[Finding]:
         outside.update(environment)
-        return []
+        assert inside
+        return [Finding(Level.OK, "S3 bucket labels", "fine"), Finding(Level.OK, "Argilla", "fine")]
 
     monkeypatch.setattr("services.checking.check_outside", look)
     kube.put(RAY_SERVICE, SERVICE, NAMESPACE)
-    code, _ = command()
+    code, out = command()
     assert code == 0
-    assert "list rayservices" not in kube.calls
+    first, second, rest, _ = out.splitlines()
+    assert ("S3 bucket labels" in first, "Argilla" in second) == (True, True)
+    assert "the account of a serving pod may not read them" in rest
+    assert kube.calls == ["get rayservices"]
     assert (outside["TORNIO_S3_BUCKET"], outside["TORNIO_ARGILLA_API_KEY"]) == ("labels", "the-key")
 
 
@@ -311,3 +297,15 @@ def test_the_command_reads_manifests_before_they_are_installed(command: Any, tmp
     code, out = command("--manifest", str(path), "-n", "elsewhere")
     assert code == 1
     assert "Secret registry: it does not exist in namespace elsewhere" in out
+
+
+def test_what_could_not_be_checked_is_neither_right_nor_wrong(
+    kube: FakeKube, command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube.put(RAY_SERVICE, SERVICE, NAMESPACE)
+    monkeypatch.setenv("TORNIO_ARGILLA_URL", "http://127.0.0.1:1")
+    code, out = command()
+    assert code == 3
+    assert "?       Argilla at http://127.0.0.1:1" in out
+    kube.objects.pop(("CustomResourceDefinition", None, "rayjobs.ray.io"))
+    assert command()[0] == 1

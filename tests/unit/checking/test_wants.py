@@ -78,3 +78,17 @@ def test_a_template_of_rayjobs_counts_too_and_what_serves_comes_first() -> None:
 
 def test_nothing_needs_nothing() -> None:
     assert wants_of([]).secrets == {}
+
+
+def test_what_is_read_byte_by_byte_and_what_else_is_used() -> None:
+    assert wants_of([RAY_SERVICE]).exact == {SecretKey("s3", "id"), SecretKey("ray-token", "auth_token")}
+    task = {"workspace": "acme", "name": "a", "classifier": {"encoder": "bert"}, "teacher": {"model": "org/nli"}}
+    tasks = {"kind": "ConfigMap", "data": {"a.yaml": json.dumps(task), "b.py": "{", "c.yaml": "just: text"}}
+    wants = wants_of([RAY_SERVICE, tasks, {"kind": "PodMonitor"}])
+    assert wants.encoders == {"minilm", "bert", "org/nli"}
+    assert wants.pod_monitor
+    redis = {"kind": "RayService", "spec": {"rayClusterConfig": {
+        "gcsFaultToleranceOptions": {"redisAddress": "redis:6379"},
+        "headGroupSpec": {"template": {"spec": {"containers": [{}]}}},
+    }}}  # fmt: skip
+    assert wants_of([redis]).redis == "redis:6379"
