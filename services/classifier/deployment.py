@@ -57,7 +57,9 @@ class Classifier:
             yield
             await predictor.stop()
 
-        app = create_app(backend, KeyRing.from_environment(), lifespan=lifespan)
+        app = create_app(
+            backend, KeyRing.from_environment(), lifespan=lifespan, most_per_client=_settings.most_per_client
+        )
         draining.install(app)
         return app
 

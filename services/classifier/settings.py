@@ -31,6 +31,14 @@ class ClassifierSettings(BaseSettings):
         ge=1,
         description="Most requests that wait at the proxy for a free replica. Further ones are refused. Default 256.",
     )
+    client_share: float = Field(
+        0.75,
+        gt=0,
+        le=1,
+        description="Share of `max_ongoing_requests` that one client, an API key or without keys an address, may have "
+        "under way in a replica. Its further requests are refused with status 429. Default three quarters: one client "
+        "alone keeps a replica busy, and always leaves room for others.",
+    )
     batch_tokens: int = Field(
         8192, ge=1, description="Tokens per batch, roughly. Default 8192: about a second of MiniLM on a slow core."
     )
@@ -58,6 +66,11 @@ class ClassifierSettings(BaseSettings):
         description="Seconds that a new replica loads models before it serves without the rest. Default one minute: "
         "one slow task must not delay all others.",
     )
+
+    @property
+    def most_per_client(self) -> int:
+        """Requests that one client may have under way in a replica."""
+        return max(1, int(self.client_share * self.max_ongoing_requests))
 
     def is_pinned(self, task: str) -> bool:
         """Whether a task, by its full name, always stays loaded."""

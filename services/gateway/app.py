@@ -11,9 +11,11 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from services.gateway import health, predicting, runs, tasks
+from services.gateway import health, openapi, predicting, runs, tasks
 from services.gateway.auth import KeyRing
-from services.gateway.guards import BodyLimit, KeyGuard, open_to_all
+from services.gateway.guards import KeyGuard, open_to_all
+from services.gateway.heads import HeadAsGet
+from services.gateway.intake import BODY_S, BodyLimit, ClientShare
 from services.gateway.port import Backend
 from services.gateway.problems import ErrorFormat, Problems
 from tornio import __version__
@@ -49,20 +51,31 @@ def create_app(
     keys: KeyRing,
     protocols: Sequence[WireProtocol] = PROTOCOLS,
     lifespan: Lifespan | None = None,
+    most_per_client: int = 48,
+    body_seconds: float = BODY_S,
 ) -> FastAPI:
-    """Return the HTTP API on this backend, open to the holders of these keys."""
+    """Return the HTTP API on this backend, open to the holders of these keys.
+
+    ``most_per_client``: requests that one client may have under way. ``body_seconds``: see ``BodyLimit``.
+    """
     problems = Problems({one.router.prefix: one.errors for one in protocols if one.errors is not None})
     app = FastAPIOffline(
         title="Tornio",
         version=__version__,
         summary="From unlabelled text and a few annotators to a served classifier that keeps getting better.",
         description="Errors are RFC 9457 problem documents. Send an API key as `Authorization: Bearer <key>`.",
-        middleware=[Middleware(KeyGuard, keys=keys, problems=problems), Middleware(BodyLimit, problems=problems)],
+        middleware=[
+            Middleware(HeadAsGet),
+            Middleware(KeyGuard, keys=keys, problems=problems),
+            Middleware(ClientShare, problems=problems, most=most_per_client),
+            Middleware(BodyLimit, problems=problems, seconds=body_seconds),
+        ],
         redoc_url=None,
         lifespan=lifespan,
     )
     app.state.backend = backend
     problems.install(app)
+    openapi.install(app)
     for route in app.routes:
         if isinstance(route, Route | Mount) and route.path in _DOCUMENTATION:
             open_to_all(route.app if isinstance(route, Mount) else route.endpoint)

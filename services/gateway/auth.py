@@ -12,6 +12,7 @@ import hmac
 import json
 import logging
 import os
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,11 +70,16 @@ ANYBODY = Caller("anonymous", frozenset({"*"}), Role.OPERATE)
 """The caller of a server without keys, in insecure mode."""
 
 
+MAX_KEY = 4096
+"""Characters of a key: more do not fit into a request's headers on every way to this server."""
+_SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     name: str = Field(min_length=1)
-    key: SecretStr | None = Field(None, min_length=16)
+    key: SecretStr | None = Field(None, min_length=16, max_length=MAX_KEY)
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     workspaces: list[str] = Field(min_length=1)
     role: Role
@@ -82,6 +88,13 @@ class _Entry(BaseModel):
     def _check(self) -> Self:
         if (self.key is None) == (self.sha256 is None):
             raise ValueError("give either 'key' or 'sha256'")
+        if self.key is not None and not _SENDABLE.fullmatch(self.key.get_secret_value()):
+            raise ValueError(
+                "the key can never match, because no request can carry it: use ASCII letters, digits and signs, "
+                "without white space at either end"
+            )
+        if self.sha256 == _digest(""):
+            raise ValueError("'sha256' is the digest of nothing: give the digest of the key")
         return self
 
     def digest(self) -> str:
@@ -106,11 +119,15 @@ def read_keys(text: str, where: str) -> Keys:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(step) for step in first["loc"])
         raise InvalidInput(f"{where}: entry {place}: {first['msg']}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{where} is not JSON ({type(error).__name__}). It must be a list of API keys.") from None
     names = [entry.name for entry in entries]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InvalidInput(f"{where}: the names {twice} are given twice. Give each key a name of its own.")
+    holders: dict[str, str] = {}
+    for entry in entries:
+        if (other := holders.setdefault(entry.digest(), entry.name)) != entry.name:
+            raise InvalidInput(f"{where}: {other!r} and {entry.name!r} have the same key. Give each a key of its own.")
     return tuple((entry.digest(), Caller(entry.name, frozenset(entry.workspaces), entry.role)) for entry in entries)
 
 
@@ -131,24 +148,29 @@ class FixedKeys:
 
 
 class KeyFile:
-    """A file that is read again when it changes. If that fails, it is logged and the last good keys stay valid."""
+    """A file that is read again when it changes. If that fails, it is logged once and the last good keys stay valid."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._stamp = self._state()
         self._keys = read_keys(self._text(), str(path))
+        self._trouble = ""
 
     def keys(self) -> Keys:
         with self._lock:
             try:
                 stamp = self._state()
                 if stamp != self._stamp:
-                    self._keys = read_keys(self._text(), str(self._path))
-                    self._stamp = stamp
+                    text = self._text()
+                    self._stamp = stamp  # what is no list of keys is not read again before it changes
+                    self._keys = read_keys(text, str(self._path))
+                    self._trouble = ""
                     log.info("read %d API keys from %s", len(self._keys), self._path)
-            except (InvalidInput, OSError) as error:
-                log.error("The API keys were not renewed, so the old ones go on: %s", error)
+            except InvalidInput as error:
+                if str(error) != self._trouble:
+                    log.error("The API keys were not renewed, so the old ones go on: %s", error)
+                self._trouble = str(error)
             return self._keys
 
     def _state(self) -> tuple[int, int, int]:

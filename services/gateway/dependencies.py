@@ -16,6 +16,8 @@ _SCHEME = HTTPBearer(auto_error=False, description="An API key of this server.")
 
 PROBLEMS: dict[int | str, dict[str, object]] = {
     "4XX": {"model": Problem, "description": "What was found, and what to do."},
+    "429": {"model": Problem, "description": "This client has too many requests under way. Try again."},
+    "500": {"model": Problem, "description": "A stored document or a part of Tornio is broken."},
     "503": {"model": Problem, "description": "A part is away or busy. Try again."},
 }
 """For the documentation of every route."""

@@ -20,6 +20,15 @@ def app_path(scope: Scope) -> str:
     return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
+def methods(routes: list[BaseRoute], scope: Scope) -> list[str]:
+    """Return the methods that the app's routes know at the path of this request."""
+    known: set[str] = set()
+    for route in _each_route(routes):
+        if route.matches(scope)[0] is not Match.NONE:
+            known |= getattr(route, "methods", None) or set()
+    return sorted(known | ({"HEAD"} if "GET" in known else set()))
+
+
 def endpoint(routes: list[BaseRoute], scope: Scope) -> object | None:
     """Return what the app's router will call for this request: an endpoint, or the app of a mount.
 

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from services.gateway.paths import app_path
+from services.gateway.paths import app_path, methods
 from tornio import errors
 from tornio.api import PROBLEM_JSON, FieldError, Problem, problem_type
 from tornio.spec.base import PATTERNS
@@ -35,10 +35,15 @@ STATUS: dict[type[errors.TornioError], HTTPStatus] = {
 }
 """The status of each error. For an error that is not listed, its nearest listed base class counts."""
 
-_KINDS: dict[int, type[errors.TornioError]] = {404: errors.NotFound, 503: errors.Unavailable}
+_KINDS: dict[int, type[errors.TornioError]] = {
+    404: errors.NotFound,
+    408: errors.TemporaryError,
+    503: errors.Unavailable,
+}
 """The error that a client gets for a status of the routing itself. All others are InvalidInput."""
 _HEADERS: dict[HTTPStatus, dict[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
 }
 _PATTERNS = {r"\S": "contain at least one character that is not white space"} | {
@@ -141,13 +146,14 @@ def status_of(error: errors.TornioError) -> HTTPStatus:
 
 def _of_routing(request: Request, error: HTTPException) -> Failure:
     status = HTTPStatus(error.status_code)
-    detail = error.detail
+    detail, headers = error.detail, dict(error.headers or {})
     if status == HTTPStatus.NOT_FOUND:
         detail = f"The path {cut(request.url.path)} does not exist. /docs lists all paths."
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{cut(request.url.path)} knows no {cut(request.method)}. /docs lists the methods of all paths."
+        headers["Allow"] = ", ".join(methods(request.app.routes, request.scope))
     kind = _KINDS.get(status, errors.InvalidInput)
-    return Failure(kind, status, errors.storable(detail), headers=error.headers or {})
+    return Failure(kind, status, errors.storable(detail), headers=headers)
 
 
 def _invalid(error: RequestValidationError) -> Failure:

@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import StreamingResponse
 
+from services.gateway import openapi
 from services.gateway.dependencies import PROBLEMS, AnyCaller, Operator, Reader, Task, TheBackend
 from tornio.api import (
     COUNT_HEADER,
@@ -44,7 +45,7 @@ _SPEC_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": TaskSpec.model_json_schema()},
+            "application/json": {"schema": openapi.SPEC},
             "application/yaml": {"schema": {"type": "string", "description": "A task.yaml"}},
         },
     }

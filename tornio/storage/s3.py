@@ -25,6 +25,7 @@ from tornio.settings import StorageSettings
 from tornio.storage import s3_errors
 from tornio.storage.files import appearing
 from tornio.storage.port import ObjectInfo, ObjectStore, StoredObject
+from tornio.storage.s3_answers import check_answer
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -266,6 +267,8 @@ def _client(session: boto3.session.Session, settings: StorageSettings, attempts:
         response_checksum_validation="when_required" if settings.endpoint else "when_supported",
     )
     try:
-        return session.client("s3", endpoint_url=settings.endpoint, region_name=settings.region, config=config)
+        client = session.client("s3", endpoint_url=settings.endpoint, region_name=settings.region, config=config)
     except (ValueError, BotoCoreError) as error:
         raise InvalidInput(f"{error}: check TORNIO_S3_ENDPOINT, TORNIO_S3_REGION and the AWS profile.") from error
+    client.meta.events.register_first("before-parse.s3.*", check_answer)
+    return client

@@ -23,6 +23,9 @@ def entry(**fields: Any) -> dict[str, Any]:
     return {"name": "ci", "key": KEY, "workspaces": ["acme"], "role": "operate"} | fields
 
 
+NOTHING = entry(sha256=hashlib.sha256(b"").hexdigest())
+
+
 def text(*entries: dict[str, Any]) -> str:
     return json.dumps(entries)
 
@@ -78,6 +81,15 @@ def test_without_a_key_only_an_insecure_server_without_keys_opens(environ: dict[
         (text(entry(sha256="0" * 64)), "either"),
         (text(entry(), entry()), "twice"),
         (text(entry(owner="me")), "owner"),
+        (text(entry(), entry(name="twin")), "'ci' and 'twin' have the same key"),
+        (text(entry(key=" " * 20)), "can never match"),
+        (text(entry(key=f"{KEY} ")), "can never match"),
+        (text(entry(key=f"{KEY}\n")), "can never match"),
+        (text(entry(key="schlüssel-der-nie-passt")), "can never match"),
+        (text(entry(key="a\x00key-of-some-length")), "can never match"),
+        (text(entry(key="k" * 5_000)), "4096"),
+        (text({name: value for name, value in NOTHING.items() if name != "key"}), "digest of nothing"),
+        ("[" * 100_000, "not JSON"),
     ],
 )
 def test_keys_that_are_none_are_refused_without_telling_them(keys: str, says: str) -> None:
@@ -105,7 +117,7 @@ def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
         keys.caller(f"Bearer {KEY}")
 
 
-@pytest.mark.parametrize("fault", ["broken", "gone"])
+@pytest.mark.parametrize("fault", ["broken", "deep", "gone"])
 def test_a_file_that_breaks_leaves_the_last_good_keys(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
@@ -114,11 +126,17 @@ def test_a_file_that_breaks_leaves_the_last_good_keys(
     keys = KeyRing(KeyFile(path))
     if fault == "broken":
         write(path, text(entry(role="king")))
+    elif fault == "deep":
+        write(path, "[" * 100_000)
     else:
         path.unlink()
     with caplog.at_level(logging.INFO):
-        assert keys.caller(f"Bearer {KEY}").name == "ci"
-    assert "the old ones go on" in caplog.text
+        for _ in range(3):
+            assert keys.caller(f"Bearer {KEY}").name == "ci"
+    assert caplog.text.count("the old ones go on") == 1
+    if fault != "gone":
+        write(path, text(entry(name="mended")))
+        assert keys.caller(f"Bearer {KEY}").name == "mended"
     assert KEY not in caplog.text
 
 

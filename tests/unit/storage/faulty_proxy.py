@@ -42,14 +42,20 @@ def cut_body(forward: Forward) -> Reply:
     return Reply(reply.status, reply.headers, reply.body[: len(reply.body) // 2])
 
 
-def refuse(status: int, code: str, before: Callable[[], Any] = lambda: None, carried_out: bool = False) -> Fault:
+def refuse(
+    status: int,
+    code: str,
+    before: Callable[[], Any] = lambda: None,
+    carried_out: bool = False,
+    message: str = "made up",
+) -> Fault:
     """Answer with an S3 error; ``before`` runs first, ``carried_out`` lets the request take effect all the same."""
 
     def fault(forward: Forward) -> Reply:
         before()
         if carried_out:
             forward()
-        body = f"<Error><Code>{code}</Code><Message>made up</Message></Error>".encode()
+        body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
         return Reply(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))], body)
 
     return fault
@@ -109,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
             for name, value in reply.headers:
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(reply.body)
+            self.wfile.write(b"" if self.command == "HEAD" else reply.body)
         self.close_connection = True
 
     def _forward(self, body: bytes) -> Reply:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.contract import servers
-from tests.unit.storage.faulty_proxy import Fault, Proxy, cut_body, drop, lose_answer, meanwhile, proxy_to, refuse
+from tests.unit.storage.faulty_proxy import (
+    Fault,
+    Forward,
+    Proxy,
+    Reply,
+    cut_body,
+    drop,
+    lose_answer,
+    meanwhile,
+    proxy_to,
+    refuse,
+)
 from tornio.errors import AlreadyExists, Changed, Forbidden, InvalidInput, NotFound, Unavailable
 from tornio.storage import s3
 from tornio.storage.s3 import S3Store
@@ -262,3 +276,123 @@ def test_a_store_that_keeps_failing_is_not_said_to_be_silent(proxy: Proxy) -> No
     proxy.fail(refuse(500, "InternalError"))
     with pytest.raises(Unavailable, match=r"InternalError.*is not kept.*disk is full"):
         store.put_if_absent("a", b"x")
+
+
+# Answers that are not S3's, clocks, and full stores
+
+
+def page(status: int) -> Fault:
+    """A page of a proxy, as it answers in place of what it cannot reach or does not allow."""
+    body = b"\n<!DOCTYPE html><html><body>Please log in</body></html>"
+    headers = [("Content-Type", "text/html"), ("Content-Length", str(len(body)))]
+    return lambda forward: Reply(status, headers, body)
+
+
+ACTS = [
+    lambda store: store.get("a"),
+    lambda store: store.get_if_changed("a", '"other"'),
+    lambda store: store.put("a", b"x"),
+    lambda store: store.put_if_absent("a", b"x"),
+    lambda store: store.put_if_match("a", b"x", '"e"'),
+    lambda store: list(store.list("")),
+    lambda store: store.delete(["a"]),
+]
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("status", [200, 403, 404, 412])
+def test_a_page_of_a_proxy_is_no_answer(
+    store: S3Store, proxy: Proxy, act: Callable[[S3Store], object], status: int
+) -> None:
+    """Least of all is it an object's content, or an object that does not exist."""
+    proxy.fail(page(status))
+    with pytest.raises(Unavailable, match=r"Something else than S3 answers .*a page of HTML.*NO_PROXY"):
+        act(store)
+
+
+@pytest.mark.parametrize("act", [*ACTS, lambda store: store.head("a")])
+def test_a_page_that_tells_of_a_passing_fault_is_tried_again(
+    store: S3Store, other: S3Store, proxy: Proxy, act: Callable[[S3Store], object]
+) -> None:
+    other.put("a", b"y")
+    proxy.fail(page(503), page(502))
+    with suppress(AlreadyExists, Changed):
+        act(store)
+    assert len(proxy.seen) >= 3
+
+
+def test_a_gateway_that_stays_without_its_server_is_named(proxy: Proxy) -> None:
+    store = S3Store(servers.settings(proxy.endpoint, retry_seconds=0))
+    proxy.fail(page(502))
+    with pytest.raises(Unavailable, match="a page of HTML"):
+        store.get("a")
+
+
+def test_an_answer_without_an_etag_is_no_object(store: S3Store, proxy: Proxy) -> None:
+    for act in (lambda: store.get("a"), lambda: store.put("a", b"x"), lambda: store.head("a")):
+        proxy.fail(lambda forward: Reply(200, [("Content-Length", "0")], b""))
+        with pytest.raises(Unavailable, match="something without an ETag"):
+            act()
+
+
+def test_a_listing_that_is_cut_is_read_again(store: S3Store, other: S3Store, proxy: Proxy) -> None:
+    other.put("a", b"x")
+    cut = b"<?xml version='1.0'?><ListBucketResult><Contents><Key>a</K"
+    proxy.fail(lambda forward: Reply(200, [("Content-Length", str(len(cut)))], cut))
+    assert [info.key for info in store.list("")] == ["a"]
+
+
+def late(status: int, code: str, by: timedelta) -> Fault:
+    def fault(forward: Forward) -> Reply | None:
+        reply = refuse(status, code)(forward)
+        assert reply is not None
+        reply.headers.append(("Date", format_datetime(datetime.now(UTC) - by, usegmt=True)))
+        return reply
+
+    return fault
+
+
+@pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "AccessDenied", "SignatureDoesNotMatch"])
+def test_a_clock_that_is_wrong_is_named(store: S3Store, proxy: Proxy, code: str) -> None:
+    proxy.fail(late(403, code, timedelta(hours=1)), late(403, code, timedelta(hours=-1)))
+    with pytest.raises(Forbidden, match=r"clock of this machine is 3,\d\d\d s ahead of .*NTP"):
+        store.get("a")
+    with pytest.raises(Forbidden, match=r"clock of this machine is 3,\d\d\d s behind .*NTP"):
+        store.put("a", b"x")
+
+
+def test_a_clock_is_named_without_the_time_of_the_server(store: S3Store, proxy: Proxy) -> None:
+    proxy.fail(refuse(403, "RequestTimeTooSkewed"), late(403, "AccessDenied", timedelta(seconds=20)))
+    with pytest.raises(Forbidden, match="clock of this machine differs from"):
+        store.get("a")
+    with pytest.raises(Forbidden, match="Check the credentials"):
+        store.get("a")
+
+
+FULL = [
+    refuse(507, "XMinioStorageFull"),
+    refuse(403, "QuotaExceeded"),
+    refuse(500, "InternalError", message="failed to write: no space left on device"),
+    refuse(500, "InternalError", message="assign volume: No free volumes left!"),
+    refuse(503, "ServiceUnavailable", message="No writable volumes in the cluster"),
+]
+
+
+@pytest.mark.parametrize("fault", FULL)
+@pytest.mark.parametrize("act", ["put", "put_if_absent", "put_if_match"])
+def test_a_full_store_is_named_and_acknowledges_nothing(proxy: Proxy, other: S3Store, fault: Fault, act: str) -> None:
+    store = S3Store(servers.settings(proxy.endpoint, PREFIX, retry_seconds=0))
+    etag = other.put("a", b"before")
+    key = "b" if act == "put_if_absent" else "a"
+    proxy.fail(fault)
+    with pytest.raises(Unavailable, match=r"is full: it did not keep what was sent .*Free some room"):
+        store.put_if_match(key, b"x", etag) if act == "put_if_match" else getattr(store, act)(key, b"x")
+    assert other.get("a").body == b"before"
+    assert other.head("b") is None
+    assert store.put_if_absent("b", b"x")  # as soon as there is room
+
+
+def test_a_store_that_gets_room_while_it_is_asked_again_keeps_what_was_sent(store: S3Store, proxy: Proxy) -> None:
+    proxy.fail(*[refuse(500, "InternalError", message="no free volumes")] * 3)
+    etag = store.put_if_absent("a", b"x")
+    assert store.get("a").etag == etag

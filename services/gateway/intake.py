@@ -1,0 +1,131 @@
+"""How much comes in before a request is worked on: how large a body is, how long it takes, and how many of one client.
+
+Plain ASGI. Every refusal has the format of the request's protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.gateway import paths
+from services.gateway.auth import ANYBODY, Caller
+from services.gateway.problems import Failure, Problems
+from tornio.api import MAX_BODY_BYTES, MAX_PREDICT_BYTES, MIB
+from tornio.errors import InvalidInput, Unavailable
+
+BODY_S = 15.0
+"""Seconds that a body may take in any case."""
+BODY_BYTES_PER_S = 256 * 1024
+"""Each of these that has arrived gives the rest of the body one more second."""
+_TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class BodyLimit:
+    """Answers 413 to bodies that are larger than their route takes, and 408 to those that take too long.
+
+    A body may announce its length or not. Starlette's own limit answers in plain text, and no protocol of ours does.
+    """
+
+    def __init__(self, app: ASGIApp, problems: Problems, seconds: float = BODY_S) -> None:
+        self._app = app
+        self._problems = problems
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        predicts = paths.app_path(scope).endswith(("/predict", "/zero-shot"))
+        limit = MAX_PREDICT_BYTES if predicts else MAX_BODY_BYTES
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            failure = Failure(InvalidInput, _TOO_LARGE, _advice(limit))
+            await self._problems.response(scope, failure)(scope, receive, send)
+        else:
+            await self._app(scope, _limited(receive, limit, self._seconds), send)
+
+
+class ClientShare:
+    """Answers 429 to a client that has ``most`` requests here already, so that others always find room.
+
+    A client is an API key, or an address where the server has no keys. Requests count from their headers to the end of
+    their answer: while their body arrives, while they wait for a model, and while they are answered. Open routes do not
+    count.
+    """
+
+    def __init__(self, app: ASGIApp, problems: Problems, most: int) -> None:
+        self._app = app
+        self._problems = problems
+        self._most = most
+        self._under_way = Counter[str]()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = scope.get("state", {}).get("caller")
+        if scope["type"] != "http" or caller is None:
+            await self._app(scope, receive, send)
+            return
+        client = _client(caller, scope)
+        if self._under_way[client] >= self._most:
+            failure = Failure(Unavailable, HTTPStatus.TOO_MANY_REQUESTS, _of_share(client, self._most))
+            await self._problems.response(scope, failure)(scope, receive, send)
+            return
+        self._under_way[client] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._under_way[client] -= 1
+            if not self._under_way[client]:
+                del self._under_way[client]
+
+
+def _client(caller: Caller, scope: Scope) -> str:
+    if caller is not ANYBODY:
+        return f"The key {caller.name!r}"
+    address = scope.get("client")
+    return f"The address {address[0] if address else 'unknown'}"
+
+
+def _of_share(client: str, most: int) -> str:
+    return (
+        f"{client} has {most} requests under way at this replica, which is its share. Wait for some of them before you "
+        "send more, and put more texts into one request."
+    )
+
+
+def _limited(receive: Receive, limit: int, seconds: float) -> Receive:
+    """Return a ``receive`` that raises HTTPException, which the app answers like an error of its routes."""
+    received, ended = 0, False
+    deadline = asyncio.get_running_loop().time() + seconds
+
+    async def limited() -> Message:
+        nonlocal received, ended
+        try:
+            async with asyncio.timeout_at(None if ended else deadline + received / BODY_BYTES_PER_S):
+                message = await receive()
+        except TimeoutError:
+            ended = True  # the app may ask again, for the client's leave
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, _of_time(received), {"Connection": "close"}) from None
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise HTTPException(_TOO_LARGE, _advice(limit))
+        ended = ended or not message.get("more_body", False)
+        return message
+
+    return limited
+
+
+def _advice(limit: int) -> str:
+    return f"The request's body is larger than {limit // MIB} MiB. Send it in several requests (tornio.Client does)."
+
+
+def _of_time(received: int) -> str:
+    return (
+        f"The request's body did not arrive in time: {received:,} bytes came. A body may take {BODY_S:g} s, and a "
+        f"second more for each {BODY_BYTES_PER_S // 1024} KiB. Send it again, in smaller requests if the line is slow."
+    )

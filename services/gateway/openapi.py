@@ -1,0 +1,54 @@
+"""The description of the API at ``/openapi.json``: FastAPI's, with what it leaves out.
+
+FastAPI names the media type of a route's answers for its problem documents too, and leaves the definitions of a schema
+that is given by hand where no reference finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fastapi import FastAPI
+
+from tornio.api import PROBLEM_JSON
+from tornio.spec import TaskSpec
+
+Json = dict[str, Any]
+
+SPEC = {"$ref": "#/components/schemas/TaskSpec"}
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_OF_BODIES = {
+    "408": "The body did not arrive in time.",
+    "413": "The body is larger than the route takes.",
+}
+
+
+def complete(usual: Callable[[], Json]) -> Json:
+    """Return the description with all schemas and problem documents. Doing it again changes nothing."""
+    described = usual()
+    schemas = described["components"]["schemas"]
+    spec = TaskSpec.model_json_schema(ref_template="#/components/schemas/{model}")
+    for name, schema in (spec.pop("$defs") | {"TaskSpec": spec}).items():
+        schemas.setdefault(name, schema)
+    for operation in _operations(described):
+        answers: Json = operation["responses"]
+        if "requestBody" in operation:
+            for status, description in _OF_BODIES.items():
+                answers[status] = {"description": description, "content": {PROBLEM_JSON: {"schema": _PROBLEM}}}
+        for answer in answers.values():
+            content: Json = answer.get("content", {})
+            for kind in [kind for kind, body in content.items() if body.get("schema") == _PROBLEM]:
+                content[PROBLEM_JSON] = content.pop(kind)
+    return described
+
+
+def install(app: FastAPI) -> None:
+    """Let the app describe itself so."""
+    usual = app.openapi
+    app.openapi = lambda: complete(usual)  # type: ignore[method-assign]
+
+
+def _operations(described: Json) -> Iterator[Json]:
+    for path in described["paths"].values():
+        yield from path.values()
