@@ -11,7 +11,6 @@ import httpx
 
 from tornio.annotation import argilla_wire as wire
 from tornio.annotation.argilla_api import ArgillaApi
-from tornio.annotation.argilla_markup import guidelines_to_page
 from tornio.annotation.argilla_wire import Handle, Json
 from tornio.annotation.checks import check_outgoing, check_same_question
 from tornio.annotation.port import AnnotatedRecord, DatasetSpec, OutgoingRecord
@@ -274,7 +273,7 @@ class ArgillaTool:
         """Update guidelines, label descriptions, label order and metadata. Writes only what differs."""
         if spec.metadata:
             self._add_metadata(dataset, spec)
-        guidelines = guidelines_to_page(spec.guidelines) or None
+        guidelines = wire.guidelines(spec)
         if (dataset["guidelines"] or None) != guidelines:
             self._api.patch(f"datasets/{dataset['id']}", {"guidelines": guidelines})
         if question["settings"]["options"] != wire.options(spec):

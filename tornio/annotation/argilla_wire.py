@@ -92,11 +92,9 @@ def found_question(dataset: Json, question: Json, fields: Sequence[str]) -> Ques
 
 def check_limits(spec: DatasetSpec) -> None:
     """Raise InvalidInput for what Argilla would refuse in the middle of the creation."""
-    length = len(guidelines_to_page(spec.guidelines))
-    if length > MAX_GUIDELINES:
-        sign = " (each < outside of code counts as the four of &lt;)" if length > len(spec.guidelines) else ""
+    if len(spec.guidelines) > MAX_GUIDELINES:
         raise InvalidInput(
-            f"The guidelines of {spec.name} have {length} characters{sign}, but Argilla shows at most "
+            f"The guidelines of {spec.name} have {len(spec.guidelines)} characters, but Argilla shows at most "
             f"{MAX_GUIDELINES}. Shorten them, or link to a longer text."
         )
     if spec.multi_label and any(label.name == NONE_OF_THESE for label in spec.labels):
@@ -106,18 +104,26 @@ def check_limits(spec: DatasetSpec) -> None:
 def options(spec: DatasetSpec) -> list[Json]:
     """Return the choices of the question. Descriptions that are too long for Argilla are cut; they are only a help."""
     choices = [
-        {"value": label.name, "text": label.name, "description": _cut(label.description)} for label in spec.labels
+        {"value": label.name, "text": label.name, "description": _cut(label.description, MAX_DESCRIPTION)}
+        for label in spec.labels
     ]
     if spec.multi_label:
         choices.append({"value": NONE_OF_THESE, "text": "None of these", "description": None})
     return choices
 
 
+def guidelines(spec: DatasetSpec) -> str | None:
+    """Return the guidelines as they are sent. Those of a task of an earlier release are cut if their tags, which are
+    longer now, do not fit."""
+    shown = guidelines_to_page(spec.guidelines)
+    return _cut(shown, MAX_GUIDELINES)
+
+
 def dataset_payload(spec: DatasetSpec, workspace_id: str) -> Json:
     return {
         "name": spec.name,
         "workspace_id": workspace_id,
-        "guidelines": guidelines_to_page(spec.guidelines) or None,
+        "guidelines": guidelines(spec),
         "distribution": {"strategy": "overlap", "min_submitted": spec.min_submitted},
     }
 
@@ -233,10 +239,10 @@ def _metadata_value(value: MetadataValue) -> str | float | list[str]:
     return [_storable(term) for term in value] if isinstance(value, tuple) else float(value)
 
 
-def _cut(description: str | None) -> str | None:
-    if description is None or len(description) <= MAX_DESCRIPTION:
-        return description or None
-    return description[: MAX_DESCRIPTION - 1] + "…"
+def _cut(text: str | None, most: int) -> str | None:
+    if text is None or len(text) <= most:
+        return text or None
+    return text[: most - 1] + "…"
 
 
 def _storable(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tornio.annotation.argilla_markup import guidelines_to_page
 from tornio.annotation.argilla_wire import MAX_GUIDELINES, NONE_OF_THESE
 from tornio.errors import InvalidSpec
 from tornio.spec import TaskSpec
@@ -22,9 +23,11 @@ def check_annotatable(spec: TaskSpec, old: TaskSpec | None, max_labels: int) -> 
     faults: list[str] = []
     if old is None or old.label_names != spec.label_names:
         faults += _labels(spec, max_labels)
-    if len(spec.guidelines) > MAX_GUIDELINES and (old is None or old.guidelines != spec.guidelines):
+    length = len(guidelines_to_page(spec.guidelines))
+    if length > MAX_GUIDELINES and (old is None or old.guidelines != spec.guidelines):
+        sign = " (each < outside of code is sent as the four of &lt;)" if length > len(spec.guidelines) else ""
         faults.append(
-            f"guidelines: found {len(spec.guidelines):,} characters, but Argilla shows at most {MAX_GUIDELINES:,}. "
+            f"guidelines: found {length:,} characters{sign}, but Argilla shows at most {MAX_GUIDELINES:,}. "
             "Shorten them, or link to a longer text."
         )
     if faults:

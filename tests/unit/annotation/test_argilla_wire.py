@@ -78,6 +78,13 @@ def test_guidelines_stay_markdown_without_tags(written: str, sent: str) -> None:
     assert wire.dataset_payload(spec, "w")["guidelines"] == sent
 
 
+def test_guidelines_that_fitted_before_their_tags_were_escaped_stop_no_task() -> None:
+    labels = (LabelSpec(name="a"), LabelSpec(name="b"))
+    spec = DatasetSpec("team", "mood", labels, False, "<" * wire.MAX_GUIDELINES, 1)
+    wire.check_limits(spec)
+    assert len(wire.guidelines(spec) or "") == wire.MAX_GUIDELINES
+
+
 @pytest.mark.parametrize(
     ("values", "labels"),
     [

@@ -31,6 +31,7 @@ def spec(count: int = 2, **fields: Any) -> TaskSpec:
         (spec(labels=["spam", "\u200b"]), "no character that people can see"),
         (spec(multi_label=True, labels=["spam", "(none of these)"]), "reserved"),
         (spec(guidelines="g" * 10_001), "guidelines: found 10,001 characters, .*at most 10,000. Shorten"),
+        (spec(guidelines="<" * 2_501), "guidelines: found 10,004 characters .each < .*at most 10,000. Shorten"),
     ],
 )
 def test_a_new_task_is_refused(refused: TaskSpec, says: str) -> None:
