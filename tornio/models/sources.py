@@ -177,7 +177,8 @@ def _from_s3(address: str) -> tuple[Path, str, str | None]:
     from tornio.storage.s3 import open_store
 
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
-    store = open_store(StorageSettings(bucket=bucket, prefix=prefix))
+    # The rules for a deployment's own prefix do not hold for an address that is only read.
+    store = open_store(StorageSettings(bucket=bucket, prefix="").model_copy(update={"prefix": prefix}))
     files = [info for info in store.list("") if _is_wanted(info.key)]
     if not files:
         raise NotFound(f"No model was found under {address}. Give the prefix that has config.json directly below it.")

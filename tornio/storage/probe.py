@@ -22,6 +22,7 @@ def probe(store: ObjectStore) -> None:
     All probe objects are deleted again. Raises InvalidInput for an unsuitable store, NotFound for a bucket that does
     not exist, Forbidden, Unavailable.
     """
+    next(store.list("probes/"), None)  # a missing bucket is reported: SeaweedFS would make one for the first writer
     keys = [f"probes/{uuid4().hex}/{number}" for number in range(_ROUNDS)]
     with ThreadPoolExecutor(_ROUNDS) as pool:  # in parallel, because SeaweedFS lets the losers of a race wait a second
         failures = [failure for round_ in pool.map(partial(_round, store), keys) for failure in round_]

@@ -9,6 +9,7 @@ import pytest
 
 from tornio.errors import InvalidInput, NotFound, TornioError, Unavailable
 from tornio.models.sources import EncoderSource, describe, resolve_encoder
+from tornio.settings import StorageSettings
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit
@@ -93,6 +94,21 @@ def test_a_model_in_s3_is_fetched_without_what_is_no_model(bucket: MemoryStore) 
     assert source.source == "s3://models/mine"
     found = sorted(path.relative_to(source.folder).as_posix() for path in source.folder.rglob("*") if path.is_file())
     assert found == ["1_Pooling/config.json", "config.json", "model.safetensors"]
+
+
+def test_an_address_in_s3_may_have_names_that_a_prefix_of_tornio_may_not(
+    bucket: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[StorageSettings] = []
+
+    def opened(settings: StorageSettings) -> MemoryStore:
+        asked.append(settings)
+        return bucket
+
+    monkeypatch.setattr("tornio.storage.s3.open_store", opened)
+    bucket.put("config.json", json.dumps({"model_type": "bert", "hidden_size": 16}).encode())
+    assert resolve_encoder("s3://models/our best model").source == "s3://models/our best model"
+    assert [(one.bucket, one.prefix) for one in asked] == [("models", "our best model")]
 
 
 @pytest.mark.parametrize("key", ["tokenizer/../../../../escaped", "../vocab.txt", "/vocab.txt"])

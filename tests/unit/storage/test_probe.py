@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.contract import servers
 from tornio.errors import InvalidInput, NotFound
 from tornio.storage.memory import MemoryStore
+from tornio.storage.port import ObjectInfo
 from tornio.storage.probe import probe
 from tornio.storage.s3 import S3Store
 
@@ -41,6 +44,23 @@ def test_a_store_that_lets_two_win_is_refused_and_left_clean(store: MemoryStore,
     with pytest.raises(InvalidInput, match=f"with {condition}, 4 of 4 concurrent writers won.*SeaweedFS"):
         probe(store)
     assert list(store.list("")) == []
+
+
+class MakesBuckets(MemoryStore):
+    """Has no bucket, and makes one for the first writer, as SeaweedFS does."""
+
+    def list(self, prefix: str, start_after: str | None = None) -> Iterator[ObjectInfo]:
+        raise NotFound("The bucket does not exist. Create it.")
+
+    def put(self, key: str, body: bytes) -> str:
+        raise AssertionError("a bucket was made")
+
+    put_if_absent = put
+
+
+def test_no_bucket_is_made() -> None:
+    with pytest.raises(NotFound, match="Create it"):
+        probe(MakesBuckets())
 
 
 def test_a_missing_bucket_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
