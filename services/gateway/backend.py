@@ -31,14 +31,14 @@ from tornio.api import (
     ZeroShotIn,
     ZeroShotOut,
 )
-from tornio.errors import NotServable, TornioError
+from tornio.errors import Conflict, NotServable, TornioError
 from tornio.loop.first import no_version
 from tornio.registry import CURRENT, Registry
 from tornio.schemas.keys import TaskKeys
 from tornio.spec import TaskSpec, TeacherSpec
-from tornio.status.asks import Ask, ask_of_loop
+from tornio.status.asks import Ask, ask_of_loop, ask_training
 from tornio.status.snapshot import Reader
-from tornio.status.task_status import serving, task_status, task_summary
+from tornio.status.task_status import observed, serving, task_status, task_summary
 from tornio.status.versions import read_versions
 from tornio.storage.port import ObjectStore
 from tornio.tasks import LabelsExport, Task, Tasks, export_labels, match_records, new_record, roll_back
@@ -56,13 +56,17 @@ READY_S = 2.0
 
 @dataclass
 class StoreBackend:
-    """Implements ``Backend``. ``annotate_url``: where people annotate. ``max_labels``: as for ``Tasks``."""
+    """Implements ``Backend``. ``annotate_url``: where people annotate. ``max_labels``: as for ``Tasks``.
+
+    ``answers_s``: seconds until the controller has read new answers.
+    """
 
     store: ObjectStore
     cluster: Cluster
     models: Models
     annotate_url: str | None = None
     max_labels: int = MAX_LABELS
+    answers_s: float = 2.0
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "store"))
     _readers: dict[TaskName, Reader] = field(default_factory=dict)
@@ -176,11 +180,26 @@ class StoreBackend:
         log.info("%s rolled %s back to %s", who, task, moved.version)
         return moved
 
-    async def ask(self, task: TaskName, ask: Ask, who: str) -> Asked:
-        answer = await self._blocking(lambda: ask_of_loop(self._open(task), ask))
+    async def ask(self, task: TaskName, ask: Ask, who: str, force: bool = False) -> Asked:
+        if ask is Ask.TRAIN_NOW:
+            answer = await self._ask_training(task, force)
+        else:
+            answer = await self._blocking(ask_of_loop, self._open(task), ask)
         self._nudge(task)
         log.info("%s asked %s of %s", who, ask, task)
         return answer
+
+    async def _ask_training(self, task: TaskName, force: bool) -> Asked:
+        def asked() -> Asked:
+            reader = self._reader(task)
+            return ask_training(reader.task, observed(reader.snapshot(), self.clock()), force)
+
+        try:
+            return await self._blocking(asked)
+        except Conflict:  # the answers of the last seconds may not have been read from the annotation tool
+            self._nudge(task)
+            await asyncio.sleep(self.answers_s)
+            return await self._blocking(asked)
 
     # How the parts are reached
 

@@ -84,8 +84,11 @@ class Backend(Protocol):
     async def rollback(self, task: TaskName, asked: RollbackIn, who: str) -> Serving:
         """Serve the previous version again. Nothing is promoted until `resume`."""
 
-    async def ask(self, task: TaskName, ask: Ask, who: str) -> Asked:
-        """Write down what a user asks of the loop. Return what follows from it."""
+    async def ask(self, task: TaskName, ask: Ask, who: str, force: bool = False) -> Asked:
+        """Write down what a user asks of the loop. Return what follows from it.
+
+        ``force``: train even if no label is new. Without it, such a request raises Conflict.
+        """
 
     async def zero_shot(self, asked: ZeroShotIn) -> ZeroShotOut:
         """Return the teacher's answers, in the order of the texts."""

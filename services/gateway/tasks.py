@@ -28,6 +28,7 @@ from tornio.api import (
     TaskName,
     Tasks,
     TaskStatus,
+    TrainNowIn,
     Versions,
     checked_spec,
 )
@@ -106,7 +107,8 @@ async def versions(task: Task, backend: TheBackend, _: Operator) -> Versions:
 async def rollback(
     task: Task, backend: TheBackend, caller: Operator, body: Annotated[RollbackIn | None, Body()] = None
 ) -> Serving:
-    """Serve the previous version again. Nothing is promoted until `resume`."""
+    """Serve the version again that served before; each rollback goes one further back. Nothing is promoted until
+    `resume`."""
     return await backend.rollback(task, body or RollbackIn(), caller.name)
 
 
@@ -123,9 +125,11 @@ async def resume(task: Task, backend: TheBackend, caller: Operator) -> Asked:
 
 
 @router.post("/{workspace}/{task}/train-now")
-async def train_now(task: Task, backend: TheBackend, caller: Operator) -> Asked:
-    """Train with the present labels, without waiting for the batch to close."""
-    return await backend.ask(task, Ask.TRAIN_NOW, caller.name)
+async def train_now(
+    task: Task, backend: TheBackend, caller: Operator, body: Annotated[TrainNowIn | None, Body()] = None
+) -> Asked:
+    """Train with the present labels, without waiting for the batch to close. Without a new label it answers 409."""
+    return await backend.ask(task, Ask.TRAIN_NOW, caller.name, body is not None and body.force)
 
 
 def _read_spec(body: bytes, content_type: str, task: TaskName) -> TaskSpec:

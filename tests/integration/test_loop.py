@@ -16,7 +16,7 @@ from tests.integration.conftest import Command
 from tests.running import LABELS, Running, messages, serving, spec, until
 from tornio.api import LabelIn, RecordIn, TaskStatus
 from tornio.client import Client
-from tornio.errors import NotServable
+from tornio.errors import Conflict, NotFound, NotServable
 
 pytestmark = pytest.mark.integration
 
@@ -189,6 +189,10 @@ def test_a_rollback_holds_promotion_until_resume(tornio_up: Running, command: Co
     assert first.version in command("rollback", task, "--why", "it sounds wrong")
     answer = until(lambda: _of(client, task, first.version), "the first version answers again")
     assert answer.revision == 3
+    with pytest.raises(NotFound, match=f"before {first.version}"):
+        client.rollback(task)
+    with pytest.raises(Conflict, match="would repeat it"):
+        client.train_now(task)
     teach(client, task, list(ALL)[60:80])
     client.train_now(task)
     held = until(lambda: [v for v in client.versions(task) if v.state == "held"], "a third version is held")[0]

@@ -16,6 +16,10 @@ class RollbackIn(Request):
     expected_revision: int | None = Field(None, description="Expected revision of `current`. At any other, 409.")
 
 
+class TrainNowIn(Request):
+    force: bool = Field(False, description="Train even if no label is new. Stopping criteria do not count that.")
+
+
 class BatchStatus(Answer):
     """An open batch. A discard is an answer. ``total`` and ``answered`` are None if the batch was not read yet."""
 

@@ -98,10 +98,16 @@ def versions(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -
         screen.say(no_version(task, waits or f"look at `tornio status {task}`"))
 
 
-def train_now(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -> None:
+def train_now(
+    ctx: Context,
+    task: Task,
+    force: Annotated[bool, typer.Option("--force", help="Train even if no label is new.")] = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
     """Train with the present labels now, without waiting for the batch to close."""
     with connect(ctx, url) as client:
-        _show(client.train_now(task), as_json)
+        _show(client.train_now(task, force), as_json)
 
 
 def pause(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -> None:
@@ -127,7 +133,8 @@ def rollback(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Deploy the previous version again. Nothing is promoted until `tornio resume`."""
+    """Deploy the version again that served before; each rollback goes one further back. Nothing is promoted until
+    `tornio resume`."""
     with connect(ctx, url) as client:
         serving = client.rollback(task, why)
     if as_json:

@@ -242,9 +242,10 @@ class Client:
     # Control
 
     def rollback(self, task: str, why: str | None = None, expected_revision: int | None = None) -> api.Serving:
-        """Deploy the previous version again. Nothing is promoted until ``resume``.
+        """Deploy the version again that served before. Nothing is promoted until ``resume``.
 
-        A second rollback undoes the first. With ``expected_revision`` it raises Conflict instead.
+        A second rollback goes one further back. With ``expected_revision``, the revision of ``current`` that you saw,
+        it raises Conflict instead.
         """
         body = {"why": why, "expected_revision": expected_revision}
         return self._session.post(_path(task, "rollback"), api.Serving, body, repeatable=expected_revision is not None)
@@ -257,9 +258,13 @@ class Client:
         """Continue after a pause, or allow promotions again after a rollback."""
         return self._session.post(_path(task, "resume"), api.Asked, repeatable=True)
 
-    def train_now(self, task: str) -> api.Asked:
-        """Train with the present labels now."""
-        return self._session.post(_path(task, "train-now"), api.Asked, repeatable=False)
+    def train_now(self, task: str, force: bool = False) -> api.Asked:
+        """Train with the present labels now. ``force``: even if none of them is new.
+
+        Raises Conflict without ``force`` and new labels, and where the labels do not suffice for a training.
+        """
+        body = {"force": True} if force else None
+        return self._session.post(_path(task, "train-now"), api.Asked, body, repeatable=False)
 
 
 def _path(task: str, suffix: str = "") -> str:

@@ -39,6 +39,13 @@ def lacking(seen: Observation) -> str | None:
     return f"a training needs texts of at least two labels, and {so_far}"
 
 
+def too_few(state: LoopState, seen: Observation) -> str | None:
+    """Return what the labels lack for a training, and what to do about it."""
+    short, batch = lacking(seen), _open_batch(state, seen)
+    answer = f"answer {batch}, or " if batch else ""
+    return None if short is None else f"{short}; {answer}import labels with `tornio labels import`"
+
+
 def waits_for(state: LoopState, seen: Observation) -> str | None:
     """Return what the first version waits for, in one sentence. None means that a version serves."""
     if seen.current is not None:
@@ -75,10 +82,9 @@ def unlabelled(counts: Mapping[str, int]) -> str | None:
 
 def _labels_to_come(state: LoopState, seen: Observation) -> str:
     batch = _open_batch(state, seen)
-    short = lacking(seen)
+    short = too_few(state, seen)
     if short is not None:
-        answer = f"answer {batch}, or " if batch else ""
-        return f"{short}; {answer}import labels with `tornio labels import`"
+        return short
     if _imports_suffice(state, seen):
         return f"its training starts within seconds{_unlabelled(seen)}"
     when = f"{batch} closes" if batch else "the next batch closes"

@@ -14,6 +14,10 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
         return state
     closed = tuple(batch.batch for batch in state.batches if batch.closed)
     asked = state.asks.train_now > state.served_train_now
+    forced = state.asks.forced > state.served_train_now
+    if asked and not forced and nothing_new(state, seen):  # another training took in the labels for which it was asked
+        asked = False
+        state = state.evolve(served_train_now=state.asks.train_now)
     if not (closed or asked or first.due(state, seen) or _relabelled(state, seen)):
         return attend(state, "method", None)
     state = attend(state, "method", seen.cannot_train)
@@ -39,13 +43,26 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
         since=seen.now,
     )
     state = state.evolve(
+        repeats=state.repeats + (not _new_labels(state, seen)),
         train=intent,
         iteration=intent.iteration,
         untrained=(),
         trained_label_seq=seen.label_seq,
         trained_pool_seq=seen.pool_seq,
+        trained_spec_rev=seen.spec_rev,
     )
     return attend(state, "labels", None)
+
+
+def nothing_new(state: LoopState, seen: Observation) -> bool:
+    """Whether a training now would repeat the last one: labels and spec are the same, and its version is of use."""
+    of_no_use = state.attention.keys() & {"train", "gate", "swap", "query"}
+    return not (of_no_use or _new_labels(state, seen) or seen.spec_rev != state.trained_spec_rev)
+
+
+def _new_labels(state: LoopState, seen: Observation) -> bool:
+    """Whether the log has labels that the last training did not have."""
+    return not state.iteration or seen.label_seq > state.trained_label_seq
 
 
 def _relabelled(state: LoopState, seen: Observation) -> bool:
@@ -53,7 +70,7 @@ def _relabelled(state: LoopState, seen: Observation) -> bool:
     if seen.label_seq <= state.trained_label_seq or seen.quiet < first.QUIET or state.query or state.batches:
         return False
     budget = seen.spec.loop.stop.max_iterations
-    if budget is not None and state.iteration >= budget:
+    if budget is not None and state.counted_iterations >= budget:
         return False
     return bool(stopped(state, seen.spec, seen.pool_seq)) or _exhausted(state, seen)
 

@@ -24,7 +24,7 @@ def stopped(state: LoopState, spec: TaskSpec, pool_seq: int) -> str | None:
     reason = stop_now(state, spec).reason
     if reason is None:
         return None
-    if stop.max_iterations is not None and state.iteration >= stop.max_iterations:
+    if stop.max_iterations is not None and state.counted_iterations >= stop.max_iterations:
         return reason
     return reason if pool_seq <= state.trained_pool_seq else None
 
@@ -32,7 +32,7 @@ def stopped(state: LoopState, spec: TaskSpec, pool_seq: int) -> str | None:
 def stop_now(state: LoopState, spec: TaskSpec) -> StopState:
     """Apply the current criterion to the signals so far."""
     stop = spec.loop.stop
-    return stop_state(stop, state.stop.of(stop.criterion), state.iteration)
+    return stop_state(stop, state.stop.of(stop.criterion), state.counted_iterations)
 
 
 def replicas_agree(intent: SwapIntent, seen: Observation) -> bool:

@@ -2,6 +2,7 @@
 
 from tornio.registry.cache import NodeCache
 from tornio.registry.encoders import Encoders
+from tornio.registry.history import earlier_version
 from tornio.registry.registry import CANDIDATE, CURRENT, Registry
 
-__all__ = ["CANDIDATE", "CURRENT", "Encoders", "NodeCache", "Registry"]
+__all__ = ["CANDIDATE", "CURRENT", "Encoders", "NodeCache", "Registry", "earlier_version"]

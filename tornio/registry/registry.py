@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tornio.errors import Changed, NotFound, NotServable
 from tornio.registry import blobs
+from tornio.registry.history import earlier_version
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import Alias, Manifest
 from tornio.storage import documents
@@ -100,22 +101,26 @@ class Registry:
             return follow(documents.create_or_get(self._store, key, follow(None)))
 
     def rollback(self, who: str, why: str, expected_revision: int | None = None) -> Alias:
-        """Point ``current`` at its previous version. Raises NotServable, and NotFound if there is no previous version.
+        """Point ``current`` at the version that served before. See ``earlier_version``.
 
-        A second rollback undoes the first. A caller that may send one twice passes ``expected_revision``, and gets
-        Changed if it was already done.
+        A second rollback goes one further back. A caller that may send one twice passes ``expected_revision``, and gets
+        Changed if it was already done. Raises NotServable, and NotFound if no version served before.
         """
-        present = self.alias(CURRENT)
-        if present is None:
+        moves = self.history(CURRENT)
+        if not moves:
             raise NotServable(f"{self._name} has no {CURRENT} version yet, so there is nothing to roll back.")
+        present = moves[0]
         if expected_revision is not None and present.revision != expected_revision:
             raise Changed(
                 f"{CURRENT} of {self._name} is at revision {present.revision}, not {expected_revision}. "
                 "It was rolled back or promoted meanwhile."
             )
-        if present.previous is None:
-            raise NotFound(f"{present.version} is the first version of {self._name}. It has no previous version.")
-        return self.move(CURRENT, present.previous, present.revision, who, why, "rollback")
+        earlier = earlier_version(moves)
+        if earlier is None:
+            raise NotFound(
+                f"No version served {self._name} before {present.version}, so there is nothing to go back to."
+            )
+        return self.move(CURRENT, earlier, present.revision, who, why, "rollback")
 
     def history(self, alias: str) -> tuple[Alias, ...]:
         """Return every document that the alias has had, the present one first."""

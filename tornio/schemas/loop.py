@@ -20,6 +20,8 @@ class Asks(Part):
     paused: bool = False
     train_now: int = 0
     """Number of train-now requests so far; the state counts how many were served."""
+    forced: int = Field(default=0, exclude_if=lambda number: not number)
+    """The number of the last train-now request that trains even without new labels; 0 means that there was none."""
     hold: str | None = None
     """Why no version is promoted until a user resumes; set by a rollback. None means no hold."""
 
@@ -122,6 +124,8 @@ class LoopState(Document):
     generation: int = Field(default=1, ge=1)
     iteration: int = 0
     """The last iteration that was started."""
+    repeats: int = Field(default=0, exclude_if=lambda number: not number)
+    """How many iterations had no label that the one before did not have: stopping criteria do not count them."""
     batch_number: int = 0
     """The last batch that was requested."""
     asks: Asks = Asks()
@@ -143,6 +147,8 @@ class LoopState(Document):
     trained_label_seq: int = 0
     trained_pool_seq: int = 0
     """Label and pool sequence numbers of the last planned training. Anything later starts the task again."""
+    trained_spec_rev: int = Field(default=0, exclude_if=lambda rev: not rev)
+    """Spec revision of the last planned training; 0 in states of release 0.2."""
     exhausted_pool_seq: int = 0
     """Pool sequence number at which a query found no record left to ask for."""
     query_failures: int = 0
@@ -152,6 +158,11 @@ class LoopState(Document):
     """What a person should look at, by cause (query, train, method, gate, swap, refusals, labels, stop).
 
     The loop goes on as far as it can, and removes a cause once it is resolved."""
+
+    @property
+    def counted_iterations(self) -> int:
+        """Return the number of iterations with new labels, which is what stopping criteria count."""
+        return self.iteration - self.repeats
 
 
 class Lease(Document):

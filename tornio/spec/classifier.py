@@ -88,19 +88,19 @@ class FineTuningSpec(Spec):
     )
     validation_from: int = setting(
         1000,
-        unit="labels",
+        unit="labelled texts",
         change="next iteration",
         ge=20,
-        doc="With this many training labels or more, a share of them is left out of the training and decides when "
-        "to stop. Default 1000: with fewer labels, training on all of them is worth more.",
+        doc="With this many labelled texts or more, a share of them is left out of the training and decides when "
+        "to stop. Default 1000: with fewer, training on all of them is worth more.",
     )
     validation_share: float = setting(
         0.1,
-        unit="share of the training labels",
+        unit="share of the labelled texts",
         change="next iteration",
         gt=0,
         le=0.5,
-        doc="Share of the training labels that is left out to decide when to stop. Default a tenth.",
+        doc="Share of the labelled texts that is left out to decide when to stop. Default a tenth.",
     )
     patience: int = setting(
         3,
@@ -139,10 +139,10 @@ class ClassifierSpec(Spec):
     )
     fine_tuned_from: int = setting(
         100,
-        unit="labels",
+        unit="labelled texts",
         change="next iteration",
         ge=2,
-        doc="auto: with this many training labels or more, the model is fine-tuned. Default 100: with 20 labels "
+        doc="auto: with this many labelled texts or more, the model is fine-tuned. Default 100: with 20 labels "
         "fine-tuned MiniLM is worse than few-shot or equal, with 40 equal (SST-2) or better (TREC), with 100 "
         "clearly better (TREC .87 against .80). It trains for a minute where few-shot takes a second.",
     )

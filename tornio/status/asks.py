@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from tornio.api import Asked, AsksStatus
+from tornio.errors import Conflict
+from tornio.loop.first import too_few
+from tornio.loop.intents import nothing_new
+from tornio.loop.observation import Observation
 from tornio.loop.standstill import stopped
 from tornio.schemas.loop import LoopState
 from tornio.tasks import Task
@@ -31,10 +36,37 @@ _STOPPED = (
 _PAUSED = "{task} is paused: it will train with its present labels after `tornio resume {task}`."
 
 
-def ask_of_loop(task: Task, ask: Ask) -> Asked:
+def ask_of_loop(task: Task, ask: Literal[Ask.PAUSE, Ask.RESUME]) -> Asked:
     """Record a user's request to the loop. Return a sentence about its effect."""
     held = task.loop_state().asks.hold
-    {Ask.PAUSE: task.pause, Ask.RESUME: task.resume, Ask.TRAIN_NOW: task.train_now}[ask]()
+    if ask is Ask.PAUSE:
+        task.pause()
+    else:
+        task.resume()
+    return _answer(task, ask, held)
+
+
+def ask_training(task: Task, seen: Observation, force: bool = False) -> Asked:
+    """Record the request for a training with the present labels. Return a sentence about its effect.
+
+    ``seen``: what the store shows. ``force``: train even if no label is new. Raises Conflict, with what to do, where
+    the labels do not suffice, and where the training would repeat the last one.
+    """
+    state = task.loop_state()
+    short = too_few(state, seen)
+    if short is not None:
+        raise Conflict(f"{task.full_name} cannot train yet: {short}.")
+    if not force and nothing_new(state, seen):
+        raise Conflict(
+            f"{task.full_name} has no label that iteration {state.iteration} does not have, and the same spec, so "
+            'another training would repeat it. Label or import some more; or add --force (in the API: "force": true) '
+            "to train once more, which stopping criteria do not count as an iteration."
+        )
+    task.train_now(force)
+    return _answer(task, Ask.TRAIN_NOW, state.asks.hold)
+
+
+def _answer(task: Task, ask: Ask, held: str | None) -> Asked:
     state = task.loop_state()
     asks, why = asks_status(state), stopped(state, task.spec, task.pool.last_seq())
     answer = _ANSWERS[ask]

@@ -1,30 +1,32 @@
-"""Rolling back: the previous version serves again, and nothing is promoted over it."""
+"""Rolling back: the version from before serves again, and nothing is promoted over it."""
 
 from __future__ import annotations
 
 from tornio.errors import Conflict, NotFound, NotServable, TornioError
-from tornio.registry import CURRENT, Registry
+from tornio.registry import CURRENT, Registry, earlier_version
 from tornio.schemas.registry import Alias
 from tornio.tasks.task import Task
 
 
 def roll_back(task: Task, who: str, reason: str | None = None, expected_revision: int | None = None) -> Alias:
-    """Move ``current`` to its previous version and hold promotions until ``resume``. Return the moved alias.
+    """Move ``current`` to the version that served before, and hold promotions until ``resume``. Return the moved alias.
+
+    Done twice, it goes one further back each time: see ``tornio.registry.earlier_version``.
 
     ``reason``: why, in the words of ``who``. ``expected_revision``: of ``current``; None means its present revision.
 
-    Raises NotServable for a task without a current version, NotFound without a previous version, Changed at another
+    Raises NotServable for a task without a current version, NotFound without an earlier version, Changed at another
     revision. In all these cases nothing is held. Where the store fails and the outcome is unknown, the hold stays
     and the error says so.
     """
     registry = Registry(task.store, task.keys)
-    present = registry.alias(CURRENT)
-    if present is None:
+    moves = registry.history(CURRENT)
+    if not moves:
         raise NotServable(f"{task.full_name} has no current version yet, so there is nothing to roll back.")
-    if present.previous is None:
+    present = moves[0]
+    if earlier_version(moves) is None:
         raise NotFound(
-            f"{present.version} is the first version that {task.full_name} serves. There is no earlier version to "
-            "roll back to."
+            f"No version served {task.full_name} before {present.version}, so there is nothing to go back to."
         )
     why = f"{who} rolled back from {present.version}" + (f": {reason}" if reason else "")
     earlier_hold = task.loop_state().asks.hold

@@ -120,9 +120,14 @@ class Task:
         """Ask the loop to go on after a pause, and to promote again after a hold."""
         return self.update_asks(lambda asks: asks.evolve(paused=False, hold=None))
 
-    def train_now(self) -> Asks:
-        """Ask the loop for a training with the present labels."""
-        return self.update_asks(lambda asks: asks.evolve(train_now=asks.train_now + 1))
+    def train_now(self, force: bool = False) -> Asks:
+        """Ask the loop for a training with the present labels. ``force``: even if none of them is new."""
+
+        def asked(asks: Asks) -> Asks:
+            number = asks.train_now + 1
+            return asks.evolve(train_now=number, forced=number if force else asks.forced)
+
+        return self.update_asks(asked)
 
     def hold(self, why: str) -> Asks:
         """Ask the loop to promote nothing until ``resume``. ``why``: the reason, for the status."""

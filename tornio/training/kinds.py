@@ -1,4 +1,4 @@
-"""Choose the kind of model by the number of training labels."""
+"""Choose the kind of model by the number of labelled texts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ AUTO = "auto"
 """The value of ``classifier.kind`` that leaves the kind open."""
 
 
-def choose_kind(spec: ClassifierSpec, labels: int) -> tuple[str, str]:
-    """Return the kind to train with this number of training labels, and why, where the spec leaves it open (``auto``);
+def choose_kind(spec: ClassifierSpec, texts: int) -> tuple[str, str]:
+    """Return the kind to train with this number of labelled texts, and why, where the spec leaves it open (``auto``);
     else ''.
 
     Raises MissingPlugin for a kind that this release does not have.
@@ -23,6 +23,6 @@ def choose_kind(spec: ClassifierSpec, labels: int) -> tuple[str, str]:
             f"This release has no model kind {spec.kind!r}. Upgrade Tornio, or set classifier.kind to one of: "
             f"{', '.join([*KINDS, AUTO])}."
         )
-    if labels < spec.fine_tuned_from:
-        return FEW_SHOT, f"{labels} training labels, fewer than classifier.fine_tuned_from ({spec.fine_tuned_from})"
-    return FINE_TUNED, f"{labels} training labels, classifier.fine_tuned_from ({spec.fine_tuned_from}) or more"
+    if texts < spec.fine_tuned_from:
+        return FEW_SHOT, f"{texts} labelled texts, fewer than classifier.fine_tuned_from ({spec.fine_tuned_from})"
+    return FINE_TUNED, f"{texts} labelled texts, classifier.fine_tuned_from ({spec.fine_tuned_from}) or more"

@@ -349,6 +349,10 @@ def test_asking_of_the_loop(task: Tornio, command: str) -> None:
     assert command in answer(task(command, TASK, "--json"))["said"]
 
 
+def test_train_now_may_be_forced(task: Tornio) -> None:
+    assert task("train-now", TASK, "--force")[1].rstrip().endswith("by force")
+
+
 def test_rollback(task: Tornio, backend: FakeBackend) -> None:
     assert "none came before" in task("rollback", TASK)[2]
     backend.serve(TASK, "v2", 2, "v1")

@@ -223,10 +223,10 @@ class FakeBackend:
         assert moved is not None
         return moved
 
-    async def ask(self, task: TaskName, ask: Ask, who: str) -> Asked:
+    async def ask(self, task: TaskName, ask: Ask, who: str, force: bool = False) -> Asked:
         held = self._task(task)
         held.asks = AsksStatus(paused=ask is Ask.PAUSE, train_now=ask is Ask.TRAIN_NOW)
-        return Asked(said=f"{ask} {task}", asks=held.asks)
+        return Asked(said=f"{ask} {task}{' by force' if force else ''}", asks=held.asks)
 
     async def zero_shot(self, asked: ZeroShotIn) -> ZeroShotOut:
         first = asked.label_specs()[0].name

@@ -31,7 +31,7 @@ from tornio.api import (
 from tornio.errors import Changed, NotFound, NotServable, TornioError, Unavailable
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.loop.phase import Phase
-from tornio.records import Purpose
+from tornio.records import Purpose, Record
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.jobs import InputFile, ScoreArgs
 from tornio.schemas.keys import TaskKeys
@@ -118,7 +118,7 @@ def predictor() -> FakePredictor:
 
 @pytest.fixture
 def backend(store: MemoryStore, cluster: FakeCluster, predictor: FakePredictor) -> StoreBackend:
-    return StoreBackend(store, cluster, predictor, annotate_url="http://argilla", clock=lambda: NOW)
+    return StoreBackend(store, cluster, predictor, annotate_url="http://argilla", clock=lambda: NOW, answers_s=0.05)
 
 
 def run(*calls: Callable[[], Awaitable[T]]) -> list[T]:
@@ -435,6 +435,21 @@ def test_rollback_serves_the_previous_version_and_holds_promotion(backend: Store
     assert "promoted" not in asked.said
 
 
+def test_a_second_rollback_goes_one_further_back_and_a_third_says_that_there_is_none(
+    backend: StoreBackend, store: MemoryStore
+) -> None:
+    for number in (1, 2, 3):
+        judged(store, number, promoted=True)
+    serve(store, "v1", "v2", "v3")
+    first, second = run(
+        lambda: backend.rollback(NAME, RollbackIn(), "ann"), lambda: backend.rollback(NAME, RollbackIn(), "ben")
+    )
+    assert (first.version, second.version) == ("v2", "v1")
+    with pytest.raises(NotFound, match="No version served support/tickets before v1"):
+        run(lambda: backend.rollback(NAME, RollbackIn(), "ann"))
+    assert status(backend).asks.hold == "ben rolled back from v2"
+
+
 @pytest.mark.parametrize(
     ("served", "asked", "error"),
     [
@@ -502,13 +517,31 @@ def test_a_rollback_of_which_nothing_is_known_says_that_the_hold_stays(
 
 
 def test_a_paused_task_says_that_training_waits_for_resume(backend: StoreBackend) -> None:
+    run(lambda: backend.import_labels(NAME, labels_in(("a", "bug"), ("b", "billing")), "ci"))
     (at_once,) = run(lambda: backend.ask(NAME, Ask.TRAIN_NOW, "a"))
     _, later = run(lambda: backend.ask(NAME, Ask.PAUSE, "a"), lambda: backend.ask(NAME, Ask.TRAIN_NOW, "a"))
     assert "resume" not in at_once.said
     assert "after `tornio resume support/tickets`" in later.said
 
 
+def test_a_training_waits_a_moment_for_answers_that_are_not_read_yet(
+    backend: StoreBackend, store: MemoryStore, cluster: FakeCluster
+) -> None:
+    nudge = cluster.nudge
+
+    async def read_answers(task: TaskName) -> None:
+        await nudge(task)
+        if len(cluster.nudged) == 1:
+            items = [(Record("a", "a"), ["bug"]), (Record("b", "b"), ["billing"])]
+            Tasks(store).open(*task).import_labels(items, "train", "s")
+
+    cluster.nudge = read_answers  # type: ignore[method-assign]
+    (asked,) = run(lambda: backend.ask(NAME, Ask.TRAIN_NOW, "a"))
+    assert asked.asks.train_now
+
+
 def test_what_a_user_asks_is_written_down(backend: StoreBackend) -> None:
+    run(lambda: backend.import_labels(NAME, labels_in(("a", "bug"), ("b", "billing")), "ci"))
     paused, trained = run(lambda: backend.ask(NAME, Ask.PAUSE, "a"), lambda: backend.ask(NAME, Ask.TRAIN_NOW, "a"))
     assert paused.asks.paused
     assert trained.asks.train_now

@@ -56,8 +56,8 @@ def trained(context: JobContext, plan: RunPlan, attempt: int = 1) -> TrainOutput
     [
         ({"kind": "few-shot"}, "few-shot", ""),
         ({"kind": "fine-tuned"}, "fine-tuned", ""),
-        ({"kind": "auto", "fine_tuned_from": 31}, "few-shot", "30 training labels, fewer than"),
-        ({"kind": "auto", "fine_tuned_from": 30}, "fine-tuned", "30 training labels, classifier.fine_tuned_from (30)"),
+        ({"kind": "auto", "fine_tuned_from": 31}, "few-shot", "30 labelled texts, fewer than"),
+        ({"kind": "auto", "fine_tuned_from": 30}, "fine-tuned", "30 labelled texts, classifier.fine_tuned_from (30)"),
     ],
 )
 def test_the_version_is_of_the_kind_that_the_spec_asks_for(

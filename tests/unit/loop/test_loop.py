@@ -12,7 +12,7 @@ from tornio.loop.acts import LogBatch, MoveAlias, StartRun, WriteBatch, owed
 from tornio.loop.advance import RIVALS
 from tornio.loop.observation import Replica
 from tornio.loop.phase import Phase, standing
-from tornio.loop.standstill import replicas_agree
+from tornio.loop.standstill import replicas_agree, stopped
 from tornio.schemas.loop import Asks, LoopState, SwapIntent
 from tornio.schemas.task import GateVerdict
 
@@ -97,9 +97,9 @@ def test_trainings_without_new_labels_say_nothing_about_stopping() -> None:
     world = turns(World(spec=make_spec(stop={"window": 2}), agreement=1.0), 10)
     signals = len(world.state.stop.signals)
     for ask in range(1, 4):
-        world.state = world.state.evolve(asks=Asks(train_now=ask, paused=True))
+        world.state = world.state.evolve(asks=Asks(train_now=ask, forced=ask, paused=True))
         label_seq = world.label_seq
-        world.state = world.state.evolve(asks=Asks(train_now=ask))
+        world.state = world.state.evolve(asks=Asks(train_now=ask, forced=ask))
         while world.state.served_train_now < ask or world.state.train or world.state.gate:
             for act in owed(world.decide(world.state, world.look())[0], world.look()):
                 world.act(act)
@@ -215,9 +215,43 @@ def test_train_now_trains_once() -> None:
     world = World(pool=0, imported={"a": 2, "b": 2})
     turns(world, 10)
     assert len(world.iterations) == 1
+    world.relabel(a=3)
     world.state = world.state.evolve(asks=Asks(train_now=1))
     turns(world, 10)
     assert len(world.iterations) == 2
+
+
+def test_train_now_without_new_labels_trains_only_by_force_and_no_criterion_counts_that() -> None:
+    world = World(spec=make_spec(stop={"max_iterations": 2}), pool=0, imported={"a": 2, "b": 2})
+    turns(world, 10)
+    world.state = world.state.evolve(asks=Asks(train_now=1))
+    turns(world, 10)
+    assert len(world.iterations) == 1
+    assert world.state.served_train_now == 1
+    for number in (2, 3):
+        world.state = world.state.evolve(asks=Asks(train_now=number, forced=number))
+        turns(world, 10)
+    assert len(world.iterations) == 3
+    assert (world.state.iteration, world.state.counted_iterations) == (3, 1)
+    assert stopped(world.state, world.spec, world.pool_seq) is None
+    world.relabel(a=3)
+    world.wait(60)
+    turns(world, 10)
+    assert stopped(world.state, world.spec, world.pool_seq) == "2 iterations done, as loop.stop.max_iterations asks"
+
+
+def test_train_now_after_a_training_that_failed_tries_the_same_labels_again() -> None:
+    world = World(pool=0, imported={"a": 2, "b": 2})
+    while "train" not in world.state.attention:
+        for act in owed(world.decide(world.state, world.look())[0], world.look()):
+            world.act(act)
+        for run in list(world.running):
+            world.fail(run)
+        world.wait(60)
+    world.state = world.state.evolve(asks=Asks(train_now=1))
+    turns(world, 10)
+    assert world.iterations[2].version is not None
+    assert world.state.counted_iterations == 1
 
 
 def test_a_broken_version_neither_serves_nor_queries() -> None:

@@ -102,11 +102,13 @@ class LoopMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.world.wait(seconds)
 
-    @rule(paused=st.booleans(), train=st.booleans(), hold=st.sampled_from([None, "rolled back"]))
-    def users_ask(self, paused: bool, train: bool, hold: str | None) -> None:
+    @rule(paused=st.booleans(), train=st.booleans(), force=st.booleans(), hold=st.sampled_from([None, "rolled back"]))
+    def users_ask(self, paused: bool, train: bool, force: bool, hold: str | None) -> None:
         asks = self.world.state.asks
+        number = asks.train_now + train
+        forced = number if train and force else asks.forced
         self.world.state = self.world.state.evolve(
-            asks=asks.evolve(paused=paused, train_now=asks.train_now + train, hold=hold)
+            asks=asks.evolve(paused=paused, train_now=number, forced=forced, hold=hold)
         )
 
     @rule()
@@ -194,7 +196,7 @@ class LoopMachine(RuleBasedStateMachine):
         state = world.state
         assert (state.query, state.train, state.gate, state.batches) == (None, None, None, ())
         budget = world.spec.loop.stop.max_iterations
-        spent = budget is not None and state.iteration >= budget
+        spent = budget is not None and state.counted_iterations >= budget
         assert state.trained_label_seq == world.label_seq or spent or not world.iterations
         if len(state.promoted) < RIVALS:  # else the oldest were let go
             assert self.served <= set(state.promoted) | {world.aliases[a].version for a in world.aliases}

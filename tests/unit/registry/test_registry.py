@@ -169,6 +169,26 @@ def test_a_rollback_is_a_move_to_the_previous_version() -> None:
     assert (back.version, back.previous, back.revision, back.who) == ("v1", "v2", 3, "ana")
 
 
+def test_each_rollback_goes_one_further_back_and_never_to_what_was_rolled_back() -> None:
+    registry = registry_with("v1", "v2", "v3", "v4")
+    for revision, version in enumerate(("v1", "v2", "v3")):
+        registry.move(CURRENT, version, revision, "controller", "")
+    assert registry.rollback("ana", "").version == "v2"
+    assert registry.rollback("ana", "").version == "v1"
+    with pytest.raises(NotFound, match="No version served support/tickets before v1"):
+        registry.rollback("ana", "")
+    registry.move(CURRENT, "v4", 5, "controller", "")
+    assert registry.rollback("ana", "").version == "v1"
+
+
+def test_the_rollback_of_a_rollback_by_an_earlier_release_counts_as_a_move() -> None:
+    registry = registry_with("v1", "v2")
+    for revision, (version, cause) in enumerate((("v1", "promotion"), ("v2", "promotion"), ("v1", "rollback"))):
+        registry.move(CURRENT, version, revision, "ana", "", cause)
+    registry.move(CURRENT, "v2", 3, "ana", "", "rollback")
+    assert registry.rollback("ana", "").version == "v1"
+
+
 def test_a_rollback_sent_twice_is_noticed() -> None:
     registry = registry_with("v1", "v2")
     registry.move(CURRENT, "v1", 0, "controller", "")
@@ -183,7 +203,7 @@ def test_a_rollback_with_nothing_to_go_back_to_says_so() -> None:
     with pytest.raises(NotServable, match="support/tickets"):
         registry.rollback("ana", "")
     registry.move(CURRENT, "v1", 0, "controller", "")
-    with pytest.raises(NotFound, match="first version"):
+    with pytest.raises(NotFound, match="No version served support/tickets before v1"):
         registry.rollback("ana", "")
 
 
@@ -195,6 +215,7 @@ class AliasMoves(RuleBasedStateMachine):
         self.store = MemoryStore()
         self.registry = registry_with("v1", "v2", "v3", store=self.store)
         self.named: list[str] = []
+        self.served: list[str] = []
 
     @rule(version=st.sampled_from(["v1", "v2", "v3"]), lag=st.integers(-1, 2))
     def move(self, version: str, lag: int) -> None:
@@ -209,7 +230,7 @@ class AliasMoves(RuleBasedStateMachine):
             assert moved.revision == len(self.named)
         else:
             assert expected == len(self.named)
-            self.named.append(version)
+            self.promoted(version)
 
     @rule(version=st.sampled_from(["v1", "v2", "v3"]), writes=st.integers(1, 2))
     def move_and_die(self, version: str, writes: int) -> None:
@@ -227,16 +248,23 @@ class AliasMoves(RuleBasedStateMachine):
         self.store.after = None
         present = self.registry.alias(CURRENT)
         if present is not None and present.revision > len(self.named):
-            self.named.append(version)
+            self.promoted(version)
+
+    def promoted(self, version: str) -> None:
+        self.named.append(version)
+        if self.served[-1:] != [version]:
+            self.served.append(version)
 
     @rule()
     def rollback(self) -> None:
         try:
-            self.registry.rollback("ana", "")
+            moved = self.registry.rollback("ana", "")
         except (NotFound, NotServable):
-            assert len(self.named) < 2
+            assert len(self.served) < 2
         else:
-            self.named.append(self.named[-2])
+            self.served.pop()
+            assert moved.version == self.served[-1]
+            self.named.append(moved.version)
 
     @invariant()
     def history_is_complete(self) -> None:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
 from tests.unit.tasks.sample import task_of
+from tornio.api import Asked
+from tornio.errors import Conflict
+from tornio.records import Record
 from tornio.schemas.loop import LoopState, StopProgress
 from tornio.spec import TaskSpec
-from tornio.status.asks import Ask, ask_of_loop
+from tornio.status.asks import Ask, ask_of_loop, ask_training
+from tornio.status.snapshot import Reader
+from tornio.status.task_status import observed
 from tornio.storage import documents
-from tornio.tasks import Task
+from tornio.tasks import Task, Tasks
 
 pytestmark = pytest.mark.unit
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 SPEC = TaskSpec.model_validate(
     {"workspace": "shop", "name": "inbox", "labels": ["a", "b"], "loop": {"stop": {"window": 1, "kappa": 0.9}}}
@@ -31,10 +41,67 @@ def stopped_task() -> Task:
     return task
 
 
+def label(task: Task, *labels: str) -> None:
+    task.import_labels(
+        [(Record(f"r{n:02}", f"Text number {n}."), [name]) for n, name in enumerate(labels)], "train", "s"
+    )
+
+
+def train_now(task: Task, force: bool = False) -> Asked:
+    return ask_training(task, observed(Reader(task.store, task).snapshot(), NOW), force)
+
+
+def trained(task: Task, **state: Any) -> None:
+    """The task has trained with all its labels."""
+    seqs = {"trained_label_seq": task.labels.read().seq, "trained_spec_rev": task.document.spec_rev}
+    documents.update(
+        task.store,
+        task.keys.loop,
+        LoopState,
+        lambda old: old.evolve(**{"iteration": 1, "served_train_now": old.asks.train_now, **seqs, **state}),
+    )
+
+
+def test_a_training_for_which_the_labels_do_not_suffice_is_refused_with_what_lacks() -> None:
+    task = task_of(SPEC)
+    label(task, "a")
+    for force in (False, True):
+        with pytest.raises(Conflict, match=r"cannot train yet: .*only 'a' has one so far; import labels"):
+            train_now(task, force)
+    assert not task.loop_state().asks.train_now
+
+
+def test_a_training_without_a_new_label_is_refused_unless_it_is_forced() -> None:
+    task = task_of(SPEC)
+    label(task, "a", "b")
+    assert train_now(task).asks.train_now
+    trained(task)
+    with pytest.raises(Conflict, match="would repeat it") as refused:
+        train_now(task)
+    assert "--force" in str(refused.value)
+    assert train_now(task, force=True).asks.train_now
+    assert task.loop_state().asks.forced == 2
+    trained(task)
+    label(task, "b", "b", "a")
+    assert train_now(task).asks.train_now
+
+
+def test_after_a_failure_or_with_another_spec_the_same_labels_may_train_again() -> None:
+    task = task_of(SPEC)
+    label(task, "a", "b")
+    trained(task, attention={"train": "training 1 failed: no encoder. `tornio train-now` tries again"})
+    assert train_now(task).asks.train_now
+    trained(task)
+    Tasks(task.store).apply(SPEC.model_copy(update={"guidelines": "Read twice."}), "test")
+    task.refresh()
+    assert train_now(task).asks.train_now
+
+
 def test_resume_ends_a_pause_and_says_so() -> None:
     task = task_of(SPEC)
     assert "no batch and no training starts" in ask_of_loop(task, Ask.PAUSE).said
-    assert "it will train with its present labels after `tornio resume" in ask_of_loop(task, Ask.TRAIN_NOW).said
+    label(task, "a", "b")
+    assert "it will train with its present labels after `tornio resume" in train_now(task).said
     answer = ask_of_loop(task, Ask.RESUME)
     assert answer.said == "shop/inbox goes on."
     assert not answer.asks.paused
