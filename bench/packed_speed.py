@@ -37,8 +37,8 @@ from torch.nn import functional
 
 from tornio.models.device import Precision
 from tornio.models.device import precision as precision_for
-from tornio.models.encoder import load_pretrained
 from tornio.models.engine import Classifier, classifier_for, engine_for
+from tornio.models.pretrained import load_classifier
 from tornio.models.sources import MINILM, resolve_encoder
 from tornio.models.tokens import Tokenizer
 from tornio.models.windows import one_ahead, windows
@@ -148,12 +148,9 @@ def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def compare(name: str, folder: Path, precision: Precision, wanted_s: float, rounds: int, peak: float) -> float:
     """Print the rounds and their summary. Returns the median ratio."""
-    auto = transformers.AutoModelForSequenceClassification
-    baseline = partial(
-        tutorial, load_pretrained(auto, folder, "float32"), transformers.AutoTokenizer.from_pretrained(folder)
-    )
+    baseline = partial(tutorial, load_classifier(folder, "float32"), transformers.AutoTokenizer.from_pretrained(folder))
     own_tokenizer = Tokenizer(folder, MAX_LENGTH)
-    ours = partial(packed, classifier_for(load_pretrained(auto, folder, precision)), own_tokenizer)
+    ours = partial(packed, classifier_for(load_classifier(folder, precision)), own_tokenizer)
     rows = load_rows("test")
     probe = 4 * BATCH if name == "minilm" else BATCH
     took, _ = seconds(lambda: ours(rows.first(probe)))

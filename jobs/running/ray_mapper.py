@@ -10,29 +10,45 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext
 
 from jobs.parts import Done, PartWork
-from tornio.errors import InvalidInput
+from tornio.api.base import error_class, problem_type
+from tornio.errors import InvalidInput, RunFailed, TornioError, storable
 from tornio.schemas.runs import RunPlan
 from tornio.settings import JobSettings
 
 
 class _Worker:
-    """Runs inside an actor. The stage's work is created once."""
+    """Runs inside an actor. The stage's work is created once, with its first part.
+
+    An error of ours is returned as two words of the row, its kind and its message: Ray would wrap it into a traceback,
+    or into the news that an actor died.
+    """
 
     def __init__(self, stage: str, plan: str) -> None:
+        self._stage = stage
+        self._plan = RunPlan.decode(plan.encode())
+        self._work: PartWork | None = None
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        kind = message = ""
+        try:
+            if self._work is None:
+                self._work = self._made()
+            for part in batch["part"]:
+                self._work.do(int(part))
+        except TornioError as error:
+            kind, message = problem_type(type(error)), str(error)
+        rows = len(batch["part"])
+        return {"part": np.asarray(batch["part"]), "kind": [kind] * rows, "message": [storable(message)] * rows}
+
+    def _made(self) -> PartWork:
         from jobs.context import JobContext
         from jobs.table import JOBS
 
-        decoded = RunPlan.decode(plan.encode())
-        context = JobContext.from_environment(decoded.args.get("precision"))
-        stages = JOBS[decoded.job].stages
+        context = JobContext.from_environment(self._plan.args.get("precision"))
+        stages = JOBS[self._plan.job].stages
         if stages is None:
-            raise InvalidInput(f"The job {decoded.job} cannot be done in parts.")
-        self._work: PartWork = stages()[stage](decoded, context.store, context.loader)
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        for part in batch["part"]:
-            self._work.do(int(part))
-        return {"part": np.asarray(batch["part"])}
+            raise InvalidInput(f"The job {self._plan.job} cannot be done in parts.")
+        return stages()[self._stage](self._plan, context.store, context.loader)
 
 
 class RayDataMapper:
@@ -61,4 +77,6 @@ class RayDataMapper:
             num_gpus=1 if gpus else 0,
         )
         for row in results.iter_rows():
+            if row["kind"]:
+                raise (error_class(row["kind"]) or RunFailed)(row["message"])
             done(int(row["part"]))

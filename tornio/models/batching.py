@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 
 TOKEN_BUDGET = 4096
 """Tokens per batch, padding included. A batch's activations fit the cache; larger ones were not faster on a CPU."""
+MOST_ROWS = 512
+"""Texts per batch."""
 
 
-def token_batches(lengths: Sequence[int], budget: int = TOKEN_BUDGET, max_rows: int = 512) -> list[NDArray[np.intp]]:
+def token_batches(
+    lengths: Sequence[int], budget: int = TOKEN_BUDGET, max_rows: int = MOST_ROWS
+) -> list[NDArray[np.intp]]:
     """Return the indices of the texts of each batch, longest texts first. Every index occurs exactly once.
 
     ``lengths``: tokens of each text. Texts of similar length share a batch, so there is little padding (unsorted,

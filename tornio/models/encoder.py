@@ -4,55 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from transformers.utils.logging import disable_progress_bar
 
 from tornio.arrays import FloatMatrix
-from tornio.errors import InvalidInput
-from tornio.models.device import Precision, device
+from tornio.models.device import Precision
 from tornio.models.device import precision as precision_for
 from tornio.models.engine import Engine, engine_for
 from tornio.models.port import Embedded
+from tornio.models.pretrained import load_body
 from tornio.models.tokens import Tokenizer
 from tornio.models.windows import WINDOW, one_ahead, windows
 from tornio.schemas.registry import EncoderUse, Pooling
 
 
-def load_pretrained(auto_class: Any, folder: Path, precision: Precision) -> Any:
-    """Load a transformers model from a local folder: safetensors only, no remote code, frozen, on its device.
-
-    ``auto_class``: AutoModel or one of its siblings. Raises InvalidInput for a folder that is not such a model.
-    """
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # it would show the reading of one local file
-    try:
-        model = auto_class.from_pretrained(
-            str(folder),
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=getattr(torch, precision),
-        )
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-        raise InvalidInput(
-            f"{folder} cannot be loaded as a model ({error}). It needs config.json and safetensors of an "
-            "architecture that transformers itself supports."
-        ) from error
-    return model.eval().requires_grad_(False).to(device())
-
-
-def load_weights(folder: Path, precision: Precision) -> Any:
-    """Load the transformers model of an encoder's folder; see ``load_pretrained``."""
-    from transformers import AutoModel
-
-    return load_pretrained(AutoModel, folder, precision)
-
-
 def load_engine(folder: Path, precision: Precision) -> Engine:
-    """Load the engine of an encoder's folder; see ``load_pretrained``."""
-    return engine_for(load_weights(folder, precision))
+    """Load the engine of an encoder's folder; see ``load_body``."""
+    return engine_for(load_body(folder, precision))
 
 
 class Encoder:

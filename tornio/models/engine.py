@@ -63,4 +63,4 @@ def _warn_once(architecture: str, reason: str) -> None:
 def _pad_id(model: Any) -> int:
     """Return the id for padding. It is masked, so any would do, but models like RoBERTa derive positions from it."""
     pad = getattr(model.config, "pad_token_id", None)
-    return pad if isinstance(pad, int) else 0
+    return pad if isinstance(pad, int) and pad >= 0 else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,12 @@ import numpy as np
 from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
 from tornio.models.device import precision as precision_for
-from tornio.models.encoder import load_pretrained
 from tornio.models.engine import classifier_for
+from tornio.models.folder import read_config
 from tornio.models.head import sigmoid, softmax
+from tornio.models.outputs import Outputs, read_outputs
 from tornio.models.port import Scores
+from tornio.models.pretrained import load_classifier
 from tornio.models.tokens import Tokenizer, Tokens
 from tornio.models.windows import WINDOW, one_ahead, windows
 from tornio.models.zeroshot import phrases
@@ -31,11 +33,8 @@ class NliZeroShot:
 
     def __init__(self, folder: Path, name: str, max_length: int, precision: str = "auto") -> None:
         """``max_length``: tokens of text and hypothesis together; the longer of the two is cut."""
-        from transformers import AutoModelForSequenceClassification
-
-        model = load_pretrained(AutoModelForSequenceClassification, folder, precision_for(precision))
-        self._entailment, self._opposite = nli_classes(model.config.label2id)
-        self._classifier = classifier_for(model)
+        self._entailment, self._opposite = nli_classes(read_outputs(read_config(folder)))
+        self._classifier = classifier_for(load_classifier(folder, precision_for(precision)))
         self._tokenizer = Tokenizer(folder, max_length)
         self._name = f"teacher:nli:{name}"
 
@@ -71,17 +70,18 @@ def _mean_by_label(values: FloatMatrix, groups: Sequence[Sequence[str]]) -> Floa
     return np.stack([part.mean(axis=1) for part in np.split(values, ends, axis=1)], axis=1)
 
 
-def nli_classes(label2id: Mapping[str, int]) -> tuple[int, int]:
-    """Return the indices of entailment and of its opposite (contradiction or not-entailment) in the model's classes.
+def nli_classes(outputs: Outputs) -> tuple[int, int]:
+    """Return the columns of entailment and of its opposite (contradiction or not-entailment) among a model's outputs.
 
-    Raises InvalidInput if the configuration does not name them.
+    Raises InvalidInput if they do not have these names, or are not classes of which each text has one.
     """
-    names = {name.lower(): index for name, index in label2id.items()}
-    entailment = [index for name, index in names.items() if name.startswith("entail")]
-    opposite = [index for name, index in names.items() if name.startswith(("contra", "not"))]
+    outputs.check_several(False)
+    names = [name.lower() for name in outputs.names]
+    entailment = [column for column, name in enumerate(names) if name.startswith("entail")]
+    opposite = [column for column, name in enumerate(names) if name.startswith(("contra", "not"))]
     if len(entailment) != 1 or len(opposite) != 1:
         raise InvalidInput(
-            f"The classes {sorted(label2id)} are not those of an NLI model. teacher.model needs a checkpoint whose "
-            "config.json names entailment and contradiction (or not_entailment)."
+            f"The classes {sorted(outputs.names)} are not those of an NLI model. teacher.model needs a checkpoint "
+            "whose config.json names entailment and contradiction (or not_entailment)."
         )
     return entailment[0], opposite[0]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tornio.arrays import FloatMatrix
-from tornio.models.batching import token_batches
+from tornio.models.batching import MOST_ROWS, token_batches
 from tornio.models.tokens import Tokens, padded
 from tornio.schemas.registry import Pooling
 
@@ -43,17 +43,22 @@ class PaddedEngine:
 
 
 class PaddedClassifier:
-    """A ``Classifier`` over any transformers model for sequence classification."""
+    """A ``Classifier`` over any transformers model for sequence classification.
+
+    A decoder classifies by its last token that is not padding. Without a padding token it cannot tell, and reads one
+    text at a time.
+    """
 
     def __init__(self, model: Any, pad_id: int) -> None:
         self._model = model
         self._pad_id = pad_id
+        self._rows = MOST_ROWS if getattr(model.config, "pad_token_id", None) is not None else 1
 
     def logits(self, tokens: Tokens) -> FloatMatrix:
         """Return float32 [n, classes]; see ``Classifier``."""
         logits = np.empty((len(tokens.ids), self._model.config.num_labels), dtype=np.float32)
         with torch.inference_mode():
-            for batch in token_batches(tokens.lengths):
+            for batch in token_batches(tokens.lengths, max_rows=self._rows):
                 inputs = _inputs(self._model, tokens, batch, self._pad_id)
                 logits[batch] = self._model(**inputs).logits.float().cpu().numpy()
         return logits

@@ -10,14 +10,15 @@ import numpy as np
 
 from tornio.errors import InvalidInput
 from tornio.models.device import precision as precision_for
-from tornio.models.encoder import load_pretrained
 from tornio.models.engine import classifier_for
+from tornio.models.folder import read_config
 from tornio.models.head import sigmoid, softmax
+from tornio.models.outputs import Outputs, read_outputs
 from tornio.models.port import Scores
+from tornio.models.pretrained import load_classifier
 from tornio.models.tokens import Tokenizer
 from tornio.models.windows import one_ahead, windows
 
-_NAMELESS = re.compile(r"LABEL_\d+")
 _NUMBER = re.compile(r"(?:LABEL_)?(\d+)")
 
 
@@ -25,19 +26,19 @@ class SequenceClassifier:
     """Scores texts for given labels. Thread-safe.
 
     ``labels``: the labels in the order of the scores. They must equal those of the model's config.json. If that only
-    has LABEL_0, LABEL_1, ..., their number must be equal, and they name these classes in this order. Raises
-    InvalidInput for other labels, and for a folder that is not such a model.
+    has LABEL_0, LABEL_1, ..., their number must be equal, and they name these classes in this order. A model with one
+    output for two classes takes two labels: no, and yes. Raises InvalidInput for other labels, for a model whose
+    outputs mean something else (``outputs.Outputs``), and for a folder that is not such a model.
     """
 
     def __init__(
         self, folder: Path, labels: Sequence[str], *, multi_label: bool, max_length: int, precision: str = "auto"
     ) -> None:
-        from transformers import AutoModelForSequenceClassification
-
-        model = load_pretrained(AutoModelForSequenceClassification, folder, precision_for(precision))
-        self._columns = columns_of(model_labels(model.config), labels)
+        outputs = read_outputs(read_config(folder))
+        self._columns = columns_of(outputs, labels, multi_label)
+        self._one_logit = outputs.one_logit and not multi_label
         self._multi_label = multi_label
-        self._classifier = classifier_for(model)
+        self._classifier = classifier_for(load_classifier(folder, precision_for(precision)))
         self._tokenizer = Tokenizer(folder, max_length)
 
     def score(self, texts: Sequence[str]) -> Scores:
@@ -46,28 +47,34 @@ class SequenceClassifier:
         truncated = np.zeros(len(texts), dtype=bool)
         parts = windows(len(texts))
         for rows, tokens in zip(parts, one_ahead(lambda rows: self._tokenizer.encode(texts[rows]), parts), strict=True):
-            logits[rows] = self._classifier.logits(tokens)[:, self._columns]
+            given = self._classifier.logits(tokens)
+            if self._one_logit:  # the sigmoid of one logit is the softmax of it and 0
+                given = np.column_stack([np.zeros_like(given), given])
+            logits[rows] = given[:, self._columns]
             truncated[rows] = tokens.truncated
         return Scores(logits, sigmoid(logits) if self._multi_label else softmax(logits), truncated)
 
 
-def model_labels(config: object) -> tuple[str, ...]:
-    """Return the classes that a model's configuration names, in their order."""
-    names: dict[int, str] = getattr(config, "id2label", None) or {}
-    return tuple(names[number] for number in sorted(names))
+def check_classifier(folder: Path, labels: Sequence[str], *, multi_label: bool, max_length: int) -> None:
+    """Raise InvalidInput as ``SequenceClassifier`` does, and if the model cannot read a text."""
+    SequenceClassifier(folder, labels, multi_label=multi_label, max_length=max_length).score(["a"])
 
 
-def in_model_order(folder: Path, labels: Sequence[str]) -> tuple[str, ...]:
+def in_model_order(outputs: Outputs, labels: Sequence[str]) -> tuple[str, ...]:
     """Return labels that were found in data, whose order nobody has given, in the order of a model's columns.
 
-    If the model names its classes, the order does not matter. If it does not, labels that are numbers are taken as the
-    numbers of its columns. Raises InvalidInput for other labels, because only the user can know their order.
+    If the model names its classes, these are the labels, whether the data has all of them or not. If it does not,
+    labels that are numbers are taken as the numbers of its columns. Raises InvalidInput for other labels, because only
+    the user can know their order.
     """
-    from transformers import AutoConfig
-
-    classes = model_labels(AutoConfig.from_pretrained(folder, local_files_only=True))
-    if not all(_NAMELESS.fullmatch(name) for name in classes):
-        return tuple(labels)
+    classes = outputs.names
+    if outputs.named:
+        return classes if set(labels) < set(classes) else tuple(labels)
+    if outputs.one_logit:
+        raise InvalidInput(
+            f"The model has one output and the data has the labels {', '.join(labels)}. Say what the output decides "
+            "with --labels NO,YES: the label of texts with a low output first."
+        )
     numbers = {int(match[1]): name for name in labels if (match := _NUMBER.fullmatch(name))}
     if sorted(numbers) != list(range(len(classes))) or len(labels) != len(classes):
         raise InvalidInput(
@@ -77,9 +84,21 @@ def in_model_order(folder: Path, labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(numbers[number] for number in range(len(classes)))
 
 
-def columns_of(classes: Sequence[str], labels: Sequence[str]) -> list[int]:
-    """Return the model's column of each label. Raises InvalidInput if they do not match."""
-    if len(classes) == len(labels) and all(_NAMELESS.fullmatch(name) for name in classes):
+def columns_of(outputs: Outputs, labels: Sequence[str], multi_label: bool) -> list[int]:
+    """Return the model's column of each label. Of one output for two classes, 0 is no and 1 is yes.
+
+    Raises InvalidInput if labels and outputs do not match.
+    """
+    outputs.check_several(multi_label)
+    classes = outputs.names
+    if outputs.one_logit and not multi_label:
+        if len(labels) != 2:
+            raise InvalidInput(
+                f"The model has one output, which decides between two labels, not {', '.join(labels)}. Give both with "
+                "--labels NO,YES: the label of texts with a low output first."
+            )
+        return [1, 0] if outputs.named and labels[0] == classes[0] else [0, 1]
+    if len(classes) == len(labels) and not outputs.named:
         return list(range(len(labels)))
     missing = [name for name in labels if name not in classes]
     if missing or len(classes) != len(labels):
@@ -87,4 +106,4 @@ def columns_of(classes: Sequence[str], labels: Sequence[str]) -> list[int]:
             f"The model has the labels {', '.join(classes)}, but the data has {', '.join(labels)}. They must be "
             "the same. Give the labels of the model with --labels."
         )
-    return [list(classes).index(name) for name in labels]
+    return [classes.index(name) for name in labels]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from tornio.errors import InvalidInput, NotFound, Unavailable
+from tornio.models.folder import architecture, modules, read_config, read_object
+from tornio.models.limits import most_tokens
+from tornio.models.pretrained import load_config
 from tornio.registry import Encoders
-from tornio.registry.blobs import check_names
+from tornio.registry.blobs import check_links, check_names
 from tornio.schemas.registry import EncoderDocument, Pooling
 from tornio.settings import NodeSettings, StorageSettings
 
@@ -37,7 +40,7 @@ _FILES = (
     "config.json",
     "modules.json",
     "sentence_bert_config.json",
-    "1_Pooling/config.json",
+    "*_Pooling/config.json",
     "*.safetensors",
     "model.safetensors.index.json",
     *TOKENIZER_FILES,
@@ -50,6 +53,7 @@ better, as it is less specialised in sentence similarity. Test accuracy with 234
 TREC .79 and .85, AG News .84 and .85, SST-2 .75 and .76."""
 
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?(@[\w.-]+)?$")
+_LONGEST_NAME = 200
 _UNBOUNDED = 100_000
 """transformers writes 1e30 for a tokenizer without a limit."""
 
@@ -85,33 +89,26 @@ def resolve_encoder(name: str) -> EncoderSource:
 
 
 def publish_encoder(source: EncoderSource, encoders: Encoders) -> EncoderDocument:
-    """Upload the files to the store. Published again, the stored document is returned."""
+    """Upload the files to the store, once the model has read texts. Published again, the stored document is returned.
+
+    Raises InvalidInput for a folder whose model cannot be used (``proof.prove``).
+    """
+    from tornio.models.proof import prove
+
     values = {field.name: getattr(source, field.name) for field in fields(source)}
     del values["layer"]  # belongs to the use, not to the files
-    return encoders.publish(values.pop("folder"), **values)
+    return encoders.publish(values.pop("folder"), proof=lambda: prove(source), **values)
 
 
 def check_name(name: str) -> None:
     """Raise InvalidInput if a base model cannot have this name."""
     if not _is_id(name):
-        raise InvalidInput(f"{name!r} is not a valid name for a base model. Write --name as model, or org/model.")
+        raise InvalidInput(f"{name!r:.99} is not a valid name for a base model. Write --name as model, or org/model.")
 
 
 def _is_id(name: str) -> bool:
     """Whether the name has the form org/model and is not a path."""
-    return _HUB_ID.match(name) is not None and not {".", ".."} & set(name.split("/"))
-
-
-def check_weights(folder: Path) -> None:
-    """Raise InvalidInput if a safetensors file of the folder is incomplete."""
-    from safetensors import SafetensorError, safe_open
-
-    for path in folder.glob("*.safetensors"):
-        try:
-            with safe_open(path, framework="np"):  # reads the header and compares the file's length with it
-                pass
-        except SafetensorError as error:
-            raise InvalidInput(f"{path} is an incomplete safetensors file ({error}). Copy the folder again.") from error
+    return len(name) <= _LONGEST_NAME and _HUB_ID.match(name) is not None and not {".", ".."} & set(name.split("/"))
 
 
 def is_address(name: str) -> bool:
@@ -128,13 +125,14 @@ def _resolve(name: str) -> tuple[Path, str, str | None]:
     if name.startswith(HUB):
         return _from_hub(name.removeprefix(HUB))
     path = Path(name).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir, it takes names of any length
         return path, path.name, None
     if is_address(name):
-        raise NotFound(f"The folder {name} does not exist. Give the path of a transformers folder, or a hub id.")
+        raise NotFound(f"The folder {name:.200} does not exist. Give the path of a transformers folder, or a hub id.")
     if not _is_id(name):
         raise InvalidInput(
-            f"{name!r} is not a valid encoder. Give 'minilm', a folder, s3://bucket/prefix, or a hub id like org/model."
+            f"{name!r:.200} is not a valid encoder. Give 'minilm', a folder, s3://bucket/prefix, or a hub id like "
+            "org/model."
         )
     return _from_hub(name)
 
@@ -144,21 +142,21 @@ def describe(folder: Path, source: str, commit: str | None = None) -> EncoderSou
 
     Pooling and normalisation are read from sentence-transformers' files. The default is the mean, not normalised.
     """
-    config = _read(folder / "config.json")
-    if config is None or "model_type" not in config:
-        raise InvalidInput(f"{folder} has no config.json of a transformers model. Give the folder that has one.")
+    check_links(folder)
+    config = read_config(folder)
+    listed = modules(folder)
     dimension = next((config[k] for k in ("hidden_size", "d_model", "dim", "n_embd") if k in config), None)
-    if not isinstance(dimension, int):
+    if type(dimension) is not int or dimension < 1:
         raise InvalidInput(f"{folder / 'config.json'} does not give the model's dimension. hidden_size is missing.")
     return EncoderSource(
         folder=folder,
         source=source,
         commit=commit,
-        architecture=(config.get("architectures") or [config["model_type"]])[0],
+        architecture=architecture(config),
         dimension=dimension,
-        pooling=_pooling(folder),
-        normalise=any(m.get("type", "").endswith("Normalize") for m in _read(folder / "modules.json") or ()),
-        max_length=_max_length(folder, config),
+        pooling=_pooling(folder, listed),
+        normalise=any(kind == "Normalize" for kind, _ in listed),
+        max_length=_max_length(folder),
     )
 
 
@@ -213,7 +211,7 @@ def _from_hub(name: str) -> tuple[Path, str, str | None]:
     )
 
     if not _is_id(name):
-        raise InvalidInput(f"{name!r} is not a valid hub id. Write it as org/model, or org/model@revision.")
+        raise InvalidInput(f"{name!r:.200} is not a valid hub id. Write it as org/model, or org/model@revision.")
     repository, _, revision = name.partition("@")
     try:
         folder = Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(_FILES)))
@@ -236,19 +234,13 @@ def _from_hub(name: str) -> tuple[Path, str, str | None]:
     return folder, repository, folder.name
 
 
-def _read(path: Path) -> Any:
-    """Read a JSON file; None if it does not exist. Raises InvalidInput for a broken one."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise InvalidInput(f"{path} is not JSON ({error}). Copy the folder again.") from error
-
-
-def _pooling(folder: Path) -> Pooling:
+def _pooling(folder: Path, modules: Sequence[tuple[str, Path]]) -> Pooling:
     """Return the pooling of a sentence-transformers folder. Raises InvalidInput for an unsupported one."""
-    config = _read(folder / "1_Pooling" / "config.json") or {}
+    named = [place for kind, place in modules if kind == "Pooling"]
+    path = (named[0] if named else folder / "1_Pooling") / "config.json"
+    config = read_object(path)
+    if named and not config:
+        raise InvalidInput(f"{path}, which modules.json names, is missing or empty. Copy the whole folder.")
     modes = {key.removeprefix("pooling_mode_") for key, on in config.items() if key.startswith("pooling_mode_") and on}
     if isinstance(config.get("pooling_mode"), str):  # newer sentence-transformers name the mode
         modes = {config["pooling_mode"]}
@@ -259,15 +251,12 @@ def _pooling(folder: Path) -> Pooling:
     raise InvalidInput(f"{folder} pools by {sorted(modes)}. Only the mean of the tokens and the first are supported.")
 
 
-def _max_length(folder: Path, config: dict[str, Any]) -> int:
+def _max_length(folder: Path) -> int:
     """Return the smallest length limit that the folder states; 512 if it states none."""
-    positions = config.get("max_position_embeddings")
-    if isinstance(positions, int) and config["model_type"] in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-        positions -= 2  # these count positions from the padding token's id
     stated = (
-        (_read(folder / "sentence_bert_config.json") or {}).get("max_seq_length"),
-        (_read(folder / "tokenizer_config.json") or {}).get("model_max_length"),
-        positions,
+        read_object(folder / "sentence_bert_config.json").get("max_seq_length"),
+        read_object(folder / "tokenizer_config.json").get("model_max_length"),
+        most_tokens(load_config(folder)),
     )
     limits = [int(s) for s in stated if isinstance(s, int | float) and 0 < s < _UNBOUNDED]
     return min(limits, default=512)

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tornio.errors import InvalidInput
+from tornio.models.limits import most_tokens, vocabulary
+from tornio.models.pretrained import load_config
 
 _CHARACTERS_PER_TOKEN = 16
 """More than almost any text has. A text that has more (long runs of spaces, say) is read again with twice as many."""
@@ -37,9 +39,10 @@ class Tokens:
 
 
 class Tokenizer:
-    """The tokenizer of a transformers folder. It cuts texts at ``max_length`` tokens, special tokens included.
+    """The tokenizer of a transformers folder. It cuts texts at ``max_length`` tokens, special tokens included, or at
+    the model's last position if that comes first.
 
-    Thread-safe. Raises InvalidInput for a folder without a fast tokenizer.
+    Thread-safe. Raises InvalidInput for a folder without a fast tokenizer, or whose tokens its model does not have.
     """
 
     def __init__(self, folder: Path, max_length: int) -> None:
@@ -50,20 +53,32 @@ class Tokenizer:
             raise InvalidInput(f"{folder} has no tokenizer.json and no vocabulary. Copy the whole folder.")
         try:
             loaded: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, ImportError) as error:
+        except Exception as error:  # transformers and tokenizers raise whatever they meet in broken files
             raise InvalidInput(
-                f"The tokenizer of {folder} cannot be read ({error}). Save it with transformers' save_pretrained."
+                f"The tokenizer of {folder} cannot be read ({type(error).__name__}: {error}). Save it with "
+                "transformers' save_pretrained."
             ) from error
         self._backend: Any = getattr(loaded, "backend_tokenizer", None)
         if self._backend is None:
             raise InvalidInput(f"{folder} has no fast tokenizer. It needs a tokenizer.json.")
-        self.max_length = max_length
+        config = load_config(folder)
+        self._check_ids(folder, vocabulary(config))
+        self.max_length = min(max_length, most_tokens(config) or max_length)
         self._pad_id: int = loaded.pad_token_id if loaded.pad_token_id is not None else 0
         self._has_types = "token_type_ids" in loaded.model_input_names
         # The folder may set another length, and padding, which would then apply to every later call.
         self._backend.no_padding()
-        self._backend.enable_truncation(max_length)
+        self._backend.enable_truncation(self.max_length)
         self._lock = Lock()
+
+    def _check_ids(self, folder: Path, known: int | None) -> None:
+        """Raise InvalidInput if a token's id is beyond the model's embeddings, which have ``known`` rows."""
+        largest = max(self._backend.get_vocab(with_added_tokens=True).values(), default=0)
+        if known is not None and largest >= known:
+            raise InvalidInput(
+                f"The tokenizer of {folder} has token ids up to {largest}, but its model has embeddings for {known} "
+                "tokens only. They do not belong together: copy tokenizer and model of the same save_pretrained."
+            )
 
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Return the token ids of each text, in order. Any string is accepted: empty, a megabyte, lone surrogates."""

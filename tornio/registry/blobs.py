@@ -17,8 +17,9 @@ from tornio.storage.port import ObjectStore
 def files_of(folder: Path) -> dict[str, Path]:
     """Return every file under the folder by its relative POSIX name, in order. Hidden files are left out.
 
-    Raises InvalidInput if the folder has no file.
+    Raises InvalidInput if the folder has no file, and for a link that leads outside (``check_links``).
     """
+    check_links(folder)
     files = {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
@@ -29,15 +30,37 @@ def files_of(folder: Path) -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
-def upload(store: ObjectStore, files: Mapping[str, Path]) -> dict[str, Blob]:
+def check_links(folder: Path) -> None:
+    """Raise InvalidInput for a symbolic link that leads outside of the folder: its target was not meant to be shared.
+
+    The hub's cache keeps its files in ``blobs`` beside ``snapshots/{commit}``; links from there to there are allowed.
+    """
+    inside = [folder.resolve()]
+    if inside[0].parent.name == "snapshots":
+        inside.append(inside[0].parent.parent / "blobs")
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not any(path.resolve().is_relative_to(root) for root in inside):
+            raise InvalidInput(
+                f"{path} is a link to a file outside of its folder, which is not followed. Replace it by a copy."
+            )
+
+
+def blob_of(path: Path) -> Blob:
+    """Return digest and size of a file."""
+    return Blob(sha256=sha256_of(path), size=path.stat().st_size)
+
+
+def upload(store: ObjectStore, files: Mapping[str, Path], known: Mapping[str, Blob] | None = None) -> dict[str, Blob]:
     """Upload the files that the store does not have yet, and return the blob of each name.
+
+    ``known``: the blobs, if they were computed already.
 
     A conditional write is not needed, because every writer of a blob's key writes the same bytes. A blob that another
     writer left truncated is written again.
     """
     blobs: dict[str, Blob] = {}
     for name, path in files.items():
-        blob = Blob(sha256=sha256_of(path), size=path.stat().st_size)
+        blob = blob_of(path) if known is None else known[name]
         key = keys.blob(blob.sha256)
         present = store.head(key)
         if present is None or present.size != blob.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -36,10 +37,12 @@ class Encoders:
         pooling: Pooling,
         normalise: bool,
         max_length: int,
+        proof: Callable[[], None] = lambda: None,
     ) -> EncoderDocument:
         """Upload a folder in the hub's layout and return its document; the stored one if it was published before.
 
         Weights of other frameworks and pickles are left out. Raises InvalidInput for a folder without safetensors.
+        ``proof``: called before an encoder is published for the first time; what it raises prevents that.
         """
         files = {
             name: path
@@ -51,7 +54,10 @@ class Encoders:
                 f"{folder} has no .safetensors file, and other weights are never loaded. "
                 "Save the model with transformers' save_pretrained first."
             )
-        uploaded = blobs.upload(self._store, files)
+        known = {name: blobs.blob_of(path) for name, path in files.items()}
+        if self._store.head(keys.encoder(blobs.digest_of(known))) is None:
+            proof()
+        uploaded = blobs.upload(self._store, files, known)
         document = EncoderDocument(
             digest=blobs.digest_of(uploaded),
             source=source,

@@ -123,6 +123,8 @@ class ScoreArgs(Part):
     separator: str = "|"
     """Separates the labels of a text that has several."""
     labels: tuple[str, ...]
+    numbered: bool = False
+    """The labels of the data are the numbers of ``labels``, from 0."""
     multi_label: bool = False
     version: str | None = None
     """A version of the task that scores the rows."""

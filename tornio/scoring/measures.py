@@ -60,9 +60,10 @@ def measure(probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool) ->
     Sources: Northcutt, Jiang and Chuang (2021), "Confident Learning", JAIR 70 (self-confidence, normalized margin);
     Kuan and Mueller (2022), "Model-agnostic label quality scoring to detect real-world label errors" (confidence-
     weighted entropy); Thyagarajan et al. (2022), "Identifying incorrect annotations in multi-label classification
-    data" (the aggregate). Raises InvalidInput for probabilities that are not finite or outside [0, 1].
+    data" (the aggregate). Raises InvalidInput for probabilities that are not finite or outside [0, 1], and for a
+    single class.
     """
-    p = _checked(probabilities, given)
+    p = _checked(probabilities, given, multi_label)
     if multi_label:
         return _measure_several(p, given)
     chosen = given.argmax(axis=1)
@@ -164,10 +165,12 @@ def _qualities(p: DoubleArray, chosen: NDArray[np.int64]) -> _Qualities:
     )
 
 
-def _checked(probabilities: FloatMatrix, given: BoolMatrix) -> DoubleArray:
+def _checked(probabilities: FloatMatrix, given: BoolMatrix, multi_label: bool) -> DoubleArray:
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2 or p.shape != given.shape:
         raise ValueError(f"probabilities of shape {p.shape} for given labels of shape {given.shape}")
+    if p.shape[1] < 2 and not multi_label:
+        raise InvalidInput("one class has nothing to be told apart from. Give two labels or more")
     broken = ~np.isfinite(p).all(axis=1)
     if broken.any():
         raise InvalidInput(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from tornio.api import ScoreRequest, TaskName
 from tornio.errors import InvalidInput, NotFound, NotServable
 from tornio.files.sources import find_files
+from tornio.models.folder import read_config
 from tornio.models.loading import Loader
-from tornio.models.sequence import in_model_order
+from tornio.models.outputs import read_outputs
+from tornio.models.sequence import check_classifier, in_model_order
 from tornio.registry import Registry
 from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.runs import RunPlan
@@ -55,9 +59,10 @@ def plan_score(
     if not stated:
         labels, stated = labels_in(args)
         args = args.evolve(labels=labels)
+    elif task is None:
+        args = args.evolve(numbered=are_class_numbers(found_in(args, limit=len(args.labels)), args.labels))
     args = _with_model(args, request, task, loader)
-    if args.classifier is not None and not stated:
-        args = args.evolve(labels=in_model_order(loader.base_folder(args.classifier), args.labels))
+    args = _labelled(args, stated, loader)
     args = args.evolve(ranking=request.ranking or default_ranking(bool(args.folds)))
     if args.ranking not in RANKINGS:
         raise InvalidInput(f"no ranking {args.ranking!r} exists. Choose one of {', '.join(RANKINGS)}")
@@ -82,6 +87,52 @@ def _check(request: ScoreRequest, task: TaskName | None) -> None:
     }
     if task is not None and (given := [option for option, value in own.items() if value]):
         raise InvalidInput(f"{task} determines {' and '.join(given)} itself. Leave them out, or score without a task")
+
+
+def _labelled(args: ScoreArgs, stated: bool, loader: Loader) -> ScoreArgs:
+    """Return the arguments with the labels in the order of the model. ``stated``: their order is given.
+
+    Raises InvalidInput if model and labels do not fit, and for fewer labels than can be told apart.
+    """
+    use = args.classifier
+    if use is not None:
+        folder = loader.base_folder(use)
+        outputs = read_outputs(read_config(folder))
+        if not stated and outputs.named and are_class_numbers(args.labels, outputs.names):
+            args = args.evolve(labels=outputs.names, numbered=True)
+        elif not stated:
+            args = args.evolve(labels=in_model_order(outputs, args.labels))
+        check_classifier(folder, args.labels, multi_label=args.multi_label, max_length=use.max_length)
+    if len(args.labels) < (1 if args.multi_label else 2):
+        raise InvalidInput(f"--labels has {', '.join(args.labels)} only, and at least two labels are needed")
+    return args
+
+
+def are_class_numbers(labels: Collection[str], classes: Sequence[str]) -> bool:
+    """Whether these labels of a data set can only be the numbers of classes, of which 0 is the first.
+
+    They are all numbers of a class, 0 is among them, and no class has a number for its name.
+    """
+    numbers = {int(label) for label in labels if label.isdecimal()}
+    return (
+        bool(labels)
+        and len(numbers) == len(labels)
+        and min(numbers) == 0
+        and max(numbers) < len(classes)
+        and not any(name.isdecimal() for name in classes)
+    )
+
+
+def found_in(args: ScoreArgs, limit: int) -> Collection[str]:
+    """Return the different labels of the data, or nothing as soon as they cannot be class numbers below ``limit``."""
+    labels: set[str] = set()
+    for names, cell in label_cells(args):
+        if isinstance(cell, str):  # why the row has no labels
+            continue
+        if names is not None or not all(label.isdecimal() and int(label) < limit for label in cell):
+            return ()
+        labels.update(cell)
+    return labels
 
 
 def labels_in(args: ScoreArgs) -> tuple[tuple[str, ...], bool]:

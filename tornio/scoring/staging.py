@@ -161,7 +161,8 @@ def _values(row: Row) -> Mapping[str, Any]:
 
 
 def _labels(values: Mapping[str, Any], stream: RowStream, args: ScoreArgs) -> list[str]:
-    return labels_of(values.get(stream.used.label or ""), args.multi_label, args.separator, stream.class_names)
+    given = labels_of(values.get(stream.used.label or ""), args.multi_label, args.separator, stream.class_names)
+    return [args.labels[int(number)] for number in given] if args.numbered else given
 
 
 def _record_id(values: Mapping[str, Any], stream: RowStream, args: ScoreArgs) -> str | None:

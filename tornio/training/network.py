@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tornio.models.device import Precision, device
-from tornio.models.encoder import load_weights
+from tornio.models.pretrained import load_body
 from tornio.schemas.registry import Pooling
 from tornio.training.packing import WIDTH, pack
 
@@ -32,7 +32,7 @@ class Network(nn.Module):
     def __init__(self, folder: Path, pooling: Pooling, outputs: int, precision: Precision = "float32") -> None:
         """``precision``: what the body computes in. Its weights and the head are always float32."""
         super().__init__()
-        self.body: Any = load_weights(folder, "float32").requires_grad_(True)
+        self.body: Any = load_body(folder, "float32").requires_grad_(True)
         for name, parameter in self.body.named_parameters():
             parameter.requires_grad_(not name.startswith(_UNUSED))
         self.head = nn.Linear(int(self.body.config.hidden_size), outputs).to(device())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
+from tests.checkpoints import change_weights, tiny
 from tests.unit.cli.test_commands import Tornio, answer, backend, tornio
 from tornio.cli.encoders import default_name
 from tornio.errors import Unavailable
@@ -26,18 +24,15 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
     return LocalStore(tmp_path / "store")
 
 
-def model(folder: Path, weights: bytes = b"tensors") -> Path:
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 16}))
-    save_file({"weights": np.frombuffer(weights, np.uint8)}, folder / "model.safetensors")
-    return folder
+def model(folder: Path, layers: int = 2) -> Path:
+    return tiny(folder, num_hidden_layers=layers)
 
 
 def test_a_folder_becomes_a_base_model_of_the_bucket(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
     assert "no base model" in tornio("encoders", "list")[1]
     code, out, err = tornio("encoders", "add", model(tmp_path / "mine"))
     assert code == 0, err
-    assert "mine is in the bucket: mine, bert, dimension 16" in out
+    assert "mine is in the bucket: mine, BertModel, dimension 32" in out
     first = answer(tornio("encoders", "add", tmp_path / "mine", "--json"))  # again changes nothing
     assert answer(tornio("encoders", "list", "--json"))["encoders"] == [first]
     assert first["names"] == ["mine"]
@@ -50,8 +45,8 @@ def test_it_is_found_under_its_name_where_there_is_no_hub(tornio: Tornio, store:
         loader.encoder_use("acme/model", 64)
     added = answer(tornio("encoders", "add", model(tmp_path / "mine"), "--name", "acme/model", "--json"))
     for name in ("acme/model", "hub:acme/model"):
-        use = loader.encoder_use(name, 64)
-        assert (use.digest, use.max_length, use.layer) == (added["digest"], 64, -1)
+        use = loader.encoder_use(name, 16)
+        assert (use.digest, use.max_length, use.layer) == (added["digest"], 16, -1)
 
 
 def test_the_shipped_name_keeps_its_layer(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
@@ -62,7 +57,7 @@ def test_the_shipped_name_keeps_its_layer(tornio: Tornio, store: LocalStore, tmp
 
 def test_a_name_moves_to_what_was_added_last(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
     tornio("encoders", "add", model(tmp_path / "a"), "--name", "mine")
-    new = answer(tornio("encoders", "add", model(tmp_path / "b", b"other"), "--name", "mine", "--json"))
+    new = answer(tornio("encoders", "add", model(tmp_path / "b", layers=1), "--name", "mine", "--json"))
     named = Encoders(store).named("mine")
     assert named is not None
     assert named.digest == new["digest"]
@@ -99,4 +94,15 @@ def test_a_broken_file_and_a_name_that_is_none_are_refused(tornio: Tornio, store
     (folder / "model.safetensors").write_bytes(b"garbage")
     code, _, err = tornio("encoders", "add", folder)
     assert (code, "is an incomplete safetensors file" in err) == (1, True)
+    assert "no base model" in tornio("encoders", "list")[1]
+
+
+def test_a_model_that_cannot_read_is_not_added(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
+    folder = change_weights(model(tmp_path / "mine"), lambda tensors: {})
+    code, _, err = tornio("encoders", "add", folder)
+    assert (code, "it lacks embeddings" in " ".join(err.split())) == (1, True)
+    code, _, err = tornio("encoders", "add", "a" * 5000)
+    assert (code, "Traceback" in err, len(err) < 1000) == (1, False, True)
+    code, _, err = tornio("encoders", "add", model(tmp_path / "other"), "--name", "a" * 5000)
+    assert (code, "not a valid name" in err, len(err) < 1000) == (1, True, True)
     assert "no base model" in tornio("encoders", "list")[1]

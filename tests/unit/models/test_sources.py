@@ -9,10 +9,12 @@ import pytest
 
 from tornio.errors import InvalidInput, NotFound, TornioError, Unavailable
 from tornio.models.sources import EncoderSource, describe, resolve_encoder
+from tornio.registry.blobs import files_of
 from tornio.settings import StorageSettings
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit
+BERT = {"model_type": "bert", "hidden_size": 16}
 
 
 def folder_with(path: Path, **files: object) -> Path:
@@ -118,3 +120,64 @@ def test_a_key_that_would_leave_its_folder_is_not_fetched(bucket: MemoryStore, t
     resolve_encoder("s3://models/mine")
     files = [path.name for path in tmp_path.rglob("*") if path.is_file()]
     assert files == ["config.json"]
+
+
+def test_a_link_that_leads_outside_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cr3t")
+    folder = folder_with(tmp_path / "model", config=BERT)
+    (folder / "vocab.txt").symlink_to(tmp_path / "secret")
+    with pytest.raises(InvalidInput, match=r"vocab\.txt is a link to a file outside"):
+        describe(folder, "x")
+    with pytest.raises(InvalidInput, match="is a link"):
+        files_of(folder)
+
+
+def test_links_inside_and_those_of_the_cache_of_the_hub_are_followed(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path / "models--x" / "snapshots" / "c0ffee", config=BERT)
+    blobs = tmp_path / "models--x" / "blobs"
+    blobs.mkdir()
+    (blobs / "1234").write_text("words")
+    (folder / "vocab.txt").symlink_to(Path("../../blobs/1234"))
+    (folder / "copy.json").symlink_to("config.json")
+    assert sorted(files_of(folder)) == ["config.json", "copy.json", "vocab.txt"]
+    assert describe(folder, "x").dimension == 16
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ([{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}], "ends in a module Dense"),
+        ([{"type": "sentence_transformers.models.Pooling", "path": "../other"}], "is not inside"),
+        ([{"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}], "is missing or empty"),
+        ({"type": "Pooling"}, "not a list of modules"),
+        (["Pooling"], "not a list of modules"),
+    ],
+)
+def test_a_module_that_is_not_applied_is_refused(tmp_path: Path, modules: object, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        describe(folder_with(tmp_path, config=BERT, modules=modules), "x")
+
+
+def test_the_pooling_is_where_the_modules_say(tmp_path: Path) -> None:
+    modules = [{"type": "sentence_transformers.models.Pooling", "path": "3_Pooling"}, {"type": "x.Normalize"}]
+    files = {"config": BERT, "modules": modules, "3_Pooling__config": {"pooling_mode": "cls"}}
+    source = describe(folder_with(tmp_path, **files), "x")
+    assert (source.pooling, source.normalise) == ("cls", True)
+
+
+def test_an_adapter_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="merge_and_unload"):
+        describe(folder_with(tmp_path, config=BERT, adapter_config={"peft_type": "LORA"}), "x")
+
+
+@pytest.mark.parametrize("config", [[], "bert", {"model_type": "bert", "hidden_size": True}, {"model_type": "unheard"}])
+def test_a_config_that_describes_no_model(tmp_path: Path, config: object) -> None:
+    with pytest.raises(InvalidInput):
+        describe(folder_with(tmp_path, config=config), "x")
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "/" + "a" * 5000, "hub:" + "a" * 5000, "a\0b", "./a\0b"])
+def test_a_name_that_cannot_be_one(name: str) -> None:
+    with pytest.raises((InvalidInput, NotFound)) as refused:
+        resolve_encoder(name)
+    assert len(str(refused.value)) < 500

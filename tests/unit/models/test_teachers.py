@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tornio.errors import InvalidInput
 from tornio.models.encoder import Encoder
-from tornio.models.nli import NliZeroShot, nli_classes
+from tornio.models.nli import NliZeroShot
 from tornio.models.zeroshot import EmbeddingZeroShot, phrases
 from tornio.spec import LabelSpec
 
@@ -93,20 +92,3 @@ def test_nli_teacher_cuts_the_text_not_the_hypothesis(nli_folder: Path) -> None:
 def test_few_texts_are_no_special_case(encoder: Encoder, nli_folder: Path, n: int) -> None:
     for teacher in (EmbeddingZeroShot(encoder, "minilm"), NliZeroShot(nli_folder, "tiny", 64, "float32")):
         assert teacher.score(TEXTS[:n], LABELS, TEMPLATES).probabilities.shape == (n, len(LABELS))
-
-
-@pytest.mark.parametrize(
-    ("label2id", "found"),
-    [
-        ({"contradiction": 0, "neutral": 1, "entailment": 2}, (2, 0)),
-        ({"ENTAILMENT": 0, "NEUTRAL": 1, "CONTRADICTION": 2}, (0, 2)),
-        ({"entailment": 0, "not_entailment": 1}, (0, 1)),
-    ],
-)
-def test_checkpoints_name_their_classes_differently(label2id: dict[str, int], found: tuple[int, int]) -> None:
-    assert nli_classes(label2id) == found
-
-
-def test_a_classifier_that_is_no_nli_model_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="not those of an NLI model"):
-        nli_classes({"LABEL_0": 0, "LABEL_1": 1})
