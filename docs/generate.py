@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import pyarrow as pa
 from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -192,6 +193,15 @@ def settings_page() -> str:
 # Persisted formats
 
 
+LABELS = 2
+"""A number of labels, to show the columns that have one entry per label."""
+
+
+def _column(field: pa.Field) -> str:
+    kind = str(field.type).replace(f"[{LABELS}]", ", one per label")
+    return f"{kind}{'' if field.nullable else ', required'}"
+
+
 def formats() -> str:
     intro = """
         # What is persisted
@@ -211,10 +221,11 @@ def formats() -> str:
           level.
         """
     parts = [NOTE, textwrap.dedent(intro), "\n## Tables (Parquet)\n"]
-    for name, doc in _constants(tables):
-        table = getattr(tables, name)
+    constants = [(getattr(tables, name), doc) for name, doc in _constants(tables)]
+    scores = tables.scores_table(LABELS), inspect.getdoc(tables.scores_table) or ""
+    for table, doc in [*constants, scores]:
         if isinstance(table, Table):
-            rows = [(f"`{f.name}`", f"{f.type}{'' if f.nullable else ', required'}") for f in table.columns]
+            rows = [(f"`{f.name}`", _column(f)) for f in table.columns]
             parts.append(f"\n### {table.format}, schema {table.number}\n\n{_plain(doc)}\n\n")
             parts.append(_table(("column", "type"), rows))
     parts.append("\n## Documents (JSON)\n")

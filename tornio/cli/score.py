@@ -24,6 +24,7 @@ from tornio.settings import KubeSettings, StorageSettings
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
+    from tornio.schemas.jobs import ScoreOutput
     from tornio.schemas.runs import RunPlan, RunProgress
     from tornio.scoring.scored_run import ScoredRun
     from tornio.storage.port import ObjectStore
@@ -39,6 +40,7 @@ class Place(StrEnum):
 
 
 _SHOWN = 60
+_NAMED = 20
 """Characters of a text that the table on the terminal shows."""
 
 
@@ -218,7 +220,7 @@ def _show(scored: ScoredRun, top: int) -> None:
         screen.note(f"{counts.contradictions:,} texts have different labels in different rows", style="yellow")
     screen.say(
         f"scored {counts.rows:,} rows with {counts.model}{rejected}; {screen.percent(counts.agreement)} of the labels "
-        "agree with the model"
+        f"agree with the model{_unjudged(counts)}"
     )
     rows = [
         (f"{row.ranking:.3f}", f"{row.loss:.3f}", "|".join(row.given), "|".join(row.predicted), _beginning(row.text))
@@ -226,6 +228,17 @@ def _show(scored: ScoredRun, top: int) -> None:
     ]
     if rows:
         screen.show(screen.table(("#suspicion", "#loss", "given", "predicted", "text"), rows))
+
+
+def _unjudged(counts: ScoreOutput) -> str:
+    """How many rows could not be judged, and their labels."""
+    if not counts.unjudged:
+        return ""
+    more = f" and {len(counts.unjudged_labels) - _NAMED} more" if len(counts.unjudged_labels) > _NAMED else ""
+    return (
+        f"; {counts.unjudged:,} could not be judged and come last, because no other text has their label: "
+        f"{', '.join(counts.unjudged_labels[:_NAMED])}{more}"
+    )
 
 
 def _beginning(text: str) -> str:

@@ -12,6 +12,7 @@ from tornio.review.sync import run_precision, run_verdicts
 from tornio.review.verdicts import Outcome, Verdict
 from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.tables import REJECTED
+from tornio.scoring import figures
 from tornio.scoring.measures import label_matrix
 from tornio.scoring.report import MOST_ROWS, ScoreReport, Suspect, render
 from tornio.scoring.scored_run import ScoredRow, ScoredRun
@@ -21,7 +22,10 @@ def run_report(run: ScoredRun) -> str:
     """Return one HTML page: see ``scoring.report``. It holds a few numbers per row, and one part at a time."""
     args = ScoreArgs.model_validate(run.plan.args)
     columns = pa.concat_tables(run.tables("given", "predicted"))
+    given, predicted = (label_matrix(columns.column(name), run.labels) for name in ("given", "predicted"))
+    unjudged = run.ranked.unjudged
     files = args.files
+    judged = (row for row in run.showable() if not row.unjudged)
     verdicts = run_verdicts(run)
     reviewed = run_precision(run, verdicts)
     return render(
@@ -32,10 +36,11 @@ def run_report(run: ScoredRun) -> str:
             labels=run.labels,
             multi_label=run.multi_label,
             folds=args.folds,
-            losses=run.ranked.loss.astype("float32"),
-            given=label_matrix(columns.column("given"), run.labels),
-            predicted=label_matrix(columns.column("predicted"), run.labels),
-            suspects=[_suspect(row, verdicts.get(row.digest)) for row in islice(run.showable(), MOST_ROWS)],
+            losses=run.ranked.loss[~unjudged].astype("float32"),
+            given=given[~unjudged],
+            predicted=predicted[~unjudged],
+            unjudged=figures.only_in(run.labels, given, unjudged),
+            suspects=[_suspect(row, verdicts.get(row.digest)) for row in islice(judged, MOST_ROWS)],
             rejected=_reasons(run),
             truncated=run.output.truncated,
             reviewed=reviewed if reviewed.shown else None,

@@ -164,8 +164,12 @@ class ScoreOutput(Part):
     labels: tuple[str, ...]
     """In the order of the columns of ``probabilities``."""
     agreement: float
-    """Share of the rows whose predicted labels equal the given ones."""
+    """Share of the judged rows whose predicted labels equal the given ones."""
     mean_loss: float
+    """Of the judged rows."""
+    unjudged: int = 0
+    """Number of rows that no model could judge, because no other text has their label. They come last."""
+    unjudged_labels: tuple[str, ...] = ()
     truncated: int
     """Number of rows whose text was cut to the model's length."""
     ranking: str

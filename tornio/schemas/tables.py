@@ -191,11 +191,15 @@ REJECTED = Table(
 
 
 def scores_table(labels: int) -> Table:
-    """``runs/{run}/scores/{part}.parquet``, for so many labels. All measures are of ``tornio.scoring``."""
+    """``runs/{run}/scores/{part}.parquet``, for so many labels. All measures are of ``tornio.scoring``.
+
+    A row is ``unjudged`` if the models of a cross-validation have seen no other text with its label. Schema 1 has no
+    such column, and no row of it is.
+    """
     per_label = pa.list_(pa.float32(), labels)
     return Table(
         "scores",
-        1,
+        2,
         pa.schema(
             [
                 *SCORE_INPUT.columns,
@@ -209,6 +213,7 @@ def scores_table(labels: int) -> Table:
                 pa.field("probabilities", per_label, nullable=False),
                 pa.field("truncated", pa.bool_(), nullable=False),
                 pa.field("model", pa.string(), nullable=False),
+                pa.field("unjudged", pa.bool_()),  # no other text has the label, so the loss says nothing
             ]
         ),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tornio.arrays import BoolMatrix, FloatVector
+from tornio.arrays import BoolMatrix, BoolVector, FloatVector
 
 BINS = 40
 RANGE = 0.9995
@@ -57,6 +57,13 @@ class Pair:
 def disagreement(given: BoolMatrix, predicted: BoolMatrix) -> NDArray[np.bool_]:
     """Return bool [n]: whether other labels were predicted than given."""
     return np.asarray((given != predicted).any(axis=1))
+
+
+def only_in(names: tuple[str, ...], given: BoolMatrix, rows: BoolVector) -> dict[str, int]:
+    """Return the labels that only these rows, bool [n], have, and how many of them have each."""
+    counts = given[rows].sum(axis=0).tolist()
+    elsewhere = given[~rows].sum(axis=0).tolist()
+    return {name: here for name, here, other in zip(names, counts, elsewhere, strict=True) if here and not other}
 
 
 def loss_histogram(losses: FloatVector, disagree: NDArray[np.bool_]) -> list[Bin]:

@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from tornio.arrays import BoolMatrix, FloatMatrix
+from tornio.arrays import BoolMatrix, BoolVector, FloatMatrix
 from tornio.errors import IntegrityError, InvalidInput
 from tornio.scoring.folds import Folds, FoldVector, Keys, sample, text_keys
 from tornio.scoring.linear import Heads, fit_heads
@@ -59,6 +59,8 @@ class OutOfSampleScorer:
     neighbours: Neighbours | None
     weights: Weights
     """float64, one per expert that is not None."""
+    seen: BoolMatrix
+    """bool [folds, labels]: whether a training row of the other folds has the label."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """``examples``: number of training rows; ``c_embedding``, ``c_words``; ``weight_{expert}``."""
 
@@ -102,7 +104,8 @@ class OutOfSampleScorer:
             if NEIGHBOURS in experts:
                 near = sample(keys[rows], given, MOST_REFERENCES, seed)
                 neighbours = find_neighbours(X[near], given[near], fold[near])
-        alone = cls(tuple(label_names), multi_label, folds, scale, embedding, words, neighbours, np.ones(1), {})
+        seen = np.stack([given[fold != k].any(axis=0) for k in range(folds.count)])
+        alone = cls(tuple(label_names), multi_label, folds, scale, embedding, words, neighbours, np.ones(1), seen)
         opinions = alone.opinions(X, used, fold)
         weights = fit_weights(list(opinions.values()), given, multi_label) if len(opinions) > 1 else np.ones(1)
         metrics |= {f"weight_{name}": float(w) for name, w in zip(opinions, weights, strict=True)}
@@ -119,6 +122,14 @@ class OutOfSampleScorer:
         if len(opinions) == 1:
             return next(iter(opinions.values()))
         return pooled(list(opinions.values()), self.weights, self.multi_label)
+
+    def unjudged(self, texts: Sequence[str], given: BoolMatrix) -> BoolVector:
+        """Return bool [n]: whether a row has a given label, bool [n, labels], that its experts have never seen.
+
+        They find every such label improbable, so that its loss says nothing. All texts with the label are then in one
+        fold: there is one such text only, or copies of it.
+        """
+        return np.asarray((given & ~self.seen[self.folds.of(text_keys(texts))]).any(axis=1))
 
     def opinions(self, vectors: FloatMatrix, texts: Sequence[str], fold: FoldVector) -> dict[str, FloatMatrix]:
         """Return the probabilities of each expert alone, float32 [n, labels]."""
@@ -139,6 +150,7 @@ class OutOfSampleScorer:
             "folds.keys": self.folds.keys,
             "folds.fold": self.folds.fold,
             "weights": self.weights,
+            "seen": self.seen,
         }
         if self.embedding is not None:
             arrays |= _arrays("embedding", self.embedding, _HEADS)
@@ -180,6 +192,7 @@ class OutOfSampleScorer:
                 words=None if words is None else (Words(words[0], words[1]), Heads(words[2], words[3], multi_label)),
                 neighbours=None if near is None else Neighbours(*near),
                 weights=arrays["weights"],
+                seen=arrays.get("seen", np.ones((int(config["folds"]), len(config["labels"])), dtype=bool)),
                 metrics=config["metrics"],
             )
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:

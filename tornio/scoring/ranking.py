@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tornio.arrays import BoolMatrix, FloatMatrix, FloatVector
+from tornio.arrays import BoolMatrix, BoolVector, FloatMatrix, FloatVector
 from tornio.errors import InvalidInput
 from tornio.scoring.measures import CLIP, Measures, measure
 
@@ -99,6 +99,11 @@ def suspicion(ranking: str, probabilities: FloatMatrix, given: BoolMatrix, multi
     return _BY_MEASURE.get(ranking, _loss)(measures)
 
 
+def set_apart(suspicious: FloatVector, unjudged: BoolVector) -> FloatVector:
+    """Return float32 [n]: the suspicion of each row, that of rows that nothing could judge below that of all others."""
+    return np.where(unjudged, np.float32(UNJUDGED), suspicious)
+
+
 def most_suspicious(suspicious: FloatVector) -> NDArray[np.intp]:
     """Return the rows in the order in which to review them."""
     return np.argsort(-suspicious, kind="stable")
@@ -135,6 +140,8 @@ def _confident_learning(
     return np.asarray(measures.loss + np.where(filtered, _ABOVE, 0.0), dtype=np.float32)
 
 
+UNJUDGED = -100.0
+"""Suspicion of rows that no model could judge: less than any other."""
 _ABOVE = 100.0
 """Larger than any loss, so that filtered rows come first."""
 _BY_MEASURE: Mapping[str, Callable[[Measures], FloatVector]] = {

@@ -51,13 +51,15 @@ class ScoreReport:
     folds: int
     """0: the rows were scored by a finished model, which may have been trained on them."""
     losses: FloatVector
-    """float32 [n]; ``given`` and ``predicted``: bool [n, labels]."""
+    """float32 [n], of the judged rows; ``given`` and ``predicted``: bool [n, labels]."""
     given: BoolMatrix
     predicted: BoolMatrix
     suspects: Sequence[Suspect]
     """Most suspicious first; the page shows ``MOST_ROWS``."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Number of rows that could not be scored, by reason."""
+    unjudged: Mapping[str, int] = field(default_factory=dict)
+    """Number of rows that no model could judge, by label."""
     truncated: int = 0
     reviewed: Precision | None = None
 
@@ -88,9 +90,6 @@ def render(report: ScoreReport, now: datetime | None = None) -> str:
         median_loss=float(np.median(report.losses)) if len(report.losses) else 0.0,
         histogram=drawing.histogram(figures.loss_histogram(report.losses, disagree)),
         by_label=figures.by_label(report.labels, report.losses, report.given, report.predicted),
-        lonely=[label for label, rows in zip(report.labels, report.given.sum(axis=0), strict=True) if rows == 1]
-        if report.folds
-        else [],
         confusion=[] if counts is None or not small else _matrix(report.labels, counts),
         pairs=[] if counts is None else figures.frequent_pairs(report.labels, counts, MOST_PAIRS),
         suspects=report.suspects[:MOST_ROWS],

@@ -9,8 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tornio.arrays import BoolVector
 from tornio.errors import Conflict, InvalidInput, NotFound
 from tornio.labels.events import EventKind
 from tornio.labels.log import LabelLog
@@ -45,6 +47,8 @@ class ScoredRow:
     ranking: float
     """The value that the rows are sorted by, largest first."""
     model: str
+    unjudged: bool = False
+    """Whether the model could not judge it, because it has seen no other text with its label."""
 
     @classmethod
     def of(cls, values: dict[str, Any], ranking: str) -> Self:
@@ -60,17 +64,19 @@ class ScoredRow:
             loss=values["loss"],
             ranking=values[ranking],
             model=values["model"],
+            unjudged=bool(values["unjudged"]),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """All rows of a run in the order of the input, without texts: int64, int32, float64, float64 [rows]."""
+    """All rows of a run in the order of the input, without texts: int64, int32, float64, float64, bool [rows]."""
 
     row: NDArray[np.int64]
     part: NDArray[np.int32]
     ranking: NDArray[np.float64]
     loss: NDArray[np.float64]
+    unjudged: BoolVector
 
     @property
     def order(self) -> NDArray[np.int64]:
@@ -163,10 +169,13 @@ class ScoredRun:
     @cached_property
     def ranked(self) -> Ranked:
         names = ["row", self.output.ranking, "loss"]
-        columns = [[table.column(name).to_numpy() for name in names] for table in self.tables(*names)]
+        columns = [
+            [*(table.column(name).to_numpy() for name in names), unjudged_rows(table)]
+            for table in self.tables(*names, "unjudged")
+        ]
         parts = [np.full(len(rows), part, np.int32) for part, (rows, *_) in enumerate(columns)]
-        row, ranking, loss = (np.concatenate(column) for column in zip(*columns, strict=True))
-        return Ranked(row, np.concatenate(parts), ranking.astype(np.float64), loss.astype(np.float64))
+        row, ranking, loss, unjudged = (np.concatenate(column) for column in zip(*columns, strict=True))
+        return Ranked(row, np.concatenate(parts), ranking.astype(np.float64), loss.astype(np.float64), unjudged)
 
     def rows(self, numbers: Sequence[int]) -> list[ScoredRow]:
         """Return these rows, by their positions in the input, in this order. Raises NotFound for one not scored."""
@@ -185,10 +194,10 @@ class ScoredRun:
         return [rows[number] for number in numbers]
 
     def most_suspicious(self, above_loss: float | None = None) -> Iterator[ScoredRow]:
-        """Yield all rows, or those with a larger loss than this, most suspicious first."""
+        """Yield all rows, or the judged ones with a larger loss than this, most suspicious first."""
         order = self.ranked.order
         if above_loss is not None:
-            order = order[self.ranked.loss[order] > above_loss]
+            order = order[(self.ranked.loss[order] > above_loss) & ~self.ranked.unjudged[order]]
         for start in range(0, len(order), _CHUNK):
             yield from self.rows(self.ranked.row[order[start : start + _CHUNK]].tolist())
 
@@ -215,6 +224,11 @@ class ScoredRun:
     def _table(self, part: int, columns: Sequence[str] = ()) -> pa.Table:
         key = self.run_keys.part("scores", part)
         return scores_table(len(self.labels)).decode(self.store.get(key).body, key, columns or None)
+
+
+def unjudged_rows(table: pa.Table) -> BoolVector:
+    """Return bool [rows]: the column ``unjudged``. Rows that an older release scored were all taken for judged."""
+    return np.asarray(pc.fill_null(table.column("unjudged"), False).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _find_plan(store: ObjectStore, run: str, workspace: str, tasks: Tasks) -> RunPlan:

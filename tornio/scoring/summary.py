@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from tornio.schemas.jobs import ScoreArgs, ScoreInput, ScoreOutput
 from tornio.schemas.tables import scores_table
+from tornio.scoring.figures import only_in
 from tornio.scoring.measures import label_matrix
 from tornio.scoring.parts import Parts, scored_as
-from tornio.scoring.ranking import suspicion
+from tornio.scoring.ranking import UNJUDGED, suspicion
+from tornio.scoring.scored_run import unjudged_rows
 
-_COLUMNS = ("given", "predicted", "loss", "truncated", "model")
+_COLUMNS = ("given", "predicted", "loss", "truncated", "model", "unjudged")
 
 
 def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> ScoreOutput:
@@ -21,6 +23,7 @@ def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> ScoreOutput:
     keys = parts.keys
     rows = pa.concat_tables(_columns(args, parts, number, _COLUMNS) for number in range(len(staged.parts)))
     given, predicted = (label_matrix(rows.column(name), args.labels) for name in ("given", "predicted"))
+    judged = ~unjudged_rows(rows)
     return ScoreOutput(
         scores=keys.folder("scores"),
         rejected=keys.folder("rejected"),
@@ -31,8 +34,10 @@ def summarise(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> ScoreOutput:
         first_rejected=staged.first_rejected,
         contradictions=staged.contradictions,
         labels=args.labels,
-        agreement=float(np.mean((given == predicted).all(axis=1))),
-        mean_loss=float(np.mean(rows.column("loss").to_numpy())),
+        agreement=float(np.mean((given == predicted).all(axis=1)[judged])) if judged.any() else 0.0,
+        mean_loss=float(np.mean(rows.column("loss").to_numpy()[judged])) if judged.any() else 0.0,
+        unjudged=int((~judged).sum()),
+        unjudged_labels=tuple(only_in(args.labels, given, ~judged)),
         truncated=int(np.sum(rows.column("truncated").to_numpy(zero_copy_only=False))),
         ranking="suspicion",
         suspicion=args.ranking,
@@ -47,11 +52,13 @@ def rank_whole(args: ScoreArgs, staged: ScoreInput, parts: Parts) -> None:
     if not missing:
         return
     name, table = scored_as(args), scores_table(len(args.labels))
-    read = [_columns(args, parts, number, ("given", "probabilities"), name) for number in numbers]
+    read = [_columns(args, parts, number, ("given", "probabilities", "unjudged"), name) for number in numbers]
     rows = pa.concat_tables(read)
     given = label_matrix(rows.column("given"), args.labels)
     flat = rows.column("probabilities").combine_chunks().flatten().to_numpy()
-    ranked = suspicion(args.ranking, flat.reshape(len(rows), -1), given, args.multi_label)
+    judged, p = ~unjudged_rows(rows), flat.reshape(len(rows), -1)
+    ranked = np.full(len(rows), UNJUDGED, dtype=np.float32)
+    ranked[judged] = suspicion(args.ranking, p[judged], given[judged], args.multi_label)
     starts = np.cumsum([0, *map(len, read)])
     for number in missing:
         part = table.decode(parts.store.get(parts.keys.part(name, number)).body)

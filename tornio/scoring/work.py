@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from tornio.arrays import BoolVector, FloatMatrix
+from tornio.arrays import BoolMatrix, BoolVector, FloatMatrix
 from tornio.errors import InvalidInput
 from tornio.models.loading import Loader
 from tornio.models.port import Scores
@@ -22,7 +22,7 @@ from tornio.schemas.tables import EMBEDDINGS, list_column, scores_table
 from tornio.scoring.fitting import load_scorer
 from tornio.scoring.measures import LEAST, given_matrix, measure
 from tornio.scoring.parts import Parts, scored_as
-from tornio.scoring.ranking import LOSS, RANKINGS, suspicion
+from tornio.scoring.ranking import LOSS, RANKINGS, set_apart, suspicion
 from tornio.storage.port import ObjectStore
 
 
@@ -54,8 +54,9 @@ class ScorePart:
     def do(self, part: int) -> None:
         args, table = self._args, self._parts.input(part)
         given = [tuple(names) for names in table.column("given").to_pylist()]
-        scores = self._scorer.score(part, table.column("text").to_pylist()) if given else _no_scores(len(args.labels))
         matrix = given_matrix(given, args.labels, args.multi_label)
+        texts = table.column("text").to_pylist()
+        scores = self._scorer.score(part, texts, matrix) if given else _no_scores(len(args.labels))
         measures = measure(scores.probabilities, matrix, args.multi_label)
         ranking = LOSS if RANKINGS[args.ranking].whole else args.ranking
         names = np.array(args.labels, dtype=object)
@@ -66,13 +67,14 @@ class ScorePart:
             "given_probability": measures.given_probability,
             "margin": measures.normalized_margin,
             "entropy": measures.entropy,
-            "suspicion": suspicion(ranking, scores.probabilities, matrix, args.multi_label),
+            "suspicion": set_apart(suspicion(ranking, scores.probabilities, matrix, args.multi_label), scores.unjudged),
             "label_losses": _lists(-np.log(np.maximum(measures.label_probability, LEAST)))
             if args.multi_label
             else pa.nulls(rows, pa.list_(pa.float32(), len(names))),
             "probabilities": _lists(scores.probabilities),
             "truncated": scores.truncated,
             "model": [self._scorer.name] * rows,
+            "unjudged": scores.unjudged,
         }
         format = scores_table(len(names))
         for name, values in columns.items():
@@ -86,10 +88,12 @@ def _lists(matrix: FloatMatrix) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class PartScores:
-    """The probabilities of the texts of a part, float32 [n, labels], and which of the texts were cut, bool [n]."""
+    """The probabilities of the texts of a part, float32 [n, labels], and two of bool [n]: which of the texts were cut,
+    and which rows have a label that the model could not judge (``OutOfSampleScorer.unjudged``)."""
 
     probabilities: FloatMatrix
     truncated: BoolVector
+    unjudged: BoolVector
 
 
 class _Scorer(Protocol):
@@ -97,7 +101,7 @@ class _Scorer(Protocol):
 
     name: str
 
-    def score(self, part: int, texts: Sequence[str]) -> PartScores: ...
+    def score(self, part: int, texts: Sequence[str], given: BoolMatrix) -> PartScores: ...
 
 
 def _scorer(plan: RunPlan, args: ScoreArgs, parts: Parts, loader: Loader) -> _Scorer:
@@ -131,9 +135,9 @@ class _Finished:
         self.name = name
         self._model = model
 
-    def score(self, part: int, texts: Sequence[str]) -> PartScores:
+    def score(self, part: int, texts: Sequence[str], given: BoolMatrix) -> PartScores:
         scores = self._model.score(texts)
-        return PartScores(scores.probabilities, scores.truncated)
+        return PartScores(scores.probabilities, scores.truncated, np.zeros(len(texts), dtype=bool))
 
 
 class _OutOfSample:
@@ -144,11 +148,11 @@ class _OutOfSample:
         self._parts = parts
         self._scorer = load_scorer(parts)
 
-    def score(self, part: int, texts: Sequence[str]) -> PartScores:
+    def score(self, part: int, texts: Sequence[str], given: BoolMatrix) -> PartScores:
         vectors, truncated = self._parts.embeddings(part)
-        return PartScores(self._scorer.score(vectors, texts), truncated)
+        return PartScores(self._scorer.score(vectors, texts), truncated, self._scorer.unjudged(texts, given))
 
 
 def _no_scores(labels: int) -> PartScores:
     """The scores of a part whose rows were all rejected."""
-    return PartScores(np.zeros((0, labels), dtype=np.float32), np.zeros(0, dtype=bool))
+    return PartScores(np.zeros((0, labels), dtype=np.float32), np.zeros(0, dtype=bool), np.zeros(0, dtype=bool))

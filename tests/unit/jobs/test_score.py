@@ -28,6 +28,7 @@ from tornio.schemas.tables import REJECTED
 from tornio.scoring.measures import given_matrix
 from tornio.scoring.planning import plan_score
 from tornio.scoring.ranking import RANKINGS, suspicion
+from tornio.scoring.results import write_scores
 from tornio.scoring.scored_run import ScoredRow, ScoredRun
 from tornio.storage.local import LocalStore
 
@@ -281,3 +282,36 @@ def test_the_report_tells_of_the_rows_and_of_those_put_aside(tmp_path: Path, cla
     assert "the label … is none of" in page
     assert top(scores, 1)[0].text.split(",")[0] in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+@pytest.mark.parametrize("ranking", ["pooled-loss", "confident-learning"])
+def test_classes_of_one_text_do_not_rank_first(tmp_path: Path, base: Path, ranking: str) -> None:
+    rows = [(f"parcel number {n} is late", "delivery") for n in range(20)]
+    rows += [(f"charge number {n} is wrong", "billing") for n in range(20)]
+    rows[7] = (rows[7][0], "billing")
+    rare = [(f"something else {n}", f"rare {n}") for n in range(6)] + [("SOMETHING else  5", "rare 5")]
+    data = write(tmp_path / "data.csv", [*rows[:10], *rare, *rows[10:]])
+    context = job(tmp_path)
+    request = ScoreRequest(data=str(data), encoder=str(base), folds=4, max_length=32, ranking=ranking)
+    output, scores = done(planned(request, context), context)
+    order = top(scores, 47)
+    assert [row.unjudged for row in order] == [False] * 40 + [True] * 7
+    assert {row.given[0] for row in order[40:]} == {f"rare {n}" for n in range(6)}
+    assert (output.unjudged, output.unjudged_labels) == (7, tuple(f"rare {n}" for n in range(6)))
+    judged = [row for row in order if not row.unjudged]
+    assert output.mean_loss == pytest.approx(np.mean([row.loss for row in judged]))
+    assert output.agreement == pytest.approx(np.mean([row.given == row.predicted for row in judged]))
+    assert not any(row.unjudged for row in scores.most_suspicious(above_loss=0.0))
+    page = context.store.get(output.report).body.decode()
+    assert "7 rows have a label that no other text has" in page
+    assert "rare 5 (2)" in page
+    scores_file = tmp_path / "out.csv"
+    write_scores(scores, scores_file)
+    assert not {"nan", "inf", "-inf"} & set(scores_file.read_text().lower().replace("\n", ",").split(","))
+
+
+def test_every_class_of_one_text(tmp_path: Path, base: Path) -> None:
+    data = write(tmp_path / "data.csv", [(f"text {n}", f"label {n}") for n in range(8)])
+    context = job(tmp_path)
+    output, _ = done(planned(ScoreRequest(data=str(data), encoder=str(base), folds=2), context), context)
+    assert (output.unjudged, output.agreement, output.mean_loss) == (8, 0.0, 0.0)

@@ -25,6 +25,7 @@ from tornio.schemas.tables import (
     Table,
     scores_table,
 )
+from tornio.scoring.scored_run import unjudged_rows
 
 GOLDEN = Path(__file__).parent / "golden"
 EVENT: dict[str, Any] = {
@@ -37,6 +38,7 @@ INPUT = {"row": 7, "record_id": "r1", "text": "Grüße", "given": ["billing"]}
 SCORED: dict[str, Any] = {
     **INPUT, "predicted": ["bug"], "loss": 1.5, "given_probability": 0.25, "margin": 0.25, "entropy": 0.5,
     "suspicion": 2.5, "label_losses": None, "probabilities": [0.25, 0.75], "truncated": False, "model": "v0001-ab",
+    "unjudged": True,
 }  # fmt: skip
 ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
     "pool": (POOL, {"record_id": "r1", "text": "Grüße 🙂", "text_digest": "ab", "metadata": "{}", "added_at": None}),
@@ -91,8 +93,14 @@ def test_columns_are_read_alone_and_are_checked_like_the_whole() -> None:
     assert table.decode(body, columns=("given", "loss")).to_pylist() == [{"given": ["billing"], "loss": 1.5}]
     with pytest.raises(IntegrityError, match="not stamped"):
         POOL.decode(body, columns=("text",))
-    older = replace(table, number=2, columns=table.columns.append(pa.field("later", pa.string())))
+    older = replace(table, number=3, columns=table.columns.append(pa.field("later", pa.string())))
     assert older.decode(body, columns=("loss", "later")).to_pylist() == [{"loss": 1.5, "later": None}]
+
+
+def test_scores_of_an_older_release_are_all_judged() -> None:
+    rows = scores_table(2).decode((GOLDEN / "scores.1.parquet").read_bytes())
+    assert rows.to_pylist() == [SCORED | {"unjudged": None}]
+    assert unjudged_rows(rows).tolist() == [False]
 
 
 def test_other_bytes_are_an_integrity_error() -> None:

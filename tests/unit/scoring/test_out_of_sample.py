@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 from sklearn.metrics import average_precision_score
 
 from tests.unit.scoring.made import NAMES, Made, labelled, several
 from tornio.errors import IntegrityError, InvalidInput
+from tornio.scoring.folds import deal
 from tornio.scoring.linear import in_sample
-from tornio.scoring.out_of_sample import OutOfSampleScorer
-from tornio.scoring.ranking import EXPERTS, suspicion
+from tornio.scoring.out_of_sample import ARRAYS_FILE, OutOfSampleScorer
+from tornio.scoring.ranking import EXPERTS, most_suspicious, set_apart, suspicion
 
 pytestmark = pytest.mark.model
 
@@ -153,3 +155,33 @@ def test_in_sample_a_head_knows_its_rows() -> None:
     inside = in_sample(made.vectors, made.given, False, c=3.0)[made.given].mean()
     outside = fitted(made, experts=("embedding",)).score(made.vectors, made.texts)[made.given].mean()
     assert inside > outside
+
+
+def test_rows_whose_label_no_other_fold_has_are_unjudged() -> None:
+    made = labelled(120)
+    alone = np.zeros((120, 2), dtype=bool)
+    rows = [0, 3]  # a text and its copy, which share a fold
+    alone[rows, 0] = True
+    twice = [5, 20]  # two different texts: each is judged by the other
+    alone[twice, 1] = True
+    given = np.column_stack([made.given, alone])
+    given[[*rows, *twice], : len(NAMES)] = False
+    scorer = OutOfSampleScorer.fit(
+        made.vectors, made.texts, given, deal(made.keys, given, 4, 1), (*NAMES, "x", "y"), multi_label=False, seed=1
+    )
+    assert np.flatnonzero(scorer.unjudged(made.texts, given)).tolist() == rows
+    ranked = set_apart(
+        suspicion("loss", scorer.score(made.vectors, made.texts), given, False), made.keys == made.keys[0]
+    )
+    assert set(most_suspicious(ranked)[-2:]) == set(rows)
+    assert np.isfinite(ranked).all()
+
+
+def test_what_was_seen_is_kept_and_an_older_scorer_saw_everything(tmp_path: Path) -> None:
+    made, scorer = scored()
+    scorer.save(tmp_path)
+    np.testing.assert_array_equal(OutOfSampleScorer.load(tmp_path).seen, scorer.seen)
+    arrays = load_file(tmp_path / ARRAYS_FILE)
+    del arrays["seen"]
+    save_file(arrays, tmp_path / ARRAYS_FILE)
+    assert not OutOfSampleScorer.load(tmp_path).unjudged(made.texts, made.given).any()

@@ -183,3 +183,11 @@ def test_control_characters_are_visible() -> None:
     page = render(report)
     assert r"</b>\u001b[2J\u0000\u009b\u202eltr" in Page(page).text
     assert not set(page) & set("\x1b\x00\x9b\u202e")
+
+
+def test_rows_that_could_not_be_judged_are_counted_and_named() -> None:
+    html = render(replace(example(), unjudged={"<rare>": 1, "odd": 2}))
+    assert "3 rows have a label that no other text has" in html
+    assert "&lt;rare&gt; (1)" in html
+    assert "3 more could not be judged" in html
+    assert "could not be judged" not in render(example())
