@@ -41,14 +41,15 @@ def save_tokenizer(folder: Path, pad: str | None = "[PAD]") -> None:
     from transformers import PreTrainedTokenizerFast
 
     made = Tokenizer(models.WordLevel(VOCABULARY, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
     made.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B [SEP]",
         special_tokens=[("[CLS]", 0), ("[SEP]", 3)],
     )
     special = {"unk_token": "[UNK]"} | ({} if pad is None else {"pad_token": pad})
-    PreTrainedTokenizerFast(tokenizer_object=made, **special).save_pretrained(folder)
+    loaded: Any = PreTrainedTokenizerFast
+    loaded(tokenizer_object=made, **special).save_pretrained(folder)
 
 
 def tiny(folder: Path, kind: str = "Bert", head: str = "Model", pad: str | None = "[PAD]", **config: Any) -> Path:

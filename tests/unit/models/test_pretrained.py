@@ -49,7 +49,7 @@ def test_an_encoder_whose_weights_are_not_there_is_refused_everywhere(tmp_path: 
     folder = change_weights(tiny(tmp_path / "model"), tensors)
     store = MemoryStore()
     loader = Loader(store, NodeCache(tmp_path / "cache", store), "float32")
-    ways = [
+    ways: list[Any] = [
         lambda: load_body(folder, "float32"),
         lambda: publish_encoder(resolve_encoder(str(folder)), Encoders(store)),
         lambda: loader.encoder_use(str(folder), 16),
@@ -155,11 +155,13 @@ def test_a_long_text_is_cut_at_the_last_position(tmp_path: Path, kind: str, conf
 
 
 def test_the_families_that_count_from_padding_are_those_of_transformers(tmp_path: Path) -> None:
+    special: dict[str, dict[str, Any]] = {
+        "Xmod": {"languages": ["en_XX"], "default_language": "en_XX"},
+        "Lilt": {"channel_shrink_ratio": 2},
+        "Luke": {"entity_vocab_size": 5, "entity_emb_size": 8},
+    }
     for kind in ("Camembert", "XLMRoberta", "Xmod", "IBert", "Lilt", "Luke", "Esm"):
-        more = {"languages": ["en_XX"], "default_language": "en_XX"} if kind == "Xmod" else {}
-        more |= {"channel_shrink_ratio": 2} if kind == "Lilt" else {}
-        more |= {"entity_vocab_size": 5, "entity_emb_size": 8} if kind == "Luke" else {}
-        folder = tiny(tmp_path / kind, kind, **more)
+        folder = tiny(tmp_path / kind, kind, **special.get(kind, {}))
         config = load_config(folder)
         assert config.model_type in _COUNT_FROM_PADDING
         assert most_tokens(config) == 32
