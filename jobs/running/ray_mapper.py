@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,12 @@ class RayDataMapper:
             num_cpus=self._settings.worker_cpus,
             num_gpus=1 if gpus else 0,
         )
-        for row in results.iter_rows():
-            if row["kind"]:
-                raise (error_class(row["kind"]) or RunFailed)(row["message"])
-            done(int(row["part"]))
+        count_rows(results.iter_rows(), done)
+
+
+def count_rows(rows: Iterable[dict[str, Any]], done: Done) -> None:
+    """Report each row that a worker returns, and raise the error that one returns."""
+    for row in rows:
+        if row["kind"]:
+            raise (error_class(row["kind"]) or RunFailed)(row["message"])
+        done(int(row["part"]))

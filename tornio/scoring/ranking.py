@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tornio.arrays import BoolMatrix, BoolVector, FloatMatrix, FloatVector
 from tornio.errors import InvalidInput
-from tornio.scoring.measures import CLIP, Measures, measure
+from tornio.scoring.measures import CLIP, LEAST, Measures, measure
 
 EMBEDDING, WORDS, NEIGHBOURS = "embedding", "words", "neighbours"
 EXPERTS = (EMBEDDING, WORDS, NEIGHBOURS)
@@ -136,7 +136,9 @@ def _confident_learning(
     if multi_label:
         filtered = find_in_several([list(np.flatnonzero(row)) for row in given], p, n_jobs=1)
     else:
-        filtered = find_label_issues(given.argmax(axis=1), p / p.sum(axis=1, keepdims=True), n_jobs=1)
+        present = given.any(axis=0)  # cleanlab expects rows of every class
+        q = np.maximum(p[:, present], LEAST)
+        filtered = find_label_issues(given[:, present].argmax(axis=1), q / q.sum(axis=1, keepdims=True), n_jobs=1)
     return np.asarray(measures.loss + np.where(filtered, _ABOVE, 0.0), dtype=np.float32)
 
 

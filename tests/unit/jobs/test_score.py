@@ -18,6 +18,8 @@ from jobs.context import JobContext
 from jobs.parts import Done, InlineMapper
 from jobs.running.execute import execute, next_attempt
 from jobs.score import STAGES
+from tests.checkpoints import change_config, change_weights, tiny
+from tests.checkpoints import classifier as small_classifier
 from tests.classifiers import tiny_classifier
 from tornio.api import ScoreRequest, TaskName
 from tornio.errors import Changed, InvalidFile, InvalidInput
@@ -315,3 +317,83 @@ def test_every_class_of_one_text(tmp_path: Path, base: Path) -> None:
     context = job(tmp_path)
     output, _ = done(planned(ScoreRequest(data=str(data), encoder=str(base), folds=2), context), context)
     assert (output.unjudged, output.agreement, output.mean_loss) == (8, 0.0, 0.0)
+
+
+def test_whole_numbers_are_the_classes_of_a_model_that_names_them(tmp_path: Path) -> None:
+    model = small_classifier(tmp_path / "model", ("bad", "good"))
+    context = job(tmp_path)
+    numbers = write(tmp_path / "numbers.csv", [(f"text {n}", str(n % 2)) for n in range(6)])
+    names = write(tmp_path / "names.csv", [(f"text {n}", ("bad", "good")[n % 2]) for n in range(6)])
+    _, plain = done(planned(asked(names, model), context), context)
+    for more in ({}, {"labels": ("bad", "good")}):
+        output, scores = done(planned(asked(numbers, model, **more), context), context)
+        assert output.labels == ("bad", "good")
+        for column in ("given", "loss"):
+            assert rows_of(scores).column(column).to_pylist() == rows_of(plain).column(column).to_pylist()
+    output, scores = done(planned(asked(numbers, model, labels=("good", "bad")), context), context)
+    assert rows_of(scores).column("given").to_pylist()[:2] == [["good"], ["bad"]]  # as --labels numbers them
+
+
+@pytest.mark.parametrize("labels", [("1", "2"), ("0", "1", "2", "3")])
+def test_numbers_that_need_not_be_classes_are_not_taken_for_them(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    model = small_classifier(tmp_path / "model", ("bad", "good", "odd"))
+    data = write(tmp_path / "data.csv", [(f"text {n}", labels[n % len(labels)]) for n in range(8)])
+    with pytest.raises(InvalidInput, match="The model has the labels bad, good, odd"):
+        planned(asked(data, model), job(tmp_path))
+
+
+def test_data_need_not_have_every_class_of_a_model(tmp_path: Path) -> None:
+    model = small_classifier(tmp_path / "model", ("bad", "good", "odd"))
+    data = write(tmp_path / "data.csv", [(f"text {n}", ("good", "bad")[n % 2]) for n in range(6)])
+    assert planned(asked(data, model), job(tmp_path)).args["labels"] == ["bad", "good", "odd"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "config", "more", "message"),
+    [
+        (("bad", "good"), {"problem_type": "multi_label_classification"}, {}, "with --multi-label"),
+        (("bad", "good"), {"problem_type": "single_label_classification"}, {"multi_label": True}, "Leave out"),
+        (("bad", "good"), {"problem_type": "regression"}, {}, "regression"),
+        (("toxic",), {"problem_type": "regression"}, {"labels": ("toxic",)}, "regression"),
+        (("toxic",), {}, {"labels": ("toxic",)}, "--labels NO,YES"),
+        (("bad", "good"), {}, {"labels": ("bad",)}, "must be the same"),
+    ],
+)
+def test_what_a_model_says_of_its_outputs_is_heeded(
+    tmp_path: Path, labels: tuple[str, ...], config: dict[str, str], more: dict[str, Any], message: str
+) -> None:
+    model = small_classifier(tmp_path / "model", labels, **config)
+    data = write(tmp_path / "data.csv", [(f"text {n}", ("bad", "good")[n % 2]) for n in range(6)])
+    with pytest.raises(InvalidInput, match=message):
+        planned(asked(data, model, **more), job(tmp_path))
+
+
+def test_outputs_become_what_the_model_was_trained_for(tmp_path: Path) -> None:
+    data = write(tmp_path / "data.csv", [(f"the parcel {n}", ("bad", "good")[n % 2]) for n in range(6)])
+    several = small_classifier(tmp_path / "several", ("bad", "good"), problem_type="multi_label_classification")
+    one = small_classifier(tmp_path / "one", ("good",))
+    context = job(tmp_path)
+    for folder, more in ((several, {"multi_label": True}), (one, {"labels": ("bad", "good")})):
+        _, scores = done(planned(asked(data, folder, **more), context), context)
+        reference: Any = pipeline("text-classification", str(folder), top_k=None, function_to_apply="sigmoid")
+        answer = {row["label"]: row["score"] for row in reference(["the parcel 0"])[0]}
+        first = dict(zip(("bad", "good"), rows_of(scores).column("probabilities").to_pylist()[0], strict=True))
+        assert first["good"] == pytest.approx(answer["good"], abs=1e-5)
+        assert first["bad"] == pytest.approx(answer.get("bad", 1 - answer["good"]), abs=1e-5)
+
+
+def test_one_class_is_no_classification(tmp_path: Path, base: Path) -> None:
+    data = write(tmp_path / "data.csv", [(f"text {n}", "toxic") for n in range(6)])
+    request = ScoreRequest(data=str(data), encoder=str(base), folds=2, labels=("toxic",))
+    with pytest.raises(InvalidInput, match="at least two labels are needed"):
+        planned(request, job(tmp_path))
+
+
+def test_a_checkpoint_without_its_head_is_refused_before_anything_begins(tmp_path: Path, data: Path) -> None:
+    folder = change_config(tiny(tmp_path / "model"), id2label=dict(enumerate(LABELS)))
+    context = job(tmp_path)
+    with pytest.raises(InvalidInput, match=r"it lacks classifier\.bias, classifier\.weight"):
+        planned(asked(data, folder), context)
+    change_weights(folder, lambda tensors: {f"x.{name}": tensor for name, tensor in tensors.items()})
+    with pytest.raises(InvalidInput, match="it lacks embeddings"):
+        planned(ScoreRequest(data=str(data), encoder=str(folder)), job(tmp_path / "b"))
