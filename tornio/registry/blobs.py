@@ -35,9 +35,8 @@ def check_links(folder: Path) -> None:
 
     The hub's cache keeps its files in ``blobs`` beside ``snapshots/{commit}``; links from there to there are allowed.
     """
-    inside = [folder.resolve()]
-    if inside[0].parent.name == "snapshots":
-        inside.append(inside[0].parent.parent / "blobs")
+    own = folder.resolve()
+    inside = [own, *(above.parent / "blobs" for above in own.parents if above.name == "snapshots")]
     for path in folder.rglob("*"):
         if path.is_symlink() and not any(path.resolve().is_relative_to(root) for root in inside):
             raise InvalidInput(

@@ -64,7 +64,8 @@ def test_an_encoder_whose_weights_are_not_there_is_refused_everywhere(tmp_path: 
 def test_what_is_not_read_may_lack_or_be_there_besides(tmp_path: Path) -> None:
     def without_pooler(tensors: dict[str, Any]) -> dict[str, Any]:
         kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("pooler.")}
-        return kept | {"cls.predictions.bias": torch.zeros(3), "embeddings.position_ids": torch.arange(34)}
+        besides = ("cls.predictions.bias", "lm_loss.weight", "embeddings.position_ids", "encoder.layer.0.attn.bias")
+        return kept | {name: torch.ones(3) for name in besides}
 
     load_body(change_weights(tiny(tmp_path / "body"), without_pooler), "float32")
     load_body(classifier(tmp_path / "classifier"), "float32")

@@ -141,6 +141,9 @@ def test_links_inside_and_those_of_the_cache_of_the_hub_are_followed(tmp_path: P
     (folder / "copy.json").symlink_to("config.json")
     assert sorted(files_of(folder)) == ["config.json", "copy.json", "vocab.txt"]
     assert describe(folder, "x").dimension == 16
+    below = folder_with(folder / "sub", config=BERT)
+    (below / "vocab.txt").symlink_to(Path("../../../blobs/1234"))
+    assert describe(below, "x").dimension == 16
 
 
 @pytest.mark.parametrize(
