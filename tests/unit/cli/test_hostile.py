@@ -123,6 +123,8 @@ def test_the_table_of_a_score_run(capsys: pytest.CaptureFixture[str], monkeypatc
         agreement=0.5,
         first_rejected=HOSTILE,
         contradictions=0,
+        unjudged=1,
+        unjudged_labels=[HOSTILE],
     )
     scored = SimpleNamespace(output=counts, showable=lambda: iter([row]))
     score._show(cast(ScoredRun, scored), 10)
