@@ -102,7 +102,7 @@ def test_a_config_does_not_choose_the_attention(tmp_path: Path, monkeypatch: pyt
         ({"transformers_weights": "../other.safetensors"}, "transformers_weights"),
         ({"hidden_size": "wide"}, "dimension"),
         ({"num_attention_heads": 0}, "cannot be loaded"),
-        ({"vocab_size": 10}, "token ids up to 17"),
+        ({"vocab_size": 10}, "token ids up to 18"),
     ],
 )
 def test_a_config_that_cannot_be_used_says_why(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
