@@ -21,6 +21,7 @@ BARE = {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}, "label2id": {"LABEL_0": 0,
     [
         ({}, Outputs(("LABEL_0", "LABEL_1"), False, None)),
         ({"num_labels": 3}, Outputs(("LABEL_0", "LABEL_1", "LABEL_2"), False, None)),
+        ({"num_labels": 2, "id2label": {}, "label2id": None}, Outputs(("LABEL_0", "LABEL_1"), False, None)),
         (TWO, Outputs(("bad", "good"), True, None)),
         ({"id2label": TWO["id2label"]}, Outputs(("bad", "good"), True, None)),
         ({"label2id": TWO["label2id"]}, Outputs(("bad", "good"), True, None)),
