@@ -84,8 +84,8 @@ def turn(folder: Path, kills: bool) -> Facts:
     path.write_text(yaml.safe_dump(spec, sort_keys=False))
     task = f"{spec['workspace']}/{spec['name']}"
     left, missed = list(MOMENTS if kills else ()), list[str]()
-    with Everything(folder / "state", report=print) as tornio, Client(tornio.url) as client:
-        os.environ["TORNIO_URL"] = tornio.url
+    with Everything(folder / "state", report=print) as tornio, Client(tornio.url, tornio.api_key) as client:
+        os.environ |= {"TORNIO_URL": tornio.url, "TORNIO_API_KEY": tornio.api_key}
         ray_pid = next(child.pid for child in tornio.stack.supervisor.children if child.name == "ray")
         pool = str(SUPPORT / "data" / "pool.csv")
         for args in (["apply", str(path)], ["pool", "add", task, pool, "--id-column", "id"]):

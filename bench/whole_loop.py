@@ -70,7 +70,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         answers = write_files(folder, options.iterations)
-        with Everything(folder / "state", report=print) as tornio, Client(tornio.url) as client:
+        with Everything(folder / "state", report=print) as tornio, Client(tornio.url, tornio.api_key) as client:
+            os.environ["TORNIO_API_KEY"] = tornio.api_key
             command(tornio.url, "apply", str(folder / "task.yaml"))
             command(tornio.url, "pool", "add", "bench/trec", str(folder / "pool.csv"), "--id-column", "id")
             person = Person(tornio.addresses, "bench", "trec", answers)

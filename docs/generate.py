@@ -68,8 +68,8 @@ OTHER_VARIABLES = {
         (auth.VARIABLE, "The content of that file, as a value. Used if the file is not set."),
         (
             auth.INSECURE_VARIABLE,
-            "`1`: answer requests without a key if no keys are configured. Only `tornio up`, which listens on "
-            "127.0.0.1, sets it.",
+            "`1`: answer requests without a key if no keys are configured, and only on 127.0.0.1. For trials: every "
+            "user and program of the machine may then do everything.",
         ),
     ),
     "`tornio up`": (

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+import pytest
 
 from services.embedded.stack import Addresses
 from services.embedded.supervisor import Child
@@ -62,7 +63,12 @@ def _is(process: psutil.Process, title: str) -> bool:
 @contextmanager
 def running(state_dir: Path) -> Iterator[Running]:
     """All of Tornio on free ports, until the block ends; about half a minute."""
-    with Everything(state_dir) as everything, Client(everything.url) as client:
+    with (
+        Everything(state_dir) as everything,
+        Client(everything.url, everything.api_key) as client,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("TORNIO_API_KEY", everything.api_key)  # for clients and commands that a test starts
         yield Running(everything, client)
 
 

@@ -111,7 +111,7 @@ class Demo:
             )
             traffic = None
             if watched:
-                once = stack.enter_context(Client(self._server.url, retry_seconds=0))
+                once = stack.enter_context(Client(self._server.url, self._server.api_key, retry_seconds=0))
                 traffic = stack.enter_context(Traffic(once, spec.full_name, self._test.texts))
             status = follow(curve, annotator, traffic, self._console)
         return Turned(curve, status, traffic.load if traffic else Load(0))
@@ -152,7 +152,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         shutil.rmtree(state)
     state.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with tornio_up(state, console) as server, Client(server.url) as client:
+    with tornio_up(state, console) as server, Client(server.url, server.api_key) as client:
         story = Demo(server, client, state, console).run()
         REPORT.write_text(report.render(story), "utf-8")
         console.print(

@@ -27,10 +27,11 @@ class DemoFailed(TornioError):
 
 @dataclass(frozen=True)
 class Server:
-    """The addresses of `tornio up`, and the key of Argilla's owner."""
+    """The addresses of `tornio up`, its API key, and the key of Argilla's owner."""
 
     url: str
     argilla_url: str
+    api_key: str = field(repr=False)
     owner_key: str = field(repr=False)
 
 
@@ -52,7 +53,7 @@ def tornio_up(state: Path, console: Console) -> Iterator[Server]:
             time.sleep(0.2)
         values = json.loads(session.read_text())
         credentials = json.loads((state / "credentials.json").read_text())
-        yield Server(values["url"], values["argilla_url"], credentials["argilla_api_key"])
+        yield Server(values["url"], values["argilla_url"], values["api_key"], credentials["argilla_api_key"])
     finally:
         _end(process)
 
@@ -81,6 +82,7 @@ def command(server: Server, console: Console, *args: str) -> None:
     """Run a command as a user types it, with its output. Raises DemoFailed."""
     shown = " ".join(f'"{arg}"' if " " in arg else arg for arg in args)
     console.print(f"[bold cyan]$ tornio {shown}[/]", highlight=False)
-    done = subprocess.run([*TORNIO, *args], env={**os.environ, "TORNIO_URL": server.url}, check=False)
+    known = {"TORNIO_URL": server.url, "TORNIO_API_KEY": server.api_key}
+    done = subprocess.run([*TORNIO, *args], env={**os.environ, **known}, check=False)
     if done.returncode:
         raise DemoFailed(f"`tornio {shown}` ended with exit code {done.returncode}. The reason is above.")

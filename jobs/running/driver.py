@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import ray
 
 from jobs.context import JobContext
+from jobs.running import ray_start
 from jobs.running.execute import execute, next_attempt
 from jobs.running.progress import ProgressWriter
 from jobs.running.ray_mapper import RayDataMapper
@@ -58,13 +59,7 @@ def _cluster(address: str | None) -> Iterator[None]:
         return
     for name in ("ray", "ray.data"):  # we report progress ourselves
         logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        _start(address)
-    except Exception as error:  # Ray raises no more specific class
-        raise Unavailable(
-            f"Ray did not start ({error}). On a busy machine it may need more time than it allows itself. Start again: "
-            "the run continues where it stopped."
-        ) from error
+    _start(address)
     try:
         yield
     finally:
@@ -73,15 +68,27 @@ def _cluster(address: str | None) -> Iterator[None]:
 
 def _start(address: str | None) -> None:
     if address or os.environ.get("RAY_ADDRESS"):
+        _join(address)
+        return
+    for name, value in WORKERS.items():
+        os.environ.setdefault(name, value)
+    ray_start.until_it_runs(_start_own)
+
+
+def _join(address: str | None) -> None:
+    try:
         ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
-    else:
-        for name, value in WORKERS.items():
-            os.environ.setdefault(name, value)
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-            _node_ip_address="127.0.0.1",
-        )
+    except Exception as error:  # Ray raises no more specific class
+        named = address or os.environ["RAY_ADDRESS"]
+        raise Unavailable(f"Ray at {named} cannot be used ({error}). Check that it runs and can be reached.") from error
+
+
+def _start_own() -> None:
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=False,
+        logging_level=logging.WARNING,
+        _node_ip_address="127.0.0.1",
+    )

@@ -25,14 +25,14 @@ class Credentials(BaseModel):
     argilla_api_key: str = Field(default_factory=_token, repr=False)
     # It signs Argilla's logins. A new secret at every start would log everybody out.
     argilla_auth_secret: str = Field(default_factory=_token, repr=False)
+    api_key: str = Field(default_factory=_token, repr=False)
 
     @classmethod
     def load_or_create(cls, path: Path) -> Self:
-        """Read `path`, or create it with mode 0600 from new random values."""
-        if path.exists():
-            return cls.model_validate_json(path.read_bytes())
-        credentials = cls()
-        write_private(path, credentials.model_dump_json(indent=2))
+        """Read `path`, or create it with mode 0600 from new random values, which also complete an older file."""
+        credentials = cls.model_validate_json(path.read_bytes()) if path.exists() else cls()
+        if credentials.model_fields_set != set(cls.model_fields):
+            write_private(path, credentials.model_dump_json(indent=2))
         return credentials
 
 

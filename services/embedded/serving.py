@@ -2,7 +2,8 @@
 
     python -m services.embedded.serving --port 8000 --dashboard-port 8265
 
-The addresses of store and annotation tool come from the environment, as in production.
+The addresses of store and annotation tool come from the environment, as in production. RAY_TMPDIR names the folder in
+which Ray makes its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import signal
 import sys
 import threading
 from functools import partialmethod
-from pathlib import Path
 
 import psutil
 import ray
@@ -22,6 +22,8 @@ from ray import serve
 from ray._private.parameter import RayParams
 from ray.serve.schema import LoggingConfig
 
+from jobs.running import ray_start
+from services import loopback
 from services.embedded.ports import HOST
 from tornio.errors import TornioError
 
@@ -34,12 +36,12 @@ OBJECT_STORE_BYTES = 200 << 20
 """Small, because no large data goes through Ray's object store: data is exchanged through S3."""
 
 
-def run(port: int, dashboard_port: int, temp_dir: Path | None = None) -> None:
+def run(port: int, dashboard_port: int) -> None:
     """Start everything, serve until SIGTERM or SIGINT, then stop everything."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    _start_ray(dashboard_port, temp_dir)
+    _start_ray(dashboard_port)
     try:
         serve.start(http_options={"host": HOST, "port": port, "request_timeout_s": 120})
         from services.app import build
@@ -53,7 +55,7 @@ def run(port: int, dashboard_port: int, temp_dir: Path | None = None) -> None:
 
 
 class RayDidNotStart(TornioError):
-    """Ray did not start. It gives its own node a fixed half minute, which can be too short on a busy machine."""
+    """Ray did not start, which happens on a busy machine: see `jobs.running.ray_start`."""
 
 
 def any_agent_port() -> None:
@@ -66,7 +68,7 @@ def any_agent_port() -> None:
         RayParams.__init__ = partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)  # type: ignore[method-assign, assignment]
 
 
-def _start_ray(dashboard_port: int, temp_dir: Path | None) -> None:
+def _start_ray(dashboard_port: int) -> None:
     any_agent_port()
     try:
         ray.init(
@@ -79,11 +81,11 @@ def _start_ray(dashboard_port: int, temp_dir: Path | None) -> None:
             namespace=NAME,
             log_to_driver=True,
             _node_ip_address=HOST,
-            _temp_dir=None if temp_dir is None else str(temp_dir),
+            runtime_env={"worker_process_setup_hook": loopback.HOOK},
         )
     except Exception as error:  # Ray raises no more specific class
         raise RayDidNotStart(
-            "Ray did not start. See the logs of its last session, under session_latest in its temporary folder."
+            "Ray did not start. See the logs of its last session, in ray/session_latest of the state folder."
         ) from error
 
 
@@ -92,20 +94,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--dashboard-port", type=int, required=True)
-    parser.add_argument("--last-try", action="store_true", help="Do not start again when Ray does not start.")
+    parser.add_argument("--attempt", type=int, default=0, help="How often Ray has failed to start.")
     args = parser.parse_args()
+    ray_start.be_patient(args.attempt)
     try:
         run(args.port, args.dashboard_port)
     except RayDidNotStart as error:
-        if args.last_try:
+        if args.attempt + 1 >= ray_start.TRIES:
             raise
-        log.warning("Ray did not start. Trying once more: %s", error.__cause__)
-        left = psutil.Process().children(recursive=True)
-        for process in left:
-            process.kill()
-        psutil.wait_procs(left, timeout=5)
-        os.execv(sys.executable, [*sys.orig_argv, "--last-try"])  # a new process, because Ray's modules keep state
+        log.warning("Ray did not start. Trying again with twice the time: %s", error.__cause__)
+        ray_start.end_processes(psutil.Process().children(recursive=True))
+        os.execv(sys.executable, again(sys.orig_argv, args.attempt + 1))  # Ray's modules keep state: a new process
     return 0
+
+
+def again(argv: list[str], attempt: int) -> list[str]:
+    """Return the command line of the next try."""
+    known = argv.index("--attempt") if "--attempt" in argv else len(argv)
+    return [*argv[:known], "--attempt", str(attempt)]
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ class Addresses(BaseModel):
     argilla_username: str
     argilla_password: str = Field(repr=False)
     argilla_api_key: str = Field(repr=False)
+    api_key: str = Field(repr=False)
+    """Key of the application's HTTP API."""
 
     def environment(self) -> dict[str, str]:
         """Return the variables by which jobs and services find the parts, as in production."""
@@ -202,6 +204,7 @@ class EmbeddedStack:
             argilla_username=credentials.argilla_username,
             argilla_password=credentials.argilla_password,
             argilla_api_key=credentials.argilla_api_key,
+            api_key=credentials.api_key,
         )
         services: tuple[Service, ...] = (valkey, argilla, self._store)
         launched = [(service, self.supervisor.start(service.program())) for service in services]

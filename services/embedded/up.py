@@ -15,6 +15,7 @@ from typing import Self
 import httpx
 
 from services import proxy
+from services.embedded import ray_folder
 from services.embedded.credentials import write_private
 from services.embedded.ports import HOST
 from services.embedded.stack import Addresses, EmbeddedStack
@@ -26,8 +27,8 @@ DASHBOARD_PORT = "dashboard"
 RAY_AUTH_FILE = "ray-token"
 CODE = Path(__file__).parents[2]
 """The source tree of this module."""
-START_S = 300.0
-"""Seconds that Ray and the application may take. They need half a minute, more if the machine is busy."""
+START_S = 900.0
+"""Seconds that Ray and the application may take. They need half a minute; a busy machine needs several tries."""
 
 
 class Everything:
@@ -62,8 +63,13 @@ class Everything:
         return self.stack.addresses
 
     @property
+    def api_key(self) -> str:
+        """The key that every request needs, except health checks and the documentation."""
+        return self.addresses.api_key
+
+    @property
     def session_file(self) -> Path:
-        """File in which the command line finds the address (mode 0600)."""
+        """File in which the command line finds address and key (mode 0600)."""
         return self.stack.state_dir / SESSION_FILE
 
     def start(self) -> Self:
@@ -83,6 +89,7 @@ class Everything:
         self._report(f"Ray and the application are ready after {time.monotonic() - child.started:.1f} s")
         session = {
             "url": self.url,
+            "api_key": self.api_key,
             "argilla_url": self.addresses.argilla_url,
             "environment": self.addresses.environment(),  # for jobs that a user starts beside the stack
         }
@@ -100,13 +107,15 @@ def application(
 ) -> Program:
     """Return the program that runs Ray and the Serve application of the source tree ``code``.
 
-    ``state``: an existing folder for its token and its cache of models.
+    ``state``: an existing folder for its token, Ray's session and its cache of models.
     """
     token = state / RAY_AUTH_FILE
     write_private(token, secrets.token_hex(32))
     environment = {
         **addresses.environment(),
-        "TORNIO_INSECURE": "1",  # only on loopback, where no API keys are needed
+        "TORNIO_API_KEYS": json.dumps(
+            [{"name": "tornio-up", "key": addresses.api_key, "workspaces": ["*"], "role": "operate"}]
+        ),
         "TORNIO_CACHE_DIR": str(state / "cache"),
         "TORNIO_JOB_WORKERS": "1",  # per large run: with logical processors, more would wait
         "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -116,7 +125,10 @@ def application(
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # otherwise it listens on the machine's public address
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
+        ray_folder.VARIABLE: str(ray_folder.fresh(state)),
         **proxy.ENVIRONMENT,
+        # Serve replaces its proxy after three failed checks. With its own period, 10 s, nobody is answered for 40 s.
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         "RAY_worker_niceness": "0",  # by default Ray's workers have a lower priority
         "PYTHONPATH": os.pathsep.join(filter(None, (str(code), os.environ.get("PYTHONPATH")))),
     }

@@ -40,7 +40,8 @@ def client(tornio_up: Running) -> Client:
 @pytest.fixture(scope="module")
 def http(tornio_up: Running) -> Iterator[httpx.Client]:
     """For what the client would not even send."""
-    with httpx.Client(base_url=tornio_up.url, timeout=60) as http:
+    headers = {"Authorization": f"Bearer {tornio_up.everything.api_key}"}
+    with httpx.Client(base_url=tornio_up.url, headers=headers, timeout=60) as http:
         yield http
 
 

@@ -216,6 +216,17 @@ def test_a_classifier_replica_is_killed(tornio_up: Running, task: str) -> None:
     assert traffic.failures == []
 
 
+def test_the_proxy_is_killed(tornio_up: Running, task: str) -> None:
+    """Serve's proxy takes every request. Whoever tries again, as the client does by itself, is answered."""
+    with Client(tornio_up.url) as patient:
+        for _ in range(2):
+            old = until(lambda: tornio_up.actors("ProxyActor"), "there is a proxy")[0]
+            old.kill()
+            old.wait()
+            for _ in range(20):
+                assert patient.predict(task, ["Where is my parcel?"])
+
+
 def _both_new(client: Client, task: str, before: set[str]) -> bool:
     replicas = client.status(task).replicas
     return len(replicas) == 2 and {one.replica for one in replicas} != before and not any(r.lags for r in replicas)

@@ -87,7 +87,8 @@ class Sharing:
 
 @pytest.fixture
 def sharing(tmp_path: Path) -> Iterator[Sharing]:
-    with EmbeddedStack(tmp_path / "stack") as stack:
+    with EmbeddedStack(tmp_path / "stack") as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORNIO_API_KEY", stack.addresses.api_key)
         yield Sharing(stack, tmp_path)
 
 

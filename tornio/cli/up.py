@@ -93,7 +93,7 @@ def _lines(tornio: Everything, state: Path) -> Iterator[str | screen.Text]:
         ("S3", f"{addresses.s3_endpoint}/{addresses.s3_bucket}"),
     ):
         yield screen.Text.assemble((f"{name:<9}", "bold"), where)
-    yield f"Credentials: {tornio.stack.credentials_file}"
+    yield f"Credentials, with the API key: {tornio.stack.credentials_file}"
     if state.resolve() != state_folder().resolve():
         yield f"Other commands find it with: export {STATE_VARIABLE}={shlex.quote(str(state.resolve()))}"
     yield "Ctrl-C stops everything; `tornio up` continues from here."

@@ -57,3 +57,13 @@ def test_credentials_are_made_once_for_their_owner_alone(tmp_path: Path) -> None
     secrets = [credentials.s3_secret_key, credentials.argilla_api_key, credentials.argilla_password]
     assert not any(secret in repr(credentials) for secret in secrets)
     assert Credentials() != credentials
+
+
+def test_a_file_of_an_older_release_keeps_its_secrets_and_gets_the_new_ones(tmp_path: Path) -> None:
+    path = tmp_path / "credentials.json"
+    before = Credentials()
+    path.write_text(before.model_dump_json(exclude={"api_key"}))
+    completed = Credentials.load_or_create(path)
+    assert completed.model_copy(update={"api_key": before.api_key}) == before
+    assert Credentials.load_or_create(path) == completed
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
