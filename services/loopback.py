@@ -7,6 +7,7 @@ of its workers before anything else happens there: see ``worker_process_setup_ho
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 HOOK = "services.loopback.install"
@@ -17,7 +18,7 @@ def install() -> None:
     """Let gRPC servers that Serve starts in this process listen on 127.0.0.1. Call it before Serve is imported."""
     from ray._common import tls_utils
 
-    original = tls_utils.add_port_to_grpc_server
+    original: Callable[[Any, str], Any] = tls_utils.add_port_to_grpc_server
 
     def add_local_port(server: Any, address: str) -> Any:
         return original(server, local(address))
