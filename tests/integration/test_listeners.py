@@ -46,9 +46,11 @@ OPEN = {
     "api": {"/healthz", "/readyz", "/docs", "/openapi.json"},  # for probes and readers; none shows a task
     "argilla": {"/", "/docs", "/healthz", "/readyz", "/status", "/metrics", "/openapi.json"},  # its page, any path
     "dashboard": {"/"},  # an empty page, which asks for the token
-    "seaweedfs_master": {"/", "/healthz"},
-    "seaweedfs_volume": {"/status", "/healthz"},
-    "seaweedfs_s3": {"/status", "/healthz"},
+    "ray worker": {"/api/local_raylet_healthz"},
+    "ray agent": {"/api/local_raylet_healthz"},
+    "seaweedfs_master": {"/", "/healthz", "/readyz"},
+    "seaweedfs_volume": {"/status", "/healthz", "/readyz"},
+    "seaweedfs_s3": {"/status", "/healthz", "/readyz"},
 }
 """Pages that tell whether a part is well and hold nothing of users."""
 
@@ -56,13 +58,8 @@ PATHS = (
     *("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/status", "/metrics", "/debug/pprof/", "/stats/memory"),
     *("/dir/status", "/dir/assign", "/vol/status", "/col/delete?collection=nothing", "/buckets/", "/tornio/", "/1,01"),
     *("/v1/tasks", "/api/v1/me", "/api/v1/users", "/api/v1/workspaces", "/api/jobs/", "/api/v0/tasks", "/nodes"),
-    *(
-        "/logical/actors",
-        "/api/serve/applications/",
-        "/api/cluster_status",
-        "/worker/traceback",
-        "/api/local_raylet_healthz",
-    ),
+    *("/logical/actors", "/api/serve/applications/", "/api/cluster_status", "/worker/traceback"),
+    "/api/local_raylet_healthz",
 )
 CALLS = (
     *("/master_pb.Seaweed/VolumeList", "/master_pb.Seaweed/CollectionDelete"),
@@ -72,11 +69,8 @@ CALLS = (
     *("/ray.rpc.InternalKVGcsService/InternalKVKeys", "/ray.rpc.NodeManagerService/GetNodeStats"),
     *("/ray.rpc.CoreWorkerService/GetCoreWorkerStats", "/ray.rpc.CoreWorkerService/PushTask"),
     *("/ray.rpc.RuntimeEnvService/GetOrCreateRuntimeEnv", "/ray.rpc.ReporterService/GetTraceback"),
-    *(
-        "/ray.rpc.LogService/ListLogs",
-        "/ray.serve.ASGIService/HandleRequest",
-        "/ray.serve.ASGIService/HandleRequestWithRejection",
-    ),
+    *("/ray.rpc.LogService/ListLogs", "/ray.serve.ASGIService/HandleRequest"),
+    "/ray.serve.ASGIService/HandleRequestWithRejection",
 )
 REFUSED = {
     grpc.StatusCode.UNAUTHENTICATED,

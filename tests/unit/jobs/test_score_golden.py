@@ -27,7 +27,8 @@ from tornio.storage.local import LocalStore
 pytestmark = pytest.mark.model
 
 GOLDEN = Path(__file__).parent / "golden" / "scores.json"
-TOLERANCE = 1e-6
+TOLERANCE = 1e-5
+"""Processors round the sums of float32 differently: 1.2e-6 was seen between two machines."""
 LABELS = ("billing", "delivery", "login")
 TOPICS = {"billing": "invoice charge refund", "delivery": "parcel courier late", "login": "password account locked"}
 COLUMNS = ("row", "given", "predicted", "loss", "suspicion", "probabilities")
