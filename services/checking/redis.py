@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from urllib.parse import urlsplit
 
 from services.checking.finding import Finding, missing, ok, unknown
 from tornio.errors import NotFound
@@ -16,9 +17,13 @@ _TODO = (
 
 
 def split(address: str) -> tuple[str, int]:
-    """Return host and port of ``host:port`` or ``redis://host:port``."""
-    host, _, port = address.rpartition("://")[2].partition(":")
-    return host, int(port) if port.isdigit() else PORT
+    """Return host and port of ``host:port``, ``[IPv6]:port`` or ``redis://host:port``."""
+    rest = address.rpartition("://")[2]
+    try:
+        parts = urlsplit(f"//{rest}")
+        return parts.hostname or "", parts.port or PORT
+    except ValueError:  # a port that is none, or half a pair of brackets
+        return rest.partition(":")[0], PORT
 
 
 def service_of(address: str, namespace: str) -> tuple[str, str] | None:
@@ -26,7 +31,10 @@ def service_of(address: str, namespace: str) -> tuple[str, str] | None:
 
     None for an address outside of the cluster. One with a single dot could be either; it counts as a Service.
     """
-    labels = split(address)[0].split(".")
+    host = split(address)[0]
+    labels = host.split(".")
+    if ":" in host:  # IPv6
+        return None
     if len(labels) <= 2 or labels[2] == "svc":
         return labels[0], labels[1] if len(labels) > 1 else namespace
     return None

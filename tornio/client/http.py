@@ -119,7 +119,9 @@ class Session:
                     raise self._unavailable(error) from error
             else:
                 busy = response.status_code in _BUSY and response.status_code != also
-                if not (busy and repeatable and retry.pause(_retry_after(response))):
+                # A 429 that says when to come back was sent before anything happened.
+                untouched = response.status_code == 429 and "Retry-After" in response.headers
+                if not (busy and (repeatable or untouched) and retry.pause(_retry_after(response))):
                     if response.status_code != also:
                         _raise(response)
                     return response

@@ -186,7 +186,8 @@ spec:
       {{- if eq $.component "head" }}
       lifecycle: {preStop: {exec: {command: [sleep, "{{ min .preStopSeconds 15 }}"]}}} # it has no replica
       {{- else }}
-      lifecycle: {preStop: {exec: {command: [sh, -c, "touch /tmp/leaving; python -m services.leaving {{ add .preStopSeconds .drainSeconds }} & sleep {{ .preStopSeconds }}; wait $!"]}}}
+      {{- /* The head has three quarters of the time to answer: then the replicas still have some to move. */}}
+      lifecycle: {preStop: {exec: {command: [sh, -c, "touch /tmp/leaving; python -m services.leaving {{ add .preStopSeconds .drainSeconds }} {{ div (mul .preStopSeconds 3) 4 }} & sleep {{ .preStopSeconds }}; wait $!"]}}}
       {{- end }}
       {{- end }}
       {{- if .probe }}

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from services.checking import Finding, Level, Wants, check_outside, merged
-from services.checking.redis import service_of
+from services.checking.redis import service_of, split
 from tornio.errors import Forbidden
 from tornio.registry import Encoders
 from tornio.schemas import keys
@@ -185,11 +185,28 @@ def test_what_is_reached_from_inside_alone_is_not_missing_outside() -> None:
         ("redis.data:6379", ("redis", "data")),
         ("redis://redis.data.svc.cluster.local:6379", ("redis", "data")),
         ("redis.acme.example:6379", None),
+        ("[fd00::1]:6379", None),
         ("10.0.0.7:6379", None),
     ],
 )
 def test_which_service_an_address_names(address: str, service: tuple[str, str] | None) -> None:
     assert service_of(address, "team") == service
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [
+        ("redis:6380", "redis", 6380),
+        ("redis", "redis", 6379),
+        ("redis://10.0.0.1:6380", "10.0.0.1", 6380),
+        ("[fd00::1]:6380", "fd00::1", 6380),
+        ("redis://[fd00::1]", "fd00::1", 6379),
+        ("redis:port", "redis", 6379),
+        ("[fd00:6379", "[fd00", 6379),
+    ],
+)
+def test_host_and_port_of_an_address(address: str, host: str, port: int) -> None:
+    assert split(address) == (host, port)
 
 
 def test_a_redis_that_does_not_answer(store: MemoryStore) -> None:

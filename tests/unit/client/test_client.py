@@ -192,6 +192,18 @@ def test_the_pause_is_what_the_server_asks_for(slept: list[float]) -> None:
     assert slept == [7, 7]
 
 
+def test_what_was_refused_before_anything_happened_is_sent_again(slept: list[float]) -> None:
+    """A rollback or a training must not happen twice, but a client beyond its share has had none."""
+    refused = httpx.Response(429, headers={"Retry-After": "1"})
+    with pytest.raises(errors.Conflict):
+        Client("http://x", "key", transport=Answers(refused, refused, httpx.Response(409))).train_now(TASK)
+    assert slept == [1, 1]
+    for unclear in (httpx.Response(429), httpx.Response(503, headers={"Retry-After": "1"})):
+        with pytest.raises(errors.Unavailable):
+            Client("http://x", "key", transport=Answers(unclear)).rollback(TASK)
+    assert slept == [1, 1]
+
+
 def test_a_server_that_is_too_slow_is_busy_not_away(slept: list[float]) -> None:
     transport = Broken(httpx.ReadTimeout("timed out"), 1, httpx.Response(200, json={"predictions": []}))
     assert Client("http://x", "key", transport=transport).zero_shot([], ["a", "b"]) == []
