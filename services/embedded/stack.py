@@ -207,7 +207,7 @@ class EmbeddedStack:
             api_key=credentials.api_key,
         )
         services: tuple[Service, ...] = (valkey, argilla, self._store)
-        launched = [(service, self.supervisor.start(service.program())) for service in services]
+        launched = [(service, self.supervisor.start(service.program)) for service in services]
         # Argilla is the slowest, so it comes last: the store is set up while it loads.
         self._waiting = sorted(launched, key=lambda pair: pair[0] is argilla)
 

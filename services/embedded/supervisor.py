@@ -9,6 +9,7 @@ SIGTERM does the same (see `interrupts`).
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from services.embedded import guard
 from services.embedded.interrupts import Interrupts
 from tornio.errors import Conflict, Unavailable
 
+log = logging.getLogger(__name__)
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 _LOG_TAIL_LINES = 20
 
@@ -51,9 +53,10 @@ class Program:
 
 @dataclass(frozen=True)
 class Child:
-    """A started program."""
+    """A started program. ``prepare`` makes what it is started from once more."""
 
     program: Program
+    prepare: Callable[[], Program]
     process: "subprocess.Popen[bytes]"
     log: Path
     started: float
@@ -119,8 +122,13 @@ class Supervisor:
             start_new_session=True,
         )
 
-    def start(self, program: Program) -> Child:
-        """Start a program. Its output goes to ``logs/NAME.log``; the previous log becomes ``NAME.log.1``."""
+    def start(self, what: Program | Callable[[], Program]) -> Child:
+        """Start a program. Its output goes to ``logs/NAME.log``; the previous log becomes ``NAME.log.1``.
+
+        A callable prepares what the program needs, and does so again when it is started again. Raises OSError if the
+        program cannot be started, and then nothing has been.
+        """
+        program = what if isinstance(what, Program) else what()
         log = self._logs / f"{program.name}.log"
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
@@ -135,7 +143,8 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            child = Child(program, process, log, time.monotonic())
+            prepare = (lambda: program) if isinstance(what, Program) else what
+            child = Child(program, prepare, process, log, time.monotonic())
             self._children.append(child)
             self._send_to_guard(f"+{process.pid}")
             self._write_record()
@@ -166,6 +175,14 @@ class Supervisor:
         self._reap(child)
         self._children.remove(child)
         self._write_record()
+
+    @staticmethod
+    def keep_log(child: Child) -> Path:
+        """Set the log of a child that has ended aside, where only a further call replaces it. Returns its path."""
+        kept = child.log.with_suffix(".log.died")
+        with contextlib.suppress(FileNotFoundError):  # somebody removed it
+            child.log.replace(kept)
+        return kept
 
     def wait_ready(self, child: Child, ready: Callable[[], bool], timeout_s: float) -> None:
         """Wait until `ready()`. Raises `ChildDied` if any child ends, `Unavailable` after `timeout_s`."""
@@ -230,7 +247,12 @@ class Supervisor:
             {"pid": child.pid, "argv": list(child.program.argv), "started": _start_time(child.pid)}
             for child in self._children
         ]
-        self._record.write_text(json.dumps(rows))
+        written = self._record.with_suffix(".new")
+        try:
+            written.write_text(json.dumps(rows))
+            written.replace(self._record)
+        except OSError as error:  # the guard does not need it
+            log.warning("%s cannot be written (%s). All programs go on.", self._record, error)
 
 
 def end_stale(record: Path) -> list[int]:

@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -79,8 +80,8 @@ class Everything:
             port = self.stack.ports[API_PORT]
             self.url = f"http://{HOST}:{port}"
             dashboard_port = self.stack.ports[DASHBOARD_PORT]
-            program = application(self.addresses, self.stack.state_dir, port, dashboard_port)
-            child = self.stack.supervisor.start(program)
+            prepare = partial(application, self.addresses, self.stack.state_dir, port, dashboard_port)
+            child = self.stack.supervisor.start(prepare)
             self.stack.wait()
             self.stack.supervisor.wait_ready(child, lambda: is_ready(self.url), START_S)
         except BaseException:
@@ -105,9 +106,9 @@ class Everything:
 def application(
     addresses: Addresses, state: Path, port: int, dashboard_port: int, *, code: Path = CODE, name: str = "ray"
 ) -> Program:
-    """Return the program that runs Ray and the Serve application of the source tree ``code``.
+    """Make a token and an empty folder for Ray; return the program that runs it and the application of ``code``.
 
-    ``state``: an existing folder for its token, Ray's session and its cache of models.
+    ``code``: a source tree. ``state``: an existing folder for the token, Ray's session and the cache of models.
     """
     token = state / RAY_AUTH_FILE
     write_private(token, secrets.token_hex(32))
