@@ -28,7 +28,9 @@ from services.classifier.deployment import Classifier
 from services.controller.aliases import AliasBoard
 from services.embedded import ports
 from services.messages import AliasUpdate, Heartbeat, HeldVersions
+from tornio.loop.phase import Phase
 from tornio.settings import StorageSettings
+from tornio.status.reported import ControllerStatus
 from tornio.storage.s3 import open_store
 
 TEXTS = (
@@ -60,7 +62,7 @@ def cluster(folder: Path, variables: Mapping[str, str] | None = None) -> Iterato
 
 
 class StandIn:
-    """The controller's two methods for replicas. It reads the store at its start and when it is requested to."""
+    """The controller's methods for replicas. It reads the store at its start and when it is requested to."""
 
     async def __init__(self) -> None:  # type: ignore[misc]  # Serve awaits it
         self._reader = AliasReader(open_store(StorageSettings()))
@@ -75,6 +77,9 @@ class StandIn:
 
     async def watch(self, token: str | None, timeout_s: float) -> AliasUpdate:
         return await self._board.wait(token, timeout_s)
+
+    async def status(self, workspace: str, task: str) -> ControllerStatus:
+        return ControllerStatus(Phase.WAITING, "No loop runs here.")
 
     async def report(self, replica_id: str, heartbeat: Heartbeat) -> None:
         self._reports[replica_id] = (time.monotonic(), heartbeat)

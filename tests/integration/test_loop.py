@@ -92,7 +92,7 @@ def test_unlabelled_texts_become_a_classifier_that_goes_on_learning(
     assert {line["record_id"]: line["labels"] for line in lines} == {i: [said[i]] for i in said if said[i] is not None}
     held = {line["record_id"] for line in lines if line["purpose"] == "holdout"}
     assert held == {i for i in bare if said[i] is not None}
-    assert len(bare) == 6
+    assert len(bare) == 2  # a tenth of three batches of 8
 
     # Each version says why it serves; each prediction says who made it.
     versions = client.versions("shop/inbox")
