@@ -36,8 +36,9 @@ class ClassifierSettings(BaseSettings):
         gt=0,
         le=1,
         description="Share of `max_ongoing_requests` that one client, an API key or without keys an address, may have "
-        "under way in a replica. Its further requests are refused with status 429. Default three quarters: one client "
-        "alone keeps a replica busy, and always leaves room for others.",
+        "under way in a replica while other clients use it, too, and that its requests whose bodies are still arriving "
+        "may have in any case. Further requests of it are refused with status 429. Default three quarters: one client "
+        "keeps a replica busy, and always leaves room for others.",
     )
     batch_tokens: int = Field(
         8192, ge=1, description="Tokens per batch, roughly. Default 8192: about a second of MiniLM on a slow core."

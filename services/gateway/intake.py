@@ -6,7 +6,10 @@ Plain ASGI. Every refusal has the format of the request's protocol.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import Counter
+from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
@@ -23,6 +26,8 @@ BODY_S = 15.0
 """Seconds that a body may take in any case."""
 BODY_BYTES_PER_S = 256 * 1024
 """Each of these that has arrived gives the rest of the body one more second."""
+RECENT_S = 60.0
+"""Seconds after its last request for which a client counts as one that uses the replica."""
 _TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
@@ -54,16 +59,20 @@ class BodyLimit:
 class ClientShare:
     """Answers 429 to a client that has ``most`` requests here already, so that others always find room.
 
-    A client is an API key, or an address where the server has no keys. Requests count from their headers to the end of
-    their answer: while their body arrives, while they wait for a model, and while they are answered. Open routes do not
-    count.
+    A client is an API key, or an address where the server has no keys. Requests whose body has not arrived always
+    count, because whoever sends half of a body holds its place for nothing. Those that wait for a model or are answered
+    count only while other clients use this replica, too: one that is alone may have all of it, and its bursts queue.
+    Open routes do not count. ``now``: seconds, as `time.monotonic` counts them.
     """
 
-    def __init__(self, app: ASGIApp, problems: Problems, most: int) -> None:
+    def __init__(self, app: ASGIApp, problems: Problems, most: int, now: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._problems = problems
         self._most = most
+        self._now = now
+        self._arriving = Counter[str]()
         self._under_way = Counter[str]()
+        self._seen: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = scope.get("state", {}).get("caller")
@@ -71,17 +80,38 @@ class ClientShare:
             await self._app(scope, receive, send)
             return
         client = _client(caller, scope)
-        if self._under_way[client] >= self._most:
+        if self._is_beyond(client):
             failure = Failure(Unavailable, HTTPStatus.TOO_MANY_REQUESTS, _of_share(client, self._most))
             await self._problems.response(scope, failure)(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        arriving = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        self._arriving[client] += arriving
         self._under_way[client] += 1
+
+        def arrived() -> None:
+            nonlocal arriving
+            self._arriving[client] -= arriving
+            arriving = False
+
+        async def noticed() -> Message:
+            message = await receive()
+            if not message.get("more_body", False):
+                arrived()
+            return message
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, noticed, send)
         finally:
+            arrived()
             self._under_way[client] -= 1
-            if not self._under_way[client]:
-                del self._under_way[client]
+            self._arriving, self._under_way = +self._arriving, +self._under_way  # without the clients that have none
+
+    def _is_beyond(self, client: str) -> bool:
+        now = self._now()
+        self._seen = {other: at for other, at in self._seen.items() if now - at < RECENT_S} | {client: now}
+        most_of_all = self._most if len(self._seen) > 1 else math.inf
+        return self._arriving[client] >= self._most or self._under_way[client] >= most_of_all
 
 
 def _client(caller: Caller, scope: Scope) -> str:
