@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from services.gateway.auth import Caller
+from services.gateway.auth import Caller, Role
 from services.gateway.intake import RECENT_S, ClientShare
 from services.gateway.problems import Problems
 
@@ -33,7 +33,7 @@ class Server:
 
     async def request(self, key: str, body: Awaitable[None] | None = None) -> int:
         """Send a request, whose body arrives when ``body`` is done. Returns its status."""
-        caller = Caller(name=key, workspaces=frozenset({"*"}), role="predict")
+        caller = Caller(name=key, workspaces=frozenset({"*"}), role=Role.PREDICT)
         headers = [(b"content-length", b"2")]
         scope: Scope = {
             "type": "http",
@@ -42,7 +42,7 @@ class Server:
             "headers": headers,
             "state": {"caller": caller},
         }
-        statuses = []
+        statuses: list[int] = []
 
         async def receive() -> Message:
             if body is not None:
@@ -50,10 +50,10 @@ class Server:
             return {"type": "http.request", "body": b"{}", "more_body": False}
 
         async def send(message: Message) -> None:
-            statuses.append(message.get("status"))
+            statuses.extend([message["status"]] if "status" in message else [])
 
         await self.share(scope, receive, send)
-        return int(statuses[0])
+        return statuses[0]
 
 
 def run(story: Callable[[Server], Awaitable[None]]) -> None:
