@@ -16,9 +16,10 @@ from tornio.records import MetadataValue
 SEPARATOR = "|"
 """Separates the labels of a text that has several."""
 _LIKE_A_LIST = re.compile(
-    r"""[\[({]\s*['"].*['"]\s*,?\s*[\])}] | \[[^\[\]]*,[^\[\]]*\] | \[[\d.\s+-]+\]""", re.X | re.S
+    r"""[\[({]\s*['"].*['"]\s*(?:,\s*)?[\])}] | \[[^\[\],]*,[^\[\]]*\] | \[[\d.\s+-]+\]""", re.X | re.S
 )
-"""How Python, NumPy and others write a list of names or numbers into a cell."""
+"""How Python, NumPy and others write a list of names or numbers into a cell. No two parts of it that follow each other
+match the same characters, so that a long cell takes no longer than its length."""
 _EXACT = 2**53
 """From here on, a float no longer tells one whole number from the next."""
 

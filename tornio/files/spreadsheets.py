@@ -43,9 +43,16 @@ def write_csv(
 
 
 def unescaped(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the cells of a row of CSV without the apostrophes that ``write_csv`` put in front of them."""
+    """Return the cells of a row of CSV without the apostrophes that ``write_csv`` put in front of them.
+
+    Another program's file may have a column of this name, so only an apostrophe in front of a formula is taken away.
+    """
     names = set((values.get(ESCAPED) or "").split(_BETWEEN))
-    return {name: cell.removeprefix(_MARK) if name in names else cell for name, cell in values.items()}
+    return {name: cell[1:] if name in names and _is_escaped(cell) else cell for name, cell in values.items()}
+
+
+def _is_escaped(cell: Any) -> bool:
+    return isinstance(cell, str) and cell.startswith(_MARK) and cell[1:].startswith(_FORMULA)
 
 
 def _escaped(columns: Sequence[str], cells: Sequence[Any]) -> list[Any]:

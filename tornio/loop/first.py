@@ -11,7 +11,7 @@ from datetime import timedelta
 from tornio.loop.observation import Observation
 from tornio.schemas.loop import LoopState
 
-LABELS = 2
+LEAST_LABELS = 2
 """How many of the task's labels need a text before anything can be trained."""
 QUIET = timedelta(seconds=10)
 """How long the label log must be unchanged before a training starts with labels for which no batch closes: an import
@@ -24,16 +24,21 @@ _SHOWN = 5
 def due(state: LoopState, seen: Observation) -> bool:
     """Whether nothing was trained yet and the imported labels suffice, so that the training need not wait for a batch.
 
-    Labels of every class start it at once. With less, it starts when the import is over. Answers do not count: they
-    are trained on when their batch closes, whenever the controller looks.
+    It starts when the import is over, because a version that was trained on its first part would serve. Answers do not
+    count: they are trained on when their batch closes, whenever the controller looks.
     """
-    return _imports_suffice(state, seen) and (all(seen.imported_labels.values()) or seen.quiet >= QUIET)
+    return _imports_suffice(state, seen) and seen.quiet >= QUIET
+
+
+def importing(state: LoopState, seen: Observation) -> bool:
+    """Whether the first training starts as soon as the import is over. Its version picks the next batch."""
+    return _imports_suffice(state, seen) and seen.quiet < QUIET
 
 
 def lacking(seen: Observation) -> str | None:
     """Return what the labels lack for a training, in one sentence. None means that they suffice: two have a text."""
     used = _used(seen.train_labels)
-    if len(used) >= LABELS:
+    if len(used) >= LEAST_LABELS:
         return None
     so_far = f"only {used[0]!r} has one so far" if used else "none has one so far"
     return f"a training needs texts of at least two labels, and {so_far}"
@@ -92,7 +97,7 @@ def _labels_to_come(state: LoopState, seen: Observation) -> str:
 
 
 def _imports_suffice(state: LoopState, seen: Observation) -> bool:
-    return state.newest is None and not state.iteration and len(_used(seen.imported_labels)) >= LABELS
+    return state.newest is None and not state.iteration and len(_used(seen.imported_labels)) >= LEAST_LABELS
 
 
 def _used(counts: Mapping[str, int]) -> list[str]:

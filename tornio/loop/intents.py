@@ -83,7 +83,7 @@ def start_query(state: LoopState, seen: Observation) -> LoopState:
     busy = state.query or state.train or state.gate or any(batch.closed for batch in state.batches)
     if busy or state.asks.paused or stopped(state, seen.spec, seen.pool_seq) or _exhausted(state, seen):
         return state
-    if len(state.batches) >= seen.spec.loop.open_batches:
+    if len(state.batches) >= seen.spec.loop.open_batches or first.importing(state, seen):
         return state
     if state.query_not_before is not None and seen.now < state.query_not_before:
         return state

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from tornio.loop import first
 from tornio.loop.observation import Observation
 from tornio.loop.standstill import stopped
 from tornio.schemas.loop import LoopState
@@ -55,6 +56,8 @@ def _doing(state: LoopState, seen: Observation) -> Standing:
         return Standing(Phase.SWAPPING, _swap(state, seen))
     if (why := stopped(state, seen.spec, seen.pool_seq)) is not None:
         return Standing(Phase.STOPPED, why)
+    if first.importing(state, seen):
+        return Standing(Phase.WAITING, "labels are being imported; the first training starts when that is over")
     if state.query_not_before is not None:
         return Standing(Phase.WAITING, f"picking the next batch failed; {_next_try(state.query_not_before)}")
     if not seen.pool_seq:

@@ -177,6 +177,12 @@ def test_every_text_of_a_file_is_classified(tmp_path: Path) -> None:
     assert read.items == ["same", "same", "other", "same"]
 
 
+@pytest.mark.parametrize("filler", [" ", ",", '"', '" ', "1 ", "' ,"])
+def test_a_long_cell_that_is_almost_a_list_is_read_in_no_time(filler: str) -> None:
+    cell = f'["a"{filler * 100_000}x'  # with a quadratic pattern, this test would take minutes
+    assert labels_of(cell, False, SEPARATOR) == [cell]
+
+
 def test_a_column_of_no_use_may_be_unreadable(tmp_path: Path) -> None:
     table = pa.table({"text": ["one"], "label": ["a"], "when": pa.array([2**62], pa.timestamp("us"))})
     pq.write_table(table, tmp_path / "a.parquet")

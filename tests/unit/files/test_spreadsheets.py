@@ -87,3 +87,13 @@ def test_numbers_stay_numbers_and_an_apostrophe_of_the_user_stays(tmp_path: Path
     ]
     write_csv(tmp_path / "a.csv", ["text"], [("=1",)], escape=False)
     assert (tmp_path / "a.csv").read_text() == "text\n=1\n"
+
+
+def test_a_column_escaped_of_another_program_takes_nothing_away(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label,escaped\n\"'twas night\",a,text\n'=1,b,label\n'=2,c,text|label\n")
+    read = [row.values for row in open_data(tmp_path / "a.csv").read(("text", "label"))]
+    assert [(row["text"], row["label"]) for row in read if isinstance(row, dict)] == [
+        ("'twas night", "a"),
+        ("'=1", "b"),
+        ("=2", "c"),
+    ]

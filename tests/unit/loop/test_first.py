@@ -68,9 +68,15 @@ def test_an_import_that_lacks_a_label_trains_once_it_is_over_even_while_a_batch_
     assert said(world).startswith("it is being trained (iteration 1)")
 
 
-def test_labels_of_every_class_do_not_wait_for_the_end_of_the_import() -> None:
+def test_labels_of_every_class_wait_for_the_end_of_the_import_too() -> None:
     world = Three(spec=THREE)
-    world.relabel(a=1, b=1, c=1)
+    for part in range(1, 4):  # a large import comes in several requests
+        world.relabel(a=part, b=part, c=part)
+        world.wait(first.QUIET.total_seconds() / 2)
+        world.decide(world.state, world.look())
+        assert not trains(world)
+    assert said(world) == "its training starts within seconds"
+    world.wait(first.QUIET.total_seconds() / 2)
     world.decide(world.state, world.look())
     assert trains(world)
 

@@ -58,8 +58,12 @@ def test_it_stops_when_predictions_hardly_change_and_new_texts_wake_it() -> None
     assert len(world.iterations) > 3
 
 
-def test_imported_labels_of_every_class_train_at_once() -> None:
+def test_imported_labels_train_before_a_first_batch_is_picked() -> None:
     world = World(imported={"a": 3, "b": 3})
+    state, _ = world.decide(world.state, world.look())
+    assert (state.train, state.query) == (None, None)
+    assert "labels are being imported" in standing(state, world.look()).why
+    world.wait(60)
     state, _ = world.decide(world.state, world.look())
     assert state.train is not None
     assert state.query is None
@@ -213,6 +217,7 @@ def test_train_now_with_too_few_labels_says_what_is_missing() -> None:
 
 def test_train_now_trains_once() -> None:
     world = World(pool=0, imported={"a": 2, "b": 2})
+    world.wait(60)
     turns(world, 10)
     assert len(world.iterations) == 1
     world.relabel(a=3)
