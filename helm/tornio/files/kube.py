@@ -10,14 +10,22 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 RAYSERVICE, NAMESPACE = os.environ["RAYSERVICE"], os.environ["NAMESPACE"]
 
 
-def get(path):
-    """Return an object of KubeRay in this release's namespace: rayservices/NAME, rayclusters/NAME."""
-    return _ask(path)
+def ask(path, body=None, method="GET", content_type="application/json"):
+    """Send a request about an object of KubeRay in this release's namespace: rayservices/NAME. Return the object."""
+    request = urllib.request.Request(
+        f"https://kubernetes.default.svc/apis/ray.io/v1/namespaces/{NAMESPACE}/{path}",
+        body,
+        {"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": content_type},
+        method=method,
+    )
+    context = ssl.create_default_context(cafile=ACCOUNT / "ca.crt")
+    with urllib.request.urlopen(request, timeout=10, context=context) as response:
+        return json.load(response)
 
 
 def patch(path, operations):
     """Change such an object by a JSON patch (RFC 6902)."""
-    return _ask(path, json.dumps(operations).encode(), "PATCH", "application/json-patch+json")
+    return ask(path, json.dumps(operations).encode(), "PATCH", "application/json-patch+json")
 
 
 def unprocessed(service):
@@ -28,15 +36,3 @@ def unprocessed(service):
 def pending_cluster(service):
     """Return the name of the cluster that will replace the active one. Empty if none will."""
     return ((service.get("status") or {}).get("pendingServiceStatus") or {}).get("rayClusterName") or ""
-
-
-def _ask(path, body=None, method="GET", content_type="application/json"):
-    request = urllib.request.Request(
-        f"https://kubernetes.default.svc/apis/ray.io/v1/namespaces/{NAMESPACE}/{path}",
-        body,
-        {"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": content_type},
-        method=method,
-    )
-    context = ssl.create_default_context(cafile=ACCOUNT / "ca.crt")
-    with urllib.request.urlopen(request, timeout=10, context=context) as response:
-        return json.load(response)

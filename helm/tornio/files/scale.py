@@ -35,12 +35,12 @@ def limits_of(service):
 
 def scale():
     """Change the clusters of the RayService. Return what stands in the way; an empty text if nothing does."""
-    service = kube.get(f"rayservices/{kube.RAYSERVICE}")
+    service = kube.ask(f"rayservices/{kube.RAYSERVICE}")
     if kube.unprocessed(service):
         return "KubeRay has not processed the manifest. Check that its operator runs"
     active = ((service.get("status") or {}).get("activeServiceStatus") or {}).get("rayClusterName")
     for name in filter(None, (active, kube.pending_cluster(service))):
-        if todo := operations(kube.get(f"rayclusters/{name}"), limits_of(service)):
+        if todo := operations(kube.ask(f"rayclusters/{name}"), limits_of(service)):
             kube.patch(f"rayclusters/{name}", todo)
             print(name, *(f"{one['path']}: {one['value']}" for one in todo if one["op"] == "add"))
     return ""

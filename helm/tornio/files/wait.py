@@ -18,7 +18,7 @@ patience_s = float(os.environ["PATIENCE_S"])
 
 def obstacle():
     """Return why the release cannot be used yet; an empty text once it can."""
-    service = kube.get(f"rayservices/{kube.RAYSERVICE}")
+    service = kube.ask(f"rayservices/{kube.RAYSERVICE}")
     if kube.unprocessed(service):
         return "KubeRay has not processed the manifest. Check that its operator runs"
     if pending := kube.pending_cluster(service):

@@ -267,9 +267,13 @@ def test_a_prefix_that_is_one_place_is_taken(prefix: str) -> None:
 
 
 def test_an_upgrade_changes_the_numbers_of_pods_of_the_running_cluster(documents: list[dict[str, Any]]) -> None:
-    """Nobody but its Job may change RayClusters."""
-    job = one(documents, "Job", "t-scale")
-    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-upgrade,post-rollback"
+    """Nobody but its Job may change RayClusters, and the Job only during an upgrade."""
+    made = [one(documents, kind, "t-scale") for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")]
+    hooks = [each["metadata"]["annotations"] for each in made]
+    assert {each["helm.sh/hook"] for each in hooks} == {"post-upgrade,post-rollback"}
+    assert {each["helm.sh/hook-delete-policy"] for each in hooks} == {"before-hook-creation,hook-succeeded"}
+    assert [int(each["helm.sh/hook-weight"]) for each in hooks] == [-4, -4, -3, -2]
+    job = made[-1]
     (pod,) = pods(job)
     assert pod["serviceAccountName"] == "t-scale"
     rules = one(documents, "Role", "t-scale")["rules"]
@@ -280,6 +284,12 @@ def test_an_upgrade_changes_the_numbers_of_pods_of_the_running_cluster(documents
     others = [other for each in documents if each["metadata"]["name"] != "t-scale" for other in pods(each)]
     assert "t-scale" not in {other.get("serviceAccountName") for other in others}
     assert {"kube.py", "scale.py", "wait.py"} <= set(one(documents, "ConfigMap", "t-scripts")["data"])
+
+
+def test_who_may_not_change_clusters_leaves_all_of_it_out() -> None:
+    documents = rendered(*switched({"scale": {"enabled": False}}))
+    assert "t-scale" not in {each["metadata"]["name"] for each in documents}
+    assert "rayclusters" not in str([each for each in documents if each["kind"] == "Role"])
 
 
 def test_a_task_that_fails_does_not_keep_the_others_from_being_applied(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class Kube(SimpleNamespace):
     def __init__(self, objects: dict[str, Any]) -> None:
         super().__init__(objects=objects, patched={})
 
-    def get(self, path: str) -> Any:
+    def ask(self, path: str) -> Any:
         return self.objects[path]
 
     def patch(self, path: str, operations: list[dict[str, Any]]) -> None:
