@@ -192,7 +192,6 @@ def settings_page() -> str:
 
 # Persisted formats
 
-
 LABELS = 2
 """A number of labels, to show the columns that have one entry per label."""
 
@@ -260,10 +259,8 @@ def _constants(owner: ModuleType | type) -> Iterator[tuple[str, str]]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
     body = tree.body[0].body if isinstance(owner, type) and isinstance(tree.body[0], ast.ClassDef) else tree.body
     for one, following in zip(body, [*body[1:], None], strict=True):
-        target = (
-            one.target if isinstance(one, ast.AnnAssign) else one.targets[0] if isinstance(one, ast.Assign) else None
-        )
-        if isinstance(target, ast.Name):
+        targets = [one.target] if isinstance(one, ast.AnnAssign) else one.targets if isinstance(one, ast.Assign) else []
+        for target in (each for each in targets[:1] if isinstance(each, ast.Name)):
             doc = following.value if isinstance(following, ast.Expr) else None
             text = doc.value if isinstance(doc, ast.Constant) and isinstance(doc.value, str) else ""
             yield target.id, " ".join(text.split())

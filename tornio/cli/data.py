@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tornio import files
-from tornio.api import LabelIn, LabelledRecord
+from tornio.api import LabelIn, LabelledRecord, LabelsImported
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, NoEscapeFormulas, Task, Url, connect
 from tornio.cli.review import export_corrected
@@ -167,12 +167,7 @@ def labels_import(
     columns = Columns(text_column, id_column, label_column, _names(metadata_columns))
     options = Options(format, encoding, delimiter, not no_header, columns.named)
     purpose = Purpose.HOLDOUT if holdout else "train"
-    if auto and (holdout or not source):
-        raise InvalidInput(
-            "Labels by a model do not evaluate models. Leave out --auto or --holdout."
-            if holdout
-            else "--auto needs --source with the name of the model that gave the labels."
-        )
+    _check_auto(auto, holdout, source)
     with connect(ctx, url) as client:
         state = client.status(task)
         with _opened(file, options) as reader:
@@ -185,23 +180,7 @@ def labels_import(
         screen.dump({**imported.model_dump(), **_read_as_json(read)})
         return
     _say_read(read, "labels", file)
-    use = "for evaluation" if holdout else "for training"
-    screen.say(
-        f"imported {imported.imported:,} labels {use} into {task}; {imported.unchanged:,} existed already; "
-        f"{imported.records_added:,} records were added to the pool"
-    )
-    if imported.trains:
-        screen.note(
-            f"{imported.trains:,} labels were left out: their texts train already (they were imported for training, or "
-            "a batch asked for them), and a version is not judged by texts that it was trained on",
-            style="yellow",
-        )
-    if imported.seen:
-        screen.note(
-            f"{imported.seen:,} of the texts had automatic labels, on which versions may have been trained. They do "
-            "not train from now on, but the versions of until now may look better on them than they are",
-            style="yellow",
-        )
+    _say_imported(imported, task, "for evaluation" if holdout else "for training")
 
 
 def export_labels(
@@ -259,6 +238,35 @@ def _check_labels(labels: Sequence[LabelIn], task_labels: Sequence[str], where: 
         f"{where} has labels that the task does not have: {shown}{more}. The task has "
         f"{', '.join(map(repr, task_labels))}. Nothing was imported."
     )
+
+
+def _check_auto(auto: bool, holdout: bool, source: str | None) -> None:
+    """Raises InvalidInput for labels by a model that would evaluate models, or that no source names."""
+    if auto and (holdout or not source):
+        raise InvalidInput(
+            "Labels by a model do not evaluate models. Leave out --auto or --holdout."
+            if holdout
+            else "--auto needs --source with the name of the model that gave the labels."
+        )
+
+
+def _say_imported(imported: LabelsImported, task: str, use: str) -> None:
+    screen.say(
+        f"imported {imported.imported:,} labels {use} into {task}; {imported.unchanged:,} existed already; "
+        f"{imported.records_added:,} records were added to the pool"
+    )
+    if imported.trains:
+        screen.note(
+            f"{imported.trains:,} labels were left out: their texts train already (they were imported for training, or "
+            "a batch asked for them), and a version is not judged by texts that it was trained on",
+            style="yellow",
+        )
+    if imported.seen:
+        screen.note(
+            f"{imported.seen:,} of the texts had automatic labels, on which versions may have been trained. They do "
+            "not train from now on, but the versions of until now may look better on them than they are",
+            style="yellow",
+        )
 
 
 def _say_read(read: Read[object], what: str, file: str) -> None:

@@ -87,11 +87,7 @@ def score(
     the `tornio up` of TORNIO_STATE, of this folder or of a folder above it, or the folder .tornio/store (with
     TORNIO_STATE: store in that folder).
     """
-    from tornio.files.sources import check_there, left_out
-
-    check_there(request.data)  # before imports that take seconds
-    if aside := left_out(request.data):
-        screen.note(f"left out {len(aside):,} files of {request.data}: {', '.join(aside[:5])}", style="yellow")
+    _check_data(request.data)  # before imports that take seconds
     _check_extra()
     _check_writable(output, report)
     named = None if task is None else TaskName.parse(task)
@@ -101,16 +97,22 @@ def score(
     if not as_json:
         screen.note(f"run {plan.run}. If it is interrupted, start the same command again: it goes on where it stopped")
     with _bars(quiet=as_json) as watch:
-        if template is None:
-            _here(plan, context, watch)
-        else:
-            _on_kuberay(plan, context.store, template, watch)
+        _run(plan, context, template, watch)
     scored = _opened(plan, context.store)
     _write(scored, output, report, escape=not no_escape_formulas)
     if as_json:
         screen.dump({"run": plan.run, **scored.output.model_dump(mode="json")})
     else:
         _show(scored, top)
+
+
+def _check_data(data: str) -> None:
+    """Say which files are left out. Raises InvalidFile for a path that does not exist."""
+    from tornio.files.sources import check_there, left_out
+
+    check_there(data)
+    if aside := left_out(data):
+        screen.note(f"left out {len(aside):,} files of {data}: {', '.join(aside[:5])}", style="yellow")
 
 
 def _check_extra() -> None:
@@ -156,10 +158,14 @@ def _planned(request: ScoreRequest, workspace: str, task: TaskName | None, conte
     return plan_score(request, workspace, task, context.store, context.loader)
 
 
-def _here(plan: RunPlan, context: JobContext, watch: Watch) -> None:
+def _run(plan: RunPlan, context: JobContext, template: Path | None, watch: Watch) -> None:
+    """Do the run: here, or as a RayJob if there is a template of one."""
     from jobs.running.driver import drive
 
-    drive(plan, context, watch)
+    if template is None:
+        drive(plan, context, watch)
+    else:
+        _on_kuberay(plan, context.store, template, watch)
 
 
 def _opened(plan: RunPlan, store: ObjectStore) -> ScoredRun:
