@@ -64,7 +64,7 @@ class Encoder:
         truncated = np.empty(len(texts), dtype=bool)
         parts = windows(len(texts), WINDOW)
         for rows, tokens in zip(parts, one_ahead(lambda rows: self._tokenizer.encode(texts[rows]), parts), strict=True):
-            vectors[rows] = self._engine.pooled(tokens, self._pooling, self._layer)
+            vectors[rows] = self._engine.pooled(tokens, self._pooling, (self._layer,))
             truncated[rows] = tokens.truncated
             if self._normalise:
                 _normalise(vectors[rows])

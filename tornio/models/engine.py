@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Protocol
 
@@ -21,10 +22,12 @@ class Engine(Protocol):
 
     hidden_size: int
 
-    def pooled(self, tokens: Tokens, pooling: Pooling, layer: int = -1) -> FloatMatrix:
-        """Return float32 [n, hidden_size] in the order of ``tokens``: the first token's state, or the mean of all.
+    def pooled(self, tokens: Tokens, pooling: Pooling, layers: Sequence[int] = (-1,)) -> FloatMatrix:
+        """Return float32 [n, layers * hidden_size] in the order of ``tokens``: the first token's state, or the mean of
+        all, of one layer beside the other.
 
-        ``layer``: the pooled layer, as transformers counts hidden states: -1 is the last, 0 the embeddings.
+        ``layers``: the pooled layers, as transformers counts hidden states: -1 is the last, 0 the embeddings. Layers
+        above the highest of them are not computed where the engine can stop there.
         """
 
 

@@ -5,6 +5,7 @@ It runs the architectures that ``tornio.models.packed`` does not support.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,21 +26,22 @@ class PaddedEngine:
         self._pad_id = pad_id
         self.hidden_size = int(model.config.hidden_size)
 
-    def pooled(self, tokens: Tokens, pooling: Pooling, layer: int = -1) -> FloatMatrix:
-        """Return float32 [n, hidden_size]; see ``Engine``."""
-        pooled = np.empty((len(tokens.ids), self.hidden_size), dtype=np.float32)
+    def pooled(self, tokens: Tokens, pooling: Pooling, layers: Sequence[int] = (-1,)) -> FloatMatrix:
+        """Return float32 [n, layers * hidden_size]; see ``Engine``."""
+        pooled = np.empty((len(tokens.ids), len(layers) * self.hidden_size), dtype=np.float32)
         with torch.inference_mode():
             for batch in token_batches(tokens.lengths):
                 inputs = _inputs(self._model, tokens, batch, self._pad_id)
-                pooled[batch] = _pooled(self._hidden(inputs, layer), inputs["attention_mask"], pooling).cpu().numpy()
+                states = self._states(inputs, layers)
+                found = [_pooled(state, inputs["attention_mask"], pooling) for state in states]
+                pooled[batch] = torch.cat(found, dim=1).cpu().numpy()
         return pooled
 
-    def _hidden(self, inputs: dict[str, Tensor], layer: int) -> Tensor:
-        if layer == -1:
-            last: Tensor = self._model(**inputs).last_hidden_state
-            return last
-        chosen: Tensor = self._model(**inputs, output_hidden_states=True).hidden_states[layer]
-        return chosen
+    def _states(self, inputs: dict[str, Tensor], layers: Sequence[int]) -> list[Tensor]:
+        if tuple(layers) == (-1,):
+            return [self._model(**inputs).last_hidden_state]
+        states = self._model(**inputs, output_hidden_states=True).hidden_states
+        return [states[layer] for layer in layers]
 
 
 class PaddedClassifier:

@@ -51,4 +51,4 @@ def _outputs(source: EncoderSource, tokens: Tokens) -> FloatMatrix:
             f"The model in {source.folder} gives vectors of {engine.hidden_size} numbers, but its config.json says "
             f"{source.dimension}. Copy the folder again."
         )
-    return engine.pooled(tokens, source.pooling, source.layer)
+    return engine.pooled(tokens, source.pooling, (source.layer,))

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
-from tornio.arrays import BoolMatrix, FloatMatrix
+from tornio.arrays import BoolMatrix, DoubleArray, FloatMatrix, IntArray
 from tornio.models.head import sigmoid, softmax
 from tornio.scoring.folds import FoldVector
 from tornio.scoring.measures import losses
-from tornio.training.fewshot import fit_regressions
 from tornio.training.targets import UNSEEN_LOGIT
 
 GRID = (0.3, 1.0, 3.0)
@@ -64,11 +64,38 @@ def in_sample(X: FloatMatrix, given: BoolMatrix, multi_label: bool, c: float) ->
 def _fit(X: Features, given: BoolMatrix, multi_label: bool, c: float) -> Heads:
     seen = given.any(axis=0)
     if multi_label or seen.sum() > 1:
-        weight, bias = fit_regressions(X, given.astype(np.int64), multi_label, c, balanced=False)
+        weight, bias = _regressions(X, given.astype(np.int64), multi_label, c)
     else:  # a single class needs no training
         weight, bias = np.zeros((given.shape[1], X.shape[1])), np.where(seen, 0.0, UNSEEN_LOGIT)
     single = [np.asarray(array, dtype=np.float32)[None] for array in (weight, bias)]
     return Heads(single[0], single[1], multi_label)
+
+
+def _regressions(X: Features, Y: IntArray, multi_label: bool, c: float) -> tuple[DoubleArray, DoubleArray]:
+    """Return weight [labels, dim] and bias [labels] of the regressions with this C.
+
+    ``Y``: [n, labels] of 0 and 1, of at least two classes unless ``multi_label``.
+    """
+    weight = np.zeros((Y.shape[1], X.shape[1]))
+    bias = np.full(Y.shape[1], UNSEEN_LOGIT)
+    if multi_label:
+        for j, column in enumerate(Y.T):
+            if column.all():
+                bias[j] = -UNSEEN_LOGIT
+            elif column.any():
+                (weight[j],), (bias[j],) = _regression(X, column, c)
+        return weight, bias
+    seen = np.flatnonzero(Y.any(axis=0))
+    fitted, offsets = _regression(X, Y.argmax(axis=1), c)
+    if len(seen) == 2:  # scikit-learn returns one row, the second class against the first: give each class half of it
+        fitted, offsets = np.vstack([-fitted, fitted]) / 2, np.concatenate([-offsets, offsets]) / 2
+    weight[seen], bias[seen] = fitted, offsets
+    return weight, bias
+
+
+def _regression(X: Features, y: IntArray, c: float) -> tuple[DoubleArray, DoubleArray]:
+    model = LogisticRegression(C=c, max_iter=1000).fit(X, y)
+    return model.coef_, model.intercept_
 
 
 def _stacked(heads: list[Heads]) -> Heads:

@@ -1,31 +1,41 @@
-"""Fit a few-shot head: regularised logistic regression on frozen embeddings, its L2 chosen by cross-validation."""
+"""Fit a few-shot head: regularised logistic regression on frozen embeddings, strength and temperature chosen out of
+fold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tornio.arrays import DoubleArray, FloatMatrix, FloatVector, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.head import LinearHead
+from tornio.training.regression import TOLERANCE, Coefficients, regress, rotated
 from tornio.training.targets import UNSEEN_LOGIT, check_sufficient, indicators, stratified_folds
 
-GRID = (0.1, 0.3, 1.0, 3.0, 10.0)
-"""Inverse strengths of the L2 penalty (scikit-learn's C), strongest penalty first.
-
-The grid ends at 10. The records that a query strategy picks lie near the decision boundaries, so cross-validation
-chooses less regularisation than is best for the rest of the pool (TREC, 260 labels: about .79 with a grid to 10, .78
-with a grid to 30).
-"""
+START_C = 10.0
+"""The first strength that is tried: scikit-learn's C, the inverse of the L2 penalty. The search goes on from here, so
+this value changes what the search costs and hardly what it finds."""
+STEP_C = 10.0**0.5
+LEAST_C, MOST_C = 1e-2, 1e5
+"""Ends of the search. They only stop it where every step is better than the one before, for instance on examples that
+any head separates."""
 DEFAULT_C = 3.0
 """Used where there are too few examples to validate on."""
 FOLDS = 5
+MANY = 500
+"""With more examples than this, two folds are enough: half of them say as much about strength and temperature, and
+folds are what a training costs (CLINC150, 1,500 examples: the same accuracy with two folds as with three)."""
+_COARSE = 3 * TOLERANCE
+"""A head that is only fitted to compare strengths need not be exact."""
 _LEAST = 1e-6
 """Smallest probability in the log-loss. A smaller one counts as this."""
+_LOG_TEMPERATURES = (-4.0, 4.0)
 
 
 def fit_few_shot(
@@ -43,108 +53,183 @@ def fit_few_shot(
     ``weights``: float32 [n], how much each example counts; None means 1 each. Classes have the same weight whatever
     their number of examples, because what a strategy queried does not show how frequent a class is in the pool. With
     several labels allowed there is one regression per label (one-vs-rest), without class weights, with one C for all.
-    The head's ``metrics``: ``examples``, ``c``, and ``cv_log_loss`` where validation was possible.
+
+    Strength and temperature are those with the least log-loss out of fold, together. The temperature (Guo et al. 2017,
+    "On Calibration of Modern Neural Networks", section 4.2) divides the logits. It is part of the head's weights, so
+    that nothing that loads the head can leave it out. Unlike in the paper, it is fitted on predictions out of fold and
+    not on a validation set, because few labels cannot spare one.
+
+    The head's ``metrics``: ``examples``, ``c``, ``temperature``, and ``cv_log_loss`` where validation was possible.
 
     Raises InvalidInput for labels that are not the task's, no examples, vectors that are not finite, or, without
     ``multi_label``, examples of one class only.
     """
-    X = np.asarray(embeddings, dtype=np.float64)
+    X = np.asarray(embeddings, dtype=np.float32)
     Y = indicators(labels, label_names, multi_label)
     if len(X) != len(Y):
         raise ValueError(f"{len(X)} embeddings for {len(Y)} rows of labels")
     check_sufficient(Y, label_names, multi_label)
     if not np.isfinite(X).all():
         raise InvalidInput("the embeddings are not all finite: the encoder is broken, choose another")
-    if weights is not None and (weights == 1).all():
-        weights = None
-    # Encoders differ in the length of their vectors; the grid is meant for length one.
-    scale = float(np.sqrt((X**2).sum(axis=1).mean())) or 1.0
+    # Encoders differ in the length of their vectors; the strengths are meant for length one.
+    scale = float(np.sqrt((X.astype(np.float64) ** 2).sum(axis=1).mean())) or 1.0
     with threadpool_limits(1):  # matrices this small are several times slower on two contended threads
-        c, loss = _choose_c(X / scale, Y, multi_label, seed, weights)
-        weight, bias = fit_regressions(X / scale, Y, multi_label, c, weights=weights)
-    metrics = {"examples": float(len(X)), "c": c} | ({} if loss is None else {"cv_log_loss": loss})
+        X = X / np.float32(scale)
+        chosen = _choose(X, Y, multi_label, seed, weights)
+        examples = _Examples(X, Y, multi_label, weights)
+        if chosen.start is not None:
+            examples.start(chosen.start)
+        fitted = examples.fit(chosen.c)
+    metrics = {"examples": float(len(X)), "c": chosen.c, "temperature": chosen.temperature}
     return LinearHead(
         labels=tuple(label_names),
         multi_label=multi_label,
-        weight=np.asarray(weight / scale, dtype=np.float32),
-        bias=np.asarray(bias, dtype=np.float32),
-        metrics=metrics,
+        weight=np.asarray(fitted.weight / (scale * chosen.temperature), dtype=np.float32),
+        bias=np.where(examples.learnable, fitted.bias / np.float32(chosen.temperature), fitted.bias),
+        metrics=metrics | ({} if chosen.loss is None else {"cv_log_loss": chosen.loss}),
     )
 
 
-def _choose_c(
-    X: DoubleArray, Y: IntArray, multi_label: bool, seed: int, weights: FloatVector | None
-) -> tuple[float, float | None]:
-    """Return the C of the grid with the smallest held-out log-loss, and that loss. Where nothing can be held out,
-    return the default and None.
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Strength and temperature, their loss out of fold where it could be measured, and where the last fit may begin."""
 
-    Single label: the loss is the mean over classes, as the fit weighs them. An example whose class does not occur in
-    the other folds says nothing about C and is left out. The held-out loss does not use ``weights``.
-    """
-    folds = stratified_folds(Y, FOLDS, seed)
-    losses = np.full((len(GRID), *Y.shape), np.nan)
-    for fold in range(FOLDS):
-        held, rest = folds == fold, folds != fold
-        learnable = Y[rest].any(axis=0)
-        if not held.any() or learnable.sum() < (1 if multi_label else 2):
-            continue
-        for g, c in enumerate(GRID):
-            weight, bias = fit_regressions(
-                X[rest], Y[rest], multi_label, c, weights=None if weights is None else weights[rest]
+    c: float = DEFAULT_C
+    temperature: float = 1.0
+    loss: float | None = None
+    start: Coefficients | None = None
+
+
+class _Examples:
+    """Some rows of the training data, in coordinates of their own; see ``rotated``."""
+
+    def __init__(self, X: FloatMatrix, Y: IntArray, multi_label: bool, weights: FloatVector | None) -> None:
+        self.Y = Y
+        self.multi_label = multi_label
+        self._X, self._rotation = rotated(X)
+        seen = Y.any(axis=0)
+        self.learnable: NDArray[np.bool_] = np.asarray(seen & ~Y.all(axis=0) if multi_label else seen)
+        """bool [labels]: the labels that the rows say something about."""
+        self._fixed = np.where(seen, -UNSEEN_LOGIT, UNSEEN_LOGIT)
+        self._weights = np.ones(len(Y), dtype=np.float32) if weights is None else weights
+        if not multi_label:
+            self._weights = self._weights * _balance(Y)
+        self._last: Coefficients | None = None
+
+    def fit(self, c: float, tolerance: float = TOLERANCE) -> Coefficients:
+        """Return the coefficients of this strength, [labels, dim], started from those that were fitted last.
+
+        A label without an example has a logit that is never predicted; one that every row has, a logit that always is.
+        """
+        columns = self.Y[:, self.learnable]
+        self._last = regress(self._X, columns, self._weights, c, self.multi_label, self._last, tolerance)
+        found = self._last.weight if self._rotation is None else self._last.weight @ self._rotation.T
+        weight = np.zeros((len(self.learnable), found.shape[1]), dtype=np.float32)
+        bias = self._fixed.astype(np.float32)
+        weight[self.learnable], bias[self.learnable] = found, self._last.bias
+        return Coefficients(weight, bias)
+
+    def start(self, coefficients: Coefficients) -> None:
+        """Let the next fit begin here."""
+        weight = coefficients.weight[self.learnable]
+        weight = weight if self._rotation is None else weight @ self._rotation
+        self._last = Coefficients(weight, coefficients.bias[self.learnable])
+
+
+def _balance(Y: IntArray) -> FloatVector:
+    """Return the weight of each row with which all classes weigh the same, and all rows together their number."""
+    counts = Y.sum(axis=0)
+    return np.asarray(len(Y) / ((counts > 0).sum() * counts[Y.argmax(axis=1)]), dtype=np.float32)
+
+
+class _OutOfFold:
+    """Heads that are each trained without one fold, and their losses on that fold."""
+
+    def __init__(self, X: FloatMatrix, Y: IntArray, multi_label: bool, seed: int, weights: FloatVector | None) -> None:
+        self._X, self._Y, self._multi_label = X, Y, multi_label
+        folds = stratified_folds(Y, FOLDS if len(Y) <= MANY else 2, seed)
+        self._parts: list[tuple[NDArray[np.bool_], _Examples]] = []
+        self._counts = np.zeros(Y.shape, dtype=bool)
+        for fold in np.unique(folds):
+            held, rest = folds == fold, folds != fold
+            part = _Examples(X[rest], Y[rest], multi_label, None if weights is None else weights[rest])
+            if part.learnable.sum() < (1 if multi_label else 2):
+                continue
+            self._parts.append((held, part))
+            # An example whose class does not occur in the other folds says nothing about strength or temperature.
+            self._counts[held] = part.learnable & (multi_label | (Y[held] == 1))
+        self._seen = Y.any(axis=0)
+        self.fitted: list[Coefficients] = []
+
+    @property
+    def possible(self) -> bool:
+        return bool(self._counts.any())
+
+    def loss(self, c: float) -> tuple[float, float]:
+        """Return the least mean log-loss that a temperature gives to heads of this strength, and the temperature."""
+        logits = np.zeros(self._Y.shape, dtype=np.float32)
+        self.fitted = []
+        for held, part in self._parts:
+            self.fitted.append(part.fit(c, _COARSE))
+            logits[held] = self.fitted[-1].logits(self._X[held])
+
+        def mean(log_temperature: float) -> float:
+            scaled = logits / np.exp(log_temperature)
+            losses = _log_losses(scaled, self._Y, self._multi_label)[self._counts]
+            return float((losses.sum() + self._doubt(scaled)) / (len(losses) + 1))
+
+        found = minimize_scalar(mean, bounds=_LOG_TEMPERATURES, method="bounded", options={"xatol": 0.01})
+        return float(found.fun), float(np.exp(found.x))
+
+    def _doubt(self, logits: FloatMatrix) -> float:
+        """Return the mean log-loss of one more example, of which nobody knows the label.
+
+        Without it, few examples that are all right would make a head infinitely sure. The idea is that of Platt (1999),
+        "Probabilistic Outputs for Support Vector Machines", section 2.2, who counts one more example of each class.
+        """
+        rows = self._counts.any(axis=1)
+        if self._multi_label:
+            return float(
+                np.mean([_log_losses(logits, np.full_like(self._Y, y), True)[self._counts].mean() for y in (0, 1)])
             )
-            loss = _log_losses(X[held] @ weight.T + bias, Y[held], multi_label)
-            losses[g, held] = np.where(learnable & (multi_label | (Y[held] == 1)), loss, np.nan)
-    columns = ~np.isnan(losses[0]).all(axis=0)
-    if not columns.any():
-        return DEFAULT_C, None
-    means = np.nanmean(losses[:, :, columns], axis=1).mean(axis=1)
-    best = int(means.argmin())  # of equal losses, the one with the strongest penalty
-    return GRID[best], float(means[best])
+        return float(_log_losses(logits, self._Y, False)[rows][:, self._seen].mean())
 
 
-def _log_losses(logits: DoubleArray, Y: IntArray, multi_label: bool) -> DoubleArray:
-    """Return the log-loss of each example and label, [n, labels]. Single label: only the column of the example's class
-    has a meaning."""
+def _choose(X: FloatMatrix, Y: IntArray, multi_label: bool, seed: int, weights: FloatVector | None) -> _Choice:
+    """Return the strength whose loss out of fold is least: from ``START_C`` on upwards, or else downwards, in steps,
+    until the loss rises.
+
+    The loss does not use ``weights``, and every example counts the same in it: the temperature is to be right for the
+    examples as they are.
+    """
+    heads = _OutOfFold(X, Y, multi_label, seed, weights)
+    if not heads.possible:
+        return _Choice()
+
+    def tried(c: float) -> tuple[float, _Choice]:
+        loss, temperature = heads.loss(c)
+        return loss, _Choice(c, temperature, loss, _mean(heads.fitted))
+
+    least, best = tried(START_C)
+    for step in (STEP_C, 1 / STEP_C):
+        while LEAST_C <= best.c * step <= MOST_C:
+            loss, choice = tried(best.c * step)
+            if loss >= least:
+                break
+            least, best = loss, choice
+        if best.c != START_C:
+            break
+    return best
+
+
+def _mean(heads: Sequence[Coefficients]) -> Coefficients:
+    return Coefficients(np.mean([h.weight for h in heads], axis=0), np.mean([h.bias for h in heads], axis=0))
+
+
+def _log_losses(logits: FloatMatrix, Y: IntArray, multi_label: bool) -> DoubleArray:
+    """Return the log-loss of each example and label, [n, labels]. Single label: as if the label were the example's."""
     if multi_label:
         losses = np.logaddexp(0.0, np.where(Y == 1, -logits, logits))
     else:
         losses = logsumexp(logits, axis=1, keepdims=True) - logits
     return np.asarray(np.minimum(losses, -np.log(_LEAST)))
-
-
-def fit_regressions(
-    X: DoubleArray,
-    Y: IntArray,
-    multi_label: bool,
-    c: float,
-    balanced: bool = True,
-    weights: FloatVector | None = None,
-) -> tuple[DoubleArray, DoubleArray]:
-    """Return weight [labels, dim] and bias [labels] of the regression with this C.
-
-    ``X``: [n, dim], dense or sparse; ``Y``: [n, labels] of 0 and 1, of at least two classes unless ``multi_label``.
-    ``balanced``: without ``multi_label``, whether classes have the same weight whatever their number of examples.
-    ``weights``: float32 [n], or None for 1 each.
-    """
-    weight = np.zeros((Y.shape[1], X.shape[1]))
-    bias = np.full(Y.shape[1], UNSEEN_LOGIT)
-    if multi_label:
-        for j, column in enumerate(Y.T):
-            if column.all():
-                bias[j] = -UNSEEN_LOGIT
-            elif column.any():
-                (weight[j],), (bias[j],) = _regression(X, column, c, None, weights)
-        return weight, bias
-    seen = np.flatnonzero(Y.any(axis=0))
-    fitted, offsets = _regression(X, Y.argmax(axis=1), c, "balanced" if balanced else None, weights)
-    if len(seen) == 2:  # scikit-learn returns one row, the second class against the first: give each class half of it
-        fitted, offsets = np.vstack([-fitted, fitted]) / 2, np.concatenate([-offsets, offsets]) / 2
-    weight[seen], bias[seen] = fitted, offsets
-    return weight, bias
-
-
-def _regression(
-    X: DoubleArray, y: IntArray, c: float, class_weight: str | None, weights: FloatVector | None
-) -> tuple[DoubleArray, DoubleArray]:
-    model = LogisticRegression(C=c, class_weight=class_weight, max_iter=1000).fit(X, y, sample_weight=weights)
-    return model.coef_, model.intercept_

@@ -97,17 +97,17 @@ def case(name: str) -> tuple[PackedEngine, list[list[FloatMatrix]]]:
 @given(
     places=st.lists(st.integers(0, len(ROWS) - 1), max_size=40),
     pooling=st.sampled_from(("cls", "mean")),
-    layer=st.integers(-LAYERS - 1, -1),
+    layers=st.lists(st.integers(-LAYERS - 1, -1), min_size=1, max_size=LAYERS + 1, unique=True),
 )
 def test_equals_transformers_whatever_shares_the_batch(
-    name: str, places: list[int], pooling: Pooling, layer: int
+    name: str, places: list[int], pooling: Pooling, layers: list[int]
 ) -> None:
     engine, hidden = case(name)
-    states = [hidden[place][layer] for place in places]
-    expected = [state[0] if pooling == "cls" else state.mean(axis=0) for state in states]
-    vectors = engine.pooled(tokens_of([ROWS[place] for place in places]), pooling, layer)
+    states = [[hidden[place][layer] for layer in layers] for place in places]
+    expected = [[state[0] if pooling == "cls" else state.mean(axis=0) for state in row] for row in states]
+    vectors = engine.pooled(tokens_of([ROWS[place] for place in places]), pooling, layers)
     assert vectors.dtype == np.float32
-    np.testing.assert_allclose(vectors, np.reshape(expected, (len(places), 32)), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(vectors, np.reshape(expected, (len(places), 32 * len(layers))), rtol=0, atol=1e-4)
 
 
 @every_architecture
@@ -169,7 +169,7 @@ def test_no_layer_is_run_for_nothing(monkeypatch: pytest.MonkeyPatch, layer: int
         return plain(self, hidden, *rest)
 
     monkeypatch.setattr(forward._PackedLayer, "__call__", counted)
-    engine.pooled(tokens_of(ROWS[:5]), "cls", layer)
+    engine.pooled(tokens_of(ROWS[:5]), "cls", (layer,))
     assert depths == [15] * run  # 1 + 2 + ... + 5 tokens, no padding
 
 
@@ -258,7 +258,7 @@ def test_other_architectures_are_padded_which_is_said_once(caplog: pytest.LogCap
         states = [states[layer][0].numpy() for states in hidden]
         expected = [state[0] if pooling == "cls" else state.mean(axis=0) for state in states]
         for one in (engine, again):
-            np.testing.assert_allclose(one.pooled(tokens_of(rows), pooling, layer), expected, rtol=0, atol=1e-4)  # type: ignore[arg-type]
+            np.testing.assert_allclose(one.pooled(tokens_of(rows), pooling, (layer,)), expected, rtol=0, atol=1e-4)  # type: ignore[arg-type]
     classifier = classifier_for(model_of(configuration, transformers.AutoModelForSequenceClassification))
     assert isinstance(classifier, PaddedClassifier)
     assert classifier.logits(tokens_of(rows)).shape == (len(rows), CLASSES)

@@ -8,7 +8,8 @@ from sklearn.linear_model import LogisticRegression
 
 from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
-from tornio.training.fewshot import DEFAULT_C, GRID, fit_few_shot
+from tornio.models.head import softmax
+from tornio.training.fewshot import DEFAULT_C, LEAST_C, MOST_C, START_C, STEP_C, fit_few_shot
 
 pytestmark = pytest.mark.unit
 
@@ -61,7 +62,7 @@ def test_one_example_of_a_class_is_enough(counts: list[int]) -> None:
     X, labels = clusters(counts)
     head = fit_few_shot(X, labels, NAMES, False, seed=0)
     assert accuracy(head.labels, head.logits(X), labels) == 1.0
-    assert head.metrics["c"] in GRID
+    assert LEAST_C <= head.metrics["c"] <= MOST_C
 
 
 def test_without_anything_to_validate_on_c_is_the_default() -> None:
@@ -78,22 +79,38 @@ def test_noise_asks_for_a_stronger_penalty() -> None:
     assert noisy.metrics["c"] < clear.metrics["c"]
 
 
-def test_it_is_scikit_learns_regression_at_the_chosen_c() -> None:
-    X, labels = clusters([12, 6, 9, 3], noise=0.3)
-    head = fit_few_shot(X, labels, NAMES, False, seed=0)
+@pytest.mark.parametrize(("counts", "factor"), [([12, 6, 9, 3], 1), ([8, 12, 0, 0], 2)])
+def test_it_is_scikit_learns_regression_at_the_chosen_strength_and_temperature(counts: list[int], factor: int) -> None:
+    """With two classes, scikit-learn's C is twice ours; see ``test_regression``."""
+    X, labels = clusters(counts, noise=0.3)
+    names = [name for name, count in zip(NAMES, counts, strict=True) if count]
+    head = fit_few_shot(X, labels, names, False, seed=0)
     scale = np.sqrt((X**2).sum(axis=1).mean())
-    model = LogisticRegression(C=head.metrics["c"], class_weight="balanced", max_iter=1000)
-    model.fit(X / scale, [NAMES.index(label) for (label,) in labels])
-    np.testing.assert_allclose(head.probabilities(head.logits(X)), model.predict_proba(X / scale), atol=1e-3)
+    model = LogisticRegression(C=factor * head.metrics["c"], class_weight="balanced", max_iter=1000)
+    logits = model.fit(X / scale, [names.index(label) for (label,) in labels]).decision_function(X / scale)
+    if factor == 2:
+        logits = np.column_stack([-logits, logits]) / 2
+    expected = softmax((logits / head.metrics["temperature"]).astype(np.float32))
+    np.testing.assert_allclose(head.probabilities(head.logits(X)), expected, atol=5e-3)
 
 
-def test_two_classes_equal_scikit_learns() -> None:
-    X, labels = clusters([8, 12, 0, 0], noise=0.3)
-    head = fit_few_shot(X, labels, NAMES[:2], False, seed=0)
-    scale = np.sqrt((X**2).sum(axis=1).mean())
-    model = LogisticRegression(C=head.metrics["c"], class_weight="balanced", max_iter=1000)
-    model.fit(X / scale, [NAMES.index(label) for (label,) in labels])
-    np.testing.assert_allclose(head.probabilities(head.logits(X)), model.predict_proba(X / scale), atol=1e-3)
+def test_probabilities_say_how_often_they_are_right() -> None:
+    """Many narrow classes make plain heads far too unsure, and mislabelled examples far too sure."""
+    random = np.random.default_rng(5)
+    X, labels = clusters([150, 150, 150, 150], noise=0.25)
+    wrong = random.random(600) < 0.2
+    given = [(NAMES[random.integers(4)],) if swap else label for swap, label in zip(wrong, labels, strict=True)]
+    head = fit_few_shot(X[::2], given[::2], NAMES, False, seed=0)
+    probabilities = head.probabilities(head.logits(X[1::2]))
+    right = [NAMES[column] == label for column, (label,) in zip(probabilities.argmax(axis=1), given[1::2], strict=True)]
+    assert abs(probabilities.max(axis=1).mean() - np.mean(right)) < 0.05
+
+
+def test_the_search_goes_on_where_the_first_steps_get_better() -> None:
+    X, labels = clusters([20, 20, 20, 20], noise=0.02)
+    flipped = np.random.default_rng(1).normal(size=(80, 16)).astype(np.float32)
+    assert fit_few_shot(X, labels, NAMES, False, seed=0).metrics["cv_log_loss"] < 0.1
+    assert fit_few_shot(flipped, labels, NAMES, False, seed=0).metrics["c"] < START_C / STEP_C
 
 
 def test_several_labels_are_learnt_each_for_itself() -> None:

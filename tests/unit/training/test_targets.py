@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tornio.errors import InvalidInput
-from tornio.training.fewshot import fit_few_shot, fit_regressions
+from tornio.training.fewshot import fit_few_shot
 from tornio.training.targets import Labelled, decided
 
 pytestmark = pytest.mark.unit
@@ -29,21 +29,6 @@ def test_soft_targets_are_decided_and_hard_ones_stay() -> None:
     hard = np.eye(3, dtype=np.float32)
     assert decided(hard, False).tolist() == decided(hard, True).tolist() == hard.tolist()
     assert decided(np.zeros((0, 3), np.float32), False).shape == (0, 3)
-
-
-@pytest.mark.parametrize("multi_label", [False, True])
-def test_a_weight_of_two_is_an_example_twice(multi_label: bool) -> None:
-    random = np.random.default_rng(0)
-    X, classes = random.normal(size=(30, 4)), random.integers(0, 3, 30)
-    Y = np.eye(3, dtype=np.int64)[classes]
-    weights = np.where(np.arange(30) < 10, 2, 1).astype(np.float32)
-    twice = np.concatenate([np.arange(30), np.arange(10)])
-    weighted = fit_regressions(X, Y, multi_label, 1.0, balanced=False, weights=weights)
-    repeated = fit_regressions(X[twice], Y[twice], multi_label, 1.0, balanced=False)
-    for left, right in zip(weighted, repeated, strict=True):
-        np.testing.assert_allclose(left, right, atol=1e-3)
-    plain = fit_regressions(X, Y, multi_label, 1.0, balanced=False)
-    assert np.abs(weighted[0] - plain[0]).max() > 1e-2
 
 
 def test_weights_reach_the_few_shot_head() -> None:

@@ -7,6 +7,7 @@ the tokens that are needed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,26 +45,35 @@ class PackedEngine:
         self._layers = tuple(_PackedLayer(layer, weights) for layer in weights.layers)
         self._budget = budget or TOKEN_BUDGET.get(self.device.type, TOKEN_BUDGET["cpu"])
 
-    def pooled(self, tokens: Tokens, pooling: Pooling, layer: int = -1) -> FloatMatrix:
-        """Return float32 [n, hidden_size]; see ``Engine``."""
-        pooled = np.empty((len(tokens.ids), self.hidden_size), dtype=np.float32)
+    def pooled(self, tokens: Tokens, pooling: Pooling, layers: Sequence[int] = (-1,)) -> FloatMatrix:
+        """Return float32 [n, layers * hidden_size]; see ``Engine``."""
+        pooled = np.empty((len(tokens.ids), len(layers) * self.hidden_size), dtype=np.float32)
         with torch.inference_mode():
             for batch in packed_batches(tokens.lengths, self._budget):
-                pooled[batch.rows] = self._pooled(tokens, batch, pooling, layer).cpu().numpy()
+                pooled[batch.rows] = self._pooled(tokens, batch, pooling, layers).cpu().numpy()
         return pooled
 
-    def _pooled(self, tokens: Tokens, batch: Batch, pooling: Pooling, layer: int) -> Tensor:
-        """Return float32 [n, hidden] of one batch, in its order."""
-        depth = range(len(self._layers) + 1)[layer]
+    def _pooled(self, tokens: Tokens, batch: Batch, pooling: Pooling, layers: Sequence[int]) -> Tensor:
+        """Return float32 [n, layers * hidden] of one batch, in its order."""
+        depths = [range(len(self._layers) + 1)[layer] for layer in layers]
         starts = torch.from_numpy(batch.starts).to(self.device)
         attention = Attention(batch, self.device)
         hidden = self._embedding(tokens, batch)
-        for number, run in enumerate(self._layers[:depth], start=1):
-            first = starts if pooling == "cls" and number == depth else None
-            hidden = run(hidden, attention, first)
-        if pooling == "cls":
-            return hidden.float() if depth else hidden[starts].float()
-        return torch.cat([hidden[run.tokens].view(run.rows, run.length, -1).float().mean(dim=1) for run in batch.runs])
+        found = {}
+        for depth in range(max(depths) + 1):
+            last = pooling == "cls" and depth == max(depths)  # the last layer is only run for the first tokens
+            if depth:
+                hidden = self._layers[depth - 1](hidden, attention, starts if last else None)
+            if depth in depths:
+                found[depth] = hidden.float() if last and depth else _pool(hidden, batch, starts, pooling)
+        return torch.cat([found[depth] for depth in depths], dim=1)
+
+
+def _pool(hidden: Tensor, batch: Batch, starts: Tensor, pooling: Pooling) -> Tensor:
+    """Return float32 [n, hidden]: the state of each text's first token, or the mean of all its tokens."""
+    if pooling == "cls":
+        return hidden[starts].float()
+    return torch.cat([hidden[run.tokens].view(run.rows, run.length, -1).float().mean(dim=1) for run in batch.runs])
 
 
 class PackedClassifier:
