@@ -1,93 +1,99 @@
-"""Bodies that never end, and clients that send more than their share: others are answered all the same."""
+"""What BodyLimit lets in, by ASGI calls on a clock that only waiting moves."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
-from contextlib import ExitStack
+import selectors
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
-import httpx
 import pytest
-from starlette.types import Message
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.intake import BODY_BYTES_PER_S, _limited
-from tests.unit.gateway.fake import OPERATOR, PREDICTOR
-from tests.unit.gateway.serving import served
-from tornio.api import Problem
+from services.gateway.intake import BODY_BYTES_PER_S, BodyLimit, ClientShare
+from services.gateway.problems import Problems
+from tornio.api import MAX_PREDICT_BYTES
 
 pytestmark = pytest.mark.unit
 
-PREDICT = "/v1/tasks/acme/support/predict"
-MOST = 48
+T = TypeVar("T")
 
 
-def half_sent(stack: ExitStack, port: int, key: str) -> socket.socket:
-    """Send half of a request, and leave its connection open."""
-    connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-    head = (
-        f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json"
-    )
-    connection.sendall(f'{head}\r\nContent-Length: 1000\r\n\r\n{{"texts": ['.encode())
-    return connection
+class _Clock(selectors.DefaultSelector):
+    """Does not wait: the time that a loop would have waited has passed at once."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        assert timeout is not None, "everything waits for ever"
+        self.now += timeout
+        return super().select(0)
 
 
-def ask(port: int, key: str) -> httpx.Response:
-    headers = {"Authorization": f"Bearer {key}"}
-    return httpx.post(f"http://127.0.0.1:{port}{PREDICT}", json={"texts": ["x"]}, headers=headers, timeout=60)
+def run(work: Coroutine[Any, Any, T]) -> T:
+    clock = _Clock()
+
+    def loop() -> asyncio.AbstractEventLoop:
+        made = asyncio.SelectorEventLoop(clock)
+        made.time = lambda: clock.now  # type: ignore[method-assign]
+        return made
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(work)
 
 
-def until(port: int, key: str, status: int) -> httpx.Response:
-    """The first answer with this status: what was sent before arrives in its own time."""
-    while (answer := ask(port, key)).status_code != status:
+async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+    """An app that reads the body, and then the client's leave."""
+    while (await receive()).get("more_body"):
         pass
-    return answer
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
 
 
-def test_half_sent_bodies_of_one_client_leave_room_for_others() -> None:
-    with served(body_seconds=600, most_per_client=MOST) as port, ExitStack() as stack:
-        for _ in range(270):
-            half_sent(stack, port, OPERATOR)
-        refused = until(port, OPERATOR, 429)
-        assert refused.headers["retry-after"] == "1"
-        assert "'operator' has 48 requests under way" in Problem.model_validate_json(refused.content).detail
-        assert [ask(port, PREDICTOR).status_code for _ in range(50)] == [200] * 50
-        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
-        stack.close()
-        assert until(port, OPERATOR, 200).json()["predictions"]
+def arriving(*parts: tuple[float, int, bool]) -> Receive:
+    """Parts of a body: seconds before it, its size, whether more follows. Then, an hour later, the client leaves."""
+    left = iter(parts)
+
+    async def receive() -> Message:
+        wait, size, more = next(left, (3600.0, 0, False))
+        await asyncio.sleep(wait)
+        return {"type": "http.request", "body": b"x" * size, "more_body": more}
+
+    return receive
 
 
-def test_without_keys_a_client_is_an_address() -> None:
-    with served(body_seconds=600, keys="[]", most_per_client=MOST) as port, ExitStack() as stack:
-        for _ in range(MOST + 10):
-            half_sent(stack, port, "not-asked-for")
-        assert "address 127.0.0.1" in until(port, "not-asked-for", 429).json()["detail"]
+async def status(app: ASGIApp, receive: Receive, **scope: Any) -> int:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    fields = {"type": "http", "method": "POST", "path": "/predict", "headers": [], "client": ("10.0.0.1", 1)}
+    try:
+        await app({**fields, **scope}, receive, send)
+    except HTTPException as error:  # which the app's handlers answer
+        return error.status_code
+    return int(sent[0]["status"])
 
 
-def test_a_body_that_does_not_arrive_is_answered_and_its_connection_closed() -> None:
-    with served(body_seconds=0.01) as port, ExitStack() as stack:
-        connection = half_sent(stack, port, OPERATOR)
-        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 408 ")
-        assert b"connection: close" in head.lower()
-        problem = Problem.model_validate(json.loads(body))
-        assert (problem.type, problem.status) == ("urn:tornio:problem:temporary-error", 408)
-        assert "did not arrive in time" in problem.detail
-        assert until(port, OPERATOR, 200).json()["predictions"]
+def limited(*parts: tuple[float, int, bool], **scope: Any) -> int:
+    return run(status(BodyLimit(reads, Problems({}), seconds=15), arriving(*parts), **scope))
 
 
-def test_a_body_that_arrives_gets_more_time() -> None:
+def test_a_body_has_its_time_and_more_for_what_has_arrived() -> None:
     """And what comes after its end, which is the client's leave, has no deadline."""
+    assert limited((14, 10, False)) == 200
+    assert limited((16, 10, False)) == 408
+    assert limited((14, 10, True), (2, 10, False)) == 408
+    assert limited((14, BODY_BYTES_PER_S * 4, True), (4, 10, False)) == 200
+    assert limited((14, BODY_BYTES_PER_S * 4, True), (6, 10, False)) == 408
 
-    async def receive_all() -> list[str]:
-        parts = iter([(0.0, BODY_BYTES_PER_S * 60, True), (0.7, 1, False)])
 
-        async def receive() -> Message:
-            wait, size, more = next(parts, (0.7, -1, False))
-            await asyncio.sleep(wait)
-            return {"type": "http.request", "body": b"x" * size, "more_body": more} if size > 0 else {"type": "gone"}
+def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() -> None:
+    assert limited((0, MAX_PREDICT_BYTES, True), (0, 1, False)) == 413
+    assert limited(headers=[(b"content-length", str(MAX_PREDICT_BYTES + 1).encode())]) == 413
 
-        limited = _limited(receive, 1 << 30, seconds=0.5)
-        return [(await limited())["type"] for _ in range(3)]
 
-    assert asyncio.run(receive_all()) == ["http.request", "http.request", "gone"]
+def test_open_routes_do_not_count() -> None:
+    assert run(status(ClientShare(reads, Problems({}), most=0), arriving())) == 200
