@@ -24,9 +24,10 @@ class Accounts:
 
         ``responding``: annotators who certainly have one, because the tool shows responses of theirs. Call it after the
         reading in which their answers were missing: then an account that is found had not been deleted at the time of
-        the reading. Raises what the annotation tool raises.
+        the reading. An account that was gone may be there again. Raises what the annotation tool raises.
         """
-        if set(ids) - self._gone:
+        self._gone -= set(responding)
+        if ids:
             present = self.annotation.accounts(self.workspace)
             self.names.update(present)
             self._gone = (self._gone | set(ids)) - present.keys() - set(responding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,13 +101,25 @@ class Registry:
         except NotFound:
             return follow(documents.create_or_get(self._store, key, follow(None)))
 
-    def rollback(self, who: str, why: str, expected_revision: int | None = None) -> Alias:
+    def rollback(
+        self, who: str, why: str, expected_revision: int | None = None, moves: Sequence[Alias] | None = None
+    ) -> Alias:
         """Point ``current`` at the version that served before. See ``earlier_version``.
 
         A second rollback goes one further back. A caller that may send one twice passes ``expected_revision``, and gets
-        Changed if it was already done. Raises NotServable, and NotFound if no version served before.
+        Changed if it was already done. ``moves``: the history of ``current``, if the caller has read it. Raises
+        NotServable, and NotFound if no version served before.
         """
-        moves = self.history(CURRENT)
+        moves = self.history(CURRENT) if moves is None else moves
+        earlier = self.check_rollback(moves, expected_revision)
+        return self.move(CURRENT, earlier, moves[0].revision, who, why, "rollback")
+
+    def check_rollback(self, moves: Sequence[Alias], expected_revision: int | None = None) -> str:
+        """Return the version that a rollback goes to. ``moves``: the history of ``current``.
+
+        The revision is compared first: a rollback that is sent again, because its answer was lost, was done. Raises
+        what ``rollback`` raises.
+        """
         if not moves:
             raise NotServable(f"{self._name} has no {CURRENT} version yet, so there is nothing to roll back.")
         present = moves[0]
@@ -120,7 +133,7 @@ class Registry:
             raise NotFound(
                 f"No version served {self._name} before {present.version}, so there is nothing to go back to."
             )
-        return self.move(CURRENT, earlier, present.revision, who, why, "rollback")
+        return earlier
 
     def history(self, alias: str) -> tuple[Alias, ...]:
         """Return every document that the alias has had, the present one first."""

@@ -20,6 +20,6 @@ def label_faults(names: Sequence[str]) -> Iterator[str]:
             yield f"the label {shown} has a character that cannot be shown: remove it"
         elif other != name:
             yield (
-                f"the labels {cut(other)!r} and {shown} look the same, or differ only by case or white space: rename "
-                "one of them"
+                f"the labels {cut(other)!r} and {shown} look the same, or differ only by case, white space or "
+                "form (² and 2): rename one of them"
             )

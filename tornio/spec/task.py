@@ -63,7 +63,7 @@ class GateSpec(Spec):
         lt=0.5,
         doc="The chance, at most, that a candidate is refused by its score although it is as good as every version "
         "before it. A McNemar test against `current` has one half of it, tests against the last promoted versions "
-        "share the other half. Default 5 %.",
+        "share the other half; without these, the first has all of it. Default 5 %.",
     )
     max_drop: float = setting(
         0.02,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tornio.errors import Conflict, NotFound, NotServable, TornioError
-from tornio.registry import CURRENT, Registry, earlier_version
+from tornio.errors import Conflict, TornioError
+from tornio.registry import CURRENT, Registry
 from tornio.schemas.registry import Alias
 from tornio.tasks.task import Task
 
@@ -21,18 +21,13 @@ def roll_back(task: Task, who: str, reason: str | None = None, expected_revision
     """
     registry = Registry(task.store, task.keys)
     moves = registry.history(CURRENT)
-    if not moves:
-        raise NotServable(f"{task.full_name} has no current version yet, so there is nothing to roll back.")
+    registry.check_rollback(moves, expected_revision)
     present = moves[0]
-    if earlier_version(moves) is None:
-        raise NotFound(
-            f"No version served {task.full_name} before {present.version}, so there is nothing to go back to."
-        )
     why = f"{who} rolled back from {present.version}" + (f": {reason}" if reason else "")
     earlier_hold = task.loop_state().asks.hold
     task.hold(why)  # before the move: nothing may be promoted over the rollback
     try:
-        return registry.rollback(who, why, present.revision if expected_revision is None else expected_revision)
+        return registry.rollback(who, why, present.revision, moves)
     except Conflict:
         _release(task, why, earlier_hold)
         raise

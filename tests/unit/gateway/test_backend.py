@@ -455,6 +455,7 @@ def test_a_second_rollback_goes_one_further_back_and_a_third_says_that_there_is_
     [
         ((), RollbackIn(), NotServable),
         (("v1",), RollbackIn(), NotFound),
+        (("v1",), RollbackIn(expected_revision=2), Changed),
         (("v1", "v2"), RollbackIn(expected_revision=1), Changed),
     ],
 )
