@@ -13,6 +13,7 @@ import typer
 from tornio.cli import screen
 from tornio.cli.connect import Json
 from tornio.cli.stores import is_default_folder, use_store
+from tornio.settings import NodeSettings
 
 if TYPE_CHECKING:
     from tornio.registry import Encoders
@@ -57,7 +58,7 @@ def add(
     model_name = name or default_name(source)
     resolved = resolve_encoder(source)
     check_name(model_name)
-    document = publish_encoder(resolved, encoders)
+    document = publish_encoder(resolved, encoders, NodeSettings().precision)
     named = encoders.give_name(model_name, document, LAYERS.get(model_name, resolved.layer), datetime.now(UTC))
     if as_json:
         screen.dump(_plain(document, [named]))

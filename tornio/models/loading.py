@@ -151,7 +151,7 @@ class Loader:
                     self._bases[name] = self._published.get(named.digest), named.layer
                 else:
                     source = resolve_encoder(name)
-                    self._bases[name] = publish_encoder(source, self._published), source.layer
+                    self._bases[name] = publish_encoder(source, self._published, self.precision), source.layer
             return self._bases[name]
 
     def _load_encoder(self, use: EncoderUse) -> Encoder:

@@ -11,6 +11,8 @@ from tornio.errors import InvalidInput
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 _NAMELESS = re.compile(r"LABEL_\d+")
+_DIGITS = re.compile(r"[0-9]{1,9}")
+"""Not more digits, because int() refuses very long strings of them."""
 _CLASSES = 2
 """How many classes transformers takes a model to have whose configuration does not say."""
 
@@ -68,6 +70,13 @@ def read_outputs(config: Mapping[str, Any]) -> Outputs:
     return Outputs(names, named, None if kind is None else kind == MULTI)
 
 
+def class_number(value: object) -> int | None:
+    """The number of a class that an integer or its digits are; None for anything else."""
+    if isinstance(value, str):
+        return int(value) if _DIGITS.fullmatch(value) else None
+    return value if type(value) is int and 0 <= value < 10**9 else None
+
+
 def _names(config: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
     """The names of the outputs in their order, and whether they are names."""
     by_id = _by_id(config.get("id2label"), "id2label")
@@ -100,9 +109,12 @@ def _by_id(names: Any, what: str) -> tuple[str, ...] | None:
     """The names of {number: name}, in the order of the numbers, which are 0, 1, ... without a gap."""
     if not names:
         return None
-    if not isinstance(names, Mapping) or not all(str(number).isdecimal() for number in names):
-        raise InvalidInput(f"config.json has {what} {names!r:.200}, which does not name classes by their numbers.")
-    by_number = {int(number): str(name) for number, name in names.items()}
+    unusable = InvalidInput(f"config.json has {what} {names!r:.200}, which does not name classes by their numbers.")
+    if not isinstance(names, Mapping):
+        raise unusable
+    by_number = {number: name for key, name in names.items() if (number := class_number(key)) is not None}
+    if len(by_number) != len(names) or not all(isinstance(name, str) for name in by_number.values()):
+        raise unusable
     if sorted(by_number) != list(range(len(names))):
         raise InvalidInput(f"config.json has {what} for the classes {sorted(by_number)}. They must be 0, 1, 2, ... .")
     ordered = tuple(by_number[number] for number in range(len(names)))
@@ -117,8 +129,11 @@ def _by_name(numbers: Any) -> tuple[str, ...] | None:
         return None
     if not isinstance(numbers, Mapping):
         raise InvalidInput(f"config.json has label2id {numbers!r:.200}, which does not number the names of classes.")
-    inverse: dict[Any, Any] = {}
-    for name, number in numbers.items():
+    inverse: dict[int, Any] = {}
+    for name, given in numbers.items():
+        number = class_number(given)
+        if number is None:
+            raise InvalidInput(f"config.json has label2id {given!r:.80} for {name!r:.80}. It must be a whole number.")
         if number in inverse:
             raise InvalidInput(f"config.json has label2id {number!r} for both {inverse[number]!r} and {name!r}.")
         inverse[number] = name

@@ -28,12 +28,13 @@ _BUFFERS = r"(^|\.)(position_ids|token_type_ids|rotary_emb\.inv_freq|attn\.(mask
 """Constants that older releases of transformers saved with the weights."""
 _HEADS = (
     r"^(cls|lm_head|lm_loss|lm_predictions|mask_predictions|predictions|generator_predictions|generator_lm_head"
+    r"|entity_predictions"
     r"|discriminator_predictions|final_logits_bias|vocab_transform|vocab_layer_norm|vocab_projector|pred_layer|sop_classifier"
     r"|classifier|pre_classifier|qa_outputs|score|head|decoder|logits_proj|sequence_summary|classification_head)(\.|$)"
 )
 """Heads that are trained together with a body: to predict words, classes, or parts of texts."""
 _NOT_READ_BY_ENCODERS = re.compile("|".join((_POOLER, _BUFFERS, _HEADS)))
-_HEADS_OF_WORDS = r"^(cls|lm_\w+|mask_predictions|predictions|vocab_\w+|final_logits_bias)(\.|$)"
+_HEADS_OF_WORDS = r"^(cls|lm_\w+|entity_predictions|mask_predictions|predictions|vocab_\w+|final_logits_bias)(\.|$)"
 _NOT_READ_BY_CLASSIFIERS = re.compile("|".join((_POOLER, _BUFFERS, _HEADS_OF_WORDS)))
 
 

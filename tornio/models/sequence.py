@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +12,11 @@ from tornio.models.device import precision as precision_for
 from tornio.models.engine import classifier_for
 from tornio.models.folder import read_config
 from tornio.models.head import sigmoid, softmax
-from tornio.models.outputs import Outputs, read_outputs
+from tornio.models.outputs import Outputs, class_number, read_outputs
 from tornio.models.port import Scores
 from tornio.models.pretrained import load_classifier
 from tornio.models.tokens import Tokenizer
 from tornio.models.windows import one_ahead, windows
-
-_NUMBER = re.compile(r"(?:LABEL_)?(\d+)")
 
 
 class SequenceClassifier:
@@ -55,9 +52,11 @@ class SequenceClassifier:
         return Scores(logits, sigmoid(logits) if self._multi_label else softmax(logits), truncated)
 
 
-def check_classifier(folder: Path, labels: Sequence[str], *, multi_label: bool, max_length: int) -> None:
+def check_classifier(
+    folder: Path, labels: Sequence[str], *, multi_label: bool, max_length: int, precision: str
+) -> None:
     """Raise InvalidInput as ``SequenceClassifier`` does, and if the model cannot read a text."""
-    SequenceClassifier(folder, labels, multi_label=multi_label, max_length=max_length).score(["a"])
+    SequenceClassifier(folder, labels, multi_label=multi_label, max_length=max_length, precision=precision).score(["a"])
 
 
 def in_model_order(outputs: Outputs, labels: Sequence[str]) -> tuple[str, ...]:
@@ -75,7 +74,8 @@ def in_model_order(outputs: Outputs, labels: Sequence[str]) -> tuple[str, ...]:
             f"The model has one output and the data has the labels {', '.join(labels)}. Say what the output decides "
             "with --labels NO,YES: the label of texts with a low output first."
         )
-    numbers = {int(match[1]): name for name in labels if (match := _NUMBER.fullmatch(name))}
+    found = ((class_number(name.removeprefix("LABEL_")), name) for name in labels)
+    numbers = {number: name for number, name in found if number is not None}
     if sorted(numbers) != list(range(len(classes))) or len(labels) != len(classes):
         raise InvalidInput(
             f"The model has {len(classes)} classes without names, and the order of {', '.join(labels)} is not "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatch
 from importlib.util import find_spec
@@ -52,6 +52,9 @@ LAYERS = {MINILM: -2}
 better, as it is less specialised in sentence similarity. Test accuracy with 234 labels, last layer against this one:
 TREC .79 and .85, AG News .84 and .85, SST-2 .75 and .76."""
 
+_POOLING_FLAG = "pooling_mode_"
+_POOLINGS: Mapping[str, Pooling] = {"mean": "mean", "mean_tokens": "mean", "cls": "cls", "cls_token": "cls"}
+
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?(@[\w.-]+)?$")
 _LONGEST_NAME = 200
 _UNBOUNDED = 100_000
@@ -88,16 +91,17 @@ def resolve_encoder(name: str) -> EncoderSource:
     return replace(source, layer=LAYERS.get(name, source.layer))
 
 
-def publish_encoder(source: EncoderSource, encoders: Encoders) -> EncoderDocument:
+def publish_encoder(source: EncoderSource, encoders: Encoders, precision: str) -> EncoderDocument:
     """Upload the files to the store, once the model has read texts. Published again, the stored document is returned.
 
-    Raises InvalidInput for a folder whose model cannot be used (``proof.prove``).
+    ``precision``: in which this node computes. Raises InvalidInput for a folder whose model cannot be used
+    (``proof.prove``).
     """
     from tornio.models.proof import prove
 
     values = {field.name: getattr(source, field.name) for field in fields(source)}
     del values["layer"]  # belongs to the use, not to the files
-    return encoders.publish(values.pop("folder"), proof=lambda: prove(source), **values)
+    return encoders.publish(values.pop("folder"), proof=lambda: prove(source, precision), **values)
 
 
 def check_name(name: str) -> None:
@@ -241,14 +245,20 @@ def _pooling(folder: Path, modules: Sequence[tuple[str, Path]]) -> Pooling:
     config = read_object(path)
     if named and not config:
         raise InvalidInput(f"{path}, which modules.json names, is missing or empty. Copy the whole folder.")
-    modes = {key.removeprefix("pooling_mode_") for key, on in config.items() if key.startswith("pooling_mode_") and on}
-    if isinstance(config.get("pooling_mode"), str):  # newer sentence-transformers name the mode
-        modes = {config["pooling_mode"]}
-    if modes <= {"mean_tokens", "mean"}:
-        return "mean"
-    if modes <= {"cls_token", "cls"}:
-        return "cls"
-    raise InvalidInput(f"{folder} pools by {sorted(modes)}. Only the mean of the tokens and the first are supported.")
+    flags = {key: on for key, on in config.items() if key.startswith(_POOLING_FLAG)}
+    if "pooling_mode" in config:  # newer sentence-transformers name the mode, or list several
+        modes = config["pooling_mode"]
+    elif all(isinstance(on, bool) for on in flags.values()):
+        modes = [key.removeprefix(_POOLING_FLAG) for key, on in flags.items() if on] or ["mean"]
+    else:
+        modes = flags
+    mode = modes[0] if isinstance(modes, list) and len(modes) == 1 else modes
+    if isinstance(mode, str) and mode in _POOLINGS:
+        return _POOLINGS[mode]
+    raise InvalidInput(
+        f"{path} says that the model pools by {modes!r:.200}. Only the mean of the tokens or the first token are "
+        "supported."
+    )
 
 
 def _max_length(folder: Path) -> int:

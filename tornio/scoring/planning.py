@@ -9,7 +9,7 @@ from tornio.errors import InvalidInput, NotFound, NotServable
 from tornio.files.sources import find_files
 from tornio.models.folder import read_config
 from tornio.models.loading import Loader
-from tornio.models.outputs import read_outputs
+from tornio.models.outputs import class_number, read_outputs
 from tornio.models.sequence import check_classifier, in_model_order
 from tornio.registry import Registry
 from tornio.schemas.jobs import ScoreArgs
@@ -102,7 +102,13 @@ def _labelled(args: ScoreArgs, stated: bool, loader: Loader) -> ScoreArgs:
             args = args.evolve(labels=outputs.names, numbered=True)
         elif not stated:
             args = args.evolve(labels=in_model_order(outputs, args.labels))
-        check_classifier(folder, args.labels, multi_label=args.multi_label, max_length=use.max_length)
+        check_classifier(
+            folder,
+            args.labels,
+            multi_label=args.multi_label,
+            max_length=use.max_length,
+            precision=loader.precision,
+        )
     if len(args.labels) < (1 if args.multi_label else 2):
         raise InvalidInput(f"--labels has {', '.join(args.labels)} only, and at least two labels are needed")
     return args
@@ -113,7 +119,7 @@ def are_class_numbers(labels: Collection[str], classes: Sequence[str]) -> bool:
 
     They are all numbers of a class, 0 is among them, and no class has a number for its name.
     """
-    numbers = {int(label) for label in labels if label.isdecimal()}
+    numbers = {number for label in labels if (number := class_number(label)) is not None}
     return (
         bool(labels)
         and len(numbers) == len(labels)
@@ -129,7 +135,7 @@ def found_in(args: ScoreArgs, limit: int) -> Collection[str]:
     for names, cell in label_cells(args):
         if isinstance(cell, str):  # why the row has no labels
             continue
-        if names is not None or not all(label.isdecimal() and int(label) < limit for label in cell):
+        if names is not None or any((number := class_number(label)) is None or number >= limit for label in cell):
             return ()
         labels.update(cell)
     return labels

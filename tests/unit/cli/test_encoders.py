@@ -106,3 +106,15 @@ def test_a_model_that_cannot_read_is_not_added(tornio: Tornio, store: LocalStore
     code, _, err = tornio("encoders", "add", model(tmp_path / "other"), "--name", "a" * 5000)
     assert (code, "not a valid name" in err, len(err) < 1000) == (1, True, True)
     assert "no base model" in tornio("encoders", "list")[1]
+
+
+def test_a_model_is_tried_in_the_precision_of_the_settings(
+    tmp_path: Path, store: LocalStore, tornio: Tornio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny(tmp_path / "mine", "Deberta")
+    monkeypatch.setenv("TORNIO_PRECISION", "bfloat16")
+    code, _, err = tornio("encoders", "add", folder)
+    assert code != 0
+    assert "set TORNIO_PRECISION=float32" in err.replace("\n", " ")
+    monkeypatch.setenv("TORNIO_PRECISION", "float32")
+    assert tornio("encoders", "add", folder)[0] == 0

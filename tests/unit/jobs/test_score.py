@@ -155,6 +155,25 @@ def test_a_model_without_names_needs_an_order(tmp_path: Path, tmp_path_factory: 
     assert planned(asked(numbers, several), context).args["labels"] == [str(n) for n in range(12)]
 
 
+@pytest.mark.parametrize("more", [{}, {"labels": LABELS}])
+def test_a_label_of_thousands_of_digits_is_no_number(tmp_path: Path, classifier: Path, more: dict[str, Any]) -> None:
+    context = job(tmp_path)
+    data = write(tmp_path / "data.csv", [("a text", "1" * 5000), ("another", "0")])
+    if more:
+        assert planned(asked(data, classifier, **more), context).args.get("numbered", False) is False
+    else:
+        with pytest.raises(InvalidInput, match="They must be the same"):
+            planned(asked(data, classifier), context)
+
+
+def test_a_classifier_is_tried_in_the_precision_of_the_run(tmp_path: Path, data: Path) -> None:
+    folder = small_classifier(tmp_path / "model", LABELS, kind="Deberta")
+    context = job(tmp_path)
+    with pytest.MonkeyPatch.context() as machine:
+        machine.setattr("tornio.models.device._computes_bfloat16", lambda: True)
+        assert planned(asked(data, folder), context).args["precision"] == "float32"
+
+
 def test_data_that_changes_while_it_is_read_is_told(
     tmp_path: Path, data: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

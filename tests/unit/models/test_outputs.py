@@ -8,7 +8,7 @@ import pytest
 
 from tornio.errors import InvalidInput
 from tornio.models.nli import nli_classes
-from tornio.models.outputs import Outputs, read_outputs
+from tornio.models.outputs import Outputs, class_number, read_outputs
 from tornio.models.sequence import columns_of, in_model_order
 
 pytestmark = pytest.mark.unit
@@ -59,6 +59,13 @@ def test_outputs_are_read_from_the_config(config: dict[str, Any], outputs: Outpu
         ({"id2label": {"a": "bad"}}, "by their numbers"),
         ({"label2id": {"bad": 0, "good": 0}}, "for both 'bad' and 'good'"),
         ({"label2id": {"bad": 0, "good": 2}}, r"classes \[0, 2\]"),
+        ({"label2id": {"bad": [0], "good": 1}}, r"label2id \[0\] for 'bad'"),
+        ({"label2id": {"bad": False, "good": 1}}, "label2id False for 'bad'"),
+        ({"label2id": {"bad": "1" * 5000}}, "It must be a whole number"),
+        ({"id2label": {"0": None, "1": "good"}}, "by their numbers"),
+        ({"id2label": {"0": ["bad"], "1": "good"}}, "by their numbers"),
+        ({"id2label": {"1" * 5000: "bad"}}, "by their numbers"),
+        ({"id2label": 5}, "by their numbers"),
         ({"num_labels": "two"}, "num_labels 'two'"),
         ({"num_labels": 0}, "num_labels 0"),
     ],
@@ -95,6 +102,17 @@ def test_labels_of_data_are_put_in_the_order_of_the_model() -> None:
     assert in_model_order(outputs("good", "bad"), ["bad", "good"]) == ("bad", "good")  # columns_of finds each
     assert in_model_order(outputs("good", "bad", "odd"), ["bad", "good"]) == ("good", "bad", "odd")
     assert in_model_order(outputs("LABEL_0", "LABEL_1", named=False), ["0", "1"]) == ("0", "1")
+    assert in_model_order(outputs("LABEL_0", "LABEL_1", named=False), ["LABEL_1", "0"]) == ("0", "LABEL_1")
+    with pytest.raises(InvalidInput, match="without names"):
+        in_model_order(outputs("LABEL_0", "LABEL_1", named=False), ["0", "1" * 5000])
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("0", 0), ("07", 7), (3, 3), (-1, None), (True, None), (1.0, None), ("²", None), ("٣", None), ("1" * 5000, None)],
+)
+def test_the_number_of_a_class_is_an_integer_or_its_digits(value: object, number: int | None) -> None:
+    assert class_number(value) == number
 
 
 @pytest.mark.parametrize(

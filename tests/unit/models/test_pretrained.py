@@ -24,6 +24,7 @@ from tornio.models.sources import describe, publish_encoder, resolve_encoder
 from tornio.models.tokens import Tokenizer
 from tornio.registry import Encoders, NodeCache
 from tornio.schemas.registry import EncoderUse
+from tornio.spec import LabelSpec
 from tornio.storage.memory import MemoryStore
 from tornio.training.network import Network
 
@@ -51,7 +52,7 @@ def test_an_encoder_whose_weights_are_not_there_is_refused_everywhere(tmp_path: 
     loader = Loader(store, NodeCache(tmp_path / "cache", store), "float32")
     ways: list[Any] = [
         lambda: load_body(folder, "float32"),
-        lambda: publish_encoder(resolve_encoder(str(folder)), Encoders(store)),
+        lambda: publish_encoder(resolve_encoder(str(folder)), Encoders(store), "float32"),
         lambda: loader.encoder_use(str(folder), 16),
         lambda: Network(folder, "mean", 2),
     ]
@@ -108,7 +109,7 @@ def test_a_config_does_not_choose_the_attention(tmp_path: Path, monkeypatch: pyt
 def test_a_config_that_cannot_be_used_says_why(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     folder = change_config(tiny(tmp_path), **changes)
     with pytest.raises(InvalidInput, match=re.escape(message)):
-        prove(describe(folder, "x"))
+        prove(describe(folder, "x"), "float32")
 
 
 def test_a_broken_header_says_so(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ LONG = " ".join(["the parcel came late"] * 60)
 def test_a_long_text_is_cut_at_the_last_position(tmp_path: Path, kind: str, config: Any, longest: int) -> None:
     pad = None if kind == "GPT2" else "[PAD]"
     folder = classifier(tmp_path, kind=kind, pad=pad, **config)
-    prove(describe(folder, "x"))
+    prove(describe(folder, "x"), "float32")
     model = SequenceClassifier(folder, LABELS, multi_label=False, max_length=256, precision="float32")
     scores = model.score([LONG, "the parcel", "great service thanks", ""])
     assert scores.truncated.tolist() == [True, False, False, False]
@@ -172,8 +173,44 @@ def test_a_limit_that_is_not_known_is_found_by_the_proof(tmp_path: Path, monkeyp
     folder = tiny(tmp_path, "Roberta")
     monkeypatch.setattr("tornio.models.limits._COUNT_FROM_PADDING", frozenset())
     monkeypatch.setattr("tornio.models.engine._packs", lambda model: False)
-    with pytest.raises(InvalidInput, match="cannot read a text of 34 tokens"):
-        prove(describe(folder, "x"))
+    with pytest.raises(InvalidInput, match=r"cannot read a text of 34 tokens .*model_max_length"):
+        prove(describe(folder, "x"), "float32")
+
+
+def test_an_nli_model_of_bart_is_proved_and_answers(tmp_path: Path) -> None:
+    names = ("contradiction", "neutral", "entailment")
+    sizes = {f"{part}_{what}": n for part in ("encoder", "decoder") for what, n in (("layers", 1), ("ffn_dim", 64))}
+    tokens = {"bos_token_id": 0, "eos_token_id": 3, "decoder_start_token_id": 3, "forced_eos_token_id": 3}
+    folder = classifier(tmp_path, names, kind="Bart", d_model=32, **sizes, **tokens)
+    prove(describe(folder, "x"), "float32")
+    teacher = NliZeroShot(folder, "x", 34, "float32")
+    labels = [LabelSpec(name="late"), LabelSpec(name="broken")]
+    assert teacher.score([LONG, "the parcel"], labels, ["my parcel is {}"]).probabilities.shape == (2, 2)
+
+
+@pytest.mark.parametrize("kind", ["Deberta", "FNet"])
+def test_a_model_is_proved_in_the_precision_of_the_node(tmp_path: Path, kind: str) -> None:
+    store = MemoryStore()
+    source = describe(tiny(tmp_path, kind), "x")
+    with pytest.raises(InvalidInput, match="TORNIO_PRECISION=float32") as refused:
+        publish_encoder(source, Encoders(store), "bfloat16")
+    assert "model_max_length" not in str(refused.value)
+    assert publish_encoder(source, Encoders(store), "float32").dimension == 32
+
+
+def test_capital_letters_that_the_makers_made_small_are_not_read_as_others(tmp_path: Path) -> None:
+    folder = tiny(tmp_path)
+    (folder / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    with pytest.raises(InvalidInput, match="do_lower_case"):
+        prove(describe(folder, "x"), "float32")
+    path = folder / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"normalizer": {"type": "Lowercase"}}))
+    prove(describe(folder, "x"), "float32")
+
+
+def test_the_pretrained_head_of_luke_is_left_out(tmp_path: Path) -> None:
+    folder = tiny(tmp_path, "Luke", "ForMaskedLM", entity_vocab_size=5, entity_emb_size=8)
+    prove(describe(folder, "x"), "float32")
 
 
 def test_weights_that_are_not_finite_are_not_published(tmp_path: Path) -> None:
@@ -181,7 +218,7 @@ def test_weights_that_are_not_finite_are_not_published(tmp_path: Path) -> None:
         tiny(tmp_path), lambda tensors: {name: tensor * float("nan") for name, tensor in tensors.items()}
     )
     with pytest.raises(InvalidInput, match="not all finite"):
-        prove(describe(folder, "x"))
+        prove(describe(folder, "x"), "float32")
 
 
 def test_a_fine_tuned_model_with_a_random_body_does_not_load(tmp_path: Path) -> None:

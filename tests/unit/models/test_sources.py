@@ -59,6 +59,33 @@ def test_an_unknown_pooling_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "pooling",
+    [
+        {"pooling_mode": ["max", "mean"]},
+        {"pooling_mode": ["mean", "cls"]},
+        {"pooling_mode": []},
+        {"pooling_mode": None},
+        {"pooling_mode": {"mean": True}},
+        {"pooling_mode": "max"},
+        {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True},
+        {"pooling_mode_mean_tokens": "false"},
+    ],
+)
+def test_only_one_known_pooling_is_taken(tmp_path: Path, pooling: dict[str, object]) -> None:
+    folder = folder_with(tmp_path, config=BERT, **{"1_Pooling__config": pooling})
+    with pytest.raises(InvalidInput, match="pools by"):
+        describe(folder, "x")
+
+
+@pytest.mark.parametrize(
+    "pooling", [{"pooling_mode": "mean"}, {"pooling_mode": ["mean"]}, {"pooling_mode_cls_token": False}]
+)
+def test_pooling_by_the_mean(tmp_path: Path, pooling: dict[str, object]) -> None:
+    folder = folder_with(tmp_path, config=BERT, **{"1_Pooling__config": pooling})
+    assert describe(folder, "x").pooling == "mean"
+
+
+@pytest.mark.parametrize(
     ("name", "error", "advice"),
     [
         ("org/a-model-nobody-has", Unavailable, "copy the folder here"),
