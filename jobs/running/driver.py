@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ray
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from jobs.context import JobContext
-from jobs.running import ray_start
+from jobs.running import ray_folder, ray_start
 from jobs.running.execute import execute, next_attempt
 from jobs.running.progress import ProgressWriter
 from jobs.running.ray_mapper import RayDataMapper
@@ -59,20 +62,53 @@ def _cluster(address: str | None) -> Iterator[None]:
         return
     for name in ("ray", "ray.data"):  # we report progress ourselves
         logging.getLogger(name).setLevel(logging.ERROR)
-    _start(address)
+    with _joined(address) if address or os.environ.get("RAY_ADDRESS") else _own():
+        yield
+
+
+@contextmanager
+def _joined(address: str | None) -> Iterator[None]:
+    _join(address)
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _start(address: str | None) -> None:
-    if address or os.environ.get("RAY_ADDRESS"):
-        _join(address)
-        return
+@contextmanager
+def _own() -> Iterator[None]:
     for name, value in WORKERS.items():
         os.environ.setdefault(name, value)
-    ray_start.until_it_runs(_start_own)
+    with _for_us_alone():
+        ray_start.until_it_runs(_start_own)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _for_us_alone() -> Iterator[None]:
+    """Let a Ray that starts meanwhile use a private folder and a new token. Both are removed afterwards."""
+    with TemporaryDirectory(prefix=ray_folder.PREFIX, dir=ray_folder.SHORT, ignore_cleanup_errors=True) as folder:
+        variables = {**ray_folder.private(Path(folder)), "RAY_AUTH_TOKEN": None}  # it would go before the file
+        before = {name: os.environ.get(name) for name in variables}
+        _set(variables)
+        try:
+            yield
+        finally:
+            _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    """Set or unset variables of this process. Ray's library has read those of its authentication, and does so again."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _join(address: str | None) -> None:

@@ -6,7 +6,9 @@ Ray gives the parts of its node fixed times of 30 s and 60 s, which are too shor
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
+from functools import partial
 
 import psutil
 import ray
@@ -14,18 +16,33 @@ from ray._private import ray_constants, services
 
 from tornio.errors import Unavailable
 
+_get_node = services.get_node
 log = logging.getLogger(__name__)
 TRIES = 4
 NODE_S = 30
 """Seconds that a node may take to appear at the first try, as Ray has it."""
+POLL_S = 0.2
 DASHBOARD_S = 60
 """Seconds that the dashboard may take at the first try, as Ray has it."""
 
 
 def be_patient(attempt: int) -> None:
     """Set the times of this try in Ray's modules. The first try is 0; each further one has twice the time."""
-    services.wait_for_node.__defaults__ = (NODE_S << attempt,)  # Ray has no setting for it
+    # Ray has no setting for it: `Node.__init__` asks for 30 s, and each of its questions now waits as long as it may.
+    services.get_node = partial(_node_that_appears, NODE_S << attempt)
     ray_constants.RAY_DASHBOARD_STARTUP_TIMEOUT_S = DASHBOARD_S << attempt
+
+
+def _node_that_appears(patience_s: float, gcs_address: str, node_id: str) -> object:
+    """Return what Ray knows about the node. Raises RuntimeError, as Ray does, if it is unknown after ``patience_s``."""
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            return _get_node(gcs_address, node_id)  # type: ignore[no-untyped-call]
+        except RuntimeError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(POLL_S)
 
 
 def until_it_runs(start: Callable[[], object], tell: Callable[[str], None] = log.warning) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 FULL_BYTES = 64 << 20
-"""Below this many free bytes the disk counts as full."""
+"""Below this many free bytes the disk has too little room."""
 FULL_SHARE = 0.01
-"""Below this share of free space, too: the object store then writes no more."""
+"""Below this share of free space, too: the object store then writes no more. Of 1 TiB this is 10 GiB."""
+AGAIN = 1.5
+"""There is room again above the limit times this. Otherwise a disk at its limit would be reported all the time."""
 
 
 class Room:
@@ -30,11 +32,13 @@ class Room:
     def look(self) -> None:
         """Look once, and report a change."""
         total, _, free = self._usage(self._folder)
-        full = free < min(FULL_BYTES, total // 10) or free < FULL_SHARE * total
+        limit = max(min(FULL_BYTES, total // 10), FULL_SHARE * total)
+        full = free < limit * (AGAIN if self._full else 1)
         if full and not self._full:
             self._report(
-                f"The disk of {self._folder} is full: {free >> 20} of {total >> 20} MiB are free. Until there "
-                "is room, what is sent is refused and not kept. Free some space: nothing needs to be started again."
+                f"The disk of {self._folder} is full: {free >> 20} MiB are free, and {int(limit) >> 20} of its "
+                f"{total >> 20} MiB must be, because the object store writes nothing below that. Until there is room, "
+                "what is sent is refused and not kept. Free some space: nothing needs to be started again."
             )
         elif self._full and not full:
             self._report(f"The disk of {self._folder} has room again: {free >> 20} MiB are free.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,8 +14,8 @@ from typing import Self
 
 import httpx
 
+from jobs.running import ray_folder
 from services import proxy
-from services.embedded import ray_folder
 from services.embedded.credentials import write_private
 from services.embedded.ports import HOST
 from services.embedded.stack import Addresses, EmbeddedStack
@@ -25,11 +24,11 @@ from services.embedded.supervisor import Program
 SESSION_FILE = "session.json"
 API_PORT = "api"
 DASHBOARD_PORT = "dashboard"
-RAY_AUTH_FILE = "ray-token"
 CODE = Path(__file__).parents[2]
 """The source tree of this module."""
-START_S = 900.0
-"""Seconds that Ray and the application may take. They need half a minute; a busy machine needs several tries."""
+START_S = 1500.0
+"""Seconds that Ray and the application may take. They need half a minute. On a busy machine, the tries of
+`jobs.running.ray_start` may take 1350 s together, and the application comes after them."""
 
 
 class Everything:
@@ -110,8 +109,6 @@ def application(
 
     ``code``: a source tree. ``state``: an existing folder for the token, Ray's session and the cache of models.
     """
-    token = state / RAY_AUTH_FILE
-    write_private(token, secrets.token_hex(32))
     environment = {
         **addresses.environment(),
         "TORNIO_API_KEYS": json.dumps(
@@ -124,9 +121,7 @@ def application(
         "TOKENIZERS_PARALLELISM": "false",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # otherwise it listens on the machine's public address
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(token),
-        ray_folder.VARIABLE: str(ray_folder.fresh(state)),
+        **ray_folder.private(state),
         **proxy.ENVIRONMENT,
         # Serve replaces its proxy after three failed checks. With its own period, 10 s, nobody is answered for 40 s.
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",

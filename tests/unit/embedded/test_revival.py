@@ -153,3 +153,16 @@ def test_a_full_disk_is_said_once_and_its_end_too(tmp_path: Path) -> None:
     assert "is full" in said[0]
     assert "not kept" in said[0]
     assert "has room again" in said[1]
+
+
+def test_a_disk_at_its_limit_is_reported_once(tmp_path: Path) -> None:
+    free, said = [50 << 30], list[str]()
+    room = Room(tmp_path, said.append, lambda _: (1 << 40, 0, free[0]))
+    for tenths in (103, 102, 103, 102, 110, 150):
+        free[0] = (tenths << 30) // 10
+        room.look()
+    assert len(said) == 1
+    assert "10444 MiB are free, and 10485 of its 1048576 MiB must be" in said[0]
+    free[0] = 16 << 30
+    room.look()
+    assert "has room again" in said[1]

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from services.embedded import ray_folder
+from jobs.running import ray_folder
 from services.loopback import local
 
 pytestmark = pytest.mark.unit
@@ -33,6 +33,28 @@ def test_a_long_path_leads_to_a_short_folder_of_the_owner_alone(tmp_path: Path) 
     assert second.exists()
     ray_folder.remove(state)
     assert not second.exists()
+
+
+def test_a_long_folder_of_temporary_files_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, temporary = tmp_path / ("long" * 20), tmp_path / ("temporary" * 7)
+    state.mkdir()
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    assert len(str(ray_folder.fresh(state) / ray_folder.NAME)) <= ray_folder.LONGEST
+    ray_folder.remove(state)
+
+
+def test_the_token_is_new_each_time_and_its_owner_s_alone(tmp_path: Path) -> None:
+    tokens = list[str]()
+    for _ in range(2):
+        made = ray_folder.private(tmp_path)
+        token = Path(made["RAY_AUTH_TOKEN_PATH"])
+        assert stat.S_IMODE(token.stat().st_mode) == 0o600
+        tokens.append(token.read_text())
+    assert made["RAY_AUTH_MODE"] == "token"
+    assert len(set(tokens)) == 2
+    assert all(len(one) == 64 for one in tokens)
+    ray_folder.remove(tmp_path)
 
 
 def test_a_link_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
