@@ -113,6 +113,8 @@ class StoreBackend:
                 records_added=done.records_added,
                 trains=done.trains,
                 seen=done.seen,
+                judges=done.judges,
+                replaced=done.replaced,
             )
 
         imported = await self._blocking(write)

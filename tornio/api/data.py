@@ -112,13 +112,16 @@ class LabelsImported(Answer):
     """What an import did. ``imported``: labels written. ``unchanged``: labels that were imported before.
     ``records_added``: records that are new in the pool. ``trains``: hold-out labels that were left out, because their
     text trains already. ``seen``: hold-out labels whose text had an automatic label before, on which a version may
-    have been trained."""
+    have been trained. ``judges``: training labels that were left out, because their text is hold-out. ``replaced``:
+    labels that stand in place of others of an earlier import."""
 
     imported: int = 0
     unchanged: int = 0
     records_added: int = 0
     trains: int = 0
     seen: int = 0
+    judges: int = 0
+    replaced: int = 0
 
     def __add__(self, other: LabelsImported) -> LabelsImported:
         return LabelsImported(
@@ -127,6 +130,8 @@ class LabelsImported(Answer):
             records_added=self.records_added + other.records_added,
             trains=self.trains + other.trains,
             seen=self.seen + other.seen,
+            judges=self.judges + other.judges,
+            replaced=self.replaced + other.replaced,
         )
 
 

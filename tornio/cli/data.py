@@ -261,6 +261,13 @@ def _say_imported(imported: LabelsImported, task: str, use: str) -> None:
             "a batch asked for them), and a version is not judged by texts that it was trained on",
             style="yellow",
         )
+    if imported.judges:
+        screen.note(
+            f"{imported.judges:,} labels were left out: their texts are hold-out, which never trains",
+            style="yellow",
+        )
+    if imported.replaced:
+        screen.note(f"{imported.replaced:,} labels stand in place of others of an earlier import", style="yellow")
     if imported.seen:
         screen.note(
             f"{imported.seen:,} of the texts had automatic labels, on which versions may have been trained. They do "

@@ -162,6 +162,11 @@ def _raise(response: httpx.Response) -> None:
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
+        if response.status_code == httpx.codes.NOT_FOUND:  # Tornio itself says what it did not find
+            raise errors.Unavailable(
+                f"{response.url} is answered, but not by Tornio (404 Not Found). If the server has just been started, "
+                "try again in some seconds; otherwise check its address."
+            ) from None
         kind = _KINDS.get(response.status_code, errors.TornioError)
         busy = ". The server is busy: try again later" if response.status_code in _BUSY else ""
         raise kind(f"{response.url} responded with {response.status_code} {response.reason_phrase}{busy}") from None

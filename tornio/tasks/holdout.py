@@ -42,6 +42,13 @@ def training_texts(view: PoolView, events: Iterable[LabelEvent]) -> frozenset[st
     return _digests(view, (one for one in events if one.purpose is Purpose.QUERY and one.event is not EventKind.AUTO))
 
 
+def judging_texts(view: PoolView, events: Iterable[LabelEvent]) -> frozenset[str]:
+    """Return the digests of the texts that were answered or imported as hold-out, and never trained."""
+    events = tuple(events)
+    given = (one for one in events if one.purpose is Purpose.HOLDOUT and one.event is not EventKind.AUTO)
+    return _digests(view, given) - training_texts(view, events)
+
+
 def auto_labelled_texts(view: PoolView, events: Iterable[LabelEvent]) -> frozenset[str]:
     """Return the digests of the texts that ever had an automatic label, on which a version may have been trained."""
     return _digests(view, (one for one in events if one.event is EventKind.AUTO))

@@ -13,7 +13,7 @@ from tornio.labels.log import LabelLog
 from tornio.pool import Pool, PoolView
 from tornio.records import Purpose, Record, default_record_id, text_digest
 from tornio.spec import TaskSpec
-from tornio.tasks.holdout import auto_labelled_texts, training_texts
+from tornio.tasks.holdout import auto_labelled_texts, judging_texts, training_texts
 
 Item = tuple[Record, Sequence[str]]
 _SHOWN = 10
@@ -28,7 +28,8 @@ class Imported:
     ``unchanged``: labels that the record's latest import gave already. ``records_added``: texts that were new to the
     pool. ``label_seq``: the part of the log that was written; None means that nothing was written. ``trains`` and
     ``seen`` count hold-out labels: those that were left out because their text trains, and those whose text had an
-    automatic label, on which a version of before may have been trained.
+    automatic label, on which a version of before may have been trained. ``judges``: training labels that were left out
+    because their text is hold-out. ``replaced``: labels that stand in place of others of an earlier import.
     """
 
     imported: int
@@ -37,6 +38,8 @@ class Imported:
     label_seq: int | None
     trains: int = 0
     seen: int = 0
+    judges: int = 0
+    replaced: int = 0
 
 
 def new_record(given: RecordIn | LabelIn) -> Record:
@@ -73,8 +76,10 @@ def import_labels(
 ) -> Imported:
     """Add the records to the pool, then their labels to the log. May be repeated.
 
-    ``purpose``: QUERY labels train, and their texts leave the reserve; HOLDOUT labels judge, except those of texts
-    that train already: these are left out, because they would train although the user means them to judge.
+    ``purpose``: QUERY labels train, and their texts leave the reserve, except those of texts that were answered or
+    imported as hold-out: these are left out, so that an export that is imported again does not take the hold-out away.
+    HOLDOUT labels judge, except those of texts that train already: these are left out, because they would train
+    although the user means them to judge.
     ``source``: where the labels come from, such as ``import:seed.csv``. ``request``: an id of this import. An import
     that is sent again under the same id is not written again, whatever was imported since. None means a new id.
     ``kind``: AUTO for labels by a model, which train until somebody labels their text, and never judge.
@@ -84,12 +89,15 @@ def import_labels(
     """
     _refuse(list(_problems(items, spec)), spec)
     logged = tuple(labels.read())
-    trains = seen = 0
+    trains = seen = judges = 0
+    total, view = len(items), pool.read()
     if purpose is Purpose.HOLDOUT:
-        total, view = len(items), pool.read()
         items = _without(items, training_texts(view, logged))
         trains = total - len(items)
         seen = len(items) - len(_without(items, auto_labelled_texts(view, logged)))
+    elif kind is EventKind.IMPORT:
+        items = _without(items, judging_texts(view, logged))
+        judges = total - len(items)
     added = pool.append([record for record, _ in items])
     imported = {event.record_id: _content(event) for event in logged if event.event is kind}
     request = request or uuid4().hex
@@ -106,7 +114,8 @@ def import_labels(
         for row, (record, given) in enumerate(items, 1)
     }
     new = [event for event in events.values() if imported.get(event.record_id) != _content(event)]
-    return Imported(len(new), len(items) - len(new), added.added, labels.append(new), trains, seen)
+    replaced = sum(event.record_id in imported for event in new)
+    return Imported(len(new), len(items) - len(new), added.added, labels.append(new), trains, seen, judges, replaced)
 
 
 def _without(items: Sequence[Item], digests: Collection[str]) -> list[Item]:

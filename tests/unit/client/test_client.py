@@ -270,7 +270,7 @@ def test_what_may_have_been_done_is_not_done_twice() -> None:
     ("answer", "error", "says"),
     [
         (httpx.Response(502, text="<html>"), errors.Unavailable, "502"),
-        (httpx.Response(404, text="nginx"), errors.NotFound, "404"),
+        (httpx.Response(404, text="nginx"), errors.Unavailable, "not by Tornio"),
         (httpx.Response(418, text="tea"), errors.TornioError, "418"),
         (httpx.Response(302, headers={"location": "/login"}), errors.TornioError, "302"),
         (httpx.Response(200, text="<html>"), errors.TornioError, "Check that it is a Tornio server"),

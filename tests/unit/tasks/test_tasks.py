@@ -252,8 +252,15 @@ class TestImport:
         task.import_labels(items, "train", "s")
         assert task.import_labels(items, "train", "s") == Imported(0, 2, 0, None)
         changed = [(Record("r1", "one"), ["b"]), items[1]]
-        assert task.import_labels(changed, "train", "s") == Imported(1, 1, 0, 2)
+        assert task.import_labels(changed, "train", "s") == Imported(1, 1, 0, 2, replaced=1)
         assert task.import_labels(items, "train", "s").imported == 1, "a label may flip back"
+
+    def test_the_hold_out_stays_when_all_labels_are_exported_and_imported_again(self, task: Task) -> None:
+        task.import_labels([(Record("r1", "one"), ["a"])], "train", "s")
+        task.import_labels([(Record("r2", "two"), ["b"])], "holdout", "s")
+        everything = [(Record("r1", "one"), ["a"]), (Record("r2", "two"), ["b"]), (Record("copy", "Two "), ["b"])]
+        assert task.import_labels(everything, "train", "s") == Imported(0, 1, 0, None, judges=2)
+        assert holdout_set(task, 2, 2).record_ids == ("r2",)
 
     def test_texts_that_train_are_left_out_of_the_hold_out(self, task: Task) -> None:
         task.import_labels([(Record("r1", "one"), ["a"])], "train", "s")
