@@ -41,8 +41,18 @@ def message(error: ErrorDetails, reading: Reading) -> str:
         return f"{at}: found {found}; allowed: {', '.join(allowed)}{_did_you_mean(str(error['input']), allowed)}"
     if kind == "too_short":
         return f"{at}: found {context['actual_length']} entries; give at least {context['min_length']}"
+    if kind == "too_long":
+        return f"{at}: found {_count(context['actual_length'])} entries; at most {context['max_length']:,} are allowed"
+    if kind == "string_too_long":
+        return (
+            f"{at}: found a text of {len(error['input']):,} characters; at most {context['max_length']:,} are allowed"
+        )
     rule = error["msg"].replace("Input should", "it must", 1).replace("String should", "it must", 1)
     return f"{at}: found {found}; {rule.removesuffix(', unable to parse string as a number')}"
+
+
+def _count(length: int | None) -> str:
+    return "more" if length is None else f"{length:,}"
 
 
 def _unknown(path: Path) -> str:

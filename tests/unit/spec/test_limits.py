@@ -41,7 +41,7 @@ def refusal(spec: Any) -> str:
         (START + "".join(f"key{number}: 1\n" for number in range(20_000)), f"more than {MAX_PARTS:,}"),
         (START + "x: [" + "a," * MAX_PARTS, "list entries"),
         (START + "guidelines: " + "a" * MAX_CHARACTERS, f"at most {MAX_CHARACTERS:,}"),
-        (START + "guidelines: " + "a" * MANY, "guidelines: found 'aaa"),
+        (START + "guidelines: " + "a" * MANY, "guidelines: found a text of 200,000 characters"),
         (START + "multi_label: " + "a" * MANY, f"({MANY:,} characters)"),
         (START + "? " + "a" * MANY + "\n: 1", "is not a field"),
         (START + "guidelines: *" + "a" * MANY, "found an alias"),

@@ -120,6 +120,10 @@ def test_not_a_mapping(text: str) -> None:
 def test_labels_must_be_a_list_of_two() -> None:
     assert "it must be a list" in problems("workspace: a\nname: b\nlabels: spam\n")[0]
     assert "found 1 entries; give at least 2" in problems("workspace: a\nname: b\nlabels: [spam]\n")[0]
+    many = ", ".join(f"l{number}" for number in range(1_001))
+    assert "entries; at most 1,000 are allowed" in problems(f"workspace: a\nname: b\nlabels: [{many}]\n")[0]
+    long = problems(f"workspace: a\nname: b\nlabels: [spam, {'x' * 5_000}]\n")[0]
+    assert "found a text of 5,000 characters; at most 200 are allowed" in long
 
 
 @given(st.text(alphabet=st.sampled_from("abc:-[]{}&*!|>'\"%@`#?,0 \n\t\x00\x85é\ud800"), max_size=60))
