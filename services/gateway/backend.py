@@ -107,15 +107,7 @@ class StoreBackend:
             opened = self._open(task)
             items = match_records(opened.pool.read(), labels.labels)
             done = opened.import_labels(items, labels.purpose, source, labels.request, auto=labels.auto)
-            return LabelsImported(
-                imported=done.imported,
-                unchanged=done.unchanged,
-                records_added=done.records_added,
-                trains=done.trains,
-                seen=done.seen,
-                judges=done.judges,
-                replaced=done.replaced,
-            )
+            return LabelsImported.model_validate(done, from_attributes=True)
 
         imported = await self._blocking(write)
         self._nudge(task)

@@ -72,7 +72,8 @@ class ClientShare:
         self._now = now
         self._arriving = Counter[str]()
         self._under_way = Counter[str]()
-        self._seen: dict[str, float] = {}
+        self._last = ("", -math.inf)
+        self._other_at = -math.inf
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = scope.get("state", {}).get("caller")
@@ -105,13 +106,17 @@ class ClientShare:
         finally:
             arrived()
             self._under_way[client] -= 1
-            self._arriving, self._under_way = +self._arriving, +self._under_way  # without the clients that have none
+            if not self._under_way[client]:
+                del self._arriving[client], self._under_way[client]
 
     def _is_beyond(self, client: str) -> bool:
         now = self._now()
-        self._seen = {other: at for other, at in self._seen.items() if now - at < RECENT_S} | {client: now}
-        most_of_all = self._most if len(self._seen) > 1 else math.inf
-        return self._arriving[client] >= self._most or self._under_way[client] >= most_of_all
+        last, at = self._last
+        if client != last:
+            self._other_at = at
+        self._last = client, now
+        alone = now - self._other_at >= RECENT_S
+        return self._arriving[client] >= self._most or (not alone and self._under_way[client] >= self._most)
 
 
 def _client(caller: Caller, scope: Scope) -> str:

@@ -124,15 +124,7 @@ class LabelsImported(Answer):
     replaced: int = 0
 
     def __add__(self, other: LabelsImported) -> LabelsImported:
-        return LabelsImported(
-            imported=self.imported + other.imported,
-            unchanged=self.unchanged + other.unchanged,
-            records_added=self.records_added + other.records_added,
-            trains=self.trains + other.trains,
-            seen=self.seen + other.seen,
-            judges=self.judges + other.judges,
-            replaced=self.replaced + other.replaced,
-        )
+        return LabelsImported(**{name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields})
 
 
 class LabelledRecord(Answer):
