@@ -10,6 +10,8 @@ from tornio.labels.events import EventKind, LabelEvent
 from tornio.pool.view import PoolView
 from tornio.records import Purpose
 
+_JUDGE = frozenset({EventKind.ANSWER, EventKind.CORRECTION, EventKind.IMPORT})
+
 
 def holdout_key(full_name: str, seed: int) -> str:
     """Return the key of a new task's reserve: hex digits that follow from its name and ``loop.seed``.
@@ -43,9 +45,12 @@ def training_texts(view: PoolView, events: Iterable[LabelEvent]) -> frozenset[st
 
 
 def judging_texts(view: PoolView, events: Iterable[LabelEvent]) -> frozenset[str]:
-    """Return the digests of the texts that were answered or imported as hold-out, and never trained."""
+    """Return the digests of the texts that were answered or imported as hold-out, and never trained.
+
+    A text that annotators only discarded has no label to judge by, so it is not among them.
+    """
     events = tuple(events)
-    given = (one for one in events if one.purpose is Purpose.HOLDOUT and one.event is not EventKind.AUTO)
+    given = (one for one in events if one.purpose is Purpose.HOLDOUT and one.event in _JUDGE)
     return _digests(view, given) - training_texts(view, events)
 
 
