@@ -252,22 +252,24 @@ def _check_auto(auto: bool, holdout: bool, source: str | None) -> None:
 
 def _say_imported(imported: LabelsImported, task: str, use: str) -> None:
     screen.say(
-        f"imported {imported.imported:,} labels {use} into {task}; {imported.unchanged:,} existed already; "
-        f"{imported.records_added:,} records were added to the pool"
+        f"imported the labels of {imported.imported:,} texts {use} into {task}; {imported.unchanged:,} texts had the "
+        f"same labels already; {imported.records_added:,} records were added to the pool"
     )
     if imported.trains:
         screen.note(
-            f"{imported.trains:,} labels were left out: their texts train already (they were imported for training, or "
+            f"{imported.trains:,} texts were left out: they train already (they were imported for training, or "
             "a batch asked for them), and a version is not judged by texts that it was trained on",
             style="yellow",
         )
     if imported.judges:
         screen.note(
-            f"{imported.judges:,} labels were left out: their texts are hold-out, which never trains",
+            f"{imported.judges:,} texts were left out: they are hold-out, which never trains",
             style="yellow",
         )
     if imported.replaced:
-        screen.note(f"{imported.replaced:,} labels stand in place of others of an earlier import", style="yellow")
+        screen.note(
+            f"{imported.replaced:,} texts had other labels from an earlier import. The new ones count", style="yellow"
+        )
     if imported.seen:
         screen.note(
             f"{imported.seen:,} of the texts had automatic labels, on which versions may have been trained. They do "

@@ -16,7 +16,7 @@ from tornio.files.tables import BY_SUFFIX, Format
 from tornio.schemas.jobs import InputFile
 from tornio.settings import NodeSettings, StorageSettings
 from tornio.storage.files import appearing
-from tornio.storage.port import ObjectStore
+from tornio.storage.port import ObjectInfo, ObjectStore
 
 SUFFIXES = tuple(suffix for suffix, format in BY_SUFFIX.items() if format not in (Format.JSON, Format.LINES))
 """Endings of the files that belong to a folder of data. JSON and plain texts in it are descriptions as a rule."""
@@ -48,9 +48,13 @@ def check_there(data: str) -> None:
 
 
 def left_out(data: str) -> list[str]:
-    """Return the files of a local folder that ``find_files`` leaves out, each with the reason: hidden, or empty."""
+    """Return the files of a folder that ``find_files`` leaves out, each with the reason: hidden, or empty."""
+    if data.startswith("s3://"):
+        store, key = _bucket(data)
+        listed = _objects(store, key)
+        return [f"{_name(info)} ({why})" for info in listed if info.key != key and (why := _why_not_object(info))]
     path = Path(data)
-    if data.startswith(("s3://", _HUB)) or not path.is_dir() or (path / _STATE).is_file():
+    if data.startswith(_HUB) or not path.is_dir() or (path / _STATE).is_file():
         return []
     return [f"{file.name} ({why})" for file in _of_folder(path) if (why := _why_not(file)) is not None]
 
@@ -164,13 +168,27 @@ def _from_hub(name: str) -> InputFile:
 
 def _in_s3(uri: str) -> Iterator[InputFile]:
     store, key = _bucket(uri)
-    folder = key if not key or key.endswith("/") else key + "/"
     root = uri.removesuffix(key)
+    for info in _objects(store, key):
+        if info.key == key or _why_not_object(info) is None:
+            yield InputFile(uri=root + info.key, etag=info.etag, size=info.size)
+
+
+def _objects(store: ObjectStore, key: str) -> list[ObjectInfo]:
+    """The object of this key alone, or else the objects of data below it, as of a folder."""
+    folder = key if not key or key.endswith("/") else key + "/"
     listed = list(store.list(key))
     exact = [info for info in listed if info.key == key]
-    inside = [info for info in listed if info.key.startswith(folder) and info.key.lower().endswith(SUFFIXES)]
-    for info in exact or [info for info in inside if info.size and not _hidden(info.key.rpartition("/")[2])]:
-        yield InputFile(uri=root + info.key, etag=info.etag, size=info.size)
+    return exact or [info for info in listed if info.key.startswith(folder) and info.key.lower().endswith(SUFFIXES)]
+
+
+def _why_not_object(info: ObjectInfo) -> str | None:
+    """Why an object of a folder is no data. None: it is data."""
+    return _hidden(_name(info)) or (None if info.size else "empty")
+
+
+def _name(info: ObjectInfo) -> str:
+    return info.key.rpartition("/")[2]
 
 
 def _bucket(uri: str) -> tuple[ObjectStore, str]:

@@ -3,6 +3,8 @@
 import json
 import os
 import ssl
+import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -36,3 +38,23 @@ def unprocessed(service):
 def pending_cluster(service):
     """Return the name of the cluster that will replace the active one. Empty if none will."""
     return ((service.get("status") or {}).get("pendingServiceStatus") or {}).get("rayClusterName") or ""
+
+
+def overcome(obstacle, failed):
+    """Ask every few seconds what stands in the way, until nothing does. Return after how many seconds that was.
+
+    ``obstacle``: returns a text, which is empty once nothing stands in the way. What it raises counts as an obstacle,
+    because a cluster may end at any moment. After PATIENCE_S seconds the process ends with ``failed`` and that text.
+    """
+    patience_s, begun = float(os.environ["PATIENCE_S"]), time.monotonic()
+    while True:
+        try:
+            why = obstacle()
+        except (OSError, KeyError) as error:
+            why = f"{type(error).__name__}: {error}"
+        passed = time.monotonic() - begun
+        if not why:
+            return passed
+        if passed > patience_s:
+            sys.exit(f"{failed} within {patience_s:g} s: {why}")
+        time.sleep(3)

@@ -4,10 +4,6 @@ KubeRay gives them to the next cluster alone: a RayService whose numbers of pods
 running one keeps the old numbers.
 """
 
-import os
-import sys
-import time
-
 import kube
 
 
@@ -46,20 +42,5 @@ def scale():
     return ""
 
 
-def main():
-    patience_s = float(os.environ["PATIENCE_S"])
-    begun = time.monotonic()
-    while True:
-        try:
-            why = scale()
-        except (OSError, KeyError) as error:  # a cluster may end at any moment
-            why = f"{type(error).__name__}: {error}"
-        if not why:
-            return
-        if time.monotonic() - begun > patience_s:
-            sys.exit(f"The numbers of pods were not changed within {patience_s:g} s: {why}")
-        time.sleep(3)
-
-
 if __name__ == "__main__":
-    main()
+    kube.overcome(scale, "The numbers of pods were not changed")

@@ -6,14 +6,11 @@ it is Ready. Otherwise a hook or a test after an upgrade would use the previous 
 
 import json
 import os
-import sys
-import time
 import urllib.request
 
 import kube
 
 url = os.environ["TORNIO_URL"]
-patience_s = float(os.environ["PATIENCE_S"])
 
 
 def obstacle():
@@ -30,15 +27,4 @@ def obstacle():
         return "" if json.load(response)["ready"] else "/readyz reports that it is not ready"
 
 
-begun = time.monotonic()
-while True:
-    try:
-        why = obstacle()
-    except (OSError, KeyError) as error:
-        why = f"{type(error).__name__}: {error}"
-    if not why:
-        break
-    if time.monotonic() - begun > patience_s:
-        sys.exit(f"not ready after {patience_s:g} s: {why}")
-    time.sleep(3)
-print(f"ready after {time.monotonic() - begun:.0f} s")
+print(f"ready after {kube.overcome(obstacle, 'The release was not ready'):.0f} s")

@@ -55,7 +55,11 @@ def service(observed: int = 2, **status: Any) -> dict[str, Any]:
 
 def loaded(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, "kube", kube)
-    found = importlib.util.spec_from_file_location("scale", CHART / "files" / "scale.py")
+    return script("scale")
+
+
+def script(name: str) -> ModuleType:
+    found = importlib.util.spec_from_file_location(name, CHART / "files" / f"{name}.py")
     assert found
     assert found.loader
     module = importlib.util.module_from_spec(found)
@@ -93,6 +97,19 @@ def test_a_cluster_that_is_about_to_serve_gets_them_too(monkeypatch: pytest.Monk
 def test_what_kuberay_has_not_seen_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     kube = Kube({"rayservices/t": service(observed=1)})
     assert "has not processed" in loaded(kube, monkeypatch).scale()
+
+
+def test_what_stands_in_the_way_is_overcome_or_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RAYSERVICE": "t", "NAMESPACE": "n", "PATIENCE_S": "60"}.items():
+        monkeypatch.setenv(name, value)
+    kube = script("kube")
+    monkeypatch.setattr(kube.time, "sleep", lambda _seconds: None)
+    answers = iter(["not yet", ""])
+    assert kube.overcome(lambda: next(answers), "Nothing was done") < 60
     monkeypatch.setenv("PATIENCE_S", "0")
-    with pytest.raises(SystemExit, match="The numbers of pods were not changed"):
-        loaded(kube, monkeypatch).main()
+
+    def gone() -> str:
+        raise OSError("no such cluster")
+
+    with pytest.raises(SystemExit, match="Nothing was done within 0 s: OSError: no such cluster"):
+        kube.overcome(gone, "Nothing was done")

@@ -141,7 +141,7 @@ def test_labels_import(task: Tornio, backend: FakeBackend) -> None:
     file = put("seed.csv", "text,label\nmy bill,billing\nit crashes,bug\nwhat,\n")
     code, out, err = task("labels", "import", TASK, file)
     assert code == 0
-    assert "imported 2 labels for training into acme/support" in out
+    assert "imported the labels of 2 texts for training into acme/support" in out
     assert "skipped 1 (line 4): no label" in err
     assert task("labels", "import", TASK, file, "--holdout")[0] == 0
     assert backend.calls[-2:] == [
@@ -177,8 +177,8 @@ def test_hold_out_labels_that_cannot_judge_are_reported(
     monkeypatch.setattr(backend, "import_labels", import_labels)
     file = put("seed.csv", "text,label\na,bug\nb,bug\nc,bug\n")
     code, out, err = task("labels", "import", TASK, file, "--holdout")
-    assert (code, "imported 1 labels for evaluation" in out) == (0, True)
-    assert "2 labels were left out: their texts train already" in err
+    assert (code, "imported the labels of 1 texts for evaluation" in out) == (0, True)
+    assert "2 texts were left out: they train already" in err
     assert "1 of the texts had automatic labels" in err
 
 

@@ -18,6 +18,7 @@ from tornio.errors import InvalidFile
 from tornio.files import Columns, Options, Read, open_data, read_labels, read_records, read_texts
 from tornio.files.cells import SEPARATOR, Skip, label_cell, labels_of
 from tornio.files.sources import find_files, left_out
+from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.unit
 
@@ -158,6 +159,17 @@ def test_hidden_and_empty_files_of_a_folder_are_left_out_and_listed(tmp_path: Pa
     (tmp_path / "d.csv").write_bytes(b"\0" * 4096)
     assert [Path(file.uri).name for file in find_files(str(tmp_path))] == ["a.csv"]
     assert left_out(str(tmp_path)) == ["._a.csv (hidden)", ".b.csv (hidden)", "c.csv (empty)", "d.csv (empty)"]
+
+
+def test_the_same_in_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    monkeypatch.setattr("tornio.storage.s3.open_store", lambda _settings: store)
+    for name in ("a.csv", "._a.csv", "notes.txt"):
+        store.put(f"d/{name}", b"text,label\none,a\n")
+    store.put("d/c.csv", b"")
+    assert [file.uri for file in find_files("s3://bucket/d")] == ["s3://bucket/d/a.csv"]
+    assert sorted(left_out("s3://bucket/d/")) == ["._a.csv (hidden)", "c.csv (empty)"]
+    assert left_out("s3://bucket/d/a.csv") == []
 
 
 def test_one_text_with_two_labels_is_said(tmp_path: Path) -> None:
