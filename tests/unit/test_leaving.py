@@ -73,6 +73,6 @@ def test_the_proxy_of_a_pod_closes_its_connections(monkeypatch: pytest.MonkeyPat
     assert [each.cls for each in found] == [RetryDeadReplica]
     monkeypatch.setenv("TORNIO_LEAVING_FILE", "/nowhere/leaving")
     found = list(middlewares())
-    closing, retrying = found
-    assert closing.kwargs["leaving"]() is False
+    healthy, closing, retrying = found
+    assert [each.kwargs["leaving"]() for each in (healthy, closing)] == [False, False]
     assert retrying.cls is RetryDeadReplica

@@ -8,9 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from services.proxy import TRIES, RetryDeadReplica, _Incoming, middlewares
+from services.proxy import HEALTH, TRIES, HealthyWhileLeaving, RetryDeadReplica, _Incoming, middlewares
 
 pytestmark = pytest.mark.unit
 
@@ -143,3 +144,16 @@ def test_serve_takes_them_as_its_middlewares() -> None:
 
     found: Sequence[Any] = validate_http_proxy_callback_return(middlewares())
     assert [one.cls for one in found] == [RetryDeadReplica]
+
+
+def test_a_proxy_whose_pod_ends_is_healthy_for_kubernetes_although_serve_calls_it_drained() -> None:
+    async def drained(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("This node is being drained.", 503)(scope, receive, send)
+
+    async def statuses(leaving: bool) -> list[int]:
+        transport = httpx.ASGITransport(HealthyWhileLeaving(drained, lambda: leaving))
+        async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+            return [(await client.get(path)).status_code for path in (HEALTH, "/v1/tasks")]
+
+    assert asyncio.run(statuses(leaving=False)) == [503, 503]
+    assert asyncio.run(statuses(leaving=True)) == [200, 503]
