@@ -18,7 +18,9 @@ MICRO_TOKENS = 4096
 """Most tokens of a micro-batch, padding included. This bounds the memory of its activations."""
 
 
-def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[Rows]]:
+def epoch_batches(
+    lengths: Sequence[int], batch_size: int, seed: int, epoch: int, micro_rows: int = MICRO_ROWS
+) -> list[list[Rows]]:
     """Return the batches of an epoch, each as a list of micro-batches. Together they contain each example once.
 
     A batch is drawn at random, independent of the lengths, so that its gradient estimates that of the data. Inside a
@@ -29,4 +31,4 @@ def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
     order = np.random.default_rng(derive_seed("batches", seed, epoch)).permutation(len(lengths))
     sizes = np.asarray(lengths, dtype=np.int64)
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    return [[rows[part] for part in token_batches(sizes[rows].tolist(), MICRO_TOKENS, MICRO_ROWS)] for rows in batches]
+    return [[rows[part] for part in token_batches(sizes[rows].tolist(), MICRO_TOKENS, micro_rows)] for rows in batches]

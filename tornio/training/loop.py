@@ -19,12 +19,12 @@ from tornio.models.batching import token_batches
 from tornio.models.device import device
 from tornio.seeds import derive_seed
 from tornio.spec import FineTuningSpec
-from tornio.training.batches import Rows, epoch_batches
+from tornio.training.batches import MICRO_ROWS, Rows, epoch_batches
 from tornio.training.checkpoints import Position, load_checkpoint, save_checkpoint
 from tornio.training.group import Group, current_group
 from tornio.training.hooks import Hooks, Progress
-from tornio.training.network import Network
-from tornio.training.objective import Objective
+from tornio.training.network import EncoderNetwork
+from tornio.training.objective import Objective, Verdict
 from tornio.training.optimizer import clip, make_optimizer, schedule
 
 REPORT_STEPS = 10
@@ -32,16 +32,23 @@ REPORT_STEPS = 10
 
 
 def run(
-    network: Network, objective: Objective, settings: FineTuningSpec, seed: int, inputs: str, hooks: Hooks
+    network: EncoderNetwork,
+    objective: Objective,
+    settings: FineTuningSpec,
+    seed: int,
+    inputs: str,
+    hooks: Hooks,
+    micro_rows: int = MICRO_ROWS,
 ) -> dict[str, float]:
     """Train the network to the end, and return the metrics of ``Training.metrics``.
 
     ``inputs``: digest of everything that the training depends on. A training that finds a checkpoint of the same digest
-    continues from it, and ends as if it had not been interrupted. Every worker calls this with the same arguments.
+    continues from it, and ends as if it had not been interrupted. ``micro_rows``: most examples of a micro-batch, the
+    unit that workers share. Every worker calls this with the same arguments.
     Raises InvalidInput where the loss is not finite.
     """
     group = hooks.group or current_group()
-    training = Training(network, objective, settings, seed)
+    training = Training(network, objective, settings, seed, micro_rows)
     _begin(training, group, inputs, hooks)
     saved = time.monotonic()
     for progress in training.run(group):
@@ -66,17 +73,36 @@ def _begin(training: Training, group: Group, inputs: str, hooks: Hooks) -> None:
     training.go_to(Position(int(step), loss, int(best_epoch), best_score, best_loss))
 
 
+def judged(network: EncoderNetwork, objective: Objective, group: Group) -> Verdict:
+    """Judge the held-out examples, which the workers share. Every worker calls this, and gets the same verdict."""
+    network.eval()
+    sums = torch.zeros(objective.sums, device=device())
+    with torch.no_grad():
+        for rows in token_batches(list(objective.held_out_lengths))[group.rank :: group.size]:
+            sums += objective.judge(network, rows)
+    group.sum([sums])
+    return objective.verdict(sums.tolist())
+
+
 class Training:
     """Network, optimizer and position of one training. ``run`` makes its steps.
 
     ``tensors`` and ``position`` are its whole state: batches and dropout follow from the seed and the step.
     """
 
-    def __init__(self, network: Network, objective: Objective, settings: FineTuningSpec, seed: int) -> None:
+    def __init__(
+        self,
+        network: EncoderNetwork,
+        objective: Objective,
+        settings: FineTuningSpec,
+        seed: int,
+        micro_rows: int = MICRO_ROWS,
+    ) -> None:
         self._network = network
         self._objective = objective
         self._settings = settings
         self._seed = seed
+        self._micro_rows = micro_rows
         self._lengths = objective.lengths
         self._held_out = list(objective.held_out_lengths)
         self._epoch_steps = -(-len(self._lengths) // settings.batch_size)
@@ -98,7 +124,8 @@ class Training:
         Raises InvalidInput where the loss is not finite.
         """
         while not self._ended:
-            batches = epoch_batches(self._lengths, self._settings.batch_size, self._seed, self._epoch)
+            size, rows = self._settings.batch_size, self._micro_rows
+            batches = epoch_batches(self._lengths, size, self._seed, self._epoch, rows)
             for batch in batches[self.position.step % self._epoch_steps :]:
                 rate = self._settings.learning_rate * self._rate
                 self._step(batch, group)
@@ -179,7 +206,8 @@ class Training:
         loss = float(self._loss) / ((within - 1) % REPORT_STEPS + 1)
         if not math.isfinite(loss):
             raise InvalidInput(
-                f"the training's loss is {loss} in step {step}: lower classifier.fine_tuning.learning_rate"
+                f"the training's loss is {loss} in step {step}: lower classifier.fine_tuning.learning_rate "
+                "(of an adaptation: its learning_rate)"
             )
         self._loss.zero_()
         self.position = replace(self.position, loss=loss)
@@ -191,13 +219,7 @@ class Training:
     def _validate(self, group: Group) -> dict[str, float]:
         """Judge the held-out examples. Keep the weights where the score is the best so far, and of equal scores where
         the loss is the lowest."""
-        self._network.eval()
-        sums = torch.zeros(self._objective.sums, device=device())
-        with torch.no_grad():
-            for rows in token_batches(self._held_out)[group.rank :: group.size]:
-                sums += self._objective.judge(self._network, rows)
-        group.sum([sums])
-        verdict, best = self._objective.verdict(sums.tolist()), self.position
+        verdict, best = judged(self._network, self._objective, group), self.position
         if best.best_epoch == 0 or (verdict.score, -verdict.loss) > (best.best_score, -best.best_loss):
             self.position = replace(best, best_epoch=self._epoch, best_score=verdict.score, best_loss=verdict.loss)
             for name, parameter in self._network.trained().items():

@@ -1,4 +1,4 @@
-"""The network that fine-tuning changes: a transformers encoder, its pooling, and a linear head."""
+"""The networks that trainings change: a transformers encoder, and the head that predicts labels from it."""
 
 from __future__ import annotations
 
@@ -14,30 +14,26 @@ from torch import nn
 from tornio.models.device import Precision, device
 from tornio.models.pretrained import load_body
 from tornio.schemas.registry import Pooling
-from tornio.training.packing import WIDTH, pack
+from tornio.training.packing import WIDTH, Rows, pack
 
 _UNUSED = "pooler."
 """BERT's and RoBERTa's layer over [CLS], which neither kind of pooling reads."""
 
 
-class Network(nn.Module):
-    """Token ids to logits [n, labels]: ``head(pool(body(ids)))``. An ``Encoder`` over the saved body and a
-    ``LinearHead`` compute the same.
+class EncoderNetwork(nn.Module):
+    """A transformers encoder that trains: token ids to hidden states.
 
-    While it trains, its word embeddings are only the rows of the tokens that occur. The other rows have no gradient,
-    and embeddings are not decayed, so they would not change. An optimizer over all rows would spend half of a small
-    model's step on rows that stay the same (MiniLM: 11.7 of 22.7 million parameters).
+    ``narrow`` leaves it the word embeddings of the tokens that occur. The other rows have no gradient where only texts
+    are read, and embeddings are not decayed, so they would not change. An optimizer over all rows would spend half of a
+    small model's step on rows that stay the same (MiniLM: 11.7 of 22.7 million parameters).
     """
 
-    def __init__(self, folder: Path, pooling: Pooling, outputs: int, precision: Precision = "float32") -> None:
-        """``precision``: what the body computes in. Its weights and the head are always float32."""
+    def __init__(self, body: Any, pooling: Pooling, precision: Precision = "float32") -> None:
+        """``body``: a transformers encoder in float32. ``precision``: what it computes in."""
         super().__init__()
-        self.body: Any = load_body(folder, "float32").requires_grad_(True)
+        self.body: Any = body.requires_grad_(True)
         for name, parameter in self.body.named_parameters():
             parameter.requires_grad_(not name.startswith(_UNUSED))
-        self.head = nn.Linear(int(self.body.config.hidden_size), outputs).to(device())
-        nn.init.normal_(self.head.weight, std=float(getattr(self.body.config, "initializer_range", 0.02)))
-        nn.init.zeros_(self.head.bias)
         pad = getattr(self.body.config, "pad_token_id", None)
         self._pad_id = pad if isinstance(pad, int) else 0
         self._pooling = pooling
@@ -69,42 +65,63 @@ class Network(nn.Module):
         self.body.set_input_embeddings(self._table.requires_grad_(True))
         self._table = self._place = None
 
-    def pooled(self, texts: Sequence[NDArray[np.int64]]) -> torch.Tensor:
-        """Return float32 [n, dim] of token ids. Texts that share a row do not see each other."""
+    def hidden(self, texts: Sequence[NDArray[np.int64]]) -> tuple[torch.Tensor, Rows]:
+        """Return float32 [rows * width, dim], the hidden states of token ids, and the rows that they were put in.
+        Texts that share a row do not see each other."""
         if self._place is not None:
             texts = [self._place[text] for text in texts]
         rows = pack(texts, self._pad_id, WIDTH if self._first_position is not None else 1)
-        on_device = {name: torch.from_numpy(getattr(rows, name)).to(device()) for name in ("ids", "owners", "lengths")}
-        owners = on_device["owners"]
-        inputs = {"input_ids": on_device["ids"], "attention_mask": (owners >= 0).long()}
+        ids, owners = (torch.from_numpy(values).to(device()) for values in (rows.ids, rows.owners))
+        inputs = {"input_ids": ids, "attention_mask": (owners >= 0).long()}
         if len(rows.ids) < len(texts):
             inputs["attention_mask"] = owners[:, None, :, None] == owners[:, None, None, :]
             inputs["position_ids"] = torch.from_numpy(rows.positions + (self._first_position or 0)).to(device())
-        with torch.autocast(device().type, torch.bfloat16, enabled=self._half):
+        with self.autocast():
             hidden = self.body(**inputs).last_hidden_state
-        hidden = hidden.float().flatten(0, 1)
+        return hidden.float().flatten(0, 1), rows
+
+    def pooled(self, texts: Sequence[NDArray[np.int64]]) -> torch.Tensor:
+        """Return float32 [n, dim] of token ids."""
+        hidden, rows = self.hidden(texts)
         if self._pooling == "cls":
             firsts: torch.Tensor = hidden[torch.from_numpy(rows.firsts).to(hidden.device)]
             return firsts
-        inside = owners.flatten() >= 0
-        sums = hidden.new_zeros(len(texts), hidden.shape[1]).index_add(0, owners.flatten()[inside], hidden[inside])
-        means: torch.Tensor = sums / on_device["lengths"][:, None]
+        owners = torch.from_numpy(rows.owners.flatten()).to(hidden.device)
+        inside = owners >= 0
+        sums = hidden.new_zeros(len(texts), hidden.shape[1]).index_add(0, owners[inside], hidden[inside])
+        means: torch.Tensor = sums / torch.from_numpy(rows.lengths).to(hidden.device)[:, None]
         return means
 
-    def forward(self, rows: Sequence[NDArray[np.int64]]) -> torch.Tensor:
-        logits: torch.Tensor = self.head(self.pooled(rows))
-        return logits
+    def autocast(self) -> torch.autocast:
+        """Return the context in which the network computes in its precision."""
+        return torch.autocast(device().type, torch.bfloat16, enabled=self._half)
 
     def trained(self) -> dict[str, nn.Parameter]:
         """Return the parameters that training changes, by name."""
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
 
     def is_head(self, name: str) -> bool:
-        return name.startswith("head.")
+        return not name.startswith("body.")
 
     def decays(self, name: str, parameter: nn.Parameter) -> bool:
         """Return whether weight decay applies: to matrices, not to biases, norms and embeddings."""
         return parameter.ndim > 1 and "embedding" not in name
+
+
+class Network(EncoderNetwork):
+    """Token ids to logits [n, labels]: ``head(pool(body(ids)))``. An ``Encoder`` over the saved body and a
+    ``LinearHead`` compute the same."""
+
+    def __init__(self, folder: Path, pooling: Pooling, outputs: int, precision: Precision = "float32") -> None:
+        """``precision``: what the body computes in. Its weights and the head are always float32."""
+        super().__init__(load_body(folder, "float32"), pooling, precision)
+        self.head = nn.Linear(int(self.body.config.hidden_size), outputs).to(device())
+        nn.init.normal_(self.head.weight, std=float(getattr(self.body.config, "initializer_range", 0.02)))
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, rows: Sequence[NDArray[np.int64]]) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.pooled(rows))
+        return logits
 
 
 def first_position(body: Any) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -28,7 +28,8 @@ class Objective(Protocol):
     """The loss of a step, and how held-out examples are judged.
 
     A step has a batch of rows, which workers share as micro-batches. The gradient of a step is the sum of ``loss`` over
-    its micro-batches, divided by ``weight`` of the whole batch. An objective keeps no state between calls.
+    its micro-batches, divided by ``weight`` of the whole batch. An objective keeps no state between calls. Each
+    objective says which kind of ``EncoderNetwork`` it trains; those of labels train a ``Network``.
     """
 
     @property
@@ -51,7 +52,7 @@ class Objective(Protocol):
     def sums(self) -> int:
         """How many numbers ``judge`` returns."""
 
-    def loss(self, network: Network, rows: Rows, done: float) -> Tensor:
+    def loss(self, network: Any, rows: Rows, done: float) -> Tensor:
         """Return the sum of the losses of a micro-batch, as a scalar.
 
         ``rows``: int [n] of the training examples. ``done``: share of the training's steps that are made, in [0, 1).
@@ -61,7 +62,7 @@ class Objective(Protocol):
     def weight(self, rows: Rows) -> float:
         """Return the number by which the losses of a whole batch are divided."""
 
-    def judge(self, network: Network, rows: Rows) -> Tensor:
+    def judge(self, network: Any, rows: Rows) -> Tensor:
         """Return float32 [sums] of these held-out rows: numbers that may be added over all rows."""
 
     def verdict(self, sums: Sequence[float]) -> Verdict:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 
 from tornio.spec import FineTuningSpec
-from tornio.training.network import Network
+from tornio.training.network import EncoderNetwork
 
 
-def make_optimizer(network: Network, settings: FineTuningSpec) -> torch.optim.AdamW:
+def make_optimizer(network: EncoderNetwork, settings: FineTuningSpec) -> torch.optim.AdamW:
     """Return AdamW with the head's own learning rate, and with weight decay where the network wants it.
 
     ``highest`` of a parameter group is its learning rate at the peak of ``schedule``.

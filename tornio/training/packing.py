@@ -30,6 +30,12 @@ class Rows:
     firsts: Ints
     lengths: Ints
 
+    @property
+    def places(self) -> Ints:
+        """int64 [tokens]: where each token of each text is in the flattened rows, text after text."""
+        starts = np.cumsum(self.lengths) - self.lengths
+        return np.repeat(self.firsts - starts, self.lengths) + np.arange(int(self.lengths.sum()))
+
 
 def pack(texts: Sequence[Ints], pad: int, width: int = WIDTH) -> Rows:
     """Put texts, as token ids, into as few rows as possible. A row has ``width`` tokens, or as many as the longest text
