@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from services.embedded.argilla_users import ensure_user
 from tests.annotating import Annotator, whole_batch
 from tests.chart import TASK
-from tests.k8s.kubectl import Kubectl
+from tests.k8s.kubectl import Kubectl, Refused
 from tests.k8s.release import KEY, SERVE, Argilla, Release, until
 from tests.running import labelled_csv, messages, served_task
 from tornio.storage.port import ObjectStore
@@ -68,10 +69,20 @@ def test_a_secret_with_a_newline_and_keys_that_are_no_json_are_said(
 
 def test_in_a_pod_what_it_can_check_is_checked(release: Release) -> None:
     (pod, *_) = release.kubectl.pods(SERVE)
-    said = release.kubectl.run("exec", pod["metadata"]["name"], "-c", "ray-worker", "--", "tornio", "deploy", "check")
+    check = ("exec", pod["metadata"]["name"], "-c", "ray-worker", "--", "tornio", "deploy", "check")
+    # Kubernetes takes a minute to give the pods the keys that the test before has put back.
+    until(lambda: _is_well(release.kubectl, *check), 150, "the check finds something missing")
+    said = release.kubectl.run(*check)
     assert said.startswith("ok      S3 bucket tornio")
     assert "Argilla at http://tornio-dev:6900: version" in said
     assert "Redis at tornio-dev:6379: its port answers" in said
+
+
+def _is_well(kubectl: Kubectl, *command: str) -> bool:
+    with suppress(Refused):
+        kubectl.run(*command)
+        return True
+    return False
 
 
 def _check(release: Release, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
