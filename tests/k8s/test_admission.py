@@ -7,6 +7,7 @@ Needs no node: an API server with KubeRay's CRDs is enough.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ import yaml
 from tests.chart import ROOT, SWITCHES, VALUES, pods, rendered, switched
 from tests.k8s.kubectl import Kubectl, Refused
 
+CLASSES: dict[str, dict[str, Any]] = {
+    "priority": {"apiVersion": "scheduling.k8s.io/v1", "value": 1000},
+    "runtime": {"apiVersion": "node.k8s.io/v1", "handler": "nvidia"},
+}
 ELSEWHERE = sorted(path for path in (ROOT / "k8s").rglob("*.yaml") if path.name != "values.yaml")
 
 
@@ -23,6 +28,24 @@ ELSEWHERE = sorted(path for path in (ROOT / "k8s").rglob("*.yaml") if path.name 
 def kinds(kubectl: Kubectl) -> set[str]:
     rows = kubectl.run("api-resources", "--no-headers").splitlines()
     return {row.split()[-1] for row in rows}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def classes(kubectl: Kubectl) -> Iterator[None]:
+    """The classes that the switches name, because a pod may only name one that is there."""
+    ours = {"app.kubernetes.io/managed-by": "tornio-tests"}
+    named = {f"{group}/{values[f'{group}ClassName']}" for values in SWITCHES["classes"].values() for group in CLASSES}
+    absent = [
+        CLASSES[group] | {"kind": f"{group.title()}Class", "metadata": {"name": name, "labels": ours}}
+        for group, _, name in (one.partition("/") for one in sorted(named))
+        if not kubectl.run("get", f"{group}class", name, "--ignore-not-found")
+    ]
+    body = json.dumps({"apiVersion": "v1", "kind": "List", "items": absent})
+    if absent:
+        kubectl.run("create", "-f", "-", given=body)
+    yield
+    if absent:
+        kubectl.run("delete", "-f", "-", given=body)
 
 
 def as_pod(number: int, spec: dict[str, Any]) -> dict[str, Any]:
