@@ -157,8 +157,8 @@ class TrainingSpec(Spec):
     method: Choice = setting(
         "supervised",
         change="next iteration",
-        doc="Training method. supervised: learn from the labels alone. An installed package may bring others. Default "
-        "supervised.",
+        doc="Training method. supervised: learn from the labels alone. distillation: learn from the teacher's labels "
+        "of the pool, too. An installed package may bring others. Default supervised.",
     )
     settings: dict[str, Any] = setting(
         {},

@@ -1,0 +1,129 @@
+"""Learn from a teacher's labels of the pool, with or without labels of people: see ``docs/bootstrap.md``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import Field
+
+from tornio.errors import InvalidSpec
+from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS
+from tornio.spec import NO_TEACHER, Spec, TaskSpec, setting
+from tornio.training.hooks import Hooks
+from tornio.training.methods.port import Facts, Inputs, TrainingMethod
+from tornio.training.methods.supervised import STEP_COST
+from tornio.training.targets import Labelled, decided
+
+if TYPE_CHECKING:
+    from tornio.models.fewshot import FewShotModel
+    from tornio.models.finetuned import FineTunedModel
+    from tornio.training.pseudo_labels import Taught
+
+
+class DistillationSettings(Spec):
+    """``training.settings`` of the method distillation."""
+
+    shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = setting(
+        (0.3, 0.4, 0.5, 0.6, 0.8),
+        unit="share of the texts of each class",
+        change="next iteration",
+        min_length=1,
+        max_length=20,
+        doc="One number for each round: which share of each class it learns from, the surest first. Each round labels "
+        "the pool again. Default five rounds that grow from .3 to .8.",
+    )
+    label_weight: float = setting(
+        10.0,
+        unit="texts of the teacher",
+        change="next iteration",
+        gt=0,
+        le=1e6,
+        doc="How many texts that the teacher labelled a text counts for that a person labelled. Default 10.",
+    )
+
+
+class Distillation(TrainingMethod[DistillationSettings]):
+    """A student of the teacher: it learns from the pool's soft labels, and from labels of people where there are any.
+
+    few-shot: the head of ``pseudo_labels.learn``. fine-tuned: the encoder learns what that head says of the texts of
+    which it is surest, as soft targets. Texts of the hold-out never enter: they are not among ``inputs.unlabelled``.
+    """
+
+    name = "distillation"
+    settings = DistillationSettings
+    kinds = (FEW_SHOT, FINE_TUNED)
+
+    def settings_of(self, spec: TaskSpec) -> DistillationSettings:
+        if spec.multi_label:
+            raise InvalidSpec("distillation gives each text one label, and multi_label is true: choose another method")
+        if spec.teacher.kind == NO_TEACHER:
+            raise InvalidSpec("distillation learns from a teacher, and teacher.kind is 'none': set it, for example to "
+                              "'embedding', or choose another method")  # fmt: skip
+        return super().settings_of(spec)
+
+    def cost(self, facts: Facts) -> float:
+        kind = facts.spec.classifier.kind
+        steps = 0.0
+        if kind in KINDS and KINDS[kind].own_encoder:
+            steps = facts.pool * facts.spec.classifier.fine_tuning.epochs * STEP_COST
+        return 2 * facts.not_embedded + steps  # the teacher reads them, too
+
+    def spreads(self, inputs: Inputs[DistillationSettings]) -> bool:
+        return KINDS[self.choose_kind(inputs)[0]].own_encoder
+
+    def fit(
+        self, inputs: Inputs[DistillationSettings], out: Path, hooks: Hooks
+    ) -> FewShotModel | FineTunedModel | None:
+        taught = _taught(inputs)
+        if KINDS[self.choose_kind(inputs)[0]].own_encoder:
+            return _fine_tuned(inputs, taught, out, hooks)
+        return _few_shot(inputs, taught, out)
+
+
+def _taught(inputs: Inputs[DistillationSettings]) -> Taught:
+    from tornio.training.pseudo_labels import Known, check_teachable, learn
+
+    free, data = inputs.unlabelled, inputs.labelled
+    vectors, probabilities = inputs.embeddings(free.record_ids), inputs.soft_labels(free.record_ids)
+    check_teachable(vectors, probabilities, inputs.label_names)
+    known = None
+    if len(data):
+        classes = decided(data.targets, False).argmax(axis=1)
+        known = Known(
+            inputs.embeddings(data.record_ids), classes, data.weights * np.float32(inputs.settings.label_weight)
+        )
+    return learn(vectors, probabilities, inputs.settings.shares, known)
+
+
+def _few_shot(inputs: Inputs[DistillationSettings], taught: Taught, out: Path) -> FewShotModel:
+    from tornio.models.fewshot import FewShotModel
+    from tornio.models.head import LinearHead
+
+    head = LinearHead(inputs.label_names, False, taught.weight, taught.bias, taught.metrics)
+    model = FewShotModel(head, inputs.use, inputs.encoder)
+    model.save(out)
+    return model
+
+
+def _fine_tuned(inputs: Inputs[DistillationSettings], taught: Taught, out: Path, hooks: Hooks) -> FineTunedModel | None:
+    from tornio.training.pseudo_labels import surest
+    from tornio.training.supervised import fit
+
+    free, data = inputs.unlabelled, inputs.labelled
+    probabilities = taught.probabilities(inputs.embeddings(free.record_ids))
+    rows = surest(probabilities, inputs.settings.shares[-1])
+    weights = np.concatenate([np.ones(len(rows)), data.weights * inputs.settings.label_weight]).astype(np.float32)
+    examples = Labelled(
+        record_ids=(*(free.record_ids[row] for row in rows), *data.record_ids),
+        texts=(*(free.texts[row] for row in rows), *data.texts),
+        targets=np.concatenate([probabilities[rows], data.targets]),
+        weights=weights / weights.mean(),
+    )
+    settings = inputs.classifier.fine_tuning
+    model = fit(
+        examples, inputs.label_names, False, inputs.base, inputs.use, out, settings, inputs.seed,
+        precision=inputs.precision, hooks=hooks,
+    )  # fmt: skip
+    return model and model.with_metrics({**taught.metrics, **model.head.metrics})
