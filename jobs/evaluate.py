@@ -111,7 +111,7 @@ def _answers_of_others(
 def _predict(context: RunContext, model: Model, pool_seq: int, record_ids: Sequence[str]) -> StopPredictions:
     rows = context.task.pool.read(pool_seq).rows_of(record_ids)
     probabilities = context.pool_probabilities(model, pool_seq, rows)
-    predicted = decide_labels(probabilities, model.labels, model.multi_label)
+    predicted = decide_labels(probabilities, model.labels, model.multi_label, model.thresholds)
     return StopPredictions(model.labels, model.multi_label, probabilities, predicted)
 
 

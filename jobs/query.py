@@ -141,14 +141,16 @@ def _suggest(
     """Return who suggests labels for these rows of the pool, and the suggestions."""
     if model is not None and args.version is not None:
         probabilities, agent = context.pool_probabilities(model, args.pool_seq, rows), args.version
+        thresholds = model.thresholds
     elif spec.teacher.kind == NO_TEACHER:
         return None, {}
     else:
         teacher = context.job.loader.teacher(spec.teacher, spec.classifier)
         texts = context.pool_texts(args.pool_seq, rows)
         scored = teacher.score(texts, spec.labels, spec.teacher.templates, spec.multi_label)
-        probabilities, agent = scored.probabilities, teacher.name
-    return agent, dict(zip(rows, proposals(probabilities, spec.label_names, spec.multi_label), strict=True))
+        probabilities, agent, thresholds = scored.probabilities, teacher.name, {}
+    proposed = proposals(probabilities, spec.label_names, spec.multi_label, thresholds)
+    return agent, dict(zip(rows, proposed, strict=True))
 
 
 def _item(

@@ -15,6 +15,7 @@ from tornio.models.probes import make_probes
 from tornio.schemas.jobs import TrainArgs, TrainOutput
 from tornio.schemas.registry import Manifest
 from tornio.settings import TrainSettings
+from tornio.spec import AUTO_THRESHOLD, TaskSpec
 from tornio.tasks import holdout_set, labels_of
 from tornio.training.methods import METHODS
 from tornio.training.methods.port import TrainedModel, TrainingMethod
@@ -107,6 +108,7 @@ def _manifest(
         blobs={},
         metrics=dict(model.head.metrics),
         counts=_counts(args, context, inputs),
+        thresholds=_thresholds(spec, model),
         probes=make_probes(model, context.job.loader.precision),
         parent=args.parent,
         run=context.run,
@@ -117,6 +119,15 @@ def _manifest(
         software=software(),
         created_at=datetime.now(UTC),
     )
+
+
+def _thresholds(spec: TaskSpec, model: TrainedModel) -> dict[str, float]:
+    """Return the thresholds that the spec sets, or else those that the training chose."""
+    if not spec.multi_label:
+        return {}
+    if spec.classifier.threshold == AUTO_THRESHOLD:
+        return dict(model.head.thresholds)
+    return dict.fromkeys(spec.label_names, spec.classifier.threshold)
 
 
 def _counts(args: TrainArgs, context: RunContext, inputs: RunInputs[Any]) -> dict[str, int]:

@@ -29,7 +29,13 @@ def examples(count: int, seed: int = 0) -> tuple[list[str], list[tuple[str, ...]
 
 
 def labelled_task(
-    store: ObjectStore, base: Path, labels: int, *, training: Mapping[str, object] | None = None, **classifier: object
+    store: ObjectStore,
+    base: Path,
+    labels: int,
+    *,
+    training: Mapping[str, object] | None = None,
+    multi_label: bool = False,
+    **classifier: object,
 ) -> Task:
     """A task ``w/t`` over ``base`` with so many training labels, and 40 records without."""
     spec = TaskSpec.model_validate(
@@ -37,6 +43,7 @@ def labelled_task(
             "workspace": "w",
             "name": "t",
             "labels": list(NAMES),
+            "multi_label": multi_label,
             "teacher": {"kind": "none"},
             "classifier": {"encoder": str(base), "max_length": 32, **classifier},
             "training": training or {},

@@ -12,7 +12,8 @@ METRICS: Mapping[str, str] = {
     "exact_match": "share of the texts of which all labels are right and none is missing; of tasks with several labels",
     "macro_f1": "mean F1 over the labels that occur in the true or the predicted labels",
     "micro_f1": "F1 over all decisions of all labels; of tasks with one label per text it equals the accuracy",
-    "calibration_error": "how far stated probabilities are from observed frequencies, on average",
+    "calibration_error": "how far stated probabilities are from observed frequencies, on average over 15 bins with "
+    "equally many texts; with several labels per text, the mean of the labels",
 }
 """What each number of a hold-out report means."""
 

@@ -24,7 +24,7 @@ def answer(serving: Serving[Model], texts: Sequence[str]) -> list[Prediction]:
         raise UnfitCheckpoint(
             f"Version {serving.version} gives numbers that are not finite for this text. Roll back to another version."
         )
-    chosen = decide_labels(scores.probabilities, model.labels, model.multi_label)
+    chosen = decide_labels(scores.probabilities, model.labels, model.multi_label, model.thresholds)
     rows = zip(chosen, scores.probabilities.tolist(), scores.truncated.tolist(), strict=True)
     return [
         Prediction(

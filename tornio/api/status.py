@@ -100,6 +100,7 @@ class Scores(Answer):
 
     ``metric`` names it: ``accuracy``, the share of the texts whose label is right, or ``exact_match``, the share of
     the texts of which every label is right, in tasks that allow several. The other one of the two fields is None.
+    ``calibration_error``: how far stated probabilities are from observed frequencies.
     ``interval``: at 95 %. ``labels_to_halve``: how many more hold-out labels would make it half as wide. ``sources``:
     the same score by where the labels come from, ``imported`` or ``annotators``.
     """
@@ -108,6 +109,7 @@ class Scores(Answer):
     holdout: int | None = None
     accuracy: float | None = None
     exact_match: float | None = None
+    calibration_error: float | None = None
     interval: tuple[float, float] | None = None
     labels_to_halve: int | None = None
     sources: dict[str, SourceScore] = {}
@@ -275,6 +277,8 @@ class VersionOut(Scores):
     holdout_imported: int | None = None
     holdout_annotators: int | None = None
     metrics: dict[str, Any] = {}
+    thresholds: dict[str, float] = {}
+    """With several labels per text: the least probability of each label that a text gets. Empty: .5."""
     changed: list[ChangedAnswer] = []
     created_at: datetime
 

@@ -19,6 +19,9 @@ from tornio.records import Prediction
 from tornio.spec import LabelSpec
 from tornio.visible import has_visible
 
+_CANDIDATES = 3
+"""How many labels are shown of a text that gets none."""
+
 Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts to classify.", show_default=False)]
 TextFile = Annotated[
     str | None, typer.Option("--file", "-f", help="File to read the texts from; '-' is standard input.")
@@ -151,8 +154,17 @@ def _texts_of(file: str, columns: Columns, options: Options) -> list[str]:
     return list(read.items)
 
 
+def _listed(labels: Sequence[str], probabilities: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {probabilities.get(name, 0):.2f}" for name in labels)
+
+
+def _best(probabilities: Mapping[str, float]) -> list[str]:
+    """Return the most probable labels, for a text that gets none."""
+    return sorted(probabilities, key=lambda name: -probabilities[name])[:_CANDIDATES]
+
+
 def _line(text: str, labels: Sequence[str], probabilities: Mapping[str, float], truncated: bool) -> screen.Text:
-    result = ", ".join(f"{name} {probabilities.get(name, 0):.2f}" for name in labels) or "none"
+    result = _listed(labels, probabilities) or f"none ({_listed(_best(probabilities), probabilities)})"
     shown = text.replace("\n", " ")
     line = screen.Text.assemble((result, "bold"), "  ", shown if len(shown) <= 100 else shown[:97] + "...")
     if truncated:

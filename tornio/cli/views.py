@@ -110,7 +110,13 @@ def _score(metrics: Metrics) -> Text:
     return Text(
         f"{measured(metrics.score, metrics.interval)} on {_judges(metrics)} ({metrics.version})"
         + halving(metrics.labels_to_halve)
+        + _calibration(metrics)
     )
+
+
+def _calibration(scores: Scores) -> str:
+    error = scores.calibration_error
+    return "" if error is None else f"; calibration error {error:.3f}"
 
 
 def _judges(scores: Scores) -> str:
@@ -207,15 +213,23 @@ def versions_view(versions: Sequence[VersionOut]) -> RenderableType:
         if version.score is not None:
             title.append(
                 f", {shown(version.metric)} {measured(version.score, version.interval)} on {_judges(version)}"
-                f"{halving(version.labels_to_halve)}"
+                f"{halving(version.labels_to_halve)}{_calibration(version)}"
             )
         parts.append(title)
         parts += [Text(f"  {version.kind}: {version.why}")] if version.why else []
+        parts += [Text(f"  {_thresholds(version)}")] if version.thresholds else []
         parts += [Text(f"  {reason}") for reason in version.reasons]
         parts += [Text(f"  {warning}", style="yellow") for warning in version.warnings]
         if version.changed:
             parts += [Text(f"  {len(version.changed)} hold-out answers changed:"), _changed(version.changed)]
     return Group(*parts)
+
+
+def _thresholds(version: VersionOut) -> str:
+    least, most = min(version.thresholds.values()), max(version.thresholds.values())
+    return f"a text gets a label from probability {least:.2f} on" + (
+        "" if least == most else f" ({most:.2f} the strictest)"
+    )
 
 
 def _trained_on(version: VersionOut) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tornio.arrays import BoolMatrix, BoolVector, FloatMatrix
+from tornio.arrays import BoolMatrix, BoolVector, FloatMatrix, FloatVector
 
 Labels = Sequence[tuple[str, ...]]
-BINS = 10
+BINS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +70,31 @@ def confusion(truth: BoolMatrix, answers: BoolMatrix) -> list[list[int]]:
 
 
 def calibration_error(probabilities: FloatMatrix, truth: BoolMatrix, multi_label: bool) -> float:
-    """Return the expected calibration error over ``BINS`` bins of equal width.
+    """Return the expected calibration error over ``BINS`` bins of equal mass.
 
     Single-label: the largest probability is compared with being correct. Multi-label: each probability is compared with
-    its label being true. Source: Guo et al. (2017), "On Calibration of Modern Neural Networks", ICML, equation 3.
+    its label being true, label by label, and the errors of the labels are averaged. With few rows the error is too
+    large, because the share of right answers in a bin is partly chance: with 100 rows a perfect model has
+    about .12, with 1,000 rows .04.
+
+    Sources: Guo et al. (2017), "On Calibration of Modern Neural Networks", ICML, equation 3; bins of equal mass: Nguyen
+    and O'Connor (2015), "Posterior calibration and exploratory analysis for natural language processing models". Unlike
+    there, rows of equal probability share one frequency, so that the result does not depend on the order of the rows.
     """
+    if not len(truth):
+        return 0.0
     if multi_label:
-        stated, right = probabilities.ravel(), truth.ravel()
-    else:
-        stated = probabilities.max(axis=1)
-        right = truth[np.arange(len(truth)), probabilities.argmax(axis=1)]
-    # The intervals are open on the left, as in the paper.
-    bins = np.clip(np.ceil(stated * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    gaps = np.bincount(bins, weights=np.asarray(right, dtype=np.float64) - stated, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(stated)) if len(stated) else 0.0
+        return float(np.mean([_calibration(p, right) for p, right in zip(probabilities.T, truth.T, strict=True)]))
+    return _calibration(probabilities.max(axis=1), truth[np.arange(len(truth)), probabilities.argmax(axis=1)])
+
+
+def _calibration(stated: FloatVector, right: BoolVector) -> float:
+    """Return the error of these probabilities, float [n], of being right, bool [n]."""
+    values, group = np.unique(stated, return_inverse=True)
+    frequency = np.bincount(group, weights=right) / np.bincount(group)
+    order = np.argsort(group, kind="stable")
+    gaps = (frequency - values)[group[order]]
+    return float(sum(abs(part.sum()) for part in np.array_split(gaps, BINS)) / len(gaps))
 
 
 def _ratio(part: int, whole: int) -> float:

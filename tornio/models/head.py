@@ -29,6 +29,9 @@ class LinearHead:
     bias: NDArray[np.float32]
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Metrics of the training: see ``training.fewshot``. They are saved in the manifest, not with the head."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """The least probability of a label that a text gets, with several labels allowed: see ``training.thresholds``.
+    They are saved in the manifest, too."""
 
     def logits(self, vectors: FloatMatrix) -> FloatMatrix:
         """Return float32 [n, labels] for vectors float32 [n, dim]."""

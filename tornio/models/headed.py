@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ DROPOUT = 0.1
 class HeadedEncoder:
     """The parts of the ``Model`` interface that are the same for frozen and fine-tuned encoders."""
 
+    thresholds: Mapping[str, float]
+
     def __init__(self, head: LinearHead, use: EncoderUse, encoder: TextEncoder) -> None:
         if head.weight.shape[1] != encoder.dimension:
             raise UnfitCheckpoint(
@@ -27,6 +29,7 @@ class HeadedEncoder:
             )
         self.head = head
         self.use = use
+        self.thresholds = head.thresholds
         self._encoder = encoder
 
     @property

@@ -138,6 +138,7 @@ class Loader:
                     f"it was trained for the labels {list(model.labels)}, its manifest names {list(manifest.labels)}"
                 )
             check_probes(model, manifest.probes, self.precision)
+            model.thresholds = _thresholds(manifest)
         except (IntegrityError, InvalidInput, NotFound) as error:
             raise UnfitCheckpoint(f"version {manifest.version} cannot serve: {error}") from error
         return model
@@ -164,6 +165,13 @@ class Loader:
     def _load_teacher(self, kind: str, name: str, max_length: int) -> ZeroShotModel:
         document, _ = self._base(name)
         return _TEACHERS[kind](document, max_length, self)
+
+
+def _thresholds(manifest: Manifest) -> Mapping[str, float]:
+    for label, least in manifest.thresholds.items():
+        if label not in manifest.labels or not 0 <= least <= 1:
+            raise UnfitCheckpoint(f"its manifest has the threshold {least} for {label!r}: train again")
+    return manifest.thresholds
 
 
 def _few_shot(manifest: Manifest, loader: Loader) -> Model:

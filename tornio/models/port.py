@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +47,10 @@ class TextEncoder(Protocol):
 
 class Model(Protocol):
     """A classifier with fixed labels."""
+
+    thresholds: Mapping[str, float]
+    """With several labels allowed, the least probability of a label that a text gets, by label; .5 for the others. The
+    loader sets it from the manifest."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...

@@ -124,6 +124,8 @@ class Manifest(Document):
     """``training_texts``; ``training_labels`` (a text with several labels counts for each); ``holdout_imported`` and
     ``holdout_annotators``: the hold-out texts with a label at ``label_seq``, by where it comes from."""
     thresholds: dict[str, float] = {}
+    """With several labels per text: the least probability of a label that a text gets, by label; .5 for a label that is
+    not here."""
     probes: Probes
     parent: str | None = None
     run: str

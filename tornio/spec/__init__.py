@@ -9,11 +9,12 @@ Each field documents its unit, its default and why, and what happens when it cha
 """
 
 from tornio.spec.base import NAME_PATTERN, Change, Choice, Name, NoSettings, Spec, setting
-from tornio.spec.classifier import NO_TEACHER, ClassifierSpec, FineTuningSpec, TeacherSpec, TrainingSpec
+from tornio.spec.classifier import AUTO_THRESHOLD, NO_TEACHER, ClassifierSpec, FineTuningSpec, TeacherSpec, TrainingSpec
 from tornio.spec.loop import LoopSpec, StopSpec
 from tornio.spec.task import AnnotationSpec, GateSpec, LabelSpec, TaskSpec
 
 __all__ = [
+    "AUTO_THRESHOLD",
     "NAME_PATTERN",
     "NO_TEACHER",
     "AnnotationSpec",

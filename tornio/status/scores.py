@@ -32,6 +32,7 @@ def figures(values: Mapping[str, Any], multi_label: bool) -> dict[str, Any]:
         "metric": metric,
         metric: values.get("accuracy"),
         "holdout": values.get("n"),
+        "calibration_error": values.get("calibration_error"),
         "interval": None if interval is None else tuple(interval),
         "labels_to_halve": values.get("labels_to_halve_interval"),
         "sources": {name: SourceScore.model_validate(score) for name, score in sources.items()},

@@ -44,6 +44,7 @@ def version_list(snapshot: Snapshot, trained: Trained, texts: Mapping[str, str])
                 reasons=list(_reasons(snapshot, manifest.version, iteration)),
                 warnings=_warnings(iteration),
                 metrics=named(metrics, multi_label),
+                thresholds=manifest.thresholds,
                 holdout_imported=manifest.counts.get("holdout_imported"),
                 holdout_annotators=manifest.counts.get("holdout_annotators"),
                 changed=[_changed(answer, texts) for answer in judged.changed[:CHANGED]] if judged else [],

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from tornio.arrays import DoubleArray, FloatMatrix, FloatVector, IntArray
+from tornio.arrays import BoolMatrix, DoubleArray, FloatMatrix, FloatVector, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.head import LinearHead
 from tornio.training.regression import TOLERANCE, Coefficients, regress, rotated
 from tornio.training.targets import UNSEEN_LOGIT, check_sufficient, indicators, stratified_folds
+from tornio.training.thresholds import choose_thresholds
 
 START_C = 10.0
 """The first strength that is tried: scikit-learn's C, the inverse of the L2 penalty. The search goes on from here, so
@@ -59,7 +60,8 @@ def fit_few_shot(
     that nothing that loads the head can leave it out. Unlike in the paper, it is fitted on predictions out of fold and
     not on a validation set, because few labels cannot spare one.
 
-    The head's ``metrics``: ``examples``, ``c``, ``temperature``, and ``cv_log_loss`` where validation was possible.
+    The head's ``metrics``: ``examples``, ``c``, ``temperature``, and ``cv_log_loss`` where validation was possible. Its
+    ``thresholds``, with several labels allowed, are chosen on the same predictions out of fold.
 
     Raises InvalidInput for labels that are not the task's, no examples, vectors that are not finite, or, without
     ``multi_label``, examples of one class only.
@@ -87,17 +89,31 @@ def fit_few_shot(
         weight=np.asarray(fitted.weight / (scale * chosen.temperature), dtype=np.float32),
         bias=np.where(examples.learnable, fitted.bias / np.float32(chosen.temperature), fitted.bias),
         metrics=metrics | ({} if chosen.loss is None else {"cv_log_loss": chosen.loss}),
+        thresholds=_thresholds(chosen, Y, label_names) if multi_label else {},
     )
+
+
+def _thresholds(chosen: _Choice, Y: IntArray, label_names: Sequence[str]) -> dict[str, float]:
+    if chosen.out_of_fold is None:
+        return {}
+    logits, counts = chosen.out_of_fold
+    _, thresholds = choose_thresholds(expit(logits.astype(np.float64) / chosen.temperature), Y == 1, counts)
+    return dict(zip(label_names, thresholds.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """Strength and temperature, their loss out of fold where it could be measured, and where the last fit may begin."""
+    """Strength and temperature, their loss out of fold where it could be measured, and where the last fit may begin.
+
+    ``out_of_fold``: logits out of fold before the temperature, float [n, labels], and bool [n, labels], which of them
+    say something.
+    """
 
     c: float = DEFAULT_C
     temperature: float = 1.0
     loss: float | None = None
     start: Coefficients | None = None
+    out_of_fold: tuple[FloatMatrix, BoolMatrix] | None = None
 
 
 class _Examples:
@@ -107,6 +123,7 @@ class _Examples:
         self.Y = Y
         self.multi_label = multi_label
         self._X, self._rotation = rotated(X)
+        self._dimension = X.shape[1]
         seen = Y.any(axis=0)
         self.learnable: NDArray[np.bool_] = np.asarray(seen & ~Y.all(axis=0) if multi_label else seen)
         """bool [labels]: the labels that the rows say something about."""
@@ -121,6 +138,9 @@ class _Examples:
 
         A label without an example has a logit that is never predicted; one that every row has, a logit that always is.
         """
+        if not self.learnable.any():
+            nothing = np.zeros((len(self._fixed), self._dimension), dtype=np.float32)
+            return Coefficients(nothing, self._fixed.astype(np.float32))
         columns = self.Y[:, self.learnable]
         self._last = regress(self._X, columns, self._weights, c, self.multi_label, self._last, tolerance)
         found = self._last.weight if self._rotation is None else self._last.weight @ self._rotation.T
@@ -149,7 +169,7 @@ class _OutOfFold:
         self._X, self._Y, self._multi_label = X, Y, multi_label
         folds = stratified_folds(Y, FOLDS if len(Y) <= MANY else 2, seed)
         self._parts: list[tuple[NDArray[np.bool_], _Examples]] = []
-        self._counts = np.zeros(Y.shape, dtype=bool)
+        self.counts = np.zeros(Y.shape, dtype=bool)
         for fold in np.unique(folds):
             held, rest = folds == fold, folds != fold
             part = _Examples(X[rest], Y[rest], multi_label, None if weights is None else weights[rest])
@@ -157,17 +177,18 @@ class _OutOfFold:
                 continue
             self._parts.append((held, part))
             # An example whose class does not occur in the other folds says nothing about strength or temperature.
-            self._counts[held] = part.learnable & (multi_label | (Y[held] == 1))
+            self.counts[held] = part.learnable & (multi_label | (Y[held] == 1))
         self._seen = Y.any(axis=0)
         self.fitted: list[Coefficients] = []
+        self.logits = np.zeros(Y.shape, dtype=np.float32)
 
     @property
     def possible(self) -> bool:
-        return bool(self._counts.any())
+        return bool(self.counts.any())
 
     def loss(self, c: float) -> tuple[float, float]:
         """Return the least mean log-loss that a temperature gives to heads of this strength, and the temperature."""
-        logits = np.zeros(self._Y.shape, dtype=np.float32)
+        logits = self.logits = np.zeros(self._Y.shape, dtype=np.float32)
         self.fitted = []
         for held, part in self._parts:
             self.fitted.append(part.fit(c, _COARSE))
@@ -175,7 +196,7 @@ class _OutOfFold:
 
         def mean(log_temperature: float) -> float:
             scaled = logits / np.exp(log_temperature)
-            losses = _log_losses(scaled, self._Y, self._multi_label)[self._counts]
+            losses = _log_losses(scaled, self._Y, self._multi_label)[self.counts]
             return float((losses.sum() + self._doubt(scaled)) / (len(losses) + 1))
 
         found = minimize_scalar(mean, bounds=_LOG_TEMPERATURES, method="bounded", options={"xatol": 0.01})
@@ -187,10 +208,10 @@ class _OutOfFold:
         Without it, few examples that are all right would make a head infinitely sure. The idea is that of Platt (1999),
         "Probabilistic Outputs for Support Vector Machines", section 2.2, who counts one more example of each class.
         """
-        rows = self._counts.any(axis=1)
+        rows = self.counts.any(axis=1)
         if self._multi_label:
             return float(
-                np.mean([_log_losses(logits, np.full_like(self._Y, y), True)[self._counts].mean() for y in (0, 1)])
+                np.mean([_log_losses(logits, np.full_like(self._Y, y), True)[self.counts].mean() for y in (0, 1)])
             )
         return float(_log_losses(logits, self._Y, False)[rows][:, self._seen].mean())
 
@@ -208,7 +229,7 @@ def _choose(X: FloatMatrix, Y: IntArray, multi_label: bool, seed: int, weights: 
 
     def tried(c: float) -> tuple[float, _Choice]:
         loss, temperature = heads.loss(c)
-        return loss, _Choice(c, temperature, loss, _mean(heads.fitted))
+        return loss, _Choice(c, temperature, loss, _mean(heads.fitted), (heads.logits, heads.counts))
 
     least, best = tried(START_C)
     for step in (STEP_C, 1 / STEP_C):

@@ -138,15 +138,19 @@ def test_a_task_with_several_labels_and_an_imported_test_set() -> None:
 def test_a_version_names_its_score_and_counts_texts_and_labels() -> None:
     version = VersionOut(
         version="v2", iteration=2, state="serving", training_texts=9, training_labels=12, metric="exact_match",
-        holdout=60, exact_match=0.65, interval=(0.5, 0.8), created_at=NOW,
+        holdout=60, exact_match=0.65, interval=(0.5, 0.8), created_at=NOW, calibration_error=0.0424,
+        thresholds={"billing": 0.125, "bug": 0.31},
     )  # fmt: skip
     console = screen.out()
     console.width = 160
     with console.capture() as capture:
         console.print(versions_view([version]))
-    assert "iteration 2, 9 texts with 12 labels, exact match 65.0 % (95 %: 50.0-80.0) on 60 hold-out labels" in (
-        capture.get()
-    )
+    text = capture.get()
+    assert (
+        "iteration 2, 9 texts with 12 labels, exact match 65.0 % (95 %: 50.0-80.0) on 60 hold-out labels; "
+        "calibration error 0.042"
+    ) in text
+    assert "a text gets a label from probability 0.12 on (0.31 the strictest)" in text
 
 
 def test_a_task_in_trouble() -> None:

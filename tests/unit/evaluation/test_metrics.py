@@ -54,10 +54,51 @@ def test_a_label_of_another_task_is_no_figure() -> None:
 
 
 def test_calibration_error_by_hand() -> None:
-    """Four say .9 and three of them are right, two say .6 and both are right: (4 * .15 + 2 * .4) / 6."""
-    probabilities = np.array([[0.9, 0.1]] * 4 + [[0.6, 0.4]] * 2, dtype=np.float32)
-    truth = indicators([("a",)] * 3 + [("b",)] + [("a",)] * 2, ("a", "b"))
-    assert calibration_error(probabilities, truth, False) == pytest.approx((4 * 0.15 + 2 * 0.4) / 6, abs=1e-6)
+    """Sixty say .9, of which 48 are right, and ninety say .6, of which all are right: 60 * .1 + 90 * .4."""
+    probabilities = np.array([[0.9, 0.1]] * 60 + [[0.6, 0.4]] * 90, dtype=np.float32)
+    truth = indicators([("a",)] * 48 + [("b",)] * 12 + [("a",)] * 90, ("a", "b"))
+    assert calibration_error(probabilities, truth, False) == pytest.approx((60 * 0.1 + 90 * 0.4) / 150, abs=1e-6)
+
+
+def naive_calibration_error(stated: list[float], right: list[bool]) -> float:
+    """The definition, bin by bin; the first bins have one row more where the rows cannot be shared out equally."""
+    rows = sorted(zip(stated, right, strict=True))
+    error, start = 0.0, 0
+    for number in range(15):
+        size = len(rows) // 15 + (number < len(rows) % 15)
+        part = rows[start : start + size]
+        start += size
+        if part:
+            gap = sum(r for _, r in part) / size - sum(p for p, _ in part) / size
+            error += size / len(rows) * abs(gap)
+    return error
+
+
+@pytest.mark.parametrize("rows", [1, 7, 15, 100, 1001])
+def test_calibration_error_is_that_of_a_loop_over_the_bins(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    several = random.permuted(np.linspace(0, 1, rows * 3)).reshape(rows, 3).astype(np.float32)
+    true = random.random((rows, 3)) < several**2
+    columns = [naive_calibration_error(several[:, j].tolist(), true[:, j].tolist()) for j in range(3)]
+    assert calibration_error(several, true, True) == pytest.approx(np.mean(columns), abs=1e-6)
+    one = random.dirichlet(np.ones(3), rows).astype(np.float32)
+    truth = np.eye(3, dtype=bool)[random.integers(3, size=rows)]
+    right = truth[np.arange(rows), one.argmax(axis=1)].tolist()
+    expected = naive_calibration_error(one.max(axis=1).tolist(), right)
+    assert calibration_error(one, truth, False) == pytest.approx(expected, abs=1e-6)
+
+
+def test_calibration_error_does_not_depend_on_the_order_of_the_rows() -> None:
+    random = np.random.default_rng(0)
+    p = random.integers(5, 10, 200) / 10
+    probabilities, first = np.stack([p, 1 - p], axis=1).astype(np.float32), random.random(200) < 0.7
+    order, truth = random.permutation(200), np.stack([first, ~first], axis=1)
+    expected = calibration_error(probabilities, truth, False)
+    assert calibration_error(probabilities[order], truth[order], False) == pytest.approx(expected)
+
+
+def test_no_row_has_no_calibration_error() -> None:
+    assert calibration_error(np.zeros((0, 2), np.float32), np.zeros((0, 2), bool), True) == 0.0
 
 
 @pytest.mark.parametrize("multi_label", [False, True])

@@ -11,7 +11,7 @@ import pytest
 from bench.swapping.workshop import tiny_encoder
 from jobs.context import JobContext
 from jobs.running.execute import execute, plan_job
-from tests.learning import labelled_task
+from tests.learning import NAMES, labelled_task
 from tornio.api import TaskName
 from tornio.models.finetuned import FineTunedModel
 from tornio.registry import Registry
@@ -71,6 +71,20 @@ def test_the_version_is_of_the_kind_that_the_spec_asks_for(
     assert output.why.startswith(why)
     assert bool(output.why) == bool(why)
     assert sum(output.labels.values()) == 30
+
+
+@pytest.mark.parametrize("threshold", ["auto", 0.3])
+def test_a_version_has_the_thresholds_that_the_spec_asks_for(
+    context: JobContext, base: Path, threshold: str | float
+) -> None:
+    task = labelled_task(context.store, base, 30, multi_label=True, threshold=threshold)
+    output = trained(context, train_plan(task))
+    chosen = Registry(context.store, task.keys).manifest(output.version).thresholds
+    assert set(chosen) == set(NAMES)
+    if threshold == "auto":
+        assert all(0 < least < 1 for least in chosen.values())
+    else:
+        assert set(chosen.values()) == {0.3}
 
 
 def test_a_fine_tuned_version_is_a_model_of_its_own(context: JobContext, base: Path, tmp_path: Path) -> None:

@@ -95,6 +95,12 @@ def test_a_sound_version_answers(loader: Loader, published: Manifest) -> None:
     assert model.labels == LABELS
     assert model.predict_proba(["an error message", "money back"]).argmax(axis=1).tolist() == [1, 0]
     assert loader.model(published) is model
+    assert not model.thresholds
+
+
+def test_a_version_decides_by_the_thresholds_of_its_manifest(loader: Loader, published: Manifest) -> None:
+    model = loader.model(published.evolve(version="v0003-cut", thresholds={LABELS[0]: 0.2}))
+    assert model.thresholds == {LABELS[0]: 0.2}
 
 
 def test_a_restarted_process_loads_the_same(store: MemoryStore, published: Manifest, tmp_path: Path) -> None:
@@ -124,6 +130,8 @@ def shifted(probes: Probes, by: float) -> Probes:
         (lambda m: {"multi_label": True}, "was trained for"),
         (lambda m: {"kind": "from-the-future"}, "upgrade Tornio"),
         (lambda m: {"encoder": None}, "names no encoder"),
+        (lambda m: {"thresholds": {"nonsense": 0.2}}, "threshold 0.2 for 'nonsense'"),
+        (lambda m: {"thresholds": {LABELS[0]: float("nan")}}, "threshold nan"),
         (lambda m: {"encoder": m.encoder.evolve(pooling="cls")}, "outputs for the probes differ"),
         (lambda m: {"encoder": m.encoder.evolve(digest="f" * 64)}, "f{64}"),
         (lambda m: {"probes": shifted(m.probes, 0.1)}, "outputs for the probes differ"),

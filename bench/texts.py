@@ -1,0 +1,63 @@
+"""The data sets of the benchmarks: texts and labels from the folder in TORNIO_DATA, and MiniLM's embeddings of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from tornio.arrays import FloatMatrix
+from tornio.models.encoder import Encoder
+from tornio.models.sources import MINILM, EncoderSource, resolve_encoder
+
+DATA = Path(os.environ.get("TORNIO_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+Labels = list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts with the labels of each."""
+
+    texts: list[str]
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted({name for labels in self.labels for name in labels}))
+
+    def drawn(self, size: int, seed: int) -> Texts:
+        """Return so many rows, drawn at random without replacement; all if there are not more."""
+        rows = np.random.default_rng(seed).permutation(len(self))[:size]
+        return Texts([self.texts[row] for row in rows], [self.labels[row] for row in rows])
+
+
+def read(dataset: str, part: str) -> Texts:
+    """Return one file of a data set, such as ``read("trec", "test")``."""
+    table = pq.read_table(DATA / dataset / f"{part}.parquet")
+    labels = table["label"].to_pylist()
+    several = bool(labels) and isinstance(labels[0], list)
+    return Texts(table["text"].to_pylist(), [tuple(row) if several else (row,) for row in labels])
+
+
+def base() -> EncoderSource:
+    return resolve_encoder(MINILM)
+
+
+def embedded(texts: Sequence[str]) -> FloatMatrix:
+    """Return float32 [n, dim]: the texts as a few-shot head gets them."""
+    source = base()
+    encoder = Encoder(
+        source.folder,
+        pooling=source.pooling,
+        normalise=source.normalise,
+        max_length=source.max_length,
+        layer=source.layer,
+    )
+    return encoder.embed(texts).vectors
