@@ -2,7 +2,7 @@
 
 It does one run at a time, and no run is stopped for taking long; the loop reports a run that hangs. An actor that dies,
 or that is ended because it no longer responds, is started again, and the attempt that it was doing has failed: see
-``jobs.running.execute``.
+``jobs.running.execute``. An actor without a run ends after a while, because Ray keeps the pod of an actor.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import ray
@@ -19,6 +19,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from jobs.running.port import RunPhase, RunStatus
 from tornio.errors import TornioError, Unavailable, describe
 from tornio.schemas.runs import RunPlan
+from tornio.settings import JobSettings
 
 log = logging.getLogger(__name__)
 NAMESPACE = "tornio"
@@ -32,6 +33,9 @@ STATUS_S = 3.0
 HUNG_S = 120.0
 """Seconds without a response after which the actor is ended and started again: far more than a cold start needs."""
 
+LOOK_S = 5.0
+"""Seconds between two looks at whether there is something to do."""
+
 
 class WarmWorker:
     """Runs inside the actor: one run at a time, in the order of submission, beside the status queries."""
@@ -42,11 +46,15 @@ class WarmWorker:
         self._lock = Lock()
         self._preparing = Lock()
         self._context: Any = None
+        self._planning = 0
+        self._used_at = time.monotonic()
         self._pool.submit(self._warm_up)
+        Thread(target=self._end_when_idle, daemon=True, name="idle").start()
 
     def submit(self, plan: str, attempt: int) -> None:
         decoded = RunPlan.decode(plan.encode())
         with self._lock:
+            self._used_at = time.monotonic()
             before = self._runs.get(decoded.run)
             if before is not None and (before[0] >= attempt or _succeeded(before[1])):
                 return
@@ -74,7 +82,30 @@ class WarmWorker:
         """Return the plan of a user's request. It is made here, because this process can read data and models."""
         from jobs.requests import plan_request
 
-        return plan_request(job, workspace, task, request, self._ready()).encode().decode()
+        with self._lock:
+            self._planning += 1
+        try:
+            return plan_request(job, workspace, task, request, self._ready()).encode().decode()
+        finally:
+            with self._lock:
+                self._planning -= 1
+                self._used_at = time.monotonic()
+
+    def idle_s(self) -> float:
+        """Return for how many seconds nothing was done or asked for. 0 while something is."""
+        with self._lock:
+            now = time.monotonic()
+            if self._planning or not all(future.done() for _, future in self._runs.values()):
+                self._used_at = now
+            return now - self._used_at
+
+    def _end_when_idle(self) -> None:
+        """End the actor, for good: the next call to it starts another."""
+        limit = JobSettings().warm_idle_seconds
+        while (left := limit - self.idle_s()) > 0:
+            time.sleep(min(left, LOOK_S))
+        log.info("The job worker ends, because it had no run for %.0f s.", limit)
+        ray.kill(ray.get_actor(NAME, NAMESPACE))
 
     def _warm_up(self) -> None:
         try:

@@ -20,6 +20,7 @@ ONE: dict[str, Any] = {
     "serve": {"minPods": 1, "maxPods": 2},
     "classifier": {"minReplicas": 1, "maxReplicas": 1, "downscaleDelaySeconds": 5},
     "autoscaler": {"idleSeconds": 20},
+    "env": {"TORNIO_JOB_WARM_IDLE_SECONDS": "20"},  # the warm worker keeps its pod
 }
 VALUES = ONE
 
