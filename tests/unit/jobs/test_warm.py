@@ -59,8 +59,8 @@ def test_it_is_idle_when_no_run_waits_or_is_done(worker: WarmWorker, clock: Cloc
 def test_it_ends_for_good_after_the_last_run(worker: WarmWorker, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORNIO_JOB_WARM_IDLE_SECONDS", "60")
     killed: list[tuple[Any, float]] = []
-    monkeypatch.setattr(warm.ray, "get_actor", lambda name, namespace: (name, namespace))
-    monkeypatch.setattr(warm.ray, "kill", lambda actor: killed.append((actor, clock.now)))
+    monkeypatch.setattr("ray.get_actor", lambda name, namespace: (name, namespace))
+    monkeypatch.setattr("ray.kill", lambda actor: killed.append((actor, clock.now)))
     run: Future[None] = Future()
     worker._runs["train-1"] = (1, run)
     clock.later.append((1500.0, lambda: run.set_result(None)))
