@@ -37,6 +37,11 @@ class Texts:
         rows = np.random.default_rng(seed).permutation(len(self))[:size]
         return Texts([self.texts[row] for row in rows], [self.labels[row] for row in rows])
 
+    def without(self, label: str) -> Texts:
+        """Return the rows that do not have this label."""
+        rows = [row for row, labels in enumerate(self.labels) if label not in labels]
+        return Texts([self.texts[row] for row in rows], [self.labels[row] for row in rows])
+
 
 def read(dataset: str, part: str) -> Texts:
     """Return one file of a data set, such as ``read("trec", "test")``."""

@@ -39,9 +39,12 @@ class FineTunedModel(HeadedEncoder):
         for path in self._folder.iterdir():
             shutil.copyfile(path, folder / path.name)
 
-    def with_metrics(self, metrics: Mapping[str, float]) -> FineTunedModel:
-        """Return the same model with the metrics of its training."""
-        return FineTunedModel(self._folder, replace(self.head, metrics=metrics), self.use, self._encoder)
+    def with_metrics(
+        self, metrics: Mapping[str, float], thresholds: Mapping[str, float] | None = None
+    ) -> FineTunedModel:
+        """Return the same model with the metrics of its training, and with other thresholds if any are given."""
+        head = replace(self.head, metrics=metrics, thresholds=self.thresholds if thresholds is None else thresholds)
+        return FineTunedModel(self._folder, head, self.use, self._encoder)
 
     @classmethod
     def load(cls, folder: Path, use: EncoderUse, precision: str = "auto") -> FineTunedModel:

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import expit, logsumexp
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from tornio.arrays import BoolMatrix, DoubleArray, FloatMatrix, FloatVector, IntArray
+from tornio.arrays import FloatMatrix, FloatVector, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.head import LinearHead
+from tornio.training.calibration import OutOfSample
 from tornio.training.regression import TOLERANCE, Coefficients, regress, rotated
 from tornio.training.targets import UNSEEN_LOGIT, check_sufficient, indicators, stratified_folds
-from tornio.training.thresholds import choose_thresholds
 
 START_C = 10.0
 """The first strength that is tried: scikit-learn's C, the inverse of the L2 penalty. The search goes on from here, so
@@ -34,9 +32,6 @@ MANY = 500
 folds are what a training costs (CLINC150, 1,500 examples: the same accuracy with two folds as with three)."""
 _COARSE = 3 * TOLERANCE
 """A head that is only fitted to compare strengths need not be exact."""
-_LEAST = 1e-6
-"""Smallest probability in the log-loss. A smaller one counts as this."""
-_LOG_TEMPERATURES = (-4.0, 4.0)
 
 
 def fit_few_shot(
@@ -89,31 +84,22 @@ def fit_few_shot(
         weight=np.asarray(fitted.weight / (scale * chosen.temperature), dtype=np.float32),
         bias=np.where(examples.learnable, fitted.bias / np.float32(chosen.temperature), fitted.bias),
         metrics=metrics | ({} if chosen.loss is None else {"cv_log_loss": chosen.loss}),
-        thresholds=_thresholds(chosen, Y, label_names) if multi_label else {},
+        thresholds=chosen.held.thresholds(chosen.temperature, label_names) if chosen.held else {},
     )
-
-
-def _thresholds(chosen: _Choice, Y: IntArray, label_names: Sequence[str]) -> dict[str, float]:
-    if chosen.out_of_fold is None:
-        return {}
-    logits, counts = chosen.out_of_fold
-    _, thresholds = choose_thresholds(expit(logits.astype(np.float64) / chosen.temperature), Y == 1, counts)
-    return dict(zip(label_names, thresholds.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
     """Strength and temperature, their loss out of fold where it could be measured, and where the last fit may begin.
 
-    ``out_of_fold``: logits out of fold before the temperature, float [n, labels], and bool [n, labels], which of them
-    say something.
+    ``held``: the predictions out of fold, before the temperature.
     """
 
     c: float = DEFAULT_C
     temperature: float = 1.0
     loss: float | None = None
     start: Coefficients | None = None
-    out_of_fold: tuple[FloatMatrix, BoolMatrix] | None = None
+    held: OutOfSample | None = None
 
 
 class _Examples:
@@ -169,7 +155,7 @@ class _OutOfFold:
         self._X, self._Y, self._multi_label = X, Y, multi_label
         folds = stratified_folds(Y, FOLDS if len(Y) <= MANY else 2, seed)
         self._parts: list[tuple[NDArray[np.bool_], _Examples]] = []
-        self.counts = np.zeros(Y.shape, dtype=bool)
+        self._counts = np.zeros(Y.shape, dtype=bool)
         for fold in np.unique(folds):
             held, rest = folds == fold, folds != fold
             part = _Examples(X[rest], Y[rest], multi_label, None if weights is None else weights[rest])
@@ -177,43 +163,23 @@ class _OutOfFold:
                 continue
             self._parts.append((held, part))
             # An example whose class does not occur in the other folds says nothing about strength or temperature.
-            self.counts[held] = part.learnable & (multi_label | (Y[held] == 1))
-        self._seen = Y.any(axis=0)
+            self._counts[held] = part.learnable & (multi_label | (Y[held] == 1))
         self.fitted: list[Coefficients] = []
-        self.logits = np.zeros(Y.shape, dtype=np.float32)
+        self.out_of_sample: OutOfSample | None = None
 
     @property
     def possible(self) -> bool:
-        return bool(self.counts.any())
+        return bool(self._counts.any())
 
     def loss(self, c: float) -> tuple[float, float]:
         """Return the least mean log-loss that a temperature gives to heads of this strength, and the temperature."""
-        logits = self.logits = np.zeros(self._Y.shape, dtype=np.float32)
+        logits = np.zeros(self._Y.shape, dtype=np.float32)
         self.fitted = []
         for held, part in self._parts:
             self.fitted.append(part.fit(c, _COARSE))
             logits[held] = self.fitted[-1].logits(self._X[held])
-
-        def mean(log_temperature: float) -> float:
-            scaled = logits / np.exp(log_temperature)
-            losses = _log_losses(scaled, self._Y, self._multi_label)[self.counts]
-            return float((losses.sum() + self._doubt(scaled)) / (len(losses) + 1))
-
-        found = minimize_scalar(mean, bounds=_LOG_TEMPERATURES, method="bounded", options={"xatol": 0.01})
-        return float(found.fun), float(np.exp(found.x))
-
-    def _doubt(self, logits: FloatMatrix) -> float:
-        """Return the mean log-loss of one more example, of which nobody knows the label.
-
-        Without it, few examples that are all right would make a head infinitely sure. The idea is that of Platt (1999),
-        "Probabilistic Outputs for Support Vector Machines", section 2.2, who counts one more example of each class.
-        """
-        rows = self.counts.any(axis=1)
-        if self._multi_label:
-            return float(
-                np.mean([_log_losses(logits, np.full_like(self._Y, y), True)[self.counts].mean() for y in (0, 1)])
-            )
-        return float(_log_losses(logits, self._Y, False)[rows][:, self._seen].mean())
+        self.out_of_sample = OutOfSample(logits, self._Y, self._counts, self._multi_label)
+        return self.out_of_sample.temperature()
 
 
 def _choose(X: FloatMatrix, Y: IntArray, multi_label: bool, seed: int, weights: FloatVector | None) -> _Choice:
@@ -229,7 +195,7 @@ def _choose(X: FloatMatrix, Y: IntArray, multi_label: bool, seed: int, weights: 
 
     def tried(c: float) -> tuple[float, _Choice]:
         loss, temperature = heads.loss(c)
-        return loss, _Choice(c, temperature, loss, _mean(heads.fitted), (heads.logits, heads.counts))
+        return loss, _Choice(c, temperature, loss, _mean(heads.fitted), heads.out_of_sample)
 
     least, best = tried(START_C)
     for step in (STEP_C, 1 / STEP_C):
@@ -245,12 +211,3 @@ def _choose(X: FloatMatrix, Y: IntArray, multi_label: bool, seed: int, weights: 
 
 def _mean(heads: Sequence[Coefficients]) -> Coefficients:
     return Coefficients(np.mean([h.weight for h in heads], axis=0), np.mean([h.bias for h in heads], axis=0))
-
-
-def _log_losses(logits: FloatMatrix, Y: IntArray, multi_label: bool) -> DoubleArray:
-    """Return the log-loss of each example and label, [n, labels]. Single label: as if the label were the example's."""
-    if multi_label:
-        losses = np.logaddexp(0.0, np.where(Y == 1, -logits, logits))
-    else:
-        losses = logsumexp(logits, axis=1, keepdims=True) - logits
-    return np.asarray(np.minimum(losses, -np.log(_LEAST)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from tornio.arrays import FloatMatrix
 from tornio.models.batching import token_batches
 from tornio.models.decide import decide_labels
-from tornio.models.device import device
+from tornio.models.device import Precision, device
 from tornio.models.device import precision as precision_for
 from tornio.models.finetuned import FineTunedModel, use_of, write_model
 from tornio.models.head import LinearHead
@@ -22,16 +23,22 @@ from tornio.models.tokens import Tokenizer
 from tornio.schemas.registry import EncoderUse
 from tornio.seeds import derive_seed
 from tornio.spec import FineTuningSpec
-from tornio.training.data import Data, prepare
+from tornio.training.calibration import OutOfSample
+from tornio.training.data import Data, Examples, prepare
 from tornio.training.fewshot import fit_few_shot
-from tornio.training.group import current_group
+from tornio.training.group import Group, current_group
 from tornio.training.hooks import Hooks
 from tornio.training.loop import run
 from tornio.training.network import Network
 from tornio.training.objective import CrossEntropy, Objective
-from tornio.training.targets import UNSEEN_LOGIT, Labelled
+from tornio.training.targets import UNSEEN_LOGIT, Labelled, decided, stratified_folds
 
 __all__ = ["fit"]
+
+REHEARSALS = 2
+"""Parts of the examples, each predicted by a training on the others. Two cost as much as one training on all."""
+HELD_OUT_LOSS = "held_out_log_loss"
+"""Metric: the mean log-loss on the examples that calibrated the model, after the temperature."""
 
 
 def fit(
@@ -48,42 +55,131 @@ def fit(
     hooks: Hooks | None = None,
     objective: Callable[[Data], Objective] = CrossEntropy.of,
     unlabelled: Sequence[str] = (),
+    rehearse: bool = False,
 ) -> FineTunedModel | None:
     """Return the model that these examples make of a base encoder. The same input in the same order gives the same
     model.
 
     ``base``: folder of a transformers encoder. ``use``: how it is used (pooling, length). ``out``: an empty folder,
     which becomes the model's. ``objective``: makes the objective from the data. ``unlabelled``: texts that the
-    objective may use. Every worker of ``hooks.group`` calls this with the same arguments; rank 0 gets the model, the
-    others get None. One worker and several compute the same sums, so their results differ by rounding only.
+    objective may use. ``rehearse``: calibrate also where nothing is held out. Every worker of ``hooks.group`` calls
+    this with the same arguments; rank 0 gets the model, the others get None. One worker and several compute the same
+    sums, so their results differ by rounding only.
 
     AdamW (Loshchilov and Hutter 2019) with bias correction, linear warm-up and decay, clipped gradients, several
     passes over few labels: Mosbach et al. (2021), "On the Stability of Fine-tuning BERT", section 6. A head that
     starts as the regression on the frozen encoder: Kumar et al. (2022), "Fine-Tuning can Distort Pretrained Features".
-    The head's ``metrics`` are those of ``loop.Training.metrics``; with the default objective the score is
-    validation_f1, micro-averaged, which is the accuracy where each text has one label.
+
+    Calibration: a temperature (``OutOfSample``) divides the head's weights, and with several labels allowed thresholds
+    are chosen. Both come from the examples that validate, where there are any (``validation_from``). Where there are
+    none, and ``rehearse`` is set, two more trainings on half of the examples each predict the other half. That costs as
+    much as the training itself once more. To fit the head alone again, without a part of the examples, would be cheaper
+    and wrong, because the encoder has learned from all of them. Without either, the head stays as it was trained.
+
+    The head's ``metrics`` are those of ``loop.Training.metrics``, and after a calibration ``temperature`` and
+    ``held_out_log_loss``. With the default objective the score is validation_f1, micro-averaged, which is the accuracy
+    where each text has one label.
 
     Raises InvalidInput for no examples, for labels that are all the same, and where the loss is not finite.
     """
     hooks = hooks or Hooks()
     group = hooks.group or current_group()
     data = prepare(labelled, label_names, multi_label, Tokenizer(base, use.max_length), settings, seed, unlabelled)
-    goal = objective(data)
-    devices = [torch.cuda.current_device()] if device().type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.enable_grad():
-        torch.manual_seed(derive_seed("head", seed))
-        network = Network(base, use.pooling, int(data.learned.sum()), precision_for(precision))
-        network.narrow(data.ids)
-        if settings.head_start == "logistic-regression" and group.rank == 0:
-            _start_head(network, data, seed)
-        inputs = _digest(data, goal.name, use, settings, seed, precision_for(precision))
-        metrics = run(network, goal, settings, seed, inputs, hooks)
+    work = _Work(base, use, settings, seed, precision_for(precision), objective)
+    held = _rehearsed(work, data, hooks, group) if rehearse and data.held_out is None else None
+    network, metrics = work.train(data, hooks, group, data.ids)
     if group.rank != 0:
         return None
-    weight, bias = _whole_head(network, data)
+    if data.held_out is not None:
+        held = _held_out(network, data, data.held_out)
+    loss, temperature = held.temperature() if held else (None, 1.0)
+    weight, bias = _whole_head(network, data, temperature)
+    thresholds = held.thresholds(temperature, label_names) if held else {}
     network.widen()
     write_model(out, network.body, LinearHead(tuple(label_names), multi_label, weight, bias), base)
-    return FineTunedModel.load(out, use_of(use), precision).with_metrics(metrics)
+    model = FineTunedModel.load(out, use_of(use), precision)
+    measured = {} if loss is None else {"temperature": temperature, HELD_OUT_LOSS: loss}
+    return model.with_metrics(metrics | measured, thresholds)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A training of a base encoder, which data make a network of."""
+
+    base: Path
+    use: EncoderUse
+    settings: FineTuningSpec
+    seed: int
+    precision: Precision
+    objective: Callable[[Data], Objective]
+
+    def train(
+        self, data: Data, hooks: Hooks, group: Group, reads: Sequence[NDArray[np.int64]]
+    ) -> tuple[Network, dict[str, float]]:
+        """Return the trained network, and the metrics of the training. Every worker calls this.
+
+        ``reads``: token ids of all texts that the network must be able to read before it is widened.
+        """
+        goal = self.objective(data)
+        devices = [torch.cuda.current_device()] if device().type == "cuda" else []
+        with torch.random.fork_rng(devices), torch.enable_grad():
+            torch.manual_seed(derive_seed("head", self.seed))
+            network = Network(self.base, self.use.pooling, int(data.learned.sum()), self.precision)
+            network.narrow(reads)
+            if self.settings.head_start == "logistic-regression" and group.rank == 0:
+                _start_head(network, data, self.seed)
+            inputs = _digest(data, goal.name, self.use, self.settings, self.seed, self.precision)
+            return network, run(network, goal, self.settings, self.seed, inputs, hooks)
+
+
+def _rehearsed(work: _Work, data: Data, hooks: Hooks, group: Group) -> OutOfSample | None:
+    """Train on each half of the examples, and return what these networks predict for the other half; None where no half
+    suffices. Every worker calls this, and the first has the predictions.
+
+    The rehearsals leave no checkpoint, so that they cannot take the place of the training's own. A training that
+    continues repeats them.
+    """
+    quiet = replace(hooks, checkpoints=None, report=lambda _: None)
+    Y = decided(data.train.targets.numpy(), data.multi_label)
+    parts = stratified_folds(Y, REHEARSALS, work.seed)
+    logits, counts = np.zeros(Y.shape, dtype=np.float32), np.zeros(Y.shape, dtype=bool)
+    for part in range(REHEARSALS):
+        held, rest = np.flatnonzero(parts == part), np.flatnonzero(parts != part)
+        present = Y[rest].any(axis=0) & ~Y[rest].all(axis=0)
+        if not len(held) or present.sum() < (1 if data.multi_label else 2):
+            continue
+        half = replace(data, train=data.train.select(rest), unlabelled=())
+        network, _ = work.train(half, quiet, group, data.ids)
+        if group.rank == 0:
+            logits[held] = _logits(network, data.train.select(held).ids)
+            counts[held] = present & (data.multi_label | (Y[held] == 1))
+    return _whole(data, OutOfSample(logits, Y, counts, data.multi_label)) if counts.any() else None
+
+
+def _held_out(network: Network, data: Data, held_out: Examples) -> OutOfSample:
+    Y = decided(held_out.targets.numpy(), data.multi_label)
+    logits = _logits(network, held_out.ids)
+    counts = np.ones(Y.shape, dtype=bool) if data.multi_label else Y == 1
+    return _whole(data, OutOfSample(logits, Y, counts, data.multi_label))
+
+
+def _whole(data: Data, part: OutOfSample) -> OutOfSample:
+    """Return the predictions with a column for each label, also for those that no example or every example has."""
+    shape = (len(part.Y), len(data.learned))
+    logits = np.full(shape, UNSEEN_LOGIT, dtype=np.float32)
+    Y, counts = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
+    logits[:, data.learned], Y[:, data.learned], counts[:, data.learned] = part.logits, part.Y, part.counts
+    return OutOfSample(logits, Y, counts, part.multi_label)
+
+
+def _logits(network: Network, ids: Sequence[NDArray[np.int64]]) -> FloatMatrix:
+    """Return float32 [n, outputs] of token ids, without dropout."""
+    network.eval()
+    logits = np.empty((len(ids), network.head.out_features), dtype=np.float32)
+    with torch.no_grad():
+        for rows in token_batches([len(row) for row in ids]):
+            logits[rows] = network([ids[row] for row in rows]).float().cpu().numpy()
+    return logits
 
 
 def _start_head(network: Network, data: Data, seed: int) -> None:
@@ -101,12 +197,13 @@ def _start_head(network: Network, data: Data, seed: int) -> None:
         network.head.bias.copy_(torch.from_numpy(head.bias))
 
 
-def _whole_head(network: Network, data: Data) -> tuple[FloatMatrix, NDArray[np.float32]]:
-    """Return weight [labels, dim] and bias [labels], which include the labels that no example or every example has."""
+def _whole_head(network: Network, data: Data, temperature: float) -> tuple[FloatMatrix, NDArray[np.float32]]:
+    """Return weight [labels, dim] and bias [labels], divided by the temperature. They include the labels that no
+    example or every example has."""
     weight = np.zeros((len(data.learned), network.head.in_features), dtype=np.float32)
     bias = np.where(data.always, -UNSEEN_LOGIT, UNSEEN_LOGIT).astype(np.float32)
-    weight[data.learned] = network.head.weight.detach().cpu().numpy()
-    bias[data.learned] = network.head.bias.detach().cpu().numpy()
+    weight[data.learned] = network.head.weight.detach().cpu().numpy() / np.float32(temperature)
+    bias[data.learned] = network.head.bias.detach().cpu().numpy() / np.float32(temperature)
     return weight, bias
 
 

@@ -24,7 +24,7 @@ from tornio.spec import FineTuningSpec
 from tornio.storage.memory import MemoryStore
 from tornio.training.checkpoints import StoredCheckpoints
 from tornio.training.hooks import Hooks, Progress
-from tornio.training.supervised import fit
+from tornio.training.supervised import HELD_OUT_LOSS, fit
 from tornio.training.targets import Labelled
 
 pytestmark = pytest.mark.model
@@ -200,6 +200,58 @@ def test_the_best_weights_are_kept(bench: Bench) -> None:
     assert accuracy(model) > 0.9
 
 
+# Calibrated
+
+
+def test_a_rehearsal_changes_how_sure_the_model_is_and_nothing_else(bench: Bench) -> None:
+    plain, told = bench.train(settings=SHORT), bench.reports.copy()
+    bench.reports.clear()
+    calibrated = bench.train(settings=SHORT, rehearse=True)
+    assert bench.reports == told, "a rehearsal reports nothing"
+    temperature = calibrated.head.metrics["temperature"]
+    assert temperature != 1.0
+    np.testing.assert_allclose(logits(calibrated) * temperature, logits(plain), atol=1e-4)
+    assert "temperature" not in plain.head.metrics
+    assert calibrated.head.metrics[HELD_OUT_LOSS] > 0
+    np.testing.assert_array_equal(logits(bench.train(settings=SHORT, rehearse=True)), logits(calibrated))
+
+
+def test_labels_at_random_make_an_unsure_model(bench: Bench) -> None:
+    texts, labels = examples(60)
+    np.random.default_rng(0).shuffle(labels)
+    settings = QUICK.model_copy(update={"epochs": 30})
+    plain = bench.train(data=(texts, labels), settings=settings)
+    calibrated = bench.train(data=(texts, labels), settings=settings, rehearse=True)
+    sure = [model.predict_proba(examples(30, seed=9)[0]).max(axis=1).mean() for model in (plain, calibrated)]
+    assert sure[1] < 0.6 < sure[0]
+
+
+def test_examples_that_validate_calibrate_without_a_rehearsal(bench: Bench) -> None:
+    settings = SHORT.model_copy(update={"validation_from": 40})
+    model, again = (bench.train(settings=settings, rehearse=rehearse) for rehearse in (False, True))
+    assert model.head.metrics == again.head.metrics
+    assert {"temperature", HELD_OUT_LOSS, "validation_f1"} <= model.head.metrics.keys()
+
+
+@pytest.mark.parametrize("validation_from", [40, 1000])
+def test_several_labels_a_text_get_thresholds(bench: Bench, validation_from: int) -> None:
+    texts, single = examples(48)
+    labels = [(*label, "always", "often") if i % 4 else (*label, "always") for i, label in enumerate(single)]
+    names = (*NAMES, "always", "often", "never")
+    settings = SHORT.model_copy(update={"validation_from": validation_from})
+    model = bench.train(data=(texts, labels), names=names, multi_label=True, settings=settings, rehearse=True)
+    assert model.thresholds.keys() == set(names)
+    assert all(0 < least < 1 for least in model.thresholds.values())
+    probabilities = model.predict_proba(texts)
+    assert probabilities[:, names.index("always")].min() > 0.99
+    assert probabilities[:, names.index("never")].max() < 0.01
+
+
+def test_two_examples_are_too_few_to_rehearse(bench: Bench) -> None:
+    model = bench.train(data=(["the refund", "the dog"], [("money",), ("animal",)]), settings=SHORT, rehearse=True)
+    assert "temperature" not in model.head.metrics
+
+
 # Interrupted
 
 
@@ -312,28 +364,29 @@ def without_dropout(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -
     return folder
 
 
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize(("size", "rehearse"), [(2, False), (3, False), (2, True)])
 def test_several_workers_make_the_model_of_one(
-    without_dropout: Path, use: EncoderUse, tmp_path: Path, size: int
+    without_dropout: Path, use: EncoderUse, tmp_path: Path, size: int, rehearse: bool
 ) -> None:
     """A batch of 32 has two micro-batches, the last of an epoch one: three workers do not all have work."""
     settings = QUICK.model_copy(
         update={
             "batch_size": 32,
-            "validation_from": 40,
+            "validation_from": 1000 if rehearse else 40,
             "class_weights": "balanced",
             "head_start": "logistic-regression",
         }
     )
     (tmp_path / "alone").mkdir()
-    alone = Bench(without_dropout, use, tmp_path / "alone").train(count=52, settings=settings)
+    alone = Bench(without_dropout, use, tmp_path / "alone").train(count=52, settings=settings, rehearse=rehearse)
     barrier, given = Barrier(size), dict[int, list[Tensor]]()
 
     def work(rank: int) -> tuple[FineTunedModel | None, list[Progress]]:
         folder = tmp_path / str(rank)
         folder.mkdir()
         bench = Bench(without_dropout, use, folder)
-        return bench.work(count=52, settings=settings, group=Threads(rank, size, barrier, given)), bench.reports
+        group = Threads(rank, size, barrier, given)
+        return bench.work(count=52, settings=settings, group=group, rehearse=rehearse), bench.reports
 
     with ThreadPoolExecutor(size) as pool:
         (first, reports), *others = pool.map(work, range(size))

@@ -32,7 +32,8 @@ class Supervised(TrainingMethod[NoSettings]):
         count = 0 if classifier.kind in KINDS else facts.labels
         kind, _ = choose_kind(classifier, count)
         if KINDS[kind].own_encoder:
-            return facts.labels * classifier.fine_tuning.epochs * STEP_COST
+            trainings = 2 if facts.labels < classifier.fine_tuning.validation_from else 1  # it rehearses
+            return facts.labels * classifier.fine_tuning.epochs * STEP_COST * trainings
         return facts.not_embedded
 
     def choose_kind(self, inputs: Inputs[NoSettings]) -> tuple[str, str]:
@@ -79,4 +80,5 @@ def _fine_tuned(inputs: Inputs[NoSettings], out: Path, hooks: Hooks) -> FineTune
         inputs.seed,
         precision=inputs.precision,
         hooks=hooks,
+        rehearse=True,
     )
