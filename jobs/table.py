@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jobs.sizing import Facts
-from tornio.api import LabelRequest, RunRequest, ScoreRequest, TaskName
+from tornio.api import AdaptRequest, LabelRequest, RunRequest, ScoreRequest, TaskName
 from tornio.errors import MissingPlugin, TemporaryError
 from tornio.schemas.base import Part
-from tornio.schemas.jobs import EvaluateArgs, LabelArgs, QueryArgs, ScoreArgs, TrainArgs
+from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, QueryArgs, ScoreArgs, TrainArgs
 
 if TYPE_CHECKING:
     from jobs.context import JobContext, RunContext
@@ -32,6 +32,8 @@ class Job:
     for a job that spreads its work over workers in parts; such a run is always large, and its own process only reads
     and waits.
 
+    ``work(args, context)``: does the share of one worker, for a job that several workers of Ray Train may do together.
+
     ``request``: model of what users may ask of the job. None: users cannot ask for it.
     ``plan(request, task, context)``: returns the plan that answers a request. These two are all that the API
     (``POST .../runs``), ``Client.start_run`` and the command ``tornio run NAME`` need.
@@ -41,6 +43,7 @@ class Job:
     run: Callable[[Any, RunContext], Part]
     size: Callable[[Any, Facts], float] = lambda _args, _facts: 0.0
     stages: Callable[[], Stages] | None = None
+    work: Callable[[Any, RunContext], None] | None = None
     request: type[RunRequest] | None = None
     plan: Callable[[Any, TaskName, JobContext], RunPlan] | None = None
 
@@ -82,6 +85,14 @@ def _training(_args: TrainArgs, facts: Facts) -> float:
         return 0.0
 
 
+def _adaptation(args: AdaptArgs, facts: Facts) -> float:
+    """A training step costs about three passes. An unknown objective is reported by the run."""
+    from tornio.training.adapting.objectives import ADAPTATIONS, STEP_COST
+
+    adaptation = ADAPTATIONS.get(args.objective)
+    return 0.0 if adaptation is None else facts.pool * args.epochs * STEP_COST * adaptation.passes
+
+
 def _query(args: QueryArgs, facts: Facts) -> float:
     from tornio.query import COLD_STARTS, STRATEGIES  # needs numpy, which the client alone does not have
 
@@ -107,7 +118,7 @@ def _evaluation(args: EvaluateArgs, facts: Facts) -> float:
 
 
 JOBS: dict[str, Job] = {
-    "train": Job(TrainArgs, _late("jobs.train"), _training),
+    "train": Job(TrainArgs, _late("jobs.train"), _training, work=_late("jobs.train", "train")),
     "evaluate": Job(EvaluateArgs, _late("jobs.evaluate"), _evaluation),
     "query": Job(QueryArgs, _late("jobs.query"), _query),
     "label": Job(
@@ -116,6 +127,14 @@ JOBS: dict[str, Job] = {
         lambda _args, facts: facts.pool,
         request=LabelRequest,
         plan=_late("jobs.label", "plan"),
+    ),
+    "adapt": Job(
+        AdaptArgs,
+        _late("jobs.adapt"),
+        _adaptation,
+        work=_late("jobs.adapt", "work"),
+        request=AdaptRequest,
+        plan=_late("jobs.adapt", "plan"),
     ),
     "score": Job(
         ScoreArgs,

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from jobs.context import RunContext, software
-from jobs.training_hooks import forget_checkpoints, run_hooks, step_record
+from jobs.training_hooks import forget_checkpoints, run_hooks, several_workers, spread, step_record
 from jobs.training_inputs import RunInputs
-from tornio.errors import InvalidInput, NotFound, RunFailed
+from tornio.errors import InvalidInput, NotFound
 from tornio.models.probes import make_probes
 from tornio.schemas.jobs import TrainArgs, TrainOutput
 from tornio.schemas.registry import Manifest
-from tornio.settings import TrainSettings
 from tornio.spec import AUTO_THRESHOLD, TaskSpec
 from tornio.tasks import holdout_set, labels_of
 from tornio.training.methods import METHODS
@@ -56,18 +55,10 @@ def _opened(args: TrainArgs, context: RunContext) -> tuple[TrainingMethod[Any], 
 
 def _spread(method: TrainingMethod[Any], inputs: RunInputs[Any], args: TrainArgs, context: RunContext) -> None:
     """Train with as many workers as the method and the settings ask for."""
-    workers = TrainSettings().workers
-    if workers == 1 or not method.spreads(inputs):
-        if not _train(method, inputs, args, context):
-            raise InvalidInput(f"the training method {method.name!r} returned no model")
-        return
-    spread = context.job.train_on_workers
-    if spread is None:
-        raise RunFailed(
-            f"TORNIO_TRAIN_WORKERS is {workers}, and this process cannot start workers: run the job on the cluster, or "
-            "set TORNIO_TRAIN_WORKERS=1"
-        )
-    spread(context)
+    if several_workers() and method.spreads(inputs):
+        spread(context)
+    elif not _train(method, inputs, args, context):
+        raise InvalidInput(f"the training method {method.name!r} returned no model")
 
 
 def train(args: TrainArgs, context: RunContext) -> None:

@@ -1,4 +1,4 @@
-"""Where a training run's progress and checkpoints go."""
+"""Where a training run's progress and checkpoints go, and how it gets its workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from jobs.context import RunContext
-from tornio.errors import NotFound
+from tornio.errors import NotFound, RunFailed
 from tornio.settings import TrainSettings
 from tornio.storage.port import ObjectStore
 from tornio.training.checkpoints import StoredCheckpoints
@@ -20,6 +20,22 @@ CHECKPOINTS = "training"
 """Folder of a run's checkpoints. All attempts share it, so that an attempt continues where the last one died."""
 _WRITE_S = 5.0
 """Seconds between two writes of metrics.jsonl."""
+
+
+def several_workers() -> bool:
+    """Return whether this deployment shares trainings among several workers."""
+    return TrainSettings().workers > 1
+
+
+def spread(context: RunContext) -> None:
+    """Let TORNIO_TRAIN_WORKERS workers do this run. Raises RunFailed where this process cannot start workers."""
+    start = context.job.train_on_workers
+    if start is None:
+        raise RunFailed(
+            f"TORNIO_TRAIN_WORKERS is {TrainSettings().workers}, and this process cannot start workers: run the job on "
+            "the cluster, or set TORNIO_TRAIN_WORKERS=1"
+        )
+    start(context)
 
 
 def forget_checkpoints(context: RunContext) -> None:

@@ -20,7 +20,7 @@ RAY_FOLDER = "ray-train"
 
 
 def train_on_workers(context: RunContext) -> None:
-    """Let TORNIO_TRAIN_WORKERS workers train and publish this run's version.
+    """Let TORNIO_TRAIN_WORKERS workers do this run (``Job.work``) and publish its result.
 
     When a worker dies, all workers are started again and continue from the last checkpoint. They communicate by gloo
     between processors and by NCCL between GPUs; the NCCL path was never run on this project's machines. Raises
@@ -77,7 +77,7 @@ def _work(config: dict[str, Any]) -> None:
 
     from jobs.context import JobContext
     from jobs.running.progress import ProgressWriter
-    from jobs.train import TrainArgs, train
+    from jobs.table import JOBS
     from tornio.schemas.runs import RunPlan
 
     if torch.cuda.is_available():
@@ -86,8 +86,11 @@ def _work(config: dict[str, Any]) -> None:
     job = JobContext.from_environment()
     job.watch = ProgressWriter(job.store)
     context = RunContext(job, plan, config["attempt"])
+    entry = JOBS[plan.job]
     try:
-        train(TrainArgs.model_validate(plan.args), context)
+        if entry.work is None:
+            raise InvalidInput(f"the job {plan.job} is not one that several workers can do")
+        entry.work(entry.args.model_validate(plan.args), context)
     except InvalidInput as error:  # raised in all workers alike, because they compute the same sums
         job.store.put(_refusal_key(context), str(error).encode())
     torch.distributed.barrier()  # no worker ends before the first has published

@@ -42,6 +42,7 @@ from tornio.api.predictions import PredictIn, Prediction, Predictions, ZeroShotI
 from tornio.api.runs import (
     MAX_RUNS,
     RUN_PATTERN,
+    AdaptRequest,
     LabelRequest,
     RunOut,
     RunProgressOut,
@@ -87,6 +88,7 @@ __all__ = [
     "MIB",
     "PROBLEM_JSON",
     "RUN_PATTERN",
+    "AdaptRequest",
     "AgreementStatus",
     "Answer",
     "Applied",

@@ -105,6 +105,34 @@ class LabelRequest(RunRequest):
     job: Literal["label"] = "label"
 
 
+class AdaptRequest(RunRequest):
+    """Adapt a base model to the texts of the task's pool, without labels. The result is a base model with a name.
+
+    The task's hold-out does not take part.
+    """
+
+    job: Literal["adapt"] = "adapt"
+    name: str = Field(
+        min_length=1, max_length=200, description="Name of the result, which no other base model of the bucket has."
+    )
+    base: str | None = Field(
+        None, max_length=500, description="Base model to start from. Default: the task's classifier.encoder."
+    )
+    objective: Literal["masked-language", "contrastive"] = Field(
+        "masked-language",
+        description="masked-language: predict hidden words; for models that are fine-tuned afterwards. contrastive: "
+        "tell texts apart (SimCSE); for models that are used frozen.",
+    )
+    whole_words: bool = Field(False, description="With masked-language: hide whole words instead of single tokens.")
+    epochs: int = Field(3, ge=1, le=1000, description="Passes over the texts, at most.")
+    batch_size: int = Field(64, ge=2, le=4096, description="Texts of one step, over all workers together.")
+    learning_rate: float | None = Field(
+        None, gt=0, le=1, description="Highest learning rate. Default: 1e-4 (masked-language), 3e-5 (contrastive)."
+    )
+    max_length: int = Field(128, ge=8, description="Number of tokens after which a text is cut.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed for batches, masks and dropout.")
+
+
 class RunProgressOut(Answer):
     """How far the attempt is: ``done`` of ``total`` in ``unit``, at this ``stage``. ``total`` None: not known."""
 

@@ -1,4 +1,4 @@
-"""Commands for base models: add one to the bucket, list those in the bucket."""
+"""Commands for base models: add one to the bucket, adapt one to texts, list those in the bucket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tornio.cli import screen
-from tornio.cli.connect import Json
+from tornio.cli.connect import Context, Json, Url, connect
 from tornio.cli.stores import is_default_folder, use_store
 from tornio.settings import NodeSettings
 
@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command("add")(add)
     group.command("list")(list_encoders)
+    group.command("adapt")(adapt)
     app.add_typer(group, name="encoders")
 
 
@@ -64,6 +65,37 @@ def add(
         screen.dump(_plain(document, [named]))
     else:
         screen.say(f"{model_name} is in the bucket: {_summary(document)}; in a task.yaml write encoder: {model_name}")
+
+
+def adapt(
+    ctx: Context,
+    texts: Annotated[
+        str,
+        typer.Option(metavar="WORKSPACE/TASK", help="Task whose pool has the texts.", show_default=False),
+    ],
+    name: Annotated[str, typer.Option(help="Name of the result, by which a task.yaml refers to it.")],
+    base: Annotated[
+        str | None, typer.Option("--from", help="Base model to start from.", show_default="that of the task")
+    ] = None,
+    objective: Annotated[
+        str,
+        typer.Option(help="masked-language (for models that are fine-tuned) or contrastive (for frozen ones)."),
+    ] = "masked-language",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the texts, at most.")] = 3,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Let a base model go on with its pre-training on the texts of a task, without labels. The result is a base model.
+
+    The same as `tornio run adapt`, which has more options. The server does the work.
+    """
+    chosen = {"name": name, "base": base, "objective": objective, "epochs": epochs}
+    with connect(ctx, url) as client:
+        run = client.start_run(texts, {"job": "adapt", **chosen})
+    if as_json:
+        screen.dump(run)
+    else:
+        screen.say(f"run {run.run} is {run.state}. Follow it with: tornio runs {texts} --watch")
 
 
 def list_encoders(as_json: Json = False) -> None:

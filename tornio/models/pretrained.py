@@ -19,8 +19,12 @@ from tornio.errors import InvalidInput
 from tornio.models.device import Precision, device
 from tornio.models.folder import check_folder, read_config
 
-# Its table of weights is for those who train a new head. What matters here is an error.
-logging.getLogger("transformers.modeling_utils").addFilter(lambda record: "LOAD REPORT" not in record.getMessage())
+# Its table of weights is for those who train a new head, and so is its doubt about the ties of a head that is missing.
+# What matters here is an error.
+_NOT_SAID = ("LOAD REPORT", "checkpoint seem corrupted")
+logging.getLogger("transformers.modeling_utils").addFilter(
+    lambda record: not any(words in record.getMessage() for words in _NOT_SAID)
+)
 
 _SHOWN = 5
 _POOLER = r"(^|\.)pooler\."
@@ -35,6 +39,8 @@ _HEADS = (
 """Heads that are trained together with a body: to predict words, classes, or parts of texts."""
 _NOT_READ_BY_ENCODERS = re.compile("|".join((_POOLER, _BUFFERS, _HEADS)))
 _HEADS_OF_WORDS = r"^(cls|lm_\w+|entity_predictions|mask_predictions|predictions|vocab_\w+|final_logits_bias)(\.|$)"
+_MASKED_HEADS = r"^(cls|lm_head|vocab_\w+|generator_\w+|head|decoder)(\.|$)"
+"""Heads of masked language models that are built here."""
 _NOT_READ_BY_CLASSIFIERS = re.compile("|".join((_POOLER, _BUFFERS, _HEADS_OF_WORDS)))
 
 
@@ -46,7 +52,24 @@ def load_body(folder: Path, precision: Precision) -> Any:
     """
     from transformers import AutoModel
 
-    return _load(AutoModel, folder, precision, may_lack=re.compile(_POOLER), may_have=_NOT_READ_BY_ENCODERS)
+    return _load(AutoModel, folder, precision, may_lack=re.compile(_POOLER), may_have=_NOT_READ_BY_ENCODERS)[0]
+
+
+def load_masked(folder: Path) -> tuple[Any, bool]:
+    """Return the masked language model of a folder in float32: frozen, on its device; and whether its head is new.
+
+    A folder without such a head gets one with random weights, whose output matrix is the table of word embeddings.
+    Raises InvalidInput as ``load_body`` does.
+    """
+    from transformers import AutoModelForMaskedLM
+
+    lacks = re.compile(f"{_MASKED_HEADS}|{_POOLER}")
+    model, missing = _load(AutoModelForMaskedLM, folder, "float32", may_lack=lacks, may_have=_NOT_READ_BY_ENCODERS)
+    new_head = any(re.search(_MASKED_HEADS, name) for name in missing)
+    if new_head:
+        model.config.tie_word_embeddings = True
+        model.tie_weights()
+    return model, new_head
 
 
 def load_classifier(folder: Path, precision: Precision) -> Any:
@@ -58,7 +81,7 @@ def load_classifier(folder: Path, precision: Precision) -> Any:
 
     return _load(
         AutoModelForSequenceClassification, folder, precision, may_lack=None, may_have=_NOT_READ_BY_CLASSIFIERS
-    )
+    )[0]
 
 
 def load_config(folder: Path) -> Any:
@@ -74,9 +97,10 @@ def load_config(folder: Path) -> Any:
 
 def _load(
     auto_class: Any, folder: Path, precision: Precision, *, may_lack: re.Pattern[str] | None, may_have: re.Pattern[str]
-) -> Any:
+) -> tuple[Any, list[str]]:
     """Load safetensors only, without remote code, and refuse weights that are missing, unexpected or of another shape.
 
+    Returns the model, and the names of the weights that the checkpoint may lack and does.
     The attention is transformers' default, whatever config.json says: that may name code on the hub.
     """
     disable_progress_bar()  # type: ignore[no-untyped-call]  # it would show the reading of one local file
@@ -113,7 +137,7 @@ def _load(
             f"{'; '.join(found)}. A model with random or unused weights would answer wrongly. Save the whole model "
             "with transformers' save_pretrained, or give another one."
         )
-    return model.eval().requires_grad_(False).to(device())
+    return model.eval().requires_grad_(False).to(device()), list(said["missing_keys"])
 
 
 def _some(names: Iterable[str]) -> str:

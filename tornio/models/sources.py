@@ -91,17 +91,20 @@ def resolve_encoder(name: str) -> EncoderSource:
     return replace(source, layer=LAYERS.get(name, source.layer))
 
 
-def publish_encoder(source: EncoderSource, encoders: Encoders, precision: str) -> EncoderDocument:
+def publish_encoder(
+    source: EncoderSource, encoders: Encoders, precision: str, *, parent: str | None = None, run: str | None = None
+) -> EncoderDocument:
     """Upload the files to the store, once the model has read texts. Published again, the stored document is returned.
 
-    ``precision``: in which this node computes. Raises InvalidInput for a folder whose model cannot be used
-    (``proof.prove``).
+    ``precision``: in which this node computes. ``parent``, ``run``: of an adapted encoder, its base's digest and the
+    run that made it. Raises InvalidInput for a folder whose model cannot be used (``proof.prove``).
     """
     from tornio.models.proof import prove
 
     values = {field.name: getattr(source, field.name) for field in fields(source)}
     del values["layer"]  # belongs to the use, not to the files
-    return encoders.publish(values.pop("folder"), proof=lambda: prove(source, precision), **values)
+    folder = values.pop("folder")
+    return encoders.publish(folder, proof=lambda: prove(source, precision), parent=parent, run=run, **values)
 
 
 def check_name(name: str) -> None:

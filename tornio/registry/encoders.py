@@ -37,12 +37,15 @@ class Encoders:
         pooling: Pooling,
         normalise: bool,
         max_length: int,
+        parent: str | None = None,
+        run: str | None = None,
         proof: Callable[[], None] = lambda: None,
     ) -> EncoderDocument:
         """Upload a folder in the hub's layout and return its document; the stored one if it was published before.
 
         Weights of other frameworks and pickles are left out. Raises InvalidInput for a folder without safetensors.
-        ``proof``: called before an encoder is published for the first time; what it raises prevents that.
+        ``parent``, ``run``: of an adapted encoder, its base's digest and the run that made it. ``proof``: called before
+        an encoder is published for the first time; what it raises prevents that.
         """
         files = {
             name: path
@@ -68,6 +71,8 @@ class Encoders:
             normalise=normalise,
             max_length=max_length,
             files=uploaded,
+            parent=parent,
+            run=run,
         )
         return documents.create_or_get(self._store, keys.encoder(document.digest), document)
 
@@ -80,6 +85,14 @@ class Encoders:
         except AlreadyExists:
             changes = wanted.model_dump(include={"digest", "layer", "added_at"})
             return documents.update(self._store, key, EncoderName, lambda before: before.evolve(**changes))
+
+    def claim_name(self, name: str, document: EncoderDocument, layer: int, now: datetime) -> EncoderName:
+        """Give a published encoder a name that no other has. Raises AlreadyExists where another one has it."""
+        wanted = EncoderName(name=name, digest=document.digest, layer=layer, added_at=now)
+        stored = documents.create_or_get(self._store, _name_key(name), wanted)
+        if stored.digest != document.digest:
+            raise AlreadyExists(f"another base model has the name {name!r} already. Choose another name")
+        return stored
 
     def named(self, name: str) -> EncoderName | None:
         """Return the encoder of this name, or None if nobody has given the name."""

@@ -100,6 +100,60 @@ class LabelOutput(Part):
     """Name of the teacher."""
 
 
+class AdaptArgs(Part):
+    """Adapt a base model to the texts of the pool that are not held out, and publish the result under a name."""
+
+    pool_seq: int
+    label_seq: int
+    """Labels up to here decide which texts are held out."""
+    spec_rev: int
+    base: EncoderUse
+    """The base model; ``max_length`` is where texts are cut."""
+    source: str
+    """The name by which the user asked for the base model."""
+    name: str
+    """Name of the result."""
+    objective: str
+    """An entry of ``tornio.training.adapting.objectives``."""
+    whole_words: bool = False
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int = 0
+
+
+class CurvePoint(Part):
+    """One report of a training."""
+
+    step: int
+    epoch: int
+    loss: float
+    """Mean over the steps since the report before."""
+    validation: float | None = None
+    """Loss of the held-out texts, after the last step of an epoch."""
+
+
+class AdaptOutput(Part):
+    name: str
+    """What ``classifier.encoder`` of a task.yaml says to use the result."""
+    digest: str
+    parent: str
+    """Digest of the base model."""
+    objective: str
+    head: str
+    """Where the masked-language head comes from. Empty if the objective has none."""
+    texts: int
+    """Number of texts that the training learned from."""
+    held_out: int
+    """Number of texts that only judged it. They are not those of the task's hold-out, which it does not see at all."""
+    loss_before: float
+    """Loss of the held-out texts under the base model, in nats: per hidden token, or per text (contrastive)."""
+    loss_after: float
+    """The same under the result."""
+    metrics: dict[str, float] = {}
+    curve: tuple[CurvePoint, ...] = ()
+
+
 class InputFile(Part):
     """One file of a data set, as it was when the run was planned."""
 

@@ -49,6 +49,10 @@ class EncoderDocument(Document):
     max_length: int
     """The largest number of tokens that the model accepts."""
     files: dict[str, Blob]
+    parent: str | None = Field(default=None, exclude_if=lambda parent: parent is None)
+    """Digest of the base model that this one was adapted from."""
+    run: str | None = Field(default=None, exclude_if=lambda run: run is None)
+    """The run that adapted it."""
 
     def use(self, layer: int, max_length: int) -> EncoderUse:
         """Return how to use the encoder with this layer and text length, limited to the model's own length."""

@@ -5,6 +5,7 @@ from tornio.tasks.counts import Counter, Counts
 from tornio.tasks.data import (
     HoldoutSet,
     TrainingSet,
+    adaptable_rows,
     holdout_set,
     labels_of,
     reserve,
@@ -30,6 +31,7 @@ __all__ = [
     "Task",
     "Tasks",
     "TrainingSet",
+    "adaptable_rows",
     "askable",
     "batch_progress",
     "export_labels",

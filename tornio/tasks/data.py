@@ -94,8 +94,24 @@ def unlabelled_rows(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec
     events = tuple(events)
     resolved = _resolved(events, spec)
     held = reserved_records(view, events, key, spec.loop.holdout_share)
-    closed = {record_id for record_id, one in resolved.items() if one.deleted or one.purpose is Purpose.HOLDOUT}
-    closed |= held | {record_id for record_id, _ in _trained(view, resolved, held, spec)}
+    trained = {record_id for record_id, _ in _trained(view, resolved, held, spec)}
+    return _open_rows(view, _closed(resolved, held) | trained)
+
+
+def adaptable_rows(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec, key: str) -> list[int]:
+    """Return the rows of the records that are neither held out nor deleted, ascending: ``unlabelled_rows`` and those
+    that are labelled for training."""
+    events = tuple(events)
+    held = reserved_records(view, events, key, spec.loop.holdout_share)
+    return _open_rows(view, _closed(_resolved(events, spec), held))
+
+
+def _closed(resolved: Mapping[str, Resolved], held: frozenset[str]) -> frozenset[str]:
+    """Return the records that no training may see: those held out, those that were shown as such, and deleted ones."""
+    return held | {record_id for record_id, one in resolved.items() if one.deleted or one.purpose is Purpose.HOLDOUT}
+
+
+def _open_rows(view: PoolView, closed: Collection[str]) -> list[int]:
     return [row for row, record_id in enumerate(view.record_ids) if record_id not in closed]
 
 

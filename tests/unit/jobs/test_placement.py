@@ -16,7 +16,8 @@ from jobs.sizing import Facts
 from tests.unit.controller.turning import Turning, make_spec, quick_fit
 from tornio.errors import Unavailable
 from tornio.schemas.base import Part
-from tornio.schemas.jobs import EvaluateArgs, LabelArgs, QueryArgs, TrainArgs
+from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, QueryArgs, TrainArgs
+from tornio.schemas.registry import EncoderUse
 from tornio.schemas.runs import RunPlan
 from tornio.spec import TaskSpec
 
@@ -24,6 +25,10 @@ pytestmark = pytest.mark.unit
 
 TRAIN = TrainArgs(generation=1, iteration=1, label_seq=1, pool_seq=1, spec_rev=1, parent=None)
 EVALUATE = EvaluateArgs(version="v2", current="v1", rivals=(), agree_with="v1", label_seq=1, pool_seq=1, spec_rev=1)
+ADAPT = AdaptArgs(
+    pool_seq=1, label_seq=0, spec_rev=1, source="minilm", name="mine", objective="masked-language", epochs=2,
+    batch_size=64, learning_rate=1e-4, base=EncoderUse(digest="0", pooling="mean", normalise=True, max_length=128),
+)  # fmt: skip
 QUERY = QueryArgs(batch="b", number=1, generation=1, version="v1", label_seq=1, pool_seq=1, spec_rev=1)
 
 
@@ -46,8 +51,8 @@ EPOCHS = spec().classifier.fine_tuning.epochs
     ("job", "args", "of", "texts"),
     [
         ("train", TRAIN, facts(), 70),
-        ("train", TRAIN, facts("fine-tuned"), 300 * EPOCHS * 3),
-        ("train", TRAIN, facts("auto"), 300 * EPOCHS * 3),
+        ("train", TRAIN, facts("fine-tuned"), 300 * EPOCHS * 3 * 2),
+        ("train", TRAIN, facts("auto"), 300 * EPOCHS * 3 * 2),
         ("train", TRAIN, facts("auto", labels=20), 70),
         ("query", QUERY, facts(), 70),
         ("query", QUERY, facts(own_encoders=1), 5000),
@@ -56,6 +61,9 @@ EPOCHS = spec().classifier.fine_tuning.epochs
         ("evaluate", EVALUATE, facts(not_embedded=0, own_encoders=2), 2 * 300 + 2 * 1000),
         ("evaluate", EVALUATE, facts(not_embedded=0, own_encoders=1, labels=10_000), 500 + 2 * 1000),
         ("label", LabelArgs(pool_seq=1, spec_rev=1), facts(), 5000),
+        ("adapt", ADAPT, facts(), 5000 * 2 * 3),
+        ("adapt", ADAPT.evolve(objective="contrastive"), facts(), 5000 * 2 * 3 * 2),
+        ("adapt", ADAPT.evolve(objective="of a later release"), facts(), 0),
         ("label", LabelArgs(pool_seq=1, spec_rev=1), None, 0),
         ("score", Part(), None, math.inf),
     ],
