@@ -76,6 +76,7 @@ def _train(method: TrainingMethod[Any], inputs: RunInputs[Any], args: TrainArgs,
         if model is None:
             return False
         record.write()
+        kind, why = model.chosen or (kind, why)
         context.registry.publish(_manifest(args, context, inputs, model, kind, why), folder)
     return True
 

@@ -21,6 +21,8 @@ class HeadedEncoder:
     """The parts of the ``Model`` interface that are the same for frozen and fine-tuned encoders."""
 
     thresholds: Mapping[str, float]
+    chosen: tuple[str, str] | None = None
+    """Its kind, and why, of a model that has just been trained, where the training decided."""
 
     def __init__(self, head: LinearHead, use: EncoderUse, encoder: TextEncoder) -> None:
         if head.weight.shape[1] != encoder.dimension:

@@ -121,8 +121,9 @@ class ClassifierSpec(Spec):
         "few-shot",
         change="next iteration",
         doc="few-shot: a regularised logistic regression on a frozen encoder. fine-tuned: an encoder that is "
-        "trained together with its head. auto: few-shot with fewer than fine_tuned_from labels, fine-tuned "
-        "from then on. Default few-shot because it trains in a second.",
+        "trained together with its head. auto: few-shot with fewer than fine_tuned_from labelled texts, or fewer than "
+        "8 for each label; from then on each training makes both, and the one that is better on labels that were held "
+        "out of it is the version. Default few-shot because it trains in a second.",
     )
     encoder: str = setting(
         "minilm",
@@ -144,7 +145,7 @@ class ClassifierSpec(Spec):
         unit="labelled texts",
         change="next iteration",
         ge=2,
-        doc="auto: with this many labelled texts or more, the model is fine-tuned. Default 100: with 20 labels "
+        doc="auto: with this many labelled texts or more, fine-tuning is tried. Default 100: with 20 labels "
         "fine-tuned MiniLM is worse than few-shot or equal, with 40 equal (SST-2) or better (TREC), with 100 "
         "clearly better (TREC .87 against .80). It trains for a minute where few-shot takes a second.",
     )

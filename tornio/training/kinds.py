@@ -1,4 +1,4 @@
-"""Choose the kind of model by the number of labelled texts."""
+"""Choose the kind of model by the number of labelled texts, as far as that decides."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from tornio.spec import ClassifierSpec
 AUTO = "auto"
 """The value of ``classifier.kind`` that leaves the kind open."""
 
+LEAST_PER_CLASS = 8
+"""With fewer labelled texts for each of the task's labels, ``auto`` does not try to fine-tune. An encoder learns little
+of a class from a handful of texts (TREC: with 40 texts for 6 classes, the two kinds are about equal)."""
 
-def choose_kind(spec: ClassifierSpec, texts: int) -> tuple[str, str]:
+
+def choose_kind(spec: ClassifierSpec, texts: int, classes: int) -> tuple[str, str]:
     """Return the kind to train with this number of labelled texts, and why, where the spec leaves it open (``auto``);
     else ''.
 
-    Raises MissingPlugin for a kind that this release does not have.
+    ``classes``: labels of the task. Where ``auto`` returns the fine-tuned kind, the training compares both, and
+    publishes the better one (``methods.supervised``). Raises MissingPlugin for a kind that this release does not have.
     """
     if spec.kind in KINDS:
         return spec.kind, ""
@@ -25,4 +30,6 @@ def choose_kind(spec: ClassifierSpec, texts: int) -> tuple[str, str]:
         )
     if texts < spec.fine_tuned_from:
         return FEW_SHOT, f"{texts} labelled texts, fewer than classifier.fine_tuned_from ({spec.fine_tuned_from})"
+    if texts < LEAST_PER_CLASS * classes:
+        return FEW_SHOT, f"{texts} labelled texts for {classes} labels, fewer than {LEAST_PER_CLASS} for each"
     return FINE_TUNED, f"{texts} labelled texts, classifier.fine_tuned_from ({spec.fine_tuned_from}) or more"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tornio.schemas.runs import RunPlan
 from tornio.storage.memory import MemoryStore
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task
+from tornio.training import contest
 
 pytestmark = pytest.mark.model
 TUNING = {"epochs": 4, "learning_rate": 2e-3, "head_learning_rate": 1e-2}
@@ -57,7 +59,6 @@ def trained(context: JobContext, plan: RunPlan, attempt: int = 1) -> TrainOutput
         ({"kind": "few-shot"}, "few-shot", ""),
         ({"kind": "fine-tuned"}, "fine-tuned", ""),
         ({"kind": "auto", "fine_tuned_from": 31}, "few-shot", "30 labelled texts, fewer than"),
-        ({"kind": "auto", "fine_tuned_from": 30}, "fine-tuned", "30 labelled texts, classifier.fine_tuned_from (30)"),
     ],
 )
 def test_the_version_is_of_the_kind_that_the_spec_asks_for(
@@ -71,6 +72,27 @@ def test_the_version_is_of_the_kind_that_the_spec_asks_for(
     assert output.why.startswith(why)
     assert bool(output.why) == bool(why)
     assert sum(output.labels.values()) == 30
+
+
+@pytest.mark.parametrize(("few_shot", "kind"), [(0.0, "few-shot"), (99.0, "fine-tuned")])
+def test_auto_publishes_the_kind_that_is_better_on_held_out_labels(
+    context: JobContext, base: Path, monkeypatch: pytest.MonkeyPatch, few_shot: float, kind: str
+) -> None:
+    monkeypatch.setattr(contest, "few_shot_loss", lambda *_: few_shot)
+    task = labelled_task(context.store, base, 30, fine_tuning=TUNING, kind="auto", fine_tuned_from=30)
+    output = trained(context, train_plan(task))
+    manifest = Registry(context.store, task.keys).manifest(output.version)
+    assert manifest.kind == output.kind == kind
+    assert re.match(r"log-loss on labels that were held out.*fine-tuned \d\.\d+, few-shot \d+\.000", manifest.why)
+    assert ("config.json" in manifest.blobs) == (kind == "fine-tuned")
+    assert context.loader.model(manifest).labels == NAMES
+
+
+def test_auto_measures_both_kinds_by_itself(context: JobContext, base: Path) -> None:
+    task = labelled_task(context.store, base, 30, fine_tuning=TUNING, kind="auto", fine_tuned_from=30)
+    output = trained(context, train_plan(task))
+    fine_tuned, few_shot = map(float, re.findall(r"(?:tuned|shot) (\d+\.\d+)", output.why))
+    assert output.kind == ("fine-tuned" if fine_tuned <= few_shot else "few-shot")
 
 
 @pytest.mark.parametrize("threshold", ["auto", 0.3])

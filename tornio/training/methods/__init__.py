@@ -48,7 +48,7 @@ def cannot_train(spec: TaskSpec) -> str | None:
     """
     try:
         METHODS.get(spec.training.method)
-        choose_kind(spec.classifier, 0)
+        choose_kind(spec.classifier, 0, len(spec.labels))
     except MissingPlugin as error:
         return f"training waits: {error}"
     return None

@@ -63,6 +63,9 @@ class Facts(Protocol):
 class TrainedModel(Model, Protocol):
     """What ``fit`` returns: a ``FewShotModel``, a ``FineTunedModel``, or another model that is published alike."""
 
+    chosen: tuple[str, str] | None
+    """The version's kind, and why, where the training itself decided; None: as ``choose_kind`` said before."""
+
     @property
     def use(self) -> EncoderUse:
         """How the model uses its encoder."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS
 from tornio.spec import NoSettings
 from tornio.training.hooks import Hooks
-from tornio.training.kinds import choose_kind
+from tornio.training.kinds import AUTO, choose_kind
 from tornio.training.methods.port import Facts, Inputs, TrainingMethod
 from tornio.training.targets import check_sufficient, decided
 
@@ -30,14 +32,14 @@ class Supervised(TrainingMethod[NoSettings]):
     def cost(self, facts: Facts) -> float:
         classifier = facts.spec.classifier
         count = 0 if classifier.kind in KINDS else facts.labels
-        kind, _ = choose_kind(classifier, count)
+        kind, _ = choose_kind(classifier, count, len(facts.spec.labels))
         if KINDS[kind].own_encoder:
             trainings = 2 if facts.labels < classifier.fine_tuning.validation_from else 1  # it rehearses
             return facts.labels * classifier.fine_tuning.epochs * STEP_COST * trainings
         return facts.not_embedded
 
     def choose_kind(self, inputs: Inputs[NoSettings]) -> tuple[str, str]:
-        return choose_kind(inputs.classifier, len(inputs.labelled))
+        return choose_kind(inputs.classifier, len(inputs.labelled), len(inputs.label_names))
 
     def spreads(self, inputs: Inputs[NoSettings]) -> bool:
         kind, _ = self.choose_kind(inputs)
@@ -49,7 +51,45 @@ class Supervised(TrainingMethod[NoSettings]):
 
     def fit(self, inputs: Inputs[NoSettings], out: Path, hooks: Hooks) -> FewShotModel | FineTunedModel | None:
         kind, _ = self.choose_kind(inputs)
-        return _fine_tuned(inputs, out, hooks) if KINDS[kind].own_encoder else _few_shot(inputs, out)
+        if not KINDS[kind].own_encoder:
+            return _few_shot(inputs, out)
+        model = _fine_tuned(inputs, out, hooks)
+        return _better(model, inputs, out) if model is not None and inputs.classifier.kind == AUTO else model
+
+
+def _better(model: FineTunedModel, inputs: Inputs[NoSettings], out: Path) -> FewShotModel | FineTunedModel:
+    """Return the model or, where that is better on the same held-out examples, a few-shot model, and write its files.
+
+    The measure is the log-loss after a temperature (``OutOfSample``). The examples are training labels that neither
+    learned from, and never those of the hold-out, which judges the version. It costs two fits of a few-shot head.
+    """
+    from tornio.training.contest import few_shot_loss
+    from tornio.training.supervised import HELD_OUT_LOSS
+
+    data = inputs.labelled.select(np.flatnonzero(inputs.labelled.weights > 0))
+    fine_tuned = model.head.metrics.get(HELD_OUT_LOSS)
+    few_shot = few_shot_loss(
+        inputs.embeddings(data.record_ids),
+        data,
+        inputs.label_names,
+        inputs.multi_label,
+        inputs.classifier.fine_tuning,
+        inputs.seed,
+    )
+    if fine_tuned is None or few_shot is None:
+        return model
+    why = (
+        f"log-loss on labels that were held out of the training: fine-tuned {fine_tuned:.3f}, few-shot {few_shot:.3f} "
+        f"({len(data)} labelled texts)"
+    )
+    if fine_tuned <= few_shot:
+        model.chosen = FINE_TUNED, why
+        return model
+    for path in out.iterdir():
+        path.unlink()
+    other = _few_shot(inputs, out)
+    other.chosen = FEW_SHOT, why
+    return other
 
 
 def _few_shot(inputs: Inputs[NoSettings], out: Path) -> FewShotModel:
