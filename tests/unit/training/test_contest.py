@@ -7,10 +7,9 @@ import pytest
 
 from tests.learning import NAMES, examples
 from tornio.arrays import FloatMatrix
-from tornio.spec import ClassifierSpec, FineTuningSpec
+from tornio.spec import FineTuningSpec
 from tornio.training.contest import few_shot_loss
 from tornio.training.data import held_out_rows
-from tornio.training.kinds import LEAST_PER_CLASS, choose_kind
 from tornio.training.targets import Labelled, decided
 
 pytestmark = pytest.mark.model
@@ -50,12 +49,3 @@ def test_only_the_rows_that_validate_are_judged_where_there_are_any() -> None:
 def test_too_few_examples_have_no_loss() -> None:
     data = labelled(2)
     assert few_shot_loss(vectors(data, 0.1), data, NAMES, False, SETTINGS, 0) is None
-
-
-def test_auto_needs_labels_for_each_class() -> None:
-    spec = ClassifierSpec(kind="auto")
-    assert choose_kind(spec, LEAST_PER_CLASS * 150 - 1, 150)[0] == "few-shot"
-    assert "fewer than 8 for each" in choose_kind(spec, 1000, 150)[1]
-    assert choose_kind(spec, LEAST_PER_CLASS * 150, 150)[0] == "fine-tuned"
-    assert choose_kind(spec, 99, 2)[0] == "few-shot"
-    assert choose_kind(spec, 100, 2)[0] == "fine-tuned"
