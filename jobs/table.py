@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jobs.sizing import Facts
-from tornio.api import AdaptRequest, LabelRequest, RunRequest, ScoreRequest, TaskName
+from tornio.api import AdaptRequest, CompareRequest, LabelRequest, RunRequest, ScoreRequest, TaskName
 from tornio.errors import MissingPlugin, TemporaryError
 from tornio.schemas.base import Part
+from tornio.schemas.comparison import CompareArgs
 from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, QueryArgs, ScoreArgs, TrainArgs
 
 if TYPE_CHECKING:
@@ -67,6 +68,12 @@ def _late(module: str, function: str = "run") -> Callable[..., Any]:
 
 def _score_stages() -> Stages:
     from jobs.score import STAGES
+
+    return STAGES
+
+
+def _compare_stages() -> Stages:
+    from jobs.compare import STAGES
 
     return STAGES
 
@@ -135,6 +142,13 @@ JOBS: dict[str, Job] = {
         work=_late("jobs.adapt", "work"),
         request=AdaptRequest,
         plan=_late("jobs.adapt", "plan"),
+    ),
+    "compare": Job(
+        CompareArgs,
+        _late("jobs.compare"),
+        stages=_compare_stages,
+        request=CompareRequest,
+        plan=_late("jobs.compare", "plan"),
     ),
     "score": Job(
         ScoreArgs,

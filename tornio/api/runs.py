@@ -133,6 +133,23 @@ class AdaptRequest(RunRequest):
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed for batches, masks and dropout.")
 
 
+class CompareRequest(RunRequest):
+    """Compare training methods on the task's labels: what each scores with how many of them."""
+
+    job: Literal["compare"] = "compare"
+    methods: tuple[str, ...] = Field(("supervised",), description="Training methods. Default: supervised.")
+    kinds: tuple[str, ...] = Field(
+        ("few-shot", "fine-tuned"),
+        description="Kinds of model that each method makes, if it can. Default: few-shot,fine-tuned.",
+    )
+    encoders: tuple[str, ...] = Field((), description="Base models. Default: the task's.")
+    sizes: tuple[str, ...] = Field(
+        ("8", "16", "32", "64"), description="Numbers of labelled texts to learn from. Default: 8,16,32,64."
+    )
+    per_class: bool = Field(False, description="The sizes are those of each class, and not of all together.")
+    seeds: int = Field(3, ge=1, le=50, description="How often each training is repeated, on other texts each time.")
+
+
 class RunProgressOut(Answer):
     """How far the attempt is: ``done`` of ``total`` in ``unit``, at this ``stage``. ``total`` None: not known."""
 

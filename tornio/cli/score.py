@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -15,8 +13,9 @@ import typer
 from tornio.api import ScoreRequest, TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Json, NoEscapeFormulas
+from tornio.cli.here import Watch, bars, check_extra, context_here
 from tornio.cli.options import options_of
-from tornio.cli.stores import folder_store, is_default_folder, use_store
+from tornio.cli.stores import is_default_folder
 from tornio.client.address import looked_in
 from tornio.errors import InvalidInput, NotFound
 from tornio.files.whole import check_folder, writing
@@ -25,11 +24,9 @@ from tornio.settings import KubeSettings, StorageSettings
 if TYPE_CHECKING:
     from jobs.context import JobContext
     from tornio.schemas.jobs import ScoreOutput
-    from tornio.schemas.runs import RunPlan, RunProgress
+    from tornio.schemas.runs import RunPlan
     from tornio.scoring.scored_run import ScoredRun
     from tornio.storage.port import ObjectStore
-
-    Watch = Callable[[RunPlan, RunProgress], None]
 
 
 class Place(StrEnum):
@@ -88,15 +85,15 @@ def score(
     TORNIO_STATE: store in that folder).
     """
     _check_data(request.data)  # before imports that take seconds
-    _check_extra()
+    check_extra()
     _check_writable(output, report)
     named = None if task is None else TaskName.parse(task)
     template = None if on is Place.HERE else _checked_template(request.data, job_template)
-    context = _context()
+    context = context_here()
     plan = _planned(request, workspace, named, context)
     if not as_json:
         screen.note(f"run {plan.run}. If it is interrupted, start the same command again: it goes on where it stopped")
-    with _bars(quiet=as_json) as watch:
+    with bars(quiet=as_json) as watch:
         _run(plan, context, template, watch)
     scored = _opened(plan, context.store)
     _write(scored, output, report, escape=not no_escape_formulas)
@@ -115,14 +112,6 @@ def _check_data(data: str) -> None:
         screen.note(f"left out {len(aside):,} files of {data}: {', '.join(aside[:5])}", style="yellow")
 
 
-def _check_extra() -> None:
-    """Raises BadParameter where only the client is installed."""
-    try:
-        import jobs.running.driver  # noqa: F401
-    except ImportError as error:
-        raise typer.BadParameter(f"scoring needs the extra. Run: pip install 'tornio[cluster]' ({error})") from error
-
-
 def _check_writable(output: Path | None, report: Path | None) -> None:
     """Raises InvalidFile for a path that cannot be written to after the run."""
     from tornio.scoring.results import check_writable
@@ -131,19 +120,6 @@ def _check_writable(output: Path | None, report: Path | None) -> None:
         check_writable(output)
     if report is not None:
         check_folder(report)
-
-
-def _context() -> JobContext:
-    """The context of a process that runs jobs over the store that the run is stored in. Raises InvalidInput."""
-    from jobs.running.process import job_context
-
-    use_store()
-    if os.environ.get("RAY_ADDRESS") and is_default_folder():
-        raise InvalidInput(
-            f"RAY_ADDRESS names a cluster, whose nodes do not have the folder {folder_store()}. Set TORNIO_S3_BUCKET "
-            "here and on the cluster, or unset RAY_ADDRESS"
-        )
-    return job_context()
 
 
 def _planned(request: ScoreRequest, workspace: str, task: TaskName | None, context: JobContext) -> RunPlan:
@@ -250,20 +226,3 @@ def _unjudged(counts: ScoreOutput) -> str:
 def _beginning(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
-
-
-@contextmanager
-def _bars(quiet: bool) -> Iterator[Watch]:
-    """Show one bar per stage of a run, on a terminal only."""
-    with screen.bars(quiet) as bars:
-        if bars is None:
-            yield lambda _plan, _progress: None
-            return
-        stages = {}
-
-        def watch(_plan: RunPlan, progress: RunProgress) -> None:
-            if progress.stage not in stages:
-                stages[progress.stage] = bars.add_task(progress.stage, total=progress.total)
-            bars.update(stages[progress.stage], completed=progress.done, total=progress.total)
-
-        yield watch

@@ -190,6 +190,30 @@ REJECTED = Table(
 """``runs/{run}/rejected/{part}.parquet``: rows that could not be used, and why."""
 
 
+COMPARISON = Table(
+    "comparison",
+    1,
+    pa.schema(
+        [
+            pa.field("contender", pa.string(), nullable=False),
+            pa.field("method", pa.string()),
+            pa.field("kind", pa.string()),
+            pa.field("encoder", pa.string()),
+            pa.field("baseline", pa.string()),
+            pa.field("size", pa.int64(), nullable=False),
+            pa.field("seed", pa.int64(), nullable=False),
+            pa.field("texts", pa.int64(), nullable=False),
+            pa.field("judged", pa.int64(), nullable=False),
+            pa.field("micro_f1", pa.float64()),
+            pa.field("macro_f1", pa.float64()),
+            pa.field("seconds", pa.float64(), nullable=False),
+            pa.field("error", pa.string()),
+        ]
+    ),
+)
+"""``runs/{run}/results.parquet``: one row for each training of a comparison. ``size`` 0 means without labels."""
+
+
 def scores_table(labels: int) -> Table:
     """``runs/{run}/scores/{part}.parquet``, for so many labels. All measures are of ``tornio.scoring``.
 

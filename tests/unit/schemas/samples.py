@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from tornio.records import Purpose
 from tornio.schemas.base import Document
+from tornio.schemas.comparison import Cell, CellResult, Contender
 from tornio.schemas.jobs import PartCount, ScoreInput, TrainArgs
 from tornio.schemas.loop import (
     Asks,
@@ -180,6 +181,18 @@ SAMPLES: dict[str, Document] = {
     "run-started": RunStarted(run=PLAN.run, job="train", attempt=2, worker="0a1b2c", started_at=WHEN),
     "score-input": ScoreInput(
         parts=(PartCount(rows=4095, rejected=1), PartCount(rows=12, rejected=0)), labels=("billing", "bug")
+    ),
+    "comparison-cell": CellResult(
+        cell=Cell(
+            contender=Contender(name="supervised, few-shot", method="supervised", kind="few-shot", encoder="minilm"),
+            size=16,
+            seed=2,
+        ),
+        texts=64,
+        judged=40,
+        micro_f1=0.75,
+        macro_f1=0.5,
+        seconds=1.5,
     ),
     "encoder-name": EncoderName(name="acme/model", digest="cd" * 32, layer=-2, added_at=WHEN),
     "encoder-pin": EncoderPin(source="minilm", digest="cd" * 32),

@@ -15,6 +15,7 @@ import pytest
 
 from tornio.errors import IntegrityError, SchemaTooNew
 from tornio.schemas.tables import (
+    COMPARISON,
     EMBEDDINGS,
     LABELS,
     LABELS_COMPACT,
@@ -40,6 +41,11 @@ SCORED: dict[str, Any] = {
     "suspicion": 2.5, "label_losses": None, "probabilities": [0.25, 0.75], "truncated": False, "model": "v0001-ab",
     "unjudged": True,
 }  # fmt: skip
+COMPARED: dict[str, Any] = {
+    "contender": "supervised, few-shot", "method": "supervised", "kind": "few-shot", "encoder": "minilm",
+    "baseline": None, "size": 16, "seed": 2, "texts": 64, "judged": 40, "micro_f1": 0.75, "macro_f1": 0.5,
+    "seconds": 1.5, "error": None,
+}  # fmt: skip
 ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
     "pool": (POOL, {"record_id": "r1", "text": "Grüße 🙂", "text_digest": "ab", "metadata": "{}", "added_at": None}),
     "labels": (LABELS, EVENT),
@@ -49,6 +55,7 @@ ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
     "score-input-part": (SCORE_INPUT, INPUT),
     "rejected": (REJECTED, {"row": 7, "file": "data.csv", "line": 9, "reason": "no text"}),
     "scores": (scores_table(2), SCORED),
+    "comparison": (COMPARISON, COMPARED),
 }
 
 

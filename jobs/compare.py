@@ -1,0 +1,284 @@
+"""The job ``compare``: train each contender on slices of a task's labels, and say which method pays.
+
+Each training is a cell, which is stored when it is done. A run that is repeated does only the cells that are missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.context import JobContext, RunContext
+from jobs.parts import InlineMapper, Stages
+from jobs.slice_inputs import Corpus, SliceInputs
+from tornio.api import CompareRequest, TaskName
+from tornio.arrays import BoolMatrix, FloatMatrix, IntArray
+from tornio.comparison.advice import next_labels, summarise, use_now
+from tornio.comparison.baselines import BASELINES, Examples
+from tornio.comparison.page import ComparisonPage, render
+from tornio.comparison.slices import FOLDS, check_sizes, judged_rows, nested_rows
+from tornio.errors import InvalidInput, InvalidSpec, TemporaryError, describe
+from tornio.evaluation.metrics import indicators, macro_f1, micro_f1
+from tornio.models.decide import decide, decide_labels
+from tornio.models.loading import Loader
+from tornio.schemas.comparison import Cell, CellResult, CompareArgs, CompareOutput, Contender
+from tornio.schemas.runs import RunPlan
+from tornio.schemas.tables import COMPARISON
+from tornio.spec import NO_TEACHER, NoSettings, TaskSpec, TrainingSpec
+from tornio.storage import documents
+from tornio.storage.port import ObjectStore
+from tornio.tasks import Tasks, TrainingSet
+from tornio.training.hooks import Hooks
+from tornio.training.methods import METHODS, check_training
+
+__all__ = ["STAGES", "CompareArgs", "plan", "run"]
+
+log = logging.getLogger(__name__)
+TRAIN = "train"
+
+
+def plan(request: CompareRequest, task: TaskName, context: JobContext, on_test: bool = False) -> RunPlan:
+    """Return the plan for the labels, the pool and the spec that the task has now.
+
+    Raises InvalidInput for sizes that the labels cannot fill, InvalidSpec for a method that does not exist or makes
+    none of the kinds, and NotFound for an encoder that cannot be had.
+    """
+    opened = context.tasks.open(*task)
+    spec = opened.spec
+    args = CompareArgs(
+        label_seq=opened.labels.last_seq(),
+        pool_seq=opened.pool.last_seq(),
+        spec_rev=opened.document.spec_rev,
+        contenders=(*_trained(request, spec), *_always(spec)),
+        sizes=_sizes(request.sizes),
+        per_class=request.per_class,
+        seeds=request.seeds,
+        on_test=on_test,
+        precision=context.loader.precision,
+    )
+    plan = RunPlan.of(request.job, *task, args)
+    run_context = RunContext(context, plan, 1)
+    corpus = Corpus.of(args, run_context, spec)
+    if on_test and not (corpus.test and len(corpus.test)):
+        raise InvalidInput("no text judges: all texts of the test file occur in the training data. Give other texts.")
+    for seed in range(args.seeds):
+        rows, _ = _split(corpus, seed)
+        check_sizes(corpus.targets[rows], spec.label_names, args.sizes, args.per_class, spec.multi_label)
+    for contender in args.contenders:
+        if contender.encoder is not None:
+            run_context.encoder_use(_spec_of(contender, spec).classifier)
+    return plan
+
+
+def run(args: CompareArgs, context: RunContext) -> CompareOutput:
+    """Do the cells that are missing, then write ``results.parquet`` and ``comparison.html`` beside them."""
+    cells, store = _cells(args), context.job.store
+    missing = [number for number in range(len(cells)) if store.head(_key(context.plan, number)) is None]
+    mapper = context.job.mapper or InlineMapper(STAGES, store, context.job.loader)
+    done = len(cells) - len(missing)
+
+    def count(_part: int) -> None:
+        nonlocal done
+        done += 1
+        context.progress("trainings", done, len(cells), "trainings")
+
+    mapper.run(TRAIN, context.plan, missing, count)
+    results = [documents.load(store, _key(context.plan, number), CellResult)[0] for number in range(len(cells))]
+    return _output(args, context, results)
+
+
+class CompareCell:
+    """Does one cell: train the contender, let it predict the texts that judge, and store its scores."""
+
+    def __init__(self, plan: RunPlan, store: ObjectStore, loader: Loader) -> None:
+        self._args = CompareArgs.model_validate(plan.args)
+        self._context = RunContext(JobContext(store, loader.cache, loader, Tasks(store)), plan, 1)
+        self._spec = self._context.task.spec_at(self._args.spec_rev)
+        self._corpus = Corpus.of(self._args, self._context, self._spec)
+        self._cells = _cells(self._args)
+
+    def do(self, part: int) -> None:
+        cell = self._cells[part]
+        try:
+            result = self._done(cell)
+        except TemporaryError:
+            raise
+        except Exception as error:  # a method of another package must not end the others
+            log.warning("%s with %d labels, seed %d, failed", cell.contender.name, cell.size, cell.seed, exc_info=True)
+            result = CellResult(cell=cell, error=describe(error))
+        documents.create_or_get(self._context.job.store, _key(self._context.plan, part), result)
+
+    def _done(self, cell: Cell) -> CellResult:
+        args, corpus = self._args, self._corpus
+        rows, test = _split(corpus, cell.seed)
+        slice_rows = nested_rows(corpus.targets, rows, cell.size, args.per_class, cell.seed) if cell.size else rows[:0]
+        begun = time.monotonic()
+        answers = self._answers(cell, slice_rows, test)
+        seconds = time.monotonic() - begun
+        truth = indicators(test.labels, self._spec.label_names)
+        return CellResult(
+            cell=cell,
+            texts=len(slice_rows),
+            judged=len(test),
+            micro_f1=micro_f1(truth, answers),
+            macro_f1=macro_f1(truth, answers),
+            seconds=seconds,
+        )
+
+    def _answers(self, cell: Cell, rows: IntArray, test: TrainingSet) -> BoolMatrix:
+        """Return the labels that the contender gives the texts that judge, bool [test, labels]."""
+        contender, spec = cell.contender, _spec_of(cell.contender, self._spec)
+        method = METHODS.get(contender.method) if contender.method else None
+        settings: Any = method.settings_of(spec) if method else NoSettings()
+        inputs = SliceInputs(self._args, self._context, spec, settings, cell.seed, self._corpus, rows, test.record_ids)
+        if contender.teacher:
+            return decide(inputs.soft_labels(test.record_ids), spec.multi_label)
+        if method is None:
+            return BASELINES[str(contender.baseline)].predict(_examples(inputs, self._corpus, rows, test, spec))
+        with TemporaryDirectory(prefix="tornio-") as folder:
+            model = method.fit(inputs, Path(folder), Hooks())
+            if model is None:
+                raise InvalidInput(f"the training method {method.name!r} returned no model")
+            view_rows = self._context.task.pool.read(self._args.pool_seq).rows_of(test.record_ids)
+            probabilities = self._context.pool_probabilities(model, self._args.pool_seq, view_rows)
+        given = decide_labels(probabilities, spec.label_names, spec.multi_label, model.head.thresholds)
+        return indicators(given, spec.label_names)
+
+
+STAGES: Stages = {TRAIN: CompareCell}
+
+
+def _examples(inputs: SliceInputs[Any], corpus: Corpus, rows: IntArray, test: TrainingSet, spec: TaskSpec) -> Examples:
+    def vectors() -> tuple[FloatMatrix, FloatMatrix]:
+        return inputs.embeddings(inputs.training_set.record_ids), inputs.embeddings(test.record_ids)
+
+    texts = inputs.training_set.texts
+    return Examples(texts, corpus.targets[rows], test.texts, spec.multi_label, vectors)
+
+
+def _split(corpus: Corpus, seed: int) -> tuple[IntArray, TrainingSet]:
+    """Return the rows of the corpus to learn from, and the texts that judge."""
+    if corpus.test is not None:
+        return np.arange(len(corpus.data)), corpus.test
+    judged = judged_rows(corpus.targets, seed)
+    return np.setdiff1d(np.arange(len(corpus.data)), judged), corpus.rows(judged)
+
+
+def _trained(request: CompareRequest, spec: TaskSpec) -> list[Contender]:
+    """The contenders that methods make: each method, with each kind that it makes, on each encoder."""
+    encoders = request.encoders or (spec.classifier.encoder,)
+    found = []
+    for method in request.methods:
+        METHODS.check(method, "--methods")
+        refusals: list[InvalidSpec] = []
+        made = [kind for kind in request.kinds if _makes(method, kind, spec, refusals)]
+        if not made:
+            raise refusals[0] if refusals else InvalidInput("--kinds names no kind of model")
+        found += [
+            Contender(name=_title(method, kind, name, encoders), method=method, kind=kind, encoder=name)
+            for kind in made
+            for name in encoders
+        ]
+    return found
+
+
+def _makes(method: str, kind: str, spec: TaskSpec, refusals: list[InvalidSpec]) -> bool:
+    try:
+        check_training(_spec_of(Contender(name="", method=method, kind=kind), spec))
+    except InvalidSpec as refusal:
+        refusals.append(refusal)
+        return False
+    return True
+
+
+def _title(method: str, kind: str, encoder: str, encoders: tuple[str, ...]) -> str:
+    return f"{method}, {kind}" + (f", {encoder}" if len(encoders) > 1 else "")
+
+
+def _always(spec: TaskSpec) -> list[Contender]:
+    """The baselines, and the teacher where the task has one."""
+    encoder = spec.classifier.encoder
+    found = [
+        Contender(name=entry.title, baseline=name, encoder=encoder if entry.embeds else None)
+        for name, entry in BASELINES.items()
+    ]
+    if spec.teacher.kind != NO_TEACHER:
+        found.append(Contender(name="teacher (no labels)", teacher=True))
+    return found
+
+
+def _spec_of(contender: Contender, spec: TaskSpec) -> TaskSpec:
+    """The task's spec as it would be if the contender were chosen."""
+    changes: dict[str, Any] = {}
+    if contender.encoder is not None:
+        changes["encoder"] = contender.encoder
+    if contender.kind is not None:
+        changes["kind"] = contender.kind
+    training = spec.training
+    if contender.method is not None and contender.method != training.method:
+        training = TrainingSpec(method=contender.method)
+    return spec.model_copy(update={"classifier": spec.classifier.model_copy(update=changes), "training": training})
+
+
+def _sizes(given: tuple[str, ...]) -> tuple[int, ...]:
+    try:
+        sizes = sorted({int(size) for size in given})
+    except ValueError as error:
+        raise InvalidInput(f"--sizes takes whole numbers, such as 8,16,32, and not {','.join(given)}") from error
+    if not sizes or sizes[0] < 1:
+        raise InvalidInput("--sizes takes numbers of at least 1, such as 8,16,32")
+    return tuple(sizes)
+
+
+def _cells(args: CompareArgs) -> list[Cell]:
+    return [
+        Cell(contender=contender, size=size, seed=seed)
+        for contender in args.contenders
+        for size in ((0,) if contender.teacher else args.sizes)
+        for seed in range(args.seeds)
+    ]
+
+
+def _key(plan: RunPlan, number: int) -> str:
+    return f"{plan.run_keys.folder('cells')}{number:06d}.json"
+
+
+def _output(args: CompareArgs, context: RunContext, results: list[CellResult]) -> CompareOutput:
+    keys, rows = context.keys, summarise(results)
+    use, more = use_now(results), next_labels(results)
+    table_key, page_key = keys.root + "results.parquet", keys.root + "comparison.html"
+    context.job.store.put(table_key, COMPARISON.encode(_table(results)))
+    judged = results[0].judged
+    page = ComparisonPage(
+        data=f"{context.plan.workspace}/{context.plan.task}",
+        judged_by=f"Judged by {judged:,} texts of the test file."
+        if args.on_test
+        else f"Judged by cross-validation over the training labels ({FOLDS} folds), never by the hold-out.",
+        rows=rows,
+        use_now=use,
+        next_labels=more,
+        per_class=args.per_class,
+        seeds=args.seeds,
+    )
+    context.job.store.put(page_key, render(page).encode())
+    return CompareOutput(rows=rows, use_now=use, next_labels=more, results=table_key, report=page_key)
+
+
+def _table(results: list[CellResult]) -> pa.Table:
+    rows = [
+        {
+            **{name: getattr(one.cell.contender, name) for name in ("method", "kind", "encoder", "baseline")},
+            "contender": one.cell.contender.name,
+            "size": one.cell.size,
+            "seed": one.cell.seed,
+            **{name: getattr(one, name) for name in ("texts", "judged", "micro_f1", "macro_f1", "seconds", "error")},
+        }
+        for one in results
+    ]
+    return pa.Table.from_pylist(rows, schema=COMPARISON.columns)

@@ -1,0 +1,87 @@
+"""What a training of a comparison learns from: a slice of a task's labels, and as unlabelled texts all others but those
+that judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from jobs.context import RunContext
+from jobs.training_inputs import RunInputs
+from tornio.arrays import IntArray
+from tornio.schemas.comparison import CompareArgs
+from tornio.schemas.jobs import TrainArgs
+from tornio.spec import TaskSpec
+from tornio.tasks import TrainingSet, holdout_set, training_set
+from tornio.training.methods.port import S, Unlabelled
+from tornio.training.targets import indicators
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """The labelled texts of a comparison. ``targets``: int64 [n, labels] of 0 and 1. ``test``: texts that only judge;
+    None: a part of the labelled texts does."""
+
+    data: TrainingSet
+    targets: IntArray
+    test: TrainingSet | None
+
+    @classmethod
+    def of(cls, args: CompareArgs, context: RunContext, spec: TaskSpec) -> Corpus:
+        """The task's training labels. They never include the hold-out, which judges versions and nothing else."""
+        data = training_set(context.task, args.label_seq, args.pool_seq, spec)
+        test = None
+        if args.on_test:
+            held = holdout_set(context.task, args.label_seq, args.pool_seq, spec)
+            test = TrainingSet(held.record_ids, held.texts, held.labels)
+        return cls(data, indicators(data.labels, spec.label_names, spec.multi_label), test)
+
+    def rows(self, rows: IntArray) -> TrainingSet:
+        return _select(self.data, rows)
+
+
+class SliceInputs(RunInputs[S]):
+    """The ``Inputs`` of one training of a comparison."""
+
+    def __init__(
+        self,
+        args: CompareArgs,
+        context: RunContext,
+        spec: TaskSpec,
+        settings: S,
+        seed: int,
+        corpus: Corpus,
+        rows: IntArray,
+        judged: Sequence[str],
+    ) -> None:
+        """``rows``: those of the corpus to learn from. ``judged``: ids of the records that judge."""
+        training = TrainArgs(
+            generation=0,
+            iteration=seed,
+            label_seq=args.label_seq,
+            pool_seq=args.pool_seq,
+            spec_rev=args.spec_rev,
+            parent=None,
+        )
+        super().__init__(training, context, spec, settings)
+        self._corpus = corpus
+        self._rows = rows
+        self._judged = frozenset(judged)
+
+    @cached_property
+    def training_set(self) -> TrainingSet:
+        return self._corpus.rows(self._rows)
+
+    @cached_property
+    def unlabelled(self) -> Unlabelled:
+        view, learned = self._view, set(self.training_set.record_ids)
+        others = [name for name in self._corpus.data.record_ids if name not in learned]
+        free = {*super().unlabelled.record_ids, *others} - self._judged
+        rows = [row for row, name in enumerate(view.record_ids) if name in free]
+        return Unlabelled(tuple(view.record_ids[row] for row in rows), tuple(view.texts[row] for row in rows))
+
+
+def _select(data: TrainingSet, rows: IntArray) -> TrainingSet:
+    ids, texts = tuple(data.record_ids[row] for row in rows), tuple(data.texts[row] for row in rows)
+    return TrainingSet(ids, texts, tuple(data.labels[row] for row in rows))

@@ -1,0 +1,88 @@
+"""Bands, the recommendation, and what more labels would bring."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tornio.comparison.advice import band, next_labels, summarise, use_now
+from tornio.comparison.page import ComparisonPage, render
+from tornio.schemas.comparison import Cell, CellResult, Contender
+
+pytestmark = pytest.mark.unit
+
+
+def cell(name: str, size: int, seed: int, score: float | None, seconds: float = 1.0, error: str = "") -> CellResult:
+    return CellResult(
+        cell=Cell(contender=Contender(name=name, method="m"), size=size, seed=seed),
+        texts=size,
+        judged=100,
+        micro_f1=score,
+        macro_f1=score,
+        seconds=seconds,
+        error=error or None,
+    )
+
+
+def curve(name: str, scores: dict[int, list[float]], seconds: float = 1.0) -> list[CellResult]:
+    return [cell(name, size, seed, s, seconds) for size, each in scores.items() for seed, s in enumerate(each)]
+
+
+def test_the_band_is_student_s() -> None:
+    values = [0.7, 0.8, 0.75, 0.72]
+    low, high = stats.t.interval(0.9, 3, np.mean(values), stats.sem(values))
+    found = band(values)
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert (band([0.7]).low, band([0.5, 1.0]).high) == (None, 1.0)
+
+
+def test_the_best_is_used_where_it_is_better_for_sure() -> None:
+    results = [*curve("good", {8: [0.8, 0.82, 0.81]}, 9.0), *curve("bad", {8: [0.5, 0.52, 0.53]})]
+    assert use_now(results).startswith("Use good now: micro F1 0.810")
+
+
+def test_of_two_that_cannot_be_told_apart_the_faster_one_is_used() -> None:
+    results = [*curve("slow", {8: [0.8, 0.7, 0.78]}, 60.0), *curve("fast", {8: [0.75, 0.74, 0.77]}, 1.0)]
+    assert use_now(results).startswith("Use fast now")
+    assert "slow (0.760)" in use_now(results)
+
+
+def test_one_seed_shows_nothing_for_sure() -> None:
+    results = [cell("slow", 8, 0, 0.8, 60.0), cell("fast", 8, 0, 0.3)]
+    assert "Use slow now" in use_now(results)
+    assert "One seed" in use_now(results)
+
+
+def test_without_a_result_nothing_is_recommended() -> None:
+    results = [cell("a", 8, 0, None, error="out of memory")]
+    assert use_now(results).startswith("Nothing can be recommended")
+    assert "no training succeeded" in next_labels(results)
+    (row,) = summarise(results)
+    assert (row.micro_f1, row.errors) == (None, ("out of memory",))
+
+
+def test_a_power_law_is_continued() -> None:
+    sizes = (50, 100, 200, 400)
+    results = curve("a", {size: [1 - 2 * size**-0.5] * 2 for size in sizes})
+    gain = 100 * (2 * 400**-0.5 - 2 * 500**-0.5)
+    assert f"by {gain:+.1f} points (90 %: {gain:+.1f} to {gain:+.1f})" in next_labels(results)
+
+
+def test_two_sizes_are_no_curve() -> None:
+    assert "cannot be said" in next_labels(curve("a", {8: [0.5], 16: [0.6]}))
+
+
+def test_the_page_shows_each_contender_and_escapes_their_names() -> None:
+    results = [
+        *curve("<b>a</b>", {8: [0.5, 0.6], 16: [0.7, 0.8]}),
+        cell("teacher", 0, 0, 0.4),
+        cell("x", 8, 0, None, error="no <i>"),
+    ]
+    rows = summarise(results)
+    page = render(ComparisonPage("w/t", "Judged.", rows, use_now(results), next_labels(results), True, 2))
+    assert "<b>a</b>" not in page
+    assert "&lt;b&gt;a&lt;/b&gt;" in page
+    assert page.count("<svg") == 1
+    assert "x, 8: no &lt;i&gt;" in page
+    assert "0.750 ±" in page

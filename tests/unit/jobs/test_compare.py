@@ -1,0 +1,105 @@
+"""A comparison over a task: which cells it has, what they learn from, and what is done again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import compare
+from jobs.context import RunContext
+from jobs.slice_inputs import Corpus, SliceInputs
+from tests.unit.controller.turning import quick_fit
+from tests.unit.jobs.test_training_inputs import World
+from tornio.api import CompareRequest, TaskName
+from tornio.comparison.slices import judged_rows, nested_rows
+from tornio.errors import InvalidInput, InvalidSpec
+from tornio.schemas.comparison import CompareArgs
+from tornio.schemas.runs import RunPlan
+from tornio.spec import NoSettings
+
+pytestmark = pytest.mark.unit
+TASK = TaskName("w", "t")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def planned(world: World, **asked: Any) -> RunPlan:
+    values = {"kinds": ("few-shot",), "sizes": ("2", "4"), "per_class": True, "seeds": 2, **asked}
+    return compare.plan(CompareRequest.model_validate(values), TASK, world.job)
+
+
+def done(world: World, plan: RunPlan) -> Any:
+    return compare.run(CompareArgs.model_validate(plan.args), RunContext(world.job, plan, 1))
+
+
+def test_each_contender_has_a_row_for_each_size_and_the_teacher_one(world: World) -> None:
+    with quick_fit():
+        output = done(world, planned(world))
+    rows = {(row.contender, row.size): row for row in output.rows}
+    assert {size for name, size in rows if name == "supervised, few-shot"} == {2, 4}
+    assert {size for name, size in rows if name.startswith("teacher")} == {0}
+    assert len(rows) == 4 * 2 + 1
+    assert not [row.errors for row in output.rows if row.errors]
+    assert rows["supervised, few-shot", 4].texts == 12
+    table = pq.read_table(pa.BufferReader(world.store.get(output.results).body))
+    assert len(table) == 2 * len(rows)
+    assert b"supervised, few-shot" in world.store.get(output.report).body
+    assert output.use_now.startswith("Use ")
+
+
+def test_a_run_that_is_repeated_does_only_what_is_missing(world: World) -> None:
+    with quick_fit():
+        plan = planned(world)
+        first = done(world, plan)
+    again = done(world, plan)  # nothing is trained: the real fit would fail on this encoder
+    assert again.rows == first.rows
+
+
+def test_a_training_that_fails_is_shown_and_the_others_go_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ValueError("it is broken")
+
+    with quick_fit():
+        plan = planned(world)
+        monkeypatch.setattr("tornio.training.fewshot.fit_few_shot", broken)
+        output = done(world, plan)
+    failed = [row for row in output.rows if row.errors]
+    assert {row.contender for row in failed} == {"supervised, few-shot"}
+    assert "it is broken" in failed[0].errors[0]
+    assert output.rows[-1].micro_f1 is not None
+
+
+def test_what_judges_and_the_hold_out_are_never_learned_from(world: World) -> None:
+    with quick_fit():
+        plan = planned(world)
+    args, context = CompareArgs.model_validate(plan.args), RunContext(world.job, plan, 1)
+    corpus = Corpus.of(args, context, world.spec)
+    judged = judged_rows(corpus.targets, 0)
+    rows = nested_rows(corpus.targets, np.setdiff1d(np.arange(len(corpus.data)), judged), 2, True, 0)
+    names = [corpus.data.record_ids[row] for row in judged]
+    inputs = SliceInputs(args, context, world.spec, NoSettings(), 0, corpus, rows, names)
+    learned, free = set(inputs.training_set.record_ids), set(inputs.unlabelled.record_ids)
+    assert len(learned) == 6
+    assert not learned & free
+    assert not (learned | free) & (set(names) | world.held_out())
+    assert free == {record.record_id for record in world.records} - learned - set(names) - world.held_out()
+
+
+def test_bad_requests_are_refused_before_anything_is_trained(world: World) -> None:
+    with quick_fit():
+        with pytest.raises(InvalidInput, match="asks for 64 per class"):
+            planned(world, sizes=("64",))
+        with pytest.raises(InvalidInput, match="whole numbers"):
+            planned(world, sizes=("few",))
+        with pytest.raises(InvalidSpec, match="there is no training method 'guessing'"):
+            planned(world, methods=("guessing",))
+        with pytest.raises(InvalidSpec, match="no-such-kind"):
+            planned(world, kinds=("no-such-kind",))

@@ -1,0 +1,165 @@
+"""The command ``tornio compare``: which training method pays, and what more labels would bring."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tornio.api import CompareRequest, LabelIn, TaskName
+from tornio.cli import screen
+from tornio.cli.connect import Json
+from tornio.cli.here import bars, check_extra, context_here
+from tornio.cli.options import options_of
+from tornio.cli.stores import folder_store
+from tornio.errors import InvalidInput
+from tornio.files.cells import SEPARATOR
+from tornio.files.whole import check_folder, writing
+
+if TYPE_CHECKING:
+    from jobs.context import JobContext
+    from tornio.schemas.comparison import CompareOutput
+
+WORKSPACE = "compare"
+"""Workspace of the tasks that hold the labels of files. They are in a store of their own."""
+
+
+@options_of(CompareRequest)
+def compare(
+    request: CompareRequest,
+    task: Annotated[
+        str | None, typer.Argument(metavar="[WORKSPACE/TASK]", help="Compare on the labels of this task.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Compare on this labelled file instead of a task.")] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(help="With --data: labelled file that judges.", show_default="cross-validation over --data"),
+    ] = None,
+    text_column: Annotated[str | None, typer.Option(help="With --data: column that holds the text.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="With --data: column that holds the label.")] = None,
+    multi_label: Annotated[bool, typer.Option("--multi-label", help="With --data: a text may have several.")] = False,
+    separator: Annotated[str, typer.Option(help="With --data: text between the labels of a row.")] = SEPARATOR,
+    report: Annotated[Path | None, typer.Option(help="Write the report, one HTML file, to this path.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write all results, as Parquet.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare training methods: what each scores with how many labels, and what more labels would bring.
+
+    Each training learns from a part of the labels and is judged by others, never by the hold-out of a task. Baselines
+    are always there: the majority, naive Bayes on words, nearest neighbours, and the teacher.
+
+    Start the same command again to continue an interrupted run: trainings that are done are not repeated.
+    """
+    if (task is None) == (data is None):
+        raise InvalidInput("name a task, or give a labelled file with --data; not both")
+    if test is not None and data is None:
+        raise InvalidInput("--test needs --data: a task is judged by cross-validation over its own labels")
+    check_extra()
+    for path in filter(None, (report, output)):
+        check_folder(path)
+    from jobs.compare import plan as planned
+    from jobs.running.driver import drive
+
+    if data is None:
+        context, name = context_here(), TaskName.parse(str(task))
+    else:
+        read = _Read(text_column, label_column, multi_label, separator)
+        context, name = _task_of(read, data, test, quiet=as_json)
+    plan = planned(request, name, context, on_test=test is not None)
+    if not as_json:
+        screen.note(f"run {plan.run}. If it is interrupted, start the same command again: it goes on where it stopped")
+    with bars(quiet=as_json) as watch:
+        result = drive(plan, context, watch)
+    _show(result.output, context, report, output, as_json)
+
+
+class _Read:
+    """How the files of --data and --test are read."""
+
+    def __init__(self, text: str | None, label: str | None, multi_label: bool, separator: str) -> None:
+        self._text, self._label, self._separator = text, label, separator
+        self.multi_label = multi_label
+
+    def labels(self, file: str, quiet: bool) -> list[LabelIn]:
+        """Return the rows of a file that have a label. Raises InvalidFile."""
+        from tornio import files
+        from tornio.cli.data import skipped_lines
+        from tornio.files import Columns, Options
+        from tornio.files.sources import find_files, on_disk
+
+        items: list[LabelIn] = []
+        columns = Columns(self._text, None, self._label, ())
+        for source in find_files(file):
+            with on_disk(source) as path:
+                reader = files.open_data(path, Options(wanted=columns.named), file)
+                read = files.read_labels(reader, columns, file, multi_label=self.multi_label, separator=self._separator)
+            items += read.items
+            for line in () if quiet else skipped_lines(read.skipped):
+                screen.note(f"{file}: {line}", style="yellow")
+        return items
+
+
+def _task_of(read: _Read, data: str, test: str | None, quiet: bool) -> tuple[JobContext, TaskName]:
+    """Make a task of the files, in a store of its own below the state folder. The same files are the same task."""
+    from tornio.spec import TaskSpec
+    from tornio.tasks.imports import new_record
+
+    if os.environ.get("RAY_ADDRESS"):
+        raise InvalidInput("RAY_ADDRESS names a cluster, whose nodes do not have the files of --data. Unset it.")
+    learned, judged = read.labels(data, quiet), read.labels(test, quiet) if test else []
+    names = sorted({name for item in learned for name in item.labels})
+    if len(names) < 2:
+        raise InvalidInput(f"{data} has the labels {names}. A comparison needs texts of at least two.")
+    os.environ.pop("TORNIO_S3_BUCKET", None)
+    os.environ["TORNIO_STORE_DIR"] = str(folder_store().parent / "comparisons")
+    context = context_here()
+    content = "\n".join(repr((item.text, item.labels)) for item in (*learned, *judged))
+    name = TaskName(WORKSPACE, "files-" + sha256(f"{read.multi_label}\n{content}".encode()).hexdigest()[:16])
+    spec = TaskSpec.model_validate(
+        {"workspace": name.workspace, "name": name.task, "labels": names, "multi_label": read.multi_label}
+    )
+    context.tasks.apply(spec, "compare")
+    opened = context.tasks.open(*name)
+    opened.import_labels([(new_record(item), item.labels) for item in learned], "train", Path(data).name)
+    if judged:
+        left = opened.import_labels([(new_record(item), item.labels) for item in judged], "holdout", str(test))
+        if left.trains and not quiet:
+            screen.note(f"{test}: {left.trains:,} texts are left out, because {data} has them, too", style="yellow")
+    return context, name
+
+
+def _show(
+    values: dict[str, object], context: JobContext, report: Path | None, output: Path | None, as_json: bool
+) -> None:
+    from tornio.schemas.comparison import CompareOutput
+
+    done = CompareOutput.model_validate(values)
+    for path, key in ((report, done.report), (output, done.results)):
+        if path is not None:
+            with writing(path) as part:
+                part.write_bytes(context.store.get(key).body)
+    if as_json:
+        screen.dump(done.model_dump(mode="json"))
+        return
+    _table(done)
+    screen.say(done.use_now)
+    screen.say(done.next_labels)
+
+
+def _table(done: CompareOutput) -> None:
+    from tornio.comparison.page import shown
+
+    sizes = sorted({row.size for row in done.rows})
+    rows: dict[str, dict[int, str]] = {}
+    for row in done.rows:
+        rows.setdefault(row.contender, {})[row.size] = shown(row.micro_f1)
+    heads = ["#no label" if not size else f"#{size:,}" for size in sizes]
+    screen.say("micro F1 by the number of labels (mean ± half of the 90 % interval)")
+    cells = [(name, *(of.get(size, "") for size in sizes)) for name, of in rows.items()]
+    screen.show(screen.table(("contender", *heads), cells))
+    for row in done.rows:
+        for error in row.errors:
+            screen.note(f"{row.contender}, {row.size}: {error}", style="yellow")

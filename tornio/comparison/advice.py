@@ -1,0 +1,169 @@
+"""Summarise the cells of a comparison, and say which contender to use. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from tornio.schemas.comparison import Band, CellResult, ComparisonRow
+
+CONFIDENCE = 0.9
+MORE = 100
+"""The labels whose worth is estimated."""
+LEAST_SIZES = 3
+"""A curve through fewer points says nothing about its continuation."""
+
+Scores = Mapping[int, float]
+"""Micro F1 of one contender and size, by seed."""
+
+
+def band(values: Sequence[float]) -> Band:
+    """Return the mean over seeds and the ends of its interval (Student's t), within [0, 1].
+
+    The interval shows how much slices and seeds differ. With one value there is none.
+    """
+    mean = float(np.mean(values))
+    half = _half_width(values)
+    if half is None:
+        return Band(mean=mean)
+    return Band(mean=mean, low=max(0.0, mean - half), high=min(1.0, mean + half))
+
+
+def summarise(results: Iterable[CellResult]) -> tuple[ComparisonRow, ...]:
+    """Return one row for each contender and size, in the order of the results."""
+    groups: dict[tuple[str, int], list[CellResult]] = {}
+    for result in results:
+        groups.setdefault((result.cell.contender.name, result.cell.size), []).append(result)
+    return tuple(_row(name, size, group) for (name, size), group in groups.items())
+
+
+def use_now(results: Sequence[CellResult]) -> str:
+    """Return which contender to use with the largest number of labels, in one or two sentences.
+
+    The best is the one with the highest mean micro F1. Contenders whose paired difference to it has an interval that
+    includes 0 are as good as far as these seeds can tell, and the one that trains fastest among them is named.
+    """
+    alike = _alike(results)
+    if not alike:
+        return "Nothing can be recommended, because no training succeeded."
+    chosen, others = alike[0], alike[1:]
+    final = _final(results)
+    sentence = f"Use {chosen} now: micro F1 {_shown(final[chosen])} with the most labels."
+    if len(final[chosen]) < 2:
+        return f"{sentence} One seed shows no difference for sure: compare with at least 2, better 5."
+    if not others:
+        return sentence
+    names = ", ".join(f"{name} ({_mean(final[name]):.3f})" for name in others)
+    return f"{sentence} These cannot be told apart from it with these seeds, and train longer: {names}."
+
+
+def next_labels(results: Sequence[CellResult]) -> str:
+    """Return what ``MORE`` labels would bring to the recommended contender, in a sentence.
+
+    For each seed a power law is fitted to its errors over the number of texts, by least squares on logarithms. The
+    sentence has the mean of the gains and their interval over seeds. Source: Hestness et al. (2017), "Deep Learning
+    Scaling is Predictable, Empirically", section 3.
+    """
+    name = next(iter(_alike(results)), None)
+    cannot = f"What the next {MORE} labels would bring cannot be said:"
+    if name is None:
+        return f"{cannot} no training succeeded."
+    curves = _curves(results, name)
+    gains = [gain for curve in curves.values() if (gain := _gain(curve)) is not None]
+    if not gains:
+        return f"{cannot} that takes at least {LEAST_SIZES} sizes for one seed. Give more --sizes."
+    mean, half = float(np.mean(gains)), _half_width(gains)
+    between = "" if half is None else f" (90 %: {100 * (mean - half):+.1f} to {100 * (mean + half):+.1f})"
+    return (
+        f"If its curve goes on as it is, the next {MORE} labels change the micro F1 of {name} by {100 * mean:+.1f} "
+        f"points{between}."
+    )
+
+
+def _alike(results: Sequence[CellResult]) -> list[str]:
+    """The contenders that cannot be told apart from the best one, the fastest first. Empty if no training succeeded."""
+    final, seconds = _final(results), _seconds(results)
+    if not final:
+        return []
+    best = max(final, key=lambda name: (_mean(final[name]), -seconds[name]))
+    alike = [name for name in final if name == best or _as_good(final[best], final[name])]
+    return sorted(alike, key=lambda name: (seconds[name], -_mean(final[name])))
+
+
+def _final(results: Sequence[CellResult]) -> dict[str, Scores]:
+    """Micro F1 by seed of each contender at the largest size. Those without labels are judged by what they have."""
+    largest = max((result.cell.size for result in results), default=0)
+    found: dict[str, dict[int, float]] = {}
+    for result in results:
+        if result.micro_f1 is not None and result.cell.size in (0, largest):
+            found.setdefault(result.cell.contender.name, {})[result.cell.seed] = result.micro_f1
+    return dict(found)
+
+
+def _seconds(results: Sequence[CellResult]) -> dict[str, float]:
+    """Mean time of a training of each contender at its largest size."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for result in results:
+        found.setdefault(result.cell.contender.name, []).append((result.cell.size, result.seconds))
+    return {
+        name: float(np.mean([seconds for size, seconds in each if size == max(each)[0]]))
+        for name, each in found.items()
+    }
+
+
+def _as_good(best: Scores, other: Scores) -> bool:
+    """Whether the interval of the paired differences includes 0. With fewer than two seeds there is no interval."""
+    seeds = sorted(set(best) & set(other))
+    differences = [best[seed] - other[seed] for seed in seeds]
+    half = _half_width(differences)
+    return half is not None and float(np.mean(differences)) <= half
+
+
+def _half_width(values: Sequence[float]) -> float | None:
+    if len(values) < 2:
+        return None
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values))
+
+
+def _curves(results: Sequence[CellResult], name: str) -> dict[int, list[tuple[int, float]]]:
+    """The number of texts and the error of each size, by seed."""
+    found: dict[int, list[tuple[int, float]]] = {}
+    for result in results:
+        if result.cell.contender.name == name and result.micro_f1 is not None and result.texts:
+            found.setdefault(result.cell.seed, []).append((result.texts, 1 - result.micro_f1))
+    return found
+
+
+def _gain(curve: Sequence[tuple[int, float]]) -> float | None:
+    """How much lower the error is ``MORE`` texts after the last point of the curve, by its power law."""
+    if len({texts for texts, _ in curve}) < LEAST_SIZES:
+        return None
+    texts, errors = np.array(sorted(curve), dtype=np.float64).T
+    slope, level = np.polyfit(np.log(texts), np.log(np.maximum(errors, 1e-3)), 1)
+    now, later = (float(np.exp(level + slope * np.log(n))) for n in (texts[-1], texts[-1] + MORE))
+    return now - later
+
+
+def _row(name: str, size: int, group: Sequence[CellResult]) -> ComparisonRow:
+    scored = [one for one in group if one.micro_f1 is not None and one.macro_f1 is not None]
+    return ComparisonRow(
+        contender=name,
+        size=size,
+        texts=round(float(np.mean([one.texts for one in scored]))) if scored else 0,
+        seeds=len(scored),
+        micro_f1=band([one.micro_f1 for one in scored if one.micro_f1 is not None]) if scored else None,
+        macro_f1=band([one.macro_f1 for one in scored if one.macro_f1 is not None]) if scored else None,
+        seconds=float(np.mean([one.seconds for one in scored])) if scored else 0.0,
+        errors=tuple(dict.fromkeys(one.error for one in group if one.error)),
+    )
+
+
+def _mean(scores: Scores) -> float:
+    return float(np.mean(list(scores.values())))
+
+
+def _shown(scores: Scores) -> str:
+    found = band(list(scores.values()))
+    return f"{found.mean:.3f}" if found.low is None else f"{found.mean:.3f} (90 %: {found.low:.3f} to {found.high:.3f})"

@@ -1,0 +1,94 @@
+"""The curves of a comparison as inline SVG. The style sheet of the page sets their colours, by number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+
+from markupsafe import Markup
+
+from tornio.schemas.comparison import Band, ComparisonRow
+
+WIDTH, HEIGHT = 800, 400
+LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 50
+TICK = 0.1
+Height = Callable[[float], float]
+"""From a value to its place on the vertical axis."""
+
+
+def curves(rows: Sequence[ComparisonRow], colours: Mapping[str, int], per_class: bool) -> Markup:
+    """Draw micro F1 over the number of labels, on a logarithmic axis, with a band for the interval over seeds.
+
+    A contender that needs no label is a dashed line over the whole width. ``colours``: the number of each contender.
+    """
+    drawn = [row for row in rows if row.micro_f1 is not None]
+    sizes = sorted({row.size for row in drawn if row.size})
+    if not drawn or not sizes:
+        return Markup("<p>There is no result to draw.</p>")
+    floor = _floor(drawn)
+    x = {size: _x(size, sizes) for size in sizes}
+
+    def y(value: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (1 - value) / (1 - floor)
+
+    parts = [_grid(y(tick), f"{tick:.1f}") for tick in _ticks(floor)]
+    parts += [_text(x[size], HEIGHT - BOTTOM + 22, f"{size:,}", "middle") for size in sizes]
+    axis = "labelled texts per class" if per_class else "labelled texts"
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, axis, "middle"))
+    for name, number in colours.items():
+        own = {row.size: row.micro_f1 for row in drawn if row.contender == name and row.micro_f1 is not None}
+        parts.append(_curve(name, dict(sorted(own.items())), number, x, y))
+    title = "Micro F1 over the number of labels"
+    return Markup(  # every text in it was escaped
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">{"".join(parts)}</svg>'
+    )
+
+
+def _curve(name: str, bands: Mapping[int, Band], number: int, x: Mapping[int, float], y: Height) -> str:
+    style = f"c{number}"
+    if not bands:
+        return ""
+    if 0 in bands:  # it needs no label
+        level, title = y(bands[0].mean), f"{name}: {bands[0].mean:.3f}"
+        return (
+            f'<line class="curve flat {style}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{level:.1f}" y2="{level:.1f}">'
+            f"<title>{escape(title)}</title></line>"
+        )
+    path = " ".join(f"{x[size]:.1f},{y(band.mean):.1f}" for size, band in bands.items())
+    high = [(x[size], band.high) for size, band in bands.items() if band.high is not None]
+    low = [(x[size], band.low) for size, band in bands.items() if band.low is not None]
+    around = " ".join(f"{at:.1f},{y(value):.1f}" for at, value in [*high, *reversed(low)])
+    dots = "".join(
+        f'<circle class="{style}" cx="{x[size]:.1f}" cy="{y(band.mean):.1f}" r="4">'
+        f"<title>{escape(f'{name}, {size:,}: {band.mean:.3f}')}</title></circle>"
+        for size, band in bands.items()
+    )
+    return f'<polygon class="around {style}" points="{around}"/><polyline class="curve {style}" points="{path}"/>{dots}'
+
+
+def _x(size: int, sizes: Sequence[int]) -> float:
+    left, right = LEFT + 24, WIDTH - RIGHT - 24
+    if len(sizes) == 1:
+        return (left + right) / 2
+    low, high = math.log(sizes[0]), math.log(sizes[-1])
+    return left + (right - left) * (math.log(size) - low) / (high - low)
+
+
+def _floor(rows: Sequence[ComparisonRow]) -> float:
+    """The tick below the lowest value that is drawn; at most .9, so that there is an axis."""
+    lowest = min(band.mean if band.low is None else band.low for row in rows if (band := row.micro_f1))
+    return min(0.9, math.floor(lowest / TICK) * TICK)
+
+
+def _ticks(floor: float) -> list[float]:
+    return [floor + TICK * number for number in range(round((1 - floor) / TICK) + 1)]
+
+
+def _grid(y: float, shown: str) -> str:
+    line = f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+    return line + _text(LEFT - 10, y + 5, shown, "end")
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
