@@ -26,7 +26,9 @@ from tornio.comparison.slices import FOLDS, check_sizes, judged_rows, nested_row
 from tornio.errors import InvalidInput, InvalidSpec, TemporaryError, describe
 from tornio.evaluation.metrics import indicators, macro_f1, micro_f1
 from tornio.models.decide import decide, decide_labels
+from tornio.models.kinds import KINDS
 from tornio.models.loading import Loader
+from tornio.plugins import check_choice
 from tornio.schemas.comparison import Cell, CellResult, CompareArgs, CompareOutput, Contender
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import COMPARISON
@@ -173,6 +175,8 @@ def _split(corpus: Corpus, seed: int) -> tuple[IntArray, TrainingSet]:
 def _trained(request: CompareRequest, spec: TaskSpec) -> list[Contender]:
     """The contenders that methods make: each method, with each kind that it makes, on each encoder."""
     encoders = request.encoders or (spec.classifier.encoder,)
+    for kind in request.kinds:
+        check_choice(kind, tuple(KINDS), "model kind", "--kinds")
     found = []
     for method in request.methods:
         METHODS.check(method, "--methods")

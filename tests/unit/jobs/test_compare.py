@@ -101,5 +101,5 @@ def test_bad_requests_are_refused_before_anything_is_trained(world: World) -> No
             planned(world, sizes=("few",))
         with pytest.raises(InvalidSpec, match="there is no training method 'guessing'"):
             planned(world, methods=("guessing",))
-        with pytest.raises(InvalidSpec, match="no-such-kind"):
+        with pytest.raises(InvalidSpec, match="there is no model kind 'no-such-kind'"):
             planned(world, kinds=("no-such-kind",))
