@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.checkpoints import change_weights, tiny
-from tests.unit.cli.test_commands import Tornio, answer, backend, tornio
+from tests.unit.cli.test_commands import Tornio, answer, backend, task, tornio
+from tests.unit.gateway.fake import FakeBackend
+from tornio.api import AdaptRequest
 from tornio.cli.encoders import default_name
 from tornio.errors import Unavailable
 from tornio.models.loading import Loader
@@ -15,7 +17,7 @@ from tornio.registry import Encoders, NodeCache
 from tornio.storage.local import LocalStore
 
 pytestmark = pytest.mark.unit
-__all__ = ["backend", "tornio"]  # fixtures
+__all__ = ["backend", "task", "tornio"]  # fixtures
 
 
 @pytest.fixture
@@ -118,3 +120,14 @@ def test_a_model_is_tried_in_the_precision_of_the_settings(
     assert "set TORNIO_PRECISION=float32" in err.replace("\n", " ")
     monkeypatch.setenv("TORNIO_PRECISION", "float32")
     assert tornio("encoders", "add", folder)[0] == 0
+
+
+def test_an_adaptation_is_asked_of_the_server(task: Tornio, backend: FakeBackend) -> None:
+    options = ("--texts", "acme/support", "--from", "minilm", "--name", "mine", "--objective", "contrastive")
+    code, out, err = task("encoders", "adapt", *options)
+    assert code == 0, err
+    assert "tornio runs acme/support --watch" in out
+    assert backend.runs.asked == [AdaptRequest(name="mine", base="minilm", objective="contrastive")]
+    code, _, err = task("encoders", "adapt", *options[:-1], "guessing")
+    assert code != 0
+    assert "objective" in err

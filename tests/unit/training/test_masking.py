@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,3 +107,32 @@ def test_too_few_texts_and_texts_all_alike_are_told() -> None:
     with pytest.raises(InvalidInput, match=r"there are 1 different texts to adapt to .of 500"):
         split_texts(["the same"] * 500)
     assert split_texts([f"text {n}" for n in range(LEAST)]).held_out
+
+
+def saved(folder: Path, names: list[str], **special: str) -> Path:
+    """A tokenizer of byte pairs without merges, so that each of these tokens is a character."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.BPE({name: n for n, name in enumerate(names)}, []))
+    loaded: Any = PreTrainedTokenizerFast
+    loaded(tokenizer_object=made, **special).save_pretrained(folder)
+    return folder
+
+
+def test_a_mark_tells_where_a_word_begins(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "marked", ["[MASK]", "Ġ", "a", "b"], mask_token="[MASK]")
+    found = Masker.of(folder, vocabulary=6, whole_words=True)
+    assert found.continues is not None
+    assert found.continues.tolist() == [True, False, True, True, False, False]
+    assert found.closed.tolist() == [True, *[False] * 5]
+    assert (found.mask_id, found.tokens) == (0, 4)
+
+
+def test_a_tokenizer_that_does_not_suffice_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="has no mask token"):
+        Masker.of(saved(tmp_path / "no-mask", ["a", "b"]), 2, whole_words=False)
+    plain = saved(tmp_path / "plain", ["[MASK]", "a", "b"], mask_token="[MASK]")
+    with pytest.raises(InvalidInput, match="do not show where a word begins"):
+        Masker.of(plain, 3, whole_words=True)
+    assert Masker.of(plain, 3, whole_words=False).continues is None
