@@ -45,8 +45,12 @@ log = logging.getLogger(__name__)
 TRAIN = "train"
 
 
-def plan(request: CompareRequest, task: TaskName, context: JobContext, on_test: bool = False) -> RunPlan:
+def plan(
+    request: CompareRequest, task: TaskName, context: JobContext, on_test: bool = False, data: str = ""
+) -> RunPlan:
     """Return the plan for the labels, the pool and the spec that the task has now.
+
+    ``on_test``, ``data``: see ``CompareArgs``.
 
     Raises InvalidInput for sizes that the labels cannot fill, InvalidSpec for a method that does not exist or makes
     none of the kinds, and NotFound for an encoder that cannot be had.
@@ -62,6 +66,7 @@ def plan(request: CompareRequest, task: TaskName, context: JobContext, on_test: 
         per_class=request.per_class,
         seeds=request.seeds,
         on_test=on_test,
+        data=data,
         precision=context.loader.precision,
     )
     plan = RunPlan.of(request.job, *task, args)
@@ -260,7 +265,7 @@ def _output(args: CompareArgs, context: RunContext, results: list[CellResult]) -
     context.job.store.put(table_key, COMPARISON.encode(_table(results)))
     judged = results[0].judged
     page = ComparisonPage(
-        data=f"{context.plan.workspace}/{context.plan.task}",
+        data=args.data or f"{context.plan.workspace}/{context.plan.task}",
         judged_by=f"Judged by {judged:,} texts of the test file."
         if args.on_test
         else f"Judged by cross-validation over the training labels ({FOLDS} folds), never by the hold-out.",

@@ -68,7 +68,7 @@ def compare(
     else:
         read = _Read(text_column, label_column, multi_label, separator)
         context, name = _task_of(read, data, test, quiet=as_json)
-    plan = planned(request, name, context, on_test=test is not None)
+    plan = planned(request, name, context, on_test=test is not None, data=data or "")
     if not as_json:
         screen.note(f"run {plan.run}. If it is interrupted, start the same command again: it goes on where it stopped")
     with bars(quiet=as_json) as watch:

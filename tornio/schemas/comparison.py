@@ -36,6 +36,8 @@ class CompareArgs(Part):
     on_test: bool = False
     """The texts that were imported as hold-out judge. Only for the task that `tornio compare --data` makes for itself:
     the hold-out of other tasks judges versions, and nothing else."""
+    data: str = ""
+    """What people call the data, where it is not the task."""
     precision: str
     """Number format that the encoder computes in."""
 
