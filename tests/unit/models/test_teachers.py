@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 
 from tornio.models.encoder import Encoder
 from tornio.models.nli import NliZeroShot
+from tornio.models.packed.forward import PackedClassifier
 from tornio.models.zeroshot import EmbeddingZeroShot, phrases
 from tornio.spec import LabelSpec
 
@@ -79,6 +82,35 @@ def test_nli_teacher_equals_the_zero_shot_recipe(nli_folder: Path, multi_label: 
         np.testing.assert_allclose(scores.probabilities, 1 / (1 + np.exp(-expected)), rtol=0, atol=1e-5)
     else:
         np.testing.assert_allclose(scores.probabilities.sum(axis=1), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize(
+    "classes", [("contradiction", "neutral", "entailment"), ("ENTAILMENT", "NEUTRAL", "CONTRADICTION")]
+)
+def test_nli_teacher_equals_the_zero_shot_pipeline(
+    nli_folder: Path, tmp_path: Path, classes: tuple[str, ...], multi_label: bool
+) -> None:
+    """The classes' names in config.json say which column is which."""
+    from transformers import pipeline
+
+    folder = shutil.copytree(nli_folder, tmp_path / "nli")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
+    (folder / "config.json").write_text(json.dumps(config))
+    template, names = "This is about {}.", [label.name for label in LABELS]
+    theirs = pipeline("zero-shot-classification", model=str(folder), device="cpu")
+    answers = theirs(list(TEXTS), candidate_labels=names, hypothesis_template=template, multi_label=multi_label)
+    expected = [[dict(zip(a["labels"], a["scores"], strict=True))[name] for name in names] for a in answers]
+
+    teacher = NliZeroShot(folder, "tiny", 64, "float32")
+    scores = teacher.score(TEXTS, [LabelSpec(name=name) for name in names], [template], multi_label)
+    np.testing.assert_allclose(scores.probabilities, expected, rtol=0, atol=1e-5)
+    assert np.ptp(scores.probabilities, axis=1).min() > 1e-3
+
+
+def test_pairs_of_text_and_hypothesis_are_packed(nli_folder: Path) -> None:
+    assert isinstance(NliZeroShot(nli_folder, "tiny", 64, "float32")._classifier, PackedClassifier)
 
 
 def test_nli_teacher_cuts_the_text_not_the_hypothesis(nli_folder: Path) -> None:
