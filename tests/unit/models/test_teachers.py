@@ -27,15 +27,6 @@ TEMPLATES = ("{}", "This is about {}.")
 TEXTS = ("The striker scored twice in the final.", "Simmer the onions in butter.", "The probe reached Mars.")
 
 
-def test_phrases_fill_every_template_with_name_and_description() -> None:
-    assert phrases(LABELS[0], ("{}", "About {}.")) == [
-        "sports",
-        "a match, a team, a tournament",
-        "About sports.",
-        "About a match, a team, a tournament.",
-    ]
-
-
 def test_embedding_teacher_finds_what_a_text_is_about(encoder: Encoder) -> None:
     teacher = EmbeddingZeroShot(encoder, "minilm")
     scores = teacher.score(TEXTS, LABELS, TEMPLATES)
