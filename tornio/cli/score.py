@@ -84,11 +84,12 @@ def score(
     the `tornio up` of TORNIO_STATE, of this folder or of a folder above it, or the folder .tornio/store (with
     TORNIO_STATE: store in that folder).
     """
-    _check_data(request.data)  # before imports that take seconds
+    _check_there(request.data)  # before imports that take seconds
     check_extra()
     _check_writable(output, report)
     named = None if task is None else TaskName.parse(task)
     template = None if on is Place.HERE else _checked_template(request.data, job_template)
+    _say_left_out(request.data)
     context = context_here()
     plan = _planned(request, workspace, named, context)
     if not as_json:
@@ -103,11 +104,17 @@ def score(
         _show(scored, top)
 
 
-def _check_data(data: str) -> None:
-    """Say which files are left out. Raises InvalidFile for a path that does not exist."""
-    from tornio.files.sources import check_there, left_out
+def _check_there(data: str) -> None:
+    """Raises InvalidFile for a path that does not exist."""
+    from tornio.files.sources import check_there
 
     check_there(data)
+
+
+def _say_left_out(data: str) -> None:
+    """Say which files of the data are left out."""
+    from tornio.files.sources import left_out
+
     if aside := left_out(data):
         screen.note(f"left out {len(aside):,} files of {data}: {', '.join(aside[:5])}", style="yellow")
 
