@@ -1,6 +1,6 @@
 """Texts per second of the NLI teacher: ours, compared with transformers' zero-shot pipeline, and with a student.
 
-    python -m bench.nli_teacher [--layers 12] [--texts 24] [--rounds 3] [--precision float32]
+    python -m bench.nli_teacher [--layers 12] [--texts 24] [--rounds 3] [--precision auto]
 
 The NLI model has BERT-base's size (fewer layers with `--layers`) and random weights, which only measure speed. All use
 one thread of this machine's processor. The texts are from AG News, with two labels and one template. The pipeline runs
