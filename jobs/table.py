@@ -78,11 +78,11 @@ def _compare_stages() -> Stages:
     return STAGES
 
 
-def _training(_args: TrainArgs, facts: Facts) -> float:
+def _training(args: TrainArgs, facts: Facts) -> float:
     """The size that the training method estimates, or 0 if it cannot. The run then reports the error."""
     from tornio.training.methods import METHODS  # needs numpy, which the client alone does not have
 
-    name = facts.spec.training.method
+    name = args.method or facts.spec.training.method
     try:
         return METHODS.get(name).cost(facts)
     except TemporaryError:

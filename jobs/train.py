@@ -43,14 +43,16 @@ def run(args: TrainArgs, context: RunContext) -> TrainOutput:
         metrics=published.metrics,
         kind=published.kind,
         why=published.why,
+        taught_by=published.taught_by,
     )
 
 
 def _opened(args: TrainArgs, context: RunContext) -> tuple[TrainingMethod[Any], RunInputs[Any]]:
     """Return the spec's training method and its inputs. Raises MissingPlugin, InvalidSpec."""
     spec = context.task.spec_at(args.spec_rev)
-    method = METHODS.get(spec.training.method)
-    return method, RunInputs(args, context, spec, method.settings_of(spec))
+    method = METHODS.get(args.method or spec.training.method)
+    settings = method.settings_of(spec) if method.name == spec.training.method else method.settings()
+    return method, RunInputs(args, context, spec, settings)
 
 
 def _spread(method: TrainingMethod[Any], inputs: RunInputs[Any], args: TrainArgs, context: RunContext) -> None:
@@ -101,6 +103,7 @@ def _manifest(
         metrics=dict(model.head.metrics),
         counts=_counts(args, context, inputs),
         thresholds=_thresholds(spec, model),
+        taught_by=inputs.taught_by,
         probes=make_probes(model, context.job.loader.precision),
         parent=args.parent,
         run=context.run,

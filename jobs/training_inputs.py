@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic
 
-from jobs.context import RunContext
+from jobs.context import RunContext, SoftLabels
 from tornio.arrays import FloatMatrix
 from tornio.models.device import Precision
 from tornio.models.port import TextEncoder
@@ -29,6 +29,7 @@ class RunInputs(Generic[S]):
         self._context = context
         self.spec = spec
         self.settings = settings
+        self._taught: SoftLabels | None = None
         self.seed = derive_seed(spec.full_name, args.generation, args.iteration, spec.loop.seed)
 
     @property
@@ -81,11 +82,14 @@ class RunInputs(Generic[S]):
         return vectors[self._view.rows_of(record_ids)]
 
     def soft_labels(self, record_ids: Sequence[str]) -> FloatMatrix:
-        return self._soft_labels[self._view.rows_of(record_ids)]
+        labels = self._context.soft_labels(self.spec, self._args.pool_seq) if self._taught is None else self._taught
+        self._taught = labels
+        return labels.probabilities[self._view.rows_of(record_ids)]
 
-    @cached_property
-    def _soft_labels(self) -> FloatMatrix:
-        return self._context.soft_labels(self.spec, self._args.pool_seq).probabilities
+    @property
+    def taught_by(self) -> str | None:
+        """Name of the teacher whose soft labels were read; None if none were."""
+        return None if self._taught is None else self._taught.agent
 
     @property
     def _view(self) -> PoolView:

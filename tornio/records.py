@@ -46,7 +46,8 @@ class Prediction:
     """What a served version answers for one text: the one form from the model to the client.
 
     ``probabilities``: in the order of the task's labels. ``truncated``: the model read only the text's beginning.
-    ``revision``: of ``current``, under which the version answered.
+    ``revision``: of ``current``, under which the version answered. ``taught_by``: name of the teacher whose labels the
+    version learned from; None if it learned from people's labels alone.
     """
 
     labels: tuple[str, ...]
@@ -54,6 +55,7 @@ class Prediction:
     truncated: bool
     version: str
     revision: int
+    taught_by: str | None = None
 
 
 def normalise(text: str) -> str:

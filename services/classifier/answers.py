@@ -33,6 +33,7 @@ def answer(serving: Serving[Model], texts: Sequence[str]) -> list[Prediction]:
             truncated=truncated,
             version=serving.version,
             revision=serving.revision,
+            taught_by=serving.taught_by,
         )
         for labels, probabilities, truncated in rows
     ]

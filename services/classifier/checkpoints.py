@@ -40,7 +40,8 @@ class Checkpoints:
             other = f"{manifest.workspace}/{manifest.task} {manifest.version}"
             raise UnfitCheckpoint(f"The manifest of {task} {version} is that of {other}. Restore it from a backup.")
         self._check_labels(keys, manifest)
-        return Loaded(self._loader.proved(manifest), sum(blob.size for blob in manifest.blobs.values()))
+        size = sum(blob.size for blob in manifest.blobs.values())
+        return Loaded(self._loader.proved(manifest), size, manifest.taught_by)
 
     def _check_labels(self, keys: TaskKeys, manifest: Manifest) -> None:
         """Raises UnfitCheckpoint unless its labels are those of the spec that it was trained under.

@@ -34,19 +34,24 @@ _BACKOFF_S = (1.0, 60.0)
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Generic[M]):
-    """A model, and about how many bytes of memory it takes."""
+    """A model, and about how many bytes of memory it takes. ``taught_by``: see ``Manifest``."""
 
     model: M
     size: int
+    taught_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Serving(Generic[M]):
-    """A version, the revision of ``current`` under which it answers, and its model. All three are exchanged at once."""
+    """A version, the revision of ``current`` under which it answers, and its model. All are exchanged at once.
+
+    ``taught_by``: see ``Manifest``.
+    """
 
     version: str
     revision: int
     model: M
+    taught_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +105,10 @@ class Held(Generic[M]):
         if version in self.ready:
             if self.serving and (self.serving.version, self.serving.revision) == current:
                 return self.serving
-            return Serving(version, revision, self.ready[version].model)
+            return _serving(version, revision, self.ready[version])
         if self.serving is None and version in self.failed and previous and previous in self.ready:
             # it served under the revision before: every move of the alias adds one
-            return Serving(previous, revision - 1, self.ready[previous].model)
+            return _serving(previous, revision - 1, self.ready[previous])
         return self.serving
 
     def wanted(self) -> Iterator[tuple[int, str]]:
@@ -125,6 +130,10 @@ class Held(Generic[M]):
             failed={version: failure.reason for version, failure in sorted(self.failed.items())},
             asleep=self.asleep,
         )
+
+
+def _serving(version: str, revision: int, loaded: Loaded[M]) -> Serving[M]:
+    return Serving(version, revision, loaded.model, loaded.taught_by)
 
 
 class Shelf(Generic[M]):

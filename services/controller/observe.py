@@ -23,6 +23,24 @@ from tornio.training.methods import cannot_train
 
 
 @dataclass
+class _Stillness:
+    """How long a growing sequence number has stood still, and been above 0, since an observer first looked."""
+
+    _moved: tuple[int, datetime] | None = None
+    _began: datetime | None = None
+
+    def quiet(self, seq: int, now: datetime) -> timedelta:
+        if self._moved is None or self._moved[0] != seq:
+            self._moved = (seq, now)
+        if seq and self._began is None:
+            self._began = now
+        return now - self._moved[1]
+
+    def age(self, now: datetime) -> timedelta:
+        return timedelta(0) if self._began is None else now - self._began
+
+
+@dataclass
 class Observer:
     """Looks at store, runner and replicas."""
 
@@ -32,18 +50,20 @@ class Observer:
     fleet: Fleet
     clock: Callable[[], datetime]
     _counter: Counter = field(init=False)
-    _moved: tuple[int, datetime] | None = field(default=None, init=False)
+    _log: _Stillness = field(init=False)
+    _pool: _Stillness = field(init=False)
 
     def __post_init__(self) -> None:
         self._counter = Counter(self.task)
+        self._log, self._pool = _Stillness(), _Stillness()
 
     def observe(self, state: LoopState, polled: Polled) -> Observation:
         task, registry = self.task, Registry(self.store, self.task.keys)
-        log = task.labels.read()
+        log, now = task.labels.read(), self.clock()
         batches = task.batches()
         counts = self._counter.count(log, batches)
         return Observation(
-            now=self.clock(),
+            now=now,
             spec=task.spec,
             spec_rev=task.document.spec_rev,
             pool_seq=counts.view.seq,
@@ -59,7 +79,9 @@ class Observer:
             replicas=self.fleet.replicas(task.spec.full_name),
             recorded=self._recorded(state),
             cannot_train=cannot_train(task.spec),
-            quiet=self._quiet(log.seq),
+            quiet=self._log.quiet(log.seq, now),
+            pool_quiet=self._pool.quiet(counts.view.seq, now),
+            pool_age=self._pool.age(now),
         )
 
     def _progress(self, state: LoopState, counts: Counts, polled: Polled) -> dict[str, BatchProgress]:
@@ -97,10 +119,3 @@ class Observer:
         numbers = [train.iteration for train in trains if train]
         found = {n: documents.find(self.store, self.task.keys.iteration(n), Iteration) for n in numbers}
         return {n: document[0] for n, document in found.items() if document is not None}
-
-    def _quiet(self, label_seq: int) -> timedelta:
-        """How long the log has stood still since this observer first looked."""
-        now = self.clock()
-        if self._moved is None or self._moved[0] != label_seq:
-            self._moved = (label_seq, now)
-        return now - self._moved[1]

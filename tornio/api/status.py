@@ -37,6 +37,10 @@ class Serving(Answer):
     who: str
     why: str
     since: datetime
+    taught_by: str | None = None
+    """Name of the teacher whose labels the version learned from; None if it learned from people's labels alone."""
+    training_texts: int | None = None
+    """Texts with a label of the log that it learned from; None if unknown."""
 
 
 class ReplicaStatus(Answer):
@@ -269,6 +273,8 @@ class VersionOut(Scores):
     kind: str = ""
     why: str = ""
     """Why it is of this kind, if classifier.kind is auto."""
+    taught_by: str | None = None
+    """Name of the teacher whose labels it learned from."""
     state: VersionState
     reasons: list[str] = []
     warnings: list[str] = []

@@ -12,6 +12,7 @@ from tornio.api import (
     HoldoutStatus,
     Metrics,
     Scores,
+    Serving,
     TaskStatus,
     TaskSummary,
     UndecidedStatus,
@@ -99,9 +100,16 @@ def _serving(status: TaskStatus, now: datetime) -> Text:
         why = f": {status.first_version}" if status.first_version else ""
         return Text(f"nothing yet{why}", style="yellow")
     before = f", before: {serving.previous}" if serving.previous else ""
-    return Text.assemble(
-        (serving.version, "bold green"), f" (revision {serving.revision}{before}), {ago(serving.since, now)}"
-    )
+    revision = f" (revision {serving.revision}{before}), {ago(serving.since, now)}"
+    return Text.assemble((serving.version, "bold green"), revision, (_taught(serving), "yellow"))
+
+
+def _taught(serving: Serving) -> str:
+    """Return who taught the version, if a teacher did."""
+    if serving.taught_by is None:
+        return ""
+    texts = serving.training_texts
+    return f"; taught by {serving.taught_by}" + (f" and {texts:,} labels" if texts else ", before anybody has answered")
 
 
 def _score(metrics: Metrics) -> Text:

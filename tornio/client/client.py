@@ -81,7 +81,8 @@ class Client:
             spec = read_spec(spec)
         elif not isinstance(spec, TaskSpec):
             spec = api.checked_spec(spec)
-        return self._session.put(_path(spec.full_name), api.Applied, spec.model_dump(mode="json"))
+        body = spec.model_dump(mode="json", exclude_unset=True)  # defaults are the server's
+        return self._session.put(_path(spec.full_name), api.Applied, body)
 
     def add_records(
         self,

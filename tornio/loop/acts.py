@@ -88,6 +88,8 @@ def _training(state: LoopState, seen: Observation) -> tuple[Act, ...]:
     plan = plans.train(state, seen.spec, intent)
     if intent.failure is None:
         return _run(plan, intent, seen)
+    if not intent.iteration:  # what a teacher could not teach is no iteration: it is tried again with other texts
+        return ()
     return (RecordIteration(_iteration(state, seen, intent, failure=intent.failure)),)
 
 
@@ -129,6 +131,7 @@ def _iteration(state: LoopState, seen: Observation, intent: TrainIntent, **field
             "spec_rev": intent.spec_rev,
             "labels": trained.labels if trained else {},
             "texts": trained.texts if trained else None,
+            "taught_by": trained.taught_by if trained else None,
             "train_run": run,
             "started_at": intent.started_at,
             "finished_at": seen.now,

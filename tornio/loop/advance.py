@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tornio.loop import plans
 from tornio.loop.attention import attend
-from tornio.loop.intents import start_query, start_training
+from tornio.loop.intents import start_query, start_teaching, start_training
 from tornio.loop.observation import BatchProgress, Observation, RunOutcome
 from tornio.loop.standstill import stop_now, stuck
 from tornio.schemas.jobs import QueryOutput, TrainOutput
@@ -47,6 +47,7 @@ def advance(state: LoopState, seen: Observation) -> LoopState:
         _absorb_swap,
         _absorb_gate,
         start_training,
+        start_teaching,
         start_query,
         _note_undecided_stop,
         _tell_what_hangs,
@@ -108,6 +109,9 @@ def _absorb_train(state: LoopState, seen: Observation) -> LoopState:
     if (intent := state.train) is None:
         return state
     if intent.failure is not None:
+        if not intent.iteration:
+            message = f"the teacher could not teach a first version: {intent.failure}. The loop goes on without it"
+            return attend(state.evolve(train=None), "train", message)
         if intent.iteration not in seen.recorded:
             return state
         message = f"training {intent.iteration} failed: {intent.failure}. `tornio train-now` tries again"
@@ -175,6 +179,7 @@ def _absorb_gate(state: LoopState, seen: Observation) -> LoopState:
 
 def _judged(state: LoopState, seen: Observation, gate: GateIntent, recorded: Iteration) -> LoopState:
     verdict = recorded.verdict
+    state = state.evolve(taught=state.taught or not recorded.number)
     if verdict is None or recorded.version is None:
         return attend(state, "gate", f"judging {gate.version} failed: {recorded.failure}")
     state = attend(state, "gate", None)
@@ -198,6 +203,8 @@ def _judged(state: LoopState, seen: Observation, gate: GateIntent, recorded: Ite
 def _signal(state: LoopState, gate: GateIntent, recorded: Iteration) -> StopProgress:
     """What was measured at this judgement, added to what is remembered; without new labels it says nothing."""
     stop, seq = state.stop, gate.train.label_seq
+    if not recorded.number:  # to agree with the teacher is not what the criterion measures
+        return stop
     news = seq > stop.last_label_seq
     stop = stop.evolve(last_version=recorded.version, last_label_seq=seq)
     if not news:

@@ -16,6 +16,8 @@ LEAST_LABELS = 2
 QUIET = timedelta(seconds=10)
 """How long the label log must be unchanged before a training starts with labels for which no batch closes: an import
 may come in several requests, and answers are corrected in a row."""
+LONGEST = timedelta(minutes=2)
+"""How long a teacher waits at most for a pool that keeps growing. Texts that come later train with people's labels."""
 _IN_THE_WAY = ("method", "train", "gate", "swap", "refusals")
 """Causes of attention that keep a task from its first version."""
 _SHOWN = 5
@@ -33,6 +35,24 @@ def due(state: LoopState, seen: Observation) -> bool:
 def importing(state: LoopState, seen: Observation) -> bool:
     """Whether the first training starts as soon as the import is over. Its version picks the next batch."""
     return _imports_suffice(state, seen) and seen.quiet < QUIET
+
+
+def to_be_taught(state: LoopState, seen: Observation) -> bool:
+    """Whether the teacher teaches version 0: the task asks for it, has a pool, and nothing was or can be trained yet.
+
+    Where that failed, it is tried again when texts were added or the spec has changed.
+    """
+    if seen.spec.bootstrap_method is None or not seen.pool_seq or lacking(seen) is None:
+        return False
+    if state.iteration or state.newest is not None or state.taught or seen.current is not None:
+        return False
+    return seen.pool_seq > state.trained_pool_seq or seen.spec_rev != state.trained_spec_rev
+
+
+def taught_now(state: LoopState, seen: Observation) -> bool:
+    """Whether that begins now: pool and labels have been quiet for a while, or the pool will not come to rest."""
+    quiet = min(seen.quiet, seen.pool_quiet) >= QUIET
+    return to_be_taught(state, seen) and (quiet or seen.pool_age >= LONGEST)
 
 
 def lacking(seen: Observation) -> str | None:
@@ -58,6 +78,8 @@ def waits_for(state: LoopState, seen: Observation) -> str | None:
     trouble = [state.attention[cause] for cause in _IN_THE_WAY if cause in state.attention]
     if trouble:
         return trouble[0]
+    if state.train and not state.train.iteration:
+        return "the teacher labels the pool, and a first version learns from that"
     if state.train:
         return f"it is being trained (iteration {state.train.iteration}){_unlabelled(seen)}"
     if state.gate:
@@ -87,6 +109,8 @@ def unlabelled(counts: Mapping[str, int]) -> str | None:
 
 def _labels_to_come(state: LoopState, seen: Observation) -> str:
     batch = _open_batch(state, seen)
+    if to_be_taught(state, seen):
+        return "the teacher labels the pool as soon as no more texts arrive, and a first version learns from that"
     short = too_few(state, seen)
     if short is not None:
         return short
@@ -97,7 +121,7 @@ def _labels_to_come(state: LoopState, seen: Observation) -> str:
 
 
 def _imports_suffice(state: LoopState, seen: Observation) -> bool:
-    return state.newest is None and not state.iteration and len(_used(seen.imported_labels)) >= LEAST_LABELS
+    return not state.iteration and len(_used(seen.imported_labels)) >= LEAST_LABELS
 
 
 def _used(counts: Mapping[str, int]) -> list[str]:

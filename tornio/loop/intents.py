@@ -54,6 +54,24 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
     return attend(state, "labels", None)
 
 
+def start_teaching(state: LoopState, seen: Observation) -> LoopState:
+    """State the training of version 0, from the teacher's labels of the pool, where there are no others to train on."""
+    if state.train or state.gate or state.asks.paused or not first.taught_now(state, seen):
+        return state
+    intent = TrainIntent(
+        iteration=0,
+        batches=(),
+        label_seq=seen.label_seq,
+        pool_seq=seen.pool_seq,
+        spec_rev=seen.spec_rev,
+        parent=None,
+        method=seen.spec.bootstrap_method or "",
+        started_at=seen.now,
+        since=seen.now,
+    )
+    return state.evolve(train=intent, trained_pool_seq=seen.pool_seq, trained_spec_rev=seen.spec_rev)
+
+
 def nothing_new(state: LoopState, seen: Observation) -> bool:
     """Whether a training now would repeat the last one: labels and spec are the same, and its version is of use."""
     of_no_use = state.attention.keys() & {"train", "gate", "swap", "query"}
@@ -83,7 +101,9 @@ def start_query(state: LoopState, seen: Observation) -> LoopState:
     busy = state.query or state.train or state.gate or any(batch.closed for batch in state.batches)
     if busy or state.asks.paused or stopped(state, seen.spec, seen.pool_seq) or _exhausted(state, seen):
         return state
-    if len(state.batches) >= seen.spec.loop.open_batches or first.importing(state, seen):
+    if len(state.batches) >= seen.spec.loop.open_batches:
+        return state
+    if first.importing(state, seen) or first.to_be_taught(state, seen):  # that version picks the batch
         return state
     if state.query_not_before is not None and seen.now < state.query_not_before:
         return state

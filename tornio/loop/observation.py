@@ -85,6 +85,11 @@ class Observation:
     quiet: timedelta = timedelta(days=1)
     """How long the label log has been unchanged, as far as the observer knows."""
 
+    pool_quiet: timedelta = timedelta(days=1)
+    """How long the pool has been unchanged, as far as the observer knows."""
+    pool_age: timedelta = timedelta(days=1)
+    """How long the observer has known that the pool has a text."""
+
     @property
     def holders(self) -> tuple[Replica, ...]:
         """The replicas that hold the task: those for which a swap waits."""

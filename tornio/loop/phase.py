@@ -42,6 +42,9 @@ def standing(state: LoopState, seen: Observation) -> Standing:
 
 
 def _doing(state: LoopState, seen: Observation) -> Standing:
+    if state.train and not state.train.iteration:
+        attempt = state.train.attempt
+        return Standing(Phase.TRAINING, f"version 0 learns from the teacher's labels of the pool, attempt {attempt}")
     if state.train:
         return Standing(Phase.TRAINING, f"iteration {state.train.iteration}, attempt {state.train.attempt}")
     if state.gate:
@@ -58,6 +61,8 @@ def _doing(state: LoopState, seen: Observation) -> Standing:
         return Standing(Phase.STOPPED, why)
     if first.importing(state, seen):
         return Standing(Phase.WAITING, "labels are being imported; the first training starts when that is over")
+    if first.to_be_taught(state, seen):
+        return Standing(Phase.WAITING, "the teacher labels the pool as soon as no more texts arrive")
     if state.query_not_before is not None:
         return Standing(Phase.WAITING, f"picking the next batch failed; {_next_try(state.query_not_before)}")
     if not seen.pool_seq:

@@ -24,6 +24,7 @@ def train(state: LoopState, spec: TaskSpec, intent: TrainIntent) -> RunPlan:
         pool_seq=intent.pool_seq,
         spec_rev=intent.spec_rev,
         parent=intent.parent,
+        method=intent.method,
     )
     return _plan("train", spec, args)
 

@@ -20,6 +20,8 @@ class TrainArgs(Part):
     pool_seq: int
     spec_rev: int
     parent: str | None
+    method: str = ""
+    """The training method, if it is not the spec's."""
 
 
 class TrainOutput(Part):
@@ -32,6 +34,8 @@ class TrainOutput(Part):
     kind: str = ""
     why: str = ""
     """Why this kind of model was chosen, if the spec leaves it open."""
+    taught_by: str | None = None
+    """Name of the teacher whose labels it learned from."""
 
 
 class EvaluateArgs(Part):

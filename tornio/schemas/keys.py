@@ -143,7 +143,8 @@ class TaskKeys:
         return self.root + "iterations/"
 
     def iteration(self, number: int) -> str:
-        return f"{self.iterations}{number:06d}.json"
+        """Iteration 0, of the version that the teacher taught, stands apart: release 0.2 counts from 1."""
+        return f"{self.iterations}{number:06d}.json" if number else self.root + "bootstrap.json"
 
     @property
     def runs(self) -> str:

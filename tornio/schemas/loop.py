@@ -68,6 +68,8 @@ class TrainIntent(Attempts):
     pool_seq: int
     spec_rev: int
     parent: str | None
+    method: str = Field(default="", exclude_if=lambda method: not method)
+    """The training method, if it is not the spec's: the one that lets the teacher teach version 0."""
     started_at: Timestamp
 
 
@@ -137,6 +139,8 @@ class LoopState(Document):
     swap: SwapIntent | None = None
     newest: str | None = None
     """The newest trained version whose integrity check passed. It picks the next batch, promoted or not."""
+    taught: bool = Field(default=False, exclude_if=lambda taught: not taught)
+    """Whether version 0, which the teacher taught, was judged. It is made once."""
     promoted: tuple[str, ...] = ()
     """The last versions of this generation that were served, oldest first."""
     refusals: int = 0

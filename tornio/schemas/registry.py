@@ -127,6 +127,8 @@ class Manifest(Document):
     counts: dict[str, int] = Field(default={}, exclude_if=lambda counts: not counts)
     """``training_texts``; ``training_labels`` (a text with several labels counts for each); ``holdout_imported`` and
     ``holdout_annotators``: the hold-out texts with a label at ``label_seq``, by where it comes from."""
+    taught_by: str | None = Field(default=None, exclude_if=lambda teacher: teacher is None)
+    """Name of the teacher whose labels it learned from. None: it learned from labels of the log alone."""
     thresholds: dict[str, float] = {}
     """With several labels per text: the least probability of a label that a text gets, by label; .5 for a label that is
     not here."""

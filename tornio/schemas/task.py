@@ -119,11 +119,14 @@ KAPPA = "kappa"
 
 
 class Iteration(Document):
-    """``iterations/{n}.json``: what happened in an iteration, for the learning curve and the status page. Immutable."""
+    """``iterations/{n}.json``: what happened in an iteration, for the learning curve and the status page. Immutable.
+
+    ``bootstrap.json`` is iteration 0: the version that the teacher taught before anybody had labelled.
+    """
 
     FORMAT: ClassVar[str] = "iteration"
 
-    number: int = Field(ge=1)
+    number: int = Field(ge=0)
     generation: int
     batches: tuple[str, ...]
     """The batches whose closing started this iteration; empty for a cold start or a train-now request."""
@@ -134,6 +137,8 @@ class Iteration(Document):
     """Number of training texts per label. A text with several labels counts for each."""
     texts: int | None = Field(default=None, exclude_if=lambda texts: texts is None)
     """Number of training texts. None in iterations of release 0.2."""
+    taught_by: str | None = Field(default=None, exclude_if=lambda teacher: teacher is None)
+    """Name of the teacher whose labels the version learned from."""
     train_run: str
     evaluate_run: str | None = None
     version: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import model_validator
@@ -9,6 +10,9 @@ from pydantic import model_validator
 from tornio.spec.base import Choice, Spec, setting
 
 HOLDOUT_ENOUGH = 400
+NO_BOOTSTRAP = "none"
+BOOTSTRAPS: Mapping[str, str | None] = {"teacher": "distillation", NO_BOOTSTRAP: None}
+"""The values of ``loop.bootstrap``, with the training method that makes the version before anybody has labelled."""
 
 
 class StopSpec(Spec):
@@ -106,6 +110,15 @@ class LoopSpec(Spec):
         change="live",
         doc="How records are picked before there is a model: random, diverse (spread over the embeddings), or a "
         "strategy of an installed package. Default random: unbiased and cannot fail.",
+    )
+    bootstrap: Choice | None = setting(
+        None,
+        exclude_if=lambda bootstrap: bootstrap is None,  # release 0.2 does not know the field
+        change="live",
+        doc="What serves before anybody has labelled. teacher: the teacher labels the pool, and a student of it is "
+        "version 0; annotators see its suggestions. none: nothing serves until there are labels. Default: a new task "
+        "whose task.yaml has a section teacher gets teacher, any other none, and an apply that does not name it leaves "
+        "it as it is. A task that has trained a version is never bootstrapped.",
     )
     close_fraction: float = setting(
         1.0,

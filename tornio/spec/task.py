@@ -7,8 +7,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, model_validator
 
 from tornio.spec.base import LABEL_PATTERN, Name, Spec, setting
-from tornio.spec.classifier import ClassifierSpec, TeacherSpec, TrainingSpec
-from tornio.spec.loop import LoopSpec
+from tornio.spec.classifier import NO_TEACHER, ClassifierSpec, TeacherSpec, TrainingSpec
+from tornio.spec.loop import BOOTSTRAPS, NO_BOOTSTRAP, LoopSpec
 
 
 class LabelSpec(Spec):
@@ -145,6 +145,16 @@ class TaskSpec(Spec):
     @property
     def full_name(self) -> str:
         return f"{self.workspace}/{self.name}"
+
+    @property
+    def teachable(self) -> bool:
+        """Whether a teacher's labels can make a version: there is a teacher, and each text has one label."""
+        return self.teacher.kind != NO_TEACHER and not self.multi_label
+
+    @property
+    def bootstrap_method(self) -> str | None:
+        """The training method that makes a version before anybody has labelled; None for no such version."""
+        return BOOTSTRAPS.get(self.loop.bootstrap or NO_BOOTSTRAP) if self.teachable else None
 
     @property
     def label_names(self) -> tuple[str, ...]:

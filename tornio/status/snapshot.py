@@ -74,7 +74,7 @@ class Reader:
         """Return the task as it is now. Raises the errors of the store."""
         task, document = self.task, self.task.document
         counts = self._counter.count(task.labels.read(), task.batches())
-        agreed = counts.agreement
+        agreed, state = counts.agreement, task.loop_state()
         return Snapshot(
             workspace=task.workspace,
             task=task.name,
@@ -95,8 +95,8 @@ class Reader:
             undecided=UndecidedStatus(
                 waiting=counts.undecided.waiting, disputed=counts.undecided.disputed, needed=counts.undecided.needed
             ),
-            state=task.loop_state(),
-            iterations=task.iterations(),
+            state=state,
+            iterations=(*([task.bootstrapped()] if state.taught else []), *task.iterations()),
             current=self._registry.history(CURRENT),
             candidate=self._registry.history(CANDIDATE),
         )

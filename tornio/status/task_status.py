@@ -71,7 +71,7 @@ def task_status(
         undecided=snapshot.undecided,
         gone_accounts=list(reported.gone_accounts),
         batches=list(_batches(snapshot, reported)),
-        serving=None if current is None else serving(current),
+        serving=None if current is None else serving(current, snapshot.iterations),
         first_version=None if current else reported.first_version,
         candidate=candidate if swap and candidate == swap.version else None,
         metrics=_metrics(snapshot.iterations, snapshot.spec.multi_label, current),
@@ -120,8 +120,9 @@ def _from_store(snapshot: Snapshot, observation: Observation) -> ControllerStatu
     return ControllerStatus(now.phase, now.why, first_version=waits_for(snapshot.state, observation))
 
 
-def serving(alias: Alias) -> Serving:
-    """Return what the alias ``current`` serves."""
+def serving(alias: Alias, iterations: Sequence[Iteration] = ()) -> Serving:
+    """Return what the alias ``current`` serves. ``iterations``: those that may have trained it."""
+    trained = next((one for one in iterations if one.version == alias.version), None)
     return Serving(
         version=alias.version,
         revision=alias.revision,
@@ -129,6 +130,8 @@ def serving(alias: Alias) -> Serving:
         who=alias.who,
         why=alias.why,
         since=alias.moved_at,
+        taught_by=trained.taught_by if trained else None,
+        training_texts=trained.texts if trained else None,
     )
 
 

@@ -40,6 +40,7 @@ def version_list(snapshot: Snapshot, trained: Trained, texts: Mapping[str, str])
                 iteration=manifest.iteration,
                 kind=manifest.kind,
                 why=manifest.why,
+                taught_by=manifest.taught_by,
                 state=_state(snapshot, manifest.version, iteration),
                 reasons=list(_reasons(snapshot, manifest.version, iteration)),
                 warnings=_warnings(iteration),
@@ -95,7 +96,7 @@ def _reasons(snapshot: Snapshot, version: str, iteration: Iteration | None) -> I
 def _warnings(iteration: Iteration | None) -> list[str]:
     if iteration is None:
         return []
-    without = unlabelled(iteration.labels)
+    without = None if iteration.taught_by else unlabelled(iteration.labels)
     return [*([without] if without else []), *(iteration.verdict.warnings if iteration.verdict else ())]
 
 

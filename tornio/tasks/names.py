@@ -6,11 +6,13 @@ needs the entry then reports that it is missing, and nothing else stops.
 
 from __future__ import annotations
 
+from tornio.errors import InvalidSpec
 from tornio.models.kinds import KINDS
 from tornio.plugins import check_choice, read_settings
 from tornio.query import COLD_STARTS, STRATEGIES, cold_start_settings
 from tornio.spec import TaskSpec
 from tornio.spec.classifier import TEACHER_KINDS
+from tornio.spec.loop import BOOTSTRAPS
 from tornio.stopping import CRITERIA
 from tornio.training.kinds import AUTO
 from tornio.training.methods import check_training
@@ -28,6 +30,13 @@ def check_names(spec: TaskSpec) -> None:
     check_choice(spec.classifier.kind, (*KINDS, AUTO), "kind", "classifier.kind")
     check_choice(spec.teacher.kind, TEACHER_KINDS, "kind", "teacher.kind")
     check_training(spec)
+    if loop.bootstrap is not None:
+        check_choice(loop.bootstrap, tuple(BOOTSTRAPS), "bootstrap", "loop.bootstrap")
+        if BOOTSTRAPS[loop.bootstrap] and not spec.teachable:
+            raise InvalidSpec(
+                f"loop.bootstrap is {loop.bootstrap!r}, which needs a teacher (teacher.kind) and texts with one label "
+                "each (multi_label: false). Set loop.bootstrap to 'none', or change these."
+            )
     cold_start = COLD_STARTS.get(loop.cold_start)
     read_settings(cold_start.settings, cold_start_settings(loop), "loop.strategy_settings")
     read_settings(STRATEGIES.get(loop.strategy).settings, loop.strategy_settings, "loop.strategy_settings")

@@ -105,8 +105,12 @@ class Task:
         return tuple(sorted(self._all(self.keys.batches, Batch), key=lambda batch: (batch.generation, batch.number)))
 
     def iterations(self) -> tuple[Iteration, ...]:
-        """Return every iteration that has ended, by number."""
+        """Return every iteration that has ended, by number, without iteration 0."""
         return tuple(self._all(self.keys.iterations, Iteration))
+
+    def bootstrapped(self) -> Iteration:
+        """Return iteration 0: the version that the teacher taught. Raises NotFound."""
+        return self._kept(self.keys.iteration(0), Iteration)
 
     def loop_state(self) -> LoopState:
         """Return loop.json as it is now."""

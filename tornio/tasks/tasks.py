@@ -104,6 +104,7 @@ class Tasks:
 
     def _create(self, keys: TaskKeys, spec: TaskSpec, who: str) -> Applied:
         """Create the task. It exists once task.json does, so that is written last. Raises AlreadyExists."""
+        spec = _with_bootstrap(spec, "teacher" if "teacher" in spec.model_fields_set and spec.teachable else None)
         check_annotatable(spec, None, self._max_labels)
         rev = self._write_spec(keys, 1, spec.model_dump(mode="json"), who)
         documents.create_or_get(self._store, keys.loop, LoopState())
@@ -122,6 +123,7 @@ class Tasks:
     def _change(self, keys: TaskKeys, document: TaskDocument, etag: str, spec: TaskSpec, who: str) -> Applied:
         """Write a new revision of the spec if it differs. Raises Changed, ChangeRefused."""
         old, _ = documents.load(self._store, keys.spec(document.spec_rev), SpecDocument)
+        spec = _with_bootstrap(spec, old.task_spec().loop.bootstrap)
         changes = describe_changes(old.task_spec(), spec)
         if not changes:
             return Applied(created=False, spec_rev=document.spec_rev)
@@ -139,6 +141,13 @@ class Tasks:
             if documents.create_or_get(self._store, keys.spec(rev), wanted).spec == spec:
                 return rev
             rev += 1
+
+
+def _with_bootstrap(spec: TaskSpec, otherwise: str | None) -> TaskSpec:
+    """Return the spec with this ``loop.bootstrap`` where it names none."""
+    if spec.loop.bootstrap is not None or otherwise is None:
+        return spec
+    return spec.model_copy(update={"loop": spec.loop.model_copy(update={"bootstrap": otherwise})})
 
 
 def _refuse(spec: TaskSpec, changes: Sequence[FieldChange]) -> None:

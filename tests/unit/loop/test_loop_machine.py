@@ -30,10 +30,11 @@ class LoopMachine(RuleBasedStateMachine):
         open_batches=st.integers(1, 3),
         pool=st.integers(0, 30),
         fraction=st.sampled_from([0.5, 1.0]),
+        bootstrap=st.sampled_from(["none", "teacher"]),
         stop=st.sampled_from([{"criterion": "none"}, {"window": 2}, {"max_iterations": 3}]),
     )
-    def begin(self, open_batches: int, pool: int, fraction: float, stop: dict[str, Any]) -> None:
-        spec = make_spec(open_batches=open_batches, close_fraction=fraction, stop=stop)
+    def begin(self, open_batches: int, pool: int, fraction: float, bootstrap: str, stop: dict[str, Any]) -> None:
+        spec = make_spec(open_batches=open_batches, close_fraction=fraction, bootstrap=bootstrap, stop=stop)
         self.world = World(spec=spec, pool=pool, agreement=0.995)
         self.looks: list[tuple[LoopState, Observation]] = []
         self.debts: list[Act] = []
@@ -117,8 +118,7 @@ class LoopMachine(RuleBasedStateMachine):
 
     @rule(more=st.integers(1, 12))
     def texts_come(self, more: int) -> None:
-        self.world.pool += more
-        self.world.pool_seq += 1
+        self.world.fill(more)
 
     @precondition(lambda self: "current" in self.world.aliases)
     @rule()
@@ -180,7 +180,16 @@ class LoopMachine(RuleBasedStateMachine):
     def iterations_are_counted_without_a_gap(self) -> None:
         state = self.world.state
         pending = {train.iteration for train in (state.train, state.gate.train if state.gate else None) if train}
-        assert set(self.world.iterations) | pending == set(range(1, state.iteration + 1))
+        taught = {0} & (set(self.world.iterations) | pending)
+        assert set(self.world.iterations) | pending == set(range(1, state.iteration + 1)) | taught
+
+    @invariant()
+    def the_teacher_teaches_only_where_it_is_asked_to_and_nothing_else_was_trained(self) -> None:
+        state = self.world.state
+        asked = self.world.spec.loop.bootstrap == "teacher"
+        assert asked or not (state.taught or 0 in self.world.iterations)
+        if state.train and not state.train.iteration:
+            assert (state.iteration, state.newest, state.train.batches) == (0, None, ())
 
     def teardown(self) -> None:
         """Whatever happened: with a fair world from now on, the loop comes to an end and says where it stands."""
@@ -197,7 +206,7 @@ class LoopMachine(RuleBasedStateMachine):
         assert (state.query, state.train, state.gate, state.batches) == (None, None, None, ())
         budget = world.spec.loop.stop.max_iterations
         spent = budget is not None and state.counted_iterations >= budget
-        assert state.trained_label_seq == world.label_seq or spent or not world.iterations
+        assert state.trained_label_seq == world.label_seq or spent or not set(world.iterations) - {0}
         if len(state.promoted) < RIVALS:  # else the oldest were let go
             assert self.served <= set(state.promoted) | {world.aliases[a].version for a in world.aliases}
 

@@ -38,6 +38,7 @@ class World:
     label_seq: int = 0
     labels_moved: datetime = START
     pool_seq: int = 1
+    pool_moved: datetime = START
     plans: dict[str, RunPlan] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -77,6 +78,7 @@ class World:
             written=dict(self.batches), runs=runs, current=self.aliases.get("current"),
             candidate=self.aliases.get("candidate"), replicas=self.fleet,
             recorded=dict(self.iterations), quiet=self.now - self.labels_moved,
+            pool_quiet=self.now - self.pool_moved, pool_age=self.now - START,
         )  # fmt: skip
 
     def decide(self, read: LoopState, seen: Observation) -> tuple[LoopState, bool]:
@@ -150,6 +152,12 @@ class World:
         self.imported |= imported
         self.label_seq += 1
         self.labels_moved = self.now
+
+    def fill(self, more: int) -> None:
+        """Texts come."""
+        self.pool += more
+        self.pool_seq += 1
+        self.pool_moved = self.now
 
     def load_candidate(self) -> None:
         """Every replica loads what the candidate names."""

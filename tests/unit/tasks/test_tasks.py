@@ -55,6 +55,27 @@ class TestApply:
         assert tasks.apply(spec(), "you") == Applied(created=False, spec_rev=1)
         assert list(store.list("")) == before
 
+    def test_a_new_task_with_a_teacher_is_bootstrapped_and_an_old_one_stays_as_it_is(self, store: MemoryStore) -> None:
+        tasks = Tasks(store)
+
+        def bootstrap(name: str) -> str | None:
+            return tasks.open("care", name).spec.loop.bootstrap
+
+        tasks.apply(spec("old"), "me")
+        tasks.apply(spec("old", teacher={"kind": "embedding"}), "me")
+        assert bootstrap("old") is None
+        tasks.apply(spec("new", teacher={"kind": "embedding"}), "me")
+        assert bootstrap("new") == "teacher"
+        again = spec("new", teacher={"kind": "embedding"}, guidelines="Read.")
+        assert [change.path for change in tasks.apply(again, "me").changes] == ["guidelines"]
+        assert bootstrap("new") == "teacher"
+        tasks.apply(spec("new", loop={"bootstrap": "none"}), "me")
+        assert bootstrap("new") == "none"
+        tasks.apply(spec("several", teacher={"kind": "embedding"}, multi_label=True), "me")
+        assert bootstrap("several") is None
+        with pytest.raises(InvalidSpec, match=r"loop\.bootstrap is 'teacher', which needs a teacher"):
+            tasks.apply(spec("none", teacher={"kind": "none"}, loop={"bootstrap": "teacher"}), "me")
+
     def test_a_task_made_twice_splits_the_same(self, store: MemoryStore) -> None:
         other = MemoryStore()
         for each in (store, other):
