@@ -107,7 +107,7 @@ def test_a_prediction_on_the_wire(backend: FakeBackend) -> None:
     response = http(backend).post(f"{TASK}/predict", json={"texts": ["a"]})
     assert response.text == (
         '{"predictions":[{"labels":["billing"],"probabilities":{"billing":1.0},"truncated":false,'
-        '"version":"v7","revision":3}]}'
+        '"version":"v7","revision":3,"taught_by":null}]}'
     )
 
 
