@@ -114,7 +114,7 @@ class CompareCell:
         cell = self._cells[part]
         try:
             result = self._done(cell)
-        except TemporaryError:
+        except (TemporaryError, OSError, MemoryError):  # it may succeed at the next attempt
             raise
         except Exception as error:  # a method of another package must not end the others
             log.warning("%s with %d labels, seed %d, failed", cell.contender.name, cell.size, cell.seed, exc_info=True)
@@ -125,6 +125,7 @@ class CompareCell:
         args, corpus = self._args, self._corpus
         rows, test = _split(corpus, cell.seed)
         slice_rows = nested_rows(corpus.targets, rows, cell.size, args.per_class, cell.seed) if cell.size else rows[:0]
+        self._prepare(cell.contender)
         begun = time.monotonic()
         answers = self._answers(cell, slice_rows, test)
         seconds = time.monotonic() - begun
@@ -137,6 +138,13 @@ class CompareCell:
             macro_f1=macro_f1(truth, answers),
             seconds=seconds,
         )
+
+    def _prepare(self, contender: Contender) -> None:
+        """Do what the trainings share, so that the first of them does not seem slow."""
+        if contender.encoder is None or (contender.kind is not None and KINDS[contender.kind].own_encoder):
+            return
+        use = self._context.encoder_use(_spec_of(contender, self._spec).classifier)
+        self._context.pool_vectors(use, self._args.pool_seq)
 
     def _answers(self, cell: Cell, rows: IntArray, test: TrainingSet) -> BoolMatrix:
         """Return the labels that the contender gives the texts that judge, bool [test, labels]."""

@@ -42,21 +42,22 @@ def summarise(results: Iterable[CellResult]) -> tuple[ComparisonRow, ...]:
 def use_now(results: Sequence[CellResult]) -> str:
     """Return which contender to use with the largest number of labels, in one or two sentences.
 
-    The best is the one with the highest mean micro F1. Contenders whose paired difference to it has an interval that
-    includes 0 are as good as far as these seeds can tell, and the one that trains fastest among them is named.
+    It is the one with the highest mean micro F1 of those that succeeded with all seeds. Contenders whose paired
+    difference to it has an interval that includes 0 are as good as far as these seeds can tell. They are named, and how
+    much faster they are.
     """
-    alike = _alike(results)
-    if not alike:
+    final, seconds = _final(results), _seconds(results)
+    best = _best(results)
+    if best is None:
         return "Nothing can be recommended, because no training succeeded."
-    chosen, others = alike[0], alike[1:]
-    final = _final(results)
-    sentence = f"Use {chosen} now: micro F1 {_shown(final[chosen])} with the most labels."
-    if len(final[chosen]) < 2:
+    sentence = f"Use {best} now: micro F1 {_shown(final[best])} with the most labels."
+    if len(final[best]) < 2:
         return f"{sentence} One seed shows no difference for sure: compare with at least 2, better 5."
-    if not others:
-        return sentence
-    names = ", ".join(f"{name} ({_mean(final[name]):.3f})" for name in others)
-    return f"{sentence} These cannot be told apart from it with these seeds, and train longer: {names}."
+    ties = [name for name in final if name != best and _as_good(final[best], final[name])]
+    if not ties:
+        return f"{sentence} It is better than each other contender for sure (90 %)."
+    named = ", ".join(f"{name} ({_mean(final[name]):.3f}{_faster(seconds[best], seconds[name])})" for name in ties)
+    return f"{sentence} These seeds cannot tell it apart from: {named}."
 
 
 def next_labels(results: Sequence[CellResult]) -> str:
@@ -66,11 +67,13 @@ def next_labels(results: Sequence[CellResult]) -> str:
     sentence has the mean of the gains and their interval over seeds. Source: Hestness et al. (2017), "Deep Learning
     Scaling is Predictable, Empirically", section 3.
     """
-    name = next(iter(_alike(results)), None)
+    name = _best(results)
     cannot = f"What the next {MORE} labels would bring cannot be said:"
     if name is None:
         return f"{cannot} no training succeeded."
     curves = _curves(results, name)
+    if not curves:
+        return f"{cannot} {name} learns from no label."
     gains = [gain for curve in curves.values() if (gain := _gain(curve)) is not None]
     if not gains:
         return f"{cannot} that takes at least {LEAST_SIZES} sizes for one seed. Give more --sizes."
@@ -82,24 +85,28 @@ def next_labels(results: Sequence[CellResult]) -> str:
     )
 
 
-def _alike(results: Sequence[CellResult]) -> list[str]:
-    """The contenders that cannot be told apart from the best one, the fastest first. Empty if no training succeeded."""
+def _best(results: Sequence[CellResult]) -> str | None:
+    """The contender with the highest mean at the largest size, the faster of two that are alike. None: all failed."""
     final, seconds = _final(results), _seconds(results)
-    if not final:
-        return []
-    best = max(final, key=lambda name: (_mean(final[name]), -seconds[name]))
-    alike = [name for name in final if name == best or _as_good(final[best], final[name])]
-    return sorted(alike, key=lambda name: (seconds[name], -_mean(final[name])))
+    return max(final, key=lambda name: (_mean(final[name]), -seconds[name]), default=None)
+
+
+def _faster(best: float, other: float) -> str:
+    return f", {best / other:.0f} times as fast" if other > 0 and best >= 2 * other else ""
 
 
 def _final(results: Sequence[CellResult]) -> dict[str, Scores]:
-    """Micro F1 by seed of each contender at the largest size. Those without labels are judged by what they have."""
+    """Micro F1 by seed of each contender at the largest size, if it succeeded with as many seeds as any other.
+
+    Contenders without labels are judged by what they have.
+    """
     largest = max((result.cell.size for result in results), default=0)
     found: dict[str, dict[int, float]] = {}
     for result in results:
         if result.micro_f1 is not None and result.cell.size in (0, largest):
             found.setdefault(result.cell.contender.name, {})[result.cell.seed] = result.micro_f1
-    return dict(found)
+    most = max(map(len, found.values()), default=0)
+    return {name: scores for name, scores in found.items() if len(scores) == most}
 
 
 def _seconds(results: Sequence[CellResult]) -> dict[str, float]:

@@ -62,7 +62,7 @@ class CellResult(Document):
     micro_f1: float | None = None
     macro_f1: float | None = None
     seconds: float = 0.0
-    """Time of the training on this machine."""
+    """Time of training and prediction on this machine, without the embeddings, which all trainings share."""
     error: str | None = None
 
 

@@ -37,21 +37,39 @@ def test_the_band_is_student_s() -> None:
     assert (band([0.7]).low, band([0.5, 1.0]).high) == (None, 1.0)
 
 
-def test_the_best_is_used_where_it_is_better_for_sure() -> None:
+def test_the_best_is_used_and_it_is_said_when_it_is_so_for_sure() -> None:
     results = [*curve("good", {8: [0.8, 0.82, 0.81]}, 9.0), *curve("bad", {8: [0.5, 0.52, 0.53]})]
     assert use_now(results).startswith("Use good now: micro F1 0.810")
+    assert "better than each other contender for sure" in use_now(results)
 
 
-def test_of_two_that_cannot_be_told_apart_the_faster_one_is_used() -> None:
+def test_those_that_cannot_be_told_apart_are_named_and_how_much_faster_they_are() -> None:
     results = [*curve("slow", {8: [0.8, 0.7, 0.78]}, 60.0), *curve("fast", {8: [0.75, 0.74, 0.77]}, 1.0)]
-    assert use_now(results).startswith("Use fast now")
-    assert "slow (0.760)" in use_now(results)
+    assert use_now(results).startswith("Use slow now")
+    assert "cannot tell it apart from: fast (0.753, 60 times as fast)" in use_now(results)
+
+
+def test_wide_intervals_do_not_make_the_cheapest_the_best() -> None:
+    results = [*curve("good", {8: [0.95, 0.7]}, 9.0), *curve("majority", {8: [0.4, 0.4]}, 0.1)]
+    assert use_now(results).startswith("Use good now")
+
+
+def test_one_lucky_seed_is_not_the_best() -> None:
+    lucky = [cell("lucky", 8, 0, 0.9), cell("lucky", 8, 1, None, error="no"), cell("lucky", 8, 2, None, error="no")]
+    assert use_now([*lucky, *curve("steady", {8: [0.8, 0.8, 0.8]})]).startswith("Use steady now")
 
 
 def test_one_seed_shows_nothing_for_sure() -> None:
     results = [cell("slow", 8, 0, 0.8, 60.0), cell("fast", 8, 0, 0.3)]
     assert "Use slow now" in use_now(results)
     assert "One seed" in use_now(results)
+
+
+def test_labels_bring_a_teacher_nothing() -> None:
+    results = [cell("teacher", 0, seed, 0.9).evolve(texts=0) for seed in range(2)]
+    results += curve("weak", {8: [0.5, 0.5], 16: [0.6, 0.6], 32: [0.7, 0.7]})
+    assert use_now(results).startswith("Use teacher now")
+    assert "teacher learns from no label" in next_labels(results)
 
 
 def test_without_a_result_nothing_is_recommended() -> None:
