@@ -40,7 +40,7 @@ def plan(request: AdaptRequest, task: TaskName, context: JobContext) -> RunPlan:
     """
     opened = context.tasks.open(*task)
     spec, pool_seq = opened.spec, opened.pool.last_seq()
-    check_name(request.name)
+    _check_own(request.name)
     if not pool_seq:
         raise InvalidInput(f"the pool of {task} is empty. Add texts first: tornio pool add {task} FILE")
     if request.base is None:
@@ -106,6 +106,14 @@ def run(args: AdaptArgs, context: RunContext) -> AdaptOutput:
 def work(args: AdaptArgs, context: RunContext) -> None:
     """Train as one of several workers. The first of them publishes."""
     _train(args, context, _texts(args, context))
+
+
+def _check_own(name: str) -> None:
+    """Raise InvalidInput for a name that a task may not give: the name of a model hub would change what it means to all
+    other tasks of the bucket."""
+    check_name(name)
+    if "/" in name:
+        raise InvalidInput(f"{name!r:.99} looks like the name of a model on a hub. Write --name without a slash")
 
 
 def _check_free(name: str, run: str, context: JobContext) -> None:

@@ -38,6 +38,7 @@ from tornio.storage.port import ObjectStore
 from tornio.tasks import Tasks, TrainingSet
 from tornio.training.hooks import Hooks
 from tornio.training.methods import METHODS, check_training
+from tornio.training.thresholds import thresholds_of
 
 __all__ = ["STAGES", "CompareArgs", "plan", "run"]
 
@@ -162,7 +163,7 @@ class CompareCell:
                 raise InvalidInput(f"the training method {method.name!r} returned no model")
             view_rows = self._context.task.pool.read(self._args.pool_seq).rows_of(test.record_ids)
             probabilities = self._context.pool_probabilities(model, self._args.pool_seq, view_rows)
-        given = decide_labels(probabilities, spec.label_names, spec.multi_label, model.head.thresholds)
+        given = decide_labels(probabilities, spec.label_names, spec.multi_label, thresholds_of(spec, model.head))
         return indicators(given, spec.label_names)
 
 

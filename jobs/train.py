@@ -14,10 +14,10 @@ from tornio.errors import InvalidInput, NotFound
 from tornio.models.probes import make_probes
 from tornio.schemas.jobs import TrainArgs, TrainOutput
 from tornio.schemas.registry import Manifest
-from tornio.spec import AUTO_THRESHOLD, TaskSpec
 from tornio.tasks import holdout_set, labels_of
 from tornio.training.methods import METHODS
 from tornio.training.methods.port import TrainedModel, TrainingMethod
+from tornio.training.thresholds import thresholds_of
 
 __all__ = ["TrainArgs", "run"]
 
@@ -102,7 +102,7 @@ def _manifest(
         blobs={},
         metrics=dict(model.head.metrics),
         counts=_counts(args, context, inputs),
-        thresholds=_thresholds(spec, model),
+        thresholds=thresholds_of(spec, model.head),
         taught_by=inputs.taught_by,
         probes=make_probes(model, context.job.loader.precision),
         parent=args.parent,
@@ -114,15 +114,6 @@ def _manifest(
         software=software(),
         created_at=datetime.now(UTC),
     )
-
-
-def _thresholds(spec: TaskSpec, model: TrainedModel) -> dict[str, float]:
-    """Return the thresholds that the spec sets, or else those that the training chose."""
-    if not spec.multi_label:
-        return {}
-    if spec.classifier.threshold == AUTO_THRESHOLD:
-        return dict(model.head.thresholds)
-    return dict.fromkeys(spec.label_names, spec.classifier.threshold)
 
 
 def _counts(args: TrainArgs, context: RunContext, inputs: RunInputs[Any]) -> dict[str, int]:

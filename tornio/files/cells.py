@@ -54,7 +54,7 @@ def record_id_of(values: Mapping[str, Any], column: str | None) -> str | None:
     number = _whole(value)
     if number is None and not isinstance(value, str):
         raise Skip(f"the id {_short(value)} is neither a string nor a whole number")
-    record_id = _unicode(value if isinstance(value, str) else str(number))
+    record_id = _unicode(value if isinstance(value, str) else str(number), "the id has ")
     if not 1 <= len(record_id) <= 200 or not record_id.isprintable():
         raise Skip(f"the id {record_id[:40]!r} must have 1 to 200 printable characters")
     return record_id
@@ -173,9 +173,9 @@ def _short(value: Any) -> str:
     return repr(shown if len(shown) <= 60 else shown[:57] + "...") if isinstance(value, str) else shown[:60]
 
 
-def _unicode(text: str) -> str:
+def _unicode(text: str, where: str = "") -> str:
     if "\0" in text:
-        raise Skip("a NUL character, which is no text")
+        raise Skip(f"{where}a NUL character, which is no text")
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise Skip("half of a surrogate pair (\\ud800...), which is no text")
+        raise Skip(f"{where}half of a surrogate pair (\\ud800...), which is no text")
     return text

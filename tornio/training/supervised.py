@@ -56,13 +56,16 @@ def fit(
     objective: Callable[[Data], Objective] = CrossEntropy.of,
     unlabelled: Sequence[str] = (),
     rehearse: bool = False,
+    calibrate: bool = True,
 ) -> FineTunedModel | None:
     """Return the model that these examples make of a base encoder. The same input in the same order gives the same
     model.
 
     ``base``: folder of a transformers encoder. ``use``: how it is used (pooling, length). ``out``: an empty folder,
     which becomes the model's. ``objective``: makes the objective from the data. ``unlabelled``: texts that the
-    objective may use. ``rehearse``: calibrate also where nothing is held out. Every worker of ``hooks.group`` calls
+    objective may use. ``rehearse``: calibrate also where nothing is held out. ``calibrate``: set it
+    to False where labels are a model's, because to be as sure as it agrees with that model is no calibration. Every
+    worker of ``hooks.group`` calls
     this with the same arguments; rank 0 gets the model, the others get None. One worker and several compute the same
     sums, so their results differ by rounding only.
 
@@ -86,11 +89,11 @@ def fit(
     group = hooks.group or current_group()
     data = prepare(labelled, label_names, multi_label, Tokenizer(base, use.max_length), settings, seed, unlabelled)
     work = _Work(base, use, settings, seed, precision_for(precision), objective)
-    held = _rehearsed(work, data, hooks, group) if rehearse and data.held_out is None else None
+    held = _rehearsed(work, data, hooks, group) if rehearse and calibrate and data.held_out is None else None
     network, metrics = work.train(data, hooks, group, data.ids)
     if group.rank != 0:
         return None
-    if data.held_out is not None:
+    if data.held_out is not None and calibrate:
         held = _held_out(network, data, data.held_out)
     loss, temperature = held.temperature() if held else (None, 1.0)
     weight, bias = _whole_head(network, data, temperature)

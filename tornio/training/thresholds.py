@@ -6,6 +6,8 @@ import numpy as np
 
 from tornio.arrays import BoolMatrix, BoolVector, DoubleArray
 from tornio.models.decide import THRESHOLD
+from tornio.models.head import LinearHead
+from tornio.spec import AUTO_THRESHOLD, TaskSpec
 
 PRIOR = 100.0
 """A label with so many examples has a threshold half-way between its own best one and the common one."""
@@ -47,3 +49,15 @@ def _best(probabilities: DoubleArray, truth: BoolVector) -> float:
     f1[p[:-1] == p[1:]] = -1.0  # no threshold lies between equal probabilities
     cut = int(f1.argmax())
     return float((p[cut] + p[cut + 1]) / 2)
+
+
+def thresholds_of(spec: TaskSpec, head: LinearHead) -> dict[str, float]:
+    """Return the thresholds by label that a version has: those that the spec sets, or else those of the training.
+
+    Empty where a text has one label.
+    """
+    if not spec.multi_label:
+        return {}
+    if spec.classifier.threshold == AUTO_THRESHOLD:
+        return dict(head.thresholds)
+    return dict.fromkeys(spec.label_names, spec.classifier.threshold)

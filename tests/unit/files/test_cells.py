@@ -172,6 +172,13 @@ def test_the_same_in_s3(monkeypatch: pytest.MonkeyPatch) -> None:
     assert left_out("s3://bucket/d/a.csv") == []
 
 
+def test_an_id_that_no_store_can_hold_is_said_to_be_the_id(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes("id\ttext\n\0001\tone\nr2\ttwo\n".encode("utf-16"))
+    read = read_records(open_data(tmp_path / "a.tsv"), Columns(), "a.tsv")
+    assert [skip.reason for skip in read.skipped] == ["the id has a NUL character, which is no text"]
+    assert [item.text for item in read.items] == ["two"]
+
+
 def test_one_text_with_two_labels_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(
         "id,text,label\n1,Late again,bad\n2,fine,good\n3,late  AGAIN,good\n1,Late again,good\n"

@@ -183,6 +183,8 @@ def test_what_cannot_be_adapted_is_told(context: JobContext, base: Path, tmp_pat
     Encoders(context.store).give_name("taken", source, -1, datetime.now(UTC))
     with pytest.raises(InvalidInput, match="of the name 'taken' exists already"):
         planned(context, name="taken")
+    with pytest.raises(InvalidInput, match="Write --name without a slash"):
+        planned(context, name="sentence-transformers/all-mpnet-base-v2")
     out = tmp_path / "out"
     out.mkdir()
     texts = split_texts(sentences(120))

@@ -52,7 +52,7 @@ EPOCHS = spec().classifier.fine_tuning.epochs
     [
         ("train", TRAIN, facts(), 70),
         ("train", TRAIN, facts("fine-tuned"), 300 * EPOCHS * 3 * 2),
-        ("train", TRAIN, facts("auto"), 300 * EPOCHS * 3 * 2),
+        ("train", TRAIN, facts("auto"), 70 + 300 * EPOCHS * 3 * 2),
         ("train", TRAIN, facts("auto", labels=20), 70),
         ("query", QUERY, facts(), 70),
         ("query", QUERY, facts(own_encoders=1), 5000),

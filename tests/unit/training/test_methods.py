@@ -101,7 +101,7 @@ class Counted:
         ({"kind": "few-shot"}, 70, False),
         ({"kind": "fine-tuned"}, 300 * 15 * 3 * 2, True),
         ({"kind": "fine-tuned", "fine_tuning": {"validation_from": 300}}, 300 * 15 * 3, True),
-        ({"kind": "auto"}, 300 * 15 * 3 * 2, True),
+        ({"kind": "auto"}, 70 + 300 * 15 * 3 * 2, True),
         ({"kind": "auto", "fine_tuned_from": 301}, 70, True),
     ],
 )

@@ -37,7 +37,8 @@ class Masked:
 class Masker:
     """Masks texts of one tokenizer.
 
-    ``mask_id``: token that hides another. ``tokens``: number of tokens, from which random ones are drawn. ``closed``:
+    ``mask_id``: token that hides another. ``tokens``: number of tokens that the model
+    has a vector for, from which random ones are drawn. ``closed``:
     bool [vocabulary], special tokens, which are never chosen. ``continues``: bool [vocabulary], tokens that continue a
     word, so that words are chosen whole; None chooses each token by itself.
     """
@@ -64,7 +65,7 @@ class Masker:
         closed = torch.zeros(max(vocabulary, len(tokenizer)), dtype=torch.bool)
         closed[list(tokenizer.all_special_ids)] = True
         continues = _continues(tokenizer, len(closed)) if whole_words else None
-        return cls(int(tokenizer.mask_token_id), len(tokenizer), closed, continues)
+        return cls(int(tokenizer.mask_token_id), min(vocabulary, len(tokenizer)), closed, continues)
 
     def open_tokens(self, ids: TokenIds) -> int:
         """Return how many tokens of a text may be chosen."""

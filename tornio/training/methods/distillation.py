@@ -124,6 +124,6 @@ def _fine_tuned(inputs: Inputs[DistillationSettings], taught: Taught, out: Path,
     settings = inputs.classifier.fine_tuning
     model = fit(
         examples, inputs.label_names, False, inputs.base, inputs.use, out, settings, inputs.seed,
-        precision=inputs.precision, hooks=hooks,
+        precision=inputs.precision, hooks=hooks, calibrate=False,
     )  # fmt: skip
     return model and model.with_metrics({**taught.metrics, **model.head.metrics})

@@ -35,7 +35,10 @@ class Supervised(TrainingMethod[NoSettings]):
         kind, _ = choose_kind(classifier, count, len(facts.spec.labels))
         if KINDS[kind].own_encoder:
             trainings = 2 if facts.labels < classifier.fine_tuning.validation_from else 1  # it rehearses
-            return facts.labels * classifier.fine_tuning.epochs * STEP_COST * trainings
+            embedded = (
+                facts.not_embedded if classifier.kind == AUTO else 0
+            )  # for the few-shot head that it competes with
+            return embedded + facts.labels * classifier.fine_tuning.epochs * STEP_COST * trainings
         return facts.not_embedded
 
     def choose_kind(self, inputs: Inputs[NoSettings]) -> tuple[str, str]:
