@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from tornio.arrays import BoolMatrix, BoolVector, FloatMatrix
 from tornio.errors import InvalidInput
+from tornio.models.decide import decide_labels
 from tornio.models.loading import Loader
 from tornio.models.port import Scores
 from tornio.models.sequence import SequenceClassifier
@@ -58,11 +59,11 @@ class ScorePart:
         texts = table.column("text").to_pylist()
         scores = self._scorer.score(part, texts, matrix) if given else _no_scores(len(args.labels))
         measures = measure(scores.probabilities, matrix, args.multi_label)
+        predicted = decide_labels(scores.probabilities, args.labels, args.multi_label, self._scorer.thresholds)
         ranking = LOSS if RANKINGS[args.ranking].whole else args.ranking
-        names = np.array(args.labels, dtype=object)
         rows = len(table)
         columns = {
-            "predicted": [list(names[row]) for row in measures.predicted],
+            "predicted": [list(row) for row in predicted],
             "loss": measures.loss,
             "given_probability": measures.given_probability,
             "margin": measures.normalized_margin,
@@ -70,13 +71,13 @@ class ScorePart:
             "suspicion": set_apart(suspicion(ranking, scores.probabilities, matrix, args.multi_label), scores.unjudged),
             "label_losses": _lists(-np.log(np.maximum(measures.label_probability, LEAST)))
             if args.multi_label
-            else pa.nulls(rows, pa.list_(pa.float32(), len(names))),
+            else pa.nulls(rows, pa.list_(pa.float32(), len(args.labels))),
             "probabilities": _lists(scores.probabilities),
             "truncated": scores.truncated,
             "model": [self._scorer.name] * rows,
             "unjudged": scores.unjudged,
         }
-        format = scores_table(len(names))
+        format = scores_table(len(args.labels))
         for name, values in columns.items():
             table = table.append_column(name, pa.array(values, format.columns.field(name).type))
         self._parts.write(scored_as(args), part, format.encode(table))
@@ -97,9 +98,11 @@ class PartScores:
 
 
 class _Scorer(Protocol):
-    """Gives the texts of a part their probabilities. ``name``: written beside the scores."""
+    """Gives the texts of a part their probabilities. ``name``: written beside the scores. ``thresholds``: see
+    ``decide_labels``."""
 
     name: str
+    thresholds: Mapping[str, float]
 
     def score(self, part: int, texts: Sequence[str], given: BoolMatrix) -> PartScores: ...
 
@@ -110,7 +113,8 @@ def _scorer(plan: RunPlan, args: ScoreArgs, parts: Parts, loader: Loader) -> _Sc
         return _OutOfSample(args, parts)
     if args.version is not None and plan.task is not None:
         manifest = Registry(parts.store, TaskKeys(plan.workspace, plan.task)).manifest(args.version)
-        return _Finished(args.version, loader.model(manifest))
+        model = loader.model(manifest)
+        return _Finished(args.version, model, model.thresholds)
     if args.classifier is None:
         raise InvalidInput("the run names nothing that scores. Name a version, a model, or a number of folds")
     document = Encoders(parts.store).get(args.classifier.digest)
@@ -131,8 +135,9 @@ class _ScoresTexts(Protocol):
 class _Finished:
     """A trained model, which may have been trained on the rows."""
 
-    def __init__(self, name: str, model: _ScoresTexts) -> None:
+    def __init__(self, name: str, model: _ScoresTexts, thresholds: Mapping[str, float] | None = None) -> None:
         self.name = name
+        self.thresholds = thresholds or {}
         self._model = model
 
     def score(self, part: int, texts: Sequence[str], given: BoolMatrix) -> PartScores:
@@ -145,6 +150,7 @@ class _OutOfSample:
 
     def __init__(self, args: ScoreArgs, parts: Parts) -> None:
         self.name = f"cross-validated:{args.folds}"
+        self.thresholds: Mapping[str, float] = {}
         self._parts = parts
         self._scorer = load_scorer(parts)
 
