@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from torch import OutOfMemoryError
 
 from jobs.context import JobContext, RunContext
 from jobs.parts import InlineMapper, Stages
@@ -115,7 +116,7 @@ class CompareCell:
         cell = self._cells[part]
         try:
             result = self._done(cell)
-        except (TemporaryError, OSError, MemoryError):  # it may succeed at the next attempt
+        except (TemporaryError, OSError, MemoryError, OutOfMemoryError):  # it may succeed at the next attempt
             raise
         except Exception as error:  # a method of another package must not end the others
             log.warning("%s with %d labels, seed %d, failed", cell.contender.name, cell.size, cell.seed, exc_info=True)
@@ -188,14 +189,14 @@ def _split(corpus: Corpus, seed: int) -> tuple[IntArray, TrainingSet]:
 
 def _trained(request: CompareRequest, spec: TaskSpec) -> list[Contender]:
     """The contenders that methods make: each method, with each kind that it makes, on each encoder."""
-    encoders = request.encoders or (spec.classifier.encoder,)
+    encoders = tuple(dict.fromkeys(request.encoders)) or (spec.classifier.encoder,)
     for kind in request.kinds:
         check_choice(kind, tuple(KINDS), "model kind", "--kinds")
     found = []
-    for method in request.methods:
+    for method in dict.fromkeys(request.methods):
         METHODS.check(method, "--methods")
         refusals: list[InvalidSpec] = []
-        made = [kind for kind in request.kinds if _makes(method, kind, spec, refusals)]
+        made = [kind for kind in dict.fromkeys(request.kinds) if _makes(method, kind, spec, refusals)]
         if not made:
             raise refusals[0] if refusals else InvalidInput("--kinds names no kind of model")
         found += [
@@ -272,7 +273,7 @@ def _output(args: CompareArgs, context: RunContext, results: list[CellResult]) -
     use, more = use_now(results), next_labels(results)
     table_key, page_key = keys.root + "results.parquet", keys.root + "comparison.html"
     context.job.store.put(table_key, COMPARISON.encode(_table(results)))
-    judged = results[0].judged
+    judged = max(one.judged for one in results)
     page = ComparisonPage(
         data=args.data or f"{context.plan.workspace}/{context.plan.task}",
         judged_by=f"Judged by {judged:,} texts of the test file."

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from jobs.context import RunContext
 from jobs.training_inputs import RunInputs
 from tornio.arrays import IntArray
+from tornio.labels.events import EventKind
+from tornio.labels.resolve import resolve
+from tornio.records import text_digest
 from tornio.schemas.comparison import CompareArgs
 from tornio.schemas.jobs import TrainArgs
 from tornio.spec import TaskSpec
@@ -29,8 +34,20 @@ class Corpus:
 
     @classmethod
     def of(cls, args: CompareArgs, context: RunContext, spec: TaskSpec) -> Corpus:
-        """The task's training labels. They never include the hold-out, which judges versions and nothing else."""
-        data = training_set(context.task, args.label_seq, args.pool_seq, spec)
+        """The task's training labels, once for each text.
+
+        They never include the hold-out, which judges versions and nothing else, and no labels by a model, which judge
+        nothing.
+        """
+        task = context.task
+        data = training_set(task, args.label_seq, args.pool_seq, spec)
+        events = task.labels.read(args.label_seq).events
+        truth = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
+        rows: dict[str, int] = {}
+        for row, (name, text) in enumerate(zip(data.record_ids, data.texts, strict=True)):
+            if truth[name].kind is not EventKind.AUTO:
+                rows.setdefault(text_digest(text), row)
+        data = _select(data, np.array(list(rows.values()), dtype=np.int64))
         test = None
         if args.on_test:
             held = holdout_set(context.task, args.label_seq, args.pool_seq, spec)
@@ -67,7 +84,8 @@ class SliceInputs(RunInputs[S]):
         super().__init__(training, context, spec, settings)
         self._corpus = corpus
         self._rows = rows
-        self._judged = frozenset(judged)
+        view = self._view
+        self._judged = frozenset(view.text_digests[int(row)] for row in view.rows_of(judged))
 
     @cached_property
     def training_set(self) -> TrainingSet:
@@ -77,8 +95,9 @@ class SliceInputs(RunInputs[S]):
     def unlabelled(self) -> Unlabelled:
         view, learned = self._view, set(self.training_set.record_ids)
         others = [name for name in self._corpus.data.record_ids if name not in learned]
-        free = {*super().unlabelled.record_ids, *others} - self._judged
-        rows = [row for row, name in enumerate(view.record_ids) if name in free]
+        free = {*super().unlabelled.record_ids, *others}
+        digests = view.text_digests
+        rows = [row for row, name in enumerate(view.record_ids) if name in free and digests[row] not in self._judged]
         return Unlabelled(tuple(view.record_ids[row] for row in rows), tuple(view.texts[row] for row in rows))
 
 

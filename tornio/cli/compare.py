@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,7 @@ from tornio.cli.stores import folder_store
 from tornio.errors import InvalidInput
 from tornio.files.cells import SEPARATOR
 from tornio.files.whole import check_folder, writing
+from tornio.records import Record, default_record_id
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
@@ -97,7 +99,7 @@ class _Read:
                 reader = files.open_data(path, Options(wanted=columns.named), file)
                 read = files.read_labels(reader, columns, file, multi_label=self.multi_label, separator=self._separator)
             items += read.items
-            for line in () if quiet else skipped_lines(read.skipped):
+            for line in () if quiet else skipped_lines([*read.skipped, *read.contradictions]):
                 screen.note(f"{file}: {line}", style="yellow")
         return items
 
@@ -105,7 +107,6 @@ class _Read:
 def _task_of(read: _Read, data: str, test: str | None, quiet: bool) -> tuple[JobContext, TaskName]:
     """Make a task of the files, in a store of its own below the state folder. The same files are the same task."""
     from tornio.spec import TaskSpec
-    from tornio.tasks.imports import new_record
 
     if os.environ.get("RAY_ADDRESS"):
         raise InvalidInput("RAY_ADDRESS names a cluster, whose nodes do not have the files of --data. Unset it.")
@@ -116,19 +117,25 @@ def _task_of(read: _Read, data: str, test: str | None, quiet: bool) -> tuple[Job
     os.environ.pop("TORNIO_S3_BUCKET", None)
     os.environ["TORNIO_STORE_DIR"] = str(folder_store().parent / "comparisons")
     context = context_here()
-    content = "\n".join(repr((item.text, item.labels)) for item in (*learned, *judged))
-    name = TaskName(WORKSPACE, "files-" + sha256(f"{read.multi_label}\n{content}".encode()).hexdigest()[:16])
+    rows = [[[item.text, item.labels] for item in items] for items in (learned, judged)]
+    content = json.dumps([read.multi_label, *rows])
+    name = TaskName(WORKSPACE, "files-" + sha256(content.encode()).hexdigest()[:16])
     spec = TaskSpec.model_validate(
         {"workspace": name.workspace, "name": name.task, "labels": names, "multi_label": read.multi_label}
     )
     context.tasks.apply(spec, "compare")
     opened = context.tasks.open(*name)
-    opened.import_labels([(new_record(item), item.labels) for item in learned], "train", Path(data).name)
+    opened.import_labels(list(map(_item, learned)), "train", Path(data).name)
     if judged:
-        left = opened.import_labels([(new_record(item), item.labels) for item in judged], "holdout", str(test))
+        left = opened.import_labels(list(map(_item, judged)), "holdout", str(test))
         if left.trains and not quiet:
             screen.note(f"{test}: {left.trains:,} texts are left out, because {data} has them, too", style="yellow")
     return context, name
+
+
+def _item(given: LabelIn) -> tuple[Record, list[str]]:
+    """The record of a row. Its id follows from its text, because two files may give the same id to two texts."""
+    return Record(default_record_id(given.text), given.text), list(given.labels)
 
 
 def _show(

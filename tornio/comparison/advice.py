@@ -55,7 +55,7 @@ def use_now(results: Sequence[CellResult]) -> str:
         return f"{sentence} One seed shows no difference for sure: compare with at least 2, better 5."
     ties = [name for name in final if name != best and _as_good(final[best], final[name])]
     if not ties:
-        return f"{sentence} It is better than each other contender for sure (90 %)."
+        return f"{sentence} The 90 % intervals of its differences to the others exclude 0."
     named = ", ".join(f"{name} ({_mean(final[name]):.3f}{_faster(seconds[best], seconds[name])})" for name in ties)
     return f"{sentence} These seeds cannot tell it apart from: {named}."
 

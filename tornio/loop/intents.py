@@ -58,6 +58,8 @@ def start_teaching(state: LoopState, seen: Observation) -> LoopState:
     """State the training of version 0, from the teacher's labels of the pool, where there are no others to train on."""
     if state.train or state.gate or state.asks.paused or not first.taught_now(state, seen):
         return state
+    if _failed(state) and not (state.query or state.batches):  # annotators do not wait for another try
+        return state
     intent = TrainIntent(
         iteration=0,
         batches=(),
@@ -70,6 +72,11 @@ def start_teaching(state: LoopState, seen: Observation) -> LoopState:
         since=seen.now,
     )
     return state.evolve(train=intent, trained_pool_seq=seen.pool_seq, trained_spec_rev=seen.spec_rev)
+
+
+def _failed(state: LoopState) -> bool:
+    """Whether the last training failed."""
+    return "train" in state.attention
 
 
 def nothing_new(state: LoopState, seen: Observation) -> bool:
@@ -103,8 +110,8 @@ def start_query(state: LoopState, seen: Observation) -> LoopState:
         return state
     if len(state.batches) >= seen.spec.loop.open_batches:
         return state
-    if first.importing(state, seen) or first.to_be_taught(state, seen):  # that version picks the batch
-        return state
+    if first.importing(state, seen) or (first.to_be_taught(state, seen) and not _failed(state)):
+        return state  # that version picks the batch
     if state.query_not_before is not None and seen.now < state.query_not_before:
         return state
     number = state.batch_number + 1

@@ -123,7 +123,7 @@ class Tasks:
     def _change(self, keys: TaskKeys, document: TaskDocument, etag: str, spec: TaskSpec, who: str) -> Applied:
         """Write a new revision of the spec if it differs. Raises Changed, ChangeRefused."""
         old, _ = documents.load(self._store, keys.spec(document.spec_rev), SpecDocument)
-        spec = _with_bootstrap(spec, old.task_spec().loop.bootstrap)
+        spec = _with_bootstrap(spec, old.task_spec().loop.bootstrap if spec.teachable else None)
         changes = describe_changes(old.task_spec(), spec)
         if not changes:
             return Applied(created=False, spec_rev=document.spec_rev)

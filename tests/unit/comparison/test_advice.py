@@ -37,10 +37,10 @@ def test_the_band_is_student_s() -> None:
     assert (band([0.7]).low, band([0.5, 1.0]).high) == (None, 1.0)
 
 
-def test_the_best_is_used_and_it_is_said_when_it_is_so_for_sure() -> None:
+def test_the_best_is_used_and_it_is_said_when_intervals_tell_it_apart() -> None:
     results = [*curve("good", {8: [0.8, 0.82, 0.81]}, 9.0), *curve("bad", {8: [0.5, 0.52, 0.53]})]
     assert use_now(results).startswith("Use good now: micro F1 0.810")
-    assert "better than each other contender for sure" in use_now(results)
+    assert "differences to the others exclude 0" in use_now(results)
 
 
 def test_those_that_cannot_be_told_apart_are_named_and_how_much_faster_they_are() -> None:

@@ -18,6 +18,7 @@ from tests.unit.jobs.test_training_inputs import World
 from tornio.api import CompareRequest, TaskName
 from tornio.comparison.slices import judged_rows, nested_rows
 from tornio.errors import InvalidInput, InvalidSpec
+from tornio.records import Record
 from tornio.schemas.comparison import CompareArgs
 from tornio.schemas.runs import RunPlan
 from tornio.spec import NoSettings
@@ -103,3 +104,21 @@ def test_bad_requests_are_refused_before_anything_is_trained(world: World) -> No
             planned(world, methods=("guessing",))
         with pytest.raises(InvalidSpec, match="there is no model kind 'no-such-kind'"):
             planned(world, kinds=("no-such-kind",))
+
+
+def test_labels_by_a_model_judge_nothing_and_copies_of_a_text_are_one(world: World) -> None:
+    auto = [(Record(f"a{n}", f"automatic {n}"), ["fruit"]) for n in range(9)]
+    world.task.import_labels(auto, "train", "model", auto=True)
+    world.task.import_labels([(Record("copy", "TEXT  number 3"), ["fruit"])], "train", "test")
+    with quick_fit():
+        plan = planned(world)
+    args, context = CompareArgs.model_validate(plan.args), RunContext(world.job, plan, 1)
+    corpus = Corpus.of(args, context, world.spec)
+    names = corpus.data.record_ids
+    assert not {name for name in names if name.startswith("a")}
+    assert len(names) == 20
+    assert len({"copy", "r003"} & set(names)) == 1
+    judged = [name for name in names if name in ("copy", "r003")]
+    others = np.array([row for row, name in enumerate(names) if name not in judged])
+    inputs = SliceInputs(args, context, world.spec, NoSettings(), 0, corpus, others, judged)
+    assert not {"copy", "r003"} & set(inputs.unlabelled.record_ids)

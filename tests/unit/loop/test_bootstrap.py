@@ -137,6 +137,23 @@ def test_where_the_teacher_fails_that_is_said_and_the_loop_goes_on_without_it() 
     assert world.state.train is not None, "other texts may be better"
 
 
+def test_annotators_get_a_batch_although_texts_keep_coming_after_a_failure() -> None:
+    world = taught_world()
+    world.wait(first.LONGEST.total_seconds())
+    for _ in range(3):
+        decide(world)
+        for act in owed(world.state, world.look()):
+            world.act(act)
+        for run in list(world.running):
+            world.fail(run, "all texts are alike")
+        world.fill(1)
+        decide(world)
+        world.wait(100)
+    world.fill(1)
+    decide(world)
+    assert world.state.query is not None
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"loop": {"bootstrap": "none"}}, {"loop": {}}, {"teacher": {"kind": "none"}}, {"multi_label": True}],

@@ -71,6 +71,9 @@ class TestApply:
         assert bootstrap("new") == "teacher"
         tasks.apply(spec("new", loop={"bootstrap": "none"}), "me")
         assert bootstrap("new") == "none"
+        tasks.apply(spec("gone", teacher={"kind": "embedding"}), "me")
+        tasks.apply(spec("gone", teacher={"kind": "none"}), "me")
+        assert bootstrap("gone") is None
         tasks.apply(spec("several", teacher={"kind": "embedding"}, multi_label=True), "me")
         assert bootstrap("several") is None
         with pytest.raises(InvalidSpec, match=r"loop\.bootstrap is 'teacher', which needs a teacher"):
