@@ -15,11 +15,9 @@ import argparse
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -30,10 +28,10 @@ from transformers import (
     AutoTokenizer,
     DataCollatorForLanguageModeling,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
 )
 
+from bench.train_step import Clock, timed
 from tornio.models.sources import MINILM, resolve_encoder
 from tornio.models.tokens import Tokenizer
 from tornio.spec import FineTuningSpec
@@ -63,24 +61,7 @@ def ours(batch: int, texts: Sequence[str]) -> Callable[[int], list[float]]:
     settings = FineTuningSpec(batch_size=batch, epochs=1000)
     steps = Training(prepared.network, prepared.objective, settings, 0, prepared.micro_rows).run(Alone())
 
-    def run(number: int) -> list[float]:
-        ends = [time.process_time()]
-        for _ in range(number):
-            next(steps)
-            ends.append(time.process_time())
-        return [end - start for start, end in pairwise(ends)]
-
-    return run
-
-
-class _Clock(TrainerCallback):
-    """Records when each step ends."""
-
-    def __init__(self) -> None:
-        self.ends: list[float] = []
-
-    def on_step_end(self, *_: Any, **__: Any) -> None:
-        self.ends.append(time.process_time())
+    return timed(steps)
 
 
 def trainers(batch: int, texts: Sequence[str], folder: Path) -> Callable[[int], list[float]]:
@@ -91,7 +72,7 @@ def trainers(batch: int, texts: Sequence[str], folder: Path) -> Callable[[int], 
     data = Dataset.from_dict(dict(tokenizer(list(texts), truncation=True, max_length=LENGTH)))
 
     def run(number: int) -> list[float]:
-        clock = _Clock()
+        clock = Clock()
         arguments = TrainingArguments(
             output_dir=str(folder),
             per_device_train_batch_size=batch,

@@ -26,11 +26,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from bench.texts import encoder
 from bench.turning import Turning
 from tornio.arrays import FloatMatrix
-from tornio.models.encoder import Encoder
 from tornio.models.port import Embedded, Model, TextEncoder
-from tornio.models.sources import MINILM, resolve_encoder
 from tornio.records import Record
 from tornio.registry import Registry
 from tornio.schemas.runs import RunResult
@@ -62,19 +61,12 @@ class Result:
 def load_trec() -> tuple[Split, Split]:
     """Return training and test split, embedded."""
     root = Path(os.environ.get("TORNIO_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-    source = resolve_encoder(MINILM)
-    encoder = Encoder(
-        source.folder,
-        pooling=source.pooling,
-        normalise=source.normalise,
-        max_length=source.max_length,
-        layer=source.layer,
-    )
+    minilm = encoder()
 
     def read(name: str) -> Split:
         table = pq.read_table(root / "trec" / f"{name}.parquet")
         texts = table["text"].to_pylist()
-        return Split(texts, table["label"].to_pylist(), encoder.embed(texts).vectors)
+        return Split(texts, table["label"].to_pylist(), minilm.embed(texts).vectors)
 
     return read("train"), read("test")
 

@@ -30,9 +30,8 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from bench.texts import embedded
 from tornio.arrays import FloatMatrix
-from tornio.models.encoder import Encoder
-from tornio.models.sources import MINILM, resolve_encoder
 from tornio.scoring.folds import deal, text_keys
 from tornio.scoring.linear import in_sample
 from tornio.scoring.opinions import fit_weights, pooled
@@ -71,15 +70,7 @@ def load(name: str, cache: Path) -> Data:
 
 def _embedded(texts: list[str], path: Path) -> FloatMatrix:
     if not path.exists():
-        source = resolve_encoder(MINILM)
-        encoder = Encoder(
-            source.folder,
-            pooling=source.pooling,
-            normalise=source.normalise,
-            max_length=source.max_length,
-            layer=source.layer,
-        )
-        save_file({"vectors": encoder.embed(texts).vectors}, path)
+        save_file({"vectors": embedded(texts)}, path)
     return load_file(path)["vectors"]
 
 

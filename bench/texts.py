@@ -55,14 +55,18 @@ def base() -> EncoderSource:
     return resolve_encoder(MINILM)
 
 
-def embedded(texts: Sequence[str]) -> FloatMatrix:
-    """Return float32 [n, dim]: the texts as a few-shot head gets them."""
+def encoder() -> Encoder:
+    """Return MiniLM as a few-shot head uses it."""
     source = base()
-    encoder = Encoder(
+    return Encoder(
         source.folder,
         pooling=source.pooling,
         normalise=source.normalise,
         max_length=source.max_length,
         layer=source.layer,
     )
-    return encoder.embed(texts).vectors
+
+
+def embedded(texts: Sequence[str]) -> FloatMatrix:
+    """Return float32 [n, dim]: the texts as a few-shot head gets them."""
+    return encoder().embed(texts).vectors

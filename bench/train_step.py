@@ -16,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,12 @@ def ours(batch_size: int, examples: int) -> Callable[[int], list[float]]:
     objective = CrossEntropy(data, None, torch.ones(count), multi_label=False)
     steps = Training(network, objective, settings, seed=0).run(Alone())
 
+    return timed(steps)
+
+
+def timed(steps: Iterator[object]) -> Callable[[int], list[float]]:
+    """Return ``number -> processor's seconds of each`` of so many more steps."""
+
     def run(number: int) -> list[float]:
         ends = [time.process_time()]
         for _ in range(number):
@@ -75,7 +81,7 @@ def ours(batch_size: int, examples: int) -> Callable[[int], list[float]]:
     return run
 
 
-class _Clock(TrainerCallback):
+class Clock(TrainerCallback):
     """Records when each step ends."""
 
     def __init__(self) -> None:
@@ -95,7 +101,7 @@ def trainers(batch_size: int, examples: int, folder: Path) -> Callable[[int], li
     data = Dataset.from_dict({**encoded, "labels": labels})
 
     def run(number: int) -> list[float]:
-        clock = _Clock()
+        clock = Clock()
         arguments = TrainingArguments(
             output_dir=str(folder),
             per_device_train_batch_size=batch_size,

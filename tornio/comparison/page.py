@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from tornio import __version__
 from tornio.comparison.drawing import curves
+from tornio.pages import templates
 from tornio.schemas.comparison import Band, ComparisonRow
-from tornio.visible import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +28,10 @@ class ComparisonPage:
 
 def render(page: ComparisonPage, now: datetime | None = None) -> str:
     """Return the page. All texts are escaped, and control characters in them are made visible."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: visible(value) if type(value) is str else value,  # our drawings are Markup
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"band": shown}
+    pages = templates(Path(__file__).parent)
+    pages.filters |= {"band": shown}
     colours = {name: number for number, name in enumerate(dict.fromkeys(row.contender for row in page.rows))}
-    return templates.get_template("page.html.j2").render(
+    return pages.get_template("page.html.j2").render(
         page=page,
         colours=colours,
         sizes=sorted({row.size for row in page.rows if row.size}),

@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tornio import __version__
 from tornio.arrays import BoolMatrix, FloatVector
 from tornio.evaluation.interval import wilson_interval
+from tornio.pages import templates
 from tornio.scoring import drawing, figures
 from tornio.scoring.ranking import RANKINGS, Precision
-from tornio.visible import visible
 
 MOST_ROWS = 50
 MOST_LETTERS = 700
@@ -69,19 +68,12 @@ def render(report: ScoreReport, now: datetime | None = None) -> str:
 
     Raises KeyError for a ranking that does not exist.
     """
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: visible(value) if type(value) is str else value,  # our drawings are Markup
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"percent": _percent, "thousands": _thousands, "cut": _cut}
+    pages = templates(Path(__file__).parent)
+    pages.filters |= {"percent": _percent, "thousands": _thousands, "cut": _cut}
     disagree = figures.disagreement(report.given, report.predicted)
     counts = None if report.multi_label else figures.confusion(report.given, report.predicted)
     small = counts is not None and len(report.labels) <= MOST_COLUMNS
-    return templates.get_template("report.html.j2").render(
+    return pages.get_template("report.html.j2").render(
         report=report,
         about=RANKINGS[report.ranking].about,
         rows=len(report.losses),
