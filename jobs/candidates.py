@@ -44,8 +44,9 @@ class PoolSource:
     def embeddings(self, rows: IntArray) -> FloatMatrix:
         if self.model is not None:
             return self.context.pool_embeddings(self.model, self.pool_seq, rows)
-        use = self.context.encoder_use(self.spec.classifier)
-        return self.context.pool_vectors(use, self.pool_seq).vectors[rows]
+        # The use that the first few-shot version will have, so that the pool is embedded once.
+        use = self.context.layered_use(self.spec.classifier)
+        return self.context.pool_rows(use, self.pool_seq, rows)
 
     def samples(self, rows: IntArray, passes: int, seed: int) -> NDArray[np.float32]:
         return self._model().sample_vectors(self.embeddings(rows), passes, seed)

@@ -18,7 +18,7 @@ from jobs.parts import PartMapper
 from tornio.arrays import FloatMatrix, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.loading import Loader
-from tornio.models.port import Embedded, Model
+from tornio.models.port import Model
 from tornio.pool.embeddings import EmbeddingCache
 from tornio.pool.soft_labels import SoftLabelCache
 from tornio.registry import NodeCache, Registry
@@ -127,12 +127,25 @@ class RunContext:
         """Return how this spec uses its encoder: see ``tasks.encoder.encoder_of``."""
         return encoder_of(self.task, classifier, self.job.loader)
 
-    def pool_vectors(self, use: EncoderUse, pool_seq: int) -> Embedded:
-        """Return the embeddings of the whole pool up to ``pool_seq``, in its order. They are computed once, then read
-        from the cache."""
-        encoder = self.job.loader.encoder(use)
-        cache = EmbeddingCache(self.job.store, self.task.keys)
-        return cache.vectors(self.task.pool.read(pool_seq), use, self.job.loader.precision, encoder.embed)
+    def layered_use(self, classifier: ClassifierSpec) -> EncoderUse:
+        """Return how a few-shot head of this spec uses its encoder: the last layers, side by side."""
+        return self.job.loader.layered(self.encoder_use(classifier))
+
+    def pool_rows(
+        self,
+        use: EncoderUse,
+        pool_seq: int,
+        rows: Sequence[int] | IntArray,
+        compute: Callable[[FloatMatrix], FloatMatrix] = lambda vectors: vectors,
+    ) -> FloatMatrix:
+        """Return the embeddings of these rows of the pool up to ``pool_seq``, float32 [rows, dim], or what ``compute``
+        makes of them, float32 [rows, width]. The whole pool is embedded once, then read from the cache."""
+        encoder, loader = self.job.loader.encoder(use), self.job.loader
+        if not len(rows):
+            return compute(np.zeros((0, encoder.dimension), np.float32))
+        cache, view = EmbeddingCache(self.job.store, self.task.keys), self.task.pool.read(pool_seq)
+        chosen = np.asarray(rows, dtype=np.int64)
+        return cache.mapped(view, chosen, use, loader.precision, encoder.embed, compute)
 
     def soft_labels(self, spec: TaskSpec, pool_seq: int) -> SoftLabels:
         """The probabilities that the spec's teacher gives to the whole pool up to ``pool_seq``, in its order.
@@ -160,13 +173,14 @@ class RunContext:
             return np.zeros((0, len(model.labels)), np.float32)
         if model.shared_encoder is None:
             return model.predict_proba(self.pool_texts(pool_seq, rows))
-        return model.score_vectors(self.pool_embeddings(model, pool_seq, rows)).probabilities
+        use = model.shared_encoder
+        return self.pool_rows(use, pool_seq, rows, lambda vectors: model.score_vectors(vectors).probabilities)
 
     def pool_embeddings(self, model: Model, pool_seq: int, rows: Sequence[int] | IntArray) -> FloatMatrix:
         """float32 [rows, dim] of these rows of the pool, as the model embeds them; from the cache where it can be."""
         if model.shared_encoder is None:
             return model.embed(self.pool_texts(pool_seq, rows))
-        return self.pool_vectors(model.shared_encoder, pool_seq).vectors[np.asarray(rows, dtype=np.int64)]
+        return self.pool_rows(model.shared_encoder, pool_seq, rows)
 
     def pool_texts(self, pool_seq: int, rows: Sequence[int] | IntArray) -> list[str]:
         """The texts of these rows of the pool."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Generic
@@ -19,6 +20,23 @@ from tornio.spec import ClassifierSpec, TaskSpec
 from tornio.tasks import TrainingSet, training_set, unlabelled_rows
 from tornio.training.methods.port import S, Unlabelled
 from tornio.training.targets import Labelled
+
+
+@dataclass(frozen=True)
+class LayeredBase:
+    """The ``FrozenBase`` of a run's task with its last layers side by side."""
+
+    pool_seq: int
+    context: RunContext
+    use: EncoderUse
+
+    @property
+    def encoder(self) -> TextEncoder:
+        return self.context.job.loader.encoder(self.use)
+
+    def embeddings(self, record_ids: Sequence[str]) -> FloatMatrix:
+        rows = self.context.task.pool.read(self.pool_seq).rows_of(record_ids)
+        return self.context.pool_rows(self.use, self.pool_seq, rows)
 
 
 class RunInputs(Generic[S]):
@@ -78,8 +96,11 @@ class RunInputs(Generic[S]):
         return self._context.job.loader.base_folder(self.use)
 
     def embeddings(self, record_ids: Sequence[str]) -> FloatMatrix:
-        vectors = self._context.pool_vectors(self.use, self._args.pool_seq).vectors
-        return vectors[self._view.rows_of(record_ids)]
+        return self._context.pool_rows(self.use, self._args.pool_seq, self._view.rows_of(record_ids))
+
+    @cached_property
+    def layered(self) -> LayeredBase:
+        return LayeredBase(self._args.pool_seq, self._context, self._context.layered_use(self.classifier))
 
     def soft_labels(self, record_ids: Sequence[str]) -> FloatMatrix:
         labels = self._context.soft_labels(self.spec, self._args.pool_seq) if self._taught is None else self._taught

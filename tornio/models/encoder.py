@@ -36,24 +36,26 @@ class Encoder:
         pooling: Pooling,
         normalise: bool,
         max_length: int,
-        layer: int = -1,
+        layers: Sequence[int] = (-1,),
         precision: str = "auto",
         engine: Engine | None = None,
     ) -> None:
         """``engine``: the engine of this folder if it is loaded already; encoders of one model may share it.
 
-        ``precision``: the number format of an engine that is loaded here.
+        ``precision``: the number format of an engine that is loaded here. ``layers``: the hidden layers that are
+        pooled, as ``Engine.pooled`` counts them. Their vectors stand side by side, and ``normalise`` scales each to
+        length one.
         """
         self.precision = precision_for(precision)
         self._engine = load_engine(folder, self.precision) if engine is None else engine
         self._tokenizer = Tokenizer(folder, max_length)
         self._pooling = pooling
-        self._layer = layer
+        self._layers = tuple(layers)
         self._normalise = normalise
 
     @property
     def dimension(self) -> int:
-        return self._engine.hidden_size
+        return self._engine.hidden_size * len(self._layers)
 
     def embed(self, texts: Sequence[str]) -> Embedded:
         """Return float32 [n, dim], in the order of ``texts``; n may be 0.
@@ -64,16 +66,17 @@ class Encoder:
         truncated = np.empty(len(texts), dtype=bool)
         parts = windows(len(texts), WINDOW)
         for rows, tokens in zip(parts, one_ahead(lambda rows: self._tokenizer.encode(texts[rows]), parts), strict=True):
-            vectors[rows] = self._engine.pooled(tokens, self._pooling, (self._layer,))
+            vectors[rows] = self._engine.pooled(tokens, self._pooling, self._layers)
             truncated[rows] = tokens.truncated
             if self._normalise:
-                _normalise(vectors[rows])
+                _normalise(vectors[rows], len(self._layers))
         return Embedded(vectors, truncated)
 
 
-def _normalise(vectors: FloatMatrix) -> None:
-    """Scale each vector to length 1, in place. A vector of length 0 stays as it is."""
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+def _normalise(vectors: FloatMatrix, layers: int) -> None:
+    """Scale each layer's part of each vector to length 1, in place. A part of length 0 stays as it is."""
+    for part in np.split(vectors, layers, axis=1):
+        part /= np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
 
 
 def encoder_from(folder: Path, use: EncoderUse, precision: str = "auto", engine: Engine | None = None) -> Encoder:
@@ -83,7 +86,7 @@ def encoder_from(folder: Path, use: EncoderUse, precision: str = "auto", engine:
         pooling=use.pooling,
         normalise=use.normalise,
         max_length=use.max_length,
-        layer=use.layer,
+        layers=use.pooled,
         precision=precision,
         engine=engine,
     )

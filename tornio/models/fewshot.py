@@ -1,4 +1,4 @@
-"""The few-shot model: a linear head on a frozen encoder, which many tasks share."""
+"""The few-shot models: a linear head on one or several layers of a frozen encoder, which many tasks share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tornio.schemas.registry import EncoderUse
 
 
 class FewShotModel(HeadedEncoder):
-    """The ``Model`` of kind few-shot. Its files are only the head (kilobytes); the manifest names the encoder.
+    """The ``Model`` of the kinds few-shot, on one layer, and layered-few-shot, on the last ones side by side.
+
+    Its files are only the head (kilobytes); the manifest names the encoder and its layers.
 
     A label without a training example has a column too, with a probability near 0 (``training.fewshot``).
     """

@@ -57,8 +57,8 @@ class FineTunedModel(HeadedEncoder):
 
 
 def use_of(base: EncoderUse) -> EncoderUse:
-    """Return how a fine-tuned model uses the encoder made from this base: all layers, without normalisation."""
-    return base.evolve(layer=-1, normalise=False)
+    """Return how a fine-tuned model uses the encoder made from this base: the last layer, not normalised."""
+    return base.evolve(layer=-1, layers=None, normalise=False)
 
 
 def write_model(folder: Path, body: Any, head: LinearHead, base: Path) -> None:

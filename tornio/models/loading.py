@@ -16,9 +16,11 @@ from tornio.models.encoder import Encoder, encoder_from, load_engine
 from tornio.models.engine import Engine
 from tornio.models.fewshot import FewShotModel
 from tornio.models.finetuned import FineTunedModel
-from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS
+from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS, LAYERED_FEW_SHOT
+from tornio.models.limits import layers
 from tornio.models.nli import NliZeroShot
 from tornio.models.port import Model, ZeroShotModel
+from tornio.models.pretrained import load_config
 from tornio.models.probes import check_probes
 from tornio.models.sources import HUB, is_address, publish_encoder, resolve_encoder
 from tornio.models.zeroshot import EmbeddingZeroShot
@@ -27,6 +29,9 @@ from tornio.schemas.registry import EncoderDocument, EncoderUse, Manifest
 from tornio.spec import NO_TEACHER, ClassifierSpec, TeacherSpec
 from tornio.storage.port import ObjectStore
 
+LAYERS_POOLED = 4
+"""How many layers a few-shot head learns from. The last layers of an encoder suit different tasks, and a regularised
+head finds out which of them help. Four are two thirds of MiniLM's and a third of BERT-base's."""
 _KEPT_ENCODERS = 8
 """How many uses of encoders are kept in memory. Uses of one encoder share its weights, which are freed with the last
 encoder or model that has them."""
@@ -80,6 +85,15 @@ class Loader:
         """
         document, layer = self._base(name)
         return document.use(layer, max_length)
+
+    def layered(self, use: EncoderUse) -> EncoderUse:
+        """Return the use of the same encoder with its last ``LAYERS_POOLED`` layers side by side, each of length one.
+
+        An encoder whose configuration does not say how many layers it has is used by its last layer. Raises NotFound,
+        IntegrityError, Unavailable.
+        """
+        depth = layers(load_config(self.base_folder(use))) or 1
+        return use.evolve(layer=-1, layers=tuple(range(-min(LAYERS_POOLED, depth), 0)), normalise=True)
 
     def model(self, manifest: Manifest) -> Model:
         """Return the model of this manifest as ``proved`` does. The last ones of each kind are kept for later calls."""
@@ -175,10 +189,17 @@ def _thresholds(manifest: Manifest) -> Mapping[str, float]:
 
 
 def _few_shot(manifest: Manifest, loader: Loader) -> Model:
-    if manifest.encoder is None:
-        raise UnfitCheckpoint("its manifest names no encoder: train again")
-    folder = loader.cache.folder(manifest.blobs)
-    return FewShotModel.load(folder, manifest.encoder, loader.encoder(manifest.encoder))
+    use = manifest.encoder
+    if use is None or use.layers is not None:
+        raise UnfitCheckpoint("its manifest does not name one layer of an encoder: train again")
+    return FewShotModel.load(loader.cache.folder(manifest.blobs), use, loader.encoder(use))
+
+
+def _layered_few_shot(manifest: Manifest, loader: Loader) -> Model:
+    use = manifest.encoder
+    if use is None or use.layers is None:
+        raise UnfitCheckpoint("its manifest does not name the layers of an encoder: train again")
+    return FewShotModel.load(loader.cache.folder(manifest.blobs), use, loader.encoder(use))
 
 
 def _fine_tuned(manifest: Manifest, loader: Loader) -> Model:
@@ -211,5 +232,9 @@ _TEACHERS: Mapping[str, Callable[[EncoderDocument, int, Loader], ZeroShotModel]]
     "embedding": _embedding_teacher,
     "nli": _nli_teacher,
 }
-_LOADERS: Mapping[str, Callable[[Manifest, Loader], Model]] = {FEW_SHOT: _few_shot, FINE_TUNED: _fine_tuned}
+_LOADERS: Mapping[str, Callable[[Manifest, Loader], Model]] = {
+    LAYERED_FEW_SHOT: _layered_few_shot,
+    FEW_SHOT: _few_shot,
+    FINE_TUNED: _fine_tuned,
+}
 """How to load a version, by its kind: one function for each entry of ``KINDS``."""

@@ -27,7 +27,15 @@ class EncoderUse(Part):
     normalise: bool
     max_length: int
     layer: int = -1
-    """The hidden layer that is pooled, counted from the end: -1 is the last."""
+    """The hidden layer that is pooled, counted from the end: -1 is the last. Not used where ``layers`` is given."""
+    layers: tuple[int, ...] | None = Field(default=None, exclude_if=lambda layers: layers is None, min_length=1)
+    """The hidden layers whose pooled vectors stand side by side, counted from the end. ``normalise`` scales each of
+    them."""
+
+    @property
+    def pooled(self) -> tuple[int, ...]:
+        """The hidden layers that an embedding is made of."""
+        return (self.layer,) if self.layers is None else self.layers
 
 
 class EncoderDocument(Document):
@@ -111,7 +119,7 @@ class Manifest(Document):
     workspace: str
     task: str
     kind: str
-    """few-shot, fine-tuned, ...: decides which loader reads the blobs."""
+    """layered-few-shot, fine-tuned, ...: decides which loader reads the blobs."""
     why: str = ""
     """Why this kind of model was chosen, if the spec leaves it open."""
     generation: int

@@ -7,7 +7,7 @@ needs the entry then reports that it is missing, and nothing else stops.
 from __future__ import annotations
 
 from tornio.errors import InvalidSpec
-from tornio.models.kinds import KINDS
+from tornio.models.kinds import ASKED
 from tornio.plugins import check_choice, read_settings
 from tornio.query import COLD_STARTS, STRATEGIES, cold_start_settings
 from tornio.spec import TaskSpec
@@ -27,7 +27,7 @@ def check_names(spec: TaskSpec) -> None:
     STRATEGIES.check(loop.strategy, "loop.strategy")
     COLD_STARTS.check(loop.cold_start, "loop.cold_start")
     CRITERIA.check(stop.criterion, "loop.stop.criterion")
-    check_choice(spec.classifier.kind, (*KINDS, AUTO), "kind", "classifier.kind")
+    check_choice(spec.classifier.kind, (*ASKED, AUTO), "kind", "classifier.kind")
     check_choice(spec.teacher.kind, TEACHER_KINDS, "kind", "teacher.kind")
     check_training(spec)
     if loop.bootstrap is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tornio.errors import MissingPlugin
-from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS
+from tornio.models.kinds import ASKED, FINE_TUNED, LAYERED_FEW_SHOT, kind_for
 from tornio.spec import ClassifierSpec
 
 AUTO = "auto"
@@ -21,15 +21,17 @@ def choose_kind(spec: ClassifierSpec, texts: int, classes: int) -> tuple[str, st
     ``classes``: labels of the task. Where ``auto`` returns the fine-tuned kind, the training compares both, and
     publishes the better one (``methods.supervised``). Raises MissingPlugin for a kind that this release does not have.
     """
-    if spec.kind in KINDS:
-        return spec.kind, ""
+    asked = kind_for(spec.kind)
+    if asked is not None:
+        return asked, ""
     if spec.kind != AUTO:
         raise MissingPlugin(
             f"This release has no model kind {spec.kind!r}. Upgrade Tornio, or set classifier.kind to one of: "
-            f"{', '.join([*KINDS, AUTO])}."
+            f"{', '.join([*ASKED, AUTO])}."
         )
     if texts < spec.fine_tuned_from:
-        return FEW_SHOT, f"{texts} labelled texts, fewer than classifier.fine_tuned_from ({spec.fine_tuned_from})"
+        why = f"{texts} labelled texts, fewer than classifier.fine_tuned_from ({spec.fine_tuned_from})"
+        return LAYERED_FEW_SHOT, why
     if texts < LEAST_PER_CLASS * classes:
-        return FEW_SHOT, f"{texts} labelled texts for {classes} labels, fewer than {LEAST_PER_CLASS} for each"
+        return LAYERED_FEW_SHOT, f"{texts} labelled texts for {classes} labels, fewer than {LEAST_PER_CLASS} for each"
     return FINE_TUNED, f"{texts} labelled texts, classifier.fine_tuned_from ({spec.fine_tuned_from}) or more"

@@ -59,6 +59,9 @@ class HashLoader(Loader):
     def encoder_use(self, name: str, max_length: int) -> EncoderUse:
         return EncoderUse(digest="ab" * 32, pooling="mean", normalise=False, max_length=max_length)
 
+    def layered(self, use: EncoderUse) -> EncoderUse:
+        return use.evolve(layers=(-1,))
+
 
 def centroids(
     embeddings: FloatMatrix, labels: Sequence[tuple[str, ...]], names: Sequence[str], multi_label: bool, *_: object

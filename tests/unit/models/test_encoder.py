@@ -132,7 +132,7 @@ def test_an_earlier_layer_is_that_of_a_plain_forward_pass(minilm: EncoderSource)
 
     model = AutoModel.from_pretrained(minilm.folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(minilm.folder)
-    ours = Encoder(minilm.folder, pooling="mean", normalise=False, max_length=64, layer=-2, precision="float32")
+    ours = Encoder(minilm.folder, pooling="mean", normalise=False, max_length=64, layers=(-2,), precision="float32")
     for text, vector in zip(texts, ours.embed(texts).vectors, strict=True):
         with torch.inference_mode():
             layers = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True).hidden_states

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tornio.errors import InvalidSpec, MissingPlugin
-from tornio.models.kinds import KINDS
+from tornio.models.kinds import ASKED, KINDS, kind_for
 from tornio.plugins import Table
 from tornio.spec import TaskSpec
 from tornio.training.kinds import choose_kind
@@ -34,10 +34,11 @@ def check_training(spec: TaskSpec) -> None:
     method = METHODS.get(spec.training.method)
     method.settings_of(spec)
     kind = spec.classifier.kind
-    if kind in KINDS and kind not in method.kinds:
+    if kind in ASKED and kind_for(kind, method.kinds) is None:
+        makes = list(dict.fromkeys(KINDS[made].asked_as for made in method.kinds))
         raise InvalidSpec(
-            f"classifier.kind is {kind!r}, and the training method {method.name!r} makes {' and '.join(method.kinds)} "
-            f"only. Set classifier.kind to {method.kinds[0]!r} or choose another method."
+            f"classifier.kind is {kind!r}, and the training method {method.name!r} makes {' and '.join(makes)} only. "
+            f"Set classifier.kind to {makes[0]!r} or choose another method."
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 from tornio.arrays import FloatMatrix
+from tornio.models.kinds import kind_for
 from tornio.models.port import Model
 from tornio.plugins import read_settings
 from tornio.spec import ClassifierSpec, Spec, TaskSpec
@@ -75,6 +76,24 @@ class TrainedModel(Model, Protocol):
         """The linear head. Its ``metrics`` become those of the version."""
 
 
+class FrozenBase(Protocol):
+    """A frozen base encoder in one use of it, and its embeddings of the pool."""
+
+    @property
+    def use(self) -> EncoderUse:
+        """How the encoder is used."""
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """The frozen encoder."""
+
+    def embeddings(self, record_ids: Sequence[str]) -> FloatMatrix:
+        """Return float32 [n, dim]: the encoder's embeddings of these records of the pool.
+
+        The first call embeds the records of the pool that have no cached embedding of this use.
+        """
+
+
 class Inputs(Protocol[S_co]):
     """What a training may use. Each part is read or computed when it is first used, then kept.
 
@@ -127,6 +146,10 @@ class Inputs(Protocol[S_co]):
         The first call embeds the records of the pool that have no cached embedding.
         """
 
+    @property
+    def layered(self) -> FrozenBase:
+        """The same base encoder with its last layers side by side: what the kind layered-few-shot learns from."""
+
     def soft_labels(self, record_ids: Sequence[str]) -> FloatMatrix:
         """Return float32 [n, labels]: the teacher's probabilities for these records of the pool.
 
@@ -164,10 +187,9 @@ class TrainingMethod(ABC, Generic[S]):
     def choose_kind(self, inputs: Inputs[S]) -> tuple[str, str]:
         """Return the kind of the version that ``fit`` makes, and why, where the spec leaves it open; else ''.
 
-        By default the kind that ``classifier.kind`` names, or else the first of ``kinds``.
+        By default the kind that ``classifier.kind`` asks for, or else the first of ``kinds``.
         """
-        wanted = inputs.classifier.kind
-        return (wanted if wanted in self.kinds else self.kinds[0]), ""
+        return kind_for(inputs.classifier.kind, self.kinds) or self.kinds[0], ""
 
     def spreads(self, inputs: Inputs[S]) -> bool:
         """Return whether TORNIO_TRAIN_WORKERS workers share this training. By default they do not.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS
+from tornio.models.kinds import ASKED, FINE_TUNED, KINDS, LAYERED_FEW_SHOT
 from tornio.spec import NoSettings
 from tornio.training.hooks import Hooks
 from tornio.training.kinds import AUTO, choose_kind
@@ -27,11 +27,11 @@ class Supervised(TrainingMethod[NoSettings]):
 
     name = "supervised"
     settings = NoSettings
-    kinds = (FEW_SHOT, FINE_TUNED)
+    kinds = (LAYERED_FEW_SHOT, FINE_TUNED)
 
     def cost(self, facts: Facts) -> float:
         classifier = facts.spec.classifier
-        count = 0 if classifier.kind in KINDS else facts.labels
+        count = 0 if classifier.kind in ASKED else facts.labels
         kind, _ = choose_kind(classifier, count, len(facts.spec.labels))
         if KINDS[kind].own_encoder:
             trainings = 2 if facts.labels < classifier.fine_tuning.validation_from else 1  # it rehearses
@@ -72,7 +72,7 @@ def _better(model: FineTunedModel, inputs: Inputs[NoSettings], out: Path) -> Few
     data = inputs.labelled.select(np.flatnonzero(inputs.labelled.weights > 0))
     fine_tuned = model.head.metrics.get(HELD_OUT_LOSS)
     few_shot = few_shot_loss(
-        inputs.embeddings(data.record_ids),
+        inputs.layered.embeddings(data.record_ids),
         data,
         inputs.label_names,
         inputs.multi_label,
@@ -91,7 +91,7 @@ def _better(model: FineTunedModel, inputs: Inputs[NoSettings], out: Path) -> Few
     for path in out.iterdir():
         path.unlink()
     other = _few_shot(inputs, out)
-    other.chosen = FEW_SHOT, why
+    other.chosen = LAYERED_FEW_SHOT, why
     return other
 
 
@@ -100,11 +100,11 @@ def _few_shot(inputs: Inputs[NoSettings], out: Path) -> FewShotModel:
     from tornio.models.fewshot import FewShotModel
     from tornio.training.fewshot import fit_few_shot
 
-    data, names = inputs.labelled, inputs.label_names
+    data, names, base = inputs.labelled, inputs.label_names, inputs.layered
     labels = decide_labels(data.targets, names, inputs.multi_label)
-    vectors = inputs.embeddings(data.record_ids)
+    vectors = base.embeddings(data.record_ids)
     head = fit_few_shot(vectors, labels, names, inputs.multi_label, inputs.seed, data.weights)
-    model = FewShotModel(head, inputs.use, inputs.encoder)
+    model = FewShotModel(head, base.use, base.encoder)
     model.save(out)
     return model
 
