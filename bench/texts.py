@@ -63,7 +63,7 @@ def encoder() -> Encoder:
         pooling=source.pooling,
         normalise=source.normalise,
         max_length=source.max_length,
-        layer=source.layer,
+        layers=(source.layer,),
     )
 
 

@@ -190,15 +190,17 @@ def _thresholds(manifest: Manifest) -> Mapping[str, float]:
 
 def _few_shot(manifest: Manifest, loader: Loader) -> Model:
     use = manifest.encoder
-    if use is None or use.layers is not None:
-        raise UnfitCheckpoint("its manifest does not name one layer of an encoder: train again")
+    if use is None:
+        raise UnfitCheckpoint("its manifest names no encoder: train again")
+    if use.layers is not None:
+        raise UnfitCheckpoint("its manifest names several layers of its encoder, and this kind has one: train again")
     return FewShotModel.load(loader.cache.folder(manifest.blobs), use, loader.encoder(use))
 
 
 def _layered_few_shot(manifest: Manifest, loader: Loader) -> Model:
     use = manifest.encoder
     if use is None or use.layers is None:
-        raise UnfitCheckpoint("its manifest does not name the layers of an encoder: train again")
+        raise UnfitCheckpoint("its manifest names no layers of an encoder: train again")
     return FewShotModel.load(loader.cache.folder(manifest.blobs), use, loader.encoder(use))
 
 

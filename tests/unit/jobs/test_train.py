@@ -56,9 +56,9 @@ def trained(context: JobContext, plan: RunPlan, attempt: int = 1) -> TrainOutput
 @pytest.mark.parametrize(
     ("classifier", "kind", "why"),
     [
-        ({"kind": "few-shot"}, "few-shot", ""),
+        ({"kind": "few-shot"}, "layered-few-shot", ""),
         ({"kind": "fine-tuned"}, "fine-tuned", ""),
-        ({"kind": "auto", "fine_tuned_from": 31}, "few-shot", "30 labelled texts, fewer than"),
+        ({"kind": "auto", "fine_tuned_from": 31}, "layered-few-shot", "30 labelled texts, fewer than"),
     ],
 )
 def test_the_version_is_of_the_kind_that_the_spec_asks_for(
@@ -74,7 +74,7 @@ def test_the_version_is_of_the_kind_that_the_spec_asks_for(
     assert sum(output.labels.values()) == 30
 
 
-@pytest.mark.parametrize(("few_shot", "kind"), [(0.0, "few-shot"), (99.0, "fine-tuned")])
+@pytest.mark.parametrize(("few_shot", "kind"), [(0.0, "layered-few-shot"), (99.0, "fine-tuned")])
 def test_auto_publishes_the_kind_that_is_better_on_held_out_labels(
     context: JobContext, base: Path, monkeypatch: pytest.MonkeyPatch, few_shot: float, kind: str
 ) -> None:
@@ -92,7 +92,7 @@ def test_auto_measures_both_kinds_by_itself(context: JobContext, base: Path) -> 
     task = labelled_task(context.store, base, 30, fine_tuning=TUNING, kind="auto", fine_tuned_from=30)
     output = trained(context, train_plan(task))
     fine_tuned, few_shot = map(float, re.findall(r"(?:tuned|shot) (\d+\.\d+)", output.why))
-    assert output.kind == ("fine-tuned" if fine_tuned <= few_shot else "few-shot")
+    assert output.kind == ("fine-tuned" if fine_tuned <= few_shot else "layered-few-shot")
 
 
 @pytest.mark.parametrize("threshold", ["auto", 0.3])
