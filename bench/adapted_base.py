@@ -78,7 +78,7 @@ def vectors(folder: Path, texts: list[str], layer: int) -> FloatMatrix:
         pooling=source.pooling,
         normalise=source.normalise,
         max_length=LENGTH,
-        layer=layer,
+        layers=(layer,),
         precision="float32",
     )
     return encoder.embed(texts).vectors

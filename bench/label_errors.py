@@ -30,7 +30,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from bench.texts import embedded
+from bench.texts import base, embedded
 from tornio.arrays import FloatMatrix
 from tornio.scoring.folds import deal, text_keys
 from tornio.scoring.linear import in_sample
@@ -70,7 +70,7 @@ def load(name: str, cache: Path) -> Data:
 
 def _embedded(texts: list[str], path: Path) -> FloatMatrix:
     if not path.exists():
-        save_file({"vectors": embedded(texts)}, path)
+        save_file({"vectors": embedded(texts, (base().layer,))}, path)
     return load_file(path)["vectors"]
 
 

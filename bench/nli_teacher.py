@@ -25,8 +25,8 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, pipeline
 from transformers.utils.logging import disable_progress_bar
 
-from bench.texts import base, read
-from tornio.models.encoder import Encoder
+from bench.texts import LAYERED, base, read
+from tornio.models.encoder import encoder_from
 from tornio.models.fewshot import FewShotModel
 from tornio.models.nli import NliZeroShot
 from tornio.schemas.registry import EncoderUse
@@ -57,12 +57,8 @@ def student() -> FewShotModel:
     """Return a few-shot model of the two labels, from a hundred texts."""
     train, source = read("ag_news", "train"), base()
     rows = [row for row, labels in enumerate(train.labels) if labels[0] in LABELS][:100]
-    use = EncoderUse(
-        digest="0" * 64, pooling=source.pooling, normalise=source.normalise, max_length=256, layer=source.layer
-    )
-    encoder = Encoder(
-        source.folder, pooling=use.pooling, normalise=use.normalise, max_length=use.max_length, layer=use.layer
-    )
+    use = EncoderUse(digest="0" * 64, pooling=source.pooling, normalise=True, max_length=256, layers=LAYERED)
+    encoder = encoder_from(source.folder, use)
     vectors = encoder.embed([train.texts[row] for row in rows]).vectors
     head = fit_few_shot(vectors, [train.labels[row] for row in rows], LABELS, False, 0)
     return FewShotModel(head, use, encoder)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from tornio.arrays import FloatMatrix
 from tornio.models.encoder import Encoder
+from tornio.models.loading import LAYERS_POOLED
 from tornio.models.sources import MINILM, EncoderSource, resolve_encoder
 
 DATA = Path(os.environ.get("TORNIO_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -55,18 +56,18 @@ def base() -> EncoderSource:
     return resolve_encoder(MINILM)
 
 
-def encoder() -> Encoder:
-    """Return MiniLM as a few-shot head uses it."""
+LAYERED = tuple(range(-LAYERS_POOLED, 0))
+"""The layers of MiniLM that a few-shot head learns from."""
+
+
+def encoder(layers: Sequence[int] = LAYERED) -> Encoder:
+    """Return MiniLM as a few-shot head uses it, or with other layers."""
     source = base()
     return Encoder(
-        source.folder,
-        pooling=source.pooling,
-        normalise=source.normalise,
-        max_length=source.max_length,
-        layers=(source.layer,),
+        source.folder, pooling=source.pooling, normalise=True, max_length=source.max_length, layers=tuple(layers)
     )
 
 
-def embedded(texts: Sequence[str]) -> FloatMatrix:
-    """Return float32 [n, dim]: the texts as a few-shot head gets them."""
-    return encoder().embed(texts).vectors
+def embedded(texts: Sequence[str], layers: Sequence[int] = LAYERED) -> FloatMatrix:
+    """Return float32 [n, dim]: the texts as a few-shot head gets them, or from other layers."""
+    return encoder(layers).embed(texts).vectors

@@ -27,7 +27,7 @@ from tornio.comparison.slices import FOLDS, check_sizes, judged_rows, nested_row
 from tornio.errors import InvalidInput, InvalidSpec, TemporaryError, describe
 from tornio.evaluation.metrics import indicators, macro_f1, micro_f1
 from tornio.models.decide import decide, decide_labels
-from tornio.models.kinds import KINDS
+from tornio.models.kinds import ASKED, KINDS, kind_for
 from tornio.models.loading import Loader
 from tornio.plugins import check_choice
 from tornio.schemas.comparison import Cell, CellResult, CompareArgs, CompareOutput, Contender
@@ -143,10 +143,12 @@ class CompareCell:
 
     def _prepare(self, contender: Contender) -> None:
         """Do what the trainings share, so that the first of them does not seem slow."""
-        if contender.encoder is None or (contender.kind is not None and KINDS[contender.kind].own_encoder):
+        classifier, kind = _spec_of(contender, self._spec).classifier, kind_for(contender.kind or "")
+        if contender.encoder is None or (kind is not None and KINDS[kind].own_encoder):
             return
-        use = self._context.encoder_use(_spec_of(contender, self._spec).classifier)
-        self._context.pool_vectors(use, self._args.pool_seq)
+        one_layer = kind is None
+        use = self._context.encoder_use(classifier) if one_layer else self._context.layered_use(classifier)
+        self._context.embed_pool(use, self._args.pool_seq)
 
     def _answers(self, cell: Cell, rows: IntArray, test: TrainingSet) -> BoolMatrix:
         """Return the labels that the contender gives the texts that judge, bool [test, labels]."""
@@ -191,7 +193,7 @@ def _trained(request: CompareRequest, spec: TaskSpec) -> list[Contender]:
     """The contenders that methods make: each method, with each kind that it makes, on each encoder."""
     encoders = tuple(dict.fromkeys(request.encoders)) or (spec.classifier.encoder,)
     for kind in request.kinds:
-        check_choice(kind, tuple(KINDS), "model kind", "--kinds")
+        check_choice(kind, ASKED, "model kind", "--kinds")
     found = []
     for method in dict.fromkeys(request.methods):
         METHODS.check(method, "--methods")

@@ -131,6 +131,12 @@ class RunContext:
         """Return how a few-shot head of this spec uses its encoder: the last layers, side by side."""
         return self.job.loader.layered(self.encoder_use(classifier))
 
+    def embed_pool(self, use: EncoderUse, pool_seq: int) -> None:
+        """Compute the embeddings of the pool up to ``pool_seq`` that are not in the cache yet."""
+        loader, cache = self.job.loader, EmbeddingCache(self.job.store, self.task.keys)
+        for _ in cache.parts(self.task.pool.read(pool_seq), use, loader.precision, loader.encoder(use).embed):
+            pass
+
     def pool_rows(
         self,
         use: EncoderUse,

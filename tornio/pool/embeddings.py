@@ -68,24 +68,12 @@ class EmbeddingCache:
         self._keys = keys
         self._memory = memory
 
-    def vectors(self, view: PoolView, use: EncoderUse, precision: str, embed: Embed) -> Embedded:
-        """Return the embeddings of the view, float32 [n, dim] in its order; n is the view's length.
+    def parts(self, view: PoolView, use: EncoderUse, precision: str, embed: Embed) -> Iterator[Embedded]:
+        """Yield the embeddings of each part of the view, float32 [n, dim], in its order; none for an empty view.
 
         ``precision``: the number format that ``embed`` computes in. ``embed`` is called with the texts of each part
-        that has no embeddings yet, and with an empty list for an empty pool, to find out ``dim``. The arrays are
-        shared: do not write to them.
+        that has no embeddings yet. The arrays are shared: do not write to them.
         """
-        parts = list(self.parts(view, use, precision, embed))
-        if not parts:
-            return embed([])
-        if len(parts) == 1:
-            return parts[0]
-        return Embedded(
-            np.concatenate([part.vectors for part in parts]), np.concatenate([part.truncated for part in parts])
-        )
-
-    def parts(self, view: PoolView, use: EncoderUse, precision: str, embed: Embed) -> Iterator[Embedded]:
-        """Yield the embeddings of one part of the view after the other, as ``vectors`` has them together."""
         return (self._of_part(part, _name(part, use, precision), embed) for part in view.parts)
 
     def mapped(
@@ -100,19 +88,23 @@ class EmbeddingCache:
         """Return ``compute`` of the embeddings of these rows of the view, float32 [rows, width], in their order.
 
         ``compute`` gets float32 [n, dim], the rows of one part, so that the vectors of a large pool are never in memory
-        at once. All parts are embedded, also those without a row. ``rows`` must not be empty.
+        at once. All parts are embedded, also those without a row. Raises IndexError for a row that the view does not
+        have, and for no rows.
         """
-        out: FloatMatrix | None = None
+        if not len(rows) or rows.min() < 0 or rows.max() >= len(view):
+            raise IndexError(f"rows {rows} of a pool of {len(view)}")
+        found: list[FloatMatrix] = []
+        places: list[IntArray] = []
         start = 0
         for embedded in self.parts(view, use, precision, embed):
-            wanted = (rows >= start) & (rows < start + len(embedded.vectors))
-            if wanted.any():
-                found = compute(embedded.vectors[rows[wanted] - start])
-                out = np.empty((len(rows), found.shape[1]), dtype=np.float32) if out is None else out
-                out[wanted] = found
+            wanted = np.flatnonzero((rows >= start) & (rows < start + len(embedded.vectors)))
+            if len(wanted):
+                found.append(compute(embedded.vectors[rows[wanted] - start]))
+                places.append(wanted)
             start += len(embedded.vectors)
-        if out is None:
-            raise ValueError(f"none of the rows {rows} is in a pool of {start}")
+        out = np.empty((len(rows), found[0].shape[1]), dtype=np.float32)
+        for place, computed in zip(places, found, strict=True):
+            out[place] = computed
         return out
 
     def _of_part(self, part: PoolPart, name: str, embed: Embed) -> Embedded:

@@ -120,10 +120,10 @@ class ClassifierSpec(Spec):
     kind: Choice = setting(
         "few-shot",
         change="next iteration",
-        doc="few-shot: a regularised logistic regression on a frozen encoder. fine-tuned: an encoder that is "
-        "trained together with its head. auto: few-shot with fewer than fine_tuned_from labelled texts, or fewer than "
-        "8 for each label; from then on each training makes both, and the one that is better on labels that were held "
-        "out of it is the version. Default few-shot because it trains in a second.",
+        doc="few-shot: a regularised logistic regression on the last layers of a frozen encoder. fine-tuned: an "
+        "encoder that is trained together with its head. auto: few-shot with fewer than fine_tuned_from labelled "
+        "texts, or fewer than 8 for each label; from then on each training makes both, and the one that is better on "
+        "labels that were held out of it is the version. Default few-shot because it trains in a second.",
     )
     encoder: str = setting(
         "minilm",

@@ -30,7 +30,7 @@ FOLDS = 5
 MANY = 500
 """With more examples than this, two folds are enough: half of them say as much about strength and temperature, and
 folds are what a training costs (CLINC150, 1,500 examples: the same accuracy with two folds as with three)."""
-_COARSE = 3 * TOLERANCE
+_COARSE = 5 * TOLERANCE
 """A head that is only fitted to compare strengths need not be exact."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
 from tornio.models.encoder import Encoder
 from tornio.models.probes import TEXTS
@@ -137,3 +138,15 @@ def test_an_earlier_layer_is_that_of_a_plain_forward_pass(minilm: EncoderSource)
         with torch.inference_mode():
             layers = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True).hidden_states
         np.testing.assert_allclose(vector, layers[-2][0].mean(0).numpy(), rtol=0, atol=1e-5)
+
+
+def test_several_layers_stand_side_by_side_each_of_length_one(minilm: EncoderSource) -> None:
+    def embedded(*layers: int) -> FloatMatrix:
+        encoder = Encoder(minilm.folder, pooling="mean", normalise=True, max_length=64, layers=layers)
+        found = encoder.embed(["Where is my parcel?", "The app closes as soon as I open the basket."]).vectors
+        assert found.shape[1] == encoder.dimension
+        return found
+
+    both = embedded(-3, -1)
+    np.testing.assert_allclose(both, np.hstack([embedded(-3), embedded(-1)]), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(both, axis=1), 2**0.5, rtol=1e-5)

@@ -16,8 +16,8 @@ from tornio.models.device import Precision
 from tornio.models.encoder import load_engine
 from tornio.models.fewshot import FewShotModel
 from tornio.models.head import LinearHead
-from tornio.models.kinds import FEW_SHOT
-from tornio.models.loading import Loader
+from tornio.models.kinds import FEW_SHOT, LAYERED_FEW_SHOT
+from tornio.models.loading import LAYERS_POOLED, Loader
 from tornio.models.probes import make_probes
 from tornio.registry import NodeCache, Registry
 from tornio.schemas import keys
@@ -103,6 +103,31 @@ def test_a_version_decides_by_the_thresholds_of_its_manifest(loader: Loader, pub
     assert model.thresholds == {LABELS[0]: 0.2}
 
 
+def test_a_layered_version_answers(
+    store: MemoryStore, loader: Loader, use: EncoderUse, published: Manifest, tmp_path: Path
+) -> None:
+    layered = loader.layered(use)
+    assert layered.pooled == tuple(range(-LAYERS_POOLED, 0))
+    encoder = loader.encoder(layered)
+    vectors = encoder.embed(list(EXAMPLES)).vectors
+    head = fit_few_shot(vectors, [(label,) for label in EXAMPLES.values()], LABELS, False, seed=0)
+    model = FewShotModel(head, layered, encoder)
+    model.save(tmp_path)
+    manifest = published.evolve(
+        version="v0004-deep", kind=LAYERED_FEW_SHOT, encoder=layered, probes=make_probes(model, loader.precision)
+    )
+    served = loader.model(Registry(store, TaskKeys("support", "tickets")).publish(manifest, tmp_path))
+    assert served.predict_proba(["an error message", "money back"]).argmax(axis=1).tolist() == [1, 0]
+    assert served.shared_encoder == layered
+
+
+def test_an_encoder_that_does_not_say_how_deep_it_is_is_used_by_its_last_layer(
+    loader: Loader, use: EncoderUse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tornio.models.loading.layers", lambda _config: None)
+    assert loader.layered(use).pooled == (-1,)
+
+
 def test_a_restarted_process_loads_the_same(store: MemoryStore, published: Manifest, tmp_path: Path) -> None:
     fresh = Loader(store, NodeCache(tmp_path, store), "float32")
     with ThreadPoolExecutor(4) as pool:
@@ -130,6 +155,8 @@ def shifted(probes: Probes, by: float) -> Probes:
         (lambda m: {"multi_label": True}, "was trained for"),
         (lambda m: {"kind": "from-the-future"}, "upgrade Tornio"),
         (lambda m: {"encoder": None}, "names no encoder"),
+        (lambda m: {"encoder": m.encoder.evolve(layers=(-2, -1))}, "names several layers"),
+        (lambda m: {"kind": LAYERED_FEW_SHOT}, "names no layers"),
         (lambda m: {"thresholds": {"nonsense": 0.2}}, "threshold 0.2 for 'nonsense'"),
         (lambda m: {"thresholds": {LABELS[0]: float("nan")}}, "threshold nan"),
         (lambda m: {"encoder": m.encoder.evolve(pooling="cls")}, "outputs for the probes differ"),

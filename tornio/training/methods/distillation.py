@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from tornio.errors import InvalidSpec
-from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS
+from tornio.models.kinds import FINE_TUNED, KINDS, LAYERED_FEW_SHOT, kind_for
 from tornio.spec import NO_TEACHER, Spec, TaskSpec, setting
 from tornio.training.hooks import Hooks
 from tornio.training.methods.port import Facts, Inputs, TrainingMethod
@@ -53,7 +53,7 @@ class Distillation(TrainingMethod[DistillationSettings]):
 
     name = "distillation"
     settings = DistillationSettings
-    kinds = (FEW_SHOT, FINE_TUNED)
+    kinds = (LAYERED_FEW_SHOT, FINE_TUNED)
 
     def settings_of(self, spec: TaskSpec) -> DistillationSettings:
         if spec.multi_label:
@@ -64,9 +64,9 @@ class Distillation(TrainingMethod[DistillationSettings]):
         return super().settings_of(spec)
 
     def cost(self, facts: Facts) -> float:
-        kind = facts.spec.classifier.kind
+        kind = kind_for(facts.spec.classifier.kind, self.kinds)
         steps = 0.0
-        if kind in KINDS and KINDS[kind].own_encoder:
+        if kind is not None and KINDS[kind].own_encoder:
             steps = facts.pool * facts.spec.classifier.fine_tuning.epochs * STEP_COST
         return 2 * facts.not_embedded + steps  # the teacher reads them, too
 
@@ -86,13 +86,14 @@ def _taught(inputs: Inputs[DistillationSettings]) -> Taught:
     from tornio.training.pseudo_labels import Known, check_teachable, learn
 
     free, data = inputs.unlabelled, inputs.labelled
-    vectors, probabilities = inputs.embeddings(free.record_ids), inputs.soft_labels(free.record_ids)
+    base = inputs.layered
+    vectors, probabilities = base.embeddings(free.record_ids), inputs.soft_labels(free.record_ids)
     check_teachable(vectors, probabilities, inputs.label_names)
     known = None
     if len(data):
         classes = decided(data.targets, False).argmax(axis=1)
         known = Known(
-            inputs.embeddings(data.record_ids), classes, data.weights * np.float32(inputs.settings.label_weight)
+            base.embeddings(data.record_ids), classes, data.weights * np.float32(inputs.settings.label_weight)
         )
     return learn(vectors, probabilities, inputs.settings.shares, known)
 
@@ -102,7 +103,7 @@ def _few_shot(inputs: Inputs[DistillationSettings], taught: Taught, out: Path) -
     from tornio.models.head import LinearHead
 
     head = LinearHead(inputs.label_names, False, taught.weight, taught.bias, taught.metrics)
-    model = FewShotModel(head, inputs.use, inputs.encoder)
+    model = FewShotModel(head, inputs.layered.use, inputs.layered.encoder)
     model.save(out)
     return model
 
@@ -112,7 +113,7 @@ def _fine_tuned(inputs: Inputs[DistillationSettings], taught: Taught, out: Path,
     from tornio.training.supervised import fit
 
     free, data = inputs.unlabelled, inputs.labelled
-    probabilities = taught.probabilities(inputs.embeddings(free.record_ids))
+    probabilities = taught.probabilities(inputs.layered.embeddings(free.record_ids))
     rows = surest(probabilities, inputs.settings.shares[-1])
     weights = np.concatenate([np.ones(len(rows)), data.weights * inputs.settings.label_weight]).astype(np.float32)
     examples = Labelled(
