@@ -20,9 +20,10 @@ import pytest
 from tests import running
 from tests.k8s.release import SERVE, Release, until
 from tests.running import LABELS, labelled_csv, messages, served_task, serving, spec
-from tornio.api import LabelIn, RunOut
+from tornio.api import AdaptRequest, CompareRequest, LabelIn, RunOut
 from tornio.errors import Unavailable
-from tornio.schemas.jobs import ScoreOutput
+from tornio.schemas.comparison import CompareOutput
+from tornio.schemas.jobs import AdaptOutput, ScoreOutput
 from tornio.schemas.keys import run_of
 from tornio.schemas.tables import scores_table
 from tornio.storage.port import ObjectStore
@@ -32,7 +33,7 @@ VALUES: dict[str, Any] = {
     "env": {"TORNIO_JOB_LARGE_TEXTS": "2000"},  # fewer than a short fine-tuning passes through its encoder
     "jobs": {"ttlSeconds": 10},  # a cluster that is done makes room
 }
-TASK = "shop/scored"
+TASK, TUNED = "shop/scored", "shop/tuned"
 ROWS, PART_ROWS = 20_000, 500
 DATA = "shop/data/labelled.csv"
 JOB_WORKER = "ray.io/node-type=worker,app.kubernetes.io/component=job"
@@ -92,13 +93,13 @@ def test_fine_tuning_is_a_rayjob_too_and_outlives_its_head(
     labels = [LabelIn(record_id=i, text=text, labels=[label]) for i, (text, label) in messages(60).items()]
     with release.client() as client:
         client.apply(task)
-        client.import_labels("shop/tuned", labels)
+        client.import_labels(TUNED, labels)
     with _timed() as took:
         run = running.until(lambda: _training(release, store), "a RayJob trains", 300, pause=2)
         _kill_head(release, run)
         with release.client() as client:
-            status = serving(client, "shop/tuned", 1, 900)
-            (version,) = client.versions("shop/tuned")
+            status = serving(client, TUNED, 1, 900)
+            (version,) = client.versions(TUNED)
     with capsys.disabled():
         print(f"\na fine-tuning whose head was killed: {took[0]:.0f} s")
     assert status.serving
@@ -106,6 +107,25 @@ def test_fine_tuning_is_a_rayjob_too_and_outlives_its_head(
     assert store.head(run_of("shop", "tuned", run).started(2)) is not None, (
         "the head was lost too late to cost anything"
     )
+
+
+def test_adapting_and_comparing_are_rayjobs_too(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the labels and texts of the task that the test before has made."""
+    with release.client() as client:
+        adapt = client.start_run(TUNED, AdaptRequest(name="minilm-shop", epochs=20)).run
+        compare = client.start_run(TUNED, CompareRequest(kinds=("few-shot",), sizes=("10", "20"), seeds=2)).run
+    with _timed() as took:
+        for run in (adapt, compare):
+            until(lambda: _rayjobs(release, run), 300, "it makes no RayJob")  # noqa: B023
+        until(lambda: _ended(release, adapt, TUNED) and _ended(release, compare, TUNED), 1800, "they do not end")
+    with capsys.disabled():
+        print(f"\nan adaptation and a comparison: {took[0]:.0f} s")
+    adapted = AdaptOutput.model_validate(_run(release, adapt, TUNED).output)
+    assert adapted.loss_after < adapted.loss_before
+    compared = CompareOutput.model_validate(_run(release, compare, TUNED).output)
+    assert {row.size for row in compared.rows} >= {10, 20}
+    with release.client() as client:
+        client.apply(spec("on-adapted", classifier={"encoder": adapted.name}))
 
 
 def test_the_command_too_may_be_killed(
@@ -163,8 +183,10 @@ def _scoring(release: Release, words: list[str]) -> Iterator[subprocess.Popen[st
             process.kill()
 
 
-def _rayjobs(release: Release) -> set[str]:
-    return {job["metadata"]["name"] for job in release.kubectl.get("rayjobs")}
+def _rayjobs(release: Release, run: str = "") -> set[str]:
+    """The names of the RayJobs, or of those of one run."""
+    selector = f"tornio/run={run}" if run else ""
+    return {job["metadata"]["name"] for job in release.kubectl.get("rayjobs", selector=selector)}
 
 
 def _training(release: Release, store: ObjectStore) -> str | None:
@@ -183,13 +205,13 @@ def _timed() -> Iterator[list[float]]:
     took[0] = time.monotonic() - begun
 
 
-def _run(release: Release, run: str) -> RunOut:
+def _run(release: Release, run: str, task: str = TASK) -> RunOut:
     """Asked again where no answer comes: two clusters share a small node, and a forwarded port hangs at times."""
 
     def look() -> RunOut | None:
         try:
             with release.client() as client:
-                return client.run(TASK, run)
+                return client.run(task, run)
         except Unavailable:
             return None
 
@@ -203,8 +225,8 @@ def _done_so_far(release: Release, run: str) -> int:
     return now.progress.done if now.progress is not None and now.progress.stage.startswith("score") else 0
 
 
-def _ended(release: Release, run: str) -> bool:
-    now = _run(release, run)
+def _ended(release: Release, run: str, task: str = TASK) -> bool:
+    now = _run(release, run, task)
     assert now.state in ("waiting", "running", "done"), now
     return now.state == "done"
 
