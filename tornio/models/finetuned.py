@@ -21,8 +21,8 @@ class FineTunedModel(HeadedEncoder):
     """The ``Model`` of kind fine-tuned. Its folder is that of a transformers encoder, which any tool reads, plus the
     two files of the head. It is as large as its base (90 MB for MiniLM).
 
-    Logits are ``head(encoder(texts))``. The last layer is pooled as the base pools, and not normalised. A label
-    without a training example has a column too, with a probability near 0.
+    Logits are ``head(encoder(texts))``. The last layer is pooled as the base pools, and not normalised but by the
+    training method contrastive. A label without a training example has a column too, with a probability near 0.
     """
 
     def __init__(self, folder: Path, head: LinearHead, use: EncoderUse, encoder: TextEncoder) -> None:

@@ -169,7 +169,8 @@ class TrainingSpec(Spec):
         "supervised",
         change="next iteration",
         doc="Training method. supervised: learn from the labels alone. distillation: learn from the teacher's labels "
-        "of the pool, too. An installed package may bring others. Default supervised.",
+        "of the pool, too. contrastive: tune the encoder by pairs of labelled texts. An installed package may bring "
+        "others. Default supervised.",
     )
     settings: dict[str, Any] = setting(
         {},

@@ -207,7 +207,7 @@ class Training:
         if not math.isfinite(loss):
             raise InvalidInput(
                 f"the training's loss is {loss} in step {step}: lower classifier.fine_tuning.learning_rate "
-                "(of an adaptation: its learning_rate)"
+                "(of an adaptation, or a method that has one: its own learning_rate)"
             )
         self._loss.zero_()
         self.position = replace(self.position, loss=loss)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,14 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def use() -> EncoderUse:
     return EncoderUse(digest="0" * 64, pooling="mean", normalise=True, max_length=32)
+
+
+@pytest.fixture
+def without_dropout(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Threads share the random numbers that dropout is drawn from; processes do not."""
+    folder = tmp_path_factory.mktemp("dry") / "base"
+    shutil.copytree(tiny_base, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder

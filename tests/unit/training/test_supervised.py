@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.groups import Interrupted, Interrupting, Threads
 from tests.learning import NAMES, examples
 from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput
@@ -255,10 +255,6 @@ def test_two_examples_are_too_few_to_rehearse(bench: Bench) -> None:
 # Interrupted
 
 
-class Interrupted(Exception):
-    pass
-
-
 @pytest.mark.parametrize("validated", [False, True])
 def test_interrupted_and_resumed_is_as_undisturbed(bench: Bench, validated: bool) -> None:
     """In the first step, in the middle of an epoch, at its end, in the last step."""
@@ -274,22 +270,6 @@ def test_interrupted_and_resumed_is_as_undisturbed(bench: Bench, validated: bool
         assert bench.reports == told, "something was done twice, or not at all"
         np.testing.assert_array_equal(logits(undisturbed), logits(resumed))
         assert undisturbed.head.metrics == resumed.head.metrics
-
-
-@dataclass
-class Interrupting:
-    """Ends the training right after the checkpoint of a step."""
-
-    into: StoredCheckpoints
-    at: int
-
-    def put(self, step: int, folder: Path) -> None:
-        self.into.put(step, folder)
-        if step == self.at:
-            raise Interrupted
-
-    def fetch(self, folder: Path) -> bool:
-        return self.into.fetch(folder)
 
 
 def test_one_checkpoint_is_kept_and_half_a_checkpoint_is_none(tmp_path: Path) -> None:
@@ -328,40 +308,6 @@ def test_a_checkpoint_that_does_not_fit_is_left_alone(bench: Bench, spoil: str) 
 
 
 # Several workers
-
-
-@dataclass
-class Threads:
-    """The ``Group`` of threads of one process."""
-
-    rank: int
-    size: int
-    barrier: Barrier
-    given: dict[int, list[Tensor]]
-
-    def sum(self, tensors: list[Tensor]) -> None:
-        self._exchange(tensors, lambda parts: torch.stack(parts).sum(0))
-
-    def spread(self, tensors: list[Tensor]) -> None:
-        self._exchange(tensors, lambda parts: parts[0])
-
-    def _exchange(self, tensors: list[Tensor], combine: Any) -> None:
-        self.given[self.rank] = [tensor.detach().clone() for tensor in tensors]
-        self.barrier.wait()
-        for number, tensor in enumerate(tensors):
-            tensor.detach().copy_(combine([self.given[rank][number] for rank in range(self.size)]))
-        self.barrier.wait()
-
-
-@pytest.fixture
-def without_dropout(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Threads share the random numbers that dropout is drawn from; processes do not."""
-    folder = tmp_path_factory.mktemp("dry") / "base"
-    shutil.copytree(tiny_base, folder)
-    config = json.loads((folder / "config.json").read_text())
-    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
 
 
 @pytest.mark.parametrize(("size", "rehearse"), [(2, False), (3, False), (2, True)])
