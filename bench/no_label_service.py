@@ -65,12 +65,13 @@ def minutes_until(done: Callable[[], bool]) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=20_000, help="default: %(default)s")
+    parser.add_argument("--texts", type=int, default=20_000, help="at most; default: %(default)s")
     options = parser.parse_args(arguments)
     train, test = read("ag_news", "train"), read("ag_news", "test").drawn(TESTED, 0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_files(folder, train.drawn(options.texts, 0))
+        pool = train.drawn(options.texts, 0)
+        write_files(folder, pool)
         with Everything(folder / "state", report=print) as tornio, Client(tornio.url, tornio.api_key) as client:
             os.environ["TORNIO_API_KEY"] = tornio.api_key
             command(tornio.url, "apply", str(folder / "task.yaml"))
@@ -82,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
             predictions = client.predict(TASK, test.texts)
     right = statistics.fmean(a.labels == b for a, b in zip(predictions, test.labels, strict=True))
     print(
-        f"{options.texts} texts without labels: version 0 serves after {served:.1f} minutes, accuracy {right:.3f}; the "
+        f"{len(pool)} texts without labels: version 0 serves after {served:.1f} minutes, accuracy {right:.3f}; the "
         f"teacher's labels again: {again:.1f} minutes, {again / served:.2f} of it"
     )
     return 0 if state == "done" else 1
