@@ -103,6 +103,9 @@ class RecordedCheckpoints(StoredCheckpoints):
         super().__init__(store, prefix)
         self._record = record
 
+    def part(self, name: str) -> RecordedCheckpoints:
+        return RecordedCheckpoints(self._store, f"{self._prefix}{name}/", self._record)
+
     def put(self, step: int, folder: Path) -> None:
         self._record.write()
         super().put(step, folder)

@@ -169,8 +169,9 @@ class TrainingSpec(Spec):
         "supervised",
         change="next iteration",
         doc="Training method. supervised: learn from the labels alone. distillation: learn from the teacher's labels "
-        "of the pool, too. contrastive: tune the encoder by pairs of labelled texts. An installed package may bring "
-        "others. Default supervised.",
+        "of the pool, too. contrastive: tune the encoder by pairs of labelled texts. self-training: a fine-tuned model "
+        "labels texts of the pool, and another learns from them. An installed package may bring others. Default "
+        "supervised.",
     )
     settings: dict[str, Any] = setting(
         {},

@@ -48,32 +48,46 @@ class CheckpointStore(Protocol):
     def fetch(self, folder: Path) -> bool:
         """Write the files of the last complete checkpoint into this folder. Return False where there is none."""
 
+    def part(self, name: str) -> CheckpointStore:
+        """Return the store of a part of the training, such as a round: what it keeps is apart from all others."""
+
+    def clear(self) -> None:
+        """Delete all checkpoints, and those of all parts, because the training is done."""
+
 
 class StoredCheckpoints:
-    """The ``CheckpointStore`` under a prefix of the object store: ``{prefix}{step}/``. It keeps the last one only."""
+    """The ``CheckpointStore`` under a prefix of the object store: ``{prefix}{step}/``, and ``{prefix}{part}/{step}/``
+    for the parts of a training. It keeps the last one of each."""
 
     def __init__(self, store: ObjectStore, prefix: str) -> None:
         self._store = store
         self._prefix = prefix
 
     def put(self, step: int, folder: Path) -> None:
-        before = [info.key for info in self._store.list(self._prefix)]
+        before = self._keys()
         own = f"{self._prefix}{step:010d}/"
         for name in (TENSORS_FILE, POSITION_FILE):  # the small one last: a folder that has it is complete
             self._store.upload(folder / name, own + name)
         self._store.delete(key for key in before if not key.startswith(own))
 
     def fetch(self, folder: Path) -> bool:
-        whole = [info.key for info in self._store.list(self._prefix) if info.key.endswith("/" + POSITION_FILE)]
+        whole = [key for key in self._keys() if key.endswith("/" + POSITION_FILE)]
         if not whole:
             return False
         for name in (TENSORS_FILE, POSITION_FILE):
             self._store.download(max(whole).removesuffix(POSITION_FILE) + name, folder / name)
         return True
 
+    def part(self, name: str) -> CheckpointStore:
+        return StoredCheckpoints(self._store, f"{self._prefix}{name}/")
+
     def clear(self) -> None:
-        """Delete all checkpoints, because the training is done."""
         self._store.delete([info.key for info in self._store.list(self._prefix)])
+
+    def _keys(self) -> list[str]:
+        """Return the keys of the training's own checkpoints, without those of its parts."""
+        keys = [info.key for info in self._store.list(self._prefix)]
+        return [key for key in keys if key.removeprefix(self._prefix).partition("/")[0].isdigit()]
 
 
 def save_checkpoint(store: CheckpointStore, inputs: str, position: Position, tensors: Mapping[str, Tensor]) -> None:

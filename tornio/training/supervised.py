@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tornio.arrays import FloatMatrix
+from tornio.arrays import BoolMatrix, FloatMatrix, IntArray
 from tornio.models.batching import token_batches
 from tornio.models.decide import decide_labels
 from tornio.models.device import Precision, device
@@ -33,7 +33,7 @@ from tornio.training.network import Network
 from tornio.training.objective import CrossEntropy, Objective
 from tornio.training.targets import UNSEEN_LOGIT, Labelled, decided, stratified_folds
 
-__all__ = ["fit"]
+__all__ = ["Work", "fit"]
 
 REHEARSALS = 2
 """Parts of the examples, each predicted by a training on the others. Two cost as much as one training on all."""
@@ -88,26 +88,20 @@ def fit(
     hooks = hooks or Hooks()
     group = hooks.group or current_group()
     data = prepare(labelled, label_names, multi_label, Tokenizer(base, use.max_length), settings, seed, unlabelled)
-    work = _Work(base, use, settings, seed, precision_for(precision), objective)
+    work = Work(base, use, settings, seed, precision_for(precision), objective)
     held = _rehearsed(work, data, hooks, group) if rehearse and calibrate and data.held_out is None else None
     network, metrics = work.train(data, hooks, group, data.ids)
     if group.rank != 0:
         return None
     if data.held_out is not None and calibrate:
         held = _held_out(network, data, data.held_out)
-    loss, temperature = held.temperature() if held else (None, 1.0)
-    weight, bias = _whole_head(network, data, temperature)
-    thresholds = held.thresholds(temperature, label_names) if held else {}
-    network.widen()
-    write_model(out, network.body, LinearHead(tuple(label_names), multi_label, weight, bias), base)
-    model = FineTunedModel.load(out, use_of(use), precision)
-    measured = {} if loss is None else {"temperature": temperature, HELD_OUT_LOSS: loss}
-    return model.with_metrics(metrics | measured, thresholds)
+    return work.written(network, data, held, metrics, label_names, out)
 
 
 @dataclass(frozen=True)
-class _Work:
-    """A training of a base encoder, which data make a network of."""
+class Work:
+    """A training of a base encoder, which data make a network of. A method with trainings of its own makes them here:
+    ``fit`` is the normal case."""
 
     base: Path
     use: EncoderUse
@@ -131,11 +125,36 @@ class _Work:
             network.narrow(reads)
             if self.settings.head_start == "logistic-regression" and group.rank == 0:
                 _start_head(network, data, self.seed)
-            inputs = _digest(data, goal.name, self.use, self.settings, self.seed, self.precision)
-            return network, run(network, goal, self.settings, self.seed, inputs, hooks)
+            return network, run(network, goal, self.settings, self.seed, self.digest(data), hooks)
+
+    def digest(self, data: Data) -> str:
+        """Return the digest of everything that the training depends on."""
+        return _digest(data, self.objective(data).name, self.use, self.settings, self.seed, self.precision)
+
+    def written(
+        self,
+        network: Network,
+        data: Data,
+        held: OutOfSample | None,
+        metrics: Mapping[str, float],
+        label_names: Sequence[str],
+        out: Path,
+    ) -> FineTunedModel:
+        """Write the files of a trained network's model into an empty folder, and return the model.
+
+        ``held``: the predictions that calibrate it; None means that it stays as it was trained.
+        """
+        loss, temperature = held.temperature() if held else (None, 1.0)
+        weight, bias = _whole_head(network, data, temperature)
+        thresholds = held.thresholds(temperature, label_names) if held else {}
+        network.widen()
+        write_model(out, network.body, LinearHead(tuple(label_names), data.multi_label, weight, bias), self.base)
+        model = FineTunedModel.load(out, use_of(self.use), self.precision)
+        measured = {} if loss is None else {"temperature": temperature, HELD_OUT_LOSS: loss}
+        return model.with_metrics({**metrics, **measured}, thresholds)
 
 
-def _rehearsed(work: _Work, data: Data, hooks: Hooks, group: Group) -> OutOfSample | None:
+def _rehearsed(work: Work, data: Data, hooks: Hooks, group: Group) -> OutOfSample | None:
     """Train on each half of the examples, and return what these networks predict for the other half; None where no half
     suffices. Every worker calls this, and the first has the predictions.
 
@@ -143,30 +162,48 @@ def _rehearsed(work: _Work, data: Data, hooks: Hooks, group: Group) -> OutOfSamp
     continues repeats them.
     """
     quiet = replace(hooks, checkpoints=None, report=lambda _: None)
+    parts = halves(data, work.seed)
     Y = decided(data.train.targets.numpy(), data.multi_label)
-    parts = stratified_folds(Y, REHEARSALS, work.seed)
     logits, counts = np.zeros(Y.shape, dtype=np.float32), np.zeros(Y.shape, dtype=bool)
+    for half in parts:
+        rest = replace(data, train=data.train.select(half.rest), unlabelled=())
+        network, _ = work.train(rest, quiet, group, data.ids)
+        if group.rank == 0:
+            logits[half.held] = logits_of(network, data.train.select(half.held).ids)
+            counts[half.held] = half.counts
+    return whole(data, OutOfSample(logits, Y, counts, data.multi_label)) if counts.any() else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Half:
+    """``held`` and ``rest``: int64 rows of the examples. ``counts``: bool [held, outputs], the decisions about the held
+    ones that say something, because the rest has examples of the label."""
+
+    held: IntArray
+    rest: IntArray
+    counts: BoolMatrix
+
+
+def halves(data: Data, seed: int) -> list[Half]:
+    """Return the parts of the examples that a training on the others may predict: none where no part suffices."""
+    Y = decided(data.train.targets.numpy(), data.multi_label)
+    parts, found = stratified_folds(Y, REHEARSALS, seed), []
     for part in range(REHEARSALS):
         held, rest = np.flatnonzero(parts == part), np.flatnonzero(parts != part)
         present = Y[rest].any(axis=0) & ~Y[rest].all(axis=0)
-        if not len(held) or present.sum() < (1 if data.multi_label else 2):
-            continue
-        half = replace(data, train=data.train.select(rest), unlabelled=())
-        network, _ = work.train(half, quiet, group, data.ids)
-        if group.rank == 0:
-            logits[held] = _logits(network, data.train.select(held).ids)
-            counts[held] = present & (data.multi_label | (Y[held] == 1))
-    return _whole(data, OutOfSample(logits, Y, counts, data.multi_label)) if counts.any() else None
+        if len(held) and present.sum() >= (1 if data.multi_label else 2):
+            found.append(Half(held, rest, present & (data.multi_label | (Y[held] == 1))))
+    return found
 
 
 def _held_out(network: Network, data: Data, held_out: Examples) -> OutOfSample:
     Y = decided(held_out.targets.numpy(), data.multi_label)
-    logits = _logits(network, held_out.ids)
+    logits = logits_of(network, held_out.ids)
     counts = np.ones(Y.shape, dtype=bool) if data.multi_label else Y == 1
-    return _whole(data, OutOfSample(logits, Y, counts, data.multi_label))
+    return whole(data, OutOfSample(logits, Y, counts, data.multi_label))
 
 
-def _whole(data: Data, part: OutOfSample) -> OutOfSample:
+def whole(data: Data, part: OutOfSample) -> OutOfSample:
     """Return the predictions with a column for each label, also for those that no example or every example has."""
     shape = (len(part.Y), len(data.learned))
     logits = np.full(shape, UNSEEN_LOGIT, dtype=np.float32)
@@ -175,7 +212,7 @@ def _whole(data: Data, part: OutOfSample) -> OutOfSample:
     return OutOfSample(logits, Y, counts, part.multi_label)
 
 
-def _logits(network: Network, ids: Sequence[NDArray[np.int64]]) -> FloatMatrix:
+def logits_of(network: Network, ids: Sequence[NDArray[np.int64]]) -> FloatMatrix:
     """Return float32 [n, outputs] of token ids, without dropout."""
     network.eval()
     logits = np.empty((len(ids), network.head.out_features), dtype=np.float32)

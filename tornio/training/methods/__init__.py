@@ -12,6 +12,7 @@ from tornio.training.kinds import choose_kind
 from tornio.training.methods.contrastive import Contrastive
 from tornio.training.methods.distillation import Distillation
 from tornio.training.methods.port import TrainingMethod
+from tornio.training.methods.self_training import SelfTraining
 from tornio.training.methods.supervised import Supervised
 
 __all__ = ["METHODS", "cannot_train", "check_training"]
@@ -20,7 +21,7 @@ METHODS: Table[TrainingMethod[Any]] = Table(
     "training method",
     "tornio.training_methods",
     TrainingMethod,  # type: ignore[type-abstract]  # the table only tests whether an entry is one
-    {method.name: method for method in (Supervised(), Distillation(), Contrastive())},
+    {method.name: method for method in (Supervised(), Distillation(), Contrastive(), SelfTraining())},
 )
 """Built-in methods, and those of installed packages."""
 
