@@ -25,7 +25,7 @@ from services.gateway import auth
 from services.teacher.settings import TeacherSettings
 from tornio import settings
 from tornio.client import address
-from tornio.schemas import comparison, loop, registry, review, runs, tables, task
+from tornio.schemas import comparison, llm, loop, registry, review, runs, tables, task
 from tornio.schemas.base import Document, Part
 from tornio.schemas.tables import Table
 from tornio.spec import LabelSpec, Spec, TaskSpec
@@ -41,6 +41,7 @@ SETTINGS = (
     settings.JobSettings,
     settings.TrainSettings,
     settings.KubeSettings,
+    settings.LlmSettings,
     settings.UpgradeSettings,
     ClassifierSettings,
     TeacherSettings,
@@ -80,7 +81,7 @@ OTHER_VARIABLES = {
         ),
     ),
 }
-DOCUMENTS: tuple[ModuleType, ...] = (task, registry, runs, loop, review, comparison)
+DOCUMENTS: tuple[ModuleType, ...] = (task, registry, runs, loop, review, comparison, llm)
 
 
 def pages() -> dict[str, str]:
@@ -184,10 +185,26 @@ def settings_page() -> str:
         ]
         parts.append(f"\n## {model.__name__.removesuffix('Settings')}\n\n{_first_line(model)}\n\n")
         parts.append(_table(("variable", "type", "default", "what it is"), rows))
+        parts += [_part_of_a_setting(inner) for field in model.model_fields.values() for inner in _models(field)]
     for title, variables in OTHER_VARIABLES.items():
         parts.append(f"\n## {title}\n\n")
         parts.append(_table(("variable", "what it is"), [(f"`{name}`", what) for name, what in variables]))
     return "".join(parts)
+
+
+def _models(field: FieldInfo) -> Iterator[type[BaseModel]]:
+    """Yield the models that a setting contains as JSON."""
+    for one in _flat(field.annotation):
+        if inspect.isclass(one) and issubclass(one, BaseModel):
+            yield one
+
+
+def _part_of_a_setting(model: type[BaseModel]) -> str:
+    rows = [
+        (f"`{name}`", _kind(field), _default(field), field.description or "")
+        for name, field in model.model_fields.items()
+    ]
+    return f"\n{_first_line(model)} Its fields:\n\n" + _table(("field", "type", "default", "what it is"), rows)
 
 
 # Persisted formats
@@ -216,8 +233,8 @@ def formats() -> str:
         - Documents that are marked *put if absent* never change. All other documents are changed by compare-and-swap on
           their ETag. The field `writer` contains a token of the write that stored the document. If the outcome of a
           write is unclear, its writer compares the token to find out whether the write succeeded.
-        - The keys below are relative to `{workspace}/tasks/{task}/`. Only `blobs/` and `encoders/` are at the top
-          level.
+        - The keys below are relative to `{workspace}/tasks/{task}/`. Only `blobs/`, `encoders/` and `_llm/` are at the
+          top level.
         """
     parts = [NOTE, textwrap.dedent(intro), "\n## Tables (Parquet)\n"]
     constants = [(getattr(tables, name), doc) for name, doc in _constants(tables)]

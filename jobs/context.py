@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 import numpy as np
@@ -18,19 +21,21 @@ from jobs.parts import PartMapper
 from tornio.arrays import FloatMatrix, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.loading import Loader
-from tornio.models.port import Model
+from tornio.models.port import Asking, Model
 from tornio.pool.embeddings import EmbeddingCache
 from tornio.pool.soft_labels import SoftLabelCache
 from tornio.registry import NodeCache, Registry
 from tornio.schemas.keys import RunKeys
 from tornio.schemas.registry import EncoderUse
 from tornio.schemas.runs import RunPlan, RunProgress
-from tornio.settings import NodeSettings
+from tornio.settings import LlmEndpoint, LlmSettings, NodeSettings
 from tornio.spec import ClassifierSpec, TaskSpec
 from tornio.storage.environment import store_from_environment
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
 from tornio.tasks.encoder import encoder_of
+
+log = logging.getLogger(__name__)
 
 SOFTWARE = ("torch", "transformers", "scikit-learn", "numpy")
 """Packages whose versions are recorded with each result."""
@@ -60,9 +65,15 @@ class JobContext:
     """Lets several workers train and publish a run's version. None means that this process can only train alone."""
 
     @classmethod
-    def over(cls, store: ObjectStore, cache_dir: Path, precision: str = "auto") -> JobContext:
+    def over(
+        cls,
+        store: ObjectStore,
+        cache_dir: Path,
+        precision: str = "auto",
+        endpoints: Mapping[str, LlmEndpoint] = MappingProxyType({}),
+    ) -> JobContext:
         cache = NodeCache(cache_dir, store)
-        return cls(store, cache, Loader(store, cache, precision), Tasks(store))
+        return cls(store, cache, Loader(store, cache, precision, endpoints), Tasks(store))
 
     @classmethod
     def from_environment(cls, precision: str | None = None) -> JobContext:
@@ -74,17 +85,19 @@ class JobContext:
 
         node = NodeSettings()
         torch.set_num_threads(node.torch_threads)
-        return cls.over(store_from_environment(), node.cache_dir, precision or node.precision)
+        endpoints = LlmSettings().endpoints
+        return cls.over(store_from_environment(), node.cache_dir, precision or node.precision, endpoints)
 
 
 @dataclass(frozen=True, slots=True)
 class SoftLabels:
-    """A teacher's probabilities for a pool. ``probabilities``: float32 [pool, labels]. ``agent``: the teacher's name.
-    ``folder``: where they are stored."""
+    """A teacher's probabilities for a pool. ``probabilities``: float32 [pool, labels], NaN for a text without.
+    ``agent``: the teacher's name. ``folder``: where they are stored. ``tally``: see ``Scores``."""
 
     probabilities: FloatMatrix
     agent: str
     folder: str
+    tally: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -165,13 +178,30 @@ class RunContext:
         digest = sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
         cache = SoftLabelCache(self.job.store, self.task.keys, digest, spec.label_names, teacher.name)
 
+        tally, ready = Counter[str](), 0
+        stage = "soft labels"
+        if isinstance(teacher, Asking):
+            stage = str(teacher.estimate(view.texts, spec.labels, spec.multi_label))
+            log.info("%s, run %s: %s", spec.full_name, self.run, stage)
+            self.progress(stage, 0, len(view), "records")
+
         def score(texts: Sequence[str]) -> FloatMatrix:
-            return teacher.score(texts, spec.labels, spec.teacher.templates, spec.multi_label).probabilities
+            if isinstance(teacher, Asking):
+                scores = teacher.ask(texts, spec.labels, spec.multi_label, lambda part: done(ready + part))
+            else:
+                scores = teacher.score(texts, spec.labels, spec.teacher.templates, spec.multi_label)
+            tally.update(scores.tally)
+            return scores.probabilities
 
         def done(rows: int) -> None:
-            self.progress("soft labels", rows, len(view), "records")
+            self.progress(stage, rows, len(view), "records")
 
-        return SoftLabels(cache.probabilities(view, score, done), teacher.name, cache.folder)
+        def part_done(rows: int) -> None:
+            nonlocal ready
+            ready = rows
+            done(rows)
+
+        return SoftLabels(cache.probabilities(view, score, part_done), teacher.name, cache.folder, tally)
 
     def pool_probabilities(self, model: Model, pool_seq: int, rows: Sequence[int] | IntArray) -> FloatMatrix:
         """float32 [rows, labels] for these rows of the pool, from cached embeddings where that is possible."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from jobs.context import JobContext, RunContext
 from tornio.api import LabelRequest, TaskName
 from tornio.errors import InvalidInput
+from tornio.models.teachers import TEACHERS
 from tornio.schemas.jobs import LabelArgs, LabelOutput
 from tornio.schemas.runs import RunPlan
 from tornio.spec import NO_TEACHER
@@ -17,7 +20,7 @@ def plan(request: LabelRequest, task: TaskName, context: JobContext) -> RunPlan:
     opened = context.tasks.open(*task)
     spec, pool_seq = opened.spec, opened.pool.last_seq()
     if spec.teacher.kind == NO_TEACHER:
-        raise InvalidInput(f"{task} has no teacher. Set teacher.kind to 'embedding' or 'nli' in task.yaml")
+        raise InvalidInput(f"{task} has no teacher. Set teacher.kind in task.yaml to one of: {', '.join(TEACHERS)}")
     if not pool_seq:
         raise InvalidInput(f"the pool of {task} is empty. Add texts first: tornio pool add {task} FILE")
     teacher = context.loader.teacher_digest(spec.teacher, spec.classifier)
@@ -33,4 +36,11 @@ def run(args: LabelArgs, context: RunContext) -> LabelOutput:
     """
     spec = context.task.spec_at(args.spec_rev)
     labels = context.soft_labels(spec, args.pool_seq)
-    return LabelOutput(key=labels.folder, records=len(labels.probabilities), agent=labels.agent)
+    missing = int(np.isnan(labels.probabilities).any(axis=1).sum())
+    return LabelOutput(
+        key=labels.folder,
+        records=len(labels.probabilities) - missing,
+        agent=labels.agent,
+        without=missing,
+        tally=dict(labels.tally),
+    )

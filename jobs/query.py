@@ -9,7 +9,7 @@ import numpy as np
 
 from jobs.candidates import PoolSource
 from jobs.context import RunContext
-from tornio.errors import IntegrityError, InvalidInput
+from tornio.errors import IntegrityError, InvalidInput, TornioError, describe
 from tornio.models.port import Model
 from tornio.plugins import read_settings
 from tornio.query import (
@@ -55,11 +55,20 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     picked = pick_batch(order, left.reserve_rows, spec.loop.batch_size, part, seed)
     if not any(p.purpose is Purpose.QUERY for p in picked):
         return QueryOutput(items=(), strategy=strategy)
-    agent, suggestions = _suggest(args, context, spec, model, [p.row for p in picked if p.purpose is Purpose.QUERY])
+    rows = [p.row for p in picked if p.purpose is Purpose.QUERY]
+    why_not, agent, suggestions = "", None, dict[int, SuggestionPart]()
+    try:
+        agent, suggestions = _suggest(args, context, spec, model, rows)
+    except TornioError as error:
+        if model is not None or spec.teacher.endpoint is None:
+            raise
+        why_not = describe(error)  # annotators do not wait for another server, nor for its budget
+        log.warning("Batch %s has no suggestions: %s", args.batch, why_not)
     return QueryOutput(
         items=tuple(_item(p, view.record_ids[p.row], scores, suggestions) for p in picked),
         strategy=strategy,
         agent=agent,
+        why_not=why_not,
     )
 
 
@@ -148,7 +157,9 @@ def _suggest(
         teacher = context.job.loader.teacher(spec.teacher, spec.classifier)
         texts = context.pool_texts(args.pool_seq, rows)
         scored = teacher.score(texts, spec.labels, spec.teacher.templates, spec.multi_label)
-        probabilities, agent, thresholds = scored.probabilities, teacher.name, {}
+        answered = np.flatnonzero(~np.isnan(scored.probabilities).any(axis=1))
+        rows = [rows[number] for number in answered]
+        probabilities, agent, thresholds = scored.probabilities[answered], teacher.name, {}
     proposed = proposals(probabilities, spec.label_names, spec.multi_label, thresholds)
     return agent, dict(zip(rows, proposed, strict=True))
 

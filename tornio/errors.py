@@ -12,7 +12,8 @@ TornioError
  ├─ Conflict               another writer was first, or the present state does not allow the operation
  │   ├─ AlreadyExists      put-if-absent found an object
  │   ├─ Changed            put-if-match found another ETag
- │   └─ NotServable        the task has no `current` version yet
+ │   ├─ NotServable        the task has no `current` version yet
+ │   └─ BudgetSpent        an operator's limit on an outside service is reached
  ├─ Forbidden              the key or account lacks a right; names the right and who can grant it
  ├─ Unauthorized           the API key is missing or unknown
  ├─ IntegrityError         stored bytes do not match their digest, schema or probes
@@ -66,6 +67,10 @@ class Changed(Conflict):
 
 class NotServable(Conflict):
     """The task has no ``current`` version, so it cannot predict."""
+
+
+class BudgetSpent(Conflict):
+    """An operator's limit on an outside service is reached; the message says what is left and who can raise it."""
 
 
 class Forbidden(TornioError):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -118,6 +118,98 @@ class NodeSettings(BaseSettings):
     torch_threads: int = Field(
         1, ge=1, description="Threads that torch uses in each process. Default 1, because replicas share the cores."
     )
+
+
+class LlmEndpoint(BaseModel):
+    """A server that speaks the OpenAI chat-completions protocol, and how much may be asked of it in all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    url: str = Field(
+        pattern=r"^https?://[^@\s?#]+$",
+        description="Address up to the protocol's version, such as `https://api.example.com/v1`; requests go to "
+        "`{url}/chat/completions`. A redirect is not followed. Required.",
+    )
+    model: str = Field(min_length=1, max_length=200, description="Name of the model on that server. Required.")
+    api_key_file: Path | None = Field(
+        None, description="File that holds the key. It is read for each request. Default: no key is sent."
+    )
+    api_key_variable: str | None = Field(
+        None, description="Environment variable that holds the key, where there is no file. Default: none."
+    )
+    max_requests: int = Field(
+        ge=1,
+        description="Most requests in all, retries too, counted in the bucket. Required: each may cost money. To allow "
+        "more, raise it.",
+    )
+    max_tokens: int = Field(ge=1, description="Most tokens of questions and answers in all. Required, as above.")
+    input_price: float | None = Field(
+        None, ge=0, description="Price of a million tokens of questions, to estimate the cost. Default: no estimate."
+    )
+    concurrency: int = Field(
+        8, ge=1, le=256, description="Requests at the same time, per run. Default 8: providers limit the rate."
+    )
+    timeout_seconds: float = Field(
+        60.0, gt=0, description="Seconds that a request may take. Default 60: an answer has few tokens."
+    )
+    retries: int = Field(
+        5,
+        ge=0,
+        le=20,
+        description="How often a request is sent again after a timeout, a lost connection, or status 429 or 5xx. "
+        "Pauses double from one second on, or are what the server's `Retry-After` says. Default 5: about a minute.",
+    )
+    longest_wait_seconds: float = Field(
+        120.0, gt=0, description="Longest `Retry-After` that is waited for; a longer one ends the attempt. Default 120."
+    )
+    max_characters: int = Field(
+        8000, ge=100, description="A longer text is cut to so many characters. Default 8000: about 2000 tokens."
+    )
+    answer_tokens: int = Field(
+        256, ge=8, description="Most tokens of an answer. Default 256. A model that reasons first needs some thousands."
+    )
+    answer_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens",
+        description="The request's field for it. Default `max_tokens`, which most servers know. Newer models of OpenAI "
+        "need the other one.",
+    )
+    temperature: float | None = Field(
+        0.0, ge=0, le=2, description="Sampling temperature. Default 0. Null sends none, for models that refuse it."
+    )
+    max_unanswered: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Share of the texts that may stay without a usable answer. Above it, the run fails. Default 0.2: "
+        "students bear gaps, but a model that answers worse does not understand the task.",
+    )
+    proxy: str | None = Field(
+        None,
+        pattern=r"^https?://[^@\s]+$",
+        description="Address of a proxy. Default: none. `HTTPS_PROXY` is not read, because texts go where an operator "
+        "says, and nowhere else.",
+    )
+    ca_file: Path | None = Field(
+        None,
+        description="Certificates (PEM) to trust for this server. Default: those of the system, or of `SSL_CERT_FILE`.",
+    )
+
+
+class LlmSettings(BaseSettings):
+    """The servers that the teacher `llm` may ask. Without one, no task can have it: texts would leave the cluster."""
+
+    model_config = SettingsConfigDict(env_prefix="TORNIO_LLM_", frozen=True)
+
+    endpoints: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], LlmEndpoint] = Field(
+        {},
+        description="JSON object: names that task.yaml may use, each with the fields of an endpoint (see below). Keys "
+        "of servers are not part of it. Default: none.",
+    )
+
+    def variables(self) -> tuple[str, ...]:
+        """Return the environment variables that a process needs to ask these servers."""
+        keys = {endpoint.api_key_variable for endpoint in self.endpoints.values()} - {None}
+        return ("TORNIO_LLM_ENDPOINTS", *sorted(map(str, keys)))
 
 
 class JobSettings(BaseSettings):

@@ -16,7 +16,7 @@ from services.gateway.app import create_app
 from services.gateway.auth import KeyRing
 from services.gateway.backend import StoreBackend
 from services.gateway.handles import Handle, Handles
-from tornio.settings import AnnotationLimits, NodeSettings, StorageSettings, annotation_address
+from tornio.settings import AnnotationLimits, LlmSettings, NodeSettings, StorageSettings, annotation_address
 from tornio.storage.s3 import open_store
 
 _settings = ClassifierSettings()
@@ -49,7 +49,8 @@ class Classifier:
         replica = serve.get_replica_context().replica_id.unique_id
         self._predictor = predictor = Predictor(store, self._handles, replica, NodeSettings(), ClassifierSettings())
         annotate_url, max_labels = annotation_address(os.environ), AnnotationLimits().max_labels
-        backend = StoreBackend(store, self._handles, predictor, annotate_url, max_labels)
+        endpoints = LlmSettings().endpoints
+        backend = StoreBackend(store, self._handles, predictor, annotate_url, max_labels, endpoints)
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:

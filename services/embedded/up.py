@@ -20,6 +20,7 @@ from services.embedded.credentials import write_private
 from services.embedded.ports import HOST
 from services.embedded.stack import Addresses, EmbeddedStack
 from services.embedded.supervisor import Program
+from tornio.settings import LlmSettings
 
 SESSION_FILE = "session.json"
 API_PORT = "api"
@@ -123,6 +124,7 @@ def application(
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # otherwise it listens on the machine's public address
         **ray_folder.private(state),
         **proxy.ENVIRONMENT,
+        **{name: os.environ[name] for name in LlmSettings().variables() if name in os.environ},
         # Serve replaces its proxy after three failed checks. With its own period, 10 s, nobody is answered for 40 s.
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         "RAY_worker_niceness": "0",  # by default Ray's workers have a lower priority

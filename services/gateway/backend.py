@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ from tornio.errors import Conflict, NotServable, TornioError
 from tornio.loop.first import no_version
 from tornio.registry import CURRENT, Registry
 from tornio.schemas.keys import TaskKeys
+from tornio.settings import LlmEndpoint
 from tornio.spec import TaskSpec, TeacherSpec
 from tornio.status.asks import Ask, ask_of_loop, ask_training
 from tornio.status.snapshot import Reader
@@ -56,7 +57,7 @@ READY_S = 2.0
 
 @dataclass
 class StoreBackend:
-    """Implements ``Backend``. ``annotate_url``: where people annotate. ``max_labels``: as for ``Tasks``.
+    """Implements ``Backend``. ``annotate_url``: where people annotate. ``max_labels``, ``endpoints``: as for ``Tasks``.
 
     ``answers_s``: seconds until the controller has read new answers.
     """
@@ -66,6 +67,7 @@ class StoreBackend:
     models: Models
     annotate_url: str | None = None
     max_labels: int = MAX_LABELS
+    endpoints: Mapping[str, LlmEndpoint] = field(default_factory=dict)
     answers_s: float = 2.0
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "store"))
@@ -74,7 +76,7 @@ class StoreBackend:
     _probe: asyncio.Future[None] | None = None
 
     def __post_init__(self) -> None:
-        self._tasks = Tasks(self.store, self.max_labels)
+        self._tasks = Tasks(self.store, self.max_labels, self.endpoints)
         self.runs = StoreRuns(self.store, self.cluster, self.clock, self._blocking, self._nudge)
 
     # Specs, records and labels

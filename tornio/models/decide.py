@@ -18,13 +18,13 @@ def decide(
     """Return which labels each row gets, bool [n, labels], for probabilities of the same shape.
 
     Single-label: the most probable label, the first one of ties. Multi-label: all labels with at least their threshold,
-    which may be none. ``thresholds``: one for all, or float64 [labels].
+    which may be none. A row of NaN gets no label. ``thresholds``: one for all, or float64 [labels].
     """
     if multi_label:
         return np.asarray(probabilities >= thresholds)
     chosen = np.zeros(probabilities.shape, dtype=bool)
     chosen[np.arange(len(probabilities)), probabilities.argmax(axis=1)] = True
-    return chosen
+    return chosen & ~np.isnan(probabilities)
 
 
 def decide_labels(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from weakref import WeakValueDictionary
 
-from tornio.errors import IntegrityError, InvalidInput, MissingPlugin, NotFound, UnfitCheckpoint
+from tornio.errors import IntegrityError, InvalidInput, NotFound, UnfitCheckpoint
 from tornio.models.device import Precision
 from tornio.models.device import precision as precision_for
 from tornio.models.encoder import Encoder, encoder_from, load_engine
@@ -18,15 +18,15 @@ from tornio.models.fewshot import FewShotModel
 from tornio.models.finetuned import FineTunedModel
 from tornio.models.kinds import FEW_SHOT, FINE_TUNED, KINDS, LAYERED_FEW_SHOT
 from tornio.models.limits import layers
-from tornio.models.nli import NliZeroShot
 from tornio.models.port import Model, ZeroShotModel
 from tornio.models.pretrained import load_config
 from tornio.models.probes import check_probes
 from tornio.models.sources import HUB, is_address, publish_encoder, resolve_encoder
-from tornio.models.zeroshot import EmbeddingZeroShot
+from tornio.models.teachers import base_name, teacher_kind
 from tornio.registry import Encoders, NodeCache
 from tornio.schemas.registry import EncoderDocument, EncoderUse, Manifest
-from tornio.spec import NO_TEACHER, ClassifierSpec, TeacherSpec
+from tornio.settings import LlmEndpoint
+from tornio.spec import ClassifierSpec, TeacherSpec
 from tornio.storage.port import ObjectStore
 
 LAYERS_POOLED = 4
@@ -40,10 +40,19 @@ encoder or model that has them."""
 class Loader:
     """The models and encoders of one process. Threads may share it.
 
-    ``precision``: what this machine computes in, float32 or bfloat16.
+    ``precision``: what this machine computes in, float32 or bfloat16. ``endpoints``: the servers that teachers may ask,
+    by name.
     """
 
-    def __init__(self, store: ObjectStore, cache: NodeCache, precision: str = "auto") -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        cache: NodeCache,
+        precision: str = "auto",
+        endpoints: Mapping[str, LlmEndpoint] = MappingProxyType({}),
+    ) -> None:
+        self.store = store
+        self.endpoints = endpoints
         self.precision: Precision = precision_for(precision)
         self.cache = cache
         self._published = Encoders(store)
@@ -51,7 +60,7 @@ class Loader:
         self._engines: WeakValueDictionary[str, Engine] = WeakValueDictionary()
         self._bases: dict[str, tuple[EncoderDocument, int]] = {}
         self._models: OrderedDict[tuple[str, str, str], tuple[Manifest, Model]] = OrderedDict()
-        self._teachers: dict[tuple[str, str, int], ZeroShotModel] = {}
+        self._teachers: dict[tuple[str | int | None, ...], ZeroShotModel] = {}
         self._encoder_lock = Lock()
         self._model_lock = Lock()
         self._teacher_lock = Lock()
@@ -83,7 +92,7 @@ class Loader:
         ``resolve_encoder`` finds, which is then published once. ``max_length``: tokens; the model's own limit where
         that is smaller.
         """
-        document, layer = self._base(name)
+        document, layer = self.base(name)
         return document.use(layer, max_length)
 
     def layered(self, use: EncoderUse) -> EncoderUse:
@@ -118,23 +127,22 @@ class Loader:
         Raises InvalidInput for a spec without a teacher and for a model that cannot be one, MissingPlugin for a kind
         that this release does not have, and NotFound or Unavailable where the model cannot be had.
         """
-        _check_teacher(spec.kind)
-        name = spec.model or classifier.encoder
-        key = (spec.kind, name, classifier.max_length)
+        kind = teacher_kind(spec.kind)
+        name = base_name(spec, classifier)
+        key = (spec.kind, name, classifier.max_length, spec.endpoint, spec.instruction)
         with self._teacher_lock:
             if key not in self._teachers:
-                self._teachers[key] = self._load_teacher(*key)
+                self._teachers[key] = kind.load(spec, classifier, self)
             return self._teachers[key]
 
     def teacher_digest(self, spec: TeacherSpec, classifier: ClassifierSpec) -> str:
-        """Return the digest of what ``teacher`` returns: its kind, its base model's files, length and precision.
+        """Return the digest of what ``teacher`` returns: its kind, and what its answers depend on.
+
+        That is the base model's files, length and precision, or the endpoint and its model.
 
         Raises as ``teacher`` does.
         """
-        _check_teacher(spec.kind)
-        document, _ = self._base(spec.model or classifier.encoder)
-        parts = (spec.kind, document.digest, str(classifier.max_length), self.precision)
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+        return teacher_kind(spec.kind).digest(spec, classifier, self)
 
     def proved(self, manifest: Manifest) -> Model:
         """Return the model of this manifest, after all checks: digests, label set, finite weights, probes.
@@ -157,7 +165,7 @@ class Loader:
             raise UnfitCheckpoint(f"version {manifest.version} cannot serve: {error}") from error
         return model
 
-    def _base(self, name: str) -> tuple[EncoderDocument, int]:
+    def base(self, name: str) -> tuple[EncoderDocument, int]:
         """Return the published encoder of this name, and the layer that heads learn from."""
         with self._encoder_lock:
             if name not in self._bases:
@@ -175,10 +183,6 @@ class Loader:
         if engine is None:
             engine = self._engines[use.digest] = load_engine(folder, self.precision)
         return encoder_from(folder, use, self.precision, engine)
-
-    def _load_teacher(self, kind: str, name: str, max_length: int) -> ZeroShotModel:
-        document, _ = self._base(name)
-        return _TEACHERS[kind](document, max_length, self)
 
 
 def _thresholds(manifest: Manifest) -> Mapping[str, float]:
@@ -210,30 +214,6 @@ def _fine_tuned(manifest: Manifest, loader: Loader) -> Model:
     return FineTunedModel.load(loader.cache.folder(manifest.blobs), manifest.encoder, loader.precision)
 
 
-def _check_teacher(kind: str) -> None:
-    if kind == NO_TEACHER:
-        raise InvalidInput("this task has no teacher: set teacher.kind to 'embedding' or 'nli' in task.yaml")
-    if kind not in _TEACHERS:
-        raise MissingPlugin(
-            f"this release has no teacher of kind {kind!r}: upgrade Tornio, or set teacher.kind to one of: "
-            f"{', '.join((*_TEACHERS, NO_TEACHER))}"
-        )
-
-
-def _nli_teacher(document: EncoderDocument, _max_length: int, loader: Loader) -> ZeroShotModel:
-    folder = loader.cache.folder(document.files)
-    return NliZeroShot(folder, document.source, document.max_length, loader.precision)
-
-
-def _embedding_teacher(document: EncoderDocument, max_length: int, loader: Loader) -> ZeroShotModel:
-    use = document.use(layer=-1, max_length=max_length)  # the last layer is the one that was trained for similarity
-    return EmbeddingZeroShot(loader.encoder(use), document.source)
-
-
-_TEACHERS: Mapping[str, Callable[[EncoderDocument, int, Loader], ZeroShotModel]] = {
-    "embedding": _embedding_teacher,
-    "nli": _nli_teacher,
-}
 _LOADERS: Mapping[str, Callable[[Manifest, Loader], Model]] = {
     LAYERED_FEW_SHOT: _layered_few_shot,
     FEW_SHOT: _few_shot,

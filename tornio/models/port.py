@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,15 @@ class Embedded:
 class Scores:
     """``logits`` and ``probabilities``: float32 [n, labels]; ``truncated``: bool [n], whether the text was cut.
 
-    The probabilities of a row sum to one or, with several labels allowed, are independent of each other.
+    The probabilities of a row sum to one or, with several labels allowed, are independent of each other. A teacher may
+    have none for a text: then its row is NaN. ``tally``: counts of how they were made, which add up over calls; empty
+    for a model of this process.
     """
 
     logits: FloatMatrix
     probabilities: FloatMatrix
     truncated: BoolVector
+    tally: Mapping[str, float] = field(default_factory=dict)
 
 
 class TextEncoder(Protocol):
@@ -86,6 +89,23 @@ class Model(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write the model's own files (safetensors and JSON). A frozen encoder is referred to by name, not copied."""
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A teacher that asks a server, which costs something: it is said before, and it takes long."""
+
+    def estimate(self, texts: Sequence[str], labels: Sequence[LabelSpec], multi_label: bool) -> object:
+        """Return what asking about these texts would cost, for people as ``str``."""
+
+    def ask(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[LabelSpec],
+        multi_label: bool = False,
+        done: Callable[[int], None] = ...,
+    ) -> Scores:
+        """As ``ZeroShotModel.score``. ``done``: called with the number of texts so far."""
 
 
 class ZeroShotModel(Protocol):

@@ -84,6 +84,8 @@ class QueryOutput(Part):
     """Empty if no record is left to ask for."""
     strategy: str
     agent: str | None = None
+    why_not: str = ""
+    """Why a teacher behind an endpoint gave no suggestions for the batch."""
 
 
 class LabelArgs(Part):
@@ -100,8 +102,13 @@ class LabelOutput(Part):
     """Folder of Parquet files, soft-labels: one for each part of the pool. It also holds the parts that later runs of
     the same teacher add."""
     records: int
+    """Number of records that have soft labels."""
     agent: str
     """Name of the teacher."""
+    without: int = 0
+    """Number of records about which the teacher gave no usable answer."""
+    tally: dict[str, float] = {}
+    """What this run asked of a chat model: requests, tokens, answers by kind. Empty for other teachers."""
 
 
 class AdaptArgs(Part):

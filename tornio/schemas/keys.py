@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 ENCODERS = "encoders/"
 ENCODER_NAMES = "encoders/names/"
+LLM = "_llm/"
+"""No workspace can have this name."""
 
 
 def blob(sha256: str) -> str:
@@ -22,6 +24,15 @@ def encoder(digest: str) -> str:
 
 def encoder_name(name_digest: str) -> str:
     return f"{ENCODER_NAMES}{name_digest}.json"
+
+
+def llm_spending(endpoint: str) -> str:
+    return f"{LLM}spending/{endpoint}.json"
+
+
+def llm_answers(question: str) -> str:
+    """Folder of a chat model's answers. ``question``: digest of everything in the question but the text."""
+    return f"{LLM}answers/{question}/"
 
 
 def seq_name(seq: int) -> str:

@@ -157,9 +157,9 @@ SOFT_LABELS = Table(
     ),
 )
 """``soft-labels/{digest}/{part}.parquet``: a teacher's probability of every label, for each record of one part of the
-pool. The footer has ``labels``, a JSON list in the order of the probabilities, and ``teacher``, its name. It is a cache
-and may be deleted at any time. ``digest`` is of the teacher, the labels and the templates; ``part`` is the digest of
-the part of the pool."""
+pool; NaN where the teacher gave no usable answer. The footer has ``labels``, a JSON list in the order of the
+probabilities, and ``teacher``, its name. It is a cache and may be deleted at any time. ``digest`` is of the teacher,
+the labels and the templates; ``part`` is the digest of the part of the pool."""
 
 SCORE_INPUT = Table(
     "score-input-part",

@@ -6,13 +6,15 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tornio.spec.base import Choice, Spec, setting
+from tornio.spec.base import Choice, Name, Spec, setting
 
 NO_TEACHER = "none"
 """The value of ``teacher.kind`` of a task without a teacher."""
 AUTO_THRESHOLD: Final = "auto"
 """The value of ``classifier.threshold`` that leaves the thresholds to the training."""
-TEACHER_KINDS = ("embedding", "nli", NO_TEACHER)
+LLM = "llm"
+"""The value of ``teacher.kind`` of a teacher behind an endpoint."""
+TEACHER_KINDS = ("embedding", "nli", LLM, NO_TEACHER)
 
 
 class FineTuningSpec(Spec):
@@ -188,14 +190,29 @@ class TeacherSpec(Spec):
         "embedding",
         change="live",
         doc="embedding: similarity of the text to each label's name and description. nli: entailment by a "
-        "cross-encoder. none: no suggestions until the first version. Default embedding: it needs no second "
-        "model.",
+        "cross-encoder. llm: a chat model is asked, and texts are sent to its server. none: no suggestions until the "
+        "first version. Default embedding: it needs no second model.",
     )
     model: str | None = setting(
         None,
         change="live",
         doc="Hub id, s3:// address or path of the teacher. Default: the classifier's encoder for 'embedding'; "
-        "'nli' needs one.",
+        "'nli' needs one, and that of 'llm' is named by its endpoint.",
+    )
+    endpoint: Name | None = setting(
+        None,
+        exclude_if=lambda endpoint: endpoint is None,  # release 0.2 does not know the field
+        change="live",
+        doc="llm: name of an endpoint that the operator of the deployment has configured (TORNIO_LLM_ENDPOINTS), with "
+        "its address, key, model and budget. Default none.",
+    )
+    instruction: str = setting(
+        "",
+        exclude_if=lambda instruction: not instruction,  # release 0.2 does not know the field
+        change="live",
+        max_length=20_000,
+        doc="llm: what the model is told before the labels, such as what the texts are and how to decide doubtful "
+        "ones. Default: to choose what a careful annotator would choose.",
     )
     templates: tuple[str, ...] = setting(
         ("{}", "This is about {}.", "The topic is {}."),
@@ -210,6 +227,13 @@ class TeacherSpec(Spec):
     def _check(self) -> Self:
         if self.kind == "nli" and not self.model:
             raise ValueError("teacher.kind 'nli' needs teacher.model: the hub id or path of an NLI cross-encoder")
+        if self.kind == LLM and (self.endpoint is None or self.model):
+            raise ValueError(
+                "teacher.kind 'llm' needs teacher.endpoint, the name of an endpoint that the operator has configured, "
+                "and no teacher.model: the endpoint has one"
+            )
+        if self.endpoint is not None and self.kind != LLM:
+            raise ValueError(f"teacher.endpoint needs teacher.kind 'llm', and it is {self.kind!r}")
         for template in self.templates:
             if template.count("{}") != 1:
                 raise ValueError(f"template {template!r} must contain {{}} exactly once, where the label goes")

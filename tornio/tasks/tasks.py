@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 from tornio.changes import FieldChange, describe_changes
 from tornio.errors import AlreadyExists, Changed, ChangeRefused, Conflict, InvalidSpec
+from tornio.models.endpoints import endpoint_of
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.loop import LoopState
 from tornio.schemas.task import SpecDocument, TaskDocument
+from tornio.settings import LlmEndpoint
 from tornio.spec import Spec, TaskSpec
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
@@ -21,7 +24,7 @@ from tornio.tasks.holdout import holdout_key
 from tornio.tasks.names import check_names
 from tornio.tasks.task import Task
 
-_TAKEN = ("blobs", "encoders")
+_TAKEN = ("blobs", "encoders", "_llm")
 """Names that a workspace cannot have, because the store uses folders of these names for itself."""
 _TRIES = 50
 _ADVICE = {
@@ -43,9 +46,16 @@ class Applied:
 class Tasks:
     """The tasks of a store. Keeps the tasks that it opened. Thread-safe."""
 
-    def __init__(self, store: ObjectStore, max_labels: int = MAX_LABELS) -> None:
-        """``max_labels``: options that the annotation tool takes for one question."""
+    def __init__(
+        self,
+        store: ObjectStore,
+        max_labels: int = MAX_LABELS,
+        endpoints: Mapping[str, LlmEndpoint] = MappingProxyType({}),
+    ) -> None:
+        """``max_labels``: options that the annotation tool takes for one question. ``endpoints``: the servers that
+        teachers may ask; only ``apply`` needs both."""
         self._store = store
+        self._endpoints = endpoints
         self._max_labels = max_labels
         self._opened: dict[TaskKeys, Task] = {}
         self._lock = Lock()
@@ -86,9 +96,12 @@ class Tasks:
         """Create the task, or change its spec. Applying the same spec again changes nothing.
 
         Raises ChangeRefused for a change that is not possible in a task that exists, InvalidSpec for an impossible
-        workspace, Conflict when other writers change the task again and again.
+        workspace, InvalidInput for an endpoint that the deployment does not have, Conflict when other writers change
+        the task again and again.
         """
         check_names(spec)
+        if spec.teacher.endpoint is not None:
+            endpoint_of(spec.teacher.endpoint, self._endpoints)
         if spec.workspace in _TAKEN:
             raise InvalidSpec(
                 f"The workspace cannot be called {spec.workspace!r}, because the store needs this name. Choose another."

@@ -8,6 +8,7 @@ from tornio.records import Purpose
 from tornio.schemas.base import Document
 from tornio.schemas.comparison import Cell, CellResult, Contender
 from tornio.schemas.jobs import PartCount, ScoreInput, TrainArgs
+from tornio.schemas.llm import Answer, Spending
 from tornio.schemas.loop import (
     Asks,
     GateIntent,
@@ -58,6 +59,8 @@ PLAN = RunPlan.of(
 SPEC = TaskSpec.model_validate({"workspace": "support", "name": "tickets", "labels": ["billing", "bug"]})
 
 SAMPLES: dict[str, Document] = {
+    "llm-spending": Spending(requests=1200, tokens=345678),
+    "llm-answer": Answer(probabilities=(0.75, 0.25), measured=True, structured=True),
     "alias": Alias(
         alias="current",
         version="v0003-bb",

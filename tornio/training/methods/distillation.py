@@ -88,6 +88,8 @@ def _taught(inputs: Inputs[DistillationSettings]) -> Taught:
     free, data = inputs.unlabelled, inputs.labelled
     base = inputs.layered
     vectors, probabilities = base.embeddings(free.record_ids), inputs.soft_labels(free.record_ids)
+    taught = ~np.isnan(probabilities).any(axis=1)  # of the others the teacher said nothing usable
+    vectors, probabilities = vectors[taught], probabilities[taught]
     check_teachable(vectors, probabilities, inputs.label_names)
     known = None
     if len(data):

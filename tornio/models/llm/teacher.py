@@ -1,0 +1,206 @@
+"""The teacher ``llm``: a chat model is asked for the label of each text."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from threading import Event
+
+import numpy as np
+
+from tornio.arrays import FloatVector
+from tornio.errors import InvalidInput
+from tornio.models.llm.asking import Asker
+from tornio.models.llm.budget import Limits, Purse, left_of
+from tornio.models.llm.port import ChatServer
+from tornio.models.llm.prompt import Prompt, text_digest
+from tornio.models.port import Scores
+from tornio.schemas.keys import llm_answers
+from tornio.schemas.llm import Answer
+from tornio.settings import LlmEndpoint
+from tornio.spec import LabelSpec
+from tornio.storage import documents
+from tornio.storage.port import ObjectStore
+
+log = logging.getLogger(__name__)
+
+JUDGED_FROM = 20
+"""After so many texts, the share without a usable answer may end the run."""
+Connect = Callable[[str, LlmEndpoint], ChatServer]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What labelling would ask. ``texts``: different ones without an answer. ``tokens``: about, of both directions.
+    ``left``: what the budget has. ``cost``: in the currency of the endpoint's price; None without a price."""
+
+    texts: int
+    known: int
+    tokens: int
+    left: Limits
+    cost: float | None
+    model: str
+
+    def __str__(self) -> str:
+        cost = "" if self.cost is None else f", which cost about {self.cost:,.2f} for the questions"
+        return (
+            f"asks {self.model} about {self.texts:,} texts ({self.known:,} are answered): about {self.tokens:,} tokens"
+            f"{cost}; the budget has {self.left.requests:,} requests and {self.left.tokens:,} tokens left"
+        )
+
+
+class LlmZeroShot:
+    """The ``ZeroShotModel`` behind an endpoint that speaks the OpenAI chat-completions protocol. Thread-safe.
+
+    An answer is kept in the store as soon as it arrives, so a repetition, also of a run that was killed, asks only for
+    what is missing. A text whose answers are all rubbish has NaN in its row: it has no soft label.
+    """
+
+    def __init__(
+        self, store: ObjectStore, endpoint: str, settings: LlmEndpoint, connect: Connect, instruction: str = ""
+    ) -> None:
+        """``endpoint``: its name. ``instruction``: words of the task for the model; empty for the usual ones."""
+        self._store = store
+        self._endpoint = endpoint
+        self._settings = settings
+        self._connect = connect
+        self._instruction = instruction
+
+    @property
+    def name(self) -> str:
+        model = re.sub(r"[^\w:./-]", "_", self._settings.model, flags=re.ASCII)
+        return f"teacher:llm:{self._endpoint}:{model}"
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self._settings.max_requests, self._settings.max_tokens)
+
+    def score(
+        self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool = False
+    ) -> Scores:
+        """As ``ZeroShotModel.score``; ``templates`` are not used. Raises as ``ask`` does."""
+        return self.ask(texts, labels, multi_label)
+
+    def estimate(self, texts: Sequence[str], labels: Sequence[LabelSpec], multi_label: bool) -> Estimate:
+        """Return what ``ask`` would ask for, without asking."""
+        prompt = self._prompt(labels, multi_label)
+        folder = self._folder(prompt)
+        known = {info.key for info in self._store.list(folder)}
+        missing = [text for text in dict.fromkeys(texts) if _key(folder, text) not in known]
+        tokens = prompt.estimated_tokens(missing)
+        price = self._settings.input_price
+        cost = None if price is None else price * tokens / 1e6
+        return Estimate(len(missing), len(texts) - len(missing), tokens, self._left(), cost, self._settings.model)
+
+    def ask(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[LabelSpec],
+        multi_label: bool = False,
+        done: Callable[[int], None] = lambda _texts: None,
+    ) -> Scores:
+        """Return scores [n, labels], with NaN for a text without a usable answer. ``done``: called with the number of
+        texts so far.
+
+        Raises BudgetSpent, Unavailable, Forbidden or InvalidInput as soon as one text meets it. What was answered by
+        then is kept.
+        """
+        prompt = self._prompt(labels, multi_label)
+        unique = list(dict.fromkeys(texts))
+        stop, rows, tally = Event(), dict[str, FloatVector | None](), Counter[str]()
+        server = self._connect(self._endpoint, self._settings)
+        try:
+            with (
+                Purse(self._store, self._endpoint, self._limits) as purse,
+                ThreadPoolExecutor(self._settings.concurrency, "llm") as threads,
+            ):
+                asker = Asker(server, purse, self._settings, stop)
+                futures = {threads.submit(self._of_text, asker, prompt, text): text for text in unique}
+                try:
+                    for future in as_completed(futures):
+                        answer = future.result()
+                        rows[futures[future]] = None if answer is None else np.asarray(answer.probabilities, np.float32)
+                        tally.update(_kinds(answer))
+                        self._check_useful(asker, len(rows), len(unique))
+                        done(len(rows))
+                finally:
+                    stop.set()
+                    threads.shutdown(cancel_futures=True)
+                tally.update(asker.tally)
+        finally:
+            server.close()
+        return _scores(texts, rows, prompt, tally)
+
+    def _of_text(self, asker: Asker, prompt: Prompt, text: str) -> Answer | None:
+        """Return the answer that is kept for a text, or ask for it and keep it."""
+        key = _key(self._folder(prompt), text)
+        kept = documents.find(self._store, key, Answer)
+        if kept is not None and len(kept[0].probabilities) == len(prompt.labels):
+            return kept[0]
+        found = asker.answer(prompt, text)
+        if found is None:
+            return None
+        judged, mode = found
+        answer = Answer(
+            probabilities=tuple(map(float, judged.probabilities)), measured=judged.measured, structured=mode.structured
+        )
+        self._store.put(key, answer.encode())
+        return answer
+
+    def _check_useful(self, asker: Asker, asked: int, total: int) -> None:
+        """Raise InvalidInput where too many texts have no usable answer."""
+        bad = asker.tally["unanswered"]
+        if asked < min(JUDGED_FROM, total) or bad <= self._settings.max_unanswered * asked:
+            return
+        kinds = ", ".join(
+            f"{name.removeprefix('rubbish: ')} {count}"
+            for name, count in sorted(asker.tally.items())
+            if "rubbish" in name
+        )
+        raise InvalidInput(
+            f"the model {self._settings.model!r} of the endpoint {self._endpoint!r} gave no usable answer about {bad} "
+            f"of {asked} texts ({kinds}), and its max_unanswered allows {self._settings.max_unanswered:.0%}. "
+            "Describe the labels better, or choose another model. The usable answers are kept"
+        )
+
+    def _left(self) -> Limits:
+        return left_of(self._store, self._endpoint, self._limits)
+
+    def _prompt(self, labels: Sequence[LabelSpec], multi_label: bool) -> Prompt:
+        return Prompt(self._instruction, tuple(labels), multi_label, self._settings.max_characters)
+
+    def _folder(self, prompt: Prompt) -> str:
+        parts = (self._endpoint, self._settings.model, prompt.digest)
+        return llm_answers(hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32])
+
+
+def _key(folder: str, text: str) -> str:
+    return f"{folder}{text_digest(text)}.json"
+
+
+def _kinds(answer: Answer | None) -> dict[str, int]:
+    if answer is None:
+        return {}
+    return {
+        "answered": 1,
+        "without log-probabilities": int(not answer.measured),
+        "without a schema": int(not answer.structured),
+    }
+
+
+def _scores(texts: Sequence[str], rows: dict[str, FloatVector | None], prompt: Prompt, tally: Counter[str]) -> Scores:
+    probabilities = np.full((len(texts), len(prompt.labels)), np.nan, dtype=np.float32)
+    for number, text in enumerate(texts):
+        row = rows[text]
+        if row is not None:
+            probabilities[number] = row
+    logits = np.log(probabilities)
+    if prompt.multi_label:
+        logits = logits - np.log1p(-probabilities)
+    truncated = np.fromiter((prompt.is_cut(text) for text in texts), dtype=bool, count=len(texts))
+    return Scores(logits, probabilities, truncated, {name: float(count) for name, count in tally.items() if count})
