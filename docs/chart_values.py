@@ -12,13 +12,41 @@ from typing import Any
 
 import yaml
 
+from tornio.settings import LlmEndpoint
 from tornio.spec import NAME_PATTERN, TaskSpec
 
 CHART = Path(__file__).parent.parent / "helm" / "tornio"
 _MARK = "@schema "
 _QUANTITY = {"type": ["string", "number"], "minimum": 0, "pattern": "^[0-9]+([.][0-9]+)?([mkMGTPE]|[KMGTPE]i)?$"}
 _QUANTITIES = {"type": "object", "additionalProperties": _QUANTITY}
+_EGRESS = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"to": {"type": "array"}, "ports": {"type": "array"}},
+}
+_OF_THE_KEY = ("api_key_file", "api_key_variable")
+
+
+def _endpoint() -> dict[str, Any]:
+    """The settings of an endpoint without those of its key, which the chart sets."""
+    whole = LlmEndpoint.model_json_schema()
+    fields = {name: {key: one for key, one in field.items() if key not in ("title", "default", "format")}
+              for name, field in whole["properties"].items() if name not in _OF_THE_KEY}  # fmt: skip
+    return {"type": "object", "additionalProperties": False, "required": whole["required"], "properties": fields}
+
+
 _DEFINITIONS = {
+    "endpoint": {
+        "type": "object",
+        "required": ["settings"],
+        "additionalProperties": False,
+        "properties": {
+            "settings": _endpoint(),
+            "existingSecret": {"type": "string", "minLength": 1},
+            "apiKeyKey": {"type": "string", "minLength": 1},
+            "egress": {"type": "array", "items": _EGRESS},
+        },
+    },
     "resources": {
         "type": "object",
         "additionalProperties": False,

@@ -32,6 +32,20 @@ SWITCHES: dict[str, dict[str, Any]] = {
             "monitoringNamespace": {"name": "monitoring"},
         }
     },
+    "llm": {
+        "llm": {"endpoints": {
+            "gpt": {
+                "settings": {"url": "https://api.example.com", "model": "m", "max_requests": 9, "max_tokens": 20000000},
+                "existingSecret": "provider",
+                "egress": [{"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}], "ports": [{"port": 443}]}],
+            },
+            "own": {
+                "settings": {"url": "http://vllm.models:8000/v1", "model": "m", "max_requests": 50, "max_tokens": 900},
+                "egress": [{"to": [{"namespaceSelector": {"matchLabels": {"name": "models"}}}]}],
+            },
+        }},
+        "networkPolicy": {"egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]},
+    },
     "no network policy": {"networkPolicy": {"enabled": False}},
     "no budget": {"podDisruptionBudget": {"enabled": False}},
     "no ray token": {"ray": {"auth": {"enabled": False}}},

@@ -42,6 +42,9 @@ capabilities: {drop: [ALL]}
 {{- if and .keys .root.Values.store.existingSecret }}
 {{- $own = concat $own (include "tornio.storeKeys" .root | fromYamlArray) }}
 {{- end }}
+{{- if and .keys .root.Values.llm.endpoints }}
+{{- $own = concat $own (include "tornio.llmEnv" .root | fromYamlArray) }}
+{{- end }}
 {{- if .serve }}
 {{- $own = concat $own (include "tornio.serveEnv" .root | fromYamlArray) }}
 {{- end }}
@@ -73,6 +76,28 @@ capabilities: {drop: [ALL]}
   valueFrom: {secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .accessKeyIdKey | quote }}}}
 - name: AWS_SECRET_ACCESS_KEY
   valueFrom: {secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .secretAccessKeyKey | quote }}}}
+{{- end }}
+{{- end -}}
+
+{{/* The endpoints of the teacher llm, as TORNIO_LLM_ENDPOINTS takes them. Keys are files in the volume llm. */}}
+{{- define "tornio.llmEnv" -}}
+{{- $endpoints := dict }}
+{{- range $name, $endpoint := .Values.llm.endpoints }}
+{{- $settings := deepCopy $endpoint.settings }}
+{{- if $endpoint.existingSecret }}
+{{- $_ := set $settings "api_key_file" (print "/etc/tornio/llm/" $name) }}
+{{- end }}
+{{- $_ := set $endpoints $name $settings }}
+{{- end -}}
+- {name: TORNIO_LLM_ENDPOINTS, value: {{ toJson $endpoints | quote }}}
+{{- end -}}
+
+{{/* The Secrets that hold keys of endpoints, as sources of one volume. Empty without any. */}}
+{{- define "tornio.llmSources" -}}
+{{- range $name, $endpoint := .Values.llm.endpoints }}
+{{- with $endpoint.existingSecret }}
+- secret: {name: {{ . | quote }}, items: [{key: {{ $endpoint.apiKeyKey | default "api-key" | quote }}, path: {{ $name }}}]}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -112,6 +137,23 @@ capabilities: {drop: [ALL]}
 - {name: PATIENCE_S, value: {{ .Values.apply.waitSeconds | quote }}}
 {{- end -}}
 
+{{/* What pods that compute mount, and their volumes. */}}
+{{- define "tornio.computeMounts" -}}
+{{ include "tornio.mounts" . }}
+{{- if include "tornio.llmSources" . }}
+- {name: llm, mountPath: /etc/tornio/llm, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "tornio.computeVolumes" -}}
+{{ include "tornio.volumes" . }}
+{{- with include "tornio.llmSources" . }}
+- name: llm
+  projected:
+    sources: {{- . | nindent 6 }}
+{{- end }}
+{{- end -}}
+
 {{/* What every pod mounts, and its volumes. */}}
 {{- define "tornio.mounts" -}}
 - {name: tmp, mountPath: /tmp}
@@ -137,7 +179,7 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end -}}
 
 {{- define "tornio.serveMounts" -}}
-{{ include "tornio.mounts" . }}
+{{ include "tornio.computeMounts" . }}
 {{- if .Values.argilla.url }}
 - {name: argilla, mountPath: /etc/tornio/argilla, readOnly: true}
 {{- end }}
@@ -150,7 +192,7 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end -}}
 
 {{- define "tornio.serveVolumes" -}}
-{{ include "tornio.volumes" . }}
+{{ include "tornio.computeVolumes" . }}
 {{- if .Values.argilla.url }}
 - {name: argilla, secret: {secretName: {{ required "argilla.existingSecret: name the Secret with the API key, or leave argilla.url empty" .Values.argilla.existingSecret | quote }}}}
 {{- end }}
@@ -202,9 +244,10 @@ spec:
       {{- end }}
       resources: {{- toYaml .spec.resources | nindent 8 }}
       {{- if eq .component "head" }}
-      # It has no replica and needs no secret. Like its account, what it mounts must outlive the release.
-      volumeMounts: {{- include "tornio.mounts" .root | nindent 8 }}
-  volumes: {{- include "tornio.volumes" .root | nindent 4 }}
+      # It has no replica and needs no secret, unless drivers of large runs are here, too. Like its account, what it mounts
+      # must outlive the release.
+      volumeMounts: {{- include (ternary "tornio.mounts" "tornio.computeMounts" $bare) .root | nindent 8 }}
+  volumes: {{- include (ternary "tornio.volumes" "tornio.computeVolumes" $bare) .root | nindent 4 }}
       {{- else }}
       volumeMounts: {{- include "tornio.serveMounts" .root | nindent 8 }}
   volumes: {{- include "tornio.serveVolumes" .root | nindent 4 }}

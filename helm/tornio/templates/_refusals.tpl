@@ -9,6 +9,11 @@
 {{- if and .Values.tasks (not .Values.apply.existingSecret) }}
 {{- fail "tasks are applied with an API key: name its Secret in apply.existingSecret" }}
 {{- end }}
+{{- range $name, $endpoint := .Values.llm.endpoints }}
+{{- if and $.Values.networkPolicy.enabled $.Values.networkPolicy.egress (not $endpoint.egress) }}
+{{- fail (printf "llm.endpoints.%s.egress is empty, and networkPolicy.egress is not: no request would reach this server" $name) }}
+{{- end }}
+{{- end }}
 {{- include "tornio.refusalsOfTermination" . }}
 {{- include "tornio.refusalsOfReplicas" . }}
 {{- range $name, $group := pick .Values "head" "serve" "gpuServe" "gpuTrain" "autoscaler" "jobs" }}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ import yaml
 
 from jobs.running.kuberay import read_template
 from services.checking.wants import SecretKey, wants_of
-from tests.chart import DEV, ROOT, SMALL, TASK, VALUES, helm, one, pods, rendered, switched
+from tests.chart import DEV, ROOT, SMALL, SWITCHES, TASK, VALUES, helm, one, pods, rendered, switched
+from tornio.settings import LlmSettings
 
 pytestmark = [
     pytest.mark.unit,
@@ -43,7 +45,9 @@ def test_every_pod_is_restricted(documents: list[dict[str, Any]]) -> None:
     for pod in found:
         assert pod["securityContext"]["runAsNonRoot"]
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert all(set(volume) - {"name"} <= {"emptyDir", "secret", "configMap"} for volume in pod["volumes"])
+        assert all(
+            set(volume) - {"name"} <= {"emptyDir", "secret", "configMap", "projected"} for volume in pod["volumes"]
+        )
         for container in pod["containers"]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
@@ -158,7 +162,8 @@ def test_only_the_workers_of_a_rayjob_go_where_its_gpus_are_and_compute() -> Non
 
 def test_what_is_empty_may_be_left_empty() -> None:
     """`env:` with nothing after it, and so on."""
-    names = ("env", "tasks", "serve.nodeSelector", "head.tolerations", "gpuServe.tolerations", "networkPolicy.from")
+    names = ("env", "tasks", "serve.nodeSelector", "head.tolerations", "gpuServe.tolerations", "networkPolicy.from",
+             "networkPolicy.egress", "llm.endpoints")  # fmt: skip
     nothing = rendered(*(f"--set={name}=null" for name in names))
     assert one(nothing, "RayService") == one(rendered(), "RayService")
 
@@ -244,6 +249,8 @@ def test_tasks_are_applied_and_never_stand_in_serve_s_configuration() -> None:
         ("store.accessKeyIdKey=", "store/accessKeyIdKey"),
         ("env.RAYSERVICE=x", "RAYSERVICE"),
         ("networkPolicy.from[0].x=1", "podSelector"),
+        ("llm.endpoints.gpt.settings.url=https://x", "settings"),
+        ("llm.endpoints.gpt.settings.api_key_file=/etc/passwd", "api_key_file"),
         ("store.prefix=a b/../c", "store/prefix"),
         ("store.prefix=a/../c", "store/prefix"),
         ("store.prefix=a b", "store/prefix"),
@@ -341,3 +348,40 @@ def test_the_teacher_may_leave_its_gpu() -> None:
     assert (scaling["min_replicas"], scaling["max_replicas"]) == (0, 2)
     groups = {group["groupName"]: group["minReplicas"] for group in service["rayClusterConfig"]["workerGroupSpecs"]}
     assert groups["gpu-serve"] == 0
+
+
+@pytest.mark.parametrize("jobs", [True, False])
+def test_pods_that_compute_may_ask_the_endpoints_and_have_their_keys_as_files(jobs: bool) -> None:
+    documents = rendered(*switched({**SWITCHES["llm"], "jobs": {"enabled": jobs}}))
+    asking = [pod for pod in pods(documents) if _endpoints(pod)]
+    names = {container["name"] for pod in asking for container in pod["containers"]}
+    assert names == {
+        "ray-worker",
+        "ray-head",
+    }  # of a RayJob; without RayJobs, drivers run in the serving cluster's head
+    for pod in asking:
+        endpoints = LlmSettings(endpoints=_endpoints(pod)).endpoints
+        assert endpoints["gpt"].api_key_file == Path("/etc/tornio/llm/gpt")
+        assert (endpoints["gpt"].max_tokens, endpoints["own"].api_key_file) == (20_000_000, None)
+        (volume,) = [volume for volume in pod["volumes"] if volume["name"] == "llm"]
+        secret = {"name": "provider", "items": [{"key": "api-key", "path": "gpt"}]}
+        assert volume["projected"]["sources"] == [{"secret": secret}]
+        (container,) = pod["containers"]
+        assert {"name": "llm", "mountPath": "/etc/tornio/llm", "readOnly": True} in container["volumeMounts"]
+    assert wants_of(documents).secrets["provider"] == {"api-key"}
+    assert not [pod for pod in pods(rendered()) if _endpoints(pod)]
+
+
+def _endpoints(pod: dict[str, Any]) -> dict[str, Any]:
+    variables = {one["name"]: one.get("value") for one in pod["containers"][0].get("env", ())}
+    return dict(json.loads(variables.get("TORNIO_LLM_ENDPOINTS") or "{}"))
+
+
+def test_where_pods_may_connect_to_is_a_value_and_endpoints_add_to_it() -> None:
+    policy = one(rendered(*switched(SWITCHES["llm"])), "NetworkPolicy")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    blocks = [to["ipBlock"]["cidr"] for rule in policy["egress"] for to in rule.get("to", ()) if "ipBlock" in to]
+    assert blocks == ["10.0.0.0/8", "203.0.113.0/24"]
+    assert one(rendered(), "NetworkPolicy")["spec"]["policyTypes"] == ["Ingress"]
+    without = helm(*switched(SWITCHES["llm"]), "--set-json=llm.endpoints.own.egress=[]")
+    assert "llm.endpoints.own.egress is empty" in without.stderr

@@ -274,7 +274,7 @@ def test_a_wrong_address_is_said() -> None:
         teacher(url=server.url + "/v2").score(TEXTS[:1], LABELS, ())
 
 
-@pytest.mark.parametrize("limits", [{"max_requests": 10}, {"max_tokens": 10 * 45 + 2000}])
+@pytest.mark.parametrize("limits", [{"max_requests": 10}, {"max_tokens": 1600}])
 def test_the_budget_ends_the_run_with_a_clear_line_and_keeps_the_answers(limits: dict[str, int]) -> None:
     store = MemoryStore()
     with asked(store) as (server, teacher):
@@ -283,7 +283,7 @@ def test_the_budget_ends_the_run_with_a_clear_line_and_keeps_the_answers(limits:
         ):
             teacher(**limits, concurrency=1).score(TEXTS, LABELS, ())
         answered = len(server.requests)
-        assert 0 < answered <= 10
+        assert 0 < answered < len(TEXTS)
         assert (spent(store).requests, spent(store).tokens) == (answered, 45 * answered)
         with pytest.raises(BudgetSpent):
             teacher(**limits, concurrency=1).score(TEXTS, LABELS, ())

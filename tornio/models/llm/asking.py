@@ -45,7 +45,7 @@ class Asker:
         self._server = server
         self._purse = purse
         self._endpoint = endpoint
-        self._stop = stop
+        self.stop = stop
         self._pause = pause or stop.wait
         self._mode = 0
         self._lock = Lock()
@@ -118,7 +118,7 @@ class Asker:
         return self._random.uniform(0, min(LONGEST_PAUSE, 2.0**number))
 
     def _once(self, question: Question, mode: Mode, temperature: float | None) -> Reply:
-        if self._stop.is_set():
+        if self.stop.is_set():
             raise Stopped
         reserved = most_tokens(question, self._endpoint.answer_tokens)
         self._purse.reserve(reserved)

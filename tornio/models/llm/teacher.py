@@ -15,7 +15,7 @@ import numpy as np
 
 from tornio.arrays import FloatVector
 from tornio.errors import InvalidInput
-from tornio.models.llm.asking import Asker
+from tornio.models.llm.asking import Asker, Stopped
 from tornio.models.llm.budget import Limits, Purse, left_of
 from tornio.models.llm.port import ChatServer
 from tornio.models.llm.prompt import Prompt, text_digest
@@ -123,7 +123,10 @@ class LlmZeroShot:
                 futures = {threads.submit(self._of_text, asker, prompt, text): text for text in unique}
                 try:
                     for future in as_completed(futures):
-                        answer = future.result()
+                        try:
+                            answer = future.result()
+                        except Stopped:
+                            continue  # the text that stopped it says why
                         rows[futures[future]] = None if answer is None else np.asarray(answer.probabilities, np.float32)
                         tally.update(_kinds(answer))
                         self._check_useful(asker, len(rows), len(unique))
@@ -137,7 +140,14 @@ class LlmZeroShot:
         return _scores(texts, rows, prompt, tally)
 
     def _of_text(self, asker: Asker, prompt: Prompt, text: str) -> Answer | None:
-        """Return the answer that is kept for a text, or ask for it and keep it."""
+        """Return the answer that is kept for a text, or ask for it and keep it. An error stops the other threads."""
+        try:
+            return self._answered(asker, prompt, text)
+        except BaseException:
+            asker.stop.set()
+            raise
+
+    def _answered(self, asker: Asker, prompt: Prompt, text: str) -> Answer | None:
         key = _key(self._folder(prompt), text)
         kept = documents.find(self._store, key, Answer)
         if kept is not None and len(kept[0].probabilities) == len(prompt.labels):
