@@ -158,7 +158,7 @@ def _suggest(
         texts = context.pool_texts(args.pool_seq, rows)
         scored = teacher.score(texts, spec.labels, spec.teacher.templates, spec.multi_label)
         answered = np.flatnonzero(~np.isnan(scored.probabilities).any(axis=1))
-        rows = [rows[number] for number in answered]
+        rows = [rows[int(number)] for number in answered]
         probabilities, agent, thresholds = scored.probabilities[answered], teacher.name, {}
     proposed = proposals(probabilities, spec.label_names, spec.multi_label, thresholds)
     return agent, dict(zip(rows, proposed, strict=True))

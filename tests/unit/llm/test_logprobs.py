@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,33 +22,38 @@ def token(text: str, **alternatives: float) -> Token:
     return Token(text.encode(), {text.encode(): 0.0, **found})
 
 
+def found(tokens: Sequence[Token], *names: str) -> list[float]:
+    probabilities = label_probabilities(tokens, names, "label")
+    assert probabilities is not None
+    return [round(float(one), 9) for one in probabilities]
+
+
 def test_a_first_token_that_tells_all_labels_apart_says_it_all() -> None:
     tokens = [token('{"label": "'), token("fr", fr=0.6, met=0.3, the=0.1), token("uit"), token('"}')]
-    np.testing.assert_allclose(label_probabilities(tokens, ("fruit", "metal"), "label"), [2 / 3, 1 / 3])
+    assert found(tokens, "fruit", "metal") == pytest.approx([2 / 3, 1 / 3])
 
 
 def test_labels_that_begin_alike_are_told_apart_by_the_next_token() -> None:
     names = ("card lost", "card late", "other")
     tokens = [token('{"label":"'), token("card", card=0.8, other=0.2), token(" lost", **{" lost": 0.75, " late": 0.25})]
-    np.testing.assert_allclose(label_probabilities([*tokens, token('"}')], names, "label"), [0.6, 0.2, 0.2])
+    assert found([*tokens, token('"}')], *names) == pytest.approx([0.6, 0.2, 0.2])
     unknown = [token('{"label":"'), token("other", card=0.8, other=0.2), token('"}')]
-    np.testing.assert_allclose(label_probabilities(unknown, names, "label"), [0.4, 0.4, 0.2])
+    assert found(unknown, *names) == pytest.approx([0.4, 0.4, 0.2])
 
 
 def test_a_label_that_begins_another_ends_with_its_quotation_mark() -> None:
     tokens = [token('{"label": "'), token("art", art=0.9, other=0.1), token('"}', **{'"}': 0.7, "icle": 0.3})]
-    found = label_probabilities(tokens, ("article", "art", "other"), "label")
-    np.testing.assert_allclose(found, [0.27, 0.63, 0.1])
+    assert found(tokens, "article", "art", "other") == pytest.approx([0.27, 0.63, 0.1])
 
 
 def test_a_name_may_begin_inside_a_token() -> None:
     tokens = [token('{"label":'), token(' "fr', **{' "fr': 0.5, ' "met': 0.25, ' "': 0.2, "x": 0.05}), token('uit"}')]
-    np.testing.assert_allclose(label_probabilities(tokens, ("fruit", "metal"), "label"), [2 / 3, 1 / 3])
+    assert found(tokens, "fruit", "metal") == pytest.approx([2 / 3, 1 / 3])
 
 
 def test_a_thought_before_the_answer_does_not_count() -> None:
     tokens = [token('<think>"label": "metal"</think>{"label": "'), token("fruit", fruit=0.9, metal=0.1), token('"}')]
-    np.testing.assert_allclose(label_probabilities(tokens, ("fruit", "metal"), "label"), [0.9, 0.1])
+    assert found(tokens, "fruit", "metal") == pytest.approx([0.9, 0.1])
 
 
 @pytest.mark.parametrize(
@@ -80,6 +85,4 @@ def test_however_a_name_is_cut_into_tokens_a_sure_model_is_sure(names: list[str]
         return
     cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=6)))
     pieces = [whole[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    found = label_probabilities([Token(piece, {piece: 0.0}) for piece in pieces], names, "label")
-    assert found is not None
-    assert found[names.index(name)] == pytest.approx(1.0)
+    assert found([Token(piece, {piece: 0.0}) for piece in pieces], *names)[names.index(name)] == pytest.approx(1.0)

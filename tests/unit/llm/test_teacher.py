@@ -111,7 +111,7 @@ def test_a_run_that_died_goes_on_where_it_was() -> None:
      {"without log-probabilities", "without a schema"})],
 )  # fmt: skip
 def test_a_server_that_lacks_a_part_of_the_protocol_is_asked_without_and_the_report_says_so(
-    lacks: dict[str, bool], says: set[str]
+    lacks: dict[str, Any], says: set[str]
 ) -> None:
     with asked(**lacks) as (_, teacher):
         scores = teacher().score(TEXTS, LABELS, ())
@@ -157,8 +157,9 @@ def test_what_the_server_asks_to_wait_is_waited() -> None:
     pauses: list[float] = []
 
     class Paused(asking.Asker):
-        def __init__(self, *values: Any) -> None:
-            super().__init__(*values, pause=lambda seconds: bool(pauses.append(seconds)))
+        def _wait(self, seconds: float) -> bool:
+            pauses.append(seconds)
+            return False
 
     with (
         pytest.MonkeyPatch.context() as patch,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import Event, Lock
 
 from tornio.errors import Unavailable
@@ -30,23 +30,15 @@ class Asker:
     """Asks about texts, one request after the other in each thread. Thread-safe.
 
     Every request, also a repeated one, is reserved in the purse before it is sent. ``tally`` counts what happened.
-    ``pause``: waits so many seconds, or until the run is stopped; it returns whether it was stopped.
     """
 
-    def __init__(
-        self,
-        server: ChatServer,
-        purse: Purse,
-        endpoint: LlmEndpoint,
-        stop: Event,
-        pause: Callable[[float], bool] | None = None,
-    ) -> None:
+    def __init__(self, server: ChatServer, purse: Purse, endpoint: LlmEndpoint, stop: Event) -> None:
+        """``stop``: set by whoever ends the run; no request is sent after that."""
         self.tally: Counter[str] = Counter()
         self._server = server
         self._purse = purse
         self._endpoint = endpoint
         self.stop = stop
-        self._pause = pause or stop.wait
         self._mode = 0
         self._lock = Lock()
         self._random = random.Random()
@@ -108,9 +100,13 @@ class Asker:
                         f"{busy}, and asks to wait {busy.after:,.0f} seconds, which is more than longest_wait_seconds "
                         "of the endpoint. The answers so far are kept"
                     ) from busy
-                if self._pause(self._seconds(number, busy.after)):
+                if self._wait(self._seconds(number, busy.after)):
                     raise Stopped from busy
         raise AssertionError("there is at least one try")
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait, and return whether the run was stopped."""
+        return self.stop.wait(seconds)
 
     def _seconds(self, number: int, after: float | None) -> float:
         if after is not None:
