@@ -20,7 +20,7 @@ import pytest
 from tests import running
 from tests.k8s.release import SERVE, Release, until
 from tests.running import LABELS, labelled_csv, messages, served_task, serving, spec
-from tornio.api import AdaptRequest, CompareRequest, LabelIn, RunOut
+from tornio.api import AdaptRequest, CompareRequest, LabelIn, RecordIn, RunOut
 from tornio.errors import Unavailable
 from tornio.schemas.comparison import CompareOutput
 from tornio.schemas.jobs import AdaptOutput, ScoreOutput
@@ -111,8 +111,10 @@ def test_fine_tuning_is_a_rayjob_too_and_outlives_its_head(
 
 def test_adapting_and_comparing_are_rayjobs_too(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
     """On the labels and texts of the task that the test before has made."""
+    texts = [RecordIn(record_id=i, text=text) for i, (text, _) in messages(200).items()]
     with release.client() as client:
-        adapt = client.start_run(TUNED, AdaptRequest(name="minilm-shop", epochs=20)).run
+        client.add_records(TUNED, texts)
+        adapt = client.start_run(TUNED, AdaptRequest(name="minilm-shop", epochs=10)).run
         compare = client.start_run(TUNED, CompareRequest(kinds=("few-shot",), sizes=("10", "20"), seeds=2)).run
     with _timed() as took:
         for run in (adapt, compare):
