@@ -13,6 +13,7 @@ import pytest
 
 from tornio.query import COLD_STARTS, STRATEGIES
 from tornio.stopping import CRITERIA
+from tornio.training.augmenting import AUGMENTATIONS
 from tornio.training.methods import METHODS
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "plugins"
@@ -46,6 +47,6 @@ def installed(example: str, site: Path) -> Iterator[None]:
         finally:
             for module in (EXAMPLES / example).glob("*.py"):
                 sys.modules.pop(module.stem, None)
-            for table in (STRATEGIES, COLD_STARTS, CRITERIA, METHODS):
+            for table in (STRATEGIES, COLD_STARTS, CRITERIA, METHODS, AUGMENTATIONS):
                 table.forget()
     shutil.rmtree(site)

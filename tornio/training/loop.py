@@ -1,6 +1,6 @@
 """The one training loop: optimizer, schedule, clipping, checkpoints, resuming, early stopping and workers.
 
-It runs any ``Objective``, and knows nothing of labels.
+It runs any ``Objective`` and any ``Remembering``, and knows nothing of labels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tornio.training.checkpoints import Position, load_checkpoint, save_checkpoi
 from tornio.training.group import Group, current_group
 from tornio.training.hooks import Hooks, Progress
 from tornio.training.network import EncoderNetwork
-from tornio.training.objective import Objective, Verdict
+from tornio.training.objective import Forgetful, Goal, Objective, Remembering, Steps, Stopped, Verdict
 from tornio.training.optimizer import clip, make_optimizer, schedule
 
 REPORT_STEPS = 10
@@ -33,7 +33,7 @@ REPORT_STEPS = 10
 
 def run(
     network: EncoderNetwork,
-    objective: Objective,
+    objective: Objective | Remembering,
     settings: FineTuningSpec,
     seed: int,
     inputs: str,
@@ -45,7 +45,7 @@ def run(
     ``inputs``: digest of everything that the training depends on. A training that finds a checkpoint of the same digest
     continues from it, and ends as if it had not been interrupted. ``micro_rows``: most examples of a micro-batch, the
     unit that workers share. Every worker calls this with the same arguments.
-    Raises InvalidInput where the loss is not finite.
+    Raises InvalidInput where the loss is not finite, and Stopped where the objective raises its alarm.
     """
     group = hooks.group or current_group()
     training = Training(network, objective, settings, seed, micro_rows)
@@ -73,7 +73,7 @@ def _begin(training: Training, group: Group, inputs: str, hooks: Hooks) -> None:
     training.go_to(Position(int(step), loss, int(best_epoch), best_score, best_loss))
 
 
-def judged(network: EncoderNetwork, objective: Objective, group: Group) -> Verdict:
+def judged(network: EncoderNetwork, objective: Goal, group: Group) -> Verdict:
     """Judge the held-out examples, which the workers share. Every worker calls this, and gets the same verdict."""
     network.eval()
     sums = torch.zeros(objective.sums, device=device())
@@ -93,13 +93,14 @@ class Training:
     def __init__(
         self,
         network: EncoderNetwork,
-        objective: Objective,
+        objective: Objective | Remembering,
         settings: FineTuningSpec,
         seed: int,
         micro_rows: int = MICRO_ROWS,
     ) -> None:
         self._network = network
-        self._objective = objective
+        self._objective: Goal = objective
+        self._steps = objective if isinstance(objective, Steps) else Forgetful(objective)
         self._settings = settings
         self._seed = seed
         self._micro_rows = micro_rows
@@ -109,6 +110,7 @@ class Training:
         self._last_step = settings.epochs * self._epoch_steps
         self._optimizer = make_optimizer(network, settings)
         self._loss = torch.zeros(1, device=device())
+        self._memory = torch.zeros(self._steps.remembered, device=device())
         self.position = Position()
         self.tensors = self._state()
 
@@ -121,7 +123,7 @@ class Training:
     def run(self, group: Group) -> Iterator[Progress | None]:
         """Train from the current position to the end. Yields after each step: a report where one is due, else None.
 
-        Raises InvalidInput where the loss is not finite.
+        Raises InvalidInput where the loss is not finite, and Stopped where the objective raises its alarm.
         """
         while not self._ended:
             size, rows = self._settings.batch_size, self._micro_rows
@@ -129,19 +131,21 @@ class Training:
             for batch in batches[self.position.step % self._epoch_steps :]:
                 rate = self._settings.learning_rate * self._rate
                 self._step(batch, group)
+                self._watch()
                 yield self._report(rate, group)
         if self._held_out:
             self._restore_best()
         self._network.eval()
 
     def metrics(self) -> dict[str, float]:
-        """Return examples, steps, epochs and train_loss; with held-out examples also validation_examples, best_epoch
-        and the score of that epoch."""
+        """Return examples, steps, epochs, train_loss and what the objective measured; with held-out examples also
+        validation_examples, best_epoch and the score of that epoch."""
         metrics = {
             "examples": float(len(self._lengths)),
             "steps": float(self.position.step),
             "epochs": float(self._epoch),
             "train_loss": self.position.loss,
+            **self._steps.measured(self._memory),
         }
         if not self._held_out:
             return metrics
@@ -173,24 +177,34 @@ class Training:
         Random numbers are seeded by the micro-batch, so they are the same on whichever worker computes it.
         """
         step, weight = self.position.step, self._objective.weight(np.concatenate(batch))
-        total = torch.zeros_like(self._loss)
+        total, seen, done = torch.zeros_like(self._loss), torch.zeros_like(self._memory), step / self._last_step
         self._network.train()
         for number in range(group.rank, len(batch), group.size):
             torch.manual_seed(derive_seed("dropout", self._seed, step, number))
-            loss = self._objective.loss(self._network, batch[number], step / self._last_step) / weight
+            loss, saw = self._steps.loss_and_seen(self._network, batch[number], done, self._memory)
+            loss = loss / weight
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
-        self._update(total, group)
+            seen += saw
+        self._update([total, seen], group)
         self._loss += total
+        self._memory.copy_(self._steps.remember(self._memory, seen))
         self.position = replace(self.position, step=step + 1)
 
-    def _update(self, loss: Tensor, group: Group) -> None:
+    def _watch(self) -> None:
+        step = self.position.step
+        why = self._steps.alarm(self._memory) if step % REPORT_STEPS == 0 else None
+        if why is not None:
+            raise Stopped(f"step {step} of {self._last_step}: {why}")
+
+    def _update(self, sums: list[Tensor], group: Group) -> None:
+        """Make the optimizer's step, and add up the sums over the workers."""
         parameters = list(self._network.trained().values())
         for parameter in parameters:
             if parameter.grad is None:  # this worker had no micro-batch, or the objective does not use the parameter
                 parameter.grad = torch.zeros_like(parameter)
         if group.size > 1:
-            group.sum([*(p.grad for p in parameters if p.grad is not None), loss])
+            group.sum([*(p.grad for p in parameters if p.grad is not None), *sums])
         clip(parameters, self._settings.max_gradient_norm)
         for part in self._optimizer.param_groups:
             part["lr"] = part["highest"] * self._rate
@@ -234,6 +248,8 @@ class Training:
     def _state(self) -> dict[str, Tensor]:
         """Return the tensors that training changes, not copies of them."""
         state = {"loss": self._loss}
+        if len(self._memory):
+            state["memory"] = self._memory
         for name, parameter in self._network.trained().items():
             moments = self._optimizer.state[parameter]
             moments["step"] = torch.zeros((), device=parameter.device)

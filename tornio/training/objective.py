@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -24,12 +24,12 @@ class Verdict:
     loss: float
 
 
-class Objective(Protocol):
-    """The loss of a step, and how held-out examples are judged.
+class Goal(Protocol):
+    """What a training learns from, and how held-out examples are judged.
 
-    A step has a batch of rows, which workers share as micro-batches. The gradient of a step is the sum of ``loss`` over
-    its micro-batches, divided by ``weight`` of the whole batch. An objective keeps no state between calls. Each
-    objective says which kind of ``EncoderNetwork`` it trains; those of labels train a ``Network``.
+    A step has a batch of rows, which workers share as micro-batches. The gradient of a step is the sum of the losses
+    of its micro-batches, divided by ``weight`` of the whole batch. A goal keeps no state between calls. Each says which
+    kind of ``EncoderNetwork`` it trains; those of labels train a ``Network``.
     """
 
     @property
@@ -52,13 +52,6 @@ class Objective(Protocol):
     def sums(self) -> int:
         """How many numbers ``judge`` returns."""
 
-    def loss(self, network: Any, rows: Rows, done: float) -> Tensor:
-        """Return the sum of the losses of a micro-batch, as a scalar.
-
-        ``rows``: int [n] of the training examples. ``done``: share of the training's steps that are made, in [0, 1).
-        torch's generators are seeded for the micro-batch, so what is drawn from them is the same on every worker.
-        """
-
     def weight(self, rows: Rows) -> float:
         """Return the number by which the losses of a whole batch are divided."""
 
@@ -67,6 +60,74 @@ class Objective(Protocol):
 
     def verdict(self, sums: Sequence[float]) -> Verdict:
         """Return the verdict that follows from the sums over all held-out rows."""
+
+
+class Objective(Goal, Protocol):
+    """A goal whose loss depends on the network and the rows alone."""
+
+    def loss(self, network: Any, rows: Rows, done: float) -> Tensor:
+        """Return the sum of the losses of a micro-batch, as a scalar.
+
+        ``rows``: int [n] of the training examples. ``done``: share of the training's steps that are made, in [0, 1).
+        torch's generators are seeded for the micro-batch, so what is drawn from them is the same on every worker.
+        """
+
+
+@runtime_checkable
+class Steps(Protocol):
+    """Losses that also depend on what earlier steps saw: on a few numbers, the memory, which the loop keeps.
+
+    The memory is part of the training's state: it is saved in checkpoints, and all workers have the same.
+    """
+
+    @property
+    def remembered(self) -> int:
+        """How many numbers the memory has. They are 0 before the first step."""
+
+    def loss_and_seen(self, network: Any, rows: Rows, done: float, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss as ``Objective.loss`` does, and what was seen: float32 [remembered], which the loop adds up
+        over the micro-batches of a step.
+
+        ``memory``: float32 [remembered], after the step before; it must not be changed.
+        """
+
+    def remember(self, memory: Tensor, seen: Tensor) -> Tensor:
+        """Return the memory after a step in which this was seen."""
+
+    def alarm(self, memory: Tensor) -> str | None:
+        """Return why the training must not go on, or None. The loop then raises ``Stopped``."""
+
+    def measured(self, memory: Tensor) -> Mapping[str, float]:
+        """Return metrics of the memory at the end."""
+
+
+class Remembering(Goal, Steps, Protocol):
+    """A goal whose losses depend on a memory."""
+
+
+class Stopped(Exception):
+    """An objective has raised its alarm. The message says in which step, and why. Every worker gets it in that step."""
+
+
+@dataclass(frozen=True)
+class Forgetful:
+    """The ``Steps`` of an objective, without a memory, so that the loop knows one kind only."""
+
+    objective: Objective
+
+    remembered = 0
+
+    def loss_and_seen(self, network: Any, rows: Rows, done: float, memory: Tensor) -> tuple[Tensor, Tensor]:
+        return self.objective.loss(network, rows, done), memory
+
+    def remember(self, memory: Tensor, seen: Tensor) -> Tensor:
+        return memory
+
+    def alarm(self, memory: Tensor) -> str | None:
+        return None
+
+    def measured(self, memory: Tensor) -> Mapping[str, float]:
+        return {}
 
 
 @dataclass(frozen=True, eq=False)

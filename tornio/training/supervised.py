@@ -30,7 +30,7 @@ from tornio.training.group import Group, current_group
 from tornio.training.hooks import Hooks
 from tornio.training.loop import run
 from tornio.training.network import Network
-from tornio.training.objective import CrossEntropy, Objective
+from tornio.training.objective import CrossEntropy, Objective, Remembering
 from tornio.training.targets import UNSEEN_LOGIT, Labelled, decided, stratified_folds
 
 __all__ = ["Work", "fit"]
@@ -53,7 +53,7 @@ def fit(
     *,
     precision: str = "auto",
     hooks: Hooks | None = None,
-    objective: Callable[[Data], Objective] = CrossEntropy.of,
+    objective: Callable[[Data], Objective | Remembering] = CrossEntropy.of,
     unlabelled: Sequence[str] = (),
     rehearse: bool = False,
     calibrate: bool = True,
@@ -83,7 +83,8 @@ def fit(
     ``held_out_log_loss``. With the default objective the score is validation_f1, micro-averaged, which is the accuracy
     where each text has one label.
 
-    Raises InvalidInput for no examples, for labels that are all the same, and where the loss is not finite.
+    Raises InvalidInput for no examples, for labels that are all the same, and where the loss is not finite; Stopped
+    where the objective raises its alarm, also in a rehearsal. ``out`` is empty then.
     """
     hooks = hooks or Hooks()
     group = hooks.group or current_group()
@@ -108,7 +109,7 @@ class Work:
     settings: FineTuningSpec
     seed: int
     precision: Precision
-    objective: Callable[[Data], Objective]
+    objective: Callable[[Data], Objective | Remembering]
 
     def train(
         self, data: Data, hooks: Hooks, group: Group, reads: Sequence[NDArray[np.int64]]
@@ -117,15 +118,16 @@ class Work:
 
         ``reads``: token ids of all texts that the network must be able to read before it is widened.
         """
-        goal = self.objective(data)
         devices = [torch.cuda.current_device()] if device().type == "cuda" else []
         with torch.random.fork_rng(devices), torch.enable_grad():
+            goal = self.objective(data)
             torch.manual_seed(derive_seed("head", self.seed))
             network = Network(self.base, self.use.pooling, int(data.learned.sum()), self.precision)
             network.narrow(reads)
             if self.settings.head_start == "logistic-regression" and group.rank == 0:
                 _start_head(network, data, self.seed)
-            return network, run(network, goal, self.settings, self.seed, self.digest(data), hooks)
+            inputs = _digest(data, goal.name, self.use, self.settings, self.seed, self.precision)
+            return network, run(network, goal, self.settings, self.seed, inputs, hooks)
 
     def digest(self, data: Data) -> str:
         """Return the digest of everything that the training depends on."""
@@ -166,7 +168,7 @@ def _rehearsed(work: Work, data: Data, hooks: Hooks, group: Group) -> OutOfSampl
     Y = decided(data.train.targets.numpy(), data.multi_label)
     logits, counts = np.zeros(Y.shape, dtype=np.float32), np.zeros(Y.shape, dtype=bool)
     for half in parts:
-        rest = replace(data, train=data.train.select(half.rest), unlabelled=())
+        rest = replace(data, train=data.train.select(half.rest))
         network, _ = work.train(rest, quiet, group, data.ids)
         if group.rank == 0:
             logits[half.held] = logits_of(network, data.train.select(half.held).ids)

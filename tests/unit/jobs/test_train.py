@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from tornio.schemas.jobs import TrainOutput
 from tornio.schemas.runs import RunPlan
 from tornio.storage.memory import MemoryStore
 from tornio.storage.port import ObjectStore
-from tornio.tasks import Task
-from tornio.training import contest
+from tornio.tasks import Task, reserve
+from tornio.training import contest, supervised
+from tornio.training.supervised import fit
 
 pytestmark = pytest.mark.model
 TUNING = {"epochs": 4, "learning_rate": 2e-3, "head_learning_rate": 1e-2}
@@ -93,6 +95,31 @@ def test_auto_measures_both_kinds_by_itself(context: JobContext, base: Path) -> 
     output = trained(context, train_plan(task))
     fine_tuned, few_shot = map(float, re.findall(r"(?:tuned|shot) (\d+\.\d+)", output.why))
     assert output.kind == ("fine-tuned" if fine_tuned <= few_shot else "layered-few-shot")
+
+
+def test_consistency_never_sees_the_hold_out_and_a_stopped_one_says_why(
+    context: JobContext, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard asks for what no prediction has: the labels that people gave are perfectly balanced."""
+    settings = {"steps": 20, "batch_size": 4, "ratio": 2, "guard": 1}
+    training = {"method": "consistency", "settings": settings}
+    task = labelled_task(context.store, base, 30, kind="fine-tuned", fine_tuning=TUNING, training=training)
+    read: list[str] = []
+
+    def remembered(*args: Any, unlabelled: Sequence[str] = (), **options: Any) -> Any:
+        read.extend(unlabelled)
+        return fit(*args, unlabelled=unlabelled, **options)
+
+    monkeypatch.setattr(supervised, "fit", remembered)
+    output = trained(context, train_plan(task))
+    manifest = Registry(context.store, task.keys).manifest(output.version)
+    assert manifest.why == output.why
+    assert re.match(r"consistency was stopped in step \d+ of \d+: .*a supervised model takes its place", manifest.why)
+    view = task.pool.read()
+    held = reserve(task, view, ())
+    assert held
+    texts = dict(zip(view.record_ids, view.texts, strict=True))
+    assert set(read) == {texts[record_id] for record_id in texts.keys() - held if record_id.startswith("p")}
 
 
 @pytest.mark.parametrize("threshold", ["auto", 0.3])

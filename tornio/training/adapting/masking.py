@@ -105,17 +105,8 @@ def _draw(like: Tensor, generator: torch.Generator | None) -> Tensor:
 
 def _continues(tokenizer: Any, size: int) -> Tensor:
     """bool [size]: tokens that continue a word. Raises InvalidInput where tokens do not tell."""
-    names: list[str] = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    model = tokenizer.backend_tokenizer.model
-    prefix = getattr(model, "continuing_subword_prefix", None)
-    mark = next((mark for mark in _WORD_MARKS if any(name.startswith(mark) for name in names)), None)
-    if type(model).__name__ == "WordLevel":
-        within = np.zeros(len(names), dtype=bool)
-    elif prefix:
-        within = np.array([name.startswith(prefix) for name in names])
-    elif mark:
-        within = np.array([not name.startswith(mark) for name in names])
-    else:
+    within = continuing(tokenizer)
+    if within is None:
         raise InvalidInput(
             "the tokens of this encoder do not show where a word begins, so words cannot be hidden whole. Leave out "
             "--whole-words"
@@ -123,3 +114,18 @@ def _continues(tokenizer: Any, size: int) -> Tensor:
     padded: NDArray[np.bool_] = np.zeros(size, dtype=bool)
     padded[: len(within)] = within
     return torch.from_numpy(padded)
+
+
+def continuing(tokenizer: Any) -> NDArray[np.bool_] | None:
+    """Return bool [tokens of a transformers tokenizer]: those that continue a word; None where tokens do not tell."""
+    names: list[str] = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    model = tokenizer.backend_tokenizer.model
+    prefix = getattr(model, "continuing_subword_prefix", None)
+    mark = next((mark for mark in _WORD_MARKS if any(name.startswith(mark) for name in names)), None)
+    if type(model).__name__ == "WordLevel":
+        return np.zeros(len(names), dtype=bool)
+    if prefix:
+        return np.array([name.startswith(prefix) for name in names])
+    if mark:
+        return np.array([not name.startswith(mark) for name in names])
+    return None

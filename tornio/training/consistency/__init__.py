@@ -1,0 +1,1 @@
+"""Consistency training: a model should give a text and a changed view of it the same label."""
