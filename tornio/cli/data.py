@@ -87,9 +87,9 @@ def pool_add(
     as_json: Json = False,
 ) -> None:
     """Add the texts of a file to the pool of a task. Adding them again is harmless."""
-    columns = Columns(text_column, id_column, None, _names(metadata_columns))
+    columns = Columns(text_column, id_column, None, split_names(metadata_columns))
     options = Options(format, encoding, delimiter, not no_header, columns.named)
-    with _opened(file, options) as reader:
+    with opened(file, options) as reader:
         read = files.read_records(reader, columns, file)
     with (
         connect(ctx, url) as client,
@@ -108,7 +108,7 @@ def pool_add(
 
 
 @contextmanager
-def _opened(file: str, options: Options) -> Iterator[Reader]:
+def opened(file: str, options: Options) -> Iterator[Reader]:
     """Open a local file, or one in S3 with credentials of the usual chain and the endpoint of TORNIO_S3_ENDPOINT."""
     if not file.startswith("s3://"):
         yield files.open_data(file, options)
@@ -164,13 +164,13 @@ def labels_import(
     as_json: Json = False,
 ) -> None:
     """Import texts whose labels are known already. New texts are added to the pool."""
-    columns = Columns(text_column, id_column, label_column, _names(metadata_columns))
+    columns = Columns(text_column, id_column, label_column, split_names(metadata_columns))
     options = Options(format, encoding, delimiter, not no_header, columns.named)
     purpose = Purpose.HOLDOUT if holdout else "train"
     _check_auto(auto, holdout, source)
     with connect(ctx, url) as client:
         state = client.status(task)
-        with _opened(file, options) as reader:
+        with opened(file, options) as reader:
             read = files.read_labels(reader, columns, file, multi_label=state.multi_label, separator=separator)
         _check_labels(read.items, state.labels, file)
         with screen.progress("sending labels", len(read.items), quiet=as_json) as advance:
@@ -219,7 +219,7 @@ def export_labels(
         screen.say(f"wrote {count:,} labels to {output}")
 
 
-def _names(text: str | None) -> tuple[str, ...]:
+def split_names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
 
 

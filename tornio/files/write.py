@@ -33,7 +33,7 @@ def writer_for(path: Path, *, escape: bool = True) -> Write:
         raise InvalidFile(f"{path}: the ending {path.suffix!r} says no format. Use one of {', '.join(writers)}")
     check_folder(path)
     if write is _write_parquet:
-        _pyarrow()
+        need_pyarrow()
 
     def whole(records: Iterable[LabelledRecord]) -> None:
         with writing(path) as part:
@@ -62,7 +62,7 @@ def _write_csv(records: Iterable[LabelledRecord], path: Path, delimiter: str, es
 
 
 def _write_parquet(records: Iterable[LabelledRecord], path: Path) -> None:
-    pa, pq = _pyarrow()
+    pa, pq = need_pyarrow()
     rows = [record.model_dump(mode="json") for record in records]
     schema = pa.schema(
         [
@@ -78,7 +78,7 @@ def _write_parquet(records: Iterable[LabelledRecord], path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema), path, compression="zstd")
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def need_pyarrow() -> tuple[Any, Any]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

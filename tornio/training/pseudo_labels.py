@@ -58,12 +58,17 @@ class Taught:
         return softmax(vectors @ self.weight.T + self.bias)
 
 
+def least_texts(labels: int) -> int:
+    """Return how many texts a student of a teacher with so many labels needs."""
+    return max(LEAST_TEXTS, 2 * labels)
+
+
 def check_teachable(vectors: FloatMatrix, probabilities: FloatMatrix, names: Sequence[str]) -> None:
     """Raise InvalidInput, with what to do, where a teacher cannot teach anything about these texts.
 
     ``vectors``: float32 [n, dim]. ``probabilities``: float32 [n, labels], the teacher's.
     """
-    least = max(LEAST_TEXTS, 2 * len(names))
+    least = least_texts(len(names))
     if len(vectors) < least:
         raise InvalidInput(
             f"a teacher needs at least {least} texts that have no label and are not held out, and the pool has "

@@ -35,6 +35,7 @@ class KnowingTeacher:
     def __init__(self, truth: dict[str, str]) -> None:
         self.truth = truth
         self.asked: list[str] = []
+        self.silent: set[str] = set()
 
     def score(
         self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool = False
@@ -43,6 +44,7 @@ class KnowingTeacher:
         columns = [LABELS.index(self.truth[text]) if hash_of(text) % 3 else hash_of(text) % 2 for text in texts]
         probabilities = np.full((len(texts), 3), 0.2, dtype=np.float32)
         probabilities[np.arange(len(texts)), columns] = 0.6
+        probabilities[[row for row, text in enumerate(texts) if text in self.silent]] = np.nan
         return Scores(np.log(probabilities), probabilities, np.zeros(len(texts), dtype=bool))
 
 
