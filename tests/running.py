@@ -72,7 +72,7 @@ def running(state_dir: Path) -> Iterator[Running]:
         yield Running(everything, client)
 
 
-def until(look: Callable[[], T | None], what: str, seconds: float = 120.0, pause: float = 0.1) -> T:
+def until(look: Callable[[], T | None], what: str, seconds: float = 300.0, pause: float = 0.1) -> T:
     """What ``look`` finds (anything true), as soon as it does. Patient: machines are shared and slow at times."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -81,8 +81,8 @@ def until(look: Callable[[], T | None], what: str, seconds: float = 120.0, pause
     return found
 
 
-def serving(client: Client, task: str, revision: int, seconds: float = 120.0) -> TaskStatus:
-    """The status once ``current`` has got that far."""
+def serving(client: Client, task: str, revision: int, seconds: float = 300.0) -> TaskStatus:
+    """The status once ``current`` has got that far. Replicas follow in their own time: see ``all_answer_with``."""
     last: list[TaskStatus] = []
 
     def look() -> TaskStatus | None:
@@ -95,13 +95,19 @@ def serving(client: Client, task: str, revision: int, seconds: float = 120.0) ->
         raise AssertionError(f"{error}; {last[0].phase}: {last[0].why}") from error
 
 
+def all_answer_with(client: Client, task: str, revision: int, replicas: int = 2) -> bool:
+    """Whether this revision is what every replica answers with, by its own report: none goes back to an earlier one."""
+    reports = client.status(task).replicas  # none while the controller is away, or too busy to say
+    return len(reports) == replicas and all(report.revision == revision for report in reports)
+
+
 def spec(name: str, **changes: Any) -> dict[str, Any]:
     """A task over the example's messages, with small batches."""
     loop = {"batch_size": 8, "stop": {"criterion": "none"}, **changes.pop("loop", {})}
     return {"workspace": "shop", "name": name, "labels": list(LABELS), "loop": loop, **changes}
 
 
-def served_task(client: Client, name: str, known: dict[str, tuple[str, str]], seconds: float = 120.0) -> str:
+def served_task(client: Client, name: str, known: dict[str, tuple[str, str]], seconds: float = 300.0) -> str:
     """A task that serves its first version: the first 60 of what is known are labels, the rest its pool."""
     task, records = f"shop/{name}", [(i, *said) for i, said in known.items()]
     client.apply(spec(name))

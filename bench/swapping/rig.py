@@ -276,7 +276,7 @@ class Traffic:
         self.answered.append(Answered(sent, done, pid, one["version"], one["revision"], label))
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 300.0) -> None:
     """Wait for a condition. Raises TimeoutError with the description ``what``."""
     end = time.monotonic() + seconds
     while not condition():

@@ -172,9 +172,10 @@ class WarmRunner:
         """Remove a waiting run. If the run is being done, end the actor, which is started again."""
         try:
             ended = self._call(SUBMIT_S, "cancel", plan.run)
-        except (RayActorError, GetTimeoutError) as error:
+            runs = not ended and self._call(STATUS_S, "status", plan.run)[0] == RunPhase.RUNNING
+        except (RayActorError, GetTimeoutError) as error:  # it may be busy with the very run
             raise Unavailable(f"The job worker does not respond ({describe(error)}). Cancel again.") from error
-        if not ended and self.status(plan).phase is RunPhase.RUNNING:
+        if runs:
             ray.kill(ray.get_actor(NAME, NAMESPACE), no_restart=False)
 
     def plan(self, job: str, workspace: str, task: str, request: dict[str, Any]) -> RunPlan:

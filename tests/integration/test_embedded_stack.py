@@ -29,7 +29,7 @@ def store(at: Addresses) -> ObjectStore:
 
 
 def me(at: Addresses) -> dict[str, str]:
-    answer = httpx.get(f"{at.argilla_url}/api/v1/me", headers={"X-Argilla-Api-Key": at.argilla_api_key})
+    answer = httpx.get(f"{at.argilla_url}/api/v1/me", headers={"X-Argilla-Api-Key": at.argilla_api_key}, timeout=60)
     return {key: answer.raise_for_status().json()[key] for key in ("id", "username", "role")}
 
 
@@ -79,7 +79,7 @@ def test_it_goes_on_where_it_stopped_and_leaves_no_process(tmp_path: Path) -> No
         for child in stack.supervisor.children:
             os.kill(child.pid, signal.SIGKILL)
             child.process.wait()
-        assert until(lambda: _is_back(stack, owner), 90)
+        assert until(lambda: _is_back(stack, owner), 300)
         client = store(before).client(attempts=8)
         assert all(client.head_object(Bucket=before.s3_bucket, Key=key) for key in bodies)
     assert of_this_stack(tmp_path) == []
@@ -116,10 +116,10 @@ def test_ctrl_c_and_kill_at_any_moment_leave_no_process(tmp_path: Path, number: 
         assert parent.stdout.readline() == "starting\n"
         time.sleep(after_s)
         parent.send_signal(number)
-        parent.wait(30)
+        parent.wait(120)
         error = parent.stderr.read()
     assert "KeyboardInterrupt" in error or number == signal.SIGKILL
-    assert until(lambda: of_this_stack(tmp_path / "state") == [], 15)
+    assert until(lambda: of_this_stack(tmp_path / "state") == [], 120)
 
 
 def test_a_program_that_cannot_start_is_reported(tmp_path: Path) -> None:
@@ -130,7 +130,8 @@ def test_a_program_that_cannot_start_is_reported(tmp_path: Path) -> None:
 
 def test_a_new_annotator_can_log_in_and_an_owner_alone_makes_one(argilla: ArgillaAccess) -> None:
     annotator = ensure_user(argilla.url, argilla.api_key, "grace", workspaces=("users-a", "users-b"))
-    answer = httpx.get(f"{argilla.url}/api/v1/me/workspaces", headers={"X-Argilla-Api-Key": annotator.api_key})
+    headers = {"X-Argilla-Api-Key": annotator.api_key}
+    answer = httpx.get(f"{argilla.url}/api/v1/me/workspaces", headers=headers, timeout=60)
     assert {item["name"] for item in answer.json()["items"]} == {"users-a", "users-b"}
     assert annotator.role == "annotator"
     with pytest.raises(Forbidden, match="another password"):

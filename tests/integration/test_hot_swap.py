@@ -11,6 +11,7 @@ import pytest
 
 from bench.swapping.rig import START_S, Rig, Traffic, cluster, environment, until
 from bench.swapping.workshop import BROKEN, FULL_NAME, LABELS, Workshop, tiny_encoder
+from services.messages import HeldVersions
 from tests.integration.conftest import S3Access
 from tornio.client import Client
 from tornio.errors import NotFound, NotServable
@@ -70,6 +71,18 @@ def fresh(rig: Rig) -> str:
     return f"v{number}"
 
 
+def both(rig: Rig) -> list[HeldVersions]:
+    """What the two replicas report, once both have a heartbeat that is not old."""
+    found: list[HeldVersions] = []
+
+    def look() -> bool:
+        found[:] = rig.reports()
+        return len(found) >= rig.replicas
+
+    until(look, "both replicas report")
+    return found
+
+
 def test_swaps_under_load_reach_every_replica_and_no_request_fails(rig: Rig, traffic: Traffic) -> None:
     for _ in range(3):
         version = fresh(rig)
@@ -78,9 +91,9 @@ def test_swaps_under_load_reach_every_replica_and_no_request_fails(rig: Rig, tra
         last = traffic.wait_for(revision)
         assert last > moved
         assert {one.version for one in traffic.since(last)} <= {version}
-    for pid in {one.pid for one in traffic.answered}:
-        revisions = [one.revision for one in sorted(traffic.answered, key=lambda a: a.done) if one.pid == pid]
-        assert revisions == sorted(revisions)
+    for one in traffic.answered:  # answers that were under way together may arrive in any order
+        earlier = [other.revision for other in traffic.answered if other.pid == one.pid and other.done < one.sent]
+        assert one.revision >= max(earlier, default=0)
 
 
 def test_a_rollback_is_one_exchange_of_what_is_resident(rig: Rig, traffic: Traffic) -> None:
@@ -88,7 +101,7 @@ def test_a_rollback_is_one_exchange_of_what_is_resident(rig: Rig, traffic: Traff
     assert before is not None
     rig.preload(version)
     traffic.wait_for(rig.promote(version)[0])
-    assert all(before.version in report.ready for report in rig.reports())
+    assert all(before.version in report.ready for report in both(rig))
     back = rig.workshop.registry.rollback("test", "it was worse")
     assert (back.version, back.revision) == (before.version, before.revision + 2)
     rig.notify_controller()
@@ -103,8 +116,8 @@ def test_a_broken_version_answers_not_one_request(rig: Rig, traffic: Traffic, ho
     getattr(rig.workshop, how)(bad)
     rig.workshop.candidate(bad)
     rig.notify_controller()
-    until(lambda: all(bad in report.failed for report in rig.reports()), "both replicas refuse it")
-    assert all(len(report.failed[bad]) > 30 for report in rig.reports())  # a reason, not a word
+    until(lambda: all(bad in report.failed for report in both(rig)), "both replicas refuse it")
+    assert all(len(report.failed[bad]) > 30 for report in both(rig))  # a reason, not a word
     moved = rig.promote(bad)[1]
     until(lambda: len(traffic.since(moved)) >= 15, "requests are answered after the move")
     assert {one.version for one in traffic.since(moved)} == {serving.version}
@@ -116,10 +129,10 @@ def test_a_broken_version_answers_not_one_request(rig: Rig, traffic: Traffic, ho
 def test_a_killed_replica_comes_back_with_what_is_current_by_then(rig: Rig, traffic: Traffic) -> None:
     version = fresh(rig)
     rig.preload(version)
-    killed = traffic.answered[-1].pid
+    killed = next(one.pid for one in reversed(traffic.answered) if one.error is None)
     os.kill(killed, signal.SIGKILL)
     revision, _ = rig.promote(version)
-    until(lambda: len(traffic.first_by_replica(revision)) >= 2, "two replicas answer again", 120)
+    until(lambda: len(traffic.first_by_replica(revision)) >= 2, "two replicas answer again", 300)
     assert killed not in traffic.first_by_replica(revision)
 
 
@@ -135,8 +148,8 @@ def test_without_the_controller_replicas_follow_the_store(rig: Rig, traffic: Tra
 def test_replicas_that_are_replaced_gracefully_fail_no_request(rig: Rig, traffic: Traffic) -> None:
     before = {one.pid for one in traffic.answered}
     rig.deploy()
-    until(lambda: not before & {one.pid for one in traffic.answered[-20:]}, "all replicas are new", 180)
-    until(lambda: len({one.pid for one in traffic.answered[-20:]}) == 2, "both new ones answer", 180)
+    until(lambda: not before & {one.pid for one in traffic.answered[-20:]}, "all replicas are new", 300)
+    until(lambda: len({one.pid for one in traffic.answered[-20:]}) == 2, "both new ones answer", 300)
 
 
 def test_errors_arrive_as_what_they_are(rig: Rig) -> None:

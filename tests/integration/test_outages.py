@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.annotating import Annotator, nothing_is_lost, whole_batch
-from tests.running import Running, messages, served_task, serving, until
+from tests.running import Running, all_answer_with, messages, served_task, serving, until
 from tornio.api import TaskStatus
 from tornio.client import Client
 
@@ -59,13 +59,8 @@ def task(tornio_up: Running, request: pytest.FixtureRequest) -> str:
     """A task of the test's own that serves, with a batch in the annotator's hands."""
     name = request.node.name.removeprefix("test_")[:40].replace("_", "-")
     full_name = served_task(tornio_up.client, name, ALL)
-    until(lambda: _all_serve(tornio_up.client, full_name), "each replica has heard of it")
+    until(lambda: all_answer_with(tornio_up.client, full_name, 1), "each replica has heard of it")
     return full_name
-
-
-def _all_serve(client: Client, task: str) -> bool:
-    replicas = client.status(task).replicas
-    return len(replicas) == 2 and all(replica.revision == 1 for replica in replicas)
 
 
 @pytest.fixture
@@ -92,24 +87,22 @@ def test_the_store_is_gone(tornio_up: Running, ann: Annotator, task: str) -> Non
         os.kill(tornio_up.child("seaweedfs").pid, signal.SIGKILL)
         gone = time.monotonic()
         answer(ann, task, said)  # people notice nothing
-        ready = until(lambda: _not_ready(client), "readiness says that the store is away", OUTAGE_S)
-        assert "ok" not in ready
+        until(lambda: _store_is_away(client), "readiness says that the store is away")
         with Client(tornio_up.url, retry_seconds=0, timeout=120) as once:
             told = _status_or_why(once, task)
         assert "store" in told or "9333" in told or "bucket" in told, told
         while time.monotonic() < gone + OUTAGE_S:
             time.sleep(0.2)
         tornio_up.restart("seaweedfs")
-        serving(client, task, 2, 240)
+        serving(client, task, 2)
+        until(lambda: len(traffic.answered) > 20, "predictions went on")
     assert traffic.failures == []
-    assert len(traffic.answered) > 20
-    assert client.ready().ready
+    until(lambda: client.ready().ready, "readiness says that the store is back")
     nothing_is_lost(client, ann, task, said)
 
 
-def _not_ready(client: Client) -> str | None:
-    said = client.ready()
-    return None if said.ready else said.parts["object store"]
+def _store_is_away(client: Client) -> bool:
+    return client.ready().parts["object store"] != "ok"
 
 
 def _status_or_why(client: Client, task: str) -> str:
@@ -127,11 +120,11 @@ def test_the_store_hangs(tornio_up: Running, ann: Annotator, task: str) -> None:
         os.kill(store, signal.SIGSTOP)
         try:
             answer(ann, task, said)
-            until(lambda: _not_ready(client), "readiness says that the store is away", OUTAGE_S)
+            until(lambda: _store_is_away(client), "readiness says that the store is away")
             time.sleep(OUTAGE_S / 2)
         finally:
             os.kill(store, signal.SIGCONT)
-        serving(client, task, 2, 240)
+        serving(client, task, 2)
     assert traffic.failures == []
     nothing_is_lost(client, ann, task, said)
 
@@ -145,7 +138,7 @@ def test_the_annotation_tool_hangs(tornio_up: Running, ann: Annotator, task: str
         os.kill(argilla, signal.SIGSTOP)
         try:
             began = time.monotonic()
-            until(lambda: attention(client, task, "annotation tool"), "the status says what is away", 2 * OUTAGE_S)
+            until(lambda: attention(client, task, "annotation tool"), "the status says what is away")
             time.sleep(max(0.0, OUTAGE_S - (time.monotonic() - began)))
         finally:
             os.kill(argilla, signal.SIGCONT)
@@ -184,11 +177,13 @@ def test_the_controller_is_killed(tornio_up: Running, ann: Annotator, task: str)
     with Traffic(tornio_up.url, task) as traffic:
         for revision, pause in ((2, None), (3, 0.0), (4, 0.5)):
             whole_batch(client, ann, task)
+            until(lambda: revision - 1 in traffic.answered, f"revision {revision - 1} answers")  # noqa: B023
             answer(ann, task, said, most=4 if pause is None else 8)
             time.sleep(pause or 0.0)
             kill(tornio_up, "ServeReplica:tornio:controller")
             answer(ann, task, said)
             serving(client, task, revision)
+        until(lambda: 4 in traffic.answered, "revision 4 answers")
         whole_batch(client, ann, task)
     assert traffic.failures == []
     assert set(traffic.answered) == {1, 2, 3, 4}
@@ -199,7 +194,7 @@ def test_the_warm_worker_is_killed_in_mid_run(tornio_up: Running, ann: Annotator
     client, said = tornio_up.client, dict[str, str]()
     whole_batch(client, ann, task)
     answer(ann, task, said)
-    until(lambda: client.status(task).phase == "training", "it trains")
+    until(lambda: client.status(task).phase in ("training", "gating", "querying"), "it is at work")
     kill(tornio_up, "WarmWorker")
     serving(client, task, 2)
     whole_batch(client, ann, task)
@@ -210,9 +205,9 @@ def test_a_classifier_replica_is_killed(tornio_up: Running, task: str) -> None:
     """Its neighbour answers what it was asked, and the new one comes back with what serves."""
     client = tornio_up.client
     with Traffic(tornio_up.url, task) as traffic:
-        before = {replica.replica for replica in client.status(task).replicas}
+        before = until(lambda: _both(client, task), "two replicas serve")
         kill(tornio_up, "ServeReplica:tornio:classifier")
-        until(lambda: _both_new(client, task, before), "two replicas serve again", 240)
+        until(lambda: _both(client, task) not in (None, before), "two replicas serve again")
     assert traffic.failures == []
 
 
@@ -227,9 +222,10 @@ def test_the_proxy_is_killed(tornio_up: Running, task: str) -> None:
                 assert patient.predict(task, ["Where is my parcel?"])
 
 
-def _both_new(client: Client, task: str, before: set[str]) -> bool:
+def _both(client: Client, task: str) -> set[str] | None:
+    """The names of the replicas, while there are two and neither lags."""
     replicas = client.status(task).replicas
-    return len(replicas) == 2 and {one.replica for one in replicas} != before and not any(r.lags for r in replicas)
+    return {one.replica for one in replicas} if len(replicas) == 2 and not any(r.lags for r in replicas) else None
 
 
 def kill(tornio: Running, title: str) -> None:

@@ -79,7 +79,6 @@ def test_the_loop_on_packages_and_after_they_are_gone(tmp_path: Path, monkeypatc
         assert answers_with(up, version.version)
         assert answered <= {record.record_id for record in up.client.labels(TASK)}
 
-        up.client.apply(spec("plugged"))  # another choice, and it goes on with every answer that was given
-        up.client.train_now(TASK)
+        up.client.apply(spec("plugged"))  # another choice, and it trains by itself on every answer that was given
         serving(up.client, TASK, version.revision + 1)
         until(lambda: up.client.status(TASK).phase == "labelling", "the next batch is open")

@@ -64,11 +64,11 @@ def driver(tornio: Running, run: str) -> psutil.Process | None:
     return None
 
 
-def under_way(tornio: Running, run: str, attempt: int) -> RunOut | None:
+def under_way(tornio: Running, run: str) -> RunOut | None:
     now = tornio.client.run(TASK, run)
     assert now.state in ("waiting", "running"), now
     scoring = now.progress is not None and now.progress.stage.startswith("score") and now.progress.done > 0
-    return now if now.attempt == attempt and scoring else None
+    return now if scoring else None
 
 
 def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
@@ -88,16 +88,16 @@ def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
     # The job of another is killed: the next attempt goes on, also under the next controller.
     run = client.start_run(TASK, request(tornio_up)).run
     assert client.start_run(TASK, request(tornio_up)).run == run
-    until(lambda: under_way(tornio_up, run, 1), "some rows are scored", PATIENCE_S)
+    disturbed = until(lambda: under_way(tornio_up, run), "some rows are scored", PATIENCE_S).attempt
     victim = driver(tornio_up, run)
     assert victim is not None
     victim.send_signal(signal.SIGKILL)
-    until(lambda: client.run(TASK, run).attempt >= 2, "the second attempt begins", PATIENCE_S)
+    until(lambda: client.run(TASK, run).attempt > disturbed, "the next attempt begins", PATIENCE_S)
     written = {info.key: info.etag for info in store.list(f"shop/tasks/scored/runs/{run}/scores/")}
     for controller in tornio_up.actors("ServeReplica:tornio:controller"):
         os.kill(controller.pid, signal.SIGKILL)
     done = until(lambda: _done(client.run(TASK, run)), "it is done", PATIENCE_S)
-    assert done.attempt >= 2  # on a busy machine Ray may lose a job of its own
+    assert done.attempt > disturbed  # on a busy machine Ray may lose a job of its own
     assert written
     output = ScoreOutput.model_validate(done.output)
     assert (output.rows, output.parts, output.rejected_rows) == (ROWS, ROWS // PART_ROWS, 0)

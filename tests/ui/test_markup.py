@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from services.embedded.argilla_users import ArgillaUser, ensure_user
 from tests.contract.annotation_stages import DATASET, ArgillaServerUnderTest, argilla
+from tests.running import until
 from tornio.annotation.argilla import ArgillaTool
 from tornio.annotation.port import DatasetSpec, FieldSpec, OutgoingRecord
 from tornio.records import Purpose, Suggestion
@@ -61,7 +62,7 @@ def test_markup_is_shown_and_never_runs(
         page.goto(address)
         shown = page.locator("[id^=fields-content]")
         expect(shown).to_have_count(2)
-        assert [one.strip() for one in shown.all_inner_texts()] == [text, LABELS[0]]
+        until(lambda: [one.strip() for one in shown.all_inner_texts()] == [text, LABELS[0]], "both texts are shown")
         options = page.get_by_label("Label-Options")
         for name in LABELS:
             expect(options.get_by_text(name, exact=True)).to_be_visible()

@@ -141,11 +141,13 @@ def _absorb_swap(state: LoopState, seen: Observation) -> LoopState:
     current = seen.current
     if current and current.version not in state.promoted:  # whoever moved it
         state = state.evolve(promoted=(*state.promoted, current.version)[-RIVALS:])
-    if (intent := state.swap) is None or state.asks.hold is not None:
+    if (intent := state.swap) is None:
         return state
-    if current and current.version == intent.version and current.revision > intent.current_revision:
-        state = state.evolve(swap=None, refusals=0)
+    if current and current.revision > intent.current_revision and intent.version in (current.version, current.previous):
+        state = state.evolve(swap=None, refusals=0)  # it was promoted, and may have been rolled back since
         return attend(attend(state, "refusals", None), "swap", None)
+    if state.asks.hold is not None:
+        return state
     if seen.current_revision != intent.current_revision:
         who = current.who if current else "somebody"
         message = (

@@ -7,9 +7,13 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from ray.exceptions import GetTimeoutError
 
 from jobs.running import warm
-from jobs.running.warm import NAME, NAMESPACE, WarmWorker
+from jobs.running.warm import NAME, NAMESPACE, WarmRunner, WarmWorker
+from tornio.errors import Unavailable
+from tornio.schemas.base import Part
+from tornio.schemas.runs import RunPlan
 
 pytestmark = pytest.mark.unit
 
@@ -68,3 +72,16 @@ def test_it_ends_for_good_after_the_last_run(worker: WarmWorker, clock: Clock, m
     ((actor, at),) = killed
     assert actor == (NAME, NAMESPACE)
     assert 1555 <= at <= 1570
+
+
+def test_a_worker_too_busy_to_say_whether_the_run_goes_on_is_asked_to_cancel_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def call(_: WarmRunner, seconds: float, method: str, *__: object) -> bool:
+        if method == "cancel":
+            return False  # it is being done
+        raise GetTimeoutError(f"not within {seconds} s")
+
+    monkeypatch.setattr(WarmRunner, "_call", call)
+    with pytest.raises(Unavailable, match="Cancel again"):
+        WarmRunner().cancel(RunPlan.of("label", "w", "t", Part()))

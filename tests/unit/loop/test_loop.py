@@ -297,6 +297,27 @@ def test_a_hold_keeps_promotions_back_until_a_person_resumes() -> None:
     assert world.aliases["current"].version not in (previous, version)
 
 
+def test_a_promotion_that_is_rolled_back_before_the_loop_looks_again_was_made() -> None:
+    world = World(pool=200)
+    while not (world.state.swap and _promoted(world, world.state.swap.version)):
+        world.turn()
+    moved = world.aliases["current"]
+    assert moved.previous is not None
+    world.state = world.state.evolve(asks=Asks(hold="rolled back by ops"))
+    world.move("current", moved.previous, moved.revision, "ops")
+    world.decide(world.state, world.look())
+    assert world.state.swap is None
+    world.state = world.state.evolve(asks=Asks())
+    world.decide(world.state, world.look())
+    assert "swap" not in world.state.attention
+
+
+def _promoted(world: World, version: str) -> bool:
+    """Whether it serves in place of another."""
+    current = world.aliases.get("current")
+    return current is not None and current.version == version and current.previous is not None
+
+
 def test_no_heartbeat_is_not_all_ready() -> None:
     world = World(fleet=())
     turns(world, 30)
