@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tornio.arrays import FloatMatrix, IntArray
 from tornio.errors import InvalidInput
@@ -105,7 +105,8 @@ class Chain:
     def train(self, number: int) -> tuple[Network, dict[str, float]]:
         """Return the network of a round, and the metrics of its training."""
         work, data = self._student(number)
-        checkpoints = self._store(f"{self.name}-{number}")
+        store = self._store(number)
+        checkpoints = None if store is None else store.part("steps")
         hooks = replace(self.told.hooks, report=self.told.report, checkpoints=checkpoints, group=self.group)
         network, metrics = work.train(data, hooks, self.group, data.ids)
         self.told.done += int(metrics["steps"])
@@ -121,7 +122,7 @@ class Chain:
         if number == 0:
             return self.work, self.data
         votes, rows = self.chosen(number)
-        targets = torch.nn.functional.one_hot(torch.from_numpy(votes.classes[rows]), votes.mean.shape[1]).float()
+        targets = nn.functional.one_hot(torch.from_numpy(votes.classes[rows]), votes.mean.shape[1]).float()
         weights = torch.from_numpy(votes.weights(self.settings.alpha)[rows])
         labels, texts = self.data.train, [self.data.unlabelled[row] for row in self.samples[number - 1][rows]]
         examples = Examples(
@@ -138,7 +139,7 @@ class Chain:
         table = torch.zeros((len(sample), outputs + 2), dtype=torch.float64, device=device())
         logits = torch.zeros((len(judges) if judges else 0, outputs), device=device())
         said, inputs = {"votes": table, "logits": logits}, f"{work.digest(data)}-{self.settings.model_dump_json()}"
-        store = self._store(f"{self.name}-{number}-said")
+        store = self._store(number)
         steps = self._recalled(store, inputs, said)
         if steps is None:
             network, metrics = self.train(number)
@@ -148,6 +149,7 @@ class Chain:
                 logits += torch.from_numpy(logits_of(network, judges.ids)).to(logits.device)
             if store is not None and self.group.rank == 0:
                 save_checkpoint(store, inputs, Position(step=int(metrics["steps"])), said)
+                store.part("steps").clear()  # what was said is enough to go on
         else:
             self.told.done += steps
         self.group.spread(list(said.values()))
@@ -166,10 +168,15 @@ class Chain:
 
         All passes of a text are one worker's, so that the votes do not depend on how many workers there are.
         """
+        if not any(isinstance(module, nn.Dropout) and module.p > 0 for module in network.modules()):
+            raise InvalidInput(
+                "the base model has no dropout, so self-training cannot see how sure its teacher is: choose another "
+                "classifier.encoder or training.method"
+            )
         table = np.zeros((len(texts), network.head.out_features + 2))
         batches = token_batches([len(text) for text in texts])
         network.train()
-        with torch.random.fork_rng(devices()), torch.no_grad():
+        with torch.random.fork_rng(_gpus()), torch.no_grad():
             for batch, rows in list(enumerate(batches))[self.group.rank :: self.group.size]:
                 passes = []
                 for one in range(self.settings.mc_passes):
@@ -178,11 +185,12 @@ class Chain:
                 table[rows] = Votes.of(np.stack(passes)).table()
         return torch.from_numpy(table).to(device())
 
-    def _store(self, name: str) -> CheckpointStore | None:
+    def _store(self, number: int) -> CheckpointStore | None:
+        """Return where a round keeps what it said. The checkpoints of its training are the part ``steps`` of it."""
         checkpoints = self.told.hooks.checkpoints
-        return None if checkpoints is None else checkpoints.part(name)
+        return None if checkpoints is None else checkpoints.part(f"{self.name}-{number}")
 
 
-def devices() -> list[int]:
-    """Return the GPUs whose random numbers a training uses."""
+def _gpus() -> list[int]:
+    """Return the GPUs whose random numbers the passes use."""
     return [torch.cuda.current_device()] if device().type == "cuda" else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.checkpoints import change_config
 from tests.learning import NAMES, examples
 from tornio.errors import InvalidInput, InvalidSpec
 from tornio.models.finetuned import FineTunedModel
@@ -163,6 +165,14 @@ def test_what_cannot_teach_is_refused(bench: Bench) -> None:
             bench.train(**options)
 
 
+def test_a_base_without_dropout_is_refused(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:
+    dry = tmp_path_factory.mktemp("dry") / "base"
+    shutil.copytree(bench.base, dry)
+    bench.base = change_config(dry, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    with pytest.raises(InvalidInput, match="the base model has no dropout"):
+        bench.train(tuning=SHORT)
+
+
 def test_a_pool_below_the_sample_is_read_whole(bench: Bench, losses: list[float]) -> None:
     losses += [0.9, 0.7, 0.8]
     settings = SMALL.model_copy(update={"sample_size": 1000, "learn_size": 900})
@@ -217,6 +227,14 @@ def test_interrupted_and_resumed_is_as_undisturbed(bench: Bench, losses: list[fl
         np.testing.assert_array_equal(logits(undisturbed), logits(resumed))
         assert undisturbed.head.metrics == resumed.head.metrics
         assert undisturbed.chosen == resumed.chosen
+
+
+def test_a_finished_round_keeps_what_it_said_and_not_its_weights(bench: Bench, losses: list[float]) -> None:
+    losses += [0.9, 0.9]
+    objects = MemoryStore()
+    bench.train(tuning=SHORT, checkpoints=StoredCheckpoints(objects, ""), checkpoint_seconds=0)
+    kept = {key.rpartition("/")[0].rpartition("/")[0] for key in (info.key for info in objects.list(""))}
+    assert kept == {"half-1-0", "half-1-1", "half-2-0", "half-2-1", "all-0/steps"}
 
 
 def test_other_settings_do_not_continue(bench: Bench, losses: list[float]) -> None:
