@@ -271,19 +271,18 @@ from pathlib import Path
 import torch
 from tornio.schemas.registry import EncoderUse
 from tornio.spec import FineTuningSpec
-from tornio.training import self_training
 from tornio.training.methods.self_training import SelfTrainingSettings
+from tornio.training.self_training import fit
 from tornio.training.targets import Labelled
 
-base, out, store, rank, size, given = sys.argv[1:]
+base, out, store, rank, given = sys.argv[1:]
 torch.set_num_threads(1)
-if int(size) > 1:
-    torch.distributed.init_process_group("gloo", f"file://{store}", rank=int(rank), world_size=int(size))
+torch.distributed.init_process_group("gloo", f"file://{store}", rank=int(rank), world_size=2)
 given = json.loads(given)
 names = tuple(given["names"])
 labelled = Labelled.of(given["texts"], [tuple(row) for row in given["labels"]], names, False)
 use = EncoderUse(digest="0" * 64, pooling="mean", normalise=True, max_length=32)
-model = self_training.fit(
+model = fit(
     labelled, names, given["pool"], Path(base), use, Path(out), FineTuningSpec(**given["tuning"]),
     SelfTrainingSettings(**given["settings"]), 0, precision="float32",
 )
@@ -294,27 +293,27 @@ if model is not None:
 """
 
 
-def test_two_workers_make_the_model_of_one(tiny_base: Path, tmp_path: Path) -> None:
+def test_two_workers_make_the_model_of_one(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Processes and not threads, because threads share the random numbers that dropout is drawn from."""
     texts, labels = examples(36)
+    tuning, settings = SHORT.model_copy(update={"batch_size": 32}), SMALL.model_copy(update={"rounds": 1})
     given = {
         "names": NAMES, "texts": texts, "labels": labels, "pool": pool(), "asked": examples(30, seed=9)[0],
-        "tuning": SHORT.model_copy(update={"batch_size": 32}).model_dump(),
-        "settings": SMALL.model_copy(update={"rounds": 1}).model_dump(),
+        "tuning": tuning.model_dump(), "settings": settings.model_dump(),
     }  # fmt: skip
-    workers = []
-    for size in (1, 2):
-        for rank in range(size):
-            out = tmp_path / f"{size}-{rank}"
-            out.mkdir()
-            arguments = [tiny_base, out, tmp_path / "store", rank, size, json.dumps(given)]
-            workers.append(subprocess.Popen([sys.executable, "-c", WORKER, *map(str, arguments)]))
-    assert [worker.wait(240) for worker in workers] == [0, 0, 0]
-    alone, both = (json.loads((tmp_path / f"{size}-0" / "result.json").read_text()) for size in (1, 2))
-    assert alone[0]["round"] == both[0]["round"]
-    assert alone[0].keys() == both[0].keys()
-    np.testing.assert_allclose([*alone[0].values()], [*both[0].values()], rtol=2e-2, atol=1e-4)
-    np.testing.assert_allclose(alone[1], both[1], atol=2e-3)
+    folder, workers = tmp_path_factory.mktemp("workers"), []
+    for rank in range(2):
+        out = folder / str(rank)
+        out.mkdir()
+        arguments = [bench.base, out, folder / "store", rank, json.dumps(given)]
+        workers.append(subprocess.Popen([sys.executable, "-c", WORKER, *map(str, arguments)]))
+    alone = bench.train(labels=36, tuning=tuning, settings=settings)
+    assert [worker.wait(600) for worker in workers] == [0, 0]
+    metrics, both = json.loads((folder / "0" / "result.json").read_text())
+    assert metrics.keys() == alone.head.metrics.keys()
+    assert metrics["round"] == alone.head.metrics["round"]
+    np.testing.assert_allclose([*metrics.values()], [*alone.head.metrics.values()], rtol=2e-2, atol=1e-4)
+    np.testing.assert_allclose(both, logits(alone), atol=2e-3)
 
 
 # As a method
