@@ -16,15 +16,14 @@ import pytest
 
 from tests.checkpoints import change_config
 from tests.learning import NAMES, examples
-from tornio.errors import InvalidInput, InvalidSpec
+from tornio.errors import InvalidInput
 from tornio.models.finetuned import FineTunedModel
 from tornio.schemas.registry import EncoderUse
-from tornio.spec import FineTuningSpec, TaskSpec
+from tornio.spec import FineTuningSpec
 from tornio.storage.memory import MemoryStore
 from tornio.training import self_training
 from tornio.training.checkpoints import CheckpointStore, StoredCheckpoints
 from tornio.training.hooks import Hooks, Progress
-from tornio.training.methods import METHODS, check_training
 from tornio.training.methods.self_training import SelfTrainingSettings
 from tornio.training.self_training import fit
 from tornio.training.supervised import fit as fit_supervised
@@ -314,40 +313,3 @@ def test_two_workers_make_the_model_of_one(bench: Bench, tmp_path_factory: pytes
     assert metrics["round"] == alone.head.metrics["round"]
     np.testing.assert_allclose([*metrics.values()], [*alone.head.metrics.values()], rtol=2e-2, atol=1e-4)
     np.testing.assert_allclose(both, logits(alone), atol=2e-3)
-
-
-# As a method
-
-
-def spec(**changes: Any) -> TaskSpec:
-    values = {"workspace": "w", "name": "t", "labels": ["a", "b"], "training": {"method": "self-training"}}
-    return TaskSpec.model_validate({**values, "classifier": {"kind": "fine-tuned"}, **changes})
-
-
-def test_a_spec_that_it_cannot_do_is_refused() -> None:
-    check_training(spec())
-    check_training(spec(classifier={"kind": "auto"}))
-    with pytest.raises(InvalidSpec, match="multi_label is true"):
-        check_training(spec(multi_label=True))
-    with pytest.raises(InvalidSpec, match="'self-training' makes fine-tuned only"):
-        check_training(spec(classifier={"kind": "few-shot"}))
-    with pytest.raises(InvalidSpec, match=r"training\.settings\.prefer"):
-        check_training(spec(training={"method": "self-training", "settings": {"prefer": "all"}}))
-
-
-@dataclass
-class Counted:
-    spec: TaskSpec
-    pool: int = 100
-    not_embedded: int = 0
-    labels: int = 40
-
-
-def test_the_cost_counts_the_passes_and_the_steps_of_all_rounds() -> None:
-    tuning = {"epochs": 10, "validation_from": 1000}
-    settings = {"rounds": 2, "sample_size": 200, "learn_size": 50, "mc_passes": 5, "epochs": 2}
-    training = {"method": "self-training", "settings": settings}
-    counted = Counted(spec(classifier={"kind": "fine-tuned", "fine_tuning": tuning}, training=training))
-    half = 20 * 10 * 3 + 2 * (100 * 5 + (20 + 50) * 2 * 3)
-    whole = 40 * 10 * 3 + 2 * (100 * 5 + (40 + 50) * 2 * 3)
-    assert METHODS.get("self-training").cost(counted) == 2 * half + whole
