@@ -200,7 +200,7 @@ def test_no_teacher_no_soft_labels(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no teacher"):
         world.inputs().soft_labels(["r001"])
     args = LabelArgs(pool_seq=world.pool_seq, spec_rev=1)
-    with pytest.raises(InvalidInput, match=r"set teacher.kind to"):
+    with pytest.raises(InvalidInput, match=r"set teacher.kind in task.yaml to one of"):
         label.run(args, world.context(args))
 
 
