@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     """Return the records of batch ``number``; none when every text was asked already.
 
-    A pure function of the arguments and of what they name.
+    A pure function of the arguments and of what they name, but for the suggestions of a teacher behind an endpoint.
     """
     task, spec = context.task, context.task.spec_at(args.spec_rev)
     view = task.pool.read(args.pool_seq)

@@ -198,7 +198,8 @@ class LlmEndpoint(BaseModel):
 class LlmSettings(BaseSettings):
     """The servers that the teacher `llm` may ask. Without one, no task can have it: texts would leave the cluster."""
 
-    model_config = SettingsConfigDict(env_prefix="TORNIO_LLM_", frozen=True)
+    # The message about a fault has no value: a key may stand where none belongs.
+    model_config = SettingsConfigDict(env_prefix="TORNIO_LLM_", frozen=True, hide_input_in_errors=True)
 
     endpoints: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], LlmEndpoint] = Field(
         {},

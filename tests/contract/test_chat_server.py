@@ -73,7 +73,7 @@ def test_a_mode_that_it_does_not_know_is_rejected_and_the_plain_one_never(make: 
     assert judge(server.ask(QUESTION, MODES[-1], 0.0), PROMPT).probabilities.argmax() == 0
 
 
-@pytest.mark.parametrize(("status", "worked"), [(429, False), (500, True), (503, True)])
+@pytest.mark.parametrize(("status", "worked"), [(429, False), (408, True), (500, True), (503, True)])
 def test_a_busy_server_says_when_to_come_back(make: Make, status: int, worked: bool) -> None:
     server = make(status, after=7)
     with pytest.raises(Busy, match=str(status)) as caught:

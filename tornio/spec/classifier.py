@@ -235,6 +235,8 @@ class TeacherSpec(Spec):
             )
         if self.endpoint is not None and self.kind != LLM:
             raise ValueError(f"teacher.endpoint needs teacher.kind 'llm', and it is {self.kind!r}")
+        if self.instruction and self.kind != LLM:
+            raise ValueError(f"teacher.instruction needs teacher.kind 'llm', and it is {self.kind!r}")
         for template in self.templates:
             if template.count("{}") != 1:
                 raise ValueError(f"template {template!r} must contain {{}} exactly once, where the label goes")

@@ -96,7 +96,7 @@ capabilities: {drop: [ALL]}
 {{- define "tornio.llmSources" -}}
 {{- range $name, $endpoint := .Values.llm.endpoints }}
 {{- with $endpoint.existingSecret }}
-- secret: {name: {{ . | quote }}, items: [{key: {{ $endpoint.apiKeyKey | default "api-key" | quote }}, path: {{ $name }}}]}
+- secret: {name: {{ . | quote }}, items: [{key: {{ $endpoint.apiKeyKey | default "api-key" | quote }}, path: {{ $name | quote }}}]}
 {{- end }}
 {{- end }}
 {{- end -}}

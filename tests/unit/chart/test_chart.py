@@ -372,6 +372,13 @@ def test_pods_that_compute_may_ask_the_endpoints_and_have_their_keys_as_files(jo
     assert not [pod for pod in pods(rendered()) if _endpoints(pod)]
 
 
+def test_an_endpoint_may_have_a_number_as_its_name() -> None:
+    endpoint = {**SWITCHES["llm"]["llm"]["endpoints"]["gpt"]}
+    found = pods(rendered(*switched({"llm": {"endpoints": {"4": endpoint}}})))
+    sources = [volume["projected"]["sources"] for pod in found for volume in pod["volumes"] if volume["name"] == "llm"]
+    assert {source["secret"]["items"][0]["path"] for (source,) in sources} == {"4"}
+
+
 def _endpoints(pod: dict[str, Any]) -> dict[str, Any]:
     variables = {one["name"]: one.get("value") for one in pod["containers"][0].get("env", ())}
     return dict(json.loads(variables.get("TORNIO_LLM_ENDPOINTS") or "{}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,8 @@ def test_a_spec_can_name_neither_an_address_nor_a_key_nor_a_limit(field: str) ->
         spec(endpoint="gpt", model="other")
     with pytest.raises(ValueError, match=r"needs teacher\.kind 'llm'"):
         spec(endpoint="gpt", kind="embedding")
+    with pytest.raises(ValueError, match=r"teacher\.instruction needs teacher\.kind 'llm'"):
+        spec(instruction="In doubt choose metal.", kind="embedding")
     with pytest.raises(ValueError, match=r"lower-case letters|pattern"):
         spec(endpoint="http://evil")
 
@@ -151,7 +154,9 @@ def test_endpoints_are_read_from_the_environment_without_keys(monkeypatch: pytes
     settings = LlmSettings()
     assert settings.endpoints["gpt"].max_requests == 5
     assert settings.variables() == ("TORNIO_LLM_ENDPOINTS", "K")
-    for wrong in ('{"gpt": {"url": "https://me:pw@x/v1"}}', '{"gpt": {"api_key": "sk-1"}}', '{"A B": {}}', "["):
+    wrongs = ('{"gpt": {"url": "https://me:secret@x/v1"}}', '{"gpt": {"api_key": "secret"}}', '{"A B": {}}', "[secret")
+    for wrong in wrongs:
         monkeypatch.setenv("TORNIO_LLM_ENDPOINTS", wrong)
-        with pytest.raises(ValueError, match="endpoints"):
+        with pytest.raises(ValueError, match="endpoints") as caught:
             LlmSettings()
+        assert "secret" not in "".join(traceback.format_exception(caught.value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.chat_server import ChatServer, chat_server, problem, said, text_of
+from tests.chat_server import ChatServer, chat_server, completion, problem, said, text_of
 from tornio.errors import BudgetSpent, Forbidden, InvalidInput, Unavailable
 from tornio.models.llm import asking
 from tornio.models.llm.server import HttpChatServer
@@ -83,7 +84,8 @@ def test_what_was_answered_is_never_asked_again_and_copies_are_asked_once() -> N
         again = teacher().score(TEXTS, LABELS, ())
         assert len(server.requests) == len(TEXTS)
         np.testing.assert_array_equal(again.probabilities, first.probabilities[: len(TEXTS)])
-        assert teacher().estimate([*TEXTS, "new"], LABELS, False).texts == 1
+        estimate = teacher().estimate([*TEXTS, *TEXTS, "new"], LABELS, False)
+        assert (estimate.texts, estimate.known) == (1, len(TEXTS))
         teacher(model="other").score(TEXTS[:2], LABELS, ())
         teacher().score(TEXTS[:2], (*LABELS[:2], LabelSpec(name="river", description="water")), ())
         assert len(server.requests) == len(TEXTS) + 4
@@ -247,11 +249,36 @@ def test_rubbish_about_a_text_leaves_it_without_a_label_and_about_many_ends_the_
         assert scores.tally["unanswered"] == 1
         assert scores.tally[f"rubbish: {kind}"] == (1 if kind == "rejected" else asking.TRIES)
         assert scores.tally["answered"] == len(TEXTS) - 1
-    with asked(rude=lambda *_: answer) as (server, teacher):
-        with pytest.raises(InvalidInput, match=rf"no usable answer about 20 of 20 texts \({kind} \d+\).*20%") as caught:
+    with asked(rude=lambda *_: answer) as (_, teacher):
+        with pytest.raises(InvalidInput, match=rf"no usable answer about 5 of 5 texts \({kind} \d+\).*20%") as caught:
             teacher(concurrency=1).score(TEXTS, LABELS, ())
         assert "The usable answers are kept" in str(caught.value)
-        assert len(server.texts()) < len(TEXTS)
+        assert ("the text is too long" in str(caught.value)) is (kind == "rejected")
+
+
+def test_one_bad_text_does_not_end_the_run_of_a_small_part() -> None:
+    with asked(rude=lambda *_: said(None, message={"refusal": "no"})) as (_, teacher):
+        for texts in (TEXTS[:1], TEXTS[:4]):
+            assert teacher().score(texts, LABELS, ()).tally["unanswered"] == len(texts)
+        with pytest.raises(InvalidInput, match="1 of 1 texts"):
+            teacher(max_unanswered=0).score(TEXTS[:1], LABELS, ())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ca_file": "/no/such/file"},
+        {"url": "http://127.0.0.1:port/v1"},
+        {"url": "http://a..b/v1"},
+        {"proxy": "http://127.0.0.1:port"},
+    ],
+)
+def test_settings_that_cannot_be_used_are_said_to_be_the_endpoints(settings: dict[str, str]) -> None:
+    with (
+        asked() as (_, teacher),
+        pytest.raises(InvalidInput, match=r"the endpoint 'gpt' (cannot be used|has an impos)"),
+    ):
+        teacher(**settings).score(TEXTS[:1], LABELS, ())
 
 
 @pytest.mark.parametrize(
@@ -299,6 +326,29 @@ def test_a_server_that_does_not_count_tokens_uses_up_what_was_reserved() -> None
     with asked(store, usage=False) as (_, teacher):
         teacher().score(TEXTS[:1], LABELS, ())
     assert spent(store).tokens > 500
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 40, "completion_tokens": 5, "total_tokens": 900}, 900),  # a thought counts in the total
+        ({"total_tokens": 90}, 90),
+        ({"prompt_tokens": 40, "completion_tokens": 5}, 45),
+        ({}, None),
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, None),
+    ],
+)
+def test_tokens_count_as_the_server_says_and_a_server_that_says_none_is_not_free(
+    usage: dict[str, int], tokens: int | None
+) -> None:
+    def counts(_number: int, body: dict[str, Any]) -> Any:
+        status, headers, content = completion(body, "fruit")
+        return status, headers, json.dumps({**json.loads(content), "usage": usage}).encode()
+
+    store = MemoryStore()
+    with asked(store, rude=counts) as (_, teacher):
+        teacher().score(TEXTS[:1], LABELS, ())
+    assert spent(store).tokens == tokens if tokens is not None else spent(store).tokens > 500
 
 
 def test_a_long_text_is_cut_and_the_score_says_so() -> None:

@@ -29,12 +29,14 @@ class Stopped(Exception):
 class Asker:
     """Asks about texts, one request after the other in each thread. Thread-safe.
 
-    Every request, also a repeated one, is reserved in the purse before it is sent. ``tally`` counts what happened.
+    Every request, also a repeated one, is reserved in the purse before it is sent. ``rejection``: what the server said
+    of the last question that it refused in every mode; empty without any.
     """
 
     def __init__(self, server: ChatServer, purse: Purse, endpoint: LlmEndpoint, stop: Event) -> None:
         """``stop``: set by whoever ends the run; no request is sent after that."""
-        self.tally: Counter[str] = Counter()
+        self.rejection = ""
+        self._tally: Counter[str] = Counter()
         self._server = server
         self._purse = purse
         self._endpoint = endpoint
@@ -57,9 +59,14 @@ class Asker:
             except (Rubbish, Rejected) as fault:
                 self._count(f"rubbish: {fault.kind if isinstance(fault, Rubbish) else 'rejected'}")
                 if isinstance(fault, Rejected):  # it would be rejected again, such as a text that is too long for it
+                    self.rejection = str(fault)
                     break
-        self._count("unanswered")
         return None
+
+    def tally(self) -> Counter[str]:
+        """Return how often what has happened so far, a copy."""
+        with self._lock:
+            return self._tally.copy()
 
     def _temperature(self, number: int) -> float | None:
         start = self._endpoint.temperature
@@ -135,4 +142,4 @@ class Asker:
 
     def _count(self, what: str, number: int = 1) -> None:
         with self._lock:
-            self.tally[what] += number
+            self._tally[what] += number

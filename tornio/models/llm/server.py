@@ -38,16 +38,23 @@ class HttpChatServer:
     """
 
     def __init__(self, name: str, endpoint: LlmEndpoint) -> None:
+        """Raises InvalidInput for settings with which no server can be asked."""
         self._name = name
         self._endpoint = endpoint
-        self._client = httpx.Client(
-            timeout=endpoint.timeout_seconds,
-            follow_redirects=False,
-            trust_env=False,
-            proxy=endpoint.proxy,
-            verify=ssl.create_default_context(cafile=endpoint.ca_file),
-            limits=httpx.Limits(max_connections=endpoint.concurrency),
-        )
+        try:
+            self._url = httpx.URL(endpoint.url.rstrip("/") + "/chat/completions")
+            self._client = httpx.Client(
+                timeout=endpoint.timeout_seconds,
+                follow_redirects=False,
+                trust_env=False,
+                proxy=endpoint.proxy,
+                verify=ssl.create_default_context(cafile=endpoint.ca_file),
+                limits=httpx.Limits(max_connections=endpoint.concurrency),
+            )
+        except (httpx.InvalidURL, OSError, ValueError) as error:
+            raise InvalidInput(
+                f"{self._who} cannot be used ({error}): check its url, proxy and ca_file in TORNIO_LLM_ENDPOINTS"
+            ) from error
 
     def close(self) -> None:
         self._client.close()
@@ -60,6 +67,8 @@ class HttpChatServer:
             status, answer_headers, content = self._send(body, headers)
         except httpx.ConnectError as error:
             raise Busy(f"{self._who} cannot be reached: {_clean(str(error), key)}", worked=False) from error
+        except UnicodeError as error:
+            raise InvalidInput(f"{self._who} has an impossible host in its url: {self._url.host!r}") from error
         except httpx.TimeoutException as error:
             raise Busy(f"{self._who} did not answer within {self._endpoint.timeout_seconds:g} seconds") from error
         except httpx.HTTPError as error:
@@ -72,9 +81,8 @@ class HttpChatServer:
     def _send(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[int, httpx.Headers, bytes]:
         """Return status, headers and the beginning of the body. The whole must arrive within the timeout."""
         end = time.monotonic() + self._endpoint.timeout_seconds
-        url = self._endpoint.url.rstrip("/") + "/chat/completions"
         read = bytearray()
-        with self._client.stream("POST", url, json=body, headers=headers) as response:
+        with self._client.stream("POST", self._url, json=body, headers=headers) as response:
             for piece in response.iter_bytes():
                 read += piece
                 if len(read) > LARGEST:
@@ -106,7 +114,9 @@ class HttpChatServer:
         if status in _REFUSED:
             return Rejected(answered)
         if status in _LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Busy(answered, retry_after(headers.get("retry-after")), worked=status not in _LATER)
+            return Busy(
+                answered, retry_after(headers.get("retry-after")), worked=status != HTTPStatus.TOO_MANY_REQUESTS
+            )
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return Forbidden(f"{answered}: whoever operates this deployment must check the endpoint's key")
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
@@ -198,6 +208,12 @@ class _Choice(_Loose):
 class _Usage(_Loose):
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    total_tokens: int = 0
+
+    @property
+    def tokens(self) -> int | None:
+        """All tokens; None where the server counts none. Some count those of a thought in the total alone."""
+        return max(self.total_tokens, self.prompt_tokens + self.completion_tokens, 0) or None
 
 
 class _Completion(_Loose):
@@ -210,8 +226,7 @@ def _reply(content: bytes, who: str) -> Reply:
         completion = _Completion.model_validate_json(content)
     except ValidationError as error:
         raise Busy(f"{who} answered with something that is no chat completion") from error
-    usage = completion.usage
-    used = None if usage is None else max(0, usage.prompt_tokens) + max(0, usage.completion_tokens)
+    used = None if completion.usage is None else completion.usage.tokens
     if not completion.choices:
         return Reply("", used=used)
     choice = completion.choices[0]

@@ -29,8 +29,8 @@ from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
 
-JUDGED_FROM = 20
-"""After so many texts, the share without a usable answer may end the run."""
+JUDGED_AS = 20
+"""Fewer texts are judged as if they were so many, or one bad text could end the run of a small part of a pool."""
 Connect = Callable[[str, LlmEndpoint], ChatServer]
 
 
@@ -90,12 +90,13 @@ class LlmZeroShot:
         """Return what ``ask`` would ask for, without asking."""
         prompt = self._prompt(labels, multi_label)
         folder = self._folder(prompt)
-        known = {info.key for info in self._store.list(folder)}
-        missing = [text for text in dict.fromkeys(texts) if _key(folder, text) not in known]
+        answered = {info.key for info in self._store.list(folder)}
+        missing = [text for text in dict.fromkeys(texts) if _key(folder, text) not in answered]
         tokens = prompt.estimated_tokens(missing)
         price = self._settings.input_price
         cost = None if price is None else price * tokens / 1e6
-        return Estimate(len(missing), len(texts) - len(missing), tokens, self._left(), cost, self._settings.model)
+        known_texts = len(set(texts)) - len(missing)
+        return Estimate(len(missing), known_texts, tokens, self._left(), cost, self._settings.model)
 
     def ask(
         self,
@@ -129,12 +130,12 @@ class LlmZeroShot:
                             continue  # the text that stopped it says why
                         rows[futures[future]] = None if answer is None else np.asarray(answer.probabilities, np.float32)
                         tally.update(_kinds(answer))
-                        self._check_useful(asker, len(rows), len(unique))
+                        self._check_useful(asker, tally["unanswered"], len(rows))
                         done(len(rows))
                 finally:
                     stop.set()
                     threads.shutdown(cancel_futures=True)
-                tally.update(asker.tally)
+                tally.update(asker.tally())
         finally:
             server.close()
         return _scores(texts, rows, prompt, tally)
@@ -162,20 +163,21 @@ class LlmZeroShot:
         self._store.put(key, answer.encode())
         return answer
 
-    def _check_useful(self, asker: Asker, asked: int, total: int) -> None:
+    def _check_useful(self, asker: Asker, bad: int, asked: int) -> None:
         """Raise InvalidInput where too many texts have no usable answer."""
-        bad = asker.tally["unanswered"]
-        if asked < min(JUDGED_FROM, total) or bad <= self._settings.max_unanswered * asked:
+        if bad <= self._settings.max_unanswered * max(asked, JUDGED_AS):
             return
         kinds = ", ".join(
             f"{name.removeprefix('rubbish: ')} {count}"
-            for name, count in sorted(asker.tally.items())
+            for name, count in sorted(asker.tally().items())
             if "rubbish" in name
         )
+        said = f". At last {asker.rejection}" if asker.rejection else ""
         raise InvalidInput(
             f"the model {self._settings.model!r} of the endpoint {self._endpoint!r} gave no usable answer about {bad} "
-            f"of {asked} texts ({kinds}), and its max_unanswered allows {self._settings.max_unanswered:.0%}. "
-            "Describe the labels better, or choose another model. The usable answers are kept"
+            f"of {asked} texts ({kinds}), and its max_unanswered allows {self._settings.max_unanswered:.0%}{said}. "
+            "Describe the labels better, change the settings of the endpoint, or choose another model. The usable "
+            "answers are kept"
         )
 
     def _left(self) -> Limits:
@@ -195,7 +197,7 @@ def _key(folder: str, text: str) -> str:
 
 def _kinds(answer: Answer | None) -> dict[str, int]:
     if answer is None:
-        return {}
+        return {"unanswered": 1}
     return {
         "answered": 1,
         "without log-probabilities": int(not answer.measured),
