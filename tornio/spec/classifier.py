@@ -173,8 +173,8 @@ class TrainingSpec(Spec):
         doc="Training method. supervised: learn from the labels alone. distillation: learn from the teacher's labels "
         "of the pool, too. contrastive: tune the encoder by pairs of labelled texts. self-training: a fine-tuned model "
         "labels texts of the pool, and another learns from them. consistency: learn from texts without a label, too, "
-        "whose views should get the same one. An installed package may bring others. Default "
-        "supervised.",
+        "whose views should get the same one. auto: what is better on labels that were held out, a few-shot head or a "
+        "tuned encoder. An installed package may bring others. Default supervised.",
     )
     settings: dict[str, Any] = setting(
         {},

@@ -41,14 +41,12 @@ from tornio.training.targets import Labelled, check_sufficient, decided, stratif
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """How an encoder is tuned. ``pairs``: for each text. ``most_pairs``: in all. ``batch_size``: pairs of a step.
-    ``temperature``: divides the cosine similarities."""
+    """How an encoder is tuned. ``pairs``: for each text. ``most_pairs``: in all. ``batch_size``: pairs of a step."""
 
     pairs: int
     most_pairs: int
     batch_size: int
     learning_rate: float
-    temperature: float
 
     def count(self, texts: int) -> int:
         """Return the number of pairs of a training."""
@@ -126,15 +124,14 @@ def tuned_use(base: EncoderUse) -> EncoderUse:
 class PairLoss:
     """The ``Objective`` of labelled pairs. An example is a pair of texts of one class. Nothing is held out.
 
-    Each text of a micro-batch should be nearer to the others of its class than to those of other classes: Khosla et al.
-    (2020), "Supervised Contrastive Learning", equation 2. SetFit regresses the cosine similarity of one pair at a time.
-    Here, each text is compared with all others of the micro-batch, which costs no further pass through the encoder.
+    SetFit's loss: the squared error of the cosine similarity of two texts, which should be 1 in a class and 0 between
+    classes. SetFit looks at one drawn pair at a time. Here, each text is compared with all others of the micro-batch,
+    which costs no further pass through the encoder; those of its class and the others weigh the same, as in SetFit.
     """
 
     ids: Sequence[TokenIds]
     classes: IntArray
     pairs: Pairs
-    temperature: float
 
     name = "pairs"
     held_out_lengths = ()
@@ -151,7 +148,7 @@ class PairLoss:
         texts = self.pairs[rows].flatten()
         vectors = functional.normalize(network.pooled([self.ids[int(text)] for text in texts]), dim=1)
         classes = torch.from_numpy(self.classes[texts]).to(vectors.device)
-        return contrastive_loss(vectors, classes, self.temperature) * len(rows)
+        return contrastive_loss(vectors, classes) * len(rows)
 
     def weight(self, rows: Rows) -> float:
         return float(len(rows))
@@ -163,16 +160,20 @@ class PairLoss:
         raise ValueError("this objective has no held-out examples")
 
 
-def contrastive_loss(vectors: Tensor, classes: Tensor, temperature: float) -> Tensor:
-    """Return the mean loss of the texts, as a scalar.
+def contrastive_loss(vectors: Tensor, classes: Tensor) -> Tensor:
+    """Return the mean squared error of the cosine similarities: that of pairs of one class, and that of pairs of two
+    classes, half each.
 
-    ``vectors``: float32 [n, dim] of length one. ``classes``: int64 [n]. Each class has at least two of the texts.
+    ``vectors``: float32 [n, dim] of length one. ``classes``: int64 [n], at least two of them equal. Where all are
+    equal, only pairs of one class count.
     """
-    itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    similarities = (vectors @ vectors.T / temperature).masked_fill(itself, -torch.inf)
-    likelihoods = similarities.log_softmax(dim=1).masked_fill(itself, 0.0)
-    same = (classes[:, None] == classes[None, :]) & ~itself
-    return -((likelihoods * same).sum(dim=1) / same.sum(dim=1)).mean()
+    similarities = vectors @ vectors.T
+    alike = classes[:, None] == classes[None, :]
+    same = alike & ~torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
+    near = (1 - similarities[same]).square().mean()
+    if alike.all():
+        return near / 2
+    return (near + similarities[~alike].square().mean()) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +205,7 @@ class _Work:
         """Return an encoder that so many pairs of these rows tuned, and the metrics of ``loop.Training``. It can read
         all examples. Every worker calls this."""
         ids, classes = [self.examples.ids[row] for row in rows], self.examples.classes[rows]
-        goal = PairLoss(ids, classes, draw_pairs(classes, count, self.seed), self.tuning.temperature)
+        goal = PairLoss(ids, classes, draw_pairs(classes, count, self.seed))
         settings = self.settings.model_copy(
             update={"epochs": 1, "batch_size": self.tuning.batch_size, "learning_rate": self.tuning.learning_rate}
         )

@@ -23,6 +23,7 @@ from tornio.storage.memory import MemoryStore
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, reserve
 from tornio.training import contest, supervised
+from tornio.training.methods.contrastive import ContrastiveSettings
 from tornio.training.supervised import fit
 
 pytestmark = pytest.mark.model
@@ -120,6 +121,36 @@ def test_consistency_never_sees_the_hold_out_and_a_stopped_one_says_why(
     assert held
     texts = dict(zip(view.record_ids, view.texts, strict=True))
     assert set(read) == {texts[record_id] for record_id in texts.keys() - held if record_id.startswith("p")}
+
+
+@pytest.mark.parametrize(
+    ("few_shot", "kind", "why"),
+    [
+        (0.0, "layered-few-shot", r"held out.*contrastive \d\.\d+, few-shot 0\.000"),
+        (99.0, "fine-tuned", r"held out.*contrastive \d\.\d+, few-shot 99\.000"),
+        (None, "layered-few-shot", "nothing shows whether contrastive"),
+    ],
+)
+def test_the_method_auto_compares_a_head_with_contrastive_training(
+    context: JobContext, base: Path, monkeypatch: pytest.MonkeyPatch, few_shot: float | None, kind: str, why: str
+) -> None:
+    monkeypatch.setattr(contest, "few_shot_loss", lambda *_: few_shot)
+    task = labelled_task(context.store, base, 15, kind="auto", training={"method": "auto"})
+    output = trained(context, train_plan(task))
+    manifest = Registry(context.store, task.keys).manifest(output.version)
+    assert manifest.kind == output.kind == kind
+    assert re.search(why, manifest.why)
+    assert context.loader.model(manifest).labels == NAMES
+
+
+def test_a_contrastive_version_serves_what_was_measured(context: JobContext, base: Path, tmp_path: Path) -> None:
+    task = labelled_task(context.store, base, 15, kind="fine-tuned", training={"method": "contrastive"})
+    manifest = Registry(context.store, task.keys).manifest(trained(context, train_plan(task)).version)
+    model = JobContext.over(context.store, tmp_path / "other", "float32").loader.model(manifest)
+    assert isinstance(model, FineTunedModel)
+    assert model.use.normalise
+    assert manifest.metrics["pairs"] == 15 * ContrastiveSettings().pairs
+    assert 0 < manifest.metrics["held_out_log_loss"] < 3
 
 
 @pytest.mark.parametrize("threshold", ["auto", 0.3])

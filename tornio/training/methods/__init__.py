@@ -9,6 +9,7 @@ from tornio.models.kinds import ASKED, KINDS, kind_for
 from tornio.plugins import Table
 from tornio.spec import TaskSpec
 from tornio.training.kinds import choose_kind
+from tornio.training.methods.auto import Auto
 from tornio.training.methods.consistency import ConsistencyTraining
 from tornio.training.methods.contrastive import Contrastive
 from tornio.training.methods.distillation import Distillation
@@ -24,7 +25,7 @@ METHODS: Table[TrainingMethod[Any]] = Table(
     TrainingMethod,  # type: ignore[type-abstract]  # the table only tests whether an entry is one
     {
         method.name: method
-        for method in (Supervised(), Distillation(), Contrastive(), SelfTraining(), ConsistencyTraining())
+        for method in (Supervised(), Distillation(), Contrastive(), SelfTraining(), ConsistencyTraining(), Auto())
     },
 )
 """Built-in methods, and those of installed packages."""

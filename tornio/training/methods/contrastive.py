@@ -57,18 +57,10 @@ class ContrastiveSettings(Spec):
         doc="Highest learning rate of the encoder. Default 1e-4, which suits MiniLM. Larger encoders want less: 2e-5 "
         "for BERT-base.",
     )
-    temperature: float = setting(
-        0.1,
-        change="next iteration",
-        gt=0,
-        le=10,
-        doc="Divides the cosine similarities of texts. A smaller one looks more at the nearest texts of other "
-        "classes. Default .1, as in the paper of the loss.",
-    )
 
 
 class Contrastive(TrainingMethod[ContrastiveSettings]):
-    """SetFit's two steps, with a supervised contrastive loss: see ``training.contrastive``."""
+    """SetFit's two steps: see ``training.contrastive``."""
 
     name = "contrastive"
     settings = ContrastiveSettings
@@ -82,26 +74,35 @@ class Contrastive(TrainingMethod[ContrastiveSettings]):
         return super().settings_of(spec)
 
     def cost(self, facts: Facts) -> float:
-        settings = self.settings_of(facts.spec)
-        pairs = min(settings.pairs * facts.labels, settings.most_pairs)
-        return float(2 * pairs * STEP_COST * _TRAININGS)
+        return contrastive_cost(facts, self.settings_of(facts.spec))
 
     def spreads(self, inputs: Inputs[ContrastiveSettings]) -> bool:
         check_sufficient(decided(inputs.labelled.targets, False), inputs.label_names, False)
         return True
 
     def fit(self, inputs: Inputs[ContrastiveSettings], out: Path, hooks: Hooks) -> FineTunedModel | None:
-        from tornio.training.contrastive import Tuning, fit
+        return contrasted(inputs, inputs.settings, out, hooks)
 
-        return fit(
-            inputs.labelled,
-            inputs.label_names,
-            inputs.base,
-            inputs.use,
-            out,
-            Tuning(**inputs.settings.model_dump()),
-            inputs.classifier.fine_tuning,
-            inputs.seed,
-            precision=inputs.precision,
-            hooks=hooks,
-        )
+
+def contrastive_cost(facts: Facts, settings: ContrastiveSettings) -> float:
+    """Return the cost of ``contrasted``; see ``TrainingMethod.cost``."""
+    pairs = min(settings.pairs * facts.labels, settings.most_pairs)
+    return float(2 * pairs * STEP_COST * _TRAININGS)
+
+
+def contrasted(inputs: Inputs[Spec], settings: ContrastiveSettings, out: Path, hooks: Hooks) -> FineTunedModel | None:
+    """Tune the base encoder by pairs of the labels, and fit a head; see ``TrainingMethod.fit``."""
+    from tornio.training.contrastive import Tuning, fit
+
+    return fit(
+        inputs.labelled,
+        inputs.label_names,
+        inputs.base,
+        inputs.use,
+        out,
+        Tuning(**settings.model_dump()),
+        inputs.classifier.fine_tuning,
+        inputs.seed,
+        precision=inputs.precision,
+        hooks=hooks,
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tornio.models.kinds import ASKED, FINE_TUNED, KINDS, LAYERED_FEW_SHOT
-from tornio.spec import NoSettings
+from tornio.spec import FineTuningSpec, NoSettings, Spec
 from tornio.training.hooks import Hooks
 from tornio.training.kinds import AUTO, choose_kind
 from tornio.training.methods.port import Facts, Inputs, TrainingMethod
@@ -34,11 +34,10 @@ class Supervised(TrainingMethod[NoSettings]):
         count = 0 if classifier.kind in ASKED else facts.labels
         kind, _ = choose_kind(classifier, count, len(facts.spec.labels))
         if KINDS[kind].own_encoder:
-            trainings = 2 if facts.labels < classifier.fine_tuning.validation_from else 1  # it rehearses
             embedded = (
                 facts.not_embedded if classifier.kind == AUTO else 0
             )  # for the few-shot head that it competes with
-            return embedded + facts.labels * classifier.fine_tuning.epochs * STEP_COST * trainings
+            return embedded + fine_tuning_cost(facts)
         return facts.not_embedded
 
     def choose_kind(self, inputs: Inputs[NoSettings]) -> tuple[str, str]:
@@ -55,47 +54,61 @@ class Supervised(TrainingMethod[NoSettings]):
     def fit(self, inputs: Inputs[NoSettings], out: Path, hooks: Hooks) -> FewShotModel | FineTunedModel | None:
         kind, _ = self.choose_kind(inputs)
         if not KINDS[kind].own_encoder:
-            return _few_shot(inputs, out)
-        model = _fine_tuned(inputs, out, hooks)
-        return _better(model, inputs, out) if model is not None and inputs.classifier.kind == AUTO else model
+            return few_shot(inputs, out)
+        model = fine_tuned(inputs, out, hooks)
+        if model is None or inputs.classifier.kind != AUTO:
+            return model
+        return better(model, FINE_TUNED, inputs.classifier.fine_tuning, inputs, out)
 
 
-def _better(model: FineTunedModel, inputs: Inputs[NoSettings], out: Path) -> FewShotModel | FineTunedModel:
-    """Return the model or, where that is better on the same held-out examples, a few-shot model, and write its files.
+def fine_tuning_cost(facts: Facts) -> float:
+    """Return the cost of ``fine_tuned``; see ``TrainingMethod.cost``."""
+    settings = facts.spec.classifier.fine_tuning
+    trainings = 2 if facts.labels < settings.validation_from else 1  # it rehearses
+    return float(facts.labels * settings.epochs * STEP_COST * trainings)
+
+
+def better(
+    model: FineTunedModel, name: str, settings: FineTuningSpec, inputs: Inputs[Spec], out: Path
+) -> FewShotModel | FineTunedModel:
+    """Return the model or, unless it is better on the same held-out examples, a few-shot model, and write its files.
 
     The measure is the log-loss after a temperature (``OutOfSample``). The examples are training labels that neither
     learned from, and never those of the hold-out, which judges the version. It costs two fits of a few-shot head.
+    ``name``: what the reason calls the model. ``settings``: they say which examples its training held out.
     """
     from tornio.training.contest import few_shot_loss
     from tornio.training.supervised import HELD_OUT_LOSS
 
     data = inputs.labelled.select(np.flatnonzero(inputs.labelled.weights > 0))
-    fine_tuned = model.head.metrics.get(HELD_OUT_LOSS)
-    few_shot = few_shot_loss(
+    loss = model.head.metrics.get(HELD_OUT_LOSS)
+    few_shots = few_shot_loss(
         inputs.layered.embeddings(data.record_ids),
         data,
         inputs.label_names,
         inputs.multi_label,
-        inputs.classifier.fine_tuning,
+        settings,
         inputs.seed,
     )
-    if fine_tuned is None or few_shot is None:
-        return model
-    why = (
-        f"log-loss on labels that were held out of the training: fine-tuned {fine_tuned:.3f}, few-shot {few_shot:.3f} "
-        f"({len(data)} labelled texts)"
-    )
-    if fine_tuned <= few_shot:
-        model.chosen = FINE_TUNED, why
-        return model
+    if loss is None or few_shots is None:
+        why = f"no label could be held out of the training, so nothing shows whether {name} is better than few-shot"
+    else:
+        why = (
+            f"log-loss on labels that were held out of the training: {name} {loss:.3f}, few-shot {few_shots:.3f} "
+            f"({len(data)} labelled texts)"
+        )
+        if loss <= few_shots:
+            model.chosen = FINE_TUNED, why
+            return model
     for path in out.iterdir():
         path.unlink()
-    other = _few_shot(inputs, out)
+    other = few_shot(inputs, out)
     other.chosen = LAYERED_FEW_SHOT, why
     return other
 
 
-def _few_shot(inputs: Inputs[NoSettings], out: Path) -> FewShotModel:
+def few_shot(inputs: Inputs[Spec], out: Path) -> FewShotModel:
+    """Write the files of a few-shot model of the labels into an empty folder, and return the model."""
     from tornio.models.decide import decide_labels
     from tornio.models.fewshot import FewShotModel
     from tornio.training.fewshot import fit_few_shot
@@ -109,7 +122,8 @@ def _few_shot(inputs: Inputs[NoSettings], out: Path) -> FewShotModel:
     return model
 
 
-def _fine_tuned(inputs: Inputs[NoSettings], out: Path, hooks: Hooks) -> FineTunedModel | None:
+def fine_tuned(inputs: Inputs[Spec], out: Path, hooks: Hooks) -> FineTunedModel | None:
+    """Fine-tune the base encoder on the labels; see ``TrainingMethod.fit``."""
     from tornio.training.supervised import fit
 
     return fit(
