@@ -180,13 +180,14 @@ class RunContext:
 
         tally, ready = Counter[str](), 0
         stage = "soft labels"
-        if isinstance(teacher, Asking):
-            stage = str(teacher.estimate(view.texts, spec.labels, spec.multi_label))
-            log.info("%s, run %s: %s", spec.full_name, self.run, stage)
-            self.progress(stage, 0, len(view), "records")
 
         def score(texts: Sequence[str]) -> FloatMatrix:
+            nonlocal stage
             if isinstance(teacher, Asking):
+                if not tally:  # before the first question: what all of them will cost
+                    stage = str(teacher.estimate(view.texts, spec.labels, spec.multi_label))
+                    log.info("%s, run %s: %s", spec.full_name, self.run, stage)
+                    self.progress(stage, ready, len(view), "records")
                 scores = teacher.ask(texts, spec.labels, spec.multi_label, lambda part: done(ready + part))
             else:
                 scores = teacher.score(texts, spec.labels, spec.teacher.templates, spec.multi_label)

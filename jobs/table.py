@@ -15,6 +15,7 @@ from tornio.errors import MissingPlugin, TemporaryError
 from tornio.schemas.base import Part
 from tornio.schemas.comparison import CompareArgs
 from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, QueryArgs, ScoreArgs, TrainArgs
+from tornio.spec.classifier import TEACHER_COSTS
 
 if TYPE_CHECKING:
     from jobs.context import JobContext, RunContext
@@ -131,7 +132,7 @@ JOBS: dict[str, Job] = {
     "label": Job(
         LabelArgs,
         _late("jobs.label"),
-        lambda _args, facts: facts.pool,
+        lambda _args, facts: facts.pool * TEACHER_COSTS.get(facts.spec.teacher.kind, 1),
         request=LabelRequest,
         plan=_late("jobs.label", "plan"),
     ),

@@ -44,6 +44,7 @@ def run(args: TrainArgs, context: RunContext) -> TrainOutput:
         kind=published.kind,
         why=published.why,
         taught_by=published.taught_by,
+        tally=dict(inputs.tally),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -106,6 +106,11 @@ class RunInputs(Generic[S]):
         labels = self._context.soft_labels(self.spec, self._args.pool_seq) if self._taught is None else self._taught
         self._taught = labels
         return labels.probabilities[self._view.rows_of(record_ids)]
+
+    @property
+    def tally(self) -> Mapping[str, float]:
+        """What a chat model was asked for soft labels; empty if none was."""
+        return {} if self._taught is None else self._taught.tally
 
     @property
     def taught_by(self) -> str | None:

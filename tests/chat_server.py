@@ -104,6 +104,7 @@ def chat_server(label_of: Callable[[str], str | list[str]], **options: Any) -> I
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # otherwise each answer waits 40 ms for an acknowledgement of its headers
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

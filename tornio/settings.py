@@ -123,7 +123,8 @@ class NodeSettings(BaseSettings):
 class LlmEndpoint(BaseModel):
     """A server that speaks the OpenAI chat-completions protocol, and how much may be asked of it in all."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    # What is wrong is said without its value, which may be a key that stands in the wrong place.
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
 
     url: str = Field(
         pattern=r"^https?://[^@\s?#]+$",

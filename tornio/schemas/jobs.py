@@ -36,6 +36,8 @@ class TrainOutput(Part):
     """Why this kind of model was chosen, if the spec leaves it open."""
     taught_by: str | None = None
     """Name of the teacher whose labels it learned from."""
+    tally: dict[str, float] = {}
+    """What this run asked of a chat model: requests, tokens, answers by kind. Empty for other teachers."""
 
 
 class EvaluateArgs(Part):

@@ -14,7 +14,10 @@ AUTO_THRESHOLD: Final = "auto"
 """The value of ``classifier.threshold`` that leaves the thresholds to the training."""
 LLM = "llm"
 """The value of ``teacher.kind`` of a teacher behind an endpoint."""
-TEACHER_KINDS = ("embedding", "nli", LLM, NO_TEACHER)
+TEACHER_COSTS = {"embedding": 1, "nli": 1, LLM: 40, NO_TEACHER: 0}
+"""The kinds of teachers, and about how many passes of an encoder a text costs. For llm: eight requests at a time that
+take a second each, against 300 texts a second of MiniLM on one processor. So a run that asks about more than some
+hundred texts is a job of its own, and the other tasks do not wait for it in the warm worker."""
 
 
 class FineTuningSpec(Spec):

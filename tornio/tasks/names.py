@@ -11,7 +11,7 @@ from tornio.models.kinds import ASKED
 from tornio.plugins import check_choice, read_settings
 from tornio.query import COLD_STARTS, STRATEGIES, cold_start_settings
 from tornio.spec import TaskSpec
-from tornio.spec.classifier import TEACHER_KINDS
+from tornio.spec.classifier import TEACHER_COSTS
 from tornio.spec.loop import BOOTSTRAPS
 from tornio.stopping import CRITERIA
 from tornio.training.kinds import AUTO
@@ -28,7 +28,7 @@ def check_names(spec: TaskSpec) -> None:
     COLD_STARTS.check(loop.cold_start, "loop.cold_start")
     CRITERIA.check(stop.criterion, "loop.stop.criterion")
     check_choice(spec.classifier.kind, (*ASKED, AUTO), "kind", "classifier.kind")
-    check_choice(spec.teacher.kind, TEACHER_KINDS, "kind", "teacher.kind")
+    check_choice(spec.teacher.kind, tuple(TEACHER_COSTS), "kind", "teacher.kind")
     check_training(spec)
     if loop.bootstrap is not None:
         check_choice(loop.bootstrap, tuple(BOOTSTRAPS), "bootstrap", "loop.bootstrap")

@@ -82,7 +82,7 @@ def check_teachable(vectors: FloatMatrix, probabilities: FloatMatrix, names: Seq
     if len(given) == 1:
         raise InvalidInput(
             f"the teacher gives the label {names[int(given[0])]!r} to all {len(vectors)} texts: describe the labels "
-            "(`description` in task.yaml), or choose another teacher"
+            "(`description` in task.yaml; teacher.instruction for a chat model), or choose another teacher"
         )
 
 

@@ -1,5 +1,6 @@
 """What `tornio up` gives to its application: a key without which nobody is answered."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,8 @@ from tornio.errors import Unauthorized
 pytestmark = pytest.mark.unit
 
 
-def test_the_application_asks_for_the_key_of_the_credentials(tmp_path: Path) -> None:
-    made = Credentials()
-    addresses = Addresses(
+def addresses(made: Credentials) -> Addresses:
+    return Addresses(
         s3_endpoint="http://127.0.0.1:1",
         s3_bucket="tornio",
         s3_access_key=made.s3_access_key,
@@ -26,7 +26,23 @@ def test_the_application_asks_for_the_key_of_the_credentials(tmp_path: Path) -> 
         argilla_api_key=made.argilla_api_key,
         api_key=made.api_key,
     )
-    program = application(addresses, tmp_path, 3, 4)
+
+
+def test_the_application_may_ask_chat_models_and_sees_no_other_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = {"url": "https://x/v1", "model": "m", "max_requests": 1, "max_tokens": 1, "api_key_variable": "MY_KEY"}
+    for name, value in {"TORNIO_LLM_ENDPOINTS": json.dumps({"gpt": endpoint}), "MY_KEY": "sk", "MY_OTHER": "x"}.items():
+        monkeypatch.setenv(name, value)
+    program = application(addresses(Credentials()), tmp_path, 3, 4)
+    assert json.loads(program.env["TORNIO_LLM_ENDPOINTS"])["gpt"] == endpoint
+    assert program.env["MY_KEY"] == "sk"
+    assert "MY_OTHER" not in program.env
+
+
+def test_the_application_asks_for_the_key_of_the_credentials(tmp_path: Path) -> None:
+    made = Credentials()
+    program = application(addresses(made), tmp_path, 3, 4)
     keys = KeyRing.from_environment(program.env)
     assert keys.admit(f"Bearer {made.api_key}", "127.0.0.1").sees("any")
     for said in (None, "Bearer another"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tornio.schemas.base import Part
 from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, QueryArgs, TrainArgs
 from tornio.schemas.registry import EncoderUse
 from tornio.schemas.runs import RunPlan
-from tornio.spec import TaskSpec
+from tornio.spec import TaskSpec, TeacherSpec
 
 pytestmark = pytest.mark.unit
 
@@ -44,6 +44,11 @@ def facts(kind: str = "few-shot", labels: int = 300, own_encoders: int = 0, not_
     return Facts(spec(kind=kind), 5000, not_embedded, own_encoders, count_labels=lambda: labels)
 
 
+def taught(**teacher: Any) -> Facts:
+    """Of a task with this teacher."""
+    return replace(facts(), spec=spec().model_copy(update={"teacher": TeacherSpec.model_validate(teacher)}))
+
+
 EPOCHS = spec().classifier.fine_tuning.epochs
 
 
@@ -60,7 +65,10 @@ EPOCHS = spec().classifier.fine_tuning.epochs
         ("evaluate", EVALUATE, facts(not_embedded=0), 0),
         ("evaluate", EVALUATE, facts(not_embedded=0, own_encoders=2), 2 * 300 + 2 * 1000),
         ("evaluate", EVALUATE, facts(not_embedded=0, own_encoders=1, labels=10_000), 500 + 2 * 1000),
-        ("label", LabelArgs(pool_seq=1, spec_rev=1), facts(), 5000),
+        ("label", LabelArgs(pool_seq=1, spec_rev=1), taught(kind="embedding"), 5000),
+        ("label", LabelArgs(pool_seq=1, spec_rev=1), taught(kind="llm", endpoint="gpt"), 5000 * 40),
+        ("train", TRAIN.evolve(method="distillation"), taught(kind="embedding"), 70 * 2),
+        ("train", TRAIN.evolve(method="distillation"), taught(kind="llm", endpoint="gpt"), 70 * 41),
         ("adapt", ADAPT, facts(), 5000 * 2 * 3),
         ("adapt", ADAPT.evolve(objective="contrastive"), facts(), 5000 * 2 * 3 * 2),
         ("adapt", ADAPT.evolve(objective="of a later release"), facts(), 0),

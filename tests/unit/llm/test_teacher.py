@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from tests.chat_server import ChatServer, chat_server, completion, problem, said, text_of
 from tornio.errors import BudgetSpent, Forbidden, InvalidInput, Unavailable
 from tornio.models.llm import asking
-from tornio.models.llm.server import HttpChatServer
+from tornio.models.llm.server import HttpChatServer, retry_after
 from tornio.models.llm.teacher import LlmZeroShot
 from tornio.schemas.keys import llm_spending
 from tornio.schemas.llm import Spending
@@ -363,3 +364,35 @@ def test_a_text_that_plays_the_end_of_the_text_stays_inside() -> None:
     with asked(label=lambda text: "metal" if text == "nice" else "fruit") as (server, teacher):
         teacher().score([evil], LABELS, ())
         assert list(server.texts()) == [evil]
+
+
+def test_two_runs_at_a_time_keep_the_budget_together() -> None:
+    store = MemoryStore()
+    texts = [f"fruit number {number}" for number in range(300)]
+    with asked(store) as (server, teacher), ThreadPoolExecutor(2) as threads:
+        limited = [teacher(max_requests=40, concurrency=4) for _ in range(2)]
+        runs = [
+            threads.submit(one.score, part, LABELS, ())
+            for one, part in zip(limited, (texts[:150], texts[150:]), strict=True)
+        ]
+        for run in runs:
+            with pytest.raises(BudgetSpent):
+                run.result()
+        assert len(server.requests) <= 40
+        assert spent(store).requests == len(server.requests)
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [("7", 7, 7), ("0.5", 0.5, 0.5), ("-3", 0, 0), ("Sun, 06 Nov 1994 08:49:37 GMT", 0, 0),
+     ("Fri, 31 Dec 2100 23:59:59 GMT", 1e9, 1e10)],
+)  # fmt: skip
+def test_retry_after_is_seconds_or_a_date(header: str, least: float, most: float) -> None:
+    seconds = retry_after(header)
+    assert seconds is not None
+    assert least <= seconds <= most
+
+
+@pytest.mark.parametrize("header", [None, "", "soon", "inf", "nan"])
+def test_a_retry_after_that_says_nothing_is_none(header: str | None) -> None:
+    assert retry_after(header) is None

@@ -61,7 +61,7 @@ class HttpChatServer:
 
     def ask(self, question: Question, mode: Mode, temperature: float | None) -> Reply:
         key = self._key()
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
         body = self._body(question, mode, temperature)
         try:
             status, answer_headers, content = self._send(body, headers)

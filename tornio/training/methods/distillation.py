@@ -11,6 +11,7 @@ from pydantic import Field
 from tornio.errors import InvalidSpec
 from tornio.models.kinds import FINE_TUNED, KINDS, LAYERED_FEW_SHOT, kind_for
 from tornio.spec import NO_TEACHER, Spec, TaskSpec, setting
+from tornio.spec.classifier import TEACHER_COSTS
 from tornio.training.hooks import Hooks
 from tornio.training.methods.port import Facts, Inputs, TrainingMethod
 from tornio.training.methods.supervised import STEP_COST
@@ -68,10 +69,13 @@ class Distillation(TrainingMethod[DistillationSettings]):
         steps = 0.0
         if kind is not None and KINDS[kind].own_encoder:
             steps = facts.pool * facts.spec.classifier.fine_tuning.epochs * STEP_COST
-        return 2 * facts.not_embedded + steps  # the teacher reads them, too
+        return (1 + TEACHER_COSTS.get(facts.spec.teacher.kind, 1)) * facts.not_embedded + steps
 
     def spreads(self, inputs: Inputs[DistillationSettings]) -> bool:
-        return KINDS[self.choose_kind(inputs)[0]].own_encoder
+        if not KINDS[self.choose_kind(inputs)[0]].own_encoder:
+            return False
+        inputs.soft_labels(())  # stored before workers start, or each of them would ask the teacher
+        return True
 
     def fit(
         self, inputs: Inputs[DistillationSettings], out: Path, hooks: Hooks
