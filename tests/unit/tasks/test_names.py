@@ -39,7 +39,7 @@ def spec(**sections: Any) -> TaskSpec:
             {"classifier": {"kind": "few-shots"}},
             "classifier.kind: there is no kind 'few-shots'. Choose",
         ),
-        ({"teacher": {"kind": "gpt"}}, "teacher.kind: there is no kind 'gpt'. Choose one of: embedding, nli, llm, none"),
+        ({"teacher": {"kind": "gpt"}}, "teacher.kind: there is no kind 'gpt'. Choose one of: embedding, nli, llm"),
         ({"loop": {"strategy_settings": {"k": 3}}}, "loop.strategy_settings.k: .* Settings that can be given: none"),
         ({"loop": {"stop": {"settings": {"k": 3}}}}, "loop.stop.settings.k: .* Settings that can be given: none"),
     ],
