@@ -100,7 +100,8 @@ def learn(
     ``progress``: called with the number of each finished round.
 
     The teacher's probabilities are corrected first, so that the log-probability of each label has the mean 0 over the
-    texts: a label whose name suits every text shall not get them all. Classes weigh the same in each round.
+    texts: a label whose name suits every text shall not get them all. Classes weigh the same in each round. Shares of
+    the classes that are estimated on these texts made it worse on all sets that were tried: see ``docs/bootstrap.md``.
 
     How right the student is cannot be measured without labels. Its probabilities are scaled so that it is on average as
     sure of the texts as it agrees with the teacher.
