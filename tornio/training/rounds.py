@@ -108,7 +108,8 @@ class Chain:
         store = self._store(number)
         checkpoints = None if store is None else store.part("steps")
         hooks = replace(self.told.hooks, report=self.told.report, checkpoints=checkpoints, group=self.group)
-        network, metrics = work.train(data, hooks, self.group, data.ids)
+        reads = [*data.ids, *(self.judges.ids if self.judges else ())]
+        network, metrics = work.train(data, hooks, self.group, reads)
         self.told.done += int(metrics["steps"])
         return network, metrics
 

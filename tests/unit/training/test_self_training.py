@@ -134,6 +134,14 @@ def test_where_no_round_is_better_the_model_is_the_supervised_one(bench: Bench, 
     assert model.head.metrics["temperature"] == pytest.approx(plain.head.metrics["temperature"], rel=1e-3)
 
 
+def test_texts_that_judge_may_have_words_that_no_other_text_has(bench: Bench, losses: list[float]) -> None:
+    losses += [0.9, 0.7, 0.8]
+    words = ["alpha", "beta", "gamma", "delta", "kappa", "sigma", "omega", "lambda", "theta", "iota", "zeta", "omicron"]
+    texts, labels = examples(12)
+    labelled = Labelled.of([f"{text} {word}" for text, word in zip(texts, words, strict=True)], labels, NAMES, False)
+    assert bench.train(labelled=labelled, tuning=SHORT).head.metrics["round"] == 1
+
+
 def test_labels_that_validate_judge(bench: Bench, losses: list[float]) -> None:
     losses += [0.9, 0.7, 0.6, 0.5]
     tuning = QUICK.model_copy(update={"validation_from": 20, "validation_share": 0.3})
