@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -27,6 +28,8 @@ logging.getLogger("transformers.modeling_utils").addFilter(
 )
 
 _SHOWN = 5
+_LOADING = Lock()
+"""One model of a process is loaded after the other: transformers changes torch's defaults while it loads one."""
 _POOLER = r"(^|\.)pooler\."
 _BUFFERS = r"(^|\.)(position_ids|token_type_ids|rotary_emb\.inv_freq|attn\.(masked_)?bias|version)$"
 """Constants that older releases of transformers saved with the weights."""
@@ -107,16 +110,17 @@ def _load(
     check_folder(folder)
     config = load_config(folder)
     try:
-        model, said = auto_class.from_pretrained(
-            str(folder),
-            config=config,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=getattr(torch, precision),
-            attn_implementation=None,
-            output_loading_info=True,
-        )
+        with _LOADING:
+            model, said = auto_class.from_pretrained(
+                str(folder),
+                config=config,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=getattr(torch, precision),
+                attn_implementation=None,
+                output_loading_info=True,
+            )
     except Exception as error:  # transformers and safetensors raise whatever they meet in broken files
         raise _unusable(folder, error) from error
     missing = [name for name in said["missing_keys"] if may_lack is None or not may_lack.search(name)]

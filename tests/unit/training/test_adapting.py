@@ -42,7 +42,7 @@ def test_two_workers_make_the_encoder_of_one(tiny_base: Path, tmp_path: Path, ob
             out.mkdir()
             arguments = [tiny_base, out, tmp_path / "store", objective, rank, size]
             workers.append(subprocess.Popen([sys.executable, "-c", WORKER, *map(str, arguments)]))
-    assert [worker.wait(120) for worker in workers] == [0, 0, 0]
+    assert [worker.wait(500) for worker in workers] == [0, 0, 0]
     alone, together = (load_file(tmp_path / name / "model.safetensors") for name in ("1-0", "2-0"))
     assert not list((tmp_path / "2-1").iterdir())
     base = load_file(tiny_base / "model.safetensors")

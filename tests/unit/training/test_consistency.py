@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Barrier, Lock
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from tests.groups import Interrupted, Interrupting, Threads
 from tests.learning import NAMES, examples
 from tornio.errors import InvalidInput
 from tornio.models.finetuned import FineTunedModel
-from tornio.models.pretrained import load_body
 from tornio.schemas.registry import EncoderUse
 from tornio.spec import ClassifierSpec
 from tornio.storage.memory import MemoryStore
@@ -132,18 +131,8 @@ def test_killed_in_the_middle_it_ends_as_undisturbed(given: Given, fit: Any, val
     assert ("validation_f1" in undisturbed.head.metrics) == validated
 
 
-def test_two_workers_make_the_model_of_one(
-    given: Given, fit: Any, without_dropout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without dropout, because threads share the random numbers that it is drawn from. One loads after the other,
-    because transformers changes torch while it loads."""
-    lock = Lock()
-
-    def one_by_one(*args: Any) -> Any:
-        with lock:
-            return load_body(*args)
-
-    monkeypatch.setattr("tornio.training.network.load_body", one_by_one)
+def test_two_workers_make_the_model_of_one(given: Given, fit: Any, without_dropout: Path, tmp_path: Path) -> None:
+    """Without dropout, because threads share the random numbers that it is drawn from."""
     inputs = replace(given.set(batch_size=20, steps=20), base=without_dropout)
     alone = fit(inputs)
     barrier, shared = Barrier(2), dict[int, list[Tensor]]()
