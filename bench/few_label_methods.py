@@ -26,10 +26,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import t
 from transformers.utils.logging import disable_progress_bar
 
-from bench.texts import Texts, base, embedded, read
+from bench.texts import Texts, base, embedded, paired, read
 from tornio.arrays import FloatMatrix
 from tornio.evaluation import calibration_error
 from tornio.evaluation.metrics import indicators
@@ -103,12 +102,7 @@ WAYS: Mapping[str, Callable[[Given, Path], FloatMatrix]] = {
 
 def drawn(train: Texts, per_class: int, labels: int | None, seed: int) -> Texts:
     """Return the labelled texts of a seed: so many of each class, or ``labels`` at random."""
-    mixed = train.drawn(len(train) if labels is None else labels, seed)
-    if labels is not None:
-        return mixed
-    of_class = {name: [row for row, label in enumerate(mixed.labels) if label == (name,)] for name in train.names}
-    rows = [row for name in train.names for row in of_class[name][:per_class]]
-    return Texts([mixed.texts[row] for row in rows], [mixed.labels[row] for row in rows])
+    return train.of_each(per_class, seed) if labels is None else train.drawn(labels, seed)
 
 
 def measured(name: str, given: Given) -> tuple[float, float]:
@@ -155,11 +149,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _against(rows: list[tuple[float, float]], others: list[tuple[float, float]]) -> str:
     """Return the mean difference of the accuracies and its interval, in words."""
-    differences = np.subtract([row[0] for row in rows], [row[0] for row in others])
     if rows is others or len(rows) < 2:
         return ""
-    half = t.ppf(0.95, len(rows) - 1) * differences.std(ddof=1) / len(rows) ** 0.5
-    return f"  difference to few-shot {differences.mean():+.3f} +- {half:.3f} ({len(rows)} seeds)"
+    mean, half = paired([row[0] for row in rows], [row[0] for row in others])
+    return f"  difference to few-shot {mean:+.3f} +- {half:.3f} ({len(rows)} seeds)"
 
 
 if __name__ == "__main__":

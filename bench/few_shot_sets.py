@@ -18,11 +18,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.stats import t
 from sklearn.linear_model import LogisticRegression
 
-from bench.texts import Texts, embedded, read
-from tornio.arrays import FloatMatrix
+from bench.texts import Texts, embedded, paired, read
 from tornio.training.fewshot import fit_few_shot
 
 DATASETS = ("trec", "ag_news", "sst2", "clinc150")
@@ -38,12 +36,7 @@ def drawn(train: Texts, dataset: str, labels: int, seed: int) -> Texts:
     """Return the labelled texts of a seed."""
     if dataset != MANY_CLASSES:
         return train.drawn(labels, seed)
-    mixed, counts, rows = train.drawn(len(train), seed), dict.fromkeys(train.names, 0), []
-    for row, (name,) in enumerate(mixed.labels):
-        counts[name] += 1
-        if counts[name] <= PER_CLASS:
-            rows.append(row)
-    return Texts([mixed.texts[row] for row in rows], [mixed.labels[row] for row in rows])
+    return train.of_each(PER_CLASS, seed)
 
 
 def measured(dataset: str, labels: int, seeds: Sequence[int]) -> tuple[list[float], list[float]]:
@@ -58,14 +51,9 @@ def measured(dataset: str, labels: int, seeds: Sequence[int]) -> tuple[list[floa
         classes = np.array([names.index(label) for (label,) in some.labels])
         head = fit_few_shot(embedded(some.texts), some.labels, names, False, seed)
         ours.append(float((head.logits(judged).argmax(axis=1) == truth).mean()))
-        plain = LogisticRegression(C=10, max_iter=1000).fit(unit(embedded(some.texts, LAST)), classes)
-        theirs.append(float((plain.predict(unit(judged_last)) == truth).mean()))
+        plain = LogisticRegression(C=10, max_iter=1000).fit(embedded(some.texts, LAST), classes)
+        theirs.append(float((plain.predict(judged_last) == truth).mean()))
     return ours, theirs
-
-
-def unit(vectors: FloatMatrix) -> FloatMatrix:
-    """Return the vectors with length one."""
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,9 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gains = {}
     for dataset in options.data.split(","):
         ours, theirs = measured(dataset, options.labels, seeds)
-        differences = np.subtract(ours, theirs)
-        gains[dataset] = float(differences.mean())
-        half = t.ppf(0.95, len(seeds) - 1) * differences.std(ddof=1) / len(seeds) ** 0.5 if len(seeds) > 1 else np.nan
+        gains[dataset], half = paired(ours, theirs)
         print(
             f"{dataset:9s} few-shot {np.mean(ours):.3f}  scikit-learn {np.mean(theirs):.3f}  "
             f"difference {gains[dataset]:+.3f} +- {half:.3f} ({len(seeds)} seeds)",

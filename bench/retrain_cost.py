@@ -20,7 +20,7 @@ import small_text
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from bench.few_shot_sets import LAST, OUT_OF_SCOPE, unit
+from bench.few_shot_sets import LAST, OUT_OF_SCOPE
 from bench.texts import embedded, read
 from tornio.arrays import FloatMatrix, IntArray
 from tornio.query.strategies.uncertainty import BreakingTies
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     texts = read("clinc150", "train").without(OUT_OF_SCOPE)
     mixed, names = texts.drawn(options.labels + options.pool, 0), texts.names
-    layered, last = embedded(mixed.texts), unit(embedded(mixed.texts, LAST))
+    layered, last = embedded(mixed.texts), embedded(mixed.texts, LAST)
     labels = mixed.labels[: options.labels]
     classes = np.array([names.index(label) for (label,) in labels])
     n = options.labels

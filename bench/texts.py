@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+from scipy.stats import t
 
 from tornio.arrays import FloatMatrix
 from tornio.models.encoder import Encoder
@@ -37,6 +38,18 @@ class Texts:
         """Return so many rows, drawn at random without replacement; all if there are not more."""
         rows = np.random.default_rng(seed).permutation(len(self))[:size]
         return Texts([self.texts[row] for row in rows], [self.labels[row] for row in rows])
+
+    def of_each(self, size: int, seed: int) -> Texts:
+        """Return so many rows of each label, drawn at random without replacement; all if there are not more.
+
+        Each text has one label.
+        """
+        mixed, counts, rows = self.drawn(len(self), seed), dict.fromkeys(self.names, 0), []
+        for row, (name,) in enumerate(mixed.labels):
+            counts[name] += 1
+            if counts[name] <= size:
+                rows.append(row)
+        return Texts([mixed.texts[row] for row in rows], [mixed.labels[row] for row in rows])
 
     def without(self, label: str) -> Texts:
         """Return the rows that do not have this label."""
@@ -71,3 +84,15 @@ def encoder(layers: Sequence[int] = LAYERED) -> Encoder:
 def embedded(texts: Sequence[str], layers: Sequence[int] = LAYERED) -> FloatMatrix:
     """Return float32 [n, dim]: the texts as a few-shot head gets them, or from other layers."""
     return encoder(layers).embed(texts).vectors
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of the differences, one for each seed, and half the width of its 90 % interval (Student's t).
+
+    The width is NaN with one seed.
+    """
+    differences = np.subtract(ours, theirs)
+    if len(differences) < 2:
+        return float(differences.mean()), float("nan")
+    error = differences.std(ddof=1) / np.sqrt(len(differences))
+    return float(differences.mean()), float(error * t.ppf(0.95, len(differences) - 1))

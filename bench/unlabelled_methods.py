@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import t as student
 
-from bench.texts import Texts, base, read
+from bench.texts import Texts, base, paired, read
 from tornio.models.port import Model
 from tornio.schemas.registry import EncoderUse
 from tornio.seeds import derive_seed
@@ -93,15 +92,6 @@ def accuracy(model: Model, test: Texts) -> float:
     return float(np.mean([model.labels[j] == label for j, (label,) in zip(predicted, test.labels, strict=True)]))
 
 
-def difference(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
-    """Return the mean of the paired differences, and half the width of its 90 % interval."""
-    differences = np.subtract(ours, theirs)
-    if len(differences) < 2:
-        return float(differences.mean()), float("nan")
-    error = differences.std(ddof=1) / np.sqrt(len(differences))
-    return float(differences.mean()), float(error * student.ppf(0.95, len(differences) - 1))
-
-
 def measured(name: str, given: Given, test: Texts) -> float:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given = Given(settings, classifier, train.names, labelled, pool, source.folder, use, seed)
             results[name].append(measured(name, given, test))
     for name in names:
-        mean, half = difference(results[name], results[SUPERVISED])
+        mean, half = paired(results[name], results[SUPERVISED])
         print(f"{name:12s} mean {np.mean(results[name]):.4f}  difference {mean:+.4f} +- {half:.4f} (90 %)")
     return 0
 

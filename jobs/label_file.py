@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jobs.context import JobContext, RunContext, SoftLabels
-from jobs.training_inputs import LayeredBase, RunInputs
+from jobs.training_inputs import RunInputs
 from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput, InvalidSpec
 from tornio.models.decide import decide
@@ -104,10 +104,6 @@ class FileInputs(RunInputs[Any]):
     @cached_property
     def use(self) -> EncoderUse:
         return self._context.job.loader.encoder_use(self.classifier.encoder, self.classifier.max_length)
-
-    @cached_property
-    def layered(self) -> LayeredBase:
-        return LayeredBase(self._args.pool_seq, self._context, self._context.job.loader.layered(self.use))
 
 
 def _check_student(texts: Sequence[str], spec: TaskSpec) -> None:

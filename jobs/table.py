@@ -6,12 +6,12 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jobs.sizing import Facts
 from tornio.api import AdaptRequest, CompareRequest, LabelRequest, RunRequest, ScoreRequest, TaskName
 from tornio.errors import MissingPlugin, TemporaryError
+from tornio.plugins import late
 from tornio.schemas.base import Part
 from tornio.schemas.comparison import CompareArgs
 from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, QueryArgs, ScoreArgs, TrainArgs
@@ -53,18 +53,6 @@ class Job:
     def spreads(self) -> bool:
         """Whether the job spreads its work over workers."""
         return self.stages is not None
-
-
-def _late(module: str, function: str = "run") -> Callable[..., Any]:
-    """Return a function that imports the module when it is called, and calls the module's function.
-
-    The module may need torch, which costs seconds and memory. A controller that only looks at sizes must not load it.
-    """
-
-    def call(*args: Any) -> Any:
-        return getattr(import_module(module), function)(*args)
-
-    return call
 
 
 def _score_stages() -> Stages:
@@ -126,36 +114,36 @@ def _evaluation(args: EvaluateArgs, facts: Facts) -> float:
 
 
 JOBS: dict[str, Job] = {
-    "train": Job(TrainArgs, _late("jobs.train"), _training, work=_late("jobs.train", "train")),
-    "evaluate": Job(EvaluateArgs, _late("jobs.evaluate"), _evaluation),
-    "query": Job(QueryArgs, _late("jobs.query"), _query),
+    "train": Job(TrainArgs, late("jobs.train", "run"), _training, work=late("jobs.train", "train")),
+    "evaluate": Job(EvaluateArgs, late("jobs.evaluate", "run"), _evaluation),
+    "query": Job(QueryArgs, late("jobs.query", "run"), _query),
     "label": Job(
         LabelArgs,
-        _late("jobs.label"),
+        late("jobs.label", "run"),
         lambda _args, facts: facts.pool * TEACHER_COSTS.get(facts.spec.teacher.kind, 1),
         request=LabelRequest,
-        plan=_late("jobs.label", "plan"),
+        plan=late("jobs.label", "plan"),
     ),
     "adapt": Job(
         AdaptArgs,
-        _late("jobs.adapt"),
+        late("jobs.adapt", "run"),
         _adaptation,
-        work=_late("jobs.adapt", "work"),
+        work=late("jobs.adapt", "work"),
         request=AdaptRequest,
-        plan=_late("jobs.adapt", "plan"),
+        plan=late("jobs.adapt", "plan"),
     ),
     "compare": Job(
         CompareArgs,
-        _late("jobs.compare"),
+        late("jobs.compare", "run"),
         stages=_compare_stages,
         request=CompareRequest,
-        plan=_late("jobs.compare", "plan"),
+        plan=late("jobs.compare", "plan"),
     ),
     "score": Job(
         ScoreArgs,
-        _late("jobs.score"),
+        late("jobs.score", "run"),
         stages=_score_stages,
         request=ScoreRequest,
-        plan=_late("jobs.score", "plan"),
+        plan=late("jobs.score", "plan"),
     ),
 }

@@ -23,8 +23,8 @@ from tornio.training.targets import Labelled
 
 
 @dataclass(frozen=True)
-class LayeredBase:
-    """The ``FrozenBase`` of a run's task with its last layers side by side."""
+class PoolBase:
+    """The ``FrozenBase`` of a run's task, in one use of the encoder."""
 
     pool_seq: int
     context: RunContext
@@ -89,18 +89,21 @@ class RunInputs(Generic[S]):
 
     @property
     def encoder(self) -> TextEncoder:
-        return self._context.job.loader.encoder(self.use)
+        return self._frozen(self.use).encoder
 
     @cached_property
     def base(self) -> Path:
         return self._context.job.loader.base_folder(self.use)
 
     def embeddings(self, record_ids: Sequence[str]) -> FloatMatrix:
-        return self._context.pool_rows(self.use, self._args.pool_seq, self._view.rows_of(record_ids))
+        return self._frozen(self.use).embeddings(record_ids)
 
     @cached_property
-    def layered(self) -> LayeredBase:
-        return LayeredBase(self._args.pool_seq, self._context, self._context.layered_use(self.classifier))
+    def layered(self) -> PoolBase:
+        return self._frozen(self._context.job.loader.layered(self.use))
+
+    def _frozen(self, use: EncoderUse) -> PoolBase:
+        return PoolBase(self._args.pool_seq, self._context, use)
 
     def soft_labels(self, record_ids: Sequence[str]) -> FloatMatrix:
         labels = self._context.soft_labels(self.spec, self._args.pool_seq) if self._taught is None else self._taught

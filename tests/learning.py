@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tornio.arrays import FloatMatrix
 from tornio.records import Record
 from tornio.spec import TaskSpec
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks
+
+if TYPE_CHECKING:
+    from tornio.models.finetuned import FineTunedModel
 
 NAMES = ("money", "place", "animal")
 WORDS = {
@@ -26,6 +31,25 @@ def examples(count: int, seed: int = 0) -> tuple[list[str], list[tuple[str, ...]
     labels = [NAMES[i % 3] for i in range(count)]
     texts = [f"about {'really ' * random.integers(0, 6)}the {random.choice(WORDS[label])}" for label in labels]
     return texts, [(label,) for label in labels]
+
+
+def logits(model: FineTunedModel) -> FloatMatrix:
+    """Float32 [30, labels]: what a model says of texts that it did not learn from."""
+    return model.score(examples(30, seed=9)[0]).logits
+
+
+def accuracy(model: FineTunedModel) -> float:
+    """Share of 60 texts that a model did not learn from, of which it gives the right label."""
+    texts, truth = examples(60, seed=9)
+    said = model.predict_proba(texts).argmax(axis=1)
+    return float(np.mean([model.labels[j] == label for j, (label,) in zip(said, truth, strict=True)]))
+
+
+def next_folder(folder: Path) -> Path:
+    """A new folder in this one, for the files of one more model."""
+    out = folder / str(len(list(folder.iterdir())))
+    out.mkdir()
+    return out
 
 
 def labelled_task(

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
@@ -23,6 +24,18 @@ from tornio.spec.base import NAME_PATTERN
 
 T = TypeVar("T")
 S = TypeVar("S", bound=BaseModel)
+
+
+def late(module: str, function: str) -> Callable[..., Any]:
+    """Return a function that imports the module when it is called, and calls the module's function.
+
+    The module may need torch, which costs seconds and memory. Whoever only looks at a table must not load it.
+    """
+
+    def call(*args: Any) -> Any:
+        return getattr(import_module(module), function)(*args)
+
+    return call
 
 
 class Table(Generic[T]):

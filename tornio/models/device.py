@@ -14,6 +14,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def gpus() -> list[int]:
+    """Return the GPUs whose random numbers ``torch.random.fork_rng`` must keep: the one that computes, if there is
+    one."""
+    return [torch.cuda.current_device()] if device().type == "cuda" else []
+
+
 def precision(wish: str = "auto") -> Precision:
     """Return the precision to use. ``auto`` means bfloat16 where the hardware supports it without emulation.
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -88,6 +91,16 @@ class StoredCheckpoints:
         """Return the keys of the training's own checkpoints, without those of its parts."""
         keys = [info.key for info in self._store.list(self._prefix)]
         return [key for key in keys if key.removeprefix(self._prefix).partition("/")[0].isdigit()]
+
+
+def inputs_digest(first: bytes, ids: Iterable[NDArray[np.int64]], rest: Sequence[Any]) -> str:
+    """Return the digest of everything that a training depends on: the token ids of its texts, ``first``, and ``rest``,
+    which JSON can hold."""
+    digest = hashlib.sha256(first)
+    for row in ids:
+        digest.update(row.tobytes() + b"\0")
+    digest.update(json.dumps(rest, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def save_checkpoint(store: CheckpointStore, inputs: str, position: Position, tensors: Mapping[str, Tensor]) -> None:

@@ -12,8 +12,8 @@ from tornio.spec import FineTuningSpec
 from tornio.training.calibration import OutOfSample
 from tornio.training.data import held_out_rows
 from tornio.training.fewshot import fit_few_shot
-from tornio.training.supervised import REHEARSALS
-from tornio.training.targets import Labelled, decided, stratified_folds
+from tornio.training.supervised import half_of, halves
+from tornio.training.targets import Labelled, decided
 
 
 def few_shot_loss(
@@ -32,20 +32,16 @@ def few_shot_loss(
     """
     Y = decided(labelled.targets, multi_label)
     held = held_out_rows(Y, settings, seed)
-    folds = stratified_folds(Y, REHEARSALS, seed)
-    parts = [held] if held.any() else [folds == part for part in range(REHEARSALS)]
+    parts = [half_of(Y, held, multi_label)] if held.any() else halves(Y, multi_label, seed)
     logits, counts = np.zeros(Y.shape, dtype=np.float32), np.zeros(Y.shape, dtype=bool)
-    for part in parts:
-        rest = labelled.select(np.flatnonzero(~part))
-        present = Y[~part].any(axis=0) & ~Y[~part].all(axis=0)
-        if present.sum() < (1 if multi_label else 2):
-            continue
+    for part in filter(None, parts):
+        rest = labelled.select(part.rest)
         labels = decide_labels(rest.targets, label_names, multi_label)
-        head = fit_few_shot(vectors[~part], labels, label_names, multi_label, seed, rest.weights)
-        logits[part] = head.logits(vectors[part])
-        counts[part] = present & (multi_label | (Y[part] == 1))
+        head = fit_few_shot(vectors[part.rest], labels, label_names, multi_label, seed, rest.weights)
+        logits[part.held] = head.logits(vectors[part.held])
+        counts[part.held] = part.counts
     if not counts.any():
         return None
-    rows = np.logical_or.reduce(parts)
+    rows = held if held.any() else np.ones_like(held)
     loss, _ = OutOfSample(logits[rows], Y[rows], counts[rows], multi_label).temperature()
     return loss

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
@@ -15,9 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tornio.arrays import BoolVector, FloatMatrix, IntArray
-from tornio.models.batching import token_batches
 from tornio.models.decide import decide_labels
-from tornio.models.device import Precision, device
+from tornio.models.device import Precision, gpus
 from tornio.models.device import precision as precision_for
 from tornio.models.finetuned import FineTunedModel, write_model
 from tornio.models.head import LinearHead
@@ -27,6 +24,7 @@ from tornio.schemas.registry import EncoderUse
 from tornio.spec import FineTuningSpec
 from tornio.training.batches import Rows
 from tornio.training.calibration import OutOfSample
+from tornio.training.checkpoints import inputs_digest
 from tornio.training.data import TokenIds
 from tornio.training.fewshot import fit_few_shot
 from tornio.training.group import Group, current_group
@@ -35,8 +33,8 @@ from tornio.training.loop import run
 from tornio.training.network import EncoderNetwork
 from tornio.training.objective import Verdict
 from tornio.training.pairs import Pairs, draw_pairs
-from tornio.training.supervised import HELD_OUT_LOSS, REHEARSALS
-from tornio.training.targets import Labelled, check_sufficient, decided, stratified_folds
+from tornio.training.supervised import HELD_OUT_LOSS, halves
+from tornio.training.targets import Labelled, check_sufficient, decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +207,7 @@ class _Work:
         settings = self.settings.model_copy(
             update={"epochs": 1, "batch_size": self.tuning.batch_size, "learning_rate": self.tuning.learning_rate}
         )
-        devices = [torch.cuda.current_device()] if device().type == "cuda" else []
-        with torch.random.fork_rng(devices), torch.enable_grad():
+        with torch.random.fork_rng(gpus()), torch.enable_grad():
             network = EncoderNetwork(load_body(self.base, "float32"), self.use.pooling, self.precision)
             network.narrow(self.examples.ids)
             return network, run(network, goal, settings, self.seed, self._digest(goal), hooks)
@@ -229,39 +226,25 @@ class _Work:
         """
         quiet = replace(hooks, checkpoints=None, report=lambda _: None)
         Y = decided(self.examples.labelled.targets, False)
-        parts = stratified_folds(Y, REHEARSALS, self.seed)
         logits, counts = np.zeros(Y.shape, dtype=np.float32), np.zeros(Y.shape, dtype=bool)
-        for part in range(REHEARSALS):
-            held, rest = np.flatnonzero(parts == part), np.flatnonzero(parts != part)
-            present = Y[rest].any(axis=0)
-            if not len(held) or present.sum() < 2:
-                continue
-            network, _ = self.tuned(rest, self.tuning.count(len(Y)) * len(rest) // len(Y), quiet)
+        for half in halves(Y, False, self.seed):
+            network, _ = self.tuned(half.rest, self.tuning.count(len(Y)) * len(half.rest) // len(Y), quiet)
             if group.rank == 0:
-                logits[held] = self.head(network, rest).logits(self._vectors(network, held))
-                counts[held] = present & (Y[held] == 1)
+                logits[half.held] = self.head(network, half.rest).logits(self._vectors(network, half.held))
+                counts[half.held] = half.counts
         return OutOfSample(logits, Y, counts, False) if counts.any() else None
 
     def _vectors(self, network: EncoderNetwork, rows: IntArray) -> FloatMatrix:
         """Return float32 [n, dim] of length one, without dropout."""
-        network.eval()
         ids = [self.examples.ids[row] for row in rows]
-        vectors = np.empty((len(ids), int(network.body.config.hidden_size)), dtype=np.float32)
-        with torch.no_grad():
-            for batch in token_batches([len(row) for row in ids]):
-                pooled = network.pooled([ids[row] for row in batch])
-                vectors[batch] = functional.normalize(pooled, dim=1).cpu().numpy()
-        return vectors
+        width = int(network.body.config.hidden_size)
+        return network.computed(ids, width, lambda texts: functional.normalize(network.pooled(texts), dim=1))
 
     def _digest(self, goal: PairLoss) -> str:
         """Return the digest of everything that the training depends on."""
-        digest = hashlib.sha256(goal.classes.tobytes() + goal.pairs.tobytes())
-        for row in goal.ids:
-            digest.update(row.tobytes() + b"\0")
         use, settings = self.use.model_dump(mode="json"), self.settings.model_dump(mode="json")
         rest = [goal.name, use, astuple(self.tuning), settings, self.seed, self.precision]
-        digest.update(json.dumps(rest, sort_keys=True).encode())
-        return digest.hexdigest()
+        return inputs_digest(goal.classes.tobytes() + goal.pairs.tobytes(), goal.ids, rest)
 
 
 def _sharpened(head: LinearHead, temperature: float, seen: BoolVector) -> LinearHead:

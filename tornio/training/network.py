@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tornio.arrays import FloatMatrix
+from tornio.models.batching import token_batches
 from tornio.models.device import Precision, device
 from tornio.models.pretrained import load_body
 from tornio.schemas.registry import Pooling
@@ -91,6 +93,18 @@ class EncoderNetwork(nn.Module):
         sums = hidden.new_zeros(len(texts), hidden.shape[1]).index_add(0, owners[inside], hidden[inside])
         means: torch.Tensor = sums / torch.from_numpy(rows.lengths).to(hidden.device)[:, None]
         return means
+
+    def computed(
+        self, texts: Sequence[NDArray[np.int64]], width: int, compute: Callable[[list[NDArray[np.int64]]], torch.Tensor]
+    ) -> FloatMatrix:
+        """Return float32 [n, width]: what ``compute`` makes of token ids, without dropout and gradients, batch by
+        batch."""
+        self.eval()
+        found = np.empty((len(texts), width), dtype=np.float32)
+        with torch.no_grad():
+            for rows in token_batches([len(text) for text in texts]):
+                found[rows] = compute([texts[row] for row in rows]).float().cpu().numpy()
+        return found
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the network computes in its precision."""

@@ -17,21 +17,19 @@ from torch import Tensor, nn
 from tornio.arrays import FloatMatrix, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.batching import token_batches
-from tornio.models.device import device
+from tornio.models.device import device, gpus
 from tornio.seeds import derive_seed
 from tornio.training.checkpoints import CheckpointStore, Position, load_checkpoint, save_checkpoint
 from tornio.training.data import Data, Examples, TokenIds
 from tornio.training.group import Group
 from tornio.training.hooks import Hooks, Progress
 from tornio.training.network import Network
+from tornio.training.pseudo_labels import least_texts
 from tornio.training.supervised import Work, logits_of
 from tornio.training.uncertainty import Votes, choose
 
 if TYPE_CHECKING:
     from tornio.training.methods.self_training import SelfTrainingSettings
-
-LEAST_TEXTS = 20
-"""With fewer unlabelled texts there is nothing to learn from."""
 
 
 def sampled(texts: Sequence[str], labels: int, settings: SelfTrainingSettings, seed: int) -> list[IntArray]:
@@ -39,7 +37,7 @@ def sampled(texts: Sequence[str], labels: int, settings: SelfTrainingSettings, s
 
     Raises InvalidInput where there is nothing to learn from.
     """
-    least = max(LEAST_TEXTS, 2 * labels)
+    least = least_texts(labels)
     if not texts:
         raise InvalidInput(
             "self-training learns from texts without a label, and the pool has none that is neither labelled nor held "
@@ -177,7 +175,7 @@ class Chain:
         table = np.zeros((len(texts), network.head.out_features + 2))
         batches = token_batches([len(text) for text in texts])
         network.train()
-        with torch.random.fork_rng(_gpus()), torch.no_grad():
+        with torch.random.fork_rng(gpus()), torch.no_grad():
             for batch, rows in list(enumerate(batches))[self.group.rank :: self.group.size]:
                 passes = []
                 for one in range(self.settings.mc_passes):
@@ -190,8 +188,3 @@ class Chain:
         """Return where a round keeps what it said. The checkpoints of its training are the part ``steps`` of it."""
         checkpoints = self.told.hooks.checkpoints
         return None if checkpoints is None else checkpoints.part(f"{self.name}-{number}")
-
-
-def _gpus() -> list[int]:
-    """Return the GPUs whose random numbers the passes use."""
-    return [torch.cuda.current_device()] if device().type == "cuda" else []

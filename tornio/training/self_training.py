@@ -128,7 +128,7 @@ def _judged(chains: _Chains, last: Chain) -> list[_Judged]:
         Y = decided(data.train.targets.numpy(), False)
         parts = [
             _Part(_half(chains, data, number, half.rest, half.held), half.held, half.counts)
-            for number, half in enumerate(halves(data, chains.work.seed), 1)
+            for number, half in enumerate(halves(Y, False, chains.work.seed), 1)
         ]
     judged: list[_Judged] = []
     while any(part.counts.any() for part in parts) and len(judged) <= chains.settings.rounds:

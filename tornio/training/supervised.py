@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tornio.arrays import BoolMatrix, FloatMatrix, IntArray
-from tornio.models.batching import token_batches
+from tornio.arrays import BoolMatrix, BoolVector, FloatMatrix, IntArray
 from tornio.models.decide import decide_labels
-from tornio.models.device import Precision, device
+from tornio.models.device import Precision, gpus
 from tornio.models.device import precision as precision_for
 from tornio.models.finetuned import FineTunedModel, use_of, write_model
 from tornio.models.head import LinearHead
@@ -24,6 +21,7 @@ from tornio.schemas.registry import EncoderUse
 from tornio.seeds import derive_seed
 from tornio.spec import FineTuningSpec
 from tornio.training.calibration import OutOfSample
+from tornio.training.checkpoints import inputs_digest
 from tornio.training.data import Data, Examples, prepare
 from tornio.training.fewshot import fit_few_shot
 from tornio.training.group import Group, current_group
@@ -118,8 +116,7 @@ class Work:
 
         ``reads``: token ids of all texts that the network must be able to read before it is widened.
         """
-        devices = [torch.cuda.current_device()] if device().type == "cuda" else []
-        with torch.random.fork_rng(devices), torch.enable_grad():
+        with torch.random.fork_rng(gpus()), torch.enable_grad():
             goal = self.objective(data)
             torch.manual_seed(derive_seed("head", self.seed))
             network = Network(self.base, self.use.pooling, int(data.learned.sum()), self.precision)
@@ -164,8 +161,8 @@ def _rehearsed(work: Work, data: Data, hooks: Hooks, group: Group) -> OutOfSampl
     continues repeats them.
     """
     quiet = replace(hooks, checkpoints=None, report=lambda _: None)
-    parts = halves(data, work.seed)
     Y = decided(data.train.targets.numpy(), data.multi_label)
+    parts = halves(Y, data.multi_label, work.seed)
     logits, counts = np.zeros(Y.shape, dtype=np.float32), np.zeros(Y.shape, dtype=bool)
     for half in parts:
         rest = replace(data, train=data.train.select(half.rest))
@@ -186,16 +183,22 @@ class Half:
     counts: BoolMatrix
 
 
-def halves(data: Data, seed: int) -> list[Half]:
-    """Return the parts of the examples that a training on the others may predict: none where no part suffices."""
-    Y = decided(data.train.targets.numpy(), data.multi_label)
-    parts, found = stratified_folds(Y, REHEARSALS, seed), []
-    for part in range(REHEARSALS):
-        held, rest = np.flatnonzero(parts == part), np.flatnonzero(parts != part)
-        present = Y[rest].any(axis=0) & ~Y[rest].all(axis=0)
-        if len(held) and present.sum() >= (1 if data.multi_label else 2):
-            found.append(Half(held, rest, present & (data.multi_label | (Y[held] == 1))))
-    return found
+def halves(Y: IntArray, multi_label: bool, seed: int) -> list[Half]:
+    """Return the parts of the examples that a training on the others may predict: none where no part suffices.
+
+    ``Y``: int64 [n, outputs] of 0 and 1.
+    """
+    parts = stratified_folds(Y, REHEARSALS, seed)
+    return [half for part in range(REHEARSALS) if (half := half_of(Y, parts == part, multi_label)) is not None]
+
+
+def half_of(Y: IntArray, held_out: BoolVector, multi_label: bool) -> Half | None:
+    """Return the part of the examples that is held out, bool [n], and the rest; None if the rest does not suffice."""
+    held, rest = np.flatnonzero(held_out), np.flatnonzero(~held_out)
+    present = Y[rest].any(axis=0) & ~Y[rest].all(axis=0)
+    if not len(held) or present.sum() < (1 if multi_label else 2):
+        return None
+    return Half(held, rest, present & (multi_label | (Y[held] == 1)))
 
 
 def _held_out(network: Network, data: Data, held_out: Examples) -> OutOfSample:
@@ -216,25 +219,17 @@ def whole(data: Data, part: OutOfSample) -> OutOfSample:
 
 def logits_of(network: Network, ids: Sequence[NDArray[np.int64]]) -> FloatMatrix:
     """Return float32 [n, outputs] of token ids, without dropout."""
-    network.eval()
-    logits = np.empty((len(ids), network.head.out_features), dtype=np.float32)
-    with torch.no_grad():
-        for rows in token_batches([len(row) for row in ids]):
-            logits[rows] = network([ids[row] for row in rows]).float().cpu().numpy()
-    return logits
+    return network.computed(ids, network.head.out_features, network)
 
 
 def _start_head(network: Network, data: Data, seed: int) -> None:
     """Set the head to the few-shot head on the vectors that the encoder gives before training."""
-    network.eval()
     train = data.train
-    vectors = np.empty((len(train), network.head.in_features), dtype=np.float32)
+    vectors = network.computed(train.ids, network.head.in_features, network.pooled)
+    names = [str(column) for column in range(network.head.out_features)]
+    labels = decide_labels(train.targets.numpy(), names, data.multi_label)
+    head = fit_few_shot(vectors, labels, names, data.multi_label, seed, weights=train.weights.numpy())
     with torch.no_grad():
-        for rows in token_batches(train.lengths):
-            vectors[rows] = network.pooled([train.ids[row] for row in rows]).cpu().numpy()
-        names = [str(column) for column in range(network.head.out_features)]
-        labels = decide_labels(train.targets.numpy(), names, data.multi_label)
-        head = fit_few_shot(vectors, labels, names, data.multi_label, seed, weights=train.weights.numpy())
         network.head.weight.copy_(torch.from_numpy(head.weight))
         network.head.bias.copy_(torch.from_numpy(head.bias))
 
@@ -251,11 +246,8 @@ def _whole_head(network: Network, data: Data, temperature: float) -> tuple[Float
 
 def _digest(data: Data, objective: str, use: EncoderUse, settings: FineTuningSpec, seed: int, precision: str) -> str:
     """Return the digest of everything that the training depends on."""
-    digest = hashlib.sha256(data.learned.tobytes())
+    first = data.learned.tobytes()
     for examples in filter(None, (data.train, data.held_out)):
-        digest.update(examples.targets.numpy().tobytes() + examples.weights.numpy().tobytes())
-    for row in data.ids:
-        digest.update(row.tobytes() + b"\0")
+        first += examples.targets.numpy().tobytes() + examples.weights.numpy().tobytes()
     rest = [objective, use.model_dump(mode="json"), settings.model_dump(mode="json"), seed, precision]
-    digest.update(json.dumps(rest, sort_keys=True).encode())
-    return digest.hexdigest()
+    return inputs_digest(first, data.ids, rest)

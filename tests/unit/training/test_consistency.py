@@ -13,9 +13,8 @@ import pytest
 from torch import Tensor
 
 from tests.groups import Interrupted, Interrupting, Threads
-from tests.learning import NAMES, examples
+from tests.learning import NAMES, accuracy, examples, logits, next_folder
 from tornio.errors import InvalidInput
-from tornio.models.finetuned import FineTunedModel
 from tornio.schemas.registry import EncoderUse
 from tornio.spec import ClassifierSpec
 from tornio.storage.memory import MemoryStore
@@ -70,21 +69,10 @@ def given(tiny_base: Path, use: EncoderUse) -> Given:
 @pytest.fixture
 def fit(tmp_path: Path) -> Any:
     def run(inputs: Any, hooks: Hooks | None = None, method: str = "consistency") -> Any:
-        out = tmp_path / str(len(list(tmp_path.iterdir())))
-        out.mkdir()
+        out = next_folder(tmp_path)
         return METHODS.get(method).fit(inputs, out, hooks or Hooks())
 
     return run
-
-
-def logits(model: FineTunedModel) -> Any:
-    return model.score(examples(30, seed=9)[0]).logits
-
-
-def accuracy(model: FineTunedModel) -> float:
-    texts, truth = examples(60, seed=9)
-    said = model.predict_proba(texts).argmax(axis=1)
-    return float(np.mean([model.labels[j] == label for j, (label,) in zip(said, truth, strict=True)]))
 
 
 @pytest.mark.parametrize("objective", list(OBJECTIVES))

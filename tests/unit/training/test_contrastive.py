@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.groups import Interrupted, Interrupting, Threads
-from tests.learning import NAMES, examples
+from tests.learning import NAMES, accuracy, examples, logits, next_folder
 from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput, InvalidSpec
 from tornio.models.finetuned import FineTunedModel
@@ -53,8 +53,7 @@ class Bench:
         return model
 
     def work(self, count: int = 36, tuning: Tuning = QUICK, seed: int = 0, **options: Any) -> FineTunedModel | None:
-        out = self.folder / str(len(list(self.folder.iterdir())))
-        out.mkdir()
+        out = next_folder(self.folder)
         names = options.pop("names", NAMES)
         texts, labels = options.pop("data", examples(count))
         labelled = options.pop("labelled", None) or Labelled.of(texts, labels, names, False)
@@ -67,16 +66,6 @@ class Bench:
 @pytest.fixture
 def bench(tiny_base: Path, use: EncoderUse, tmp_path: Path) -> Bench:
     return Bench(tiny_base, use, tmp_path)
-
-
-def logits(model: FineTunedModel) -> FloatMatrix:
-    return model.score(examples(30, seed=9)[0]).logits
-
-
-def accuracy(model: FineTunedModel) -> float:
-    texts, truth = examples(60, seed=9)
-    said = model.predict_proba(texts).argmax(axis=1)
-    return float(np.mean([model.labels[j] == label for j, (label,) in zip(said, truth, strict=True)]))
 
 
 # The loss

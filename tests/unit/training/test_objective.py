@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.learning import NAMES, WORDS, examples
-from tornio.models.finetuned import FineTunedModel
+from tests.learning import NAMES, WORDS, accuracy, examples, next_folder
 from tornio.schemas.registry import EncoderUse
 from tornio.spec import FineTuningSpec
 from tornio.storage.memory import MemoryStore
@@ -81,8 +80,7 @@ class Consistency:
 @pytest.fixture
 def train(tiny_base: Path, use: EncoderUse, tmp_path: Path) -> Any:
     def run(labelled: Labelled, settings: FineTuningSpec = QUICK, hooks: Hooks | None = None, **options: Any) -> Any:
-        out = tmp_path / str(len(list(tmp_path.iterdir())))
-        out.mkdir()
+        out = next_folder(tmp_path)
         return fit(
             labelled, NAMES, False, tiny_base, use, out, settings, 0, precision="float32", hooks=hooks, **options
         )
@@ -93,12 +91,6 @@ def train(tiny_base: Path, use: EncoderUse, tmp_path: Path) -> Any:
 def of(count: int) -> Labelled:
     texts, labels = examples(count)
     return Labelled.of(texts, labels, NAMES, False)
-
-
-def accuracy(model: FineTunedModel) -> float:
-    texts, truth = examples(60, seed=9)
-    predicted = model.predict_proba(texts).argmax(axis=1)
-    return float(np.mean([model.labels[j] == label for j, (label,) in zip(predicted, truth, strict=True)]))
 
 
 def test_the_loop_runs_an_objective_that_it_does_not_know(train: Any) -> None:

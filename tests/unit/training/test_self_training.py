@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.checkpoints import change_config
-from tests.learning import NAMES, examples
+from tests.learning import NAMES, examples, logits, next_folder
 from tornio.errors import InvalidInput
 from tornio.models.finetuned import FineTunedModel
 from tornio.schemas.registry import EncoderUse
@@ -58,8 +58,7 @@ class Bench:
         labelled: Labelled | None = None,
         **hooks: Any,
     ) -> FineTunedModel:
-        out = self.folder / str(len(list(self.folder.iterdir())))
-        out.mkdir()
+        out = next_folder(self.folder)
         given = labelled or Labelled.of(*examples(labels), NAMES, False)
         model = fit(
             given, NAMES, pool() if texts is None else texts, self.base, self.use, out, tuning, settings, 0,
@@ -85,10 +84,6 @@ def losses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(self_training, "_judge", judged)
     return said
-
-
-def logits(model: FineTunedModel) -> Any:
-    return model.score(examples(30, seed=9)[0]).logits
 
 
 def test_the_round_with_the_least_loss_on_held_out_labels_is_kept(bench: Bench) -> None:

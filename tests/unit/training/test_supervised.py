@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from tests.groups import Interrupted, Interrupting, Threads
-from tests.learning import NAMES, examples
-from tornio.arrays import FloatMatrix
+from tests.learning import NAMES, accuracy, examples, logits, next_folder
 from tornio.errors import InvalidInput
 from tornio.models.finetuned import FineTunedModel
 from tornio.schemas.registry import EncoderUse
@@ -51,8 +50,7 @@ class Bench:
     def work(
         self, count: int = 48, settings: FineTuningSpec = QUICK, seed: int = 0, **options: Any
     ) -> FineTunedModel | None:
-        out = self.folder / str(len(list(self.folder.iterdir())))
-        out.mkdir()
+        out = next_folder(self.folder)
         texts, labels = options.pop("data", examples(count))
         names, multi_label = options.pop("names", NAMES), options.pop("multi_label", False)
         hooks = {name: options.pop(name) for name in HOOKS if name in options}
@@ -66,16 +64,6 @@ class Bench:
 @pytest.fixture
 def bench(tiny_base: Path, use: EncoderUse, tmp_path: Path) -> Bench:
     return Bench(tiny_base, use, tmp_path)
-
-
-def logits(model: FineTunedModel) -> FloatMatrix:
-    return model.score(examples(30, seed=9)[0]).logits
-
-
-def accuracy(model: FineTunedModel) -> float:
-    texts, truth = examples(60, seed=9)
-    said = model.predict_proba(texts).argmax(axis=1)
-    return float(np.mean([model.labels[j] == label for j, (label,) in zip(said, truth, strict=True)]))
 
 
 def test_it_learns_and_tells_how_it_goes(bench: Bench) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tornio.models.llm.port import Question
@@ -34,7 +35,7 @@ _FRAME_TOKENS = 64
 _ANSWER_TOKENS = 12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prompt:
     """How one task asks about its texts.
 
@@ -50,21 +51,21 @@ class Prompt:
     def names(self) -> tuple[str, ...]:
         return tuple(label.name for label in self.labels)
 
-    @property
+    @cached_property
     def system(self) -> str:
         lines = [_json({"name": one.name, "description": one.description} if one.description else {"name": one.name})
                  for one in self.labels]  # fmt: skip
         rest = _REST.format(labels="\n".join(lines), rule=_RULES[self.multi_label])
         return (self.instruction.strip() or INSTRUCTION) + rest
 
-    @property
+    @cached_property
     def schema(self) -> dict[str, Any]:
         """The JSON schema of an answer, in the subset that OpenAI's strict mode takes."""
         name: dict[str, Any] = {"type": "string", "enum": list(self.names)}
         field, value = (SEVERAL, {"type": "array", "items": name}) if self.multi_label else (ONE, name)
         return {"type": "object", "properties": {field: value}, "required": [field], "additionalProperties": False}
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Of everything in a question but the text."""
         return _digest(_json([VERSION, self.system, self.schema, self.most]))

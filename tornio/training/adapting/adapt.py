@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from tornio.models.device import device
+from tornio.models.device import gpus
 from tornio.models.device import precision as precision_for
 from tornio.models.sources import TOKENIZER_FILES
 from tornio.models.tokens import Tokenizer
@@ -22,6 +20,7 @@ from tornio.spec import FineTuningSpec
 from tornio.training.adapting.objectives import ADAPTATIONS
 from tornio.training.adapting.preparing import Base
 from tornio.training.adapting.texts import Split
+from tornio.training.checkpoints import inputs_digest
 from tornio.training.data import TokenIds
 from tornio.training.group import current_group
 from tornio.training.hooks import Hooks
@@ -80,8 +79,7 @@ def adapt(
     tokenizer = Tokenizer(base, use.max_length)
     train, held_out = tokenizer.encode(texts.train).ids, tokenizer.encode(texts.held_out).ids
     computed_in = precision_for(precision)
-    devices = [torch.cuda.current_device()] if device().type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.enable_grad():
+    with torch.random.fork_rng(gpus()), torch.enable_grad():
         torch.manual_seed(derive_seed("head", seed))
         prepare = ADAPTATIONS[settings.objective].prepare
         prepared = prepare(Base(base, use.pooling, computed_in), train, held_out, seed, settings.whole_words)
@@ -122,9 +120,5 @@ def _copy_rest(base: Path, out: Path) -> None:
 
 def _digest(ids: list[TokenIds], objective: str, use: EncoderUse, settings: Settings, seed: int, precision: str) -> str:
     """Return the digest of everything that the training depends on."""
-    digest = hashlib.sha256()
-    for row in ids:
-        digest.update(row.tobytes() + b"\0")
     rest = [objective, use.model_dump(mode="json"), asdict(settings), seed, precision]
-    digest.update(json.dumps(rest, sort_keys=True).encode())
-    return digest.hexdigest()
+    return inputs_digest(b"", ids, rest)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tornio.errors import InvalidInput
-from tornio.models.device import Precision, device
+from tornio.models.device import Precision, device, gpus
 from tornio.models.pretrained import load_body
 from tornio.schemas.registry import Pooling
 from tornio.seeds import derive_seed
@@ -86,9 +86,8 @@ class Contrastive:
 
     def judge(self, network: ContrastiveNetwork, rows: Rows) -> Tensor:
         loss = torch.zeros((), device=device())
-        devices = [torch.cuda.current_device()] if device().type == "cuda" else []
         network.train()
-        with torch.random.fork_rng(devices):
+        with torch.random.fork_rng(gpus()):
             for start in range(0, len(rows), COMPARED):
                 part = rows[start : start + COMPARED]
                 torch.manual_seed(derive_seed("held-out dropout", self.seed, int(part[0])))

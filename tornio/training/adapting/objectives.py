@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tornio.plugins import late
 
 if TYPE_CHECKING:
     from tornio.training.adapting.preparing import Prepared
@@ -28,14 +29,8 @@ class Adaptation:
     prepare: Callable[..., Prepared]
 
 
-def _late(function: str) -> Callable[..., Any]:
-    def call(*args: Any) -> Any:
-        return getattr(import_module("tornio.training.adapting.preparing"), function)(*args)
-
-    return call
-
-
+_MODULE = "tornio.training.adapting.preparing"
 ADAPTATIONS: dict[str, Adaptation] = {
-    "masked-language": Adaptation(1, 1e-4, _late("masked_language")),
-    "contrastive": Adaptation(2, 3e-5, _late("contrastive")),
+    "masked-language": Adaptation(1, 1e-4, late(_MODULE, "masked_language")),
+    "contrastive": Adaptation(2, 3e-5, late(_MODULE, "contrastive")),
 }

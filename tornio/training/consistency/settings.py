@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Literal
 
+from tornio.plugins import late
 from tornio.spec import Spec, setting
 
 
@@ -21,14 +21,8 @@ class Way:
     compute: Callable[..., Any]
 
 
-def _late(function: str) -> Callable[..., Any]:
-    def call(*args: Any) -> Any:
-        return getattr(import_module("tornio.training.consistency.objectives"), function)(*args)
-
-    return call
-
-
-OBJECTIVES = {"adamatch": Way(0.9, 1.0, 4, _late("adamatch")), "uda": Way(0.8, 0.4, 1, _late("uda"))}
+_MODULE = "tornio.training.consistency.objectives"
+OBJECTIVES = {"adamatch": Way(0.9, 1.0, 4, late(_MODULE, "adamatch")), "uda": Way(0.8, 0.4, 1, late(_MODULE, "uda"))}
 
 
 class ConsistencySettings(Spec):

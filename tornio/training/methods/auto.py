@@ -12,9 +12,8 @@ from tornio.spec import ClassifierSpec, FineTuningSpec, NoSettings, Spec
 from tornio.training.hooks import Hooks
 from tornio.training.kinds import AUTO, choose_kind
 from tornio.training.methods.contrastive import ContrastiveSettings, contrasted, contrastive_cost
-from tornio.training.methods.port import Facts, Inputs, TrainingMethod
+from tornio.training.methods.port import Facts, Inputs, TrainingMethod, check_labels
 from tornio.training.methods.supervised import better, few_shot, fine_tuned, fine_tuning_cost
-from tornio.training.targets import check_sufficient, decided
 
 if TYPE_CHECKING:
     from tornio.models.fewshot import FewShotModel
@@ -90,7 +89,7 @@ class Auto(TrainingMethod[NoSettings]):
     def spreads(self, inputs: Inputs[NoSettings]) -> bool:
         if _tried(inputs)[0] is None:
             return False
-        check_sufficient(decided(inputs.labelled.targets, inputs.multi_label), inputs.label_names, inputs.multi_label)
+        check_labels(inputs)
         return True
 
     def fit(self, inputs: Inputs[NoSettings], out: Path, hooks: Hooks) -> FewShotModel | FineTunedModel | None:

@@ -16,9 +16,8 @@ from tornio.spec import TaskSpec
 from tornio.training.augmenting import check_augmentations
 from tornio.training.consistency.settings import ConsistencySettings
 from tornio.training.hooks import Hooks
-from tornio.training.methods.port import Facts, Inputs, TrainingMethod
+from tornio.training.methods.port import Facts, Inputs, TrainingMethod, check_labels
 from tornio.training.methods.supervised import STEP_COST
-from tornio.training.targets import check_sufficient, decided
 
 if TYPE_CHECKING:
     from tornio.models.finetuned import FineTunedModel
@@ -103,7 +102,7 @@ def _usable_texts(inputs: Inputs[ConsistencySettings]) -> list[str]:
 
     Raises InvalidInput for labels of one class, and for fewer different texts than a step needs.
     """
-    check_sufficient(decided(inputs.labelled.targets, False), inputs.label_names, False)
+    check_labels(inputs)
     settings = inputs.settings
     differing = list(dict.fromkeys(text for text in inputs.unlabelled.texts if text.strip()))
     least = settings.batch_size * settings.ratio

@@ -10,9 +10,8 @@ from tornio.errors import InvalidSpec
 from tornio.models.kinds import FINE_TUNED
 from tornio.spec import Spec, TaskSpec, setting
 from tornio.training.hooks import Hooks
-from tornio.training.methods.port import Facts, Inputs, TrainingMethod
+from tornio.training.methods.port import Facts, Inputs, TrainingMethod, check_labels
 from tornio.training.methods.supervised import STEP_COST
-from tornio.training.targets import check_sufficient, decided
 
 if TYPE_CHECKING:
     from tornio.models.finetuned import FineTunedModel
@@ -77,7 +76,7 @@ class Contrastive(TrainingMethod[ContrastiveSettings]):
         return contrastive_cost(facts, self.settings_of(facts.spec))
 
     def spreads(self, inputs: Inputs[ContrastiveSettings]) -> bool:
-        check_sufficient(decided(inputs.labelled.targets, False), inputs.label_names, False)
+        check_labels(inputs)
         return True
 
     def fit(self, inputs: Inputs[ContrastiveSettings], out: Path, hooks: Hooks) -> FineTunedModel | None:

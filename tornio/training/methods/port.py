@@ -18,7 +18,7 @@ from tornio.models.port import Model
 from tornio.plugins import read_settings
 from tornio.spec import ClassifierSpec, Spec, TaskSpec
 from tornio.training.hooks import Hooks
-from tornio.training.targets import Labelled
+from tornio.training.targets import Labelled, check_sufficient, decided
 
 if TYPE_CHECKING:
     from tornio.models.device import Precision
@@ -156,6 +156,12 @@ class Inputs(Protocol[S_co]):
         They are read from the store. The first call computes and stores those of the pool that are not there yet.
         Raises InvalidInput where the spec has no teacher.
         """
+
+
+def check_labels(inputs: Inputs[Spec]) -> None:
+    """Raise InvalidInput where the training labels do not suffice to learn from."""
+    Y = decided(inputs.labelled.targets, inputs.multi_label)
+    check_sufficient(Y, inputs.label_names, inputs.multi_label)
 
 
 class TrainingMethod(ABC, Generic[S]):

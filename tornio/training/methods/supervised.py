@@ -11,8 +11,7 @@ from tornio.models.kinds import ASKED, FINE_TUNED, KINDS, LAYERED_FEW_SHOT
 from tornio.spec import FineTuningSpec, NoSettings, Spec
 from tornio.training.hooks import Hooks
 from tornio.training.kinds import AUTO, choose_kind
-from tornio.training.methods.port import Facts, Inputs, TrainingMethod
-from tornio.training.targets import check_sufficient, decided
+from tornio.training.methods.port import Facts, Inputs, TrainingMethod, check_labels
 
 if TYPE_CHECKING:
     from tornio.models.fewshot import FewShotModel
@@ -47,8 +46,7 @@ class Supervised(TrainingMethod[NoSettings]):
         kind, _ = self.choose_kind(inputs)
         if not KINDS[kind].own_encoder:
             return False
-        Y = decided(inputs.labelled.targets, inputs.multi_label)
-        check_sufficient(Y, inputs.label_names, inputs.multi_label)
+        check_labels(inputs)
         return True
 
     def fit(self, inputs: Inputs[NoSettings], out: Path, hooks: Hooks) -> FewShotModel | FineTunedModel | None:
