@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
@@ -18,12 +15,12 @@ import numpy as np
 
 import tornio
 from jobs.parts import PartMapper
+from jobs.soft_labels import SoftLabels, label_pool
 from tornio.arrays import FloatMatrix, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.loading import Loader
-from tornio.models.port import Asking, Model
+from tornio.models.port import Model
 from tornio.pool.embeddings import EmbeddingCache
-from tornio.pool.soft_labels import SoftLabelCache
 from tornio.registry import NodeCache, Registry
 from tornio.schemas.keys import RunKeys
 from tornio.schemas.registry import EncoderUse
@@ -87,17 +84,6 @@ class JobContext:
         torch.set_num_threads(node.torch_threads)
         endpoints = LlmSettings().endpoints
         return cls.over(store_from_environment(), node.cache_dir, precision or node.precision, endpoints)
-
-
-@dataclass(frozen=True, slots=True)
-class SoftLabels:
-    """A teacher's probabilities for a pool. ``probabilities``: float32 [pool, labels], NaN for a text without.
-    ``agent``: the teacher's name. ``folder``: where they are stored. ``tally``: see ``Scores``."""
-
-    probabilities: FloatMatrix
-    agent: str
-    folder: str
-    tally: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -171,38 +157,8 @@ class RunContext:
 
         They are computed once, then read from the store. Raises InvalidInput where the spec has no teacher.
         """
-        loader, view = self.job.loader, self.task.pool.read(pool_seq)
-        teacher = loader.teacher(spec.teacher, spec.classifier)
-        labels = [[label.name, label.description] for label in spec.labels]
-        parts = [loader.teacher_digest(spec.teacher, spec.classifier), labels, spec.teacher.templates, spec.multi_label]
-        digest = sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
-        cache = SoftLabelCache(self.job.store, self.task.keys, digest, spec.label_names, teacher.name)
-
-        tally, ready = Counter[str](), 0
-        stage = "soft labels"
-
-        def score(texts: Sequence[str]) -> FloatMatrix:
-            nonlocal stage
-            if isinstance(teacher, Asking):
-                if not tally:  # before the first question: what all of them will cost
-                    stage = str(teacher.estimate(view.texts, spec.labels, spec.multi_label))
-                    log.info("%s, run %s: %s", spec.full_name, self.run, stage)
-                    self.progress(stage, ready, len(view), "records")
-                scores = teacher.ask(texts, spec.labels, spec.multi_label, lambda part: done(ready + part))
-            else:
-                scores = teacher.score(texts, spec.labels, spec.teacher.templates, spec.multi_label)
-            tally.update(scores.tally)
-            return scores.probabilities
-
-        def done(rows: int) -> None:
-            self.progress(stage, rows, len(view), "records")
-
-        def part_done(rows: int) -> None:
-            nonlocal ready
-            ready = rows
-            done(rows)
-
-        return SoftLabels(cache.probabilities(view, score, part_done), teacher.name, cache.folder, tally)
+        view = self.task.pool.read(pool_seq)
+        return label_pool(self.job.loader, self.job.store, self.task.keys, spec, view, self.progress)
 
     def pool_probabilities(self, model: Model, pool_seq: int, rows: Sequence[int] | IntArray) -> FloatMatrix:
         """float32 [rows, labels] for these rows of the pool, from cached embeddings where that is possible."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from jobs.context import JobContext, RunContext, SoftLabels
+from jobs.context import JobContext, RunContext
+from jobs.soft_labels import SoftLabels
 from jobs.training_inputs import RunInputs
 from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidInput, InvalidSpec
@@ -23,6 +24,7 @@ from tornio.schemas.jobs import LabelArgs, TrainArgs
 from tornio.schemas.registry import EncoderUse
 from tornio.schemas.runs import RunPlan
 from tornio.spec import NO_TEACHER, TaskSpec, TrainingSpec
+from tornio.tasks import Tasks
 from tornio.training.hooks import Hooks
 from tornio.training.methods import METHODS
 from tornio.training.methods.port import Unlabelled
@@ -129,7 +131,8 @@ def _run_of(texts: Sequence[str], spec: TaskSpec, context: JobContext) -> RunCon
     name = f"file-{digest.hexdigest()[:16]}"
     used = {"labels": spec.labels, "multi_label": spec.multi_label, "classifier": spec.classifier,
             "teacher": spec.teacher, "training": _student_spec(spec).training}  # fmt: skip
-    context.tasks.apply(TaskSpec.model_validate({"workspace": WORKSPACE, "name": name, **used}), "label")
+    given = TaskSpec.model_validate({"workspace": WORKSPACE, "name": name, **used})
+    Tasks(context.store, endpoints=context.loader.endpoints).apply(given, "label")
     task = context.tasks.open(WORKSPACE, name)
     task.add_records([Record(default_record_id(text), text) for text in texts])
     args = LabelArgs(

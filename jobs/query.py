@@ -60,7 +60,7 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     try:
         agent, suggestions = _suggest(args, context, spec, model, rows)
     except TornioError as error:
-        if model is not None or spec.teacher.endpoint is None:
+        if model is not None or not spec.teacher.endpoints:
             raise
         why_not = describe(error)  # annotators do not wait for another server, nor for its budget
         log.warning("Batch %s has no suggestions: %s", args.batch, why_not)

@@ -15,7 +15,6 @@ from tornio.plugins import late
 from tornio.schemas.base import Part
 from tornio.schemas.comparison import CompareArgs
 from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, QueryArgs, ScoreArgs, TrainArgs
-from tornio.spec.classifier import TEACHER_COSTS
 
 if TYPE_CHECKING:
     from jobs.context import JobContext, RunContext
@@ -120,7 +119,7 @@ JOBS: dict[str, Job] = {
     "label": Job(
         LabelArgs,
         late("jobs.label", "run"),
-        lambda _args, facts: facts.pool * TEACHER_COSTS.get(facts.spec.teacher.kind, 1),
+        lambda _args, facts: facts.pool * facts.spec.teacher.cost,
         request=LabelRequest,
         plan=late("jobs.label", "plan"),
     ),

@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic
 
-from jobs.context import RunContext, SoftLabels
+from jobs.context import RunContext
+from jobs.soft_labels import SoftLabels
 from tornio.arrays import FloatMatrix
 from tornio.models.device import Precision
 from tornio.models.port import TextEncoder

@@ -105,8 +105,10 @@ def _encoders(documents: Iterable[Json], environment: Mapping[str, str | SecretK
         for task in (yaml.safe_load(text) for name, text in data.items() if name.endswith(".yaml")):
             if isinstance(task, dict) and {"workspace", "name"} <= task.keys():
                 yield str((task.get("classifier") or {}).get("encoder") or MINILM)
-                if model := (task.get("teacher") or {}).get("model"):
-                    yield str(model)
+                teacher = task.get("teacher") or {}
+                for one in (teacher, *(teacher.get("members") or ())):
+                    if model := one.get("model"):
+                        yield str(model)
 
 
 def _with_templates(manifests: Iterable[Json]) -> Iterator[Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from types import MappingProxyType
 from weakref import WeakValueDictionary
 
@@ -22,11 +22,11 @@ from tornio.models.port import Model, ZeroShotModel
 from tornio.models.pretrained import load_config
 from tornio.models.probes import check_probes
 from tornio.models.sources import HUB, is_address, publish_encoder, resolve_encoder
-from tornio.models.teachers import base_name, teacher_kind
+from tornio.models.teachers import teacher_kind
 from tornio.registry import Encoders, NodeCache
 from tornio.schemas.registry import EncoderDocument, EncoderUse, Manifest
 from tornio.settings import LlmEndpoint
-from tornio.spec import ClassifierSpec, TeacherSpec
+from tornio.spec import ClassifierSpec, MemberSpec
 from tornio.storage.port import ObjectStore
 
 LAYERS_POOLED = 4
@@ -60,10 +60,10 @@ class Loader:
         self._engines: WeakValueDictionary[str, Engine] = WeakValueDictionary()
         self._bases: dict[str, tuple[EncoderDocument, int]] = {}
         self._models: OrderedDict[tuple[str, str, str], tuple[Manifest, Model]] = OrderedDict()
-        self._teachers: dict[tuple[str | int | None, ...], ZeroShotModel] = {}
+        self._teachers: dict[tuple[object, ...], ZeroShotModel] = {}
         self._encoder_lock = Lock()
         self._model_lock = Lock()
-        self._teacher_lock = Lock()
+        self._teacher_lock = RLock()  # a combined teacher loads its members
 
     def encoder(self, use: EncoderUse) -> Encoder:
         """Return the published encoder with this use. All its uses share one copy of the weights.
@@ -121,21 +121,21 @@ class Loader:
                 del self._models[oldest]
         return model
 
-    def teacher(self, spec: TeacherSpec, classifier: ClassifierSpec) -> ZeroShotModel:
-        """Return the zero-shot model of this spec.
+    def teacher(self, spec: MemberSpec, classifier: ClassifierSpec) -> ZeroShotModel:
+        """Return the zero-shot model of this spec, or of several together.
 
         Raises InvalidInput for a spec without a teacher and for a model that cannot be one, MissingPlugin for a kind
         that this release does not have, and NotFound or Unavailable where the model cannot be had.
         """
         kind = teacher_kind(spec.kind)
-        name = base_name(spec, classifier)
-        key = (spec.kind, name, classifier.max_length, spec.endpoint, spec.instruction)
+        name = spec.base_name(classifier)
+        key = (spec.kind, name, classifier.max_length, spec.endpoint, spec.instruction, spec.combines)
         with self._teacher_lock:
             if key not in self._teachers:
                 self._teachers[key] = kind.load(spec, classifier, self)
             return self._teachers[key]
 
-    def teacher_digest(self, spec: TeacherSpec, classifier: ClassifierSpec) -> str:
+    def teacher_digest(self, spec: MemberSpec, classifier: ClassifierSpec) -> str:
         """Return the digest of what ``teacher`` returns: its kind, and what its answers depend on.
 
         That is the base model's files, length and precision, or the endpoint and its model.

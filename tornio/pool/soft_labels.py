@@ -18,7 +18,8 @@ from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
 
-Score = Callable[[Sequence[str]], FloatMatrix]
+Score = Callable[[PoolPart], FloatMatrix]
+"""Returns the probabilities of the texts of a part, float32 [texts, labels]."""
 
 
 class SoftLabelCache:
@@ -30,6 +31,7 @@ class SoftLabelCache:
         ``agent``: name of the teacher."""
         self._store = store
         self._labels = tuple(labels)
+        self.agent = agent
         self._notes = {"labels": json.dumps(self._labels, ensure_ascii=False), "teacher": agent}
         self.folder = keys.soft_labels(digest)
 
@@ -38,17 +40,18 @@ class SoftLabelCache:
     ) -> FloatMatrix:
         """Return float32 [n, labels] in the order of the view, n its length.
 
-        ``score``: called with the texts of each part that is not stored yet, to return float32 [texts, labels].
-        ``done``: called after each part with the number of records so far.
+        ``score``: called with each part that is not stored yet. ``done``: called after each part with the
+        number of records so far.
         """
         rows, parts = 0, []
         for part in view.parts:
-            parts.append(self._of_part(part, score))
+            parts.append(self.of_part(part, score))
             rows += len(part.table)
             done(rows)
         return np.concatenate(parts) if parts else np.zeros((0, len(self._labels)), dtype=np.float32)
 
-    def _of_part(self, part: PoolPart, score: Score) -> FloatMatrix:
+    def of_part(self, part: PoolPart, score: Score) -> FloatMatrix:
+        """Return float32 [n, labels] in the order of the part; computed by ``score``, and stored, if it is not yet."""
         key = f"{self.folder}{part.digest}.parquet"
         try:
             return self._decode(part, self._store.get(key).body, key)
@@ -56,7 +59,7 @@ class SoftLabelCache:
             pass
         except IntegrityError as error:
             log.warning("The soft labels of %d texts are computed again: %s", len(part.table), error)
-        probabilities = np.asarray(score(part.texts), dtype=np.float32)
+        probabilities = np.asarray(score(part), dtype=np.float32)
         self._store.put(key, self._encode(part, probabilities))
         return probabilities
 

@@ -9,7 +9,15 @@ Each field documents its unit, its default and why, and what happens when it cha
 """
 
 from tornio.spec.base import NAME_PATTERN, Change, Choice, Name, NoSettings, Spec, setting
-from tornio.spec.classifier import AUTO_THRESHOLD, NO_TEACHER, ClassifierSpec, FineTuningSpec, TeacherSpec, TrainingSpec
+from tornio.spec.classifier import (
+    AUTO_THRESHOLD,
+    NO_TEACHER,
+    ClassifierSpec,
+    FineTuningSpec,
+    MemberSpec,
+    TeacherSpec,
+    TrainingSpec,
+)
 from tornio.spec.loop import LoopSpec, StopSpec
 from tornio.spec.task import AnnotationSpec, GateSpec, LabelSpec, TaskSpec
 
@@ -25,6 +33,7 @@ __all__ = [
     "GateSpec",
     "LabelSpec",
     "LoopSpec",
+    "MemberSpec",
     "Name",
     "NoSettings",
     "Spec",

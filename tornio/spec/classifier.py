@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tornio.spec.base import Choice, Name, Spec, setting
 
@@ -14,10 +15,12 @@ AUTO_THRESHOLD: Final = "auto"
 """The value of ``classifier.threshold`` that leaves the thresholds to the training."""
 LLM = "llm"
 """The value of ``teacher.kind`` of a teacher behind an endpoint."""
-TEACHER_COSTS = {"embedding": 1, "nli": 1, LLM: 40, NO_TEACHER: 0}
-"""The kinds of teachers, and about how many passes of an encoder a text costs. For llm: eight requests at a time that
-take a second each, against 300 texts a second of MiniLM on one processor. So a run that asks about more than some
-hundred texts is a job of its own, and the other tasks do not wait for it in the warm worker."""
+COMBINED = "combined"
+"""The value of ``teacher.kind`` of several teachers together."""
+MEMBER_COSTS = {"embedding": 1, "nli": 1, LLM: 40}
+"""The kinds of single teachers, and about how many passes of an encoder a text costs. For llm: eight requests at a
+time that take a second each, against 300 texts a second of MiniLM on one processor. So a run that asks about more than
+some hundred texts is a job of its own, and the other tasks do not wait for it in the warm worker."""
 
 
 class FineTuningSpec(Spec):
@@ -187,15 +190,15 @@ class TrainingSpec(Spec):
     )
 
 
-class TeacherSpec(Spec):
-    """The zero-shot model that suggests labels before the first version."""
+class MemberSpec(Spec):
+    """One of the teachers that are combined. Its fields mean what they mean in `teacher`."""
 
     kind: Choice = setting(
         "embedding",
         change="live",
         doc="embedding: similarity of the text to each label's name and description. nli: entailment by a "
-        "cross-encoder. llm: a chat model is asked, and texts are sent to its server. none: no suggestions until the "
-        "first version. Default embedding: it needs no second model.",
+        "cross-encoder. llm: a chat model is asked, and texts are sent to its server. Default embedding: it needs no "
+        "second model.",
     )
     model: str | None = setting(
         None,
@@ -227,6 +230,30 @@ class TeacherSpec(Spec):
         "sentences are averaged. Default three neutral ones.",
     )
 
+    @property
+    def combines(self) -> tuple[MemberSpec, ...]:
+        """The teachers that it combines; none, for a single teacher."""
+        return ()
+
+    @property
+    def singles(self) -> tuple[MemberSpec, ...]:
+        """The single teachers: those that it combines, or itself."""
+        return self.combines or (self,)
+
+    def base_name(self, classifier: ClassifierSpec) -> str:
+        """Return the name of the base model of a teacher that runs here."""
+        return self.model or classifier.encoder
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The endpoints that are asked."""
+        return tuple(single.endpoint for single in self.singles if single.endpoint is not None)
+
+    @property
+    def cost(self) -> float:
+        """About how many passes of an encoder a text costs. A kind that this release does not know counts as one."""
+        return sum(MEMBER_COSTS.get(single.kind, 1) for single in self.singles if single.kind != NO_TEACHER)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.kind == "nli" and not self.model:
@@ -243,4 +270,55 @@ class TeacherSpec(Spec):
         for template in self.templates:
             if template.count("{}") != 1:
                 raise ValueError(f"template {template!r} must contain {{}} exactly once, where the label goes")
+        return self
+
+
+class TeacherSpec(MemberSpec):
+    """The zero-shot model that suggests labels before the first version."""
+
+    kind: Choice = setting(
+        "embedding",
+        change="live",
+        doc="embedding: similarity of the text to each label's name and description. nli: entailment by a "
+        "cross-encoder. llm: a chat model is asked, and texts are sent to its server. combined: several of these, "
+        "which members lists. none: no suggestions until the first version. Default embedding: it needs no second "
+        "model.",
+    )
+    members: tuple[MemberSpec, ...] = setting(
+        (),
+        exclude_if=lambda members: not members,  # release 0.2 does not know the field
+        change="live",
+        max_length=8,
+        doc="combined: the teachers, 2 to 8, each with a kind and fields of its own. The labels are the mean of what "
+        "they say. Default none.",
+    )
+
+    @property
+    def combines(self) -> tuple[MemberSpec, ...]:
+        return self.members
+
+    @field_validator("members", mode="before")
+    @classmethod
+    def _check_depth(cls, value: Any) -> Any:
+        for member in value if isinstance(value, list | tuple) else ():
+            if isinstance(member, Mapping) and (member.get("kind") == COMBINED or "members" in member):
+                raise ValueError("teacher.members has a teacher that is itself combined: list its members here instead")
+        return value
+
+    @model_validator(mode="after")
+    def _check_members(self) -> Self:
+        if self.kind != COMBINED:
+            if self.members:
+                raise ValueError(f"teacher.members needs teacher.kind {COMBINED!r}, and it is {self.kind!r}")
+            return self
+        if len(self.members) < 2:
+            raise ValueError(
+                f"teacher.kind {COMBINED!r} needs at least two teacher.members, and there "
+                f"{'is one' if self.members else 'are none'}"
+            )
+        if self.model or self.templates != type(self).model_fields["templates"].default:
+            raise ValueError(
+                f"teacher.kind {COMBINED!r} has neither teacher.model nor teacher.templates: each of its members may "
+                "have its own"
+            )
         return self

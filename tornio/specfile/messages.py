@@ -61,7 +61,11 @@ def _unknown(path: Path) -> str:
     known = list(model.model_fields) if model else []
     guess = _did_you_mean(str(name), known)
     if not guess:
-        homes = [place((*home, str(name))) for home, other in sections(TaskSpec) if name in other.model_fields]
+        homes = [
+            place((*home, str(name))).replace(".[]", "[]")
+            for home, other in sections(TaskSpec)
+            if name in other.model_fields
+        ]
         guess = f"; did you mean {' or '.join(homes)}?" if homes else ""
     return f"{place(path)} is not a field{guess or '; the fields here are: ' + ', '.join(known)}"
 

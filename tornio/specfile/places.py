@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from pydantic import BaseModel
 
-from tornio.spec import LabelSpec, TaskSpec
+from tornio.spec import TaskSpec
 from tornio.spec.limits import cut
 
 Path = tuple[str | int, ...]
@@ -25,9 +26,11 @@ def model_at(section: Path) -> type[BaseModel] | None:
 
 
 def sections(model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
+    """Yield the model and those of its fields, with the place of each; ``[]`` stands for an entry of a list."""
     yield at, model
     for name, info in model.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            yield from sections(info.annotation, (*at, name))
-    if model is TaskSpec:
-        yield ("labels", "[]"), LabelSpec
+        annotation, items = info.annotation, get_args(info.annotation)
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from sections(annotation, (*at, name))
+        elif items and isinstance(items[0], type) and issubclass(items[0], BaseModel):
+            yield from sections(items[0], (*at, name, "[]"))

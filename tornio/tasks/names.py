@@ -10,8 +10,8 @@ from tornio.errors import InvalidSpec
 from tornio.models.kinds import ASKED
 from tornio.plugins import check_choice, read_settings
 from tornio.query import COLD_STARTS, STRATEGIES, cold_start_settings
-from tornio.spec import TaskSpec
-from tornio.spec.classifier import TEACHER_COSTS
+from tornio.spec import NO_TEACHER, TaskSpec
+from tornio.spec.classifier import COMBINED, LLM, MEMBER_COSTS
 from tornio.spec.loop import BOOTSTRAPS
 from tornio.stopping import CRITERIA
 from tornio.training.kinds import AUTO
@@ -28,7 +28,8 @@ def check_names(spec: TaskSpec) -> None:
     COLD_STARTS.check(loop.cold_start, "loop.cold_start")
     CRITERIA.check(stop.criterion, "loop.stop.criterion")
     check_choice(spec.classifier.kind, (*ASKED, AUTO), "kind", "classifier.kind")
-    check_choice(spec.teacher.kind, tuple(TEACHER_COSTS), "kind", "teacher.kind")
+    check_choice(spec.teacher.kind, (*MEMBER_COSTS, COMBINED, NO_TEACHER), "kind", "teacher.kind")
+    _check_members(spec)
     check_training(spec)
     if loop.bootstrap is not None:
         check_choice(loop.bootstrap, tuple(BOOTSTRAPS), "bootstrap", "loop.bootstrap")
@@ -41,3 +42,18 @@ def check_names(spec: TaskSpec) -> None:
     read_settings(cold_start.settings, cold_start_settings(loop), "loop.strategy_settings")
     read_settings(STRATEGIES.get(loop.strategy).settings, loop.strategy_settings, "loop.strategy_settings")
     read_settings(CRITERIA.get(stop.criterion).settings, stop.settings, "loop.stop.settings")
+
+
+def _check_members(spec: TaskSpec) -> None:
+    """Raise InvalidSpec for a member of a combined teacher that is no teacher, or is the same as another."""
+    first: dict[tuple[object, ...], int] = {}
+    for number, member in enumerate(spec.teacher.members, 1):
+        check_choice(member.kind, tuple(MEMBER_COSTS), "kind", f"teacher.members entry {number} kind")
+        own = member.instruction if member.kind == LLM else member.templates
+        same = (member.kind, member.endpoint, member.base_name(spec.classifier), own)
+        if same in first:
+            raise InvalidSpec(
+                f"teacher.members entry {number} is the same teacher as entry {first[same]}: remove one, or give them "
+                "different models, templates or instructions"
+            )
+        first[same] = number

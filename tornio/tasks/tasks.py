@@ -100,8 +100,8 @@ class Tasks:
         the task again and again.
         """
         check_names(spec)
-        if spec.teacher.endpoint is not None:
-            endpoint_of(spec.teacher.endpoint, self._endpoints)
+        for endpoint in spec.teacher.endpoints:
+            endpoint_of(endpoint, self._endpoints)
         if spec.workspace in _TAKEN:
             raise InvalidSpec(
                 f"The workspace cannot be called {spec.workspace!r}, because the store needs this name. Choose another."

@@ -83,9 +83,12 @@ def test_nothing_needs_nothing() -> None:
 def test_what_is_read_byte_by_byte_and_what_else_is_used() -> None:
     assert wants_of([RAY_SERVICE]).exact == {SecretKey("s3", "id"), SecretKey("ray-token", "auth_token")}
     task = {"workspace": "acme", "name": "a", "classifier": {"encoder": "bert"}, "teacher": {"model": "org/nli"}}
-    tasks = {"kind": "ConfigMap", "data": {"a.yaml": json.dumps(task), "b.py": "{", "c.yaml": "just: text"}}
+    several = {**task, "name": "d", "teacher": {"kind": "combined", "members": [{"kind": "embedding"}, {"model": "x"}]}}
+    tasks = {"kind": "ConfigMap", "data": {
+        "a.yaml": json.dumps(task), "b.py": "{", "c.yaml": "just: text", "d.yaml": json.dumps(several)
+    }}  # fmt: skip
     wants = wants_of([RAY_SERVICE, tasks, {"kind": "PodMonitor"}])
-    assert wants.encoders == {"minilm", "bert", "org/nli"}
+    assert wants.encoders == {"minilm", "bert", "org/nli", "x"}
     assert wants.pod_monitor
     redis = {"kind": "RayService", "spec": {"rayClusterConfig": {
         "gcsFaultToleranceOptions": {"redisAddress": "redis:6379"},

@@ -20,7 +20,7 @@ from tests.unit.jobs.test_distillation import KnowingTeacher, TaughtLoader
 from tornio.cli.views import status_view
 from tornio.records import Record
 from tornio.registry import CURRENT, NodeCache, Registry
-from tornio.spec import TaskSpec
+from tornio.spec import TaskSpec, TeacherSpec
 from tornio.status.snapshot import Reader
 from tornio.status.task_status import task_status
 from tornio.status.versions import read_versions
@@ -57,9 +57,17 @@ class Taught(Turning):
         )
 
 
-def test_a_task_with_a_teacher_and_a_pool_serves_a_version_that_says_who_taught_it(tmp_path: Path) -> None:
+TWO = {"kind": "combined", "members": [{"kind": "embedding"}, {"kind": "embedding", "templates": ["{}"]}]}
+
+
+@pytest.mark.parametrize(
+    ("teacher", "taught_by"), [(None, "teacher:test"), (TeacherSpec.model_validate(TWO), "teacher:combined:test+test")]
+)
+def test_a_task_with_a_teacher_and_a_pool_serves_a_version_that_says_who_taught_it(
+    tmp_path: Path, teacher: TeacherSpec | None, taught_by: str
+) -> None:
     with quick_fit():
-        turning = Taught(tmp_path, spec=SPEC)
+        turning = Taught(tmp_path, spec=SPEC.model_copy(update={"teacher": teacher or SPEC.teacher}))
         turning.begin()
         assert turning.task.spec.loop.bootstrap == "teacher", "a new task with a teacher"
         controller = turning.controller()
@@ -72,13 +80,13 @@ def test_a_task_with_a_teacher_and_a_pool_serves_a_version_that_says_who_taught_
         assert alias is not None
         assert alias.version.startswith("v0000-")
         manifest = registry.manifest(alias.version)
-        assert (manifest.taught_by, manifest.iteration, manifest.counts["training_texts"]) == ("teacher:test", 0, 0)
+        assert (manifest.taught_by, manifest.iteration, manifest.counts["training_texts"]) == (taught_by, 0, 0)
 
         status = task_status(Reader(turning.store, turning.task).snapshot(), "away", datetime.now(UTC))
         assert status.serving is not None
-        assert (status.serving.taught_by, status.serving.training_texts) == ("teacher:test", 0)
+        assert (status.serving.taught_by, status.serving.training_texts) == (taught_by, 0)
         (version,) = read_versions(Reader(turning.store, turning.task))
-        assert (version.state, version.taught_by) == ("serving", "teacher:test")
+        assert (version.state, version.taught_by) == ("serving", taught_by)
         assert not any("cannot predict" in line for line in version.warnings)
         assert status_view(status) is not None
 
@@ -89,7 +97,7 @@ def test_a_task_with_a_teacher_and_a_pool_serves_a_version_that_says_who_taught_
         loaded = Checkpoints(turning.store, turning.loader).load("w/t", alias.version)
         serving = Serving(alias.version, alias.revision, loaded.model, loaded.taught_by)
         (prediction,) = answer(serving, ["apple pear"])
-        assert prediction.taught_by == "teacher:test"
+        assert prediction.taught_by == taught_by
 
         turning.turn(controller)
         assert [one.number for one in turning.task.iterations()] == [1, 2, 3]

@@ -56,10 +56,10 @@ class TaughtLoader(HashLoader):
     known: KnowingTeacher
 
     def teacher(self, spec: Any, classifier: Any) -> Any:
-        return self.known
+        return super().teacher(spec, classifier) if spec.combines else self.known
 
     def teacher_digest(self, spec: Any, classifier: Any) -> str:
-        return "test"
+        return super().teacher_digest(spec, classifier) if spec.combines else "test"
 
 
 class Scene:

@@ -49,6 +49,7 @@ def taught(**teacher: Any) -> Facts:
     return replace(facts(), spec=spec().model_copy(update={"teacher": TeacherSpec.model_validate(teacher)}))
 
 
+BOTH = [{"kind": "embedding"}, {"kind": "llm", "endpoint": "gpt"}]
 EPOCHS = spec().classifier.fine_tuning.epochs
 
 
@@ -67,7 +68,10 @@ EPOCHS = spec().classifier.fine_tuning.epochs
         ("evaluate", EVALUATE, facts(not_embedded=0, own_encoders=1, labels=10_000), 500 + 2 * 1000),
         ("label", LabelArgs(pool_seq=1, spec_rev=1), taught(kind="embedding"), 5000),
         ("label", LabelArgs(pool_seq=1, spec_rev=1), taught(kind="llm", endpoint="gpt"), 5000 * 40),
+        ("label", LabelArgs(pool_seq=1, spec_rev=1), taught(kind="none"), 0),
+        ("label", LabelArgs(pool_seq=1, spec_rev=1), taught(kind="combined", members=BOTH), 5000 * 41),
         ("train", TRAIN.evolve(method="distillation"), taught(kind="embedding"), 70 * 2),
+        ("train", TRAIN.evolve(method="distillation"), taught(kind="combined", members=BOTH), 70 * 42),
         ("train", TRAIN.evolve(method="distillation"), taught(kind="llm", endpoint="gpt"), 70 * 41),
         ("adapt", ADAPT, facts(), 5000 * 2 * 3),
         ("adapt", ADAPT.evolve(objective="contrastive"), facts(), 5000 * 2 * 3 * 2),

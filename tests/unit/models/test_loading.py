@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tornio.errors import InvalidInput, UnfitCheckpoint
+from tornio.models.combined import combine
 from tornio.models.device import Precision
 from tornio.models.encoder import load_engine
 from tornio.models.fewshot import FewShotModel
@@ -23,7 +24,7 @@ from tornio.registry import NodeCache, Registry
 from tornio.schemas import keys
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import EncoderUse, Manifest, Probes
-from tornio.spec import ClassifierSpec, LabelSpec, TeacherSpec
+from tornio.spec import ClassifierSpec, LabelSpec, MemberSpec, TeacherSpec
 from tornio.storage.memory import MemoryStore
 from tornio.training.fewshot import fit_few_shot
 
@@ -235,3 +236,28 @@ def test_the_teacher_that_a_spec_asks_for(loader: Loader, nli_folder: Path) -> N
         assert teacher.score(["charged twice"], labels, ("{}",)).probabilities.shape == (1, 3)
     with pytest.raises(InvalidInput, match=r"teacher\.kind"):
         loader.teacher(TeacherSpec(kind="none"), ClassifierSpec())
+
+
+def test_several_teachers_share_what_is_loaded_and_have_a_digest_of_their_own(loader: Loader, nli_folder: Path) -> None:
+    classifier, labels = ClassifierSpec(max_length=32), [LabelSpec(name=name) for name in LABELS]
+    entailing = MemberSpec(kind="nli", model=str(nli_folder), templates=("{}",))
+    both = TeacherSpec(kind="combined", members=(MemberSpec(), entailing))
+    combined = loader.teacher(both, classifier)
+    assert combined.name == f"teacher:combined:embedding:sentence-transformers/all-MiniLM-L6-v2+nli:{nli_folder.name}"
+    alone = [
+        loader.teacher(one, classifier).score(["charged twice"], labels, one.templates).probabilities
+        for one in both.members
+    ]
+    scores = combined.score(["charged twice"], labels, ())
+    np.testing.assert_array_equal(scores.probabilities, combine(alone, False))
+    np.testing.assert_allclose(scores.logits, np.log(scores.probabilities))
+
+    def digest(*members: MemberSpec) -> str:
+        return loader.teacher_digest(TeacherSpec(kind="combined", members=members), classifier)
+
+    others = [
+        (entailing, MemberSpec()),
+        (MemberSpec(), MemberSpec(templates=("{}",))),
+        (MemberSpec(), entailing.model_copy(update={"templates": ("On {}.",)})),
+    ]
+    assert len({digest(*both.members), *(digest(*members) for members in others)}) == 4

@@ -43,6 +43,10 @@ def test_a_byte_order_mark_is_no_error() -> None:
     assert read_spec("\ufeff" + GOOD) == read_spec(GOOD)
 
 
+TEACHERS = "workspace: care\nteacher: {kind: combined"
+TWO = "{kind: embedding}, {kind: embedding, templates: ['{}']}"
+
+
 @pytest.mark.parametrize(
     ("found", "instead", "line", "says"),
     [
@@ -86,6 +90,22 @@ def test_a_byte_order_mark_is_no_error() -> None:
         ),
         ("workspace: care", "workspace: care\nteacher: {kind: nli}", 2, "teacher.kind 'nli' needs teacher.model"),
         ("workspace: care", "workspace: care\nteacher: {templates: [x]}", 2, "teacher: template 'x' must contain {}"),
+        ("workspace: care", f"{TEACHERS}, members: []}}", 2, "needs at least two teacher.members, and there are none"),
+        (
+            "workspace: care",
+            f"{TEACHERS}, members: [{{kind: embedding}}]}}",
+            2,
+            "needs at least two teacher.members, and there is one",
+        ),
+        ("workspace: care", f"{TEACHERS}, members: [{TWO}, {{kind: combined}}]}}", 2, "list its members here instead"),
+        ("workspace: care", f"{TEACHERS}, members: [{TWO}, {{members: [{TWO}]}}]}}", 2, "that is itself combined"),
+        ("workspace: care", f"{TEACHERS}, members: [{TWO}], model: x}}", 2, "neither teacher.model nor"),
+        ("workspace: care", f"{TEACHERS}, members: [{TWO}], templates: ['{{}}']}}", 2, "nor teacher.templates"),
+        ("workspace: care", f"{TEACHERS}, members: [{TWO}], endpoint: x}}", 2, "teacher.endpoint needs teacher.kind"),
+        ("workspace: care", f"workspace: care\nteacher: {{members: [{TWO}]}}", 2, "it is 'embedding'"),
+        ("workspace: care", f"{TEACHERS}, members: [{{kind: nli}}, {{}}]}}", 2, "needs teacher.model"),
+        ("workspace: care", f"{TEACHERS}, members: [{TWO}, {{modell: x}}]}}", 2, "did you mean 'model'?"),
+        ("workspace: care", f"{TEACHERS}, members: [{TWO}, embedding]}}", 2, "(kind, model, endpoint, "),
         ("workspace: care", "workspace: &a care\nguidelines: *a", 2, "found an alias"),
         ("workspace: care", "workspace: care\nguidelines: *a", 2, "found an alias, *a: write"),
         ("workspace: care", "workspace: care\nguidelines: !!python/name:os.system x", 2, "found the tag"),

@@ -25,6 +25,14 @@ def spec(**sections: Any) -> TaskSpec:
     return TaskSpec.model_validate({"workspace": "w", "name": "t", "labels": ["a", "b"], **sections})
 
 
+LLM = {"kind": "llm", "endpoint": "gpt"}
+
+
+def combined(*members: dict[str, Any]) -> dict[str, Any]:
+    """A section teacher with these members and the embedding teacher."""
+    return {"kind": "combined", "members": [*members, {"kind": "embedding"}]}
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
@@ -39,7 +47,23 @@ def spec(**sections: Any) -> TaskSpec:
             {"classifier": {"kind": "few-shots"}},
             "classifier.kind: there is no kind 'few-shots'. Choose",
         ),
-        ({"teacher": {"kind": "gpt"}}, "teacher.kind: there is no kind 'gpt'. Choose one of: embedding, nli, llm"),
+        (
+            {"teacher": {"kind": "gpt"}},
+            "teacher.kind: there is no kind 'gpt'. Choose one of: embedding, nli, llm, combined, none",
+        ),
+        (
+            {"teacher": combined({"kind": "none"})},
+            "teacher.members entry 1 kind: there is no kind 'none'. Choose one of: ",
+        ),
+        (
+            {"teacher": combined({"kind": "gpt"})},
+            "entry 1 kind: there is no kind 'gpt'. Choose one of: embedding, nli, llm",
+        ),
+        ({"teacher": combined({"model": "minilm"})}, "teacher.members entry 2 is the same teacher as entry 1: remove"),
+        (
+            {"teacher": combined(LLM, {**LLM, "templates": ["{}"]})},
+            "teacher.members entry 2 is the same teacher as entry 1",
+        ),
         ({"loop": {"strategy_settings": {"k": 3}}}, "loop.strategy_settings.k: .* Settings that can be given: none"),
         ({"loop": {"stop": {"settings": {"k": 3}}}}, "loop.stop.settings.k: .* Settings that can be given: none"),
     ],

@@ -11,7 +11,6 @@ from pydantic import Field
 from tornio.errors import InvalidSpec
 from tornio.models.kinds import FINE_TUNED, KINDS, LAYERED_FEW_SHOT, kind_for
 from tornio.spec import NO_TEACHER, Spec, TaskSpec, setting
-from tornio.spec.classifier import TEACHER_COSTS
 from tornio.training.hooks import Hooks
 from tornio.training.methods.port import Facts, Inputs, TrainingMethod
 from tornio.training.methods.supervised import STEP_COST
@@ -69,7 +68,7 @@ class Distillation(TrainingMethod[DistillationSettings]):
         steps = 0.0
         if kind is not None and KINDS[kind].own_encoder:
             steps = facts.pool * facts.spec.classifier.fine_tuning.epochs * STEP_COST
-        return (1 + TEACHER_COSTS.get(facts.spec.teacher.kind, 1)) * facts.not_embedded + steps
+        return (1 + facts.spec.teacher.cost) * facts.not_embedded + steps
 
     def spreads(self, inputs: Inputs[DistillationSettings]) -> bool:
         if not KINDS[self.choose_kind(inputs)[0]].own_encoder:
