@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from pydantic.fields import FieldInfo
 
@@ -39,8 +39,15 @@ def _differences(old: Spec, new: Spec, at: str = "") -> Iterator[FieldChange]:
             yield from _differences(before, after, f"{at}{name}.")
         elif isinstance(old, TaskSpec) and isinstance(new, TaskSpec) and name == "labels":
             yield from _label_differences(old, new, info)
+        elif _are_sections(before) and _are_sections(after) and len(before) == len(after):
+            for number, (one, other) in enumerate(zip(before, after, strict=True), 1):
+                yield from _differences(one, other, f"{at}{name} entry {number} ")
         else:
             yield FieldChange(f"{at}{name}", before, after, _change_of(info))
+
+
+def _are_sections(value: object) -> TypeGuard[tuple[Spec, ...]]:
+    return isinstance(value, tuple) and all(isinstance(one, Spec) for one in value)
 
 
 def _label_differences(old: TaskSpec, new: TaskSpec, info: FieldInfo) -> Iterator[FieldChange]:

@@ -230,6 +230,9 @@ class MemberSpec(Spec):
         "sentences are averaged. Default three neutral ones.",
     )
 
+    def __repr__(self) -> str:
+        return ":".join(filter(None, (self.kind, self.endpoint or self.model)))
+
     @property
     def combines(self) -> tuple[MemberSpec, ...]:
         """The teachers that it combines; none, for a single teacher."""

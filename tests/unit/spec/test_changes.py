@@ -52,3 +52,16 @@ def test_every_field_of_the_spec_says_what_changing_it_does() -> None:
 
     check(TaskSpec)
     check(LabelSpec)
+
+
+def test_each_teacher_of_several_is_compared_and_another_number_of_them_is_one_change() -> None:
+    def several(*members: dict[str, Any]) -> TaskSpec:
+        return spec(teacher={"kind": "combined", "members": list(members)})
+
+    here, there = {"kind": "embedding"}, {"kind": "llm", "endpoint": "gpt"}
+    old = several(here, there)
+    (instructed,) = describe_changes(old, several(here, {**there, "instruction": "Read."}))
+    assert instructed == FieldChange("teacher.members entry 2 instruction", "", "Read.", "live")
+    (added,) = describe_changes(old, several(here, there, {"kind": "nli", "model": "x"}))
+    assert (added.path, repr(added.old)) == ("teacher.members", "(embedding, llm:gpt)")
+    assert repr(added.new) == "(embedding, llm:gpt, nli:x)"
