@@ -1,7 +1,7 @@
 """Methods that use unlabelled texts beside few labels, against supervised training: accuracy and paired differences.
 
-    python -m bench.unlabelled_methods [--methods consistency] [--dataset ag_news] [--per-class 10] [--pool 1000]
-        [--length 48] [--judged 2000] [--first-seed 0] [--seeds 5] [--settings JSON]
+    python -m bench.unlabelled_methods [--methods consistency,self-training] [--dataset ag_news] [--per-class 10]
+        [--pool 1000] [--length 48] [--judged 2000] [--first-seed 0] [--seeds 5] [--settings JSON]
 
 Each seed draws other labels, another pool and another start; all methods of a seed get the same. MiniLM is fine-tuned,
 in float32. Rehearsals, which only calibrate, are left out. The test's rows are the same for all seeds. The difference
@@ -33,6 +33,7 @@ from tornio.training.consistency.settings import ConsistencySettings
 from tornio.training.hooks import Hooks
 from tornio.training.methods.consistency import train as train_consistency
 from tornio.training.methods.port import Unlabelled
+from tornio.training.methods.self_training import SelfTraining, SelfTrainingSettings
 from tornio.training.supervised import fit
 from tornio.training.targets import Labelled
 
@@ -66,6 +67,10 @@ def consistency(given: Any, out: Path) -> Model | None:
     return train_consistency(given, out, Hooks(), rehearse=False)
 
 
+def self_training(given: Any, out: Path) -> Model | None:
+    return SelfTraining().fit(given, out, Hooks())
+
+
 @dataclass(frozen=True)
 class Way:
     """A method of this benchmark. ``settings``: model of its settings."""
@@ -74,7 +79,11 @@ class Way:
     train: Callable[[Any, Path], Model | None]
 
 
-WAYS: Mapping[str, Way] = {SUPERVISED: Way(dict, supervised), "consistency": Way(ConsistencySettings, consistency)}
+WAYS: Mapping[str, Way] = {
+    SUPERVISED: Way(dict, supervised),
+    "consistency": Way(ConsistencySettings, consistency),
+    "self-training": Way(SelfTrainingSettings, self_training),
+}
 
 
 def drawn(train: Texts, per_class: int, pool: int, seed: int) -> tuple[Labelled, Unlabelled]:
@@ -113,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--judged", type=int, default=2000, help="rows of the test")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--settings", type=json.loads, default={}, help="training.settings of the methods")
+    parser.add_argument("--settings", type=json.loads, default={}, help="training.settings of the method")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     source, train = base(), read(options.dataset, "train")
