@@ -1,10 +1,11 @@
 """Methods that use unlabelled texts beside few labels, against supervised training: accuracy and paired differences.
 
     python -m bench.unlabelled_methods [--methods consistency,self-training] [--dataset ag_news] [--per-class 10]
-        [--pool 1000] [--length 48] [--judged 2000] [--first-seed 0] [--seeds 5] [--settings JSON]
+        [--pool 1000] [--length 48] [--judged 2000] [--first-seed 0] [--seeds 5] [--precision float32]
+        [--settings JSON]
 
-Each seed draws other labels, another pool and another start; all methods of a seed get the same. MiniLM is fine-tuned,
-in float32. Rehearsals, which only calibrate, are left out. The test's rows are the same for all seeds. The difference
+Each seed draws other labels, another pool and another start; all methods of a seed get the same. MiniLM is fine-tuned.
+Rehearsals, which only calibrate, are left out. The test's rows are the same for all seeds. The difference
 to supervised training is shown with its 90 % interval (Student's t over the seeds). Data: the folder in TORNIO_DATA,
 else ../shared/data beside the project.
 """
@@ -52,8 +53,8 @@ class Given:
     base: Path
     use: EncoderUse
     seed: int
+    precision: str
     multi_label: bool = False
-    precision: str = "float32"
 
 
 def supervised(given: Any, out: Path) -> Model | None:
@@ -122,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--judged", type=int, default=2000, help="rows of the test")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--precision", default="float32", choices=("float32", "auto"), help="what encoders compute in")
     parser.add_argument("--settings", type=json.loads, default={}, help="training.settings of the method")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -135,7 +137,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in names:
             settings = WAYS[name].settings(**(options.settings if name != SUPERVISED else {}))
             classifier = ClassifierSpec(kind="fine-tuned", max_length=options.length)
-            given = Given(settings, classifier, train.names, labelled, pool, source.folder, use, seed)
+            given = Given(
+                settings, classifier, train.names, labelled, pool, source.folder, use, seed, options.precision
+            )
             results[name].append(measured(name, given, test))
     for name in names:
         mean, half = paired(results[name], results[SUPERVISED])
