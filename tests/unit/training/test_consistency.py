@@ -32,8 +32,14 @@ METHOD: Any = METHODS.get("consistency")
 
 # Training
 
-QUICK = {"epochs": 12, "batch_size": 16, "learning_rate": 2e-3, "head_learning_rate": 1e-2}
-SETTINGS = {"steps": 40, "batch_size": 8, "ratio": 2, "augmentations": {"word-dropout": {"share": 0.1}}}
+QUICK = {"epochs": 12, "batch_size": 16, "head_learning_rate": 1e-2}
+SETTINGS = {
+    "steps": 40,
+    "learning_rate": 2e-3,
+    "batch_size": 8,
+    "ratio": 2,
+    "augmentations": {"word-dropout": {"share": 0.1}},
+}
 
 
 @dataclass

@@ -204,5 +204,5 @@ class Counted:
 
 def test_the_cost_follows_the_steps_and_not_the_labels() -> None:
     cost = METHOD.cost(Counted(spec()))
-    assert cost == 300 * 8 * (4 * 3 + 3 * 4) * 2
+    assert cost == 100 * 8 * (4 * 3 + 3 * 4) * 2
     assert METHOD.cost(Counted(spec(), labels=4000)) == cost / 2

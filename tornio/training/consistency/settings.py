@@ -36,12 +36,20 @@ class ConsistencySettings(Spec):
         "which is the safer one on texts.",
     )
     steps: int = setting(
-        300,
+        100,
         unit="steps",
         change="next iteration",
         ge=10,
         le=1_000_000,
-        doc="Steps of the training, rounded up to a multiple of 10, whatever the number of labels. Default 300.",
+        doc="Steps of the training, rounded up to a multiple of 10, whatever the number of labels. Default 100.",
+    )
+    learning_rate: float = setting(
+        3e-5,
+        change="next iteration",
+        gt=0,
+        le=1,
+        doc="Highest learning rate of the encoder. It takes the place of classifier.fine_tuning.learning_rate. Default "
+        "3e-5: with the 1e-4 of supervised training, the steps fit the few labels long before the other texts count.",
     )
     batch_size: int = setting(
         8,

@@ -70,7 +70,8 @@ def train(
 
     texts = _usable_texts(inputs)
     tuning = inputs.classifier.fine_tuning
-    parts = {"epochs": EPOCHS, "patience": EPOCHS, "batch_size": inputs.settings.batch_size}
+    own = {"batch_size": inputs.settings.batch_size, "learning_rate": inputs.settings.learning_rate}
+    parts = {"epochs": EPOCHS, "patience": EPOCHS, **own}
     run = partial(
         fit, inputs.labelled, inputs.label_names, False, inputs.base, inputs.use, out,
         seed=inputs.seed, precision=inputs.precision, rehearse=rehearse,
