@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from tornio.models.port import Model
 from tornio.query import Labelled
 from tornio.spec import TaskSpec
 from tornio.tasks import training_set
+from tornio.training.committee import fit_committee
 from tornio.training.targets import indicators
 
 
@@ -51,10 +54,26 @@ class PoolSource:
     def samples(self, rows: IntArray, passes: int, seed: int) -> NDArray[np.float32]:
         return self._model().sample_vectors(self.embeddings(rows), passes, seed)
 
+    def committee(self, rows: IntArray, members: int, seed: int) -> NDArray[np.float32]:
+        """As ``Source.committee``: few-shot heads on the model's embeddings, also where the model is fine-tuned."""
+        spec, (taught, labels) = self.spec, self._training
+        vectors = self.embeddings(taught)
+        heads = fit_committee(vectors, labels, spec.label_names, spec.multi_label, members, seed)
+        asked = self.embeddings(rows)
+        return np.stack([head.probabilities(head.logits(asked)) for head in heads])
+
     def labelled(self) -> Labelled:
+        rows, labels = self._training
+        vectors = self.embeddings(rows)
+        predicted = None if self.model is None else self.model.score_vectors(vectors).probabilities
+        return Labelled(vectors, indicators(labels, self.spec.label_names, self.spec.multi_label), predicted)
+
+    @cached_property
+    def _training(self) -> tuple[IntArray, Sequence[tuple[str, ...]]]:
+        """The rows with a training label, and their labels."""
         data = training_set(self.context.task, self.label_seq, self.pool_seq, self.spec)
         rows = self.context.task.pool.read(self.pool_seq).rows_of(data.record_ids)
-        return Labelled(self.embeddings(rows), indicators(data.labels, self.spec.label_names, self.spec.multi_label))
+        return np.asarray(rows, dtype=np.int64), data.labels
 
     def _model(self) -> Model:
         if self.model is None:

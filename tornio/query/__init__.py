@@ -1,7 +1,7 @@
 """Which records to ask next: query strategies, cold starts, and the hold-out's part of a batch."""
 
 from tornio.query.candidates import ArraySource, Candidates, GradientEmbeddings, Labelled, Source
-from tornio.query.port import QueryStrategy, Selection
+from tornio.query.port import Choosy, QueryStrategy, Selection
 from tornio.query.selection import Picked, holdout_part, pick_batch, present_share
 from tornio.query.strategies import COLD_STARTS, STRATEGIES, cold_start_settings
 
@@ -10,6 +10,7 @@ __all__ = [
     "STRATEGIES",
     "ArraySource",
     "Candidates",
+    "Choosy",
     "GradientEmbeddings",
     "Labelled",
     "Picked",

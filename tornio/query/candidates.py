@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -18,10 +18,19 @@ from tornio.spec import NoSettings
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The rows that have a training label. ``embeddings``: float32 [l, d]; ``labels``: int64 [l, K] of 0 and 1."""
+    """The rows that have a training label. ``embeddings``: float32 [l, d]; ``labels``: int64 [l, K] of 0 and 1.
+
+    ``probabilities``: float32 [l, K] of the newest model, or None where there is no model.
+    """
 
     embeddings: FloatMatrix
     labels: IntArray
+    probabilities: FloatMatrix | None = None
+
+    @property
+    def teaches(self) -> bool:
+        """Whether two rows have different labels, without which nothing can be learned from them."""
+        return len(self.labels) > 1 and bool((self.labels != self.labels[0]).any())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,10 @@ class Source(Protocol):
 
     def samples(self, rows: IntArray, passes: int, seed: int) -> NDArray[np.float32]:
         """float32 [passes, m, K]: probabilities of several stochastic passes."""
+
+    def committee(self, rows: IntArray, members: int, seed: int) -> NDArray[np.float32]:
+        """float32 [members, m, K]: probabilities of heads that each weigh the labelled rows otherwise. It is asked for
+        only where ``labelled().teaches``."""
 
     def labelled(self) -> Labelled: ...
 
@@ -110,26 +123,58 @@ class Candidates:
     @cached_property
     def gradient_embeddings(self) -> GradientEmbeddings:
         """See ``GradientEmbeddings``. Raises InvalidInput for a model that is not a linear head on embeddings."""
-        if not self.source.linear:
-            raise InvalidInput("this strategy needs a model with a linear head: choose another loop.strategy")
+        self.needs_linear_head()
         p = self.probabilities
         residuals = np.asarray(p - decide(p, self.multi_label), dtype=np.float32)
         return GradientEmbeddings(residuals, self.embeddings)
+
+    def needs_linear_head(self) -> None:
+        """Raise InvalidInput for a model that is not a linear head on embeddings."""
+        if not self.source.linear:
+            raise InvalidInput("this strategy needs a model with a linear head: choose another loop.strategy")
 
     def samples(self, passes: int, seed: int) -> NDArray[np.float32]:
         """float32 [passes, m, K]: probabilities of stochastic passes. Raises InvalidInput where there is no model."""
         return self.source.samples(self.rows, passes, seed)
 
+    def committee(self, members: int, seed: int) -> NDArray[np.float32]:
+        """float32 [members, m, K]: probabilities of several models that the labelled rows allow.
+
+        Each is a head on the embeddings that weighs the labelled rows otherwise. Where these teach nothing, because
+        there are none or all have the same label, stochastic passes of the model take their place. Raises InvalidInput
+        where there is no model either.
+        """
+        if self.has_model and not self.labelled.teaches:
+            return self.samples(members, seed)
+        return self.source.committee(self.rows, members, seed)
+
     def take(self, positions: Sequence[int] | IntArray) -> Candidates:
-        """The candidates at these positions, of which nothing is computed yet."""
-        rows = self.rows[np.asarray(positions, dtype=np.int64)]
-        return Candidates(self.source, rows, self.labels, self.multi_label, self.settings)
+        """The candidates at these positions. What was computed of these candidates is not computed again."""
+        chosen = np.asarray(positions, dtype=np.int64)
+        taken = replace(self, rows=self.rows[chosen])
+        taken._share({name: self.__dict__[name][chosen] for name in _OF_EACH & self.__dict__.keys()}, self)
+        return taken
+
+    def given(self, settings: Any) -> Candidates:
+        """The same candidates for another strategy, with its settings."""
+        same = replace(self, settings=settings)
+        same._share({name: self.__dict__[name] for name in _OF_EACH & self.__dict__.keys()}, self)
+        return same
+
+    def _share(self, computed: Mapping[str, Any], other: Candidates) -> None:
+        self.__dict__.update(computed)
+        if _LABELLED in other.__dict__:
+            self.__dict__[_LABELLED] = other.__dict__[_LABELLED]
 
     def subsample(self, n: int, seed: int) -> IntArray:
         """At most ``n`` positions, int64 ascending, drawn uniformly: a slow strategy can ``take`` these first."""
         if len(self) <= n:
             return np.arange(len(self), dtype=np.int64)
         return np.sort(np.random.default_rng(seed).choice(len(self), n, replace=False)).astype(np.int64)
+
+
+_OF_EACH, _LABELLED = {"probabilities", "embeddings"}, "labelled"
+"""Cached values of ``Candidates``: those with an entry for each candidate, and the one that is of others."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +186,7 @@ class ArraySource:
     text_rows: Sequence[str] = ()
     labelled_rows: Labelled | None = None
     sample_rows: NDArray[np.float32] | None = None
+    committee_rows: NDArray[np.float32] | None = None
     linear: bool = True
 
     @property
@@ -158,6 +204,9 @@ class ArraySource:
 
     def samples(self, rows: IntArray, passes: int, seed: int) -> NDArray[np.float32]:
         return _given(self.sample_rows, "stochastic passes")[:passes, rows]
+
+    def committee(self, rows: IntArray, members: int, seed: int) -> NDArray[np.float32]:
+        return _given(self.committee_rows, "heads of a committee")[:members, rows]
 
     def labelled(self) -> Labelled:
         if self.labelled_rows is None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from tornio.arrays import DoubleArray, IntArray
 from tornio.query.candidates import Candidates
-from tornio.spec import Spec
+from tornio.spec import Spec, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +39,14 @@ class QueryStrategy(Protocol):
 
     def select(self, candidates: Candidates, n: int, seed: int) -> Selection:
         """Pick at most ``n`` of the candidates. The same candidates and seed give the same selection."""
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A strategy that not every task can use. A package's strategy need not have this second interface."""
+
+    def refusal(self, settings: Any, task: TaskSpec) -> str:
+        """Return why this task cannot use it with these settings, as in "needs one label per text"; "" where it can.
+
+        Raises InvalidSpec for settings that name what does not exist. It is called when a spec is applied.
+        """

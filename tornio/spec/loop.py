@@ -78,14 +78,16 @@ class LoopSpec(Spec):
         "breaking-ties",
         change="live",
         doc="Query strategy, which picks the texts of the next batch: breaking-ties, least-confidence, "
-        "prediction-entropy, random, or one of an installed package. Default breaking-ties: the strongest of the cheap "
-        "ones on most text data.",
+        "prediction-entropy, random, badge, bald, contrastive, typiclust and others, which docs/query-strategies.md "
+        "lists, or one of an installed package. Default breaking-ties: the strongest of the cheap ones on most text "
+        "data.",
     )
     strategy_settings: dict[str, Any] = setting(
         {},
         exclude_if=lambda settings: not settings,
         change="live",
-        doc="Settings of the query strategy, if it has any; its own documentation lists them. Default none.",
+        doc="Settings of the query strategy, if it has any; docs/query-strategies.md lists those of the built-in ones, "
+        "and a package's own documentation its own. Default none.",
     )
     batch_size: int = setting(
         20,
@@ -108,8 +110,9 @@ class LoopSpec(Spec):
     cold_start: Choice = setting(
         "random",
         change="live",
-        doc="How records are picked before there is a model: random, diverse (spread over the embeddings), or a "
-        "strategy of an installed package. Default random: unbiased and cannot fail.",
+        doc="How records are picked before there is a model: random, diverse (spread over the embeddings), "
+        "embedding-kmeans, typiclust, prob-cover, greedy-coreset, lightweight-coreset, or a strategy of an installed "
+        "package. Default random: unbiased and cannot fail.",
     )
     bootstrap: Choice | None = setting(
         None,

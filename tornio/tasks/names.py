@@ -6,10 +6,13 @@ needs the entry then reports that it is missing, and nothing else stops.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tornio.errors import InvalidSpec
 from tornio.models.kinds import ASKED
 from tornio.plugins import check_choice, read_settings
-from tornio.query import COLD_STARTS, STRATEGIES, cold_start_settings
+from tornio.query import COLD_STARTS, STRATEGIES, Choosy, QueryStrategy, cold_start_settings
 from tornio.spec import NO_TEACHER, TaskSpec
 from tornio.spec.classifier import COMBINED, LLM, MEMBER_COSTS
 from tornio.spec.loop import BOOTSTRAPS
@@ -38,9 +41,8 @@ def check_names(spec: TaskSpec) -> None:
                 f"loop.bootstrap is {loop.bootstrap!r}, which needs a teacher (teacher.kind) and texts with one label "
                 "each (multi_label: false). Set loop.bootstrap to 'none', or change these."
             )
-    cold_start = COLD_STARTS.get(loop.cold_start)
-    read_settings(cold_start.settings, cold_start_settings(loop), "loop.strategy_settings")
-    read_settings(STRATEGIES.get(loop.strategy).settings, loop.strategy_settings, "loop.strategy_settings")
+    _check_strategy(spec, "cold_start", COLD_STARTS.get(loop.cold_start), cold_start_settings(loop))
+    _check_strategy(spec, "strategy", STRATEGIES.get(loop.strategy), loop.strategy_settings)
     read_settings(CRITERIA.get(stop.criterion).settings, stop.settings, "loop.stop.settings")
 
 
@@ -57,3 +59,11 @@ def _check_members(spec: TaskSpec) -> None:
                 "different models, templates or instructions"
             )
         first[same] = number
+
+
+def _check_strategy(spec: TaskSpec, field: str, strategy: QueryStrategy, values: Mapping[str, Any]) -> None:
+    """Raise InvalidSpec for settings that the strategy does not have, and for a task that it cannot serve."""
+    settings = read_settings(strategy.settings, values, "loop.strategy_settings")
+    if isinstance(strategy, Choosy) and (why := strategy.refusal(settings, spec)):
+        name = getattr(spec.loop, field)
+        raise InvalidSpec(f"loop.{field}: the strategy {name!r} {why}. Choose another strategy")

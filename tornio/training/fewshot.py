@@ -4,7 +4,7 @@ fold."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,16 +73,13 @@ def fit_few_shot(
     with threadpool_limits(1):  # matrices this small are several times slower on two contended threads
         X = X / np.float32(scale)
         chosen = _choose(X, Y, multi_label, seed, weights)
-        examples = _Examples(X, Y, multi_label, weights)
+        examples = Examples(X, Y, multi_label, weights)
         if chosen.start is not None:
             examples.start(chosen.start)
         fitted = examples.fit(chosen.c)
     metrics = {"examples": float(len(X)), "c": chosen.c, "temperature": chosen.temperature}
-    return LinearHead(
-        labels=tuple(label_names),
-        multi_label=multi_label,
-        weight=np.asarray(fitted.weight / (scale * chosen.temperature), dtype=np.float32),
-        bias=np.where(examples.learnable, fitted.bias / np.float32(chosen.temperature), fitted.bias),
+    return replace(
+        examples.head(fitted, label_names, scale, chosen.temperature),
         metrics=metrics | ({} if chosen.loss is None else {"cv_log_loss": chosen.loss}),
         thresholds=chosen.held.thresholds(chosen.temperature, label_names) if chosen.held else {},
     )
@@ -102,12 +99,12 @@ class _Choice:
     held: OutOfSample | None = None
 
 
-class _Examples:
+class Examples:
     """Some rows of the training data, in coordinates of their own; see ``rotated``."""
 
     def __init__(self, X: FloatMatrix, Y: IntArray, multi_label: bool, weights: FloatVector | None) -> None:
         self.Y = Y
-        self.multi_label = multi_label
+        self._multi_label = multi_label
         self._X, self._rotation = rotated(X)
         self._dimension = X.shape[1]
         seen = Y.any(axis=0)
@@ -128,12 +125,21 @@ class _Examples:
             nothing = np.zeros((len(self._fixed), self._dimension), dtype=np.float32)
             return Coefficients(nothing, self._fixed.astype(np.float32))
         columns = self.Y[:, self.learnable]
-        self._last = regress(self._X, columns, self._weights, c, self.multi_label, self._last, tolerance)
+        self._last = regress(self._X, columns, self._weights, c, self._multi_label, self._last, tolerance)
         found = self._last.weight if self._rotation is None else self._last.weight @ self._rotation.T
         weight = np.zeros((len(self.learnable), found.shape[1]), dtype=np.float32)
         bias = self._fixed.astype(np.float32)
         weight[self.learnable], bias[self.learnable] = found, self._last.bias
         return Coefficients(weight, bias)
+
+    def head(self, fitted: Coefficients, names: Sequence[str], scale: float, temperature: float) -> LinearHead:
+        """Return the head of coefficients that were fitted to vectors divided by ``scale``."""
+        return LinearHead(
+            labels=tuple(names),
+            multi_label=self._multi_label,
+            weight=np.asarray(fitted.weight / (scale * temperature), dtype=np.float32),
+            bias=np.where(self.learnable, fitted.bias / np.float32(temperature), fitted.bias),
+        )
 
     def start(self, coefficients: Coefficients) -> None:
         """Let the next fit begin here."""
@@ -154,11 +160,11 @@ class _OutOfFold:
     def __init__(self, X: FloatMatrix, Y: IntArray, multi_label: bool, seed: int, weights: FloatVector | None) -> None:
         self._X, self._Y, self._multi_label = X, Y, multi_label
         folds = stratified_folds(Y, FOLDS if len(Y) <= MANY else 2, seed)
-        self._parts: list[tuple[NDArray[np.bool_], _Examples]] = []
+        self._parts: list[tuple[NDArray[np.bool_], Examples]] = []
         self._counts = np.zeros(Y.shape, dtype=bool)
         for fold in np.unique(folds):
             held, rest = folds == fold, folds != fold
-            part = _Examples(X[rest], Y[rest], multi_label, None if weights is None else weights[rest])
+            part = Examples(X[rest], Y[rest], multi_label, None if weights is None else weights[rest])
             if part.learnable.sum() < (1 if multi_label else 2):
                 continue
             self._parts.append((held, part))

@@ -14,9 +14,9 @@ pytestmark = pytest.mark.unit
 
 def cold_start(kind: str, rows: int, size: int, seed: int, vectors: FloatMatrix | None = None) -> list[int]:
     """What a cold start picks of so many rows with these embeddings."""
-    source = ArraySource(embedding_rows=vectors)
-    candidates = Candidates(source, np.arange(rows, dtype=np.int64), ("a", "b"), False)
-    picked = COLD_STARTS.get(kind).select(candidates, size, seed)
+    source, strategy = ArraySource(embedding_rows=vectors), COLD_STARTS.get(kind)
+    candidates = Candidates(source, np.arange(rows, dtype=np.int64), ("a", "b"), False, strategy.settings())
+    picked = strategy.select(candidates, size, seed)
     assert picked.shown is None
     return [int(row) for row in picked.rows]
 

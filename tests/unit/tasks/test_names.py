@@ -65,6 +65,42 @@ def combined(*members: dict[str, Any]) -> dict[str, Any]:
             "teacher.members entry 2 is the same teacher as entry 1",
         ),
         ({"loop": {"strategy_settings": {"k": 3}}}, "loop.strategy_settings.k: .* Settings that can be given: none"),
+        (
+            {"loop": {"strategy": "adaptive"}},
+            r"loop.strategy: the strategy 'adaptive' needs texts with several labels \(multi_label: true\). Choose",
+        ),
+        (
+            {"multi_label": True, "loop": {"strategy": "class-balancer"}},
+            r"loop.strategy: the strategy 'class-balancer' needs one label per text",
+        ),
+        (
+            {"loop": {"strategy": "class-balancer", "strategy_settings": {"ignored": ["c"]}}},
+            "loop.strategy_settings.ignored: c: no such label. Labels: a, b",
+        ),
+        (
+            {"loop": {"strategy": "seals", "strategy_settings": {"strategy": "adaptive"}}},
+            "the strategy 'seals' lets 'adaptive' pick, which needs texts with several labels",
+        ),
+        (
+            {"loop": {"strategy": "seals", "strategy_settings": {"strategy": "mixed"}}},
+            "loop.strategy_settings.strategy: 'mixed' lets another strategy pick, too",
+        ),
+        (
+            {"loop": {"strategy": "subsample", "strategy_settings": {"strategy": "badgers"}}},
+            "loop.strategy_settings.strategy: there is no query strategy 'badgers'.* Did you mean 'badge'",
+        ),
+        (
+            {"loop": {"strategy": "subsample", "strategy_settings": {"strategy": "bald", "settings": {"members": 1}}}},
+            "loop.strategy_settings.settings.members: .*greater than or equal to 2",
+        ),
+        (
+            {"loop": {"strategy": "mixed", "strategy_settings": {"shares": {"badge": 1, "random": 0}}}},
+            "loop.strategy_settings.shares: each share must be above 0",
+        ),
+        (
+            {"loop": {"strategy": "mixed", "strategy_settings": {"shares": {"badge": 1}, "settings": {"bald": {}}}}},
+            "loop.strategy_settings.settings: bald has settings, but no share",
+        ),
         ({"loop": {"stop": {"settings": {"k": 3}}}}, "loop.stop.settings.k: .* Settings that can be given: none"),
     ],
 )

@@ -7,17 +7,19 @@ import numpy as np
 from tornio.arrays import FloatMatrix
 from tornio.query.candidates import Candidates
 from tornio.query.port import Selection
-from tornio.spec import NoSettings
+from tornio.query.vectors import Bounded, drawn
 
 
 class Diverse:
     """Picks texts whose embeddings are spread over the pool: see ``k_means_plus_plus``. Needs no model."""
 
-    settings = NoSettings
+    settings = Bounded
     reads_pool = True
 
     def select(self, candidates: Candidates, n: int, seed: int) -> Selection:
-        return Selection(np.array(k_means_plus_plus(candidates.embeddings, n, seed), dtype=np.int64))
+        positions = drawn(candidates, n, seed)
+        picked = k_means_plus_plus(candidates.take(positions).embeddings, n, seed)
+        return Selection(positions[np.array(picked, dtype=np.int64)])
 
 
 def k_means_plus_plus(vectors: FloatMatrix, size: int, seed: int) -> list[int]:

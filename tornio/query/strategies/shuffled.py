@@ -6,7 +6,7 @@ import numpy as np
 
 from tornio.query.candidates import Candidates
 from tornio.query.port import Selection
-from tornio.query.strategies.uncertainty import entropy
+from tornio.query.strategies.uncertainty import chosen
 from tornio.spec import NoSettings
 
 
@@ -19,7 +19,4 @@ class Shuffled:
     def select(self, candidates: Candidates, n: int, seed: int) -> Selection:
         rank = np.random.default_rng(seed).permutation(len(candidates))
         rows = np.argsort(-rank, kind="stable")[:n].astype(np.int64)
-        if not candidates.has_model:
-            return Selection(rows)
-        picked = candidates.take(rows)
-        return Selection(rows, entropy(picked.probabilities, picked.multi_label))
+        return chosen(candidates, rows)

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from tornio.arrays import DoubleArray, FloatMatrix
+from tornio.arrays import DoubleArray, FloatMatrix, IntArray
 from tornio.query.candidates import Candidates
 from tornio.query.port import Selection
+from tornio.query.vectors import blocks, highest, plogp
 from tornio.spec import NoSettings
 
 
@@ -23,9 +24,14 @@ class _Uncertainty(ABC):
     reads_pool = True
 
     def select(self, candidates: Candidates, n: int, seed: int) -> Selection:
-        shown = self.uncertainty(candidates.probabilities, candidates.multi_label)
-        rows = np.argsort(-shown, kind="stable")[:n].astype(np.int64)
+        p = candidates.probabilities
+        parts = [self.uncertainty(p[block], candidates.multi_label) for block in blocks(len(p))]
+        shown = np.concatenate([*parts, np.zeros(0)])
+        rows = highest(self.sign * shown, n)
         return Selection(rows, shown[rows])
+
+    sign = 1.0
+    """-1 for a strategy that picks the most certain ones instead."""
 
     @abstractmethod
     def uncertainty(self, probabilities: FloatMatrix, multi_label: bool) -> DoubleArray:
@@ -44,6 +50,13 @@ class LeastConfidence(_Uncertainty):
             return _closest_to_half(p)
         least = 1.0 / p.shape[1]
         return np.asarray(np.clip((1.0 - p.max(axis=1)) / (1.0 - least), 0.0, 1.0))
+
+
+class MostConfident(LeastConfidence):
+    """The reverse of ``LeastConfidence``: a part of ``mixed``, since a sure prediction that an annotator corrects shows
+    a systematic error, and one that is confirmed shows that the annotator is right. It teaches little by itself."""
+
+    sign = -1.0
 
 
 class BreakingTies(_Uncertainty):
@@ -74,15 +87,18 @@ def entropy(probabilities: FloatMatrix, multi_label: bool) -> DoubleArray:
     """float64 [m] in [0, 1]: entropy over that of a uniform distribution."""
     p = np.asarray(probabilities, dtype=np.float64)
     if multi_label:
-        return np.asarray(np.clip((_plogp(p) + _plogp(1.0 - p)).mean(axis=1) / np.log(2.0), 0.0, 1.0))
+        return np.asarray(np.clip((plogp(p) + plogp(1.0 - p)).mean(axis=1) / np.log(2.0), 0.0, 1.0))
     normed = p / p.sum(axis=1, keepdims=True)  # float32 rows sum to one only nearly
-    return np.asarray(np.clip(_plogp(normed).sum(axis=1) / np.log(p.shape[1]), 0.0, 1.0))
+    return np.asarray(np.clip(plogp(normed).sum(axis=1) / np.log(p.shape[1]), 0.0, 1.0))
+
+
+def chosen(candidates: Candidates, rows: IntArray) -> Selection:
+    """Return these rows with the prediction entropy of each, or without where there is no model."""
+    if not candidates.has_model:
+        return Selection(rows)
+    picked = candidates.take(rows)
+    return Selection(rows, entropy(picked.probabilities, picked.multi_label))
 
 
 def _closest_to_half(p: DoubleArray) -> DoubleArray:
     return np.asarray(1.0 - 2.0 * np.abs(p - 0.5).min(axis=1))
-
-
-def _plogp(p: DoubleArray) -> DoubleArray:
-    """-p log p, which is 0 at 0."""
-    return -p * np.log(np.where(p > 0, p, 1.0))
