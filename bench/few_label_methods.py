@@ -1,11 +1,12 @@
-"""Methods that learn from few labels alone: few-shot head, fine-tuned encoder, contrastive. Accuracy and calibration.
+"""Methods that learn from few labels alone: few-shot head, fine-tuned encoder, contrastive, auto.
 
     python -m bench.few_label_methods [--data ag_news] [--per-class 8 | --labels 128] [--seeds 5] [--first 0]
-        [--methods few-shot,fine-tuned,contrastive] [--test 2000] [--length 128] [--settings JSON]
+        [--methods few-shot,fine-tuned,contrastive,auto] [--test 2000] [--length 128] [--settings JSON]
 
 Each seed draws other labels, and all methods of a seed get the same: so many of each class, or so many at random. The
 test's rows are the same for all seeds. Prints each seed, then the mean accuracy and calibration error of each method,
 and the mean difference to the few-shot head with its 90 % interval (Student's t over the seeds). MiniLM, in float32.
+``auto`` is the one of few-shot and contrastive with the smaller log-loss on labels that neither learned from.
 ``--settings``: ``training.settings`` of contrastive. Data: the folder in TORNIO_DATA, else ../shared/data beside the
 project.
 
@@ -21,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from tornio.models.head import softmax
 from tornio.schemas.registry import EncoderUse
 from tornio.spec import FineTuningSpec
 from tornio.training import contrastive, supervised
+from tornio.training.contest import few_shot_loss
 from tornio.training.fewshot import fit_few_shot
 from tornio.training.methods.contrastive import ContrastiveSettings
 from tornio.training.targets import Labelled
@@ -65,6 +68,18 @@ class Given:
         source = base()
         return EncoderUse(digest="0" * 64, pooling=source.pooling, normalise=source.normalise, max_length=self.length)
 
+    @cached_property
+    def tuned(self) -> tuple[FloatMatrix, float | None]:
+        """The contrastive model's logits of the test texts, float32 [n, labels], and its loss on held-out labels."""
+        tuning = contrastive.Tuning(**ContrastiveSettings(**self.settings).model_dump())
+        with tempfile.TemporaryDirectory() as folder:
+            model = contrastive.fit(
+                self.labelled, self.names, base().folder, self.use, Path(folder), tuning, FineTuningSpec(), self.seed,
+                precision="float32",
+            )  # fmt: skip
+            assert model is not None
+            return model.score(self.test.texts).logits, model.head.metrics.get(supervised.HELD_OUT_LOSS)
+
 
 def few_shot(given: Given, out: Path) -> FloatMatrix:
     """Return the logits of the test texts, float32 [n, labels]."""
@@ -84,19 +99,22 @@ def fine_tuned(given: Given, out: Path) -> FloatMatrix:
 
 def contrasted(given: Given, out: Path) -> FloatMatrix:
     """As ``few_shot``."""
-    tuning = contrastive.Tuning(**ContrastiveSettings(**given.settings).model_dump())
-    model = contrastive.fit(
-        given.labelled, given.names, base().folder, given.use, out, tuning, FineTuningSpec(), given.seed,
-        precision="float32",
-    )  # fmt: skip
-    assert model is not None
-    return model.score(given.test.texts).logits
+    return given.tuned[0]
+
+
+def auto(given: Given, out: Path) -> FloatMatrix:
+    """As ``few_shot``."""
+    logits, loss = given.tuned
+    settings = FineTuningSpec(validation_from=len(given.train) + 1)
+    few_shots = few_shot_loss(embedded(given.train.texts), given.labelled, given.names, False, settings, given.seed)
+    return logits if loss is not None and few_shots is not None and loss <= few_shots else few_shot(given, out)
 
 
 WAYS: Mapping[str, Callable[[Given, Path], FloatMatrix]] = {
     FEW_SHOT: few_shot,
     "fine-tuned": fine_tuned,
     CONTRASTIVE: contrasted,
+    "auto": auto,
 }
 
 

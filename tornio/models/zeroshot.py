@@ -27,10 +27,10 @@ def phrases(label: LabelSpec, templates: Sequence[str]) -> list[str]:
 class EmbeddingZeroShot:
     """The ``ZeroShotModel`` over any encoder.
 
-    A label is the mean of the embeddings of its phrases, each normalised to length one. Measured accuracy: AG News .776
-    (names alone .624), TREC .678 (.548). Logits are cosine similarities divided by ``TEMPERATURE``; with several labels
-    allowed, ``HALF`` is subtracted first. Source of averaging over templates: Radford et al. (2021), "Learning
-    Transferable Visual Models From Natural Language Supervision", section 3.1.4.
+    A label is the mean of the embeddings of its phrases, each normalised to length one. Logits are cosine similarities
+    divided by ``TEMPERATURE``; with several labels allowed, ``HALF`` is subtracted first. Source of averaging over
+    templates: Radford et al. (2021), "Learning Transferable Visual Models From Natural Language Supervision", section
+    3.1.4.
     """
 
     def __init__(self, encoder: TextEncoder, name: str) -> None:

@@ -88,14 +88,17 @@ def select_training(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec
 def unlabelled_rows(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec, key: str) -> list[int]:
     """Return the rows of the records that are neither held out, nor labelled for training, nor deleted, ascending.
 
+    A copy of a text that is labelled for training is not among them either: it is no text without a label.
     A record that annotators were shown as hold-out is never among them, even where an import has since taken its text
     out of the reserve. ``key``: the task's hold-out key.
     """
     events = tuple(events)
     resolved = _resolved(events, spec)
     held = reserved_records(view, events, key, spec.loop.holdout_share)
-    trained = {record_id for record_id, _ in _trained(view, resolved, held, spec)}
-    return _open_rows(view, _closed(resolved, held) | trained)
+    trained = [record_id for record_id, _ in _trained(view, resolved, held, spec)]
+    digests = view.text_digests
+    copied = {digests[row] for row in view.rows_of(trained).tolist()}
+    return [row for row in _open_rows(view, _closed(resolved, held)) if digests[row] not in copied]
 
 
 def adaptable_rows(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec, key: str) -> list[int]:

@@ -101,7 +101,7 @@ def prepare(
         held_out=examples.select(np.flatnonzero(held)) if held.any() else None,
         learned=learned,
         always=always,
-        class_weights=_class_weights(labelled, learned, settings.class_weights),
+        class_weights=class_weights(examples, settings.class_weights),
         multi_label=multi_label,
         unlabelled=tokenizer.encode(unlabelled).ids if unlabelled else (),
     )
@@ -121,8 +121,9 @@ def held_out_rows(Y: IntArray, settings: FineTuningSpec, seed: int) -> BoolVecto
     return held
 
 
-def _class_weights(labelled: Labelled, learned: BoolVector, wish: str) -> Tensor:
-    counts = (labelled.targets[:, learned] * labelled.weights[:, None]).sum(axis=0, dtype=np.float64)
-    total = labelled.weights.sum(dtype=np.float64)
-    weights = total / (len(counts) * counts) if wish == "balanced" else np.ones(len(counts))
-    return torch.from_numpy(np.asarray(weights, dtype=np.float32))
+def class_weights(examples: Examples, wish: str) -> Tensor:
+    """Return what an example of each output counts, float32 [outputs]: 1, or with the wish ``balanced`` the less, the
+    more examples have the label."""
+    counts = (examples.targets.double() * examples.weights.double()[:, None]).sum(0)
+    total = examples.weights.double().sum()
+    return (total / (len(counts) * counts) if wish == "balanced" else torch.ones_like(counts)).float()

@@ -20,7 +20,7 @@ from tornio.models.batching import token_batches
 from tornio.models.device import device, gpus
 from tornio.seeds import derive_seed
 from tornio.training.checkpoints import CheckpointStore, Position, load_checkpoint, save_checkpoint
-from tornio.training.data import Data, Examples, TokenIds
+from tornio.training.data import Data, Examples, TokenIds, class_weights
 from tornio.training.group import Group
 from tornio.training.hooks import Hooks, Progress
 from tornio.training.network import Network
@@ -128,7 +128,8 @@ class Chain:
             [*labels.ids, *texts], torch.cat([labels.targets, targets]), torch.cat([labels.weights, weights])
         )
         settings = self.work.settings.model_copy(update={"epochs": self.settings.epochs})
-        return replace(self.work, settings=settings), replace(self.data, train=examples)
+        balance = class_weights(examples, settings.class_weights)  # the texts are drawn equally of each class already
+        return replace(self.work, settings=settings), replace(self.data, train=examples, class_weights=balance)
 
     def _next(self, number: int) -> Turn:
         work, data = self._student(number)

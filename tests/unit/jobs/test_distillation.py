@@ -124,6 +124,13 @@ def test_a_pool_that_is_too_small_is_said(tmp_path: Path) -> None:
         fit(Scene(tmp_path, size=15).inputs(), tmp_path / "out")
 
 
+def test_what_cannot_be_taught_is_said_before_workers_start(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, size=15)
+    scene.spec = TaskSpec.model_validate({**scene.spec.model_dump(), "classifier": {"kind": "fine-tuned"}})
+    with quick_fit(), pytest.raises(InvalidInput, match="a teacher needs at least 20 texts"):
+        METHODS.get("distillation").spreads(scene.inputs())
+
+
 def test_a_spec_that_cannot_be_taught_is_refused_when_it_is_applied() -> None:
     values = {"workspace": "w", "name": "t", "labels": ["a", "b"], "training": {"method": "distillation"}}
     check_training(TaskSpec.model_validate(values))

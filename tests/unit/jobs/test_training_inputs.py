@@ -136,6 +136,12 @@ def test_a_record_that_was_shown_as_hold_out_is_never_unlabelled(world: World) -
     assert answered not in world.inputs().unlabelled.record_ids
 
 
+def test_a_copy_of_a_labelled_text_is_no_text_without_a_label(world: World) -> None:
+    before = world.inputs().unlabelled.record_ids
+    world.task.add_records([Record("copy", "TEXT number 3")], duplicates=True)
+    assert world.inputs().unlabelled.record_ids == before
+
+
 def test_embeddings_come_in_the_order_that_is_asked_for(world: World) -> None:
     inputs = world.inputs()
     with quick_fit():

@@ -23,9 +23,11 @@ from tornio.spec import FineTuningSpec
 from tornio.storage.memory import MemoryStore
 from tornio.training import self_training
 from tornio.training.checkpoints import CheckpointStore, StoredCheckpoints
+from tornio.training.data import Data
 from tornio.training.hooks import Hooks, Progress
 from tornio.training.methods.self_training import SelfTrainingSettings
 from tornio.training.self_training import fit
+from tornio.training.supervised import Work
 from tornio.training.supervised import fit as fit_supervised
 from tornio.training.targets import Labelled
 
@@ -127,6 +129,25 @@ def test_where_no_round_is_better_the_model_is_the_supervised_one(bench: Bench, 
     assert plain is not None
     np.testing.assert_allclose(logits(model), logits(plain), atol=1e-4)
     assert model.head.metrics["temperature"] == pytest.approx(plain.head.metrics["temperature"], rel=1e-3)
+
+
+def test_balanced_classes_count_the_texts_of_the_student_and_not_the_labels_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, float]] = []
+    real = Work.train
+
+    def watched(work: Work, data: Data, *rest: Any) -> Any:
+        counts = (data.train.targets * data.train.weights[:, None]).sum(0)
+        seen.append((len(data.train), float((counts * data.class_weights).std())))
+        return real(work, data, *rest)
+
+    monkeypatch.setattr(Work, "train", watched)
+    bench.train(tuning=QUICK.model_copy(update={"class_weights": "balanced"}))
+    assert max(size for size, _ in seen) > 24, "a student has learned"
+    assert max(spread for _, spread in seen) == pytest.approx(0, abs=1e-3), (
+        "each class counts the same in each training"
+    )
 
 
 def test_texts_that_judge_may_have_words_that_no_other_text_has(bench: Bench, losses: list[float]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
+from tornio.arrays import FloatMatrix
 from tornio.errors import InvalidSpec
 from tornio.models.kinds import FINE_TUNED, KINDS, LAYERED_FEW_SHOT, kind_for
 from tornio.spec import NO_TEACHER, Spec, TaskSpec, setting
@@ -73,7 +74,9 @@ class Distillation(TrainingMethod[DistillationSettings]):
     def spreads(self, inputs: Inputs[DistillationSettings]) -> bool:
         if not KINDS[self.choose_kind(inputs)[0]].own_encoder:
             return False
-        inputs.soft_labels(())  # stored before workers start, or each of them would ask the teacher
+        # Soft labels and embeddings are stored before workers start, or each of them would ask the teacher and embed.
+        _teachable(inputs)
+        inputs.layered.embeddings(inputs.labelled.record_ids)
         return True
 
     def fit(
@@ -85,15 +88,24 @@ class Distillation(TrainingMethod[DistillationSettings]):
         return _few_shot(inputs, taught, out)
 
 
-def _taught(inputs: Inputs[DistillationSettings]) -> Taught:
-    from tornio.training.pseudo_labels import Known, check_teachable, learn
+def _teachable(inputs: Inputs[DistillationSettings]) -> tuple[FloatMatrix, FloatMatrix]:
+    """Return the vectors of the unlabelled texts that have a soft label, and these. Raises InvalidInput where they
+    teach nothing."""
+    from tornio.training.pseudo_labels import check_teachable
 
-    free, data = inputs.unlabelled, inputs.labelled
-    base = inputs.layered
-    vectors, probabilities = base.embeddings(free.record_ids), inputs.soft_labels(free.record_ids)
+    free = inputs.unlabelled.record_ids
+    vectors, probabilities = inputs.layered.embeddings(free), inputs.soft_labels(free)
     taught = ~np.isnan(probabilities).any(axis=1)  # of the others the teacher said nothing usable
     vectors, probabilities = vectors[taught], probabilities[taught]
     check_teachable(vectors, probabilities, inputs.label_names)
+    return vectors, probabilities
+
+
+def _taught(inputs: Inputs[DistillationSettings]) -> Taught:
+    from tornio.training.pseudo_labels import Known, learn
+
+    base, data = inputs.layered, inputs.labelled
+    vectors, probabilities = _teachable(inputs)
     known = None
     if len(data):
         classes = decided(data.targets, False).argmax(axis=1)

@@ -72,7 +72,9 @@ def better(
     """Return the model or, unless it is better on the same held-out examples, a few-shot model, and write its files.
 
     The measure is the log-loss after a temperature (``OutOfSample``). The examples are training labels that neither
-    learned from, and never those of the hold-out, which judges the version. It costs two fits of a few-shot head.
+    learned from, and never those of the hold-out, which judges the version. From ``validation_from`` labels on, the
+    same examples have chosen the model's best epoch, which favours it slightly. It costs two fits of a few-shot head.
+
     ``name``: what the reason calls the model. ``settings``: they say which examples its training held out.
     """
     from tornio.training.contest import few_shot_loss
