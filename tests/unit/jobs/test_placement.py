@@ -70,9 +70,9 @@ EPOCHS = spec().classifier.fine_tuning.epochs
         ("label", LabelArgs(pool_seq=1, spec_rev=1), taught(kind="llm", endpoint="gpt"), 5000 * 40),
         ("label", LabelArgs(pool_seq=1, spec_rev=1), taught(kind="none"), 0),
         ("label", LabelArgs(pool_seq=1, spec_rev=1), taught(kind="combined", members=BOTH), 5000 * 41),
-        ("train", TRAIN.evolve(method="distillation"), taught(kind="embedding"), 70 * 2),
-        ("train", TRAIN.evolve(method="distillation"), taught(kind="combined", members=BOTH), 70 * 42),
-        ("train", TRAIN.evolve(method="distillation"), taught(kind="llm", endpoint="gpt"), 70 * 41),
+        ("train", TRAIN.evolve(method="distillation"), taught(kind="embedding"), 70 + 5000),
+        ("train", TRAIN.evolve(method="distillation"), taught(kind="combined", members=BOTH), 70 + 5000 * 41),
+        ("train", TRAIN.evolve(method="distillation"), taught(kind="llm", endpoint="gpt"), 70 + 5000 * 40),
         ("adapt", ADAPT, facts(), 5000 * 2 * 3),
         ("adapt", ADAPT.evolve(objective="contrastive"), facts(), 5000 * 2 * 3 * 2),
         ("adapt", ADAPT.evolve(objective="of a later release"), facts(), 0),
@@ -82,6 +82,11 @@ EPOCHS = spec().classifier.fine_tuning.epochs
 )
 def test_the_size_is_what_passes_through_a_model(job: str, args: Part, of: Facts | None, texts: float) -> None:
     assert size(plan(job, args), of) == texts
+
+
+def test_a_chat_model_is_asked_about_a_pool_that_is_embedded_already() -> None:
+    embedded = replace(taught(kind="llm", endpoint="gpt"), not_embedded=0)
+    assert size(plan("train", TRAIN.evolve(method="distillation")), embedded) == 5000 * 40
 
 
 @pytest.mark.parametrize(

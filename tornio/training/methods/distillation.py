@@ -69,7 +69,8 @@ class Distillation(TrainingMethod[DistillationSettings]):
         steps = 0.0
         if kind is not None and KINDS[kind].own_encoder:
             steps = facts.pool * facts.spec.classifier.fine_tuning.epochs * STEP_COST
-        return (1 + facts.spec.teacher.cost) * facts.not_embedded + steps
+        # The whole pool, since an embedded text need not have a label of this teacher, which nothing here can tell.
+        return facts.not_embedded + facts.spec.teacher.cost * facts.pool + steps
 
     def spreads(self, inputs: Inputs[DistillationSettings]) -> bool:
         if not KINDS[self.choose_kind(inputs)[0]].own_encoder:
