@@ -40,24 +40,40 @@ def summarise(results: Iterable[CellResult]) -> tuple[ComparisonRow, ...]:
 
 
 def use_now(results: Sequence[CellResult]) -> str:
-    """Return which contender to use with the largest number of labels, in one or two sentences.
+    """Return which contender to use with the largest number of labels, in one to three sentences.
 
-    It is the one with the highest mean micro F1 of those that succeeded with all seeds. Contenders whose paired
-    difference to it has an interval that includes 0 are as good as far as these seeds can tell. They are named, and how
-    much faster they are.
+    It is the one with the highest mean micro F1 of those that succeeded with as many seeds as any other. Contenders
+    whose paired difference to it has an interval that includes 0 are as good as far as these seeds can tell. They are
+    named, and how much faster they are. Those that succeeded with fewer seeds are named, too.
     """
     final, seconds = _final(results), _seconds(results)
     best = _best(results)
     if best is None:
         return "Nothing can be recommended, because no training succeeded."
     sentence = f"Use {best} now: micro F1 {_shown(final[best])} with the most labels."
+    return " ".join(filter(None, (sentence, _told_apart(final, seconds, best), _left_out(results, final))))
+
+
+def _told_apart(final: Mapping[str, Scores], seconds: Mapping[str, float], best: str) -> str:
+    """Say whether these seeds show that the best contender is better than the others. Empty: there is no other."""
     if len(final[best]) < 2:
-        return f"{sentence} One seed shows no difference for sure: compare with at least 2, better 5."
+        return "One seed shows no difference for sure: compare with at least 2, better 5."
+    if len(final) == 1:
+        return ""
     ties = [name for name in final if name != best and _as_good(final[best], final[name])]
     if not ties:
-        return f"{sentence} The 90 % intervals of its differences to the others exclude 0."
+        return "The 90 % intervals of its differences to the others exclude 0."
     named = ", ".join(f"{name} ({_mean(final[name]):.3f}{_faster(seconds[best], seconds[name])})" for name in ties)
-    return f"{sentence} These seeds cannot tell it apart from: {named}."
+    return f"These seeds cannot tell it apart from: {named}."
+
+
+def _left_out(results: Sequence[CellResult], final: Mapping[str, Scores]) -> str:
+    """Name the contenders that are not compared with the best, and how many of their trainings succeeded."""
+    asked: dict[str, list[bool]] = {}
+    for result in _largest(results):
+        asked.setdefault(result.cell.contender.name, []).append(result.micro_f1 is not None)
+    named = ", ".join(f"{name} ({sum(each)} of {len(each)})" for name, each in asked.items() if name not in final)
+    return f"Left out, because fewer of their trainings succeeded: {named}." if named else ""
 
 
 def next_labels(results: Sequence[CellResult]) -> str:
@@ -100,13 +116,18 @@ def _final(results: Sequence[CellResult]) -> dict[str, Scores]:
 
     Contenders without labels are judged by what they have.
     """
-    largest = max((result.cell.size for result in results), default=0)
     found: dict[str, dict[int, float]] = {}
-    for result in results:
-        if result.micro_f1 is not None and result.cell.size in (0, largest):
+    for result in _largest(results):
+        if result.micro_f1 is not None:
             found.setdefault(result.cell.contender.name, {})[result.cell.seed] = result.micro_f1
     most = max(map(len, found.values()), default=0)
     return {name: scores for name, scores in found.items() if len(scores) == most}
+
+
+def _largest(results: Sequence[CellResult]) -> list[CellResult]:
+    """The results at the largest size, and those of contenders without labels."""
+    largest = max((result.cell.size for result in results), default=0)
+    return [result for result in results if result.cell.size in (0, largest)]
 
 
 def _seconds(results: Sequence[CellResult]) -> dict[str, float]:
@@ -121,11 +142,12 @@ def _seconds(results: Sequence[CellResult]) -> dict[str, float]:
 
 
 def _as_good(best: Scores, other: Scores) -> bool:
-    """Whether the interval of the paired differences includes 0. With fewer than two seeds there is no interval."""
+    """Whether the interval of the paired differences includes 0. With fewer than two seeds in common there is no
+    interval, and nothing tells the two apart."""
     seeds = sorted(set(best) & set(other))
     differences = [best[seed] - other[seed] for seed in seeds]
     half = _half_width(differences)
-    return half is not None and float(np.mean(differences)) <= half
+    return half is None or float(np.mean(differences)) <= half
 
 
 def _half_width(values: Sequence[float]) -> float | None:

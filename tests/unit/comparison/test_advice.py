@@ -59,6 +59,30 @@ def test_one_lucky_seed_is_not_the_best() -> None:
     assert use_now([*lucky, *curve("steady", {8: [0.8, 0.8, 0.8]})]).startswith("Use steady now")
 
 
+def test_contenders_that_failed_with_a_seed_are_named_and_nothing_is_said_of_them() -> None:
+    failed = [cell("A", 8, 0, 0.8), cell("A", 8, 1, 0.7), cell("A", 8, 2, None, error="no")]
+    dead = [cell("dead", 8, seed, None, error="no") for seed in range(3)]
+    said = use_now([*failed, *dead, *curve("majority", {8: [0.3, 0.3, 0.3]})])
+    assert said.startswith("Use majority now: micro F1 0.300")
+    assert said.endswith("Left out, because fewer of their trainings succeeded: A (2 of 3), dead (0 of 3).")
+    assert "others" not in said, "there is none that is compared"
+    said = use_now([*failed, *curve("majority", {8: [0.3, 0.3, 0.3]}), *curve("bad", {8: [0.1, 0.12, 0.11]})])
+    assert "differences to the others exclude 0. Left out" in said
+
+
+def test_a_failure_with_fewer_labels_leaves_nobody_out() -> None:
+    early = [cell("A", 4, seed, None, error="no") for seed in range(2)]
+    assert "Left out" not in use_now([*early, *curve("A", {8: [0.8, 0.7]}), *curve("B", {8: [0.3, 0.3]})])
+
+
+def test_contenders_that_failed_with_different_seeds_cannot_be_told_apart() -> None:
+    a = [cell("A", 8, 0, 0.8), cell("A", 8, 1, 0.82), cell("A", 8, 2, None, error="no")]
+    b = [cell("B", 8, 0, None, error="no"), cell("B", 8, 1, 0.5), cell("B", 8, 2, 0.5)]
+    said = use_now([*a, *b])
+    assert said.startswith("Use A now")
+    assert "cannot tell it apart from: B (0.500)" in said
+
+
 def test_one_seed_shows_nothing_for_sure() -> None:
     results = [cell("slow", 8, 0, 0.8, 60.0), cell("fast", 8, 0, 0.3)]
     assert "Use slow now" in use_now(results)
