@@ -21,6 +21,8 @@ from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
 
+STAGE = "soft labels"
+"""Name of the stage, until a teacher with a budget says in its place what its questions will cost."""
 Report = Callable[[str, int, int | None, str], None]
 """Is told stage, records so far, all records, and the unit."""
 
@@ -69,7 +71,7 @@ class _Pool:
     view: PoolView
     report: Report
     tally: Counter[str] = field(default_factory=Counter)
-    stage: str = "soft labels"
+    stage: str = STAGE
     ready: int = 0
 
     def cache(self, teacher: MemberSpec) -> SoftLabelCache:

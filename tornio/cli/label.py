@@ -175,10 +175,12 @@ def _context() -> JobContext:
 
 def _announcing(watch: Watch) -> Watch:
     """Also print the name of each stage when it begins: that of a teacher with a budget says what it will cost."""
-    begun: set[str] = set()
+    from jobs.soft_labels import STAGE
+
+    begun: set[str] = {STAGE}  # also reported for what is only read
 
     def watched(plan: RunPlan, progress: RunProgress) -> None:
-        if progress.stage not in begun and not progress.done:
+        if progress.stage not in begun:
             screen.note(progress.stage)
         begun.add(progress.stage)
         watch(plan, progress)

@@ -118,3 +118,16 @@ def test_texts_without_an_answer_of_the_teacher_are_kept_without_a_label(tornio:
     put("part.csv", "text\n" + "\n".join(shelf.texts[:25]) + "\n")
     code, _, err = tornio("label", "part.csv", *NAMES, "--teacher-only")
     assert (code, "no usable answer for any text" in err) == (1, True)
+
+
+def test_what_a_chat_model_will_be_asked_is_printed_when_the_command_continues(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from tornio.cli.label import _announcing
+    from tornio.schemas.runs import RunPlan, RunProgress
+
+    watched = _announcing(lambda _plan, _progress: None)
+    plan = RunPlan(run="label-1", job="label", workspace="w", task="t", args={})
+    for stage, done in (("soft labels", 10_000), ("asks m about 5 texts", 10_000), ("asks m about 5 texts", 10_003)):
+        watched(plan, RunProgress(run="label-1", attempt=1, stage=stage, done=done, total=10_005, unit="records"))
+    assert capsys.readouterr().err == "asks m about 5 texts\n"
