@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Generic
+from typing import TYPE_CHECKING, Generic
 
 from jobs.context import RunContext
 from jobs.soft_labels import SoftLabels
@@ -14,13 +14,19 @@ from tornio.arrays import FloatMatrix
 from tornio.models.device import Precision
 from tornio.models.port import TextEncoder
 from tornio.pool.view import PoolView
+from tornio.pool.written_views import WrittenViews
 from tornio.schemas.jobs import TrainArgs
 from tornio.schemas.registry import EncoderUse
 from tornio.seeds import derive_seed
 from tornio.spec import ClassifierSpec, TaskSpec
 from tornio.tasks import TrainingSet, training_set, unlabelled_rows
+from tornio.tasks.encoder import translator_of
+from tornio.training.augmenting.port import Variants
 from tornio.training.methods.port import S, Unlabelled
 from tornio.training.targets import Labelled
+
+if TYPE_CHECKING:
+    from tornio.training.group import Group
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,35 @@ class PoolBase:
     def embeddings(self, record_ids: Sequence[str]) -> FloatMatrix:
         rows = self.context.task.pool.read(self.pool_seq).rows_of(record_ids)
         return self.context.pool_rows(self.use, self.pool_seq, rows)
+
+
+@dataclass(frozen=True)
+class RunDesk:
+    """The ``Desk`` of a run's training: what is written is stored beside the task's pool."""
+
+    context: RunContext
+    group: Group
+
+    @property
+    def precision(self) -> Precision:
+        return self.context.job.loader.precision
+
+    def translator(self, name: str) -> tuple[Path, str]:
+        document = translator_of(self.context.task, name, self.context.job.loader)
+        return self.context.job.cache.folder(document.files), document.digest
+
+    def read(self, purpose: str) -> dict[str, tuple[str, ...]]:
+        return self._views(purpose).read()
+
+    def keep(self, purpose: str, variants: Variants) -> None:
+        self._views(purpose).keep(variants)
+
+    def progress(self, done: int, total: int) -> None:
+        if self.group.rank == 0:
+            self.context.progress("writing views", done, total, "texts")
+
+    def _views(self, purpose: str) -> WrittenViews:
+        return WrittenViews(self.context.job.store, self.context.task.keys, purpose)
 
 
 class RunInputs(Generic[S]):
@@ -110,6 +145,9 @@ class RunInputs(Generic[S]):
         labels = self._context.soft_labels(self.spec, self._args.pool_seq) if self._taught is None else self._taught
         self._taught = labels
         return labels.probabilities[self._view.rows_of(record_ids)]
+
+    def desk(self, group: Group) -> RunDesk:
+        return RunDesk(self._context, group)
 
     @property
     def tally(self) -> Mapping[str, float]:

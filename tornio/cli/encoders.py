@@ -55,11 +55,13 @@ def add(
     """
     encoders = _encoders()
     from tornio.models.sources import LAYERS, check_name, publish_encoder, resolve_encoder
+    from tornio.models.translating import is_translator
 
     model_name = name or default_name(source)
     resolved = resolve_encoder(source)
     check_name(model_name)
-    document = publish_encoder(resolved, encoders, NodeSettings().precision)
+    translates = is_translator(resolved.folder)
+    document = publish_encoder(resolved, encoders, NodeSettings().precision, translates=translates)
     named = encoders.give_name(model_name, document, LAYERS.get(model_name, resolved.layer), datetime.now(UTC))
     if as_json:
         screen.dump(_plain(document, [named]))

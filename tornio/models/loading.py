@@ -165,8 +165,9 @@ class Loader:
             raise UnfitCheckpoint(f"version {manifest.version} cannot serve: {error}") from error
         return model
 
-    def base(self, name: str) -> tuple[EncoderDocument, int]:
-        """Return the published encoder of this name, and the layer that heads learn from."""
+    def base(self, name: str, translates: bool = False) -> tuple[EncoderDocument, int]:
+        """Return the published base model of this name, and the layer that heads learn from. ``translates``: it is used
+        to translate and not to encode."""
         with self._encoder_lock:
             if name not in self._bases:
                 named = None if is_address(name) else self._published.named(name.removeprefix(HUB))
@@ -174,7 +175,8 @@ class Loader:
                     self._bases[name] = self._published.get(named.digest), named.layer
                 else:
                     source = resolve_encoder(name)
-                    self._bases[name] = publish_encoder(source, self._published, self.precision), source.layer
+                    document = publish_encoder(source, self._published, self.precision, translates=translates)
+                    self._bases[name] = document, source.layer
             return self._bases[name]
 
     def _load_encoder(self, use: EncoderUse) -> Encoder:

@@ -87,6 +87,28 @@ def load_classifier(folder: Path, precision: Precision) -> Any:
     )[0]
 
 
+def load_translator(folder: Path, precision: Precision) -> Any:
+    """Return the sequence-to-sequence model of a folder: frozen, on its device. No weight may lack.
+
+    Raises InvalidInput as ``load_body`` does, and for a model of another kind.
+    """
+    from transformers import AutoModelForSeq2SeqLM
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES as KNOWN
+
+    kind = load_config(folder).model_type
+    if kind not in KNOWN:
+        raise InvalidInput(
+            f"{folder} is a model of the kind {kind!r}, which does not translate. Give a sequence-to-sequence model, "
+            "such as MarianMT, T5 or mBART."
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise InvalidInput(
+            f"{folder} has no .safetensors file, and other weights are never loaded. Save the model with transformers' "
+            "save_pretrained first."
+        )
+    return _load(AutoModelForSeq2SeqLM, folder, precision, may_lack=None, may_have=re.compile(_BUFFERS))[0]
+
+
 def load_config(folder: Path) -> Any:
     """Return the transformers configuration of a folder. Raises InvalidInput for one that transformers cannot read."""
     from transformers import AutoConfig

@@ -17,6 +17,7 @@ from tornio.models.folder import check_folder, read_object
 from tornio.models.pretrained import load_classifier
 from tornio.models.sources import EncoderSource
 from tornio.models.tokens import Tokenizer, Tokens
+from tornio.models.translating import prove_translator
 
 LONGEST = 8192
 """Most tokens of the longest text. Models that read more have no table of positions that could end."""
@@ -25,17 +26,23 @@ _BEYOND = re.compile(r"out of (bounds|range)|device-side assert")
 _ALL_LETTERS = "the quick brown fox jumps over the lazy dog"
 
 
-def prove(source: EncoderSource, precision: str) -> None:
+def prove(source: EncoderSource, precision: str, translates: bool = False) -> None:
     """Load the model with all its weights in the precision of this node, and run one forward pass.
 
-    A folder whose config.json names a class for sequence classification is loaded as that, any other as an encoder.
-    Raises InvalidInput with what went wrong.
+    A folder whose config.json names a class for sequence classification is loaded as that, any other as an encoder; one
+    that ``translates``, as a translator. Raises InvalidInput with what went wrong.
     """
     check_folder(source.folder)
+    if translates:
+        prove_translator(source.folder, precision_for(precision))
+    else:
+        _prove_encoder(source, precision_for(precision))
+
+
+def _prove_encoder(source: EncoderSource, computed_in: Precision) -> None:
     tokenizer = Tokenizer(source.folder, min(source.max_length, LONGEST))
     _check_case(source.folder, tokenizer)
     tokens = tokenizer.encode(["a", "a " * tokenizer.max_length])
-    computed_in = precision_for(precision)
     try:
         outputs = _outputs(source, tokens, computed_in)
     except InvalidInput:

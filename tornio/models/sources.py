@@ -38,6 +38,7 @@ TOKENIZER_FILES = (
 """All files that a tokenizer may consist of."""
 _FILES = (
     "config.json",
+    "generation_config.json",
     "modules.json",
     "sentence_bert_config.json",
     "*_Pooling/config.json",
@@ -92,19 +93,28 @@ def resolve_encoder(name: str) -> EncoderSource:
 
 
 def publish_encoder(
-    source: EncoderSource, encoders: Encoders, precision: str, *, parent: str | None = None, run: str | None = None
+    source: EncoderSource,
+    encoders: Encoders,
+    precision: str,
+    *,
+    parent: str | None = None,
+    run: str | None = None,
+    translates: bool = False,
 ) -> EncoderDocument:
     """Upload the files to the store, once the model has read texts. Published again, the stored document is returned.
 
     ``precision``: in which this node computes. ``parent``, ``run``: of an adapted encoder, its base's digest and the
-    run that made it. Raises InvalidInput for a folder whose model cannot be used (``proof.prove``).
+    run that made it. ``translates``: the model is used to translate and not to encode. Raises InvalidInput for a folder
+    whose model cannot be used so (``proof.prove``).
     """
     from tornio.models.proof import prove
 
     values = {field.name: getattr(source, field.name) for field in fields(source)}
     del values["layer"]  # belongs to the use, not to the files
     folder = values.pop("folder")
-    return encoders.publish(folder, proof=lambda: prove(source, precision), parent=parent, run=run, **values)
+    return encoders.publish(
+        folder, proof=lambda: prove(source, precision, translates), parent=parent, run=run, **values
+    )
 
 
 def check_name(name: str) -> None:

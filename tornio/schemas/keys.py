@@ -108,6 +108,11 @@ class TaskKeys:
         """
         return f"{self.root}soft-labels/{digest}/"
 
+    def written_views(self, purpose: str) -> str:
+        """Folder of what an augmentation has written. ``purpose``: digest of everything that it depends on, beside the
+        texts."""
+        return f"{self.root}written-views/{purpose}/"
+
     def encoder_pin(self, source_digest: str) -> str:
         return f"{self.root}pins/{source_digest}.json"
 

@@ -146,6 +146,20 @@ EMBEDDINGS = Table(
 )
 """``embeddings/...parquet``: a cache, one file for each pool file; may be deleted at any time."""
 
+WRITTEN_VIEWS = Table(
+    "written-views",
+    1,
+    pa.schema(
+        [
+            pa.field("text", pa.string(), nullable=False),
+            pa.field("views", pa.list_(pa.string()), nullable=False),
+        ]
+    ),
+)
+"""``written-views/{purpose}/{part}.parquet``: texts that an augmentation has written as views of others, none where it
+wrote nothing. It is a cache and may be deleted at any time. ``purpose`` is a digest of the augmentation, its models and
+its settings; ``part`` is one of the texts."""
+
 SOFT_LABELS = Table(
     "soft-labels",
     1,

@@ -49,7 +49,7 @@ class Data:
     training runs to its last epoch. ``learned``: bool [labels], the labels that have an output, which are those that
     tell the examples apart. ``always``: bool [labels], the labels that every example has. ``class_weights``: float32
     [outputs], 1 on average over the examples. ``unlabelled``: token ids of texts without a label, for an objective
-    that uses them.
+    that uses them. ``written``: token ids of further texts that it reads, such as views that were written before.
     """
 
     train: Examples
@@ -59,11 +59,12 @@ class Data:
     class_weights: Tensor
     multi_label: bool
     unlabelled: Sequence[TokenIds] = field(default=())
+    written: Sequence[TokenIds] = field(default=())
 
     @property
     def ids(self) -> list[TokenIds]:
         """Every text of the training."""
-        return [*self.train.ids, *(self.held_out.ids if self.held_out else ()), *self.unlabelled]
+        return [*self.train.ids, *(self.held_out.ids if self.held_out else ()), *self.unlabelled, *self.written]
 
 
 def prepare(
@@ -74,6 +75,7 @@ def prepare(
     settings: FineTuningSpec,
     seed: int,
     unlabelled: Sequence[str] = (),
+    written: Sequence[str] = (),
 ) -> Data:
     """Return the data of a training: tokens, targets of the labels that can be learned, and the held-out examples.
 
@@ -104,6 +106,7 @@ def prepare(
         class_weights=class_weights(examples, settings.class_weights),
         multi_label=multi_label,
         unlabelled=tokenizer.encode(unlabelled).ids if unlabelled else (),
+        written=tokenizer.encode(written).ids if written else (),
     )
 
 

@@ -53,6 +53,7 @@ def fit(
     hooks: Hooks | None = None,
     objective: Callable[[Data], Objective | Remembering] = CrossEntropy.of,
     unlabelled: Sequence[str] = (),
+    written: Sequence[str] = (),
     rehearse: bool = False,
     calibrate: bool = True,
 ) -> FineTunedModel | None:
@@ -61,11 +62,11 @@ def fit(
 
     ``base``: folder of a transformers encoder. ``use``: how it is used (pooling, length). ``out``: an empty folder,
     which becomes the model's. ``objective``: makes the objective from the data. ``unlabelled``: texts that the
-    objective may use. ``rehearse``: calibrate also where nothing is held out. ``calibrate``: set it
-    to False where labels are a model's, because to be as sure as it agrees with that model is no calibration. Every
-    worker of ``hooks.group`` calls
-    this with the same arguments; rank 0 gets the model, the others get None. One worker and several compute the same
-    sums, so their results differ by rounding only.
+    objective may use. ``written``: further texts that the network must be able to read. ``rehearse``: calibrate also
+    where nothing is held out. ``calibrate``: set it to False where labels are a model's, because to be as sure as it
+    agrees with that model is no calibration. Every worker of ``hooks.group`` calls this with the same arguments; rank 0
+    gets the model, the others get None. One worker and several compute the same sums, so their results differ by
+    rounding only.
 
     AdamW (Loshchilov and Hutter 2019) with bias correction, linear warm-up and decay, clipped gradients, several
     passes over few labels: Mosbach et al. (2021), "On the Stability of Fine-tuning BERT", section 6. A head that
@@ -86,7 +87,8 @@ def fit(
     """
     hooks = hooks or Hooks()
     group = hooks.group or current_group()
-    data = prepare(labelled, label_names, multi_label, Tokenizer(base, use.max_length), settings, seed, unlabelled)
+    tokenizer = Tokenizer(base, use.max_length)
+    data = prepare(labelled, label_names, multi_label, tokenizer, settings, seed, unlabelled, written)
     work = Work(base, use, settings, seed, precision_for(precision), objective)
     held = _rehearsed(work, data, hooks, group) if rehearse and calibrate and data.held_out is None else None
     network, metrics = work.train(data, hooks, group, data.ids)

@@ -23,6 +23,7 @@ from tornio.schemas.tables import (
     REJECTED,
     SCORE_INPUT,
     SOFT_LABELS,
+    WRITTEN_VIEWS,
     Table,
     scores_table,
 )
@@ -52,6 +53,7 @@ ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
     "labels-compact": (LABELS_COMPACT, {"seq": 4, **EVENT}),
     "embeddings": (EMBEDDINGS, {"record_id": "r1", "embedding": [0.5, -0.5], "truncated": False}),
     "soft-labels": (SOFT_LABELS, {"record_id": "r1", "probabilities": [0.25, 0.75]}),
+    "written-views": (WRITTEN_VIEWS, {"text": "one", "views": ["another", "a third"]}),
     "score-input-part": (SCORE_INPUT, INPUT),
     "rejected": (REJECTED, {"row": 7, "file": "data.csv", "line": 9, "reason": "no text"}),
     "scores": (scores_table(2), SCORED),

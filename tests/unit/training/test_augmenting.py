@@ -107,7 +107,14 @@ def test_several_augmentations_share_the_texts() -> None:
 
 
 def test_what_is_wrong_with_settings_is_said() -> None:
-    check_augmentations({name: {} for name in AUGMENTATIONS.names})
+    needed = {"back-translation": {"there": "one", "back": "another"}}
+    check_augmentations({name: needed.get(name, {}) for name in AUGMENTATIONS.names})
+    with pytest.raises(InvalidSpec, match=r"back-translation\.back: "):
+        check_augmentations({"back-translation": {"there": "one"}})
+    for temperature in (-0.1, 2.1):
+        settings = {**needed["back-translation"], "temperature": temperature}
+        with pytest.raises(InvalidSpec, match=r"back-translation\.temperature: "):
+            check_augmentations({"back-translation": settings})
     with pytest.raises(InvalidSpec, match=r"augmentations: there is no augmentation 'word-drop'.*Did you mean"):
         check_augmentations({"word-drop": {}})
     with pytest.raises(InvalidSpec, match=r"augmentations\.tf-idf\.share: .*Settings that can be given: share"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +12,19 @@ from tornio.arrays import BoolVector
 from tornio.errors import InvalidInput
 from tornio.plugins import Table, read_settings
 from tornio.spec import Spec
+from tornio.training.augmenting.back_translation import BackTranslation
 from tornio.training.augmenting.language_model import LanguageModel
 from tornio.training.augmenting.moving import WordDropout, WordSwap
-from tornio.training.augmenting.port import Augment, Augmentation, Corpus, Ids
+from tornio.training.augmenting.port import Augment, Augmentation, Corpus, Desk, Ids, Variants
 from tornio.training.augmenting.tfidf import TfIdf
 
-__all__ = ["AUGMENTATIONS", "Views", "check_augmentations"]
+__all__ = ["AUGMENTATIONS", "Views", "check_augmentations", "cost_of_writing", "write_views"]
 
 AUGMENTATIONS: Table[Augmentation[Any]] = Table(
     "augmentation",
     "tornio.augmentations",
     Augmentation,  # type: ignore[type-abstract]  # the table only tests whether an entry is one
-    {entry.name: entry for entry in (WordDropout(), WordSwap(), TfIdf(), LanguageModel())},
+    {entry.name: entry for entry in (WordDropout(), WordSwap(), TfIdf(), LanguageModel(), BackTranslation())},
 )
 """Built-in augmentations, and those of installed packages."""
 
@@ -35,6 +36,26 @@ def check_augmentations(wanted: Mapping[str, Mapping[str, Any]]) -> None:
     for name in wanted:
         AUGMENTATIONS.check(name, WHERE)
         _settings(name, wanted[name])
+
+
+def write_views(
+    wanted: Mapping[str, Mapping[str, Any]], texts: Sequence[str], desk: Callable[[], Desk]
+) -> dict[str, Variants]:
+    """Return what the augmentations write before the training, by their names; none for one that writes nothing.
+
+    ``texts``: each once. ``desk``: called only where something is written. Raises what ``Augmentation.write`` does.
+    """
+    writing = {name: _settings(name, values) for name, values in wanted.items() if _writes(name)}
+    return {name: AUGMENTATIONS.get(name).write(texts, values, desk()) for name, values in writing.items()}
+
+
+def cost_of_writing(wanted: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return about how many passes through the base it costs to write the views of each text."""
+    return sum(AUGMENTATIONS.get(name).cost(_settings(name, values)) for name, values in wanted.items())
+
+
+def _writes(name: str) -> bool:
+    return type(AUGMENTATIONS.get(name)).write is not Augmentation.write
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +74,8 @@ class Views:
             name: AUGMENTATIONS.get(name).prepare(corpus, _settings(name, values)) for name, values in wanted.items()
         }
         known = np.zeros(len(corpus.words.closed), dtype=bool)
-        known[np.concatenate(corpus.texts)] = True
+        written = [ids for views in corpus.written.values() for each in views.values() for ids in each]
+        known[np.concatenate([*corpus.texts, *written])] = True
         return cls(augments, corpus, known, max(map(len, corpus.texts)))
 
     def __call__(self, texts: Sequence[Ids], random: np.random.Generator) -> list[Ids]:

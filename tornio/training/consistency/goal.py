@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from tornio.models.device import Precision
+from tornio.models.tokens import Tokenizer
 from tornio.seeds import derive_seed
 from tornio.training.augmenting import Views
-from tornio.training.augmenting.port import Corpus
+from tornio.training.augmenting.port import Corpus, Variants
 from tornio.training.augmenting.words import Words
 from tornio.training.batches import Rows
 from tornio.training.consistency.formulas import entropy
@@ -26,6 +27,8 @@ from tornio.training.data import Data, TokenIds
 from tornio.training.network import Network
 from tornio.training.objective import CrossEntropy, Verdict
 
+TokenVariants = Mapping[bytes, Sequence[TokenIds]]
+"""Token ids of the views of a text, by the bytes of the text's own."""
 EPOCHS = 10
 """Parts of the training. After each, the examples that validate are judged, where there are any."""
 WINDOW = 0.1
@@ -40,7 +43,7 @@ class Consistency:
     """A training example is a labelled text and ``settings.ratio`` unlabelled ones.
 
     ``labels``: the loss of labelled texts. ``views``: makes views of texts. ``steps``: of the whole training, a
-    multiple of ``EPOCHS``.
+    multiple of ``EPOCHS``. ``counted``: further metrics.
     """
 
     labels: CrossEntropy
@@ -49,6 +52,7 @@ class Consistency:
     settings: ConsistencySettings
     steps: int
     seed: int
+    counted: Mapping[str, float] = field(default_factory=dict)
 
     score_name = CrossEntropy.score_name
     sums = CrossEntropy.sums
@@ -99,6 +103,7 @@ class Consistency:
         labels, as a share of that of the labelled texts' labels. Both of the last steps."""
         recalled = Recalled(memory)
         return {
+            **self.counted,
             "unlabelled_used": recalled.used,
             "predicted_entropy": entropy(recalled.predicted) / self._label_entropy,
         }
@@ -160,12 +165,40 @@ class Consistency:
 
 
 def goal_of(
-    data: Data, settings: ConsistencySettings, steps: int, base: Path, precision: Precision, seed: int
+    data: Data,
+    settings: ConsistencySettings,
+    steps: int,
+    base: Path,
+    precision: Precision,
+    seed: int,
+    written: Mapping[str, TokenVariants],
 ) -> Consistency:
-    """Return the goal of a training on these data. Raises InvalidInput as the augmentations do."""
-    corpus = Corpus([*data.train.ids, *data.unlabelled], Words.of(base), base, precision)
+    """Return the goal of a training on these data. ``written``: see ``Corpus``. Raises InvalidInput as the
+    augmentations do."""
+    corpus = Corpus([*data.train.ids, *data.unlabelled], Words.of(base), base, precision, written)
     views = Views.of(settings.augmentations, corpus)
-    return Consistency(CrossEntropy.of(data), data.unlabelled, views, settings, steps, seed)
+    return Consistency(CrossEntropy.of(data), data.unlabelled, views, settings, steps, seed, _counted(written))
+
+
+def tokenised(written: Mapping[str, Variants], tokenizer: Tokenizer) -> dict[str, TokenVariants]:
+    """Return the views that augmentations have written as token ids: see ``Corpus.written``.
+
+    Texts that have the same tokens share their views.
+    """
+    found: dict[str, TokenVariants] = {}
+    for name, variants in written.items():
+        views: dict[bytes, list[TokenIds]] = {}
+        for text, ids in zip(variants, tokenizer.encode(list(variants)).ids, strict=True):
+            views.setdefault(ids.tobytes(), []).extend(tokenizer.encode(variants[text]).ids)
+        found[name] = views
+    return found
+
+
+def _counted(written: Mapping[str, TokenVariants]) -> dict[str, float]:
+    """``without_view``: texts for which an augmentation wrote nothing; none where nothing was to be written."""
+    if not written:
+        return {}
+    return {"without_view": float(sum(not views for each in written.values() for views in each.values()))}
 
 
 def whole_steps(steps: int) -> int:

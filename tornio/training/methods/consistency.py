@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from tornio.errors import InvalidInput, InvalidSpec
 from tornio.models.kinds import FINE_TUNED
 from tornio.seeds import derive_seed
 from tornio.spec import TaskSpec
-from tornio.training.augmenting import check_augmentations
+from tornio.training.augmenting import check_augmentations, cost_of_writing, write_views
 from tornio.training.consistency.settings import ConsistencySettings
 from tornio.training.hooks import Hooks
 from tornio.training.methods.port import Facts, Inputs, TrainingMethod, check_labels
@@ -21,7 +22,7 @@ from tornio.training.methods.supervised import STEP_COST
 
 if TYPE_CHECKING:
     from tornio.models.finetuned import FineTunedModel
-    from tornio.training.consistency.goal import Consistency
+    from tornio.training.consistency.goal import Consistency, TokenVariants
     from tornio.training.data import Data
 
 REHEARSED = 2
@@ -50,7 +51,9 @@ class ConsistencyTraining(TrainingMethod[ConsistencySettings]):
         settings = self.settings_of(facts.spec)
         rehearses = facts.labels < facts.spec.classifier.fine_tuning.validation_from
         example = settings.way.labelled_passes * STEP_COST + settings.ratio * (1 + STEP_COST)
-        return settings.steps * settings.batch_size * example * (REHEARSED if rehearses else 1)
+        steps = settings.steps * settings.batch_size * example * (REHEARSED if rehearses else 1)
+        texts = facts.labels + min(facts.pool, settings.steps * settings.batch_size * settings.ratio)
+        return steps + texts * cost_of_writing(settings.augmentations)
 
     def spreads(self, inputs: Inputs[ConsistencySettings]) -> bool:
         _usable_texts(inputs)
@@ -64,11 +67,18 @@ def train(
     inputs: Inputs[ConsistencySettings], out: Path, hooks: Hooks, *, rehearse: bool = True
 ) -> FineTunedModel | None:
     """Train as ``ConsistencyTraining.fit`` says. ``rehearse``: see ``supervised.fit``; it costs as much once more."""
-    from tornio.training.consistency.goal import EPOCHS
+    from tornio.models.tokens import Tokenizer
+    from tornio.training.consistency.goal import EPOCHS, tokenised
+    from tornio.training.group import current_group
     from tornio.training.objective import Stopped
     from tornio.training.supervised import fit
 
     texts = _usable_texts(inputs)
+    group = hooks.group or current_group()
+    every = list(dict.fromkeys([*inputs.labelled.texts, *texts]))
+    written = write_views(inputs.settings.augmentations, every, lambda: inputs.desk(group))
+    goal = partial(_goal, inputs, tokenised(written, Tokenizer(inputs.base, inputs.use.max_length)))
+    read = [view for variants in written.values() for views in variants.values() for view in views]
     tuning = inputs.classifier.fine_tuning
     own = {"batch_size": inputs.settings.batch_size, "learning_rate": inputs.settings.learning_rate}
     parts = {"epochs": EPOCHS, "patience": EPOCHS, **own}
@@ -78,7 +88,7 @@ def train(
     )  # fmt: skip
     try:
         return run(
-            settings=tuning.model_copy(update=parts), hooks=hooks, objective=partial(_goal, inputs), unlabelled=texts
+            settings=tuning.model_copy(update=parts), hooks=hooks, objective=goal, unlabelled=texts, written=read
         )
     except Stopped as stop:
         why = f"consistency was stopped in {stop}; a supervised model takes its place"
@@ -89,13 +99,13 @@ def train(
     return model
 
 
-def _goal(inputs: Inputs[ConsistencySettings], data: Data) -> Consistency:
+def _goal(inputs: Inputs[ConsistencySettings], written: Mapping[str, TokenVariants], data: Data) -> Consistency:
     """Return the goal of a training. A rehearsal, which has a part of the labelled texts, has as many of the steps."""
     from tornio.training.consistency.goal import goal_of, whole_steps
 
     share = 1.0 if data.held_out is not None else len(data.train) / np.count_nonzero(inputs.labelled.weights > 0)
     steps = whole_steps(round(inputs.settings.steps * share))
-    return goal_of(data, inputs.settings, steps, inputs.base, inputs.precision, inputs.seed)
+    return goal_of(data, inputs.settings, steps, inputs.base, inputs.precision, inputs.seed, written)
 
 
 def _usable_texts(inputs: Inputs[ConsistencySettings]) -> list[str]:

@@ -17,6 +17,7 @@ from tornio.models.kinds import kind_for
 from tornio.models.port import Model
 from tornio.plugins import read_settings
 from tornio.spec import ClassifierSpec, Spec, TaskSpec
+from tornio.training.augmenting.port import Desk
 from tornio.training.hooks import Hooks
 from tornio.training.targets import Labelled, check_sufficient, decided
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tornio.models.head import LinearHead
     from tornio.models.port import TextEncoder
     from tornio.schemas.registry import EncoderUse
+    from tornio.training.group import Group
 
 S = TypeVar("S", bound=Spec)
 S_co = TypeVar("S_co", bound=Spec, covariant=True)
@@ -156,6 +158,9 @@ class Inputs(Protocol[S_co]):
         They are read from the store. The first call computes and stores those of the pool that are not there yet.
         Raises InvalidInput where the spec has no teacher.
         """
+
+    def desk(self, group: Group) -> Desk:
+        """Return what augmentations need that write texts before the training, which this group of workers shares."""
 
 
 def check_labels(inputs: Inputs[Spec]) -> None:
