@@ -114,6 +114,7 @@ class Controller:
             queryable=look.seen.queryable if look else None,
             replicas=replicas,
             gone_accounts=look.gone_accounts if look else (),
+            accounts=look.accounts if look else {},
             runs=dict(watched.runs.troubles) if watched.runs else {},
             first_version=waits_for(look.state, look.seen) if look else None,
         )

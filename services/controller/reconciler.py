@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -31,6 +31,7 @@ class Look:
     """The outcome of one look. ``busy``: something changed, so look again immediately.
 
     ``gone_accounts``: the annotators whose accounts were deleted in the annotation tool, and whose answers stay.
+    ``accounts``: names of annotators, by id.
     """
 
     state: LoopState
@@ -38,6 +39,7 @@ class Look:
     standing: Standing
     busy: bool
     gone_accounts: tuple[str, ...] = ()
+    accounts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -92,4 +94,5 @@ class Reconciler:
             present = Standing(Phase.ATTENTION, f"{'; '.join(troubles)} (meanwhile {present.phase}: {present.why})")
         changed = wanted != state or acts != self._owed
         self._owed = acts
-        return Look(wanted, seen, present, busy=changed and not troubles, gone_accounts=polled.gone)
+        busy = changed and not troubles
+        return Look(wanted, seen, present, busy, gone_accounts=polled.gone, accounts=polled.accounts)

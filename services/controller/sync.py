@@ -30,13 +30,14 @@ class Polled:
     """The records that the annotation tool showed (``shown``) and those deleted there (``deleted``), by batch.
 
     ``lost``: batches whose whole data set does not exist. ``gone``: annotators with answers whose accounts do not exist
-    any more, by name, or by id where this controller has not seen the name.
+    any more, by name, or by id where this controller has not seen the name. ``accounts``: names of annotators, by id.
     """
 
     shown: Mapping[str, frozenset[str]] = field(default_factory=dict)
     deleted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
     gone: tuple[str, ...] = ()
+    accounts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Sync:
         shown = {name: records for name, records in read.items() if records is not None}
         deleted = {name: self._deleted(batches[name], records) for name, records in shown.items()}
         lost = frozenset(name for name in read if name not in shown)
-        self.last = Polled(shown, deleted, lost, self._accounts.gone_names)
+        self.last = Polled(shown, deleted, lost, self._accounts.gone_names, dict(self._accounts.names))
         return self.last
 
     def _deleted(self, batch: Batch, shown: frozenset[str]) -> frozenset[str]:

@@ -14,6 +14,7 @@ from services.gateway.cluster import Cluster, Models
 from services.gateway.run_records import StoreRuns
 from services.messages import ControllerStatus
 from tornio.api import (
+    Annotators,
     Applied,
     Asked,
     LabelsImported,
@@ -37,6 +38,7 @@ from tornio.registry import CURRENT, Registry
 from tornio.schemas.keys import TaskKeys
 from tornio.settings import LlmEndpoint
 from tornio.spec import TaskSpec, TeacherSpec
+from tornio.status.annotators import read_annotators
 from tornio.status.asks import Ask, ask_of_loop, ask_training
 from tornio.status.snapshot import Reader
 from tornio.status.task_status import observed, serving, task_status, task_summary
@@ -157,6 +159,11 @@ class StoreBackend:
         )
         # In a thread: a stopping criterion of a package runs in it.
         return await self._blocking(task_status, snapshot, controller, self.clock(), self.annotate_url)
+
+    async def annotators(self, task: TaskName) -> Annotators:
+        controller = await self._controller(task)
+        away, names = (controller, {}) if isinstance(controller, str) else (None, controller.accounts)
+        return await self._blocking(lambda: read_annotators(self._open(task), names, away))
 
     async def versions(self, task: TaskName) -> Sequence[VersionOut]:
         return await self._blocking(lambda: read_versions(self._reader(task)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tornio.api import (
+    Annotators,
     Applied,
     Asked,
     LabelsImported,
@@ -77,6 +78,9 @@ class Backend(Protocol):
 
     async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
         """Return a prediction per text, in their order. Raises NotServable."""
+
+    async def annotators(self, task: TaskName) -> Annotators:
+        """Return how the annotators of a task agree."""
 
     async def versions(self, task: TaskName) -> Sequence[VersionOut]:
         """Return the versions of a task, newest first."""

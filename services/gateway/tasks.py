@@ -17,6 +17,7 @@ from services.gateway.dependencies import PROBLEMS, AnyCaller, Operator, Reader,
 from tornio.api import (
     COUNT_HEADER,
     JSON_LINES,
+    Annotators,
     Applied,
     Asked,
     LabelsImported,
@@ -95,6 +96,12 @@ async def export_labels(task: Task, backend: TheBackend, _: Operator) -> Streami
     """Export what the task takes as true, as JSON lines. The header Tornio-Count gives their number."""
     export = await backend.labels(task)
     return StreamingResponse(_lines(export), media_type=JSON_LINES, headers={COUNT_HEADER: str(export.count)})
+
+
+@router.get("/{workspace}/{task}/annotators")
+async def annotators(task: Task, backend: TheBackend, _: Operator) -> Annotators:
+    """Say how the annotators agree: each with the others, each two, and label by label."""
+    return await backend.annotators(task)
 
 
 @router.get("/{workspace}/{task}/versions")

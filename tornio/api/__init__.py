@@ -6,6 +6,7 @@ older client ignores.
 
 from __future__ import annotations
 
+from tornio.api.annotators import AgreementStatus, AnnotatorOut, Annotators, LabelAgreementOut, PairOut
 from tornio.api.base import (
     COUNT_HEADER,
     JSON_LINES,
@@ -52,7 +53,6 @@ from tornio.api.runs import (
     ScoreRequest,
 )
 from tornio.api.status import (
-    AgreementStatus,
     Asked,
     AsksStatus,
     BatchStatus,
@@ -91,6 +91,8 @@ __all__ = [
     "RUN_PATTERN",
     "AdaptRequest",
     "AgreementStatus",
+    "AnnotatorOut",
+    "Annotators",
     "Answer",
     "Applied",
     "Asked",
@@ -101,12 +103,14 @@ __all__ = [
     "CurvePoint",
     "FieldError",
     "HoldoutStatus",
+    "LabelAgreementOut",
     "LabelIn",
     "LabelRequest",
     "LabelledRecord",
     "LabelsImported",
     "LabelsIn",
     "Metrics",
+    "PairOut",
     "PredictIn",
     "Prediction",
     "Predictions",

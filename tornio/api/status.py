@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tornio.api.annotators import AgreementStatus
 from tornio.api.base import Answer, Request
 from tornio.metricnames import MainMetric
 
@@ -143,14 +144,6 @@ class Metrics(Scores):
     version: str
     iteration: int
     values: dict[str, Any] = {}
-
-
-class AgreementStatus(Answer):
-    """Krippendorff's ``alpha`` of several annotators (1 perfect, 0 chance) over the ``records`` that two or more
-    labelled."""
-
-    alpha: float
-    records: int
 
 
 class UndecidedStatus(Answer):

@@ -208,6 +208,10 @@ class Client:
         """List the tasks that the key may see."""
         return self._session.get("/v1/tasks", api.Tasks).tasks
 
+    def annotators(self, task: str) -> api.Annotators:
+        """Return how the annotators agree: each with the others, each two, and label by label."""
+        return self._session.get(_path(task, "annotators"), api.Annotators)
+
     def versions(self, task: str) -> list[api.VersionOut]:
         """List the versions that were trained and what became of them, newest first."""
         return self._session.get(_path(task, "versions"), api.Versions).versions

@@ -106,7 +106,7 @@ def _resolve(events: list[LabelEvent], order: Mapping[str, int], multi_label: bo
     if not deciding:
         return Resolved(annotators=len(votes), purpose=_purpose(events, deciding))
     kind = deciding[0].event
-    labels = None if kind is EventKind.DISCARD else _majority([event.labels for event in deciding], multi_label)
+    labels = None if kind is EventKind.DISCARD else majority([event.labels for event in deciding], multi_label)
     return Resolved(
         labels=None if labels is None else tuple(sorted(labels, key=lambda name: (order.get(name, len(order)), name))),
         kind=kind,
@@ -136,7 +136,8 @@ def _deciding(events: list[LabelEvent], votes: list[LabelEvent], min_submitted: 
     return list(autos.values())[-1:]
 
 
-def _majority(votes: Sequence[tuple[str, ...]], multi_label: bool) -> tuple[str, ...] | None:
+def majority(votes: Sequence[tuple[str, ...]], multi_label: bool) -> tuple[str, ...] | None:
+    """Return the labels that win among the votes; None where no single label set has the most. See ``resolve``."""
     if multi_label:
         counts = Counter(label for labels in votes for label in set(labels))
         return tuple(label for label, count in counts.items() if 2 * count > len(votes))

@@ -39,7 +39,8 @@ class ControllerStatus:
     ``batches``: progress per open batch, without the records that were deleted in the annotation tool. ``queryable``:
     records that a query may still pick; None before the controller's first look. ``runs``: the problem per run that
     cannot go on. ``first_version``: what the first version waits for; None once a version serves.
-    ``gone_accounts``: annotators with answers whose accounts were deleted in the annotation tool.
+    ``gone_accounts``: annotators with answers whose accounts were deleted in the annotation tool. ``accounts``: names
+    of annotators by the tool's permanent ids, as far as the controller has seen them.
     """
 
     phase: Phase
@@ -50,3 +51,4 @@ class ControllerStatus:
     runs: Mapping[str, str] = field(default_factory=dict)
     first_version: str | None = None
     gone_accounts: tuple[str, ...] = ()
+    accounts: Mapping[str, str] = field(default_factory=dict)

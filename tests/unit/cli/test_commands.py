@@ -11,7 +11,17 @@ import pytest
 
 from tests.unit.gateway.fake import NOW, OPERATOR, AppTransport, FakeBackend, app_of
 from tornio import errors
-from tornio.api import ChangedAnswer, LabelsImported, TaskName, VersionOut
+from tornio.api import (
+    AgreementStatus,
+    AnnotatorOut,
+    Annotators,
+    ChangedAnswer,
+    LabelAgreementOut,
+    LabelsImported,
+    PairOut,
+    TaskName,
+    VersionOut,
+)
 from tornio.cli import main
 from tornio.client import Client
 
@@ -341,6 +351,27 @@ def test_versions_say_why_and_what_changed(task: Tornio, backend: FakeBackend) -
         assert words in out
     assert "+" in out
     assert answer(task("versions", TASK, "--json"))[0]["changed"][0]["after"] == ["billing"]
+
+
+def test_annotators_shows_who_agrees_with_whom(task: Tornio, backend: FakeBackend) -> None:
+    assert "Nobody has annotated" in task("annotators", TASK)[1]
+    held = backend.held[TaskName("acme", "support")]
+    one = AnnotatorOut(annotator="u1", name="ada", answers=20, discards=1, compared=10, agrees=9)
+    held.annotators = Annotators(annotators=[one])
+    out = task("annotators", TASK)[1]
+    for words in ("ada", "9 of 10 (90.0 %)", "annotation.min_submitted"):
+        assert words in out
+    held.annotators = Annotators(
+        annotators=[one],
+        pairs=[PairOut(first="ada", second="ben", records=10, agrees=9, kappa=0.81)],
+        labels=[LabelAgreementOut(label="bug", alpha=0.7, records=4)],
+        agreement=AgreementStatus(alpha=0.8, records=10),
+        controller_away="it restarts",
+    )
+    out = task("annotators", TASK)[1]
+    for words in ("ben", "0.81", "bug", "0.70", "alpha 0.80", "it restarts"):
+        assert words in out
+    assert answer(task("annotators", TASK, "--json"))["pairs"][0]["kappa"] == 0.81
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "train-now"])

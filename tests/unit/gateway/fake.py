@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from services.gateway.app import PROTOCOLS, WireProtocol, create_app
 from services.gateway.auth import FixedKeys, KeyRing, read_keys
 from tornio.api import (
+    Annotators,
     Applied,
     Asked,
     AsksStatus,
@@ -64,6 +65,7 @@ class FakeTask:
     serving: Serving | None = None
     asks: AsksStatus = field(default_factory=AsksStatus)
     versions: list[VersionOut] = field(default_factory=list)
+    annotators: Annotators = field(default_factory=lambda: Annotators(annotators=[]))
 
 
 @dataclass
@@ -210,6 +212,9 @@ class FakeBackend:
             )
             for text in texts
         ]
+
+    async def annotators(self, task: TaskName) -> Annotators:
+        return self._task(task).annotators
 
     async def versions(self, task: TaskName) -> Sequence[VersionOut]:
         return self._task(task).versions

@@ -136,6 +136,31 @@ def status(backend: StoreBackend) -> TaskStatus:
     return run(lambda: backend.status(NAME))[0]
 
 
+def answered(record: str, who: str, label: str) -> LabelEvent:
+    return LabelEvent(
+        EventKind.ANSWER, record, (label,), 1, "argilla", annotator=who, response_id=f"{record}-{who}",
+        response_updated_at=NOW,
+    )  # fmt: skip
+
+
+def test_annotators_have_names_where_the_controller_knows_them(
+    backend: StoreBackend, store: MemoryStore, cluster: FakeCluster
+) -> None:
+    log = Tasks(store).open(*NAME).labels
+    log.append([answered("r1", "u1", "bug"), answered("r1", "u2", "bug"), answered("r2", "u1", "bug")])
+    cluster.controller = ControllerStatus(Phase.LABELLING, "batch 1", accounts={"u1": "ada"})
+    (found,) = run(lambda: backend.annotators(NAME))
+    assert [(one.name, one.answers, one.compared, one.agrees) for one in found.annotators] == [
+        ("ada", 2, 1, 1), ("u2", 1, 1, 1),
+    ]  # fmt: skip
+    assert [(pair.first, pair.second, pair.records) for pair in found.pairs] == [("ada", "u2", 1)]
+    assert [one.label for one in found.labels] == ["billing", "bug"]
+    assert found.agreement is not None and found.agreement.records == 1
+    cluster.controller = Unavailable("it restarts")
+    (found,) = run(lambda: backend.annotators(NAME))
+    assert (found.annotators[0].name, found.controller_away) == ("u1", "it restarts")
+
+
 def versions(backend: StoreBackend) -> dict[str, VersionOut]:
     return {version.version: version for version in run(lambda: backend.versions(NAME))[0]}
 

@@ -1,0 +1,61 @@
+"""How the annotators of a task agree."""
+
+from __future__ import annotations
+
+from tornio.api.base import Answer
+
+
+class AgreementStatus(Answer):
+    """Krippendorff's ``alpha`` of several annotators (1 perfect, 0 chance) over the ``records`` that two or more
+    labelled."""
+
+    alpha: float
+    records: int
+
+
+class AnnotatorOut(Answer):
+    """One annotator's valid ``answers`` and ``discards``. ``name``: the id where the name is not known.
+
+    ``compared``: answers for texts on which a majority of the others agrees. ``agrees``: those that are equal to it.
+    """
+
+    annotator: str
+    name: str
+    answers: int
+    discards: int
+    compared: int
+    agrees: int
+
+
+class PairOut(Answer):
+    """Two annotators, by name, and the ``records`` that both answered: how many answers are equal, and Cohen's
+    ``kappa`` (1 perfect, 0 chance)."""
+
+    first: str
+    second: str
+    records: int
+    agrees: int
+    kappa: float
+
+
+class LabelAgreementOut(Answer):
+    """Krippendorff's ``alpha`` of one label against all others, and the ``records`` with several answers of which at
+    least one has the label."""
+
+    label: str
+    alpha: float
+    records: int
+
+
+class Annotators(Answer):
+    """How the annotators of a task agree. ``agreement``: of all of them; None means that no record has answers of two.
+
+    ``pairs``: those who answered a common record. ``labels``: in the task's order; empty without a common record.
+    ``controller_away``: why the controller did not answer. Then ids stand in place of names.
+    """
+
+    annotators: list[AnnotatorOut]
+    pairs: list[PairOut] = []
+    labels: list[LabelAgreementOut] = []
+    agreement: AgreementStatus | None = None
+    controller_away: str | None = None
