@@ -155,7 +155,8 @@ def test_annotators_have_names_where_the_controller_knows_them(
     ]  # fmt: skip
     assert [(pair.first, pair.second, pair.records) for pair in found.pairs] == [("ada", "u2", 1)]
     assert [one.label for one in found.labels] == ["billing", "bug"]
-    assert found.agreement is not None and found.agreement.records == 1
+    assert found.agreement is not None
+    assert found.agreement.records == 1
     cluster.controller = Unavailable("it restarts")
     (found,) = run(lambda: backend.annotators(NAME))
     assert (found.annotators[0].name, found.controller_away) == ("u1", "it restarts")
