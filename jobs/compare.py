@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from torch import OutOfMemoryError
 
@@ -23,7 +22,7 @@ from tornio.arrays import BoolMatrix, FloatMatrix, IntArray
 from tornio.comparison.advice import next_labels, summarise, use_now
 from tornio.comparison.baselines import BASELINES, Examples
 from tornio.comparison.page import ComparisonPage, render
-from tornio.comparison.slices import FOLDS, check_sizes, judged_rows, nested_rows
+from tornio.comparison.slices import FOLDS, check_sizes, nested_rows
 from tornio.errors import InvalidInput, InvalidSpec, TemporaryError, describe
 from tornio.evaluation.metrics import indicators, macro_f1, micro_f1
 from tornio.models.decide import decide, decide_labels
@@ -77,7 +76,7 @@ def plan(
     if on_test and not (corpus.test and len(corpus.test)):
         raise InvalidInput("no text judges: all texts of the test file occur in the training data. Give other texts.")
     for seed in range(args.seeds):
-        rows, _ = _split(corpus, seed)
+        rows, _ = corpus.split(seed)
         check_sizes(corpus.targets[rows], spec.label_names, args.sizes, args.per_class, spec.multi_label)
     for contender in args.contenders:
         if contender.encoder is not None:
@@ -125,7 +124,7 @@ class CompareCell:
 
     def _done(self, cell: Cell) -> CellResult:
         args, corpus = self._args, self._corpus
-        rows, test = _split(corpus, cell.seed)
+        rows, test = corpus.split(cell.seed)
         slice_rows = nested_rows(corpus.targets, rows, cell.size, args.per_class, cell.seed) if cell.size else rows[:0]
         self._prepare(cell.contender)
         begun = time.monotonic()
@@ -179,14 +178,6 @@ def _examples(inputs: SliceInputs[Any], corpus: Corpus, rows: IntArray, test: Tr
 
     texts = inputs.training_set.texts
     return Examples(texts, corpus.targets[rows], test.texts, spec.multi_label, vectors)
-
-
-def _split(corpus: Corpus, seed: int) -> tuple[IntArray, TrainingSet]:
-    """Return the rows of the corpus to learn from, and the texts that judge."""
-    if corpus.test is not None:
-        return np.arange(len(corpus.data)), corpus.test
-    judged = judged_rows(corpus.targets, seed)
-    return np.setdiff1d(np.arange(len(corpus.data)), judged), corpus.rows(judged)
 
 
 def _trained(request: CompareRequest, spec: TaskSpec) -> list[Contender]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jobs.candidates import PoolSource
 from jobs.context import RunContext
-from tornio.errors import IntegrityError, InvalidInput, TornioError, describe
+from tornio.errors import IntegrityError, TornioError, describe
 from tornio.models.port import Model
 from tornio.plugins import read_settings
 from tornio.query import (
@@ -17,7 +17,7 @@ from tornio.query import (
     STRATEGIES,
     Candidates,
     Picked,
-    Selection,
+    checked_rows,
     cold_start_settings,
     holdout_part,
     pick_batch,
@@ -121,27 +121,9 @@ def _select(
     source = PoolSource(context, spec, args.label_seq, args.pool_seq, model)
     candidates = Candidates(source, np.asarray(rows, dtype=np.int64), spec.label_names, spec.multi_label, settings)
     selection = strategy.select(candidates, wanted, seed)
-    order = [rows[position] for position in _checked(name, selection, len(rows), wanted)]
+    order = [rows[position] for position in checked_rows(name, selection, len(rows), wanted)]
     shown = {} if selection.shown is None else dict(zip(order, map(float, selection.shown), strict=True))
     return shown_name, shown, order
-
-
-def _checked(name: str, selection: Selection, candidates: int, wanted: int) -> list[int]:
-    """Return the positions that a strategy picked, after a check, because the strategy of a package may be wrong."""
-    rows = np.asarray(selection.rows)
-    if rows.ndim != 1 or (len(rows) and not np.issubdtype(rows.dtype, np.integer)):
-        raise InvalidInput(f"the query strategy {name!r} must return its rows as whole numbers [k], not {rows.dtype}")
-    if len(np.unique(rows)) != len(rows) or (len(rows) and not 0 <= rows.min() <= rows.max() < candidates):
-        raise InvalidInput(f"the query strategy {name!r} picked a row twice, or a row that is not a candidate")
-    if len(rows) > wanted or (candidates and wanted and not len(rows)):
-        raise InvalidInput(
-            f"the query strategy {name!r} picked {len(rows)} of {candidates} candidates; 1 to {wanted} are allowed"
-        )
-    if selection.shown is not None:
-        shown = np.asarray(selection.shown, dtype=np.float64)
-        if shown.shape != rows.shape or not ((shown >= 0) & (shown <= 1)).all():
-            raise InvalidInput(f"the query strategy {name!r} must show an uncertainty in [0, 1] for each row it picks")
-    return [int(row) for row in rows]
 
 
 def _suggest(

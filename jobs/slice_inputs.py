@@ -6,16 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from jobs.context import RunContext
 from jobs.training_inputs import RunInputs
 from tornio.arrays import IntArray
+from tornio.comparison.slices import judged_rows
 from tornio.labels.events import EventKind
 from tornio.labels.resolve import resolve
 from tornio.records import text_digest
-from tornio.schemas.comparison import CompareArgs
 from tornio.schemas.jobs import TrainArgs
 from tornio.spec import TaskSpec
 from tornio.tasks import TrainingSet, holdout_set, training_set
@@ -23,17 +24,36 @@ from tornio.training.methods.port import S, Unlabelled
 from tornio.training.targets import indicators
 
 
+class Frozen(Protocol):
+    """The view of a task that a run looks at: ``CompareArgs`` or ``SimulateArgs``."""
+
+    @property
+    def label_seq(self) -> int: ...
+
+    @property
+    def pool_seq(self) -> int: ...
+
+    @property
+    def spec_rev(self) -> int: ...
+
+    @property
+    def on_test(self) -> bool:
+        """The texts that were imported as hold-out judge."""
+
+
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """The labelled texts of a comparison. ``targets``: int64 [n, labels] of 0 and 1. ``test``: texts that only judge;
-    None: a part of the labelled texts does."""
+    """The labelled texts of a comparison or a simulation.
+
+    ``targets``: int64 [n, labels] of 0 and 1. ``test``: texts that only judge; None: a part of the labelled texts does.
+    """
 
     data: TrainingSet
     targets: IntArray
     test: TrainingSet | None
 
     @classmethod
-    def of(cls, args: CompareArgs, context: RunContext, spec: TaskSpec) -> Corpus:
+    def of(cls, args: Frozen, context: RunContext, spec: TaskSpec) -> Corpus:
         """The task's training labels, once for each text.
 
         They never include the hold-out, which judges versions and nothing else, and no labels by a model, which judge
@@ -54,6 +74,13 @@ class Corpus:
             test = TrainingSet(held.record_ids, held.texts, held.labels)
         return cls(data, indicators(data.labels, spec.label_names, spec.multi_label), test)
 
+    def split(self, seed: int) -> tuple[IntArray, TrainingSet]:
+        """Return the rows to learn from, int64, ascending, and the texts that judge."""
+        if self.test is not None:
+            return np.arange(len(self.data)), self.test
+        judged = judged_rows(self.targets, seed)
+        return np.setdiff1d(np.arange(len(self.data)), judged), self.rows(judged)
+
     def rows(self, rows: IntArray) -> TrainingSet:
         return _select(self.data, rows)
 
@@ -63,7 +90,7 @@ class SliceInputs(RunInputs[S]):
 
     def __init__(
         self,
-        args: CompareArgs,
+        args: Frozen,
         context: RunContext,
         spec: TaskSpec,
         settings: S,

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobs.sizing import Facts
-from tornio.api import AdaptRequest, CompareRequest, LabelRequest, RunRequest, ScoreRequest, TaskName
+from tornio.api import AdaptRequest, CompareRequest, LabelRequest, RunRequest, ScoreRequest, SimulateRequest, TaskName
 from tornio.errors import MissingPlugin, TemporaryError
 from tornio.plugins import late
 from tornio.schemas.base import Part
 from tornio.schemas.comparison import CompareArgs
 from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, QueryArgs, ScoreArgs, TrainArgs
+from tornio.schemas.simulation import SimulateArgs
 
 if TYPE_CHECKING:
     from jobs.context import JobContext, RunContext
@@ -62,6 +63,12 @@ def _score_stages() -> Stages:
 
 def _compare_stages() -> Stages:
     from jobs.compare import STAGES
+
+    return STAGES
+
+
+def _simulate_stages() -> Stages:
+    from jobs.simulate import STAGES
 
     return STAGES
 
@@ -137,6 +144,13 @@ JOBS: dict[str, Job] = {
         stages=_compare_stages,
         request=CompareRequest,
         plan=late("jobs.compare", "plan"),
+    ),
+    "simulate": Job(
+        SimulateArgs,
+        late("jobs.simulate", "run"),
+        stages=_simulate_stages,
+        request=SimulateRequest,
+        plan=late("jobs.simulate", "plan"),
     ),
     "score": Job(
         ScoreArgs,

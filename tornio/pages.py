@@ -9,10 +9,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tornio.visible import visible
 
 
-def templates(folder: Path) -> Environment:
-    """Return the templates of a folder. All texts are escaped, and control characters in them are made visible."""
+def templates(*folders: Path) -> Environment:
+    """Return the templates of these folders. All texts are escaped, and control characters in them are made visible."""
     return Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=lambda value: visible(value) if type(value) is str else value,  # our drawings are Markup

@@ -51,6 +51,7 @@ from tornio.api.runs import (
     RunRequest,
     Runs,
     ScoreRequest,
+    SimulateRequest,
 )
 from tornio.api.status import (
     Asked,
@@ -130,6 +131,7 @@ __all__ = [
     "ScoreRequest",
     "Scores",
     "Serving",
+    "SimulateRequest",
     "SourceScore",
     "StopStatus",
     "Swap",

@@ -150,6 +150,23 @@ class CompareRequest(RunRequest):
     seeds: int = Field(3, ge=1, le=50, description="How often each training is repeated, on other texts each time.")
 
 
+class SimulateRequest(RunRequest):
+    """Replay query strategies on the task's labels: what each would have saved, and when it would have stopped."""
+
+    job: Literal["simulate"] = "simulate"
+    strategies: tuple[str, ...] = Field(
+        ("breaking-ties",),
+        description="Query strategies. random is always there, too. Default: breaking-ties.",
+    )
+    cold_starts: tuple[str, ...] = Field(
+        ("random",), description="What picks the first batch, for each strategy. Default: random."
+    )
+    kinds: tuple[str, ...] = Field(("few-shot",), description="Kinds of model. Default: few-shot.")
+    batch_sizes: tuple[str, ...] = Field(("20",), description="Labels of a batch. Default: 20.")
+    budget: int = Field(200, ge=8, le=1_000_000, description="Labels that each replay may ask for.")
+    seeds: int = Field(5, ge=1, le=50, description="How often each replay is repeated, from another first batch.")
+
+
 class RunProgressOut(Answer):
     """How far the attempt is: ``done`` of ``total`` in ``unit``, at this ``stage``. ``total`` None: not known."""
 

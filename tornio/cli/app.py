@@ -12,7 +12,7 @@ import typer
 from tornio import __version__
 from tornio.cli import annotators, data, deploy, encoders, predict, review, runs, tasks
 
-_CLUSTER_COMMANDS = ("up", "score", "compare", "label", "job")
+_CLUSTER_COMMANDS = ("up", "score", "compare", "simulate", "label", "job")
 """Modules with a function of the same name, which imports parts that a client does not have only when it is called."""
 
 app = typer.Typer(

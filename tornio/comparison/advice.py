@@ -25,7 +25,7 @@ def band(values: Sequence[float]) -> Band:
     The interval shows how much slices and seeds differ. With one value there is none.
     """
     mean = float(np.mean(values))
-    half = _half_width(values)
+    half = half_width(values)
     if half is None:
         return Band(mean=mean)
     return Band(mean=mean, low=max(0.0, mean - half), high=min(1.0, mean + half))
@@ -93,7 +93,7 @@ def next_labels(results: Sequence[CellResult]) -> str:
     gains = [gain for curve in curves.values() if (gain := _gain(curve)) is not None]
     if not gains:
         return f"{cannot} that takes at least {LEAST_SIZES} sizes for one seed. Give more --sizes."
-    mean, half = float(np.mean(gains)), _half_width(gains)
+    mean, half = float(np.mean(gains)), half_width(gains)
     between = "" if half is None else f" (90 %: {100 * (mean - half):+.1f} to {100 * (mean + half):+.1f})"
     return (
         f"If its curve goes on as it is, the next {MORE} labels change the micro F1 of {name} by {100 * mean:+.1f} "
@@ -146,11 +146,12 @@ def _as_good(best: Scores, other: Scores) -> bool:
     interval, and nothing tells the two apart."""
     seeds = sorted(set(best) & set(other))
     differences = [best[seed] - other[seed] for seed in seeds]
-    half = _half_width(differences)
+    half = half_width(differences)
     return half is None or float(np.mean(differences)) <= half
 
 
-def _half_width(values: Sequence[float]) -> float | None:
+def half_width(values: Sequence[float]) -> float | None:
+    """Return half of the 90 % interval of a mean over seeds (Student's t); None with one value."""
     if len(values) < 2:
         return None
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values))

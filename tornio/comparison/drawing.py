@@ -1,26 +1,39 @@
-"""The curves of a comparison as inline SVG. The style sheet of the page sets their colours, by number."""
+"""Learning curves as inline SVG. The style sheet of the page sets their colours, by number."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from markupsafe import Markup
 
-from tornio.schemas.comparison import Band, ComparisonRow
+from tornio.schemas.comparison import Band
 
 WIDTH, HEIGHT = 800, 400
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 50
 TICK = 0.1
+ROOM = 36
+"""Width of a number on the axis."""
 Height = Callable[[float], float]
 """From a value to its place on the vertical axis."""
 
 
-def curves(rows: Sequence[ComparisonRow], colours: Mapping[str, int], per_class: bool) -> Markup:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A point of the curve of this name: ``micro_f1`` with so many labels. None: it has no result."""
+
+    name: str
+    size: int
+    micro_f1: Band | None
+
+
+def curves(rows: Sequence[Line], colours: Mapping[str, int], axis: str) -> Markup:
     """Draw micro F1 over the number of labels, on a logarithmic axis, with a band for the interval over seeds.
 
-    A contender that needs no label is a dashed line over the whole width. ``colours``: the number of each contender.
+    A curve whose only size is 0, because it needs no label, is a dashed line over the whole width. ``colours``: the
+    number of each name. ``axis``: what the sizes are.
     """
     drawn = [row for row in rows if row.micro_f1 is not None]
     sizes = sorted({row.size for row in drawn if row.size})
@@ -33,11 +46,10 @@ def curves(rows: Sequence[ComparisonRow], colours: Mapping[str, int], per_class:
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - value) / (1 - floor)
 
     parts = [_grid(y(tick), f"{tick:.1f}") for tick in _ticks(floor)]
-    parts += [_text(x[size], HEIGHT - BOTTOM + 22, f"{size:,}", "middle") for size in sizes]
-    axis = "labelled texts per class" if per_class else "labelled texts"
+    parts += [_text(x[size], HEIGHT - BOTTOM + 22, f"{size:,}", "middle") for size in _named(sizes, x)]
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, axis, "middle"))
     for name, number in colours.items():
-        own = {row.size: row.micro_f1 for row in drawn if row.contender == name and row.micro_f1 is not None}
+        own = {row.size: row.micro_f1 for row in drawn if row.name == name and row.micro_f1 is not None}
         parts.append(_curve(name, dict(sorted(own.items())), number, x, y))
     title = "Micro F1 over the number of labels"
     return Markup(  # every text in it was escaped
@@ -67,6 +79,15 @@ def _curve(name: str, bands: Mapping[int, Band], number: int, x: Mapping[int, fl
     return f'<polygon class="around {style}" points="{around}"/><polyline class="curve {style}" points="{path}"/>{dots}'
 
 
+def _named(sizes: Sequence[int], x: Mapping[int, float]) -> list[int]:
+    """Return the sizes whose numbers have room on the axis, from the largest down."""
+    named: list[int] = []
+    for size in reversed(sizes):
+        if not named or x[named[-1]] - x[size] >= ROOM:
+            named.append(size)
+    return named
+
+
 def _x(size: int, sizes: Sequence[int]) -> float:
     left, right = LEFT + 24, WIDTH - RIGHT - 24
     if len(sizes) == 1:
@@ -75,7 +96,7 @@ def _x(size: int, sizes: Sequence[int]) -> float:
     return left + (right - left) * (math.log(size) - low) / (high - low)
 
 
-def _floor(rows: Sequence[ComparisonRow]) -> float:
+def _floor(rows: Sequence[Line]) -> float:
     """The tick below the lowest value that is drawn; at most .9, so that there is an axis."""
     lowest = min(band.mean if band.low is None else band.low for row in rows if (band := row.micro_f1))
     return min(0.9, math.floor(lowest / TICK) * TICK)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tornio import __version__
-from tornio.comparison.drawing import curves
+from tornio.comparison.drawing import Line, curves
 from tornio.pages import templates
 from tornio.schemas.comparison import Band, ComparisonRow
 
@@ -31,13 +31,14 @@ def render(page: ComparisonPage, now: datetime | None = None) -> str:
     pages = templates(Path(__file__).parent)
     pages.filters |= {"band": shown}
     colours = {name: number for number, name in enumerate(dict.fromkeys(row.contender for row in page.rows))}
+    axis = "labelled texts per class" if page.per_class else "labelled texts"
     return pages.get_template("page.html.j2").render(
         page=page,
         colours=colours,
         sizes=sorted({row.size for row in page.rows if row.size}),
         by_place={(row.contender, row.size): row for row in page.rows},
         failed=[row for row in page.rows if row.errors],
-        curves=curves(page.rows, colours, page.per_class),
+        curves=curves([Line(row.contender, row.size, row.micro_f1) for row in page.rows], colours, axis),
         now=now or datetime.now(UTC),
         release=__version__,
     )

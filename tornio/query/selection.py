@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tornio.errors import InvalidInput
+from tornio.query.port import Selection
 from tornio.records import Purpose
 
 TRICKLE = 0.1
@@ -58,3 +60,24 @@ def pick_batch(wanted: Sequence[int], reserve: Sequence[int], size: int, part: i
     picked = [Picked(row, Purpose.QUERY) for row in wanted[: size - part]]
     picked += [Picked(row, Purpose.HOLDOUT) for row in drawn]
     return [picked[i] for i in random.permutation(len(picked))]
+
+
+def checked_rows(name: str, selection: Selection, candidates: int, wanted: int) -> list[int]:
+    """Return the positions that a strategy picked, after a check, because the strategy of a package may be wrong.
+
+    Raises InvalidInput.
+    """
+    rows = np.asarray(selection.rows)
+    if rows.ndim != 1 or (len(rows) and not np.issubdtype(rows.dtype, np.integer)):
+        raise InvalidInput(f"the query strategy {name!r} must return its rows as whole numbers [k], not {rows.dtype}")
+    if len(np.unique(rows)) != len(rows) or (len(rows) and not 0 <= rows.min() <= rows.max() < candidates):
+        raise InvalidInput(f"the query strategy {name!r} picked a row twice, or a row that is not a candidate")
+    if len(rows) > wanted or (candidates and wanted and not len(rows)):
+        raise InvalidInput(
+            f"the query strategy {name!r} picked {len(rows)} of {candidates} candidates; 1 to {wanted} are allowed"
+        )
+    if selection.shown is not None:
+        shown = np.asarray(selection.shown, dtype=np.float64)
+        if shown.shape != rows.shape or not ((shown >= 0) & (shown <= 1)).all():
+            raise InvalidInput(f"the query strategy {name!r} must show an uncertainty in [0, 1] for each row it picks")
+    return [int(row) for row in rows]

@@ -228,6 +228,26 @@ COMPARISON = Table(
 """``runs/{run}/results.parquet``: one row for each training of a comparison. ``size`` 0 means without labels."""
 
 
+SIMULATION = Table(
+    "simulation",
+    1,
+    pa.schema(
+        [
+            pa.field("arm", pa.string(), nullable=False),
+            pa.field("strategy", pa.string(), nullable=False),
+            pa.field("cold_start", pa.string(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("batch_size", pa.int64(), nullable=False),
+            pa.field("seed", pa.int64(), nullable=False),
+            pa.field("labels", pa.int64(), nullable=False),
+            pa.field("micro_f1", pa.float64(), nullable=False),
+            pa.field("macro_f1", pa.float64(), nullable=False),
+        ]
+    ),
+)
+"""``runs/{run}/results.parquet``: one row for each replay of a simulation and number of labels."""
+
+
 def scores_table(labels: int) -> Table:
     """``runs/{run}/scores/{part}.parquet``, for so many labels. All measures are of ``tornio.scoring``.
 

@@ -27,8 +27,7 @@ def check_names(spec: TaskSpec) -> None:
     A package is imported only where the spec names an entry of it, to check that entry's own settings.
     """
     loop, stop = spec.loop, spec.loop.stop
-    STRATEGIES.check(loop.strategy, "loop.strategy")
-    COLD_STARTS.check(loop.cold_start, "loop.cold_start")
+    check_asking(spec)
     CRITERIA.check(stop.criterion, "loop.stop.criterion")
     check_choice(spec.classifier.kind, (*ASKED, AUTO), "kind", "classifier.kind")
     check_choice(spec.teacher.kind, (*MEMBER_COSTS, COMBINED, NO_TEACHER), "kind", "teacher.kind")
@@ -41,9 +40,16 @@ def check_names(spec: TaskSpec) -> None:
                 f"loop.bootstrap is {loop.bootstrap!r}, which needs a teacher (teacher.kind) and texts with one label "
                 "each (multi_label: false). Set loop.bootstrap to 'none', or change these."
             )
+    read_settings(CRITERIA.get(stop.criterion).settings, stop.settings, "loop.stop.settings")
+
+
+def check_asking(spec: TaskSpec) -> None:
+    """Raise InvalidSpec for a query strategy or a cold start that does not exist or cannot serve the task."""
+    loop = spec.loop
+    STRATEGIES.check(loop.strategy, "loop.strategy")
+    COLD_STARTS.check(loop.cold_start, "loop.cold_start")
     _check_strategy(spec, "cold_start", COLD_STARTS.get(loop.cold_start), cold_start_settings(loop))
     _check_strategy(spec, "strategy", STRATEGIES.get(loop.strategy), loop.strategy_settings)
-    read_settings(CRITERIA.get(stop.criterion).settings, stop.settings, "loop.stop.settings")
 
 
 def _check_members(spec: TaskSpec) -> None:

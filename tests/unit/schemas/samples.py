@@ -23,6 +23,7 @@ from tornio.schemas.loop import (
 from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderName, EncoderPin, EncoderUse, Manifest, Probes
 from tornio.schemas.review import Review
 from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted
+from tornio.schemas.simulation import Arm, Point, ReplayResult
 from tornio.schemas.task import (
     Batch,
     BatchItem,
@@ -195,6 +196,17 @@ SAMPLES: dict[str, Document] = {
         judged=40,
         micro_f1=0.75,
         macro_f1=0.5,
+        seconds=1.5,
+    ),
+    "simulation-replay": ReplayResult(
+        arm=Arm(name="breaking-ties", strategy="breaking-ties", cold_start="random", kind="few-shot", batch_size=20),
+        seed=2,
+        judged=40,
+        points=(
+            Point(labels=20, micro_f1=0.5, macro_f1=0.25),
+            Point(labels=40, micro_f1=0.75, macro_f1=0.5, signals={"kappa-average": 0.9}),
+        ),
+        stops={"kappa-average": 40},
         seconds=1.5,
     ),
     "encoder-name": EncoderName(name="acme/model", digest="cd" * 32, layer=-2, added_at=WHEN),

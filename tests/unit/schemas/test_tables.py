@@ -22,6 +22,7 @@ from tornio.schemas.tables import (
     POOL,
     REJECTED,
     SCORE_INPUT,
+    SIMULATION,
     SOFT_LABELS,
     WRITTEN_VIEWS,
     Table,
@@ -47,6 +48,10 @@ COMPARED: dict[str, Any] = {
     "baseline": None, "size": 16, "seed": 2, "texts": 64, "judged": 40, "micro_f1": 0.75, "macro_f1": 0.5,
     "seconds": 1.5, "error": None,
 }  # fmt: skip
+SIMULATED: dict[str, Any] = {
+    "arm": "breaking-ties", "strategy": "breaking-ties", "cold_start": "random", "kind": "few-shot", "batch_size": 20,
+    "seed": 2, "labels": 40, "micro_f1": 0.75, "macro_f1": 0.5,
+}  # fmt: skip
 ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
     "pool": (POOL, {"record_id": "r1", "text": "Grüße 🙂", "text_digest": "ab", "metadata": "{}", "added_at": None}),
     "labels": (LABELS, EVENT),
@@ -58,6 +63,7 @@ ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
     "rejected": (REJECTED, {"row": 7, "file": "data.csv", "line": 9, "reason": "no text"}),
     "scores": (scores_table(2), SCORED),
     "comparison": (COMPARISON, COMPARED),
+    "simulation": (SIMULATION, SIMULATED),
 }
 
 

@@ -1,0 +1,188 @@
+"""One replay: ask for the labels of a file batch by batch, as the loop would, and judge the model after each batch."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from jobs.candidates import PoolSource
+from jobs.context import RunContext
+from jobs.slice_inputs import Corpus, SliceInputs
+from tornio.arrays import BoolMatrix, IntArray
+from tornio.errors import InvalidInput
+from tornio.evaluation.metrics import indicators, macro_f1, micro_f1
+from tornio.models.decide import decide_labels
+from tornio.plugins import read_settings
+from tornio.query import COLD_STARTS, STRATEGIES, Candidates, checked_rows, cold_start_settings
+from tornio.schemas.simulation import Arm, Point, ReplayResult, SimulateArgs
+from tornio.seeds import derive_seed
+from tornio.spec import StopSpec, TaskSpec
+from tornio.stopping import CRITERIA, StopPredictions
+from tornio.tasks import TrainingSet
+from tornio.training.hooks import Hooks
+from tornio.training.methods import METHODS
+from tornio.training.methods.port import TrainedModel
+from tornio.training.thresholds import thresholds_of
+
+
+def replay(
+    args: SimulateArgs,
+    arm: Arm,
+    seed: int,
+    context: RunContext,
+    spec: TaskSpec,
+    corpus: Corpus,
+    learned: IntArray,
+    judges: TrainingSet,
+) -> ReplayResult:
+    """Return how the arm learns.
+
+    ``spec``: with the arm's strategy, cold start, kind and size of batches. ``learned``: rows of the corpus that may be
+    asked, int64. ``judges``: texts that are never asked.
+    """
+    begun = time.monotonic()
+    with TemporaryDirectory(prefix="tornio-") as folder:
+        one = _Replay(args, seed, context, spec, corpus, judges, Path(folder))
+        points = tuple(one.points(learned))
+    return ReplayResult(
+        arm=arm, seed=seed, judged=len(judges), points=points, stops=one.stops, seconds=time.monotonic() - begun
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Answered(PoolSource):
+    """What a strategy may use: the pool, and the labels that the replay has asked for."""
+
+    answered: TrainingSet
+
+    @cached_property
+    def _training(self) -> tuple[IntArray, Sequence[tuple[str, ...]]]:
+        rows = self.context.task.pool.read(self.pool_seq).rows_of(self.answered.record_ids)
+        return np.asarray(rows, dtype=np.int64), self.answered.labels
+
+
+@dataclass(eq=False)
+class _Replay:
+    args: SimulateArgs
+    seed: int
+    context: RunContext
+    spec: TaskSpec
+    corpus: Corpus
+    judges: TrainingSet
+    folder: Path
+    stops: dict[str, int] = field(default_factory=dict)
+    _signals: dict[str, list[float]] = field(default_factory=dict)
+    _last: StopPredictions | None = None
+
+    def points(self, learned: IntArray) -> Iterator[Point]:
+        asked = np.zeros(0, dtype=np.int64)
+        model: TrainedModel | None = None
+        watched = self._stop_set(learned)
+        while len(asked) < min(self.args.labels, len(learned)):
+            wanted = min(self.spec.loop.batch_size, self.args.labels - len(asked))
+            asked = np.concatenate([asked, self._ask(np.setdiff1d(learned, asked), asked, wanted, model)])
+            model = self._train(asked)
+            yield self._judged(asked, model, watched)
+
+    def _ask(self, left: IntArray, asked: IntArray, wanted: int, model: TrainedModel | None) -> IntArray:
+        """Return rows of the corpus that the strategy picks; the cold start picks where there is no model."""
+        loop = self.spec.loop
+        name = loop.cold_start if model is None else loop.strategy
+        strategy = (COLD_STARTS if model is None else STRATEGIES).get(name)
+        values = cold_start_settings(loop) if model is None else loop.strategy_settings
+        settings = read_settings(strategy.settings, values, "loop.strategy_settings")
+        answered = self.corpus.rows(np.sort(asked))
+        source = _Answered(self.context, self.spec, self.args.label_seq, self.args.pool_seq, model, answered)
+        rows = self._pool_rows(left)
+        candidates = Candidates(source, rows, self.spec.label_names, self.spec.multi_label, settings)
+        seed = derive_seed("simulate", self.seed, len(asked))
+        return left[checked_rows(name, strategy.select(candidates, wanted, seed), len(left), wanted)]
+
+    def _train(self, asked: IntArray) -> TrainedModel | None:
+        """Return the model that the labels make; None while they all say the same."""
+        rows = np.sort(asked)
+        targets = self.corpus.targets[rows]
+        if (targets.any(axis=0) & ~targets.all(axis=0)).sum() < (1 if self.spec.multi_label else 2):
+            return None
+        method = METHODS.get(self.spec.training.method)
+        settings: Any = method.settings_of(self.spec)
+        judges = self.judges.record_ids
+        inputs = SliceInputs(self.args, self.context, self.spec, settings, self.seed, self.corpus, rows, judges)
+        for old in self.folder.iterdir():  # its model was loaded, and judged this batch
+            shutil.rmtree(old)
+        out = self.folder / str(len(asked))
+        out.mkdir()
+        model = method.fit(inputs, out, Hooks())
+        if model is None:
+            raise InvalidInput(f"the training method {method.name!r} returned no model")
+        return model
+
+    def _judged(self, asked: IntArray, model: TrainedModel | None, watched: IntArray) -> Point:
+        names = self.spec.label_names
+        truth, answers = indicators(self.judges.labels, names), self._answers(asked, model)
+        return Point(
+            labels=len(asked),
+            micro_f1=micro_f1(truth, answers),
+            macro_f1=macro_f1(truth, answers),
+            signals={} if model is None else self._watch(model, watched, len(asked)),
+        )
+
+    def _answers(self, asked: IntArray, model: TrainedModel | None) -> BoolMatrix:
+        """Return bool [judges, labels]. Where all labels say the same, that is the answer to every text."""
+        if model is None:
+            said = np.asarray(self.corpus.targets[asked].all(axis=0), dtype=bool)
+            return np.repeat(said[None, :], len(self.judges), axis=0)
+        rows = self.context.task.pool.read(self.args.pool_seq).rows_of(self.judges.record_ids)
+        return indicators(self._predicted(model, rows).predicted, self.spec.label_names)
+
+    def _predicted(self, model: TrainedModel, rows: IntArray) -> StopPredictions:
+        probabilities = self.context.pool_probabilities(model, self.args.pool_seq, rows)
+        names, several = self.spec.label_names, self.spec.multi_label
+        given = decide_labels(probabilities, names, several, thresholds_of(self.spec, model.head))
+        return StopPredictions(names, several, probabilities, given)
+
+    def _watch(self, model: TrainedModel, watched: IntArray, labels: int) -> dict[str, float]:
+        """Return what each stopping criterion measures, and note the first stop of each."""
+        before, self._last = self._last, self._predicted(model, watched)
+        if before is None:
+            return {}
+        found = {}
+        for name, spec in _stopping(self.spec.loop.stop).items():
+            value = CRITERIA.get(name).signal(before, self._last)
+            if value is None:
+                continue
+            found[name] = float(value)
+            self._signals.setdefault(name, []).append(found[name])
+            if name not in self.stops and CRITERIA.get(name).reason(self._signals[name], spec) is not None:
+                self.stops[name] = labels
+        return found
+
+    def _stop_set(self, learned: IntArray) -> IntArray:
+        """Return the pool's rows that stopping criteria look at, drawn once."""
+        size = min(self.spec.loop.stop.stop_set_size, len(learned))
+        drawn = np.random.default_rng(derive_seed("simulate", "stop-set", self.seed)).choice(learned, size, False)
+        return self._pool_rows(np.sort(drawn))
+
+    def _pool_rows(self, rows: IntArray) -> IntArray:
+        ids = [self.corpus.data.record_ids[row] for row in rows]
+        return self.context.task.pool.read(self.args.pool_seq).rows_of(ids)
+
+
+def _stopping(spec: StopSpec) -> dict[str, StopSpec]:
+    """Return the criteria that can be judged with the task's settings, and the spec of each."""
+    found = {}
+    for name in CRITERIA:
+        try:
+            found[name] = StopSpec.model_validate({**spec.model_dump(), "criterion": name})
+        except ValidationError:  # it needs settings that this task does not have
+            continue
+    return found

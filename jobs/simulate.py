@@ -1,0 +1,235 @@
+"""The job ``simulate``: replay query strategies on a task's labels, and say what each would have saved.
+
+Each replay is stored when it is done. A run that is repeated does only the replays that are missing.
+"""
+
+from __future__ import annotations
+
+import logging
+from itertools import product
+
+import pyarrow as pa
+from torch import OutOfMemoryError
+
+from jobs.context import JobContext, RunContext
+from jobs.parts import InlineMapper, Stages
+from jobs.replay import replay
+from jobs.slice_inputs import Corpus
+from tornio.api import SimulateRequest, TaskName
+from tornio.comparison.slices import FOLDS
+from tornio.errors import InvalidInput, TemporaryError, describe
+from tornio.models.kinds import ASKED
+from tornio.models.loading import Loader
+from tornio.plugins import check_choice
+from tornio.query import COLD_STARTS, STRATEGIES
+from tornio.schemas.runs import RunPlan
+from tornio.schemas.simulation import Arm, ReplayResult, SimulateArgs, SimulateOutput
+from tornio.schemas.tables import SIMULATION
+from tornio.simulation.page import SimulationPage, render
+from tornio.simulation.summary import RANDOM, conclusion, curves, failures, savings, stops
+from tornio.spec import TaskSpec
+from tornio.storage import documents
+from tornio.storage.port import ObjectStore
+from tornio.tasks import Tasks
+from tornio.tasks.names import check_asking
+from tornio.training.methods import check_training
+
+__all__ = ["STAGES", "SimulateArgs", "plan", "run"]
+
+log = logging.getLogger(__name__)
+REPLAY = "replay"
+LEAST_BATCH = 4
+"""The smallest batch that a task may have."""
+
+
+def plan(
+    request: SimulateRequest, task: TaskName, context: JobContext, on_test: bool = False, data: str = ""
+) -> RunPlan:
+    """Return the plan for the labels, the pool and the spec that the task has now.
+
+    ``on_test``, ``data``: see ``SimulateArgs``.
+
+    Raises InvalidInput for labels of one class, and for fewer texts than two batches; MissingPlugin for a strategy, a
+    cold start or a kind that does not exist; InvalidSpec for a kind that the task's training method does not make; and
+    NotFound for an encoder that cannot be had.
+    """
+    opened = context.tasks.open(*task)
+    spec = opened.spec
+    args = SimulateArgs(
+        label_seq=opened.labels.last_seq(),
+        pool_seq=opened.pool.last_seq(),
+        spec_rev=opened.document.spec_rev,
+        arms=tuple(_arms(request)),
+        labels=request.budget,
+        seeds=request.seeds,
+        on_test=on_test,
+        data=data,
+        precision=context.loader.precision,
+    )
+    for arm in args.arms:
+        _check(arm, spec)
+    plan = RunPlan.of(request.job, *task, args)
+    run_context = RunContext(context, plan, 1)
+    _check_labels(Corpus.of(args, run_context, spec), args)
+    run_context.encoder_use(spec.classifier)
+    return plan
+
+
+def run(args: SimulateArgs, context: RunContext) -> SimulateOutput:
+    """Do the replays that are missing, then write ``results.parquet`` and ``simulation.html`` beside them."""
+    replays, store = _replays(args), context.job.store
+    missing = [number for number in range(len(replays)) if store.head(_key(context.plan, number)) is None]
+    mapper = context.job.mapper or InlineMapper(STAGES, store, context.job.loader)
+    done = len(replays) - len(missing)
+
+    def count(_part: int) -> None:
+        nonlocal done
+        done += 1
+        context.progress("replays", done, len(replays), "replays")
+
+    mapper.run(REPLAY, context.plan, missing, count)
+    results = [documents.load(store, _key(context.plan, number), ReplayResult)[0] for number in range(len(replays))]
+    return _output(args, context, results)
+
+
+class ReplayWork:
+    """Does one replay and stores it."""
+
+    def __init__(self, plan: RunPlan, store: ObjectStore, loader: Loader) -> None:
+        self._args = SimulateArgs.model_validate(plan.args)
+        self._context = RunContext(JobContext(store, loader.cache, loader, Tasks(store)), plan, 1)
+        self._spec = self._context.task.spec_at(self._args.spec_rev)
+        self._corpus = Corpus.of(self._args, self._context, self._spec)
+        self._replays = _replays(self._args)
+
+    def do(self, part: int) -> None:
+        arm, seed = self._replays[part]
+        learned, judges = self._corpus.split(seed)
+        try:
+            spec = _spec_of(arm, self._spec)
+            result = replay(self._args, arm, seed, self._context, spec, self._corpus, learned, judges)
+        except (TemporaryError, OSError, MemoryError, OutOfMemoryError):  # it may succeed at the next attempt
+            raise
+        except Exception as error:  # a strategy of another package must not end the others
+            log.warning("%s, seed %d, failed", arm.name, seed, exc_info=True)
+            result = ReplayResult(arm=arm, seed=seed, judged=len(judges), error=describe(error))
+        documents.create_or_get(self._context.job.store, _key(self._context.plan, part), result)
+
+
+STAGES: Stages = {REPLAY: ReplayWork}
+
+
+def _arms(request: SimulateRequest) -> list[Arm]:
+    """Return each strategy after each cold start, with each kind and size of batches, and always the random one."""
+    sizes = _sizes(request.batch_sizes)
+    pairs = dict.fromkeys([(RANDOM, RANDOM), *product(request.strategies, request.cold_starts)])
+    every = list(product(pairs, dict.fromkeys(request.kinds), sizes))
+    several = (len(dict.fromkeys(request.cold_starts)) > 1, len(set(request.kinds)) > 1, len(sizes) > 1)
+    return [
+        Arm(
+            name=_title(strategy, cold, kind, size, several),
+            strategy=strategy,
+            cold_start=cold,
+            kind=kind,
+            batch_size=size,
+        )
+        for (strategy, cold), kind, size in every
+    ]
+
+
+def _title(strategy: str, cold: str, kind: str, size: int, several: tuple[bool, bool, bool]) -> str:
+    parts = [(strategy, True), (f"after {cold}", several[0] and cold != RANDOM), (kind, several[1])]
+    return ", ".join([*(text for text, shown in parts if shown), *([f"batches of {size}"] if several[2] else [])])
+
+
+def _sizes(given: tuple[str, ...]) -> list[int]:
+    try:
+        sizes = sorted({int(size) for size in given})
+    except ValueError as error:
+        raise InvalidInput(f"--batch-sizes takes whole numbers, such as 20,50, and not {','.join(given)}") from error
+    if not sizes or sizes[0] < LEAST_BATCH:
+        raise InvalidInput(f"--batch-sizes takes numbers of at least {LEAST_BATCH}, such as 20,50")
+    return sizes
+
+
+def _check(arm: Arm, spec: TaskSpec) -> None:
+    check_choice(arm.kind, ASKED, "model kind", "--kinds")
+    STRATEGIES.check(arm.strategy, "--strategies")
+    COLD_STARTS.check(arm.cold_start, "--cold-starts")
+    changed = _spec_of(arm, spec)
+    check_asking(changed)
+    check_training(changed)
+
+
+def _check_labels(corpus: Corpus, args: SimulateArgs) -> None:
+    if args.on_test and not (corpus.test and len(corpus.test)):
+        raise InvalidInput("no text judges: all texts of the test file occur in the training data. Give other texts.")
+    if (corpus.targets.sum(axis=0) > 0).sum() < 2:
+        raise InvalidInput("the labelled texts have one label only: label texts of at least two, then simulate")
+    least = min(len(corpus.split(seed)[0]) for seed in range(args.seeds))
+    largest = max(arm.batch_size for arm in args.arms)
+    if least < 2 * largest:
+        raise InvalidInput(
+            f"there are {least} labelled texts to ask for beside those that judge, fewer than two batches of "
+            f"{largest}. Label more texts, or make --batch-sizes smaller."
+        )
+    if args.labels < 2 * largest:
+        raise InvalidInput(f"--budget is {args.labels}, less than two batches of {largest}: raise it")
+
+
+def _spec_of(arm: Arm, spec: TaskSpec) -> TaskSpec:
+    """The task's spec as it would be with this arm. The settings of a strategy are those of the task's own one."""
+    loop = spec.loop
+    settings = loop.strategy_settings if arm.strategy == loop.strategy else {}
+    changes = {"strategy": arm.strategy, "strategy_settings": settings, "cold_start": arm.cold_start}
+    loop = loop.model_copy(update={**changes, "batch_size": arm.batch_size})
+    classifier = spec.classifier.model_copy(update={"kind": arm.kind})
+    return spec.model_copy(update={"loop": loop, "classifier": classifier})
+
+
+def _replays(args: SimulateArgs) -> list[tuple[Arm, int]]:
+    return [(arm, seed) for arm in args.arms for seed in range(args.seeds)]
+
+
+def _key(plan: RunPlan, number: int) -> str:
+    return f"{plan.run_keys.folder('replays')}{number:06d}.json"
+
+
+def _output(args: SimulateArgs, context: RunContext, results: list[ReplayResult]) -> SimulateOutput:
+    keys, rows, saved, stopped = context.keys, curves(results), savings(results), stops(results)
+    table_key, page_key = keys.root + "results.parquet", keys.root + "simulation.html"
+    context.job.store.put(table_key, SIMULATION.encode(_table(results)))
+    judged = max(one.judged for one in results)
+    page = SimulationPage(
+        data=args.data or f"{context.plan.workspace}/{context.plan.task}",
+        judged_by=f"Judged by {judged:,} texts of the test file."
+        if args.on_test
+        else f"Judged by cross-validation over the training labels ({FOLDS} folds), never by the hold-out.",
+        rows=rows,
+        savings=saved,
+        stops=stopped,
+        errors=failures(results),
+        conclusion=conclusion(saved),
+        seeds=args.seeds,
+    )
+    context.job.store.put(page_key, render(page).encode())
+    return SimulateOutput(
+        rows=rows, savings=saved, stops=stopped, errors=page.errors, conclusion=page.conclusion,
+        results=table_key, report=page_key,
+    )  # fmt: skip
+
+
+def _table(results: list[ReplayResult]) -> pa.Table:
+    rows = [
+        {
+            "arm": one.arm.name,
+            **{name: getattr(one.arm, name) for name in ("strategy", "cold_start", "kind", "batch_size")},
+            "seed": one.seed,
+            "labels": point.labels,
+            "micro_f1": point.micro_f1,
+            "macro_f1": point.macro_f1,
+        }
+        for one in results
+        for point in one.points
+    ]
+    return pa.Table.from_pylist(rows, schema=SIMULATION.columns)

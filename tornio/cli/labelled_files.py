@@ -1,0 +1,82 @@
+"""Labelled files as a task of their own, for commands that learn from files without a server."""
+
+from __future__ import annotations
+
+import json
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tornio.api import LabelIn, TaskName
+from tornio.cli import screen
+from tornio.cli.here import context_here
+from tornio.cli.stores import folder_store
+from tornio.errors import InvalidInput
+from tornio.records import Record, default_record_id
+
+if TYPE_CHECKING:
+    from jobs.context import JobContext
+
+WORKSPACE = "compare"
+"""Workspace of the tasks that hold the labels of files. They are in a store of their own."""
+
+
+class LabelledFiles:
+    """How the files of --data and --test are read."""
+
+    def __init__(self, text: str | None, label: str | None, multi_label: bool, separator: str) -> None:
+        self._text, self._label, self._separator = text, label, separator
+        self.multi_label = multi_label
+
+    def labels(self, file: str, quiet: bool) -> list[LabelIn]:
+        """Return the rows of a file that have a label. Raises InvalidFile."""
+        from tornio import files
+        from tornio.cli.data import skipped_lines
+        from tornio.files import Columns, Options
+        from tornio.files.sources import find_files, on_disk
+
+        items: list[LabelIn] = []
+        columns = Columns(self._text, None, self._label, ())
+        for source in find_files(file):
+            with on_disk(source) as path:
+                reader = files.open_data(path, Options(wanted=columns.named), file)
+                read = files.read_labels(reader, columns, file, multi_label=self.multi_label, separator=self._separator)
+            items += read.items
+            for line in () if quiet else skipped_lines([*read.skipped, *read.contradictions]):
+                screen.note(f"{file}: {line}", style="yellow")
+        return items
+
+
+def task_of_files(read: LabelledFiles, data: str, test: str | None, quiet: bool) -> tuple[JobContext, TaskName]:
+    """Make a task of the files, in a store of its own below the state folder. The same files are the same task."""
+    from tornio.spec import TaskSpec
+
+    if os.environ.get("RAY_ADDRESS"):
+        raise InvalidInput("RAY_ADDRESS names a cluster, whose nodes do not have the files of --data. Unset it.")
+    learned, judged = read.labels(data, quiet), read.labels(test, quiet) if test else []
+    names = sorted({name for item in learned for name in item.labels})
+    if len(names) < 2:
+        raise InvalidInput(f"{data} has the labels {names}. Give texts of at least two.")
+    os.environ.pop("TORNIO_S3_BUCKET", None)
+    os.environ["TORNIO_STORE_DIR"] = str(folder_store().parent / "comparisons")
+    context = context_here()
+    rows = [[[item.text, item.labels] for item in items] for items in (learned, judged)]
+    content = json.dumps([read.multi_label, *rows])
+    name = TaskName(WORKSPACE, "files-" + sha256(content.encode()).hexdigest()[:16])
+    spec = TaskSpec.model_validate(
+        {"workspace": name.workspace, "name": name.task, "labels": names, "multi_label": read.multi_label}
+    )
+    context.tasks.apply(spec, "compare")
+    opened = context.tasks.open(*name)
+    opened.import_labels(list(map(_item, learned)), "train", Path(data).name)
+    if judged:
+        left = opened.import_labels(list(map(_item, judged)), "holdout", str(test))
+        if left.trains and not quiet:
+            screen.note(f"{test}: {left.trains:,} texts are left out, because {data} has them, too", style="yellow")
+    return context, name
+
+
+def _item(given: LabelIn) -> tuple[Record, list[str]]:
+    """The record of a row. Its id follows from its text, because two files may give the same id to two texts."""
+    return Record(default_record_id(given.text), given.text), list(given.labels)
