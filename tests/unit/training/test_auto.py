@@ -10,7 +10,7 @@ import pytest
 from tornio.errors import MissingPlugin
 from tornio.spec import ClassifierSpec, TaskSpec
 from tornio.training.methods import METHODS, check_training
-from tornio.training.methods.auto import CONTRASTIVE, LEAST_PER_CLASS, SUPERVISED, challenger
+from tornio.training.methods.auto import CONTRASTIVE, LEAST_PER_CLASS, MOST_PER_CLASS, SUPERVISED, challenger
 from tornio.training.methods.contrastive import ContrastiveSettings
 
 pytestmark = pytest.mark.unit
@@ -23,10 +23,12 @@ FROM = OPEN.fine_tuned_from
     ("texts", "classes", "tried", "why"),
     [
         (11, 3, None, "11 labelled texts for 3 labels, fewer than 4 for each"),
-        (12, 3, CONTRASTIVE, "12 labelled texts for 3 labels, 4 for each or more"),
-        (FROM - 1, 3, CONTRASTIVE, "4 for each or more"),
+        (12, 3, CONTRASTIVE, "12 labelled texts for 3 labels, 4 for each or more, below"),
+        (3 * MOST_PER_CLASS - 1, 3, CONTRASTIVE, "4 for each or more, below"),
         (FROM, 3, SUPERVISED, "fine_tuned_from"),
-        (FROM, 20, CONTRASTIVE, "4 for each or more"),
+        (FROM, 20, CONTRASTIVE, "4 for each or more, below"),
+        (2 * MOST_PER_CLASS, 2, CONTRASTIVE, "below 100"),
+        (20 * MOST_PER_CLASS, 20, SUPERVISED, "fine_tuned_from"),
         (FROM, 50, None, "fewer than 4 for each"),
     ],
 )

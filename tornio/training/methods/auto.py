@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LEAST_PER_CLASS = 4
 """With fewer labelled texts for each of the task's labels, nothing is tried against the few-shot head: half of them,
 which a rehearsal learns from, are one or none of a class."""
+MOST_PER_CLASS = 32
+"""From so many on for each label, supervised training is tried in place of contrastive training. With 21 of each, on
+TREC, contrastive training was better in each of three draws. Its pairs do not grow without end (most_pairs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ def challenger(spec: ClassifierSpec, texts: int, classes: int, multi_label: bool
     ``texts``: labelled texts. ``classes``: labels of the task. Raises MissingPlugin as ``choose_kind`` does.
     """
     kind, why = choose_kind(spec, texts, classes)
+    most = max(MOST_PER_CLASS * classes, spec.fine_tuned_from)
+    if spec.kind == AUTO and not multi_label and LEAST_PER_CLASS * classes <= texts < most:
+        few = f"{LEAST_PER_CLASS} for each or more, below {most}"
+        return CONTRASTIVE, f"{texts} labelled texts for {classes} labels, {few}"
     if spec.kind != AUTO:
         chosen = SUPERVISED if KINDS[kind].own_encoder else None
         return chosen, f"classifier.kind is {spec.kind!r}: with 'auto', the method would choose"
@@ -64,9 +71,7 @@ def challenger(spec: ClassifierSpec, texts: int, classes: int, multi_label: bool
         return SUPERVISED, why
     if multi_label:
         return None, why
-    if texts < LEAST_PER_CLASS * classes:
-        return None, f"{texts} labelled texts for {classes} labels, fewer than {LEAST_PER_CLASS} for each"
-    return CONTRASTIVE, f"{texts} labelled texts for {classes} labels, {LEAST_PER_CLASS} for each or more"
+    return None, f"{texts} labelled texts for {classes} labels, fewer than {LEAST_PER_CLASS} for each"
 
 
 class Auto(TrainingMethod[NoSettings]):
