@@ -23,7 +23,7 @@ from tornio.comparison.advice import next_labels, summarise, use_now
 from tornio.comparison.baselines import BASELINES, Examples
 from tornio.comparison.page import ComparisonPage, render
 from tornio.comparison.slices import FOLDS, check_sizes, nested_rows
-from tornio.errors import InvalidInput, InvalidSpec, TemporaryError, describe
+from tornio.errors import BudgetSpent, Forbidden, InvalidInput, InvalidSpec, TemporaryError, describe
 from tornio.evaluation.metrics import indicators, macro_f1, micro_f1
 from tornio.models.decide import decide, decide_labels
 from tornio.models.kinds import ASKED, KINDS, kind_for
@@ -85,11 +85,15 @@ def plan(
 
 
 def run(args: CompareArgs, context: RunContext) -> CompareOutput:
-    """Do the cells that are missing, then write ``results.parquet`` and ``comparison.html`` beside them."""
+    """Do the cells that are missing, then write ``results.parquet`` and ``comparison.html`` beside them.
+
+    Raises what a teacher raises that cannot label the pool: no cell is begun then.
+    """
     cells, store = _cells(args), context.job.store
     missing = [number for number in range(len(cells)) if store.head(_key(context.plan, number)) is None]
     mapper = context.job.mapper or InlineMapper(STAGES, store, context.job.loader)
     done = len(cells) - len(missing)
+    _ask_teachers(args, context, [cells[number].contender for number in missing])
 
     def count(_part: int) -> None:
         nonlocal done
@@ -99,6 +103,20 @@ def run(args: CompareArgs, context: RunContext) -> CompareOutput:
     mapper.run(TRAIN, context.plan, missing, count)
     results = [documents.load(store, _key(context.plan, number), CellResult)[0] for number in range(len(cells))]
     return _output(args, context, results)
+
+
+def _ask_teachers(args: CompareArgs, context: RunContext, missing: list[Contender]) -> None:
+    """Let each teacher of the missing cells label the pool, before workers begin, or each of them would ask it."""
+    spec, loader = context.task.spec_at(args.spec_rev), context.job.loader
+    if spec.teacher.kind == NO_TEACHER:
+        return
+    taught: dict[str, TaskSpec] = {}
+    for contender in missing:
+        if contender.teacher or (contender.method is not None and METHODS.get(contender.method).asks_teacher):
+            one = _spec_of(contender, spec)
+            taught.setdefault(loader.teacher_digest(one.teacher, one.classifier), one)
+    for one in taught.values():
+        context.soft_labels(one, args.pool_seq)
 
 
 class CompareCell:
@@ -115,8 +133,8 @@ class CompareCell:
         cell = self._cells[part]
         try:
             result = self._done(cell)
-        except (TemporaryError, OSError, MemoryError, OutOfMemoryError):  # it may succeed at the next attempt
-            raise
+        except (TemporaryError, BudgetSpent, Forbidden, OSError, MemoryError, OutOfMemoryError):
+            raise  # it may succeed at the next attempt, or when an operator has mended it
         except Exception as error:  # a method of another package must not end the others
             log.warning("%s with %d labels, seed %d, failed", cell.contender.name, cell.size, cell.seed, exc_info=True)
             result = CellResult(cell=cell, error=describe(error))

@@ -62,7 +62,8 @@ class CellResult(Document):
     micro_f1: float | None = None
     macro_f1: float | None = None
     seconds: float = 0.0
-    """Time of training and prediction on this machine, without the embeddings, which all trainings share."""
+    """Time of training and prediction on this machine, without the embeddings and the teacher's labels, which all
+    trainings share."""
     error: str | None = None
 
 

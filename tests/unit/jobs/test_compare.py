@@ -12,15 +12,16 @@ import pytest
 
 from jobs import compare
 from jobs.context import RunContext
+from jobs.parts import InlineMapper
 from jobs.slice_inputs import Corpus, SliceInputs
 from tests.unit.controller.turning import quick_fit
-from tests.unit.jobs.test_training_inputs import World
+from tests.unit.jobs.test_training_inputs import TeacherLoader, World
 from tornio.api import CompareRequest, TaskName
 from tornio.comparison.slices import judged_rows, nested_rows
-from tornio.errors import InvalidInput, InvalidSpec
+from tornio.errors import BudgetSpent, Forbidden, InvalidInput, InvalidSpec
 from tornio.records import Record
 from tornio.schemas.comparison import CompareArgs
-from tornio.schemas.runs import RunPlan
+from tornio.schemas.runs import RunPlan, RunProgress
 from tornio.spec import NoSettings
 
 pytestmark = pytest.mark.unit
@@ -39,6 +40,89 @@ def planned(world: World, **asked: Any) -> RunPlan:
 
 def done(world: World, plan: RunPlan) -> Any:
     return compare.run(CompareArgs.model_validate(plan.args), RunContext(world.job, plan, 1))
+
+
+class EncoderTeachers(TeacherLoader):
+    """A teacher of its own for each encoder, as the kind embedding has."""
+
+    def teacher_digest(self, spec: Any, classifier: Any) -> str:
+        return f"{spec.kind}-{classifier.encoder}"
+
+
+class Watcher:
+    """A mapper that notes what the teacher was asked before the first part."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.before: list[int] = []
+
+    def run(self, stage: str, plan: RunPlan, parts: Any, done: Any) -> None:
+        self.before = list(self.world.loader.counting.asked)
+        InlineMapper(compare.STAGES, self.world.store, self.world.loader).run(stage, plan, parts, done)
+
+
+def fails_with(world: World, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let the teacher fail."""
+
+    def failing(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(world.loader.counting, "score", failing)
+
+
+def cells_of(world: World, plan: RunPlan) -> list[str]:
+    return [info.key for info in world.store.list(plan.run_keys.folder("cells"))]
+
+
+def test_each_teacher_labels_the_pool_once_before_workers_begin(world: World) -> None:
+    world.loader = EncoderTeachers(world.store, world.job.cache, "float32")
+    world.job.loader = world.loader
+    world.job.mapper = watcher = Watcher(world)
+    said: list[RunProgress] = []
+    world.job.watch = lambda _plan, progress: said.append(progress)
+    with quick_fit():
+        done(world, planned(world, methods=("supervised", "distillation"), encoders=("a", "b"), sizes=("2",)))
+    assert watcher.before == [20, 40] * 3, "that of the task, and one for each encoder of the students"
+    assert world.loader.counting.asked == watcher.before
+    stages = [progress.stage for progress in said]
+    assert stages == sorted(stages), "soft labels, then trainings"
+    assert stages[0] == "soft labels"
+
+
+def test_without_a_teacher_none_is_asked(tmp_path: Path) -> None:
+    world = World(tmp_path, teacher={"kind": "none"})
+    world.job.mapper = watcher = Watcher(world)
+    with quick_fit():
+        done(world, planned(world))
+    assert watcher.before == world.loader.counting.asked == []
+
+
+@pytest.mark.parametrize("error", [BudgetSpent("spent"), Forbidden("the key"), InvalidInput("4 of 20 texts")])
+def test_a_teacher_that_fails_ends_the_run_and_is_no_result(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    with quick_fit():
+        plan = planned(world)
+        with monkeypatch.context() as patch:
+            fails_with(world, patch, error)
+            with pytest.raises(type(error)):
+                done(world, plan)
+        assert cells_of(world, plan) == []
+        output = done(world, plan)
+    assert not [row.errors for row in output.rows if row.errors]
+
+
+@pytest.mark.parametrize("error", [BudgetSpent("spent"), Forbidden("the key")])
+def test_what_an_operator_can_mend_is_never_the_result_of_a_training(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    with quick_fit():
+        plan = planned(world)
+        fails_with(world, monkeypatch, error)
+        work = compare.CompareCell(plan, world.store, world.loader)
+        with pytest.raises(type(error)):
+            work.do(4 * (len(plan.args["contenders"]) - 1))  # the first of the teacher, which comes last
+    assert cells_of(world, plan) == []
 
 
 def test_each_contender_has_a_row_for_each_size_and_the_teacher_one(world: World) -> None:

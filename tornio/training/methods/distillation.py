@@ -55,6 +55,7 @@ class Distillation(TrainingMethod[DistillationSettings]):
     name = "distillation"
     settings = DistillationSettings
     kinds = (LAYERED_FEW_SHOT, FINE_TUNED)
+    asks_teacher = True
 
     def settings_of(self, spec: TaskSpec) -> DistillationSettings:
         if spec.multi_label:

@@ -173,12 +173,14 @@ class TrainingMethod(ABC, Generic[S]):
     """How a version is learned. An entry of ``METHODS`` is an instance.
 
     ``name``: what ``training.method`` of a spec says. ``settings``: model of ``training.settings``. ``kinds``: the
-    model kinds that the method makes. A module with a method imports torch inside ``fit`` only.
+    model kinds that the method makes. ``asks_teacher``: whether ``fit`` reads ``soft_labels``, so that a comparison
+    asks the teacher once, before its workers begin. A module with a method imports torch inside ``fit`` only.
     """
 
     name: ClassVar[str]
     settings: type[S]
     kinds: ClassVar[tuple[str, ...]]
+    asks_teacher: ClassVar[bool] = False
 
     @abstractmethod
     def cost(self, facts: Facts) -> float:
