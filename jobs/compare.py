@@ -29,6 +29,7 @@ from tornio.models.decide import decide, decide_labels
 from tornio.models.kinds import ASKED, KINDS, kind_for
 from tornio.models.loading import Loader
 from tornio.plugins import check_choice
+from tornio.registry import Encoders
 from tornio.schemas.comparison import Cell, CellResult, CompareArgs, CompareOutput, Contender
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import COMPARISON
@@ -281,7 +282,7 @@ def _key(plan: RunPlan, number: int) -> str:
 
 def _output(args: CompareArgs, context: RunContext, results: list[CellResult]) -> CompareOutput:
     keys, rows = context.keys, summarise(results)
-    use, more = use_now(results), next_labels(results)
+    use, more = use_now(results) + _forewarned(args, context), next_labels(results)
     table_key, page_key = keys.root + "results.parquet", keys.root + "comparison.html"
     context.job.store.put(table_key, COMPARISON.encode(_table(results)))
     judged = max(one.judged for one in results)
@@ -298,6 +299,25 @@ def _output(args: CompareArgs, context: RunContext, results: list[CellResult]) -
     )
     context.job.store.put(page_key, render(page).encode())
     return CompareOutput(rows=rows, use_now=use, next_labels=more, results=table_key, report=page_key)
+
+
+def _forewarned(args: CompareArgs, context: RunContext) -> str:
+    """Name the base models that were adapted to this task: they have read the texts that judge. Empty: none has."""
+    if args.on_test:
+        return ""
+    spec = context.task.spec_at(args.spec_rev)
+    uses = {one.encoder: context.encoder_use(_spec_of(one, spec).classifier) for one in args.contenders if one.encoder}
+    named = ", ".join(name for name, use in uses.items() if _is_adapted_here(use.digest, context))
+    said = " These base models were adapted to this task, and have read the texts that judge, without their labels"
+    return f"{said}, so their scores may be too high: {named}." if named else ""
+
+
+def _is_adapted_here(digest: str, context: RunContext) -> bool:
+    """Return whether a run of this task made the encoder, or one that it descends from."""
+    encoder = Encoders(context.job.store).get(digest)
+    if encoder.run is not None and context.job.store.head(context.task.keys.run(encoder.run).plan) is not None:
+        return True
+    return encoder.parent is not None and _is_adapted_here(encoder.parent, context)
 
 
 def _table(results: list[CellResult]) -> pa.Table:

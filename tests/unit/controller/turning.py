@@ -85,6 +85,8 @@ def quick_fit() -> Iterator[None]:
 
 
 class _Document:
+    parent = run = None
+
     def use(self, layer: int, max_length: int) -> EncoderUse:
         return EncoderUse(digest="ab" * 32, pooling="mean", normalise=False, max_length=max_length, layer=layer)
 

@@ -20,9 +20,12 @@ from tornio.api import CompareRequest, TaskName
 from tornio.comparison.slices import judged_rows, nested_rows
 from tornio.errors import BudgetSpent, Forbidden, InvalidInput, InvalidSpec
 from tornio.records import Record
+from tornio.registry import Encoders
 from tornio.schemas.comparison import CompareArgs
+from tornio.schemas.registry import EncoderDocument, EncoderUse
 from tornio.schemas.runs import RunPlan, RunProgress
 from tornio.spec import NoSettings
+from tornio.tasks import Task
 
 pytestmark = pytest.mark.unit
 TASK = TaskName("w", "t")
@@ -140,11 +143,12 @@ def test_each_contender_has_a_row_for_each_size_and_the_teacher_one(world: World
     assert output.use_now.startswith("Use ")
 
 
-def test_a_run_that_is_repeated_does_only_what_is_missing(world: World) -> None:
+def test_a_run_that_is_repeated_does_only_what_is_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with quick_fit():
         plan = planned(world)
         first = done(world, plan)
-    again = done(world, plan)  # nothing is trained: the real fit would fail on this encoder
+        monkeypatch.setattr(compare.CompareCell, "do", None)
+        again = done(world, plan)
     assert again.rows == first.rows
 
 
@@ -206,3 +210,39 @@ def test_labels_by_a_model_judge_nothing_and_copies_of_a_text_are_one(world: Wor
     others = np.array([row for row, name in enumerate(names) if name not in judged])
     inputs = SliceInputs(args, context, world.spec, NoSettings(), 0, corpus, others, judged)
     assert not {"copy", "r003"} & set(inputs.unlabelled.record_ids)
+
+
+class AdaptedLoader(TeacherLoader):
+    """Each name is an encoder of its own, whose digest is made of the name."""
+
+    def encoder_use(self, name: str, max_length: int) -> EncoderUse:
+        return super().encoder_use(name, max_length).evolve(digest=name * 64)
+
+
+def encoder(name: str, parent: str | None = None, run: str | None = None) -> EncoderDocument:
+    return EncoderDocument(
+        digest=name * 64, source="x", architecture="x", dimension=16, pooling="mean", normalise=False, max_length=128,
+        files={}, parent=None if parent is None else parent * 64, run=run,
+    )  # fmt: skip
+
+
+def test_encoders_that_have_read_the_texts_that_judge_are_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = [
+        encoder("0"),
+        encoder("1", parent="0", run="adapt-here"),
+        encoder("2", parent="1", run="adapt-elsewhere"),
+        encoder("3", parent="0", run="adapt-elsewhere"),
+    ]
+    by_digest = {one.digest: one for one in known}
+    world.task.store.put(world.task.keys.run("adapt-here").plan, b"{}")
+    world.loader = world.job.loader = AdaptedLoader(world.store, world.job.cache, "float32")
+    with quick_fit():
+        monkeypatch.setattr(Encoders, "get", lambda _self, digest: by_digest[digest])
+        changes = {"classifier": world.spec.classifier.model_copy(update={"encoder": "0"})}
+        monkeypatch.setattr(Task, "spec_at", lambda *_: world.spec.model_copy(update=changes))
+        output = done(world, planned(world, encoders=("0", "1", "2", "3"), sizes=("2",)))
+        said = "These base models were adapted to this task, and have read the texts that judge, without their labels"
+        assert f"{said}, so their scores may be too high: 1, 2." in output.use_now
+        assert said.encode() in world.store.get(output.report).body
+        output = done(world, planned(world, encoders=("0", "3"), sizes=("2",)))
+    assert "adapted" not in output.use_now
