@@ -110,19 +110,28 @@ def _absorb_train(state: LoopState, seen: Observation) -> LoopState:
         return state
     if intent.failure is not None:
         if not intent.iteration:
-            message = f"the teacher could not teach a first version: {intent.failure}. The loop goes on without it"
-            return attend(state.evolve(train=None), "train", message)
+            return _not_taught(state, seen, intent, intent.failure)
         if intent.iteration not in seen.recorded:
             return state
         message = f"training {intent.iteration} failed: {intent.failure}. `tornio train-now` tries again"
         return attend(state.evolve(train=None), "train", message)
     outcome = _outcome(seen, plans.train(state, seen.spec, intent), intent.attempt)
     if outcome.error is not None:
-        return state.evolve(train=_again(intent, seen, outcome.error))
+        before = 0 if intent.iteration else state.teaching_attempts
+        return state.evolve(train=_again(intent, seen, outcome.error, before))
     if outcome.output is None:
         return state
     version = TrainOutput.model_validate(outcome.output).version
     return attend(state.evolve(train=None, gate=_gate(state, seen, intent, version)), "train", None)
+
+
+def _not_taught(state: LoopState, seen: Observation, intent: TrainIntent, failure: str) -> LoopState:
+    tried = _outcome(seen, plans.train(state, seen.spec, intent), intent.attempt).attempt
+    message = (
+        f"the teacher could not teach a first version: {failure}. The loop goes on without it; `tornio train-now` "
+        "tries again"
+    )
+    return attend(state.evolve(train=None, teaching_attempts=max(intent.attempt, tried)), "train", message)
 
 
 def _gate(state: LoopState, seen: Observation, train: TrainIntent, version: str) -> GateIntent:
@@ -251,9 +260,12 @@ def _outcome(seen: Observation, plan: RunPlan, attempt: int) -> RunOutcome:
     return RunOutcome() if stale else outcome
 
 
-def _again(intent: Intent, seen: Observation, error: str) -> Intent:
-    """Return the intent with its next attempt after a pause, or given up with the reason."""
-    if intent.attempt >= ATTEMPTS:
+def _again(intent: Intent, seen: Observation, error: str, before: int = 0) -> Intent:
+    """Return the intent with its next attempt after a pause, or given up with the reason.
+
+    ``before``: attempts at the same run that were made for an earlier intent.
+    """
+    if intent.attempt >= before + ATTEMPTS:
         return intent.evolve(failure=error)
     not_before = seen.now + _pause(intent.attempt)
     return intent.evolve(attempt=intent.attempt + 1, not_before=not_before, since=not_before)

@@ -38,15 +38,19 @@ def importing(state: LoopState, seen: Observation) -> bool:
 
 
 def to_be_taught(state: LoopState, seen: Observation) -> bool:
-    """Whether the teacher teaches version 0: the task asks for it, has a pool, and nothing was or can be trained yet.
+    """Whether the teacher teaches version 0 by itself.
 
-    Where that failed, it is tried again when texts were added or the spec has changed.
+    Where that failed, it is tried again when texts were added, the spec has changed, or somebody asks for it.
     """
+    changed = seen.pool_seq > state.trained_pool_seq or seen.spec_rev != state.trained_spec_rev
+    return changed and teachable(state, seen)
+
+
+def teachable(state: LoopState, seen: Observation) -> bool:
+    """Whether the teacher may teach version 0: the task wants that, has a pool, and nothing was or can be trained."""
     if seen.spec.bootstrap_method is None or not seen.pool_seq or lacking(seen) is None:
         return False
-    if state.iteration or state.newest is not None or state.taught or seen.current is not None:
-        return False
-    return seen.pool_seq > state.trained_pool_seq or seen.spec_rev != state.trained_spec_rev
+    return not (state.iteration or state.newest is not None or state.taught or seen.current is not None)
 
 
 def taught_now(state: LoopState, seen: Observation) -> bool:

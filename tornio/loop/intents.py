@@ -23,15 +23,14 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
     state = attend(state, "method", seen.cannot_train)
     if seen.cannot_train is not None:  # it waits: an attempt would fail, and count as an iteration
         return state
-    state = state.evolve(
-        batches=tuple(batch for batch in state.batches if not batch.closed),
-        served_train_now=state.asks.train_now,
-    )
+    state = state.evolve(batches=tuple(batch for batch in state.batches if not batch.closed))
     untrained = (*state.untrained, *closed)
     lacking = first.lacking(seen)
     if lacking is not None:
         state = state.evolve(untrained=untrained, trained_label_seq=seen.label_seq)
-        return attend(state, "labels", lacking if asked else None)
+        if first.teachable(state, seen):  # a request is for the teacher: see start_teaching
+            return attend(state, "labels", None)
+        return attend(state.evolve(served_train_now=state.asks.train_now), "labels", lacking if asked else None)
     intent = TrainIntent(
         iteration=state.iteration + 1,
         batches=untrained,
@@ -44,6 +43,7 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
     )
     state = state.evolve(
         repeats=state.repeats + (not _new_labels(state, seen)),
+        served_train_now=state.asks.train_now,
         train=intent,
         iteration=intent.iteration,
         untrained=(),
@@ -56,9 +56,12 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
 
 def start_teaching(state: LoopState, seen: Observation) -> LoopState:
     """State the training of version 0, from the teacher's labels of the pool, where there are no others to train on."""
-    if state.train or state.gate or state.asks.paused or not first.taught_now(state, seen):
+    if state.train or state.gate or state.asks.paused:
         return state
-    if _failed(state) and not (state.query or state.batches):  # annotators do not wait for another try
+    asked = state.asks.train_now > state.served_train_now and first.teachable(state, seen)
+    if not (asked or first.taught_now(state, seen)):
+        return state
+    if _failed(state) and not (asked or state.query or state.batches):  # annotators do not wait for another try
         return state
     intent = TrainIntent(
         iteration=0,
@@ -69,9 +72,15 @@ def start_teaching(state: LoopState, seen: Observation) -> LoopState:
         parent=None,
         method=seen.spec.bootstrap_method or "",
         started_at=seen.now,
+        attempt=state.teaching_attempts + 1,
         since=seen.now,
     )
-    return state.evolve(train=intent, trained_pool_seq=seen.pool_seq, trained_spec_rev=seen.spec_rev)
+    return state.evolve(
+        train=intent,
+        served_train_now=state.asks.train_now,
+        trained_pool_seq=seen.pool_seq,
+        trained_spec_rev=seen.spec_rev,
+    )
 
 
 def _failed(state: LoopState) -> bool:

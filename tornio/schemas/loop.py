@@ -141,6 +141,9 @@ class LoopState(Document):
     """The newest trained version whose integrity check passed. It picks the next batch, promoted or not."""
     taught: bool = Field(default=False, exclude_if=lambda taught: not taught)
     """Whether version 0, which the teacher taught, was judged. It is made once."""
+    teaching_attempts: int = Field(default=0, exclude_if=lambda number: not number)
+    """The last attempt at version 0 that failed before it was given up. Another try has the same run if its inputs are
+    the same, so its attempts are numbered from there."""
     promoted: tuple[str, ...] = ()
     """The last versions of this generation that were served, oldest first."""
     refusals: int = 0

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tornio.api import Asked, AsksStatus
 from tornio.errors import Conflict
-from tornio.loop.first import too_few
+from tornio.loop.first import teachable, too_few
 from tornio.loop.intents import nothing_new
 from tornio.loop.observation import Observation
 from tornio.loop.standstill import stopped
@@ -26,14 +26,16 @@ class Ask(StrEnum):
 _ANSWERS = {
     Ask.PAUSE: "{task} is paused: no batch and no training starts until `tornio resume {task}`. Predictions go on.",
     Ask.RESUME: "{task} goes on.",
-    Ask.TRAIN_NOW: "{task} will train with its present labels as soon as the run that is under way has ended.",
+    Ask.TRAIN_NOW: "{task} will {how} as soon as the run that is under way has ended.",
 }
 _RELEASED = "{task} goes on. New versions may be promoted again, which the rollback had stopped."
 _STOPPED = (
     "{task} is not paused, but it has stopped by itself: {why}. To go on, add texts with "
     "`tornio pool add {task} FILE`, or change loop.stop in task.yaml and apply the file."
 )
-_PAUSED = "{task} is paused: it will train with its present labels after `tornio resume {task}`."
+_PAUSED = "{task} is paused: it will {how} after `tornio resume {task}`."
+_LABELS = "train with its present labels"
+_TEACHER = "ask its teacher once more for a first version"
 
 
 def ask_of_loop(task: Task, ask: Literal[Ask.PAUSE, Ask.RESUME]) -> Asked:
@@ -49,11 +51,16 @@ def ask_of_loop(task: Task, ask: Literal[Ask.PAUSE, Ask.RESUME]) -> Asked:
 def ask_training(task: Task, seen: Observation, force: bool = False) -> Asked:
     """Record the request for a training with the present labels. Return a sentence about its effect.
 
+    Where these do not suffice, the teacher teaches version 0, if the task wants that and no such training is under way.
+
     ``seen``: what the store shows. ``force``: train even if no label is new. Raises Conflict, with what to do, where
-    the labels do not suffice, and where the training would repeat the last one.
+    there is nothing to train with, and where the training would repeat the last one.
     """
     state = task.loop_state()
     short = too_few(state, seen)
+    if short is not None and teachable(state, seen) and not (state.train or state.gate):
+        task.train_now(force)
+        return _answer(task, Ask.TRAIN_NOW, state.asks.hold, _TEACHER)
     if short is not None:
         raise Conflict(f"{task.full_name} cannot train yet: {short}.")
     if not force and nothing_new(state, seen):
@@ -66,7 +73,7 @@ def ask_training(task: Task, seen: Observation, force: bool = False) -> Asked:
     return _answer(task, Ask.TRAIN_NOW, state.asks.hold)
 
 
-def _answer(task: Task, ask: Ask, held: str | None) -> Asked:
+def _answer(task: Task, ask: Ask, held: str | None, how: str = _LABELS) -> Asked:
     state = task.loop_state()
     asks, why = asks_status(state), stopped(state, task.spec, task.pool.last_seq())
     answer = _ANSWERS[ask]
@@ -76,7 +83,7 @@ def _answer(task: Task, ask: Ask, held: str | None) -> Asked:
         answer = _RELEASED
     elif ask is Ask.RESUME and why is not None:
         answer = _STOPPED
-    return Asked(said=answer.format(task=task.full_name, why=why), asks=asks)
+    return Asked(said=answer.format(task=task.full_name, why=why, how=how), asks=asks)
 
 
 def asks_status(state: LoopState) -> AsksStatus:

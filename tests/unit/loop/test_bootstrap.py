@@ -9,10 +9,10 @@ import pytest
 
 from tests.unit.loop.test_first import said, step
 from tests.unit.loop.world import START, World, make_spec
-from tornio.loop import first
+from tornio.loop import first, plans
 from tornio.loop.acts import RecordIteration, StartRun, owed
 from tornio.loop.phase import Phase, standing
-from tornio.schemas.loop import Asks
+from tornio.schemas.loop import Asks, OpenBatch
 from tornio.spec import TaskSpec
 from tornio.spec.loop import BOOTSTRAPS
 from tornio.training.methods import METHODS
@@ -125,7 +125,10 @@ def test_where_the_teacher_fails_that_is_said_and_the_loop_goes_on_without_it() 
     world = taught_world()
     world.wait(QUIET)
     fail_thrice(world)
-    line = "the teacher could not teach a first version: all texts are alike. The loop goes on without it"
+    line = (
+        "the teacher could not teach a first version: all texts are alike. The loop goes on without it; "
+        "`tornio train-now` tries again"
+    )
     assert world.state.attention == {"train": line}
     assert said(world) == line
     assert world.state.train is None
@@ -135,6 +138,56 @@ def test_where_the_teacher_fails_that_is_said_and_the_loop_goes_on_without_it() 
     world.wait(QUIET)
     decide(world)
     assert world.state.train is not None, "other texts may be better"
+
+
+def test_where_the_cause_was_outside_the_task_train_now_lets_the_teacher_try_again() -> None:
+    world = taught_world()
+    world.wait(QUIET)
+    for ask in (1, 2):
+        fail_thrice(world)
+        decide(world)
+        assert world.state.train is None
+        world.state = world.state.evolve(asks=Asks(train_now=ask))
+        decide(world)
+        intent = world.state.train
+        assert intent is not None
+        assert (intent.iteration, intent.method, intent.failure) == (0, "distillation", None)
+        assert world.state.served_train_now == ask
+        assert "labels" not in world.state.attention
+    decide(world)
+    assert world.state.train == intent, "the failures of before are not those of this try"
+    for act in owed(world.state, world.look()):
+        world.act(act)
+    (run,) = [run for run in world.running if world.plans[run].job == "train"]
+    world.finish(run)
+    decide(world)
+    assert world.state.gate is not None
+    assert "train" not in world.state.attention
+
+
+def test_attempts_that_a_runner_made_by_itself_are_not_counted_for_the_next_try() -> None:
+    world = taught_world()
+    world.wait(QUIET)
+    fail_thrice(world)
+    world.state = world.state.evolve(asks=Asks(train_now=1))
+    for _ in range(2):
+        decide(world)
+    assert world.state.train is not None
+    run = plans.train(world.state, world.spec, world.state.train).run
+    for attempt in (4, 5, 9):
+        world.failed[run] = (attempt, "no key")
+        decide(world)
+    state, _ = world.decide(world.state, world.look())
+    assert state.train is None
+    assert state.teaching_attempts == 9
+
+
+def test_a_request_to_train_does_not_wait_for_the_pool_or_for_a_batch() -> None:
+    world = taught_world()
+    world.state = world.state.evolve(asks=Asks(train_now=1), batches=(OpenBatch(batch="b", opened_at=START),))
+    decide(world)
+    assert world.state.train is not None
+    assert world.state.train.iteration == 0
 
 
 def test_annotators_get_a_batch_although_texts_keep_coming_after_a_failure() -> None:

@@ -11,7 +11,7 @@ from tests.unit.tasks.sample import task_of
 from tornio.api import Asked
 from tornio.errors import Conflict
 from tornio.records import Record
-from tornio.schemas.loop import LoopState, StopProgress
+from tornio.schemas.loop import LoopState, StopProgress, TrainIntent
 from tornio.spec import TaskSpec
 from tornio.status.asks import Ask, ask_of_loop, ask_training
 from tornio.status.snapshot import Reader
@@ -26,6 +26,10 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SPEC = TaskSpec.model_validate(
     {"workspace": "shop", "name": "inbox", "labels": ["a", "b"], "loop": {"stop": {"window": 1, "kappa": 0.9}}}
 )
+
+TAUGHT = TrainIntent(
+    iteration=0, batches=(), label_seq=0, pool_seq=1, spec_rev=1, parent=None, method="distillation", started_at=NOW
+)  # fmt: skip
 
 
 def stopped_task() -> Task:
@@ -69,6 +73,18 @@ def test_a_training_for_which_the_labels_do_not_suffice_is_refused_with_what_lac
         with pytest.raises(Conflict, match=r"cannot train yet: .*only 'a' has one so far; import labels"):
             train_now(task, force)
     assert not task.loop_state().asks.train_now
+
+
+def test_without_labels_the_teacher_is_asked_again_unless_it_is_at_work() -> None:
+    task = task_of(SPEC.model_copy(update={"loop": SPEC.loop.model_copy(update={"bootstrap": "teacher"})}))
+    trained(task, iteration=0, train=TAUGHT)
+    with pytest.raises(Conflict, match="cannot train yet"):
+        train_now(task)
+    trained(task, iteration=0, train=None, attention={"train": "the teacher could not teach a first version"})
+    assert train_now(task).said.startswith("shop/inbox will ask its teacher once more for a first version as soon as")
+    ask_of_loop(task, Ask.PAUSE)
+    assert "it will ask its teacher once more for a first version after `tornio resume" in train_now(task).said
+    assert task.loop_state().asks.train_now == 2
 
 
 def test_a_training_without_a_new_label_is_refused_unless_it_is_forced() -> None:
