@@ -101,7 +101,8 @@ class Asker:
             except Busy as busy:
                 self._count("busy")
                 if number == self._endpoint.retries:
-                    raise Unavailable(f"{busy}, {number + 1} times in a row. The answers so far are kept") from busy
+                    often = f", {number + 1} times in a row" if number else ""
+                    raise Unavailable(f"{busy}{often}. The answers so far are kept") from busy
                 if busy.after is not None and busy.after > self._endpoint.longest_wait_seconds:
                     raise Unavailable(
                         f"{busy}, and asks to wait {busy.after:,.0f} seconds, which is more than longest_wait_seconds "

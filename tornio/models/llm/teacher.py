@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 JUDGED_AS = 20
 """Fewer texts are judged as if they were so many, or one bad text could end the run of a small part of a pool."""
+HASTE_S = 20.0
+"""Most seconds of a request for which somebody waits, such as the annotators of a batch. An answer has few tokens."""
 Connect = Callable[[str, LlmEndpoint], ChatServer]
 
 
@@ -83,8 +85,12 @@ class LlmZeroShot:
     def score(
         self, texts: Sequence[str], labels: Sequence[LabelSpec], templates: Sequence[str], multi_label: bool = False
     ) -> Scores:
-        """As ``ZeroShotModel.score``; ``templates`` are not used. Raises as ``ask`` does."""
-        return self.ask(texts, labels, multi_label)
+        """As ``ZeroShotModel.score``, for somebody who waits: a request has at most ``HASTE_S`` seconds and is not sent
+        again where the server is busy. ``templates`` are not used. Raises as ``ask`` does."""
+        haste = {"retries": 0, "timeout_seconds": min(HASTE_S, self._settings.timeout_seconds)}
+        settings = self._settings.model_copy(update=haste)
+        hasty = LlmZeroShot(self._store, self._endpoint, settings, self._connect, self._instruction)
+        return hasty.ask(texts, labels, multi_label)
 
     def estimate(self, texts: Sequence[str], labels: Sequence[LabelSpec], multi_label: bool) -> Estimate:
         """Return what ``ask`` would ask for, without asking."""
