@@ -19,8 +19,9 @@ from tests.unit.llm.fake import FakeChatServer
 from tornio.errors import BudgetSpent, Forbidden, InvalidInput, Unavailable
 from tornio.models.combined import CombinedZeroShot
 from tornio.models.llm import asking
+from tornio.models.llm.port import Mode, Question, Rejected, Reply
 from tornio.models.llm.server import HttpChatServer, retry_after
-from tornio.models.llm.teacher import HASTE_S, LlmZeroShot
+from tornio.models.llm.teacher import HASTE_S, HOPELESS, LlmZeroShot
 from tornio.schemas.keys import llm_spending
 from tornio.schemas.llm import Spending
 from tornio.settings import LlmEndpoint
@@ -280,6 +281,37 @@ def test_rubbish_about_a_text_leaves_it_without_a_label_and_about_many_ends_the_
             teacher(concurrency=1).ask(TEXTS, LABELS)
         assert "The usable answers are kept" in str(caught.value)
         assert ("the text is too long" in str(caught.value)) is (kind == "rejected")
+
+
+class Choosy(FakeChatServer):
+    """It refuses to answer about texts with the word bad."""
+
+    def ask(self, question: Question, mode: Mode, temperature: float | None) -> Reply:
+        if "bad" in question.user:
+            raise Rejected("I cannot say (status 400)")
+        return super().ask(question, mode, temperature)
+
+
+@pytest.mark.parametrize("bad_first", [True, False])
+def test_the_order_of_the_texts_does_not_decide_whether_too_many_have_no_answer(bad_first: bool) -> None:
+    usual = LlmEndpoint(url="http://127.0.0.1/v1", model="m", max_requests=9999, max_tokens=9_999_999, concurrency=1)
+    teacher = LlmZeroShot(MemoryStore(), "gpt", usual, lambda *_: Choosy("fruit"))
+
+    def texts(bad: int, good: int) -> list[str]:
+        words = ["bad"] * bad + ["good"] * good
+        return [f"{word} {number}" for number, word in enumerate(words if bad_first else reversed(words))]
+
+    assert teacher.ask(texts(20, 80), LABELS).tally["unanswered"] == 20
+    with pytest.raises(InvalidInput, match=r"about 21 of \d+ texts .*allows 20% of all 100"):
+        teacher.ask(texts(21, 79), LABELS)
+
+
+def test_a_model_that_answers_nothing_at_all_is_found_early_in_a_large_part() -> None:
+    usual = LlmEndpoint(url="http://127.0.0.1/v1", model="m", max_requests=9999, max_tokens=9_999_999)
+    teacher = LlmZeroShot(MemoryStore(), "gpt", usual, lambda *_: Choosy("fruit"))
+    bad = [f"bad {number}" for number in range(HOPELESS * 6)]
+    with pytest.raises(InvalidInput, match=r"about 100 of 100 texts .*allows 20% of all 600"):
+        teacher.ask(bad, LABELS)
 
 
 def test_one_bad_text_does_not_end_the_run_of_a_small_part() -> None:

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 JUDGED_AS = 20
 """Fewer texts are judged as if they were so many, or one bad text could end the run of a small part of a pool."""
+HOPELESS = 100
+"""So many texts without a single usable answer end a run at once: then the model or the instruction is wrong, and each
+further text would cost some requests."""
 HASTE_S = 20.0
 """Most seconds of a request for which somebody waits, such as the annotators of a batch. An answer has few tokens."""
 Connect = Callable[[str, LlmEndpoint], ChatServer]
@@ -136,7 +139,7 @@ class LlmZeroShot:
                             continue  # the text that stopped it says why
                         rows[futures[future]] = None if answer is None else np.asarray(answer.probabilities, np.float32)
                         tally.update(_kinds(answer))
-                        self._check_useful(asker, tally["unanswered"], len(rows))
+                        self._check_useful(asker, tally["unanswered"], len(rows), len(unique))
                         done(len(rows))
                 finally:
                     stop.set()
@@ -169,9 +172,11 @@ class LlmZeroShot:
         self._store.put(key, answer.encode())
         return answer
 
-    def _check_useful(self, asker: Asker, bad: int, asked: int) -> None:
-        """Raise InvalidInput where too many texts have no usable answer."""
-        if bad <= self._settings.max_unanswered * max(asked, JUDGED_AS):
+    def _check_useful(self, asker: Asker, bad: int, asked: int, texts: int) -> None:
+        """Raise InvalidInput as soon as it is sure that too many of the texts have no usable answer, whatever their
+        order is; also where the first ``HOPELESS`` have none."""
+        share = self._settings.max_unanswered
+        if bad <= share * max(texts, JUDGED_AS) and not (bad == asked >= HOPELESS and share < 1):
             return
         kinds = ", ".join(
             f"{name.removeprefix('rubbish: ')} {count}"
@@ -181,7 +186,7 @@ class LlmZeroShot:
         said = f". At last {asker.rejection}" if asker.rejection else ""
         raise InvalidInput(
             f"the model {self._settings.model!r} of the endpoint {self._endpoint!r} gave no usable answer about {bad} "
-            f"of {asked} texts ({kinds}), and its max_unanswered allows {self._settings.max_unanswered:.0%}{said}. "
+            f"of {asked} texts ({kinds}), and its max_unanswered allows {share:.0%} of all {texts:,}{said}. "
             "Describe the labels better, change the settings of the endpoint, or choose another model. The usable "
             "answers are kept"
         )
