@@ -56,6 +56,13 @@ def test_a_thought_before_the_answer_does_not_count() -> None:
     assert found(tokens, "fruit", "metal") == pytest.approx([0.9, 0.1])
 
 
+@pytest.mark.parametrize("name", ["label", '"label":', "label:", ":"])
+def test_a_label_may_be_called_as_the_field_is(name: str) -> None:
+    whole = json.dumps({"label": name}, indent=1)
+    tokens = [token(whole[:-3]), token(whole[-3:])]
+    assert found(tokens, "fruit", name) == pytest.approx([0.0, 1.0])
+
+
 @pytest.mark.parametrize(
     "tokens",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,11 +54,8 @@ def label_probabilities(tokens: Sequence[Token], names: Sequence[str], field: st
 def _start(tokens: Sequence[Token], field: str) -> tuple[int, int] | None:
     """Return the token in which the field's value begins, behind the quotation mark, and where in this token."""
     whole = b"".join(token.text for token in tokens)
-    key = whole.rfind(json.dumps(field).encode())
-    if key < 0:
-        return None
-    colon = whole.find(b":", key + len(field) + 2)
-    quote = whole.find(b'"', colon) if colon >= 0 else -1
+    keys = list(re.finditer(re.escape(json.dumps(field).encode()) + rb"\s*:", whole))  # a label may have this name, too
+    quote = whole.find(b'"', keys[-1].end()) if keys else -1
     if quote < 0:
         return None
     begin = quote + 1
