@@ -19,6 +19,7 @@ from tornio.schemas.registry import EncoderDocument
 from tornio.schemas.runs import RunPlan
 from tornio.seeds import derive_seed
 from tornio.settings import StorageSettings
+from tornio.storage.port import ObjectStore
 from tornio.tasks import adaptable_rows
 from tornio.tasks.encoder import encoder_of
 from tornio.training.adapting.adapt import Adapted, Settings, adapt
@@ -65,7 +66,7 @@ def plan(request: AdaptRequest, task: TaskName, context: JobContext) -> RunPlan:
         seed=request.seed,
     )
     planned = RunPlan.of(request.job, *task, args)
-    _check_free(request.name, planned.run, context)
+    _check_free(planned, request.name, context)
     return planned
 
 
@@ -75,7 +76,7 @@ def run(args: AdaptArgs, context: RunContext) -> AdaptOutput:
     The training is shared by TORNIO_TRAIN_WORKERS workers, where these are more than one. Raises InvalidInput for a
     name that another base model has, and where the texts or the encoder do not suffice.
     """
-    _check_free(args.name, context.run, context.job)
+    _check_free(context.plan, args.name, context.job)
     if args.objective not in ADAPTATIONS:
         raise InvalidInput(f"this release has no objective {args.objective!r}: upgrade Tornio")
     texts = _texts(args, context)
@@ -116,14 +117,25 @@ def _check_own(name: str) -> None:
         raise InvalidInput(f"{name!r:.99} looks like the name of a model on a hub. Write --name without a slash")
 
 
-def _check_free(name: str, run: str, context: JobContext) -> None:
-    """Raise InvalidInput if a base model has this name that another run, or a person, has made."""
+def _check_free(plan: RunPlan, name: str, context: JobContext) -> None:
+    """Raise InvalidInput if a base model has this name that is not the result of this run.
+
+    The encoder's document does not tell: two runs may have the same encoder as their result, under two names.
+    """
     if name == MINILM:
         raise InvalidInput(f"{MINILM} is the name of the base model that Tornio brings. Choose another name")
-    encoders = Encoders(context.store)
-    named = encoders.named(name)
-    if named is not None and encoders.get(named.digest).run != run:
+    named = Encoders(context.store).named(name)
+    if named is not None and named.digest != _digest_of(plan, context.store):
         raise InvalidInput(f"a base model of the name {name!r} exists already. Choose another name")
+
+
+def _digest_of(plan: RunPlan, store: ObjectStore) -> str | None:
+    """Return the digest of the encoder that an attempt of the run has published, or None where none has."""
+    try:
+        body = store.get(_result_key(plan)).body
+    except NotFound:
+        return None
+    return str(json.loads(body)["digest"])
 
 
 def _texts(args: AdaptArgs, context: RunContext) -> Split:
@@ -150,15 +162,15 @@ def _train(args: AdaptArgs, context: RunContext, texts: Split) -> None:
         encoders = Encoders(context.job.store)
         document = publish_encoder(source, encoders, loader.precision, parent=args.base.digest, run=context.run)
         result = {"digest": document.digest, "new_head": adapted.new_head, "metrics": dict(adapted.metrics)}
-        context.job.store.put(_result_key(context), json.dumps({"schema": 1, **result}).encode())
+        context.job.store.put(_result_key(context.plan), json.dumps({"schema": 1, **result}).encode())
         try:
             encoders.claim_name(args.name, document, args.base.layer, datetime.now(UTC))
         except AlreadyExists as error:  # another attempt could not have the name either
             raise InvalidInput(str(error)) from error
 
 
-def _result_key(context: RunContext) -> str:
-    return context.keys.folder(RESULT) + "result.json"
+def _result_key(plan: RunPlan) -> str:
+    return plan.run_keys.folder(RESULT) + "result.json"
 
 
 def _published(args: AdaptArgs, context: RunContext) -> tuple[EncoderDocument, Adapted]:
@@ -166,7 +178,7 @@ def _published(args: AdaptArgs, context: RunContext) -> tuple[EncoderDocument, A
     encoders = Encoders(context.job.store)
     if encoders.named(args.name) is None:
         raise NotFound(f"no base model has the name {args.name!r} yet")
-    result = json.loads(context.job.store.get(_result_key(context)).body)
+    result = json.loads(context.job.store.get(_result_key(context.plan)).body)
     return encoders.get(result["digest"]), Adapted(result["new_head"], result["metrics"])
 
 

@@ -162,6 +162,26 @@ def test_the_next_attempt_goes_on_where_the_last_one_died(
     assert result(context, plan, attempt=3) == output, "the name is this run's own"
 
 
+def test_a_run_keeps_its_name_where_another_run_had_the_same_result(
+    context: JobContext, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_of(context, base, sentences(300))
+    first = result(context, planned(context, name="first"))
+    plan = planned(context, name="second")
+
+    def die(_context: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:  # behind the name, before the run's output
+        patch.setattr("jobs.adapt.forget_checkpoints", die)
+        with pytest.raises(Died):
+            execute(plan, 1, context)
+    second = result(context, plan, attempt=2)
+    assert (second.name, second.digest) == ("second", first.digest)
+    with pytest.raises(InvalidInput, match="of the name 'second' exists already"):
+        planned(context, name="second", epochs=1)
+
+
 def test_held_out_records_take_no_part(context: JobContext, base: Path) -> None:
     task = task_of(context, base, sentences(200), holdout_share=0.3)
     task.import_labels([(Record("r0000", sentences(1)[0]), ["a"])], "train", "test")
