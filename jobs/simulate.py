@@ -17,7 +17,7 @@ from jobs.replay import replay
 from jobs.slice_inputs import Corpus
 from tornio.api import SimulateRequest, TaskName
 from tornio.comparison.slices import FOLDS
-from tornio.errors import InvalidInput, TemporaryError, describe
+from tornio.errors import BudgetSpent, Forbidden, InvalidInput, TemporaryError, describe
 from tornio.models.kinds import ASKED
 from tornio.models.loading import Loader
 from tornio.plugins import check_choice
@@ -32,7 +32,7 @@ from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Tasks
 from tornio.tasks.names import check_asking
-from tornio.training.methods import check_training
+from tornio.training.methods import METHODS, check_training
 
 __all__ = ["STAGES", "SimulateArgs", "plan", "run"]
 
@@ -76,11 +76,17 @@ def plan(
 
 
 def run(args: SimulateArgs, context: RunContext) -> SimulateOutput:
-    """Do the replays that are missing, then write ``results.parquet`` and ``simulation.html`` beside them."""
+    """Do the replays that are missing, then write ``results.parquet`` and ``simulation.html`` beside them.
+
+    Raises what a teacher raises that cannot label the pool: no replay is begun then.
+    """
     replays, store = _replays(args), context.job.store
     missing = [number for number in range(len(replays)) if store.head(_key(context.plan, number)) is None]
     mapper = context.job.mapper or InlineMapper(STAGES, store, context.job.loader)
     done = len(replays) - len(missing)
+    spec = context.task.spec_at(args.spec_rev)
+    if missing and METHODS.get(spec.training.method).asks_teacher:
+        context.soft_labels(spec, args.pool_seq)  # stored before workers begin, or each of them would ask the teacher
 
     def count(_part: int) -> None:
         nonlocal done
@@ -108,8 +114,8 @@ class ReplayWork:
         try:
             spec = _spec_of(arm, self._spec)
             result = replay(self._args, arm, seed, self._context, spec, self._corpus, learned, judges)
-        except (TemporaryError, OSError, MemoryError, OutOfMemoryError):  # it may succeed at the next attempt
-            raise
+        except (TemporaryError, BudgetSpent, Forbidden, OSError, MemoryError, OutOfMemoryError):
+            raise  # it may succeed at the next attempt, or when an operator has mended it
         except Exception as error:  # a strategy of another package must not end the others
             log.warning("%s, seed %d, failed", arm.name, seed, exc_info=True)
             result = ReplayResult(arm=arm, seed=seed, judged=len(judges), error=describe(error))

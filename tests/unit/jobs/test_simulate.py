@@ -16,7 +16,7 @@ from jobs.slice_inputs import Corpus
 from tests.unit.controller.turning import quick_fit
 from tests.unit.jobs.test_training_inputs import LABELS, World
 from tornio.api import SimulateRequest, TaskName
-from tornio.errors import InvalidInput, MissingPlugin
+from tornio.errors import BudgetSpent, InvalidInput, MissingPlugin
 from tornio.query import Candidates, Selection
 from tornio.records import Record
 from tornio.schemas.runs import RunPlan
@@ -144,3 +144,31 @@ def test_arms_are_named_by_what_differs(world: World) -> None:
     names = [arm.name for arm in SimulateArgs.model_validate(plan.args).arms]
     assert len(set(names)) == len(names)
     assert "breaking-ties, after diverse, batches of 8" in names
+
+
+def test_a_teacher_is_asked_once_before_the_replays_and_its_failure_is_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, training={"method": "distillation"})
+    plan = planned(world, batch_sizes=("4",), budget=8)
+
+    def spent(*_: Any) -> None:
+        raise BudgetSpent("spent")
+
+    monkeypatch.setattr(world.loader.counting, "score", spent)
+    with pytest.raises(BudgetSpent):
+        done(world, plan)
+    with quick_fit(), pytest.raises(BudgetSpent):
+        simulate.ReplayWork(plan, world.store, world.loader).do(0)
+    assert not list(world.store.list(plan.run_keys.folder("replays")))
+    monkeypatch.undo()
+    asked: list[list[int]] = []
+    do = simulate.ReplayWork.do
+
+    def watched(work: simulate.ReplayWork, part: int) -> None:
+        asked.append(list(world.loader.counting.asked))
+        do(work, part)
+
+    monkeypatch.setattr(simulate.ReplayWork, "do", watched)
+    done(world, plan)
+    assert asked[0] == asked[-1] == [20, 40]
