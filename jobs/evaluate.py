@@ -21,7 +21,7 @@ from tornio.schemas.loop import AGREEMENT
 from tornio.schemas.task import KAPPA, StopSet
 from tornio.seeds import derive_seed
 from tornio.spec import TaskSpec
-from tornio.stopping import CRITERIA, StopPredictions
+from tornio.stopping import BUILT_IN, CRITERIA, StopPredictions, single_criteria
 from tornio.storage import documents
 from tornio.tasks import HoldoutSet, Task, holdout_set
 
@@ -131,7 +131,8 @@ def _changed(judged: HoldoutSet, current: Labels | None, answers: Labels) -> tup
 
 @dataclass(frozen=True, slots=True)
 class _StopSignals:
-    """``agreement``: Cohen's kappa, always measured. ``signals``: those of the spec's criterion, if it is another."""
+    """``agreement``: Cohen's kappa, always measured. ``signals``: those of all other built-in criteria and of the
+    spec's."""
 
     agreement: float | None = None
     signals: dict[str, float] = field(default_factory=dict)
@@ -147,21 +148,20 @@ def _stop_signals(context: RunContext, args: EvaluateArgs, spec: TaskSpec, candi
         return _StopSignals()
     ids = stop_set(context.task, args.pool_seq, context).record_ids
     before, after = (_predict(context, model, args.pool_seq, ids) for model in (before_model, candidate))
-    agreement = CRITERIA.get(AGREEMENT).signal(before, after)
-    name = spec.loop.stop.criterion
-    if name == AGREEMENT:
-        return _StopSignals(agreement)
-    try:
-        value = CRITERIA.get(name).signal(before, after)
-        signals = {} if value is None else {name: float(value)}
-        if not all(map(math.isfinite, signals.values())):
-            raise InvalidInput(f"it measured {value}, and a signal must be a finite number")
-        if name == KAPPA:
-            raise InvalidInput(f"the name {KAPPA!r} is reserved: rename the criterion")
-    except Exception as error:  # a package's criterion may raise anything, and must not decide what is deployed
-        log.warning("the stopping criterion %s cannot measure", name, exc_info=True)
-        return _StopSignals(agreement, warnings=(f"the stopping criterion {name!r} has no signal: {describe(error)}",))
-    return _StopSignals(agreement, signals)
+    asked = [one.criterion for one in single_criteria(spec.loop.stop)]
+    signals, warnings = dict[str, float](), list[str]()
+    for name in dict.fromkeys([*BUILT_IN, *asked]):  # all built-in ones, so that a spec may change to another at once
+        try:
+            value = CRITERIA.get(name).signal(before, after)
+            if name == KAPPA:
+                raise InvalidInput(f"the name {KAPPA!r} is reserved: rename the criterion")
+            if value is not None and not math.isfinite(value):
+                raise InvalidInput(f"it measured {value}, and a signal must be a finite number")
+            signals |= {} if value is None else {name: float(value)}
+        except Exception as error:  # a package's criterion may raise anything, and must not decide what is deployed
+            log.warning("the stopping criterion %s cannot measure", name, exc_info=True)
+            warnings.append(f"the stopping criterion {name!r} has no signal: {describe(error)}")
+    return _StopSignals(signals.pop(AGREEMENT), signals, tuple(warnings))
 
 
 def stop_set(task: Task, pool_seq: int, context: RunContext) -> StopSet:

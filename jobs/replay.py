@@ -23,10 +23,11 @@ from tornio.evaluation.metrics import indicators, macro_f1, micro_f1
 from tornio.models.decide import decide_labels
 from tornio.plugins import read_settings
 from tornio.query import COLD_STARTS, STRATEGIES, Candidates, checked_rows, cold_start_settings
+from tornio.schemas.loop import HoldoutLook
 from tornio.schemas.simulation import Arm, Point, ReplayResult, SimulateArgs
 from tornio.seeds import derive_seed
 from tornio.spec import StopSpec, TaskSpec
-from tornio.stopping import CRITERIA, StopPredictions
+from tornio.stopping import CRITERIA, StopFacts, StopPredictions, stop_state
 from tornio.tasks import TrainingSet
 from tornio.training.hooks import Hooks
 from tornio.training.methods import METHODS
@@ -80,6 +81,7 @@ class _Replay:
     judges: TrainingSet
     folder: Path
     stops: dict[str, int] = field(default_factory=dict)
+    _models: int = 0
     _signals: dict[str, list[float]] = field(default_factory=dict)
     _last: StopPredictions | None = None
 
@@ -129,11 +131,12 @@ class _Replay:
     def _judged(self, asked: IntArray, model: TrainedModel | None, watched: IntArray) -> Point:
         names = self.spec.label_names
         truth, answers = indicators(self.judges.labels, names), self._answers(asked, model)
+        right = int((truth == answers).all(axis=1).sum())
         return Point(
             labels=len(asked),
             micro_f1=micro_f1(truth, answers),
             macro_f1=macro_f1(truth, answers),
-            signals={} if model is None else self._watch(model, watched, len(asked)),
+            signals={} if model is None else self._watch(model, watched, len(asked), right),
         )
 
     def _answers(self, asked: IntArray, model: TrainedModel | None) -> BoolMatrix:
@@ -150,19 +153,20 @@ class _Replay:
         given = decide_labels(probabilities, names, several, thresholds_of(self.spec, model.head))
         return StopPredictions(names, several, probabilities, given)
 
-    def _watch(self, model: TrainedModel, watched: IntArray, labels: int) -> dict[str, float]:
+    def _watch(self, model: TrainedModel, watched: IntArray, labels: int, right: int) -> dict[str, float]:
         """Return what each stopping criterion measures, and note the first stop of each."""
         before, self._last = self._last, self._predicted(model, watched)
-        if before is None:
-            return {}
-        found = {}
-        for name, spec in _stopping(self.spec.loop.stop).items():
-            value = CRITERIA.get(name).signal(before, self._last)
-            if value is None:
-                continue
-            found[name] = float(value)
-            self._signals.setdefault(name, []).append(found[name])
-            if name not in self.stops and CRITERIA.get(name).reason(self._signals[name], spec) is not None:
+        self._models += 1
+        stopping, found = _stopping(self.spec.loop.stop), dict[str, float]()
+        for name in CRITERIA:
+            value = None if before is None else CRITERIA.get(name).signal(before, self._last)
+            if value is not None:
+                found[name] = float(value)
+                self._signals.setdefault(name, []).append(found[name])
+        look = HoldoutLook(iteration=self._models, right=right, labels=len(self.judges))
+        facts = StopFacts(self._signals, self._models, labels, look)
+        for name, spec in stopping.items():
+            if name not in self.stops and stop_state(spec, facts).reason is not None:
                 self.stops[name] = labels
         return found
 
@@ -178,11 +182,14 @@ class _Replay:
 
 
 def _stopping(spec: StopSpec) -> dict[str, StopSpec]:
-    """Return the criteria that can be judged with the task's settings, and the spec of each."""
+    """Return the task's criterion as it is, and the others as they are by default, without those that need settings."""
     found = {}
     for name in CRITERIA:
+        limit = spec.max_iterations if name == "max-iterations" else None
         try:
-            found[name] = StopSpec.model_validate({**spec.model_dump(), "criterion": name})
+            own = {**spec.model_dump(exclude={"settings", "max_iterations"}), "criterion": name}
+            CRITERIA.get(name).settings()
+            found[name] = StopSpec.model_validate({**own, "max_iterations": limit})
         except ValidationError:  # it needs settings that this task does not have
             continue
-    return found
+    return {**found, spec.criterion: spec}

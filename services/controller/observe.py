@@ -71,6 +71,7 @@ class Observer:
             queryable=counts.queryable,
             train_labels=counts.training_labels,
             imported_labels=counts.imported_labels,
+            answered=counts.answered,
             batches=self._progress(state, counts, polled),
             written={b.batch: b for b in batches if state.query and b.batch == state.query.batch},
             runs={plan.run: self._outcome(plan) for plan in waited_for(state, task.spec)},

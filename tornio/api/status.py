@@ -166,12 +166,23 @@ class AsksStatus(Answer):
     hold: str | None = None
 
 
+class CriterionStatus(Answer):
+    """How far a stopping criterion is: it compares ``value`` with ``threshold``. None: nothing to compare (with)."""
+
+    criterion: str
+    value: float | None = None
+    threshold: float | None = None
+    met: bool = False
+
+
 class StopStatus(Answer):
-    """``signals``: agreement of consecutive versions on the stop set, oldest first. ``stopped``: why it stopped."""
+    """``signals``: those of the criterion, oldest first. ``criteria``: how far each is; those that ``any`` and ``all``
+    hold stand in their place. ``stopped``: why it stopped."""
 
     criterion: str
     threshold: float | None = None
     signals: list[float] = []
+    criteria: list[CriterionStatus] = []
     stopped: str | None = None
 
 

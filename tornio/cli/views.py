@@ -9,6 +9,7 @@ from tornio.api import (
     AgreementStatus,
     BatchStatus,
     ChangedAnswer,
+    CriterionStatus,
     HoldoutStatus,
     Metrics,
     Scores,
@@ -193,13 +194,34 @@ def _batch(batch: BatchStatus) -> RenderableType:
 
 
 def _stop(status: TaskStatus) -> Text:
+    """The last signals, and how far the criterion is; of several criteria, how far each is."""
     stop = status.stop
-    signals = " ".join(f"{signal:.3f}" for signal in stop.signals[-6:]) or "nothing measured yet"
-    needs = f", stops at {stop.threshold:g}" if stop.threshold is not None else ""
-    text = Text(f"{stop.criterion}: {signals}{needs}")
+    if [one.criterion for one in stop.criteria] in ([], [stop.criterion]):
+        now = stop.criteria[0].value if stop.criteria else None
+        signals = [f"{signal:.3f}" for signal in stop.signals[-6:]]
+        known = [] if now is None else [f"{_figure(now)} now"]
+        parts = ([" ".join(signals)] if signals else []) + known or [_NOTHING]
+        needs = [] if stop.threshold is None else [f"stops at {_figure(stop.threshold)}"]
+        line = ", ".join(parts + needs)
+    else:
+        line = "; ".join(map(_criterion, stop.criteria))
+    text = Text(f"{stop.criterion}: {line}")
     if stop.stopped:
         text.append(f"; stopped: {stop.stopped}", style="green")
     return text
+
+
+_NOTHING = "nothing measured yet"
+
+
+def _criterion(one: CriterionStatus) -> str:
+    value = _NOTHING if one.value is None else _figure(one.value)
+    needs = "" if one.threshold is None else f", stops at {_figure(one.threshold)}"
+    return f"{one.criterion} {value}{needs}{' (met)' if one.met else ''}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
 
 
 def ago(then: datetime, now: datetime) -> str:

@@ -20,6 +20,7 @@ from tornio.schemas.jobs import QueryOutput, TrainOutput
 from tornio.schemas.loop import (
     Attempts,
     GateIntent,
+    HoldoutLook,
     LoopState,
     OpenBatch,
     StopProgress,
@@ -216,6 +217,8 @@ def _signal(state: LoopState, gate: GateIntent, recorded: Iteration) -> StopProg
     stop, seq = state.stop, gate.train.label_seq
     if not recorded.number:  # to agree with the teacher is not what the criterion measures
         return stop
+    if recorded.verdict is not None and recorded.verdict.promoted and (look := _look(recorded)) is not None:
+        stop = stop.evolve(holdout=look)
     news = seq > stop.last_label_seq
     stop = stop.evolve(last_version=recorded.version, last_label_seq=seq)
     if not news:
@@ -226,6 +229,14 @@ def _signal(state: LoopState, gate: GateIntent, recorded: Iteration) -> StopProg
     numbers = {name: float(value) for name, value in measured.items() if isinstance(value, int | float)}
     others = {name: (*stop.of(name), value) for name, value in numbers.items()}
     return stop.evolve(others={**stop.others, **others}) if others else stop
+
+
+def _look(recorded: Iteration) -> HoldoutLook | None:
+    """What the hold-out said about this version; None without held-out labels."""
+    labels, accuracy = recorded.metrics.get("n"), recorded.metrics.get("accuracy")
+    if not isinstance(labels, int) or not isinstance(accuracy, int | float) or not labels:
+        return None
+    return HoldoutLook(iteration=recorded.number, right=round(accuracy * labels), labels=labels)
 
 
 def _refused(state: LoopState, seen: Observation, version: str, why: str) -> LoopState:
@@ -240,7 +251,7 @@ def _refused(state: LoopState, seen: Observation, version: str, why: str) -> Loo
 
 def _note_undecided_stop(state: LoopState, seen: Observation) -> LoopState:
     """Ask for attention while the stopping criterion cannot decide. The loop goes on, and never stops by itself."""
-    return attend(state, "stop", stop_now(state, seen.spec).trouble)
+    return attend(state, "stop", stop_now(state, seen.spec, seen.answered).trouble)
 
 
 def _tell_what_hangs(state: LoopState, seen: Observation) -> LoopState:

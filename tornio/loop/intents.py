@@ -106,7 +106,7 @@ def _relabelled(state: LoopState, seen: Observation) -> bool:
     budget = seen.spec.loop.stop.max_iterations
     if budget is not None and state.counted_iterations >= budget:
         return False
-    return bool(stopped(state, seen.spec, seen.pool_seq)) or _exhausted(state, seen)
+    return bool(stopped(state, seen.spec, seen.pool_seq, seen.answered)) or _exhausted(state, seen)
 
 
 def _exhausted(state: LoopState, seen: Observation) -> bool:
@@ -115,7 +115,7 @@ def _exhausted(state: LoopState, seen: Observation) -> bool:
 
 def start_query(state: LoopState, seen: Observation) -> LoopState:
     busy = state.query or state.train or state.gate or any(batch.closed for batch in state.batches)
-    if busy or state.asks.paused or stopped(state, seen.spec, seen.pool_seq) or _exhausted(state, seen):
+    if busy or state.asks.paused or stopped(state, seen.spec, seen.pool_seq, seen.answered) or _exhausted(state, seen):
         return state
     if len(state.batches) >= seen.spec.loop.open_batches:
         return state

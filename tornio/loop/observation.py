@@ -71,6 +71,8 @@ class Observation:
     """Training labels of each class of the task."""
     imported_labels: Mapping[str, int] = field(default_factory=dict)
     """Those of them that were imported, not answered."""
+    answered: int = 0
+    """Texts that people have labelled here, those of the hold-out included: not imported, and not by a model."""
     batches: Mapping[str, BatchProgress] = field(default_factory=dict)
     written: Mapping[str, Batch] = field(default_factory=dict)
     """Batches of the state's intents that are in the store."""

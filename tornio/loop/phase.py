@@ -57,7 +57,7 @@ def _doing(state: LoopState, seen: Observation) -> Standing:
         return Standing(Phase.LABELLING, "; ".join(_progress(state, seen)))
     if state.swap:
         return Standing(Phase.SWAPPING, _swap(state, seen))
-    if (why := stopped(state, seen.spec, seen.pool_seq)) is not None:
+    if (why := stopped(state, seen.spec, seen.pool_seq, seen.answered)) is not None:
         return Standing(Phase.STOPPED, why)
     if first.importing(state, seen):
         return Standing(Phase.WAITING, "labels are being imported; the first training starts when that is over")

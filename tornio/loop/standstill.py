@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from tornio.loop.observation import Observation
 from tornio.schemas.loop import LoopState, SwapIntent
 from tornio.spec import TaskSpec
-from tornio.stopping import StopState, stop_state
+from tornio.stopping import StopFacts, StopState, stop_state
 
 RUN_HANGS = timedelta(minutes=30)
 """A run of the loop that takes longer needs attention. Small runs end in seconds; large runs report their progress."""
@@ -15,24 +15,23 @@ SILENCE = timedelta(minutes=1)
 """How long a version waits for replicas, none of which reports, before that needs attention."""
 
 
-def stopped(state: LoopState, spec: TaskSpec, pool_seq: int) -> str | None:
+def stopped(state: LoopState, spec: TaskSpec, pool_seq: int, answered: int) -> str | None:
     """Return why no further batch is sent, or None. A new spec, new texts or train-now wake the task by themselves.
 
-    ``loop.stop.max_iterations`` is a budget: only a new spec wakes a task that has used it up.
+    Where a budget is used up, only a new spec wakes the task. ``answered``: texts that people have labelled here.
     """
-    stop = spec.loop.stop
-    reason = stop_now(state, spec).reason
-    if reason is None:
-        return None
-    if stop.max_iterations is not None and state.counted_iterations >= stop.max_iterations:
-        return reason
-    return reason if pool_seq <= state.trained_pool_seq else None
+    now = stop_now(state, spec, answered)
+    return now.reason if now.spent or pool_seq <= state.trained_pool_seq else None
 
 
-def stop_now(state: LoopState, spec: TaskSpec) -> StopState:
-    """Apply the current criterion to the signals so far."""
-    stop = spec.loop.stop
-    return stop_state(stop, state.stop.of(stop.criterion), state.counted_iterations)
+def stop_now(state: LoopState, spec: TaskSpec, answered: int) -> StopState:
+    """Apply the current criterion to what is known."""
+    return stop_state(spec.loop.stop, stop_facts(state, answered))
+
+
+def stop_facts(state: LoopState, answered: int) -> StopFacts:
+    """Return what stopping criteria may look at."""
+    return StopFacts(state.stop.by_criterion, state.counted_iterations, answered, state.stop.holdout)
 
 
 def replicas_agree(intent: SwapIntent, seen: Observation) -> bool:

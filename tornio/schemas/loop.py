@@ -99,6 +99,16 @@ AGREEMENT = "kappa-average"
 """The criterion whose signals are stored in ``StopProgress.signals``, where release 0.1 reads them."""
 
 
+class HoldoutLook(Part):
+    """The judgement of a version on the hold-out, for a criterion that asks for an accuracy."""
+
+    iteration: int = Field(ge=1)
+    right: int
+    """How many of the held-out texts got exactly the right label or labels."""
+    labels: int
+    """How many held-out texts judged."""
+
+
 class StopProgress(Part):
     """The measurements of the stopping criterion. Whether to stop follows from them and from the present spec."""
 
@@ -112,10 +122,18 @@ class StopProgress(Part):
     """The version with which the next agreement is measured."""
     last_label_seq: int = 0
     """Label sequence number that this version was trained on. Without newer labels, agreement has no meaning."""
+    holdout: HoldoutLook | None = Field(default=None, exclude_if=lambda look: look is None)
+    """The last version that passed the gate, judged on the hold-out. None until there is one, and in earlier releases:
+    then no criterion stops because of it."""
 
     def of(self, criterion: str) -> tuple[float, ...]:
         """Return the signals of this criterion, oldest first."""
-        return self.signals if criterion == AGREEMENT else self.others.get(criterion, ())
+        return self.by_criterion.get(criterion, ())
+
+    @property
+    def by_criterion(self) -> dict[str, tuple[float, ...]]:
+        """All signals, by the criterion's name."""
+        return {**self.others, AGREEMENT: self.signals}
 
 
 class LoopState(Document):

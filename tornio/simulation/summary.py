@@ -155,7 +155,8 @@ def _saving(arm: Arm, own: Runs, random: Arm, theirs: Runs) -> Saving | None:
 
 
 def _stops(arm: Arm, own: Runs) -> Iterator[StopRow]:
-    criteria = dict.fromkeys(name for result in own.values() for point in result.points for name in point.signals)
+    measured = [name for result in own.values() for point in result.points for name in point.signals]
+    criteria = dict.fromkeys([*measured, *(name for result in own.values() for name in sorted(result.stops))])
     for name in criteria:
         at = [(result, result.stops[name]) for result in own.values() if name in result.stops]
         scores = [point.micro_f1 for result, labels in at for point in result.points if point.labels == labels]

@@ -22,14 +22,16 @@ class StopSpec(Spec):
         "kappa-average",
         change="live",
         doc="Stopping criterion. kappa-average: stop when predictions on the stop set hardly change any more. "
-        "max-iterations: stop after max_iterations alone. none: never stop by itself. An installed package may bring "
-        "others.",
+        "classification-change, delta-f-score, overall-uncertainty: other signs of that. target-accuracy: stop when "
+        "the hold-out shows an accuracy. budget: stop after so many labels. max-iterations: stop after max_iterations "
+        "alone. any, all: several of these. none: never stop by itself. An installed package may bring others.",
     )
     settings: dict[str, Any] = setting(
         {},
         exclude_if=lambda settings: not settings,
         change="live",
-        doc="Settings of a criterion that an installed package brings; its own documentation lists them. Default none.",
+        doc="Settings of the criterion, such as {labels: 500} for budget; docs/stopping.md lists them, or a "
+        "package's own documentation. kappa-average and max-iterations have fields of their own instead. Default none.",
     )
     window: int = setting(
         3,

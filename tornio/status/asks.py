@@ -13,6 +13,7 @@ from tornio.loop.observation import Observation
 from tornio.loop.standstill import stopped
 from tornio.schemas.loop import LoopState
 from tornio.tasks import Task
+from tornio.tasks.counts import Counter
 
 
 class Ask(StrEnum):
@@ -75,14 +76,16 @@ def ask_training(task: Task, seen: Observation, force: bool = False) -> Asked:
 
 def _answer(task: Task, ask: Ask, held: str | None, how: str = _LABELS) -> Asked:
     state = task.loop_state()
-    asks, why = asks_status(state), stopped(state, task.spec, task.pool.last_seq())
+    asks, why = asks_status(state), None
     answer = _ANSWERS[ask]
     if ask is Ask.TRAIN_NOW and asks.paused:
         answer = _PAUSED
     elif ask is Ask.RESUME and held:
         answer = _RELEASED
-    elif ask is Ask.RESUME and why is not None:
-        answer = _STOPPED
+    elif ask is Ask.RESUME:
+        counts = Counter(task).count(task.labels.read(), task.batches())
+        why = stopped(state, task.spec, counts.view.seq, counts.answered)
+        answer = answer if why is None else _STOPPED
     return Asked(said=answer.format(task=task.full_name, why=why, how=how), asks=asks)
 
 

@@ -41,6 +41,7 @@ class Snapshot:
     training_texts: int
     training_labels: Mapping[str, int]
     imported_labels: Mapping[str, int]
+    answered: int
     automatic_labels: Mapping[str, int]
     holdout: HoldoutStatus
     batches: Mapping[str, Progress]
@@ -88,6 +89,7 @@ class Reader:
             training_texts=counts.training_texts,
             training_labels=counts.training_labels,
             imported_labels=counts.imported_labels,
+            answered=counts.answered,
             automatic_labels=counts.automatic_labels,
             holdout=_holdout(counts),
             batches={batch.batch: counts.progress(batch) for batch in counts.batches},

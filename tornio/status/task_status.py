@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from tornio.api import (
     BatchStatus,
+    CriterionStatus,
     CurvePoint,
     Metrics,
     ReplicaStatus,
@@ -20,7 +22,7 @@ from tornio.api import (
 from tornio.loop.first import waits_for
 from tornio.loop.observation import BatchProgress, Observation
 from tornio.loop.phase import standing
-from tornio.loop.standstill import stopped
+from tornio.loop.standstill import stop_facts, stopped
 from tornio.schemas.loop import LoopState
 from tornio.schemas.registry import Alias
 from tornio.schemas.task import KAPPA, Iteration
@@ -29,7 +31,7 @@ from tornio.status.asks import asks_status
 from tornio.status.reported import ControllerStatus, ReplicaReport
 from tornio.status.scores import figures, named, training_counts
 from tornio.status.snapshot import Snapshot
-from tornio.stopping import stop_threshold
+from tornio.stopping import levels, stop_threshold
 
 SWAPS = 50
 """Most moves of ``current`` that a status lists."""
@@ -107,6 +109,7 @@ def observed(snapshot: Snapshot, now: datetime) -> Observation:
         queryable=0,
         train_labels=snapshot.training_labels,
         imported_labels=snapshot.imported_labels,
+        answered=snapshot.answered,
         current=snapshot.current[0] if snapshot.current else None,
         batches={
             name: BatchProgress(progress.total, progress.answered, True) for name, progress in snapshot.batches.items()
@@ -179,8 +182,9 @@ def _stop(spec: StopSpec, state: LoopState, observation: Observation) -> StopSta
     return StopStatus(
         criterion=spec.criterion,
         threshold=stop_threshold(spec),
-        signals=list(state.stop.others.get(spec.criterion, state.stop.signals)),
-        stopped=stopped(state, observation.spec, observation.pool_seq),
+        signals=list(state.stop.of(spec.criterion)),
+        criteria=[CriterionStatus(**asdict(level)) for level in levels(spec, stop_facts(state, observation.answered))],
+        stopped=stopped(state, observation.spec, observation.pool_seq, observation.answered),
     )
 
 

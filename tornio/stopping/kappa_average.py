@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from tornio.spec import NoSettings, StopSpec
-from tornio.stopping.port import StopPredictions
+from tornio.stopping.port import StopFacts, StopPredictions
 
 
 class KappaAverage:
@@ -33,6 +33,9 @@ class KappaAverage:
 
     def threshold(self, spec: StopSpec) -> float:
         return spec.kappa
+
+    def value(self, signals: Sequence[float], facts: StopFacts, spec: StopSpec) -> float | None:
+        return kappa_average(signals, spec.window)
 
 
 _SEPARATOR = "\x1f"

@@ -73,6 +73,15 @@ class Counts:
         return {name: count - given[name] for name, count in self.training_labels.items()}
 
     @cached_property
+    def answered(self) -> int:
+        """Texts that people have labelled here, those of the hold-out included: not imported, and not by a model."""
+        given = [event for event in self.log.events if event.event not in (EventKind.IMPORT, EventKind.AUTO)]
+        if len(given) == len(self.log.events):
+            return self.training_texts + len(self.holdout)
+        training = select_training(self.view, given, self.spec, self.task.document.holdout_key)
+        return len(training) + len(self.holdout) - len(self.holdout.imported)
+
+    @cached_property
     def holdout(self) -> HoldoutSet:
         """The labelled hold-out, and how many records are reserved, discarded and disputed."""
         return select_holdout(self.view, self.log.events, self.spec, self.task.document.holdout_key)

@@ -13,12 +13,15 @@ from tornio.errors import InvalidSpec
 from tornio.models.kinds import ASKED
 from tornio.plugins import check_choice, read_settings
 from tornio.query import COLD_STARTS, STRATEGIES, Choosy, QueryStrategy, cold_start_settings
-from tornio.spec import NO_TEACHER, TaskSpec
+from tornio.spec import NO_TEACHER, StopSpec, TaskSpec
 from tornio.spec.classifier import COMBINED, LLM, MEMBER_COSTS
 from tornio.spec.loop import BOOTSTRAPS
-from tornio.stopping import CRITERIA
+from tornio.stopping import CRITERIA, Selective, Several
 from tornio.training.kinds import AUTO
 from tornio.training.methods import check_training
+
+STOP_DEPTH = 3
+"""How deep criteria that hold others may stand in each other. Nobody reads more."""
 
 
 def check_names(spec: TaskSpec) -> None:
@@ -26,9 +29,8 @@ def check_names(spec: TaskSpec) -> None:
 
     A package is imported only where the spec names an entry of it, to check that entry's own settings.
     """
-    loop, stop = spec.loop, spec.loop.stop
+    loop = spec.loop
     check_asking(spec)
-    CRITERIA.check(stop.criterion, "loop.stop.criterion")
     check_choice(spec.classifier.kind, (*ASKED, AUTO), "kind", "classifier.kind")
     check_choice(spec.teacher.kind, (*MEMBER_COSTS, COMBINED, NO_TEACHER), "kind", "teacher.kind")
     _check_members(spec)
@@ -40,7 +42,7 @@ def check_names(spec: TaskSpec) -> None:
                 f"loop.bootstrap is {loop.bootstrap!r}, which needs a teacher (teacher.kind) and texts with one label "
                 "each (multi_label: false). Set loop.bootstrap to 'none', or change these."
             )
-    read_settings(CRITERIA.get(stop.criterion).settings, stop.settings, "loop.stop.settings")
+    _check_stop(spec, spec.loop.stop, "loop.stop")
 
 
 def check_asking(spec: TaskSpec) -> None:
@@ -50,6 +52,21 @@ def check_asking(spec: TaskSpec) -> None:
     COLD_STARTS.check(loop.cold_start, "loop.cold_start")
     _check_strategy(spec, "cold_start", COLD_STARTS.get(loop.cold_start), cold_start_settings(loop))
     _check_strategy(spec, "strategy", STRATEGIES.get(loop.strategy), loop.strategy_settings)
+
+
+def _check_stop(task: TaskSpec, stop: StopSpec, where: str, depth: int = 1) -> None:
+    """Raise InvalidSpec for a stopping criterion that does not exist, is set wrongly, or cannot serve the task."""
+    CRITERIA.check(stop.criterion, f"{where}.criterion")
+    entry = CRITERIA.get(stop.criterion)
+    read_settings(entry.settings, stop.settings, f"{where}.settings")
+    if isinstance(entry, Selective) and (why := entry.refusal(task)):
+        raise InvalidSpec(f"{where}.criterion: {stop.criterion!r} {why}. Choose another criterion")
+    if not isinstance(entry, Several):
+        return
+    if depth > STOP_DEPTH:
+        raise InvalidSpec(f"{where}: any and all may hold each other {STOP_DEPTH} levels deep, and not deeper")
+    for number, member in enumerate(entry.members(stop), 1):
+        _check_stop(task, member, f"{where}.settings.criteria[{number}]", depth + 1)
 
 
 def _check_members(spec: TaskSpec) -> None:

@@ -10,6 +10,7 @@ from tornio.api import (
     AgreementStatus,
     AsksStatus,
     BatchStatus,
+    CriterionStatus,
     HoldoutStatus,
     Metrics,
     ReplicaStatus,
@@ -174,6 +175,25 @@ def test_a_task_in_trouble() -> None:
         "stopped: agreement .995",
     ):
         assert words in text
+
+
+def test_how_far_each_of_several_criteria_is() -> None:
+    criteria = [
+        CriterionStatus(criterion="kappa-average", threshold=0.99),
+        CriterionStatus(criterion="budget", value=1200, threshold=1000, met=True),
+        CriterionStatus(criterion="target-accuracy", value=0.87654, threshold=0.9),
+    ]
+    text = " ".join(shown(STATUS.model_copy(update={"stop": StopStatus(criterion="any", criteria=criteria)})).split())
+    assert (
+        "any: kappa-average nothing measured yet, stops at 0.99; budget 1,200, stops at 1,000 (met); "
+        "target-accuracy 0.8765, stops at 0.9"
+    ) in text
+
+
+def test_how_far_a_criterion_is_beside_its_signals() -> None:
+    one = CriterionStatus(criterion="kappa-average", value=0.855, threshold=0.99)
+    stop = StopStatus(criterion="kappa-average", threshold=0.99, signals=[0.8, 0.91], criteria=[one])
+    assert "kappa-average: 0.800 0.910, 0.855 now, stops at 0.99" in shown(STATUS.model_copy(update={"stop": stop}))
 
 
 def test_text_of_a_status_is_no_markup() -> None:

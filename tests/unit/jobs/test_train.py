@@ -236,6 +236,8 @@ def test_a_fine_tuned_version_is_judged_and_picks_the_next_batch(context: JobCon
     judge: dict[str, Any] = {"version": version, "current": None, "rivals": [], "agree_with": version, **seqs}
     verdict = execute(plan_job("evaluate", TaskName("w", "t"), json.dumps(judge)), 1, context).output
     assert verdict["agreement"] == 1.0
+    assert verdict["signals"].keys() == {"classification-change", "overall-uncertainty"}  # for three labels
+    assert verdict["signals"]["classification-change"] == 0
     pick = {"batch": "g1-b0001", "number": 1, "generation": 1, "version": version, **seqs}
     picked = execute(plan_job("query", TaskName("w", "t"), json.dumps(pick)), 1, context).output
     assert picked["strategy"] == "breaking-ties"

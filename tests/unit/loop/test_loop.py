@@ -238,11 +238,11 @@ def test_train_now_without_new_labels_trains_only_by_force_and_no_criterion_coun
         turns(world, 10)
     assert len(world.iterations) == 3
     assert (world.state.iteration, world.state.counted_iterations) == (3, 1)
-    assert stopped(world.state, world.spec, world.pool_seq) is None
+    assert stopped(world.state, world.spec, world.pool_seq, 0) is None
     world.relabel(a=3)
     world.wait(60)
     turns(world, 10)
-    assert stopped(world.state, world.spec, world.pool_seq) == "2 iterations done, as loop.stop.max_iterations asks"
+    assert stopped(world.state, world.spec, world.pool_seq, 0) == "2 iterations done, as loop.stop.max_iterations asks"
 
 
 def test_train_now_after_a_training_that_failed_tries_the_same_labels_again() -> None:

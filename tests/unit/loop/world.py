@@ -53,6 +53,7 @@ class World:
     verdicts: dict[str, GateVerdict] = field(default_factory=dict)
     agreement: float = 0.5
     signals: dict[str, float] = field(default_factory=dict)
+    holdout: dict[str, Any] = field(default_factory=dict)
 
     # -- what the controller does ------------------------------------------------------------------------
 
@@ -71,6 +72,7 @@ class World:
         return Observation(
             now=self.now, spec=self.spec, spec_rev=1, pool_seq=self.pool_seq, label_seq=self.label_seq,
             queryable=max(0, self.pool - asked), train_labels=labels, imported_labels=self.imported,
+            answered=answered,
             batches={
                 name: BatchProgress(len(batch.items), self.answers.get(name, 0), name in self.logged)
                 for name, batch in self.batches.items()
@@ -134,7 +136,9 @@ class World:
             verdict = self.verdicts.get(plan.args["version"], good)
             agreement = self.agreement if plan.args["agree_with"] else None
             signals = self.signals if plan.args["agree_with"] else {}
-            return {"verdict": verdict.model_dump(), "agreement": agreement, "signals": signals}
+            return {
+                "verdict": verdict.model_dump(), "agreement": agreement, "signals": signals, "holdout": self.holdout
+            }  # fmt: skip
         taken = SIZE * len(self.batches)
         picked = [BatchItem(record_id=f"r{taken + i}", purpose=Purpose.QUERY) for i in range(items)]
         return {"items": [item.model_dump(mode="json") for item in picked], "strategy": "random"}

@@ -53,11 +53,30 @@ def test_each_number_is_counted_from_the_same_view(task: Task) -> None:
     assert counts.queryable == 60 - len(held) - 3
     assert counts.training_labels == {"a": 1, "b": 1}
     assert counts.imported_labels == {"a": 1, "b": 0}
+    assert counts.answered == 1
     assert (counts.holdout.reserved, len(counts.holdout)) == (len(held), 0)
     assert counts.live_records(batch) == [asked]
     assert counts.progress(batch) == Progress(1, 1)
     assert counts.progress(batch, {asked}) == Progress(0, 0)
     assert counts.agreement is None
+
+
+def test_texts_that_people_labelled_are_counted_with_the_hold_out_and_without_imports(task: Task) -> None:
+    view = task.pool.read()
+    held = sorted(reserve(task, view, ()))
+    free = [name for name in view.record_ids if name not in held]
+    asked = [held[0], free[0], free[1]]
+    answers = [
+        LabelEvent(EventKind.ANSWER, name, ("b",), 1, "s", annotator="ann", response_id=name, response_updated_at=NOW)
+        for name in asked
+    ]
+    task.labels.append(answers)
+    assert counted(Counter(task), task).answered == 3
+    task.import_labels([(Record("x", "One text."), ["a"])], "train", "s")
+    task.import_labels([(Record("y", "Another."), ["a"])], "holdout", "s")
+    task.import_labels([(Record("z", "A third."), ["a"])], "train", "auto:m", auto=True)
+    counts = counted(Counter(task), task)
+    assert (counts.answered, counts.training_texts, len(counts.holdout)) == (3, 4, 2)
 
 
 def test_a_text_with_several_labels_is_one_text_and_several_labels() -> None:
