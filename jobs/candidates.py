@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jobs.context import RunContext
-from tornio.arrays import FloatMatrix, IntArray
+from tornio.arrays import FloatMatrix, FloatVector, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.port import Model
 from tornio.query import Labelled
@@ -29,6 +29,7 @@ class PoolSource:
     label_seq: int
     pool_seq: int
     model: Model | None
+    _kept: dict[int, FloatVector] = field(default_factory=dict)
 
     @property
     def has_model(self) -> bool:
@@ -42,14 +43,24 @@ class PoolSource:
         return self.context.pool_texts(self.pool_seq, rows)
 
     def probabilities(self, rows: IntArray) -> FloatMatrix:
-        return self.context.pool_probabilities(self._model(), self.pool_seq, rows)
+        model = self._model()
+        if self._kept and all(int(row) in self._kept for row in rows):
+            return model.score_vectors(self.embeddings(rows)).probabilities
+        return self.context.pool_probabilities(model, self.pool_seq, rows)
 
     def embeddings(self, rows: IntArray) -> FloatMatrix:
-        if self.model is not None:
+        """As ``Source.embeddings``. Those of a model with an encoder of its own are kept: nothing passes twice through
+        it, neither for the probabilities that follow nor for a committee."""
+        if self.model is None:
+            # The use that the first few-shot version will have, so that the pool is embedded once.
+            use = self.context.layered_use(self.spec.classifier)
+            return self.context.pool_rows(use, self.pool_seq, rows)
+        if self.model.shared_encoder is not None or not len(rows):
             return self.context.pool_embeddings(self.model, self.pool_seq, rows)
-        # The use that the first few-shot version will have, so that the pool is embedded once.
-        use = self.context.layered_use(self.spec.classifier)
-        return self.context.pool_rows(use, self.pool_seq, rows)
+        if missing := [int(row) for row in rows if int(row) not in self._kept]:
+            vectors = self.context.pool_embeddings(self.model, self.pool_seq, missing)
+            self._kept.update(zip(missing, vectors, strict=True))
+        return np.stack([self._kept[int(row)] for row in rows])
 
     def samples(self, rows: IntArray, passes: int, seed: int) -> NDArray[np.float32]:
         return self._model().sample_vectors(self.embeddings(rows), passes, seed)

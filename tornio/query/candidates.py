@@ -124,9 +124,10 @@ class Candidates:
     def gradient_embeddings(self) -> GradientEmbeddings:
         """See ``GradientEmbeddings``. Raises InvalidInput for a model that is not a linear head on embeddings."""
         self.needs_linear_head()
+        vectors = self.embeddings  # before the probabilities, which may follow from them
         p = self.probabilities
         residuals = np.asarray(p - decide(p, self.multi_label), dtype=np.float32)
-        return GradientEmbeddings(residuals, self.embeddings)
+        return GradientEmbeddings(residuals, vectors)
 
     def needs_linear_head(self) -> None:
         """Raise InvalidInput for a model that is not a linear head on embeddings."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from jobs.running.execute import execute, plan_job
 from tests.learning import labelled_task
 from tests.unit.query.pools import OF_SEVERAL_LABELS
 from tornio.api import TaskName
+from tornio.arrays import FloatMatrix
+from tornio.models.finetuned import FineTunedModel
 from tornio.query import COLD_STARTS, STRATEGIES
 from tornio.spec import TaskSpec
 from tornio.storage.memory import MemoryStore
@@ -48,13 +50,18 @@ def picked(context: JobContext, task: Task, version: str | None, loop: Mapping[s
     return dict(output)
 
 
+def trained(context: JobContext, task: Task) -> str:
+    """The version that the task's labels make."""
+    seqs = {"label_seq": task.labels.read().seq, "pool_seq": task.pool.read().seq, "spec_rev": 1}
+    train = {"generation": 1, "iteration": 1, "parent": None, **seqs}
+    return str(execute(plan_job("train", TaskName("w", "t"), json.dumps(train)), 1, context).output["version"])
+
+
 @pytest.mark.parametrize("kind", ["few-shot", "fine-tuned"])
 def test_every_strategy_picks_with_a_version(tmp_path: Path, base: Path, kind: str) -> None:
     context = JobContext.over(MemoryStore(), tmp_path, "float32")
     task = labelled_task(context.store, base, 30, fine_tuning=TUNING, kind=kind)
-    seqs = {"label_seq": task.labels.read().seq, "pool_seq": task.pool.read().seq, "spec_rev": 1}
-    train = {"generation": 1, "iteration": 1, "parent": None, **seqs}
-    version = execute(plan_job("train", TaskName("w", "t"), json.dumps(train)), 1, context).output["version"]
+    version = trained(context, task)
     for name in set(STRATEGIES.names) - set(OF_SEVERAL_LABELS):
         output = picked(context, task, version, {"strategy": name})
         assert output["strategy"] == name
@@ -66,3 +73,27 @@ def test_every_cold_start_picks_without_a_version(tmp_path: Path, base: Path, na
     context = JobContext.over(MemoryStore(), tmp_path, "float32")
     task = labelled_task(context.store, base, 30, fine_tuning=TUNING)
     assert picked(context, task, None, {"cold_start": name})["strategy"] == f"cold-start-{name}"
+
+
+@pytest.mark.parametrize("name", ["badge", "expected-gradient-length", "contrastive", "bald", "query-by-committee"])
+def test_no_text_passes_twice_through_an_encoder_of_the_models_own(
+    tmp_path: Path, base: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = JobContext.over(MemoryStore(), tmp_path, "float32")
+    task = labelled_task(context.store, base, 30, fine_tuning=TUNING, kind="fine-tuned")
+    version = trained(context, task)
+    passed: list[str] = []
+    embed = FineTunedModel.embed
+
+    def counting(self: FineTunedModel, texts: Sequence[str]) -> FloatMatrix:
+        passed.extend(texts)
+        return embed(self, texts)
+
+    def refused(self: FineTunedModel, texts: Sequence[str]) -> FloatMatrix:
+        raise AssertionError("the embeddings are known")
+
+    monkeypatch.setattr(FineTunedModel, "embed", counting)
+    monkeypatch.setattr("jobs.query._suggest", lambda *_: (None, {}))
+    monkeypatch.setattr(FineTunedModel, "predict_proba", refused)
+    picked(context, task, version, {"strategy": name})
+    assert len(passed) == len(set(passed)) > 20

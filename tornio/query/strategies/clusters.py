@@ -18,13 +18,13 @@ class ClusterSettings(Bounded):
     """The settings of strategies whose cost grows with texts times clusters."""
 
     candidates: int = setting(
-        20_000,
+        10_000,
         unit="records",
         change="live",
         ge=10,
         le=1_000_000,
         doc="From a pool with more texts than this, so many are drawn at random, and the strategy picks from them. "
-        "Default 20,000: more change clusters of tens to hundreds of texts little.",
+        "Default 10,000: with more, k-means takes long and its clusters change little.",
     )
 
 
@@ -135,13 +135,21 @@ def typicality(vectors: FloatMatrix, neighbours: int) -> DoubleArray:
     return found
 
 
+_STEPS = 25
+"""Steps of k-means. Clusters of thousands of texts change little after these, and each costs texts times clusters."""
+
+
 def clustered(vectors: FloatMatrix, clusters: int, seed: int) -> tuple[IntArray, FloatMatrix]:
     """Return the cluster of each row, int64 [m], and the centres, float32 [clusters, d], by scikit-learn's k-means with
-    one start. There are at least as many rows as clusters; copies may leave clusters empty."""
+    one start and at most ``_STEPS`` steps. There are at least as many rows as clusters; copies leave clusters empty.
+
+    It computes in one thread: several add up in an order of their own, and the same seed would give other clusters.
+    """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different texts than clusters
-        found = KMeans(clusters, n_init=1, random_state=seed % 2**32).fit(vectors)
+        found = KMeans(clusters, n_init=1, max_iter=_STEPS, random_state=seed % 2**32).fit(vectors)
     return found.labels_.astype(np.int64), np.asarray(found.cluster_centers_, dtype=np.float32)

@@ -58,7 +58,7 @@ class Contrastive:
         settings: ContrastiveSettings = candidates.settings
         positions = drawn(candidates, n, seed)
         some, labelled = candidates.take(positions), candidates.labelled
-        p, vectors = some.probabilities, unit(some.embeddings)
+        vectors, p = unit(some.embeddings), some.probabilities
         predicted, others = p[:0] if labelled.probabilities is None else labelled.probabilities, vectors[:0]
         if len(predicted):
             others = unit(labelled.embeddings)

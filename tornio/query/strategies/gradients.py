@@ -75,7 +75,8 @@ class ExpectedGradientLength:
         positions = drawn(candidates, n, seed)
         some = candidates.take(positions)
         some.needs_linear_head()
-        lengths = expected_length(some.probabilities, some.embeddings, some.multi_label)
+        vectors, p = some.embeddings, some.probabilities  # in this order: see ``Candidates.gradient_embeddings``
+        lengths = expected_length(p, vectors, some.multi_label)
         return chosen(candidates, positions[highest(lengths, n)])
 
 
