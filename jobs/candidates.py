@@ -29,7 +29,7 @@ class PoolSource:
     label_seq: int
     pool_seq: int
     model: Model | None
-    _kept: dict[int, FloatVector] = field(default_factory=dict)
+    _kept: dict[int, FloatVector] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def has_model(self) -> bool:
