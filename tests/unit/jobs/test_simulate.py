@@ -21,7 +21,9 @@ from tornio.query import Candidates, Selection
 from tornio.records import Record
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.simulation import ReplayResult, SimulateArgs
+from tornio.spec import TaskSpec
 from tornio.storage import documents
+from tornio.tasks import Tasks
 
 pytestmark = pytest.mark.unit
 TASK = TaskName("w", "t")
@@ -49,6 +51,15 @@ def done(world: World, plan: RunPlan) -> Any:
 def replays(world: World, plan: RunPlan) -> list[ReplayResult]:
     count = len(SimulateArgs.model_validate(plan.args).arms) * SimulateArgs.model_validate(plan.args).seeds
     return [documents.load(world.store, simulate._key(plan, n), ReplayResult)[0] for n in range(count)]
+
+
+def test_the_tasks_own_criterion_is_judged_with_its_settings(world: World) -> None:
+    stop = {"criterion": "any", "settings": {"criteria": [{"criterion": "budget", "settings": {"labels": 12}}]}}
+    spec = world.task.spec.model_dump()
+    Tasks(world.store).apply(TaskSpec.model_validate({**spec, "loop": {**spec["loop"], "stop": stop}}), "test")
+    rows = [row for row in done(world, planned(world)).stops if row.criterion == "any"]
+    assert {row.arm for row in rows} == {"random", "breaking-ties"}
+    assert {(row.seeds, row.stopped, row.labels.mean) for row in rows} == {(2, 2, 16)}
 
 
 def test_each_strategy_is_replayed_beside_random(world: World) -> None:
