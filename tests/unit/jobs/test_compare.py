@@ -236,10 +236,11 @@ def test_encoders_that_have_read_the_texts_that_judge_are_named(world: World, mo
     by_digest = {one.digest: one for one in known}
     world.task.store.put(world.task.keys.run("adapt-here").plan, b"{}")
     world.loader = world.job.loader = AdaptedLoader(world.store, world.job.cache, "float32")
-    with quick_fit():
-        monkeypatch.setattr(Encoders, "get", lambda _self, digest: by_digest[digest])
+    # Undone before quick_fit undoes its own, which it would otherwise outlive.
+    with quick_fit(), monkeypatch.context() as patch:
+        patch.setattr(Encoders, "get", lambda _self, digest: by_digest[digest])
         changes = {"classifier": world.spec.classifier.model_copy(update={"encoder": "0"})}
-        monkeypatch.setattr(Task, "spec_at", lambda *_: world.spec.model_copy(update=changes))
+        patch.setattr(Task, "spec_at", lambda *_: world.spec.model_copy(update=changes))
         output = done(world, planned(world, encoders=("0", "1", "2", "3"), sizes=("2",)))
         said = "These base models were adapted to this task, and have read the texts that judge, without their labels"
         assert f"{said}, so their scores may be too high: 1, 2." in output.use_now

@@ -53,7 +53,7 @@ def test_a_plan_made_by_hand_is_the_loop_s(turning: Turning) -> None:
 @pytest.mark.parametrize(
     ("job", "args", "said"),
     [
-        ("cook", "{}", "The jobs are: adapt, compare, evaluate, label, query, score, train"),
+        ("cook", "{}", "The jobs are: adapt, compare, evaluate, label, query, score, simulate, train"),
         ("query", "{", "Invalid JSON"),
         ("query", ARGS % "", "label_seq: Field required"),
         ("query", ARGS % '"label_seq": 0, "colour": 1, ', "no argument colour"),
