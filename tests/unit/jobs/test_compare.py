@@ -156,9 +156,9 @@ def test_a_training_that_fails_is_shown_and_the_others_go_on(world: World, monke
     def broken(*_: Any, **__: Any) -> None:
         raise ValueError("it is broken")
 
-    with quick_fit():
+    with quick_fit(), monkeypatch.context() as patch:
         plan = planned(world)
-        monkeypatch.setattr("tornio.training.fewshot.fit_few_shot", broken)
+        patch.setattr("tornio.training.fewshot.fit_few_shot", broken)
         output = done(world, plan)
     failed = [row for row in output.rows if row.errors]
     assert {row.contender for row in failed} == {"supervised, few-shot"}
