@@ -6,6 +6,7 @@ Each replay is stored when it is done. A run that is repeated does only the repl
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from itertools import product
 
 import pyarrow as pa
@@ -17,13 +18,13 @@ from jobs.replay import replay
 from jobs.slice_inputs import Corpus
 from tornio.api import SimulateRequest, TaskName
 from tornio.comparison.slices import FOLDS
-from tornio.errors import BudgetSpent, Forbidden, InvalidInput, TemporaryError, describe
+from tornio.errors import BudgetSpent, Forbidden, InvalidInput, InvalidSpec, TemporaryError, describe
 from tornio.models.kinds import ASKED
 from tornio.models.loading import Loader
 from tornio.plugins import check_choice
 from tornio.query import COLD_STARTS, STRATEGIES
 from tornio.schemas.runs import RunPlan
-from tornio.schemas.simulation import Arm, ReplayResult, SimulateArgs, SimulateOutput
+from tornio.schemas.simulation import Arm, ArmRow, ReplayResult, SimulateArgs, SimulateOutput
 from tornio.schemas.tables import SIMULATION
 from tornio.simulation.page import SimulationPage, render
 from tornio.simulation.summary import RANDOM, conclusion, curves, failures, savings, stops
@@ -130,7 +131,7 @@ def _arms(request: SimulateRequest) -> list[Arm]:
     sizes = _sizes(request.batch_sizes)
     pairs = dict.fromkeys([(RANDOM, RANDOM), *product(request.strategies, request.cold_starts)])
     every = list(product(pairs, dict.fromkeys(request.kinds), sizes))
-    several = (len(dict.fromkeys(request.cold_starts)) > 1, len(set(request.kinds)) > 1, len(sizes) > 1)
+    several = (len({cold for _, cold in pairs}) > 1, len(set(request.kinds)) > 1, len(sizes) > 1)
     return [
         Arm(
             name=_title(strategy, cold, kind, size, several),
@@ -163,7 +164,10 @@ def _check(arm: Arm, spec: TaskSpec) -> None:
     STRATEGIES.check(arm.strategy, "--strategies")
     COLD_STARTS.check(arm.cold_start, "--cold-starts")
     changed = _spec_of(arm, spec)
-    check_asking(changed)
+    try:
+        check_asking(changed)
+    except InvalidSpec as error:
+        raise InvalidInput(f"{arm.name} cannot be replayed on these labels: {error}") from error
     check_training(changed)
 
 
@@ -215,7 +219,7 @@ def _output(args: SimulateArgs, context: RunContext, results: list[ReplayResult]
         savings=saved,
         stops=stopped,
         errors=failures(results),
-        conclusion=conclusion(saved),
+        conclusion=conclusion(saved) + _ended(args, rows),
         seeds=args.seeds,
     )
     context.job.store.put(page_key, render(page).encode())
@@ -223,6 +227,14 @@ def _output(args: SimulateArgs, context: RunContext, results: list[ReplayResult]
         rows=rows, savings=saved, stops=stopped, errors=page.errors, conclusion=page.conclusion,
         results=table_key, report=page_key,
     )  # fmt: skip
+
+
+def _ended(args: SimulateArgs, rows: Sequence[ArmRow]) -> str:
+    """Say where the replays ended, if that is before their budget."""
+    most = max((row.labels for row in rows), default=args.labels)
+    if most >= args.labels:
+        return ""
+    return f" There are only {most:,} texts to ask for, so the replays end before --budget {args.labels:,}."
 
 
 def _table(results: list[ReplayResult]) -> pa.Table:

@@ -11,11 +11,11 @@ from tornio.api import CompareRequest, TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Json
 from tornio.cli.here import bars, check_extra, context_here
-from tornio.cli.labelled_files import LabelledFiles, task_of_files
+from tornio.cli.labelled_files import LabelledFiles, check_outputs, task_of_files
 from tornio.cli.options import options_of
 from tornio.errors import InvalidInput
 from tornio.files.cells import SEPARATOR
-from tornio.files.whole import check_folder, writing
+from tornio.files.whole import writing
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
@@ -53,8 +53,7 @@ def compare(
     if test is not None and data is None:
         raise InvalidInput("--test needs --data: a task is judged by cross-validation over its own labels")
     check_extra()
-    for path in filter(None, (report, output)):
-        check_folder(path)
+    check_outputs(report, output, data, test)
     from jobs.compare import plan as planned
     from jobs.running.driver import drive
 

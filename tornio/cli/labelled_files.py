@@ -13,6 +13,7 @@ from tornio.cli import screen
 from tornio.cli.here import context_here
 from tornio.cli.stores import folder_store
 from tornio.errors import InvalidInput
+from tornio.files.whole import check_folder
 from tornio.records import Record, default_record_id
 
 if TYPE_CHECKING:
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
 
 WORKSPACE = "compare"
 """Workspace of the tasks that hold the labels of files. They are in a store of their own."""
+
+
+def check_outputs(report: Path | None, output: Path | None, *inputs: str | None) -> None:
+    """Raise InvalidFile for a file to write whose folder does not exist, and InvalidInput where it is one that is read,
+    or where both are one file. Check it before a long run."""
+    wanted = [path for path in (report, output) if path is not None]
+    for path in wanted:
+        check_folder(path)
+        if any(given is not None and path.resolve() == Path(given).resolve() for given in inputs):
+            raise InvalidInput(f"{path} is a file that is read: write to another one")
+    if len({path.resolve() for path in wanted}) < len(wanted):
+        raise InvalidInput(f"--report and --output are both {output}: give two paths")
 
 
 class LabelledFiles:

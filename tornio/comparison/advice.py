@@ -42,16 +42,26 @@ def summarise(results: Iterable[CellResult]) -> tuple[ComparisonRow, ...]:
 def use_now(results: Sequence[CellResult]) -> str:
     """Return which contender to use with the largest number of labels, in one to three sentences.
 
-    It is the one with the highest mean micro F1 of those that succeeded with as many seeds as any other. Contenders
-    whose paired difference to it has an interval that includes 0 are as good as far as these seeds can tell. They are
-    named, and how much faster they are. Those that succeeded with fewer seeds are named, too.
+    It is the method with the highest mean micro F1 of those that succeeded with as many seeds as any other; a baseline
+    that is better is named, and cannot be used. Contenders whose paired difference to it has an interval that includes
+    0 are as good as far as these seeds can tell. They are named, and how much faster they are. Those that succeeded
+    with fewer seeds are named, too.
     """
     final, seconds = _final(results), _seconds(results)
     best = _best(results)
     if best is None:
         return "Nothing can be recommended, because no training succeeded."
     sentence = f"Use {best} now: micro F1 {_shown(final[best])} with the most labels."
-    return " ".join(filter(None, (sentence, _told_apart(final, seconds, best), _left_out(results, final))))
+    better = {name: scores for name, scores in final.items() if _mean(scores) > _mean(final[best])}
+    others = {name: scores for name, scores in final.items() if name not in better}
+    said = (sentence, _told_apart(others, seconds, best), _without_method(better), _left_out(results, final))
+    return " ".join(filter(None, said))
+
+
+def _without_method(better: Mapping[str, Scores]) -> str:
+    """Name the baselines that are better than the best method: no task can be given one."""
+    named = ", ".join(f"{name} ({_mean(scores):.3f})" for name, scores in better.items())
+    return f"Better, but only to compare with, because no training method makes it: {named}." if named else ""
 
 
 def _told_apart(final: Mapping[str, Scores], seconds: Mapping[str, float], best: str) -> str:
@@ -102,9 +112,17 @@ def next_labels(results: Sequence[CellResult]) -> str:
 
 
 def _best(results: Sequence[CellResult]) -> str | None:
-    """The contender with the highest mean at the largest size, the faster of two that are alike. None: all failed."""
-    final, seconds = _final(results), _seconds(results)
-    return max(final, key=lambda name: (_mean(final[name]), -seconds[name]), default=None)
+    """The method with the highest mean at the largest size, the faster of two that are alike. None: all failed.
+
+    Where no method has succeeded, it is the best of the others: a baseline cannot be chosen in a task.
+    """
+    final, seconds, methods = _final(results), _seconds(results), _methods(results)
+    return max(final, key=lambda name: (name in methods, _mean(final[name]), -seconds[name]), default=None)
+
+
+def _methods(results: Sequence[CellResult]) -> set[str]:
+    """The contenders that a training method makes; the others are baselines and the teacher."""
+    return {result.cell.contender.name for result in results if result.cell.contender.method is not None}
 
 
 def _faster(best: float, other: float) -> str:

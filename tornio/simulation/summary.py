@@ -68,15 +68,16 @@ def conclusion(saved: Sequence[Saving]) -> str:
     """Return what the replays say, in one or two sentences."""
     if not saved:
         return "Nothing can be said, because no strategy was replayed beside the random one with success."
-    best = max(saved, key=lambda one: one.labels.mean)
+    best = max(saved, key=lambda one: (one.labels.mean, one.points.mean))
+    difference = f"its micro F1 is {_range(best.points, 100, '+.1f')} points against it on average over the curve"
     sentence = (
-        f"{best.arm} saves {_range(best.labels, 1, '.0f')} labels against {best.against}, and is "
-        f"{_range(best.points, 100, '+.1f')} points better on average over its curve ({best.seeds} seeds)."
+        f"{best.arm} saves {_range(best.labels, 1, '.0f')} labels against {best.against}, and {difference} "
+        f"({best.seeds} {'seed' if best.seeds == 1 else 'seeds'})."
     )
-    if best.labels.low is None:
-        return f"{sentence} One seed shows no difference for sure: replay at least 2, better 5."
     if best.labels.mean <= 0:
         return f"No strategy saves labels on these data. {sentence}"
+    if best.labels.low is None:
+        return f"{sentence} One seed shows no difference for sure: replay at least 2, better 5."
     if best.labels.low <= 0:
         return f"{sentence} The interval includes 0, so these seeds cannot tell it apart from random."
     return sentence

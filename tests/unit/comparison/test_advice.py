@@ -128,3 +128,17 @@ def test_the_page_shows_each_contender_and_escapes_their_names() -> None:
     assert page.count("<svg") == 1
     assert "x, 8: no &lt;i&gt;" in page
     assert "0.750 ±" in page
+
+
+def test_a_baseline_is_never_what_to_use_and_is_named_where_it_is_better() -> None:
+    def neighbours(seed: int, score: float) -> CellResult:
+        one = cell("5-NN", 8, seed, score, seconds=0.1)
+        return one.evolve(cell=one.cell.evolve(contender=Contender(name="5-NN", baseline="nearest-neighbours")))
+
+    results = [cell("a", 8, seed, 0.8) for seed in range(3)]
+    alike = use_now([*results, *(neighbours(seed, 0.8) for seed in range(3))])
+    assert alike.startswith("Use a now")
+    assert "cannot tell it apart from: 5-NN" in alike
+    better = use_now([*results, *(neighbours(seed, 0.9) for seed in range(3))])
+    assert better.startswith("Use a now")
+    assert "no training method makes it: 5-NN (0.900)" in better

@@ -143,6 +143,7 @@ def test_a_first_batch_of_one_label_is_answered_with_it(world: World, monkeypatc
         ({"batch_sizes": ("many",)}, "whole numbers"),
         ({"batch_sizes": ("30",)}, "fewer than two batches"),
         ({"budget": 9}, "two batches"),
+        ({"strategies": ("adaptive",)}, "adaptive cannot be replayed on these labels"),
     ],
 )
 def test_what_cannot_be_replayed_is_refused(world: World, asked: dict[str, Any], why: str) -> None:
@@ -183,3 +184,16 @@ def test_a_teacher_is_asked_once_before_the_replays_and_its_failure_is_no_result
     monkeypatch.setattr(simulate.ReplayWork, "do", watched)
     done(world, plan)
     assert asked[0] == asked[-1] == [20, 40]
+
+
+def test_asking_at_random_after_another_first_batch_is_an_arm_of_its_own(world: World) -> None:
+    plan = planned(world, strategies=("random",), cold_starts=("diverse",), seeds=1)
+    output = done(world, plan)
+    assert {row.arm for row in output.rows} == {"random", "random, after diverse"}
+    assert {row.seeds for row in output.rows} == {1}
+
+
+def test_replays_that_end_before_the_budget_say_so(world: World) -> None:
+    output = done(world, planned(world, budget=1000, seeds=1))
+    most = max(row.labels for row in output.rows)
+    assert f"only {most} texts to ask for" in output.conclusion

@@ -41,6 +41,7 @@ def test_a_budget_ends_the_task_and_only_a_new_spec_wakes_it() -> None:
 
 
 def test_a_target_is_reached_by_the_hold_out() -> None:
+    pytest.importorskip("scipy")
     stop = {"criterion": "target-accuracy", "settings": {"accuracy": 0.9}}
     world = turns(World(spec=make_spec(stop=stop), holdout={"n": 40, "accuracy": 0.95}), 12)
     assert not has_stopped(world)

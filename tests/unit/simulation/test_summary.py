@@ -99,6 +99,14 @@ def test_what_cannot_be_told_apart_from_random_is_said_so() -> None:
     assert conclusion(savings(worse)).startswith("No strategy saves labels")
 
 
+def test_of_strategies_that_save_nothing_the_least_bad_is_named_without_praise() -> None:
+    worse = [replayed(RANDOM, [0.5, 0.6]), replayed(TIES, [0.4, 0.6])]
+    said = conclusion(savings(worse))
+    assert said.startswith("No strategy saves labels")
+    assert "micro F1 is -5.0 points against it" in said
+    assert "better" not in said
+
+
 def test_stops_tell_in_how_many_seeds_and_where() -> None:
     def watched(seed: int, stopped: dict[str, int]) -> ReplayResult:
         one = replayed(TIES, [0.5, 0.7], seed, stops=stopped)
