@@ -56,7 +56,9 @@ class LabelledFiles:
                 reader = files.open_data(path, Options(wanted=columns.named), file)
                 read = files.read_labels(reader, columns, file, multi_label=self.multi_label, separator=self._separator)
             items += read.items
-            for line in () if quiet else skipped_lines([*read.skipped, *read.contradictions]):
+            lines = {row.line for row in read.skipped}
+            others = [row for row in read.contradictions if row.line not in lines]
+            for line in () if quiet else skipped_lines([*read.skipped, *others]):
                 screen.note(f"{file}: {line}", style="yellow")
         return items
 
@@ -70,7 +72,7 @@ def task_of_files(read: LabelledFiles, data: str, test: str | None, quiet: bool)
     learned, judged = read.labels(data, quiet), read.labels(test, quiet) if test else []
     names = sorted({name for item in learned for name in item.labels})
     if len(names) < 2:
-        raise InvalidInput(f"{data} has the labels {names}. Give texts of at least two.")
+        raise InvalidInput(f"the rows of {data} that can be used have the labels {names}. Give texts of at least two.")
     os.environ.pop("TORNIO_S3_BUCKET", None)
     os.environ["TORNIO_STORE_DIR"] = str(folder_store().parent / "comparisons")
     context = context_here()
