@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from tornio.seeds import derive_seed
 from tornio.training.committee import fit_committee
 from tornio.training.fewshot import fit_few_shot
 
+FOLDER = Path(tempfile.gettempdir()) / "tornio-query-quality"
+"""Where embeddings and curves are kept, so that another run goes on."""
 COLD_SIZES = (32, 64, 128)
 DROPOUT = 0.1
 NOT_HERE = {"label-cardinality-inconsistency", "adaptive", "category-vector-inconsistency", "most-confident"}
@@ -185,8 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed (default: %(default)s)")
     parser.add_argument("--strategies", help="default: all of tasks with one label")
     parser.add_argument("--cold", action="store_true", help="cold starts instead")
-    parser.add_argument("--cache", type=Path, default=Path("/tmp/tornio-query-quality"), help="folder of embeddings")  # noqa: S108
-    parser.add_argument("--out", type=Path, default=Path("/tmp/tornio-query-quality/curves.jsonl"))  # noqa: S108
+    parser.add_argument("--cache", type=Path, default=FOLDER, help="folder of embeddings")
+    parser.add_argument("--out", type=Path, default=FOLDER / "curves.jsonl")
     parser.add_argument("--show", action="store_true", help="print the table of the file alone")
     options = parser.parse_args(arguments)
     names = [*COLD_STARTS.names] if options.cold else [n for n in STRATEGIES.names if n not in NOT_HERE]

@@ -22,12 +22,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
+from bench.few_shot_sets import OUT_OF_SCOPE, drawn
 from bench.texts import Labels, Texts, embedded, paired, read
 from tornio.arrays import FloatMatrix, IntArray
 from tornio.training.fewshot import fit_few_shot
 
 DATASETS = ("trec", "ag_news", "sst2_sent", "clinc150")
-MANY_CLASSES, PER_CLASS, OUT_OF_SCOPE = "clinc150", 10, "oos"
 OTHERS, TEST = 4000, 1000
 UNSEEN = -8.0
 WEIGHTS = [(head, words) for head, words in product(np.arange(0.2, 2.1, 0.2), np.arange(0.0, 2.1, 0.2))]
@@ -89,8 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         truth = np.array([names.index(label) for (label,) in test.labels])
         right, loss = [], []
         for seed in range(options.first, options.first + options.seeds):
-            many = dataset == MANY_CLASSES
-            some = train.of_each(PER_CLASS, seed) if many else train.drawn(options.labels, seed)
+            some = drawn(train, dataset, options.labels, seed)
             said = both(some, train.drawn(OTHERS, seed).texts, test, names, seed)
             right.append([float((logits.argmax(axis=1) == truth).mean()) for logits in said])
             loss.append([log_loss(logits, truth) for logits in said])

@@ -13,7 +13,16 @@ from jobs.context import RunContext
 from tornio.arrays import FloatMatrix, FloatVector, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.port import Model
-from tornio.query import Labelled
+from tornio.plugins import read_settings
+from tornio.query import (
+    COLD_STARTS,
+    STRATEGIES,
+    Candidates,
+    Labelled,
+    Selection,
+    checked_rows,
+    cold_start_settings,
+)
 from tornio.spec import TaskSpec
 from tornio.tasks import training_set
 from tornio.training.committee import fit_committee
@@ -90,3 +99,20 @@ class PoolSource:
         if self.model is None:
             raise InvalidInput("there is no version yet that could pick: choose another loop.cold_start")
         return self.model
+
+
+def pick(source: PoolSource, rows: IntArray, wanted: int, seed: int) -> Selection:
+    """Let the task's strategy pick at most ``wanted`` of these rows of the pool, or its cold start without a model.
+
+    The selection's rows are positions among ``rows``. Raises MissingPlugin for a strategy that is not installed, and
+    InvalidInput for one that picks what was not offered to it.
+    """
+    spec, loop, cold = source.spec, source.spec.loop, source.model is None
+    name = loop.cold_start if cold else loop.strategy
+    strategy = (COLD_STARTS if cold else STRATEGIES).get(name)
+    values = cold_start_settings(loop) if cold else loop.strategy_settings
+    settings = read_settings(strategy.settings, values, "loop.strategy_settings")
+    candidates = Candidates(source, rows, spec.label_names, spec.multi_label, settings)
+    selection = strategy.select(candidates, wanted, seed)
+    positions = checked_rows(name, selection, len(rows), wanted)
+    return Selection(np.asarray(positions, dtype=np.int64), selection.shown)

@@ -5,27 +5,26 @@ Each training is a cell, which is stored when it is done. A run that is repeated
 
 from __future__ import annotations
 
-import logging
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
-from torch import OutOfMemoryError
 
 from jobs.context import JobContext, RunContext
-from jobs.parts import InlineMapper, Stages
-from jobs.slice_inputs import Corpus, SliceInputs
+from jobs.kept_parts import completed, keep, missing
+from jobs.parts import Stages
+from jobs.slice_inputs import Corpus, SliceInputs, predicted, trained
 from tornio.api import CompareRequest, TaskName
 from tornio.arrays import BoolMatrix, FloatMatrix, IntArray
 from tornio.comparison.advice import next_labels, summarise, use_now
 from tornio.comparison.baselines import BASELINES, Examples
 from tornio.comparison.page import ComparisonPage, render
-from tornio.comparison.slices import FOLDS, check_sizes, nested_rows
-from tornio.errors import BudgetSpent, Forbidden, InvalidInput, InvalidSpec, TemporaryError, describe
+from tornio.comparison.slices import check_sizes, judged_by, nested_rows, whole_numbers
+from tornio.errors import InvalidInput, InvalidSpec
 from tornio.evaluation.metrics import indicators, macro_f1, micro_f1
-from tornio.models.decide import decide, decide_labels
+from tornio.models.decide import decide
 from tornio.models.kinds import ASKED, KINDS, kind_for
 from tornio.models.loading import Loader
 from tornio.plugins import check_choice
@@ -34,16 +33,12 @@ from tornio.schemas.comparison import Cell, CellResult, CompareArgs, CompareOutp
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import COMPARISON
 from tornio.spec import NO_TEACHER, NoSettings, TaskSpec, TrainingSpec
-from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Tasks, TrainingSet
-from tornio.training.hooks import Hooks
 from tornio.training.methods import METHODS, check_training
-from tornio.training.thresholds import thresholds_of
 
 __all__ = ["STAGES", "CompareArgs", "plan", "run"]
 
-log = logging.getLogger(__name__)
 TRAIN = "train"
 
 
@@ -64,7 +59,7 @@ def plan(
         pool_seq=opened.pool.last_seq(),
         spec_rev=opened.document.spec_rev,
         contenders=(*_trained(request, spec), *_always(spec)),
-        sizes=_sizes(request.sizes),
+        sizes=whole_numbers(request.sizes, "--sizes", "8,16,32", 1),
         per_class=request.per_class,
         seeds=request.seeds,
         on_test=on_test,
@@ -74,8 +69,7 @@ def plan(
     plan = RunPlan.of(request.job, *task, args)
     run_context = RunContext(context, plan, 1)
     corpus = Corpus.of(args, run_context, spec)
-    if on_test and not (corpus.test and len(corpus.test)):
-        raise InvalidInput("no text judges: all texts of the test file occur in the training data. Give other texts.")
+    corpus.check_judges()
     for seed in range(args.seeds):
         rows, _ = corpus.split(seed)
         check_sizes(corpus.targets[rows], spec.label_names, args.sizes, args.per_class, spec.multi_label)
@@ -90,19 +84,11 @@ def run(args: CompareArgs, context: RunContext) -> CompareOutput:
 
     Raises what a teacher raises that cannot label the pool: no cell is begun then.
     """
-    cells, store = _cells(args), context.job.store
-    missing = [number for number in range(len(cells)) if store.head(_key(context.plan, number)) is None]
-    mapper = context.job.mapper or InlineMapper(STAGES, store, context.job.loader)
-    done = len(cells) - len(missing)
-    _ask_teachers(args, context, [cells[number].contender for number in missing])
-
-    def count(_part: int) -> None:
-        nonlocal done
-        done += 1
-        context.progress("trainings", done, len(cells), "trainings")
-
-    mapper.run(TRAIN, context.plan, missing, count)
-    results = [documents.load(store, _key(context.plan, number), CellResult)[0] for number in range(len(cells))]
+    cells = _cells(args)
+    keys = [_key(context.plan, number) for number in range(len(cells))]
+    left = missing(context.job.store, keys)
+    _ask_teachers(args, context, [cells[number].contender for number in left])
+    results = completed(context, STAGES, TRAIN, keys, left, "trainings", CellResult)
     return _output(args, context, results)
 
 
@@ -131,15 +117,9 @@ class CompareCell:
         self._cells = _cells(self._args)
 
     def do(self, part: int) -> None:
-        cell = self._cells[part]
-        try:
-            result = self._done(cell)
-        except (TemporaryError, BudgetSpent, Forbidden, OSError, MemoryError, OutOfMemoryError):
-            raise  # it may succeed at the next attempt, or when an operator has mended it
-        except Exception as error:  # a method of another package must not end the others
-            log.warning("%s with %d labels, seed %d, failed", cell.contender.name, cell.size, cell.seed, exc_info=True)
-            result = CellResult(cell=cell, error=describe(error))
-        documents.create_or_get(self._context.job.store, _key(self._context.plan, part), result)
+        cell, key = self._cells[part], _key(self._context.plan, part)
+        what = f"{cell.contender.name} with {cell.size} labels, seed {cell.seed},"
+        keep(self._context.job.store, key, what, lambda: self._done(cell), lambda why: CellResult(cell=cell, error=why))
 
     def _done(self, cell: Cell) -> CellResult:
         args, corpus = self._args, self._corpus
@@ -179,13 +159,10 @@ class CompareCell:
         if method is None:
             return BASELINES[str(contender.baseline)].predict(_examples(inputs, self._corpus, rows, test, spec))
         with TemporaryDirectory(prefix="tornio-") as folder:
-            model = method.fit(inputs, Path(folder), Hooks())
-            if model is None:
-                raise InvalidInput(f"the training method {method.name!r} returned no model")
+            model = trained(method, inputs, Path(folder))
             view_rows = self._context.task.pool.read(self._args.pool_seq).rows_of(test.record_ids)
-            probabilities = self._context.pool_probabilities(model, self._args.pool_seq, view_rows)
-        given = decide_labels(probabilities, spec.label_names, spec.multi_label, thresholds_of(spec, model.head))
-        return indicators(given, spec.label_names)
+            said = predicted(self._context, self._args.pool_seq, spec, model, view_rows)
+        return indicators(said.predicted, spec.label_names)
 
 
 STAGES: Stages = {TRAIN: CompareCell}
@@ -257,16 +234,6 @@ def _spec_of(contender: Contender, spec: TaskSpec) -> TaskSpec:
     return spec.model_copy(update={"classifier": spec.classifier.model_copy(update=changes), "training": training})
 
 
-def _sizes(given: tuple[str, ...]) -> tuple[int, ...]:
-    try:
-        sizes = sorted({int(size) for size in given})
-    except ValueError as error:
-        raise InvalidInput(f"--sizes takes whole numbers, such as 8,16,32, and not {','.join(given)}") from error
-    if not sizes or sizes[0] < 1:
-        raise InvalidInput("--sizes takes numbers of at least 1, such as 8,16,32")
-    return tuple(sizes)
-
-
 def _cells(args: CompareArgs) -> list[Cell]:
     return [
         Cell(contender=contender, size=size, seed=seed)
@@ -288,9 +255,7 @@ def _output(args: CompareArgs, context: RunContext, results: list[CellResult]) -
     judged = max(one.judged for one in results)
     page = ComparisonPage(
         data=args.data or f"{context.plan.workspace}/{context.plan.task}",
-        judged_by=f"Judged by {judged:,} texts of the test file."
-        if args.on_test
-        else f"Judged by cross-validation over the training labels ({FOLDS} folds), never by the hold-out.",
+        judged_by=judged_by(judged, args.on_test),
         rows=rows,
         use_now=use,
         next_labels=more,

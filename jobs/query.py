@@ -7,18 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jobs.candidates import PoolSource
+from jobs.candidates import PoolSource, pick
 from jobs.context import RunContext
 from tornio.errors import IntegrityError, TornioError, describe
 from tornio.models.port import Model
-from tornio.plugins import read_settings
 from tornio.query import (
-    COLD_STARTS,
-    STRATEGIES,
-    Candidates,
     Picked,
-    checked_rows,
-    cold_start_settings,
     holdout_part,
     pick_batch,
     present_share,
@@ -115,13 +109,9 @@ def _select(
     shown_name = f"cold-start-{name}" if model is None else name
     if not rows:
         return shown_name, {}, []
-    strategy = (COLD_STARTS if model is None else STRATEGIES).get(name)
-    values = cold_start_settings(spec.loop) if model is None else spec.loop.strategy_settings
-    settings = read_settings(strategy.settings, values, "loop.strategy_settings")
     source = PoolSource(context, spec, args.label_seq, args.pool_seq, model)
-    candidates = Candidates(source, np.asarray(rows, dtype=np.int64), spec.label_names, spec.multi_label, settings)
-    selection = strategy.select(candidates, wanted, seed)
-    order = [rows[position] for position in checked_rows(name, selection, len(rows), wanted)]
+    selection = pick(source, np.asarray(rows, dtype=np.int64), wanted, seed)
+    order = [rows[position] for position in selection.rows]
     shown = {} if selection.shown is None else dict(zip(order, map(float, selection.shown), strict=True))
     return shown_name, shown, order
 

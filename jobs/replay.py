@@ -14,25 +14,19 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from jobs.candidates import PoolSource
+from jobs.candidates import PoolSource, pick
 from jobs.context import RunContext
-from jobs.slice_inputs import Corpus, SliceInputs
+from jobs.slice_inputs import Corpus, SliceInputs, predicted, trained
 from tornio.arrays import BoolMatrix, IntArray
-from tornio.errors import InvalidInput
 from tornio.evaluation.metrics import indicators, macro_f1, micro_f1
-from tornio.models.decide import decide_labels
-from tornio.plugins import read_settings
-from tornio.query import COLD_STARTS, STRATEGIES, Candidates, checked_rows, cold_start_settings
 from tornio.schemas.loop import HoldoutLook
 from tornio.schemas.simulation import Arm, Point, ReplayResult, SimulateArgs
 from tornio.seeds import derive_seed
 from tornio.spec import StopSpec, TaskSpec
 from tornio.stopping import CRITERIA, StopFacts, StopPredictions, stop_state
 from tornio.tasks import TrainingSet
-from tornio.training.hooks import Hooks
 from tornio.training.methods import METHODS
 from tornio.training.methods.port import TrainedModel
-from tornio.training.thresholds import thresholds_of
 
 
 def replay(
@@ -97,17 +91,10 @@ class _Replay:
 
     def _ask(self, left: IntArray, asked: IntArray, wanted: int, model: TrainedModel | None) -> IntArray:
         """Return rows of the corpus that the strategy picks; the cold start picks where there is no model."""
-        loop = self.spec.loop
-        name = loop.cold_start if model is None else loop.strategy
-        strategy = (COLD_STARTS if model is None else STRATEGIES).get(name)
-        values = cold_start_settings(loop) if model is None else loop.strategy_settings
-        settings = read_settings(strategy.settings, values, "loop.strategy_settings")
         answered = self.corpus.rows(np.sort(asked))
         source = _Answered(self.context, self.spec, self.args.label_seq, self.args.pool_seq, model, answered)
-        rows = self._pool_rows(left)
-        candidates = Candidates(source, rows, self.spec.label_names, self.spec.multi_label, settings)
         seed = derive_seed("simulate", self.seed, len(asked))
-        return left[checked_rows(name, strategy.select(candidates, wanted, seed), len(left), wanted)]
+        return left[pick(source, self._pool_rows(left), wanted, seed).rows]
 
     def _train(self, asked: IntArray) -> TrainedModel | None:
         """Return the model that the labels make; None while they all say the same."""
@@ -123,10 +110,7 @@ class _Replay:
             shutil.rmtree(old)
         out = self.folder / str(len(asked))
         out.mkdir()
-        model = method.fit(inputs, out, Hooks())
-        if model is None:
-            raise InvalidInput(f"the training method {method.name!r} returned no model")
-        return model
+        return trained(method, inputs, out)
 
     def _judged(self, asked: IntArray, model: TrainedModel | None, watched: IntArray) -> Point:
         names = self.spec.label_names
@@ -148,10 +132,7 @@ class _Replay:
         return indicators(self._predicted(model, rows).predicted, self.spec.label_names)
 
     def _predicted(self, model: TrainedModel, rows: IntArray) -> StopPredictions:
-        probabilities = self.context.pool_probabilities(model, self.args.pool_seq, rows)
-        names, several = self.spec.label_names, self.spec.multi_label
-        given = decide_labels(probabilities, names, several, thresholds_of(self.spec, model.head))
-        return StopPredictions(names, several, probabilities, given)
+        return predicted(self.context, self.args.pool_seq, self.spec, model, rows)
 
     def _watch(self, model: TrainedModel, watched: IntArray, labels: int, right: int) -> dict[str, float]:
         """Return what each stopping criterion measures, and note the first stop of each."""

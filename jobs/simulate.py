@@ -5,20 +5,19 @@ Each replay is stored when it is done. A run that is repeated does only the repl
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from itertools import product
 
 import pyarrow as pa
-from torch import OutOfMemoryError
 
 from jobs.context import JobContext, RunContext
-from jobs.parts import InlineMapper, Stages
+from jobs.kept_parts import completed, keep, missing
+from jobs.parts import Stages
 from jobs.replay import replay
 from jobs.slice_inputs import Corpus
 from tornio.api import SimulateRequest, TaskName
-from tornio.comparison.slices import FOLDS
-from tornio.errors import BudgetSpent, Forbidden, InvalidInput, InvalidSpec, TemporaryError, describe
+from tornio.comparison.slices import judged_by, whole_numbers
+from tornio.errors import InvalidInput, InvalidSpec
 from tornio.models.kinds import ASKED
 from tornio.models.loading import Loader
 from tornio.plugins import check_choice
@@ -29,7 +28,6 @@ from tornio.schemas.tables import SIMULATION
 from tornio.simulation.page import SimulationPage, render
 from tornio.simulation.summary import RANDOM, conclusion, curves, failures, savings, stops
 from tornio.spec import TaskSpec
-from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Tasks
 from tornio.tasks.names import check_asking
@@ -37,7 +35,6 @@ from tornio.training.methods import METHODS, check_training
 
 __all__ = ["STAGES", "SimulateArgs", "plan", "run"]
 
-log = logging.getLogger(__name__)
 REPLAY = "replay"
 LEAST_BATCH = 4
 """The smallest batch that a task may have."""
@@ -81,22 +78,11 @@ def run(args: SimulateArgs, context: RunContext) -> SimulateOutput:
 
     Raises what a teacher raises that cannot label the pool: no replay is begun then.
     """
-    replays, store = _replays(args), context.job.store
-    missing = [number for number in range(len(replays)) if store.head(_key(context.plan, number)) is None]
-    mapper = context.job.mapper or InlineMapper(STAGES, store, context.job.loader)
-    done = len(replays) - len(missing)
-    spec = context.task.spec_at(args.spec_rev)
-    if missing and METHODS.get(spec.training.method).asks_teacher:
+    keys = [_key(context.plan, number) for number in range(len(_replays(args)))]
+    left, spec = missing(context.job.store, keys), context.task.spec_at(args.spec_rev)
+    if left and METHODS.get(spec.training.method).asks_teacher:
         context.soft_labels(spec, args.pool_seq)  # stored before workers begin, or each of them would ask the teacher
-
-    def count(_part: int) -> None:
-        nonlocal done
-        done += 1
-        context.progress("replays", done, len(replays), "replays")
-
-    mapper.run(REPLAY, context.plan, missing, count)
-    results = [documents.load(store, _key(context.plan, number), ReplayResult)[0] for number in range(len(replays))]
-    return _output(args, context, results)
+    return _output(args, context, completed(context, STAGES, REPLAY, keys, left, "replays", ReplayResult))
 
 
 class ReplayWork:
@@ -112,15 +98,16 @@ class ReplayWork:
     def do(self, part: int) -> None:
         arm, seed = self._replays[part]
         learned, judges = self._corpus.split(seed)
-        try:
+
+        def done() -> ReplayResult:
             spec = _spec_of(arm, self._spec)
-            result = replay(self._args, arm, seed, self._context, spec, self._corpus, learned, judges)
-        except (TemporaryError, BudgetSpent, Forbidden, OSError, MemoryError, OutOfMemoryError):
-            raise  # it may succeed at the next attempt, or when an operator has mended it
-        except Exception as error:  # a strategy of another package must not end the others
-            log.warning("%s, seed %d, failed", arm.name, seed, exc_info=True)
-            result = ReplayResult(arm=arm, seed=seed, judged=len(judges), error=describe(error))
-        documents.create_or_get(self._context.job.store, _key(self._context.plan, part), result)
+            return replay(self._args, arm, seed, self._context, spec, self._corpus, learned, judges)
+
+        def failed(why: str) -> ReplayResult:
+            return ReplayResult(arm=arm, seed=seed, judged=len(judges), error=why)
+
+        key = _key(self._context.plan, part)
+        keep(self._context.job.store, key, f"{arm.name}, seed {seed},", done, failed)
 
 
 STAGES: Stages = {REPLAY: ReplayWork}
@@ -128,7 +115,7 @@ STAGES: Stages = {REPLAY: ReplayWork}
 
 def _arms(request: SimulateRequest) -> list[Arm]:
     """Return each strategy after each cold start, with each kind and size of batches, and always the random one."""
-    sizes = _sizes(request.batch_sizes)
+    sizes = whole_numbers(request.batch_sizes, "--batch-sizes", "20,50", LEAST_BATCH)
     pairs = dict.fromkeys([(RANDOM, RANDOM), *product(request.strategies, request.cold_starts)])
     every = list(product(pairs, dict.fromkeys(request.kinds), sizes))
     several = (len({cold for _, cold in pairs}) > 1, len(set(request.kinds)) > 1, len(sizes) > 1)
@@ -149,16 +136,6 @@ def _title(strategy: str, cold: str, kind: str, size: int, several: tuple[bool, 
     return ", ".join([*(text for text, shown in parts if shown), *([f"batches of {size}"] if several[2] else [])])
 
 
-def _sizes(given: tuple[str, ...]) -> list[int]:
-    try:
-        sizes = sorted({int(size) for size in given})
-    except ValueError as error:
-        raise InvalidInput(f"--batch-sizes takes whole numbers, such as 20,50, and not {','.join(given)}") from error
-    if not sizes or sizes[0] < LEAST_BATCH:
-        raise InvalidInput(f"--batch-sizes takes numbers of at least {LEAST_BATCH}, such as 20,50")
-    return sizes
-
-
 def _check(arm: Arm, spec: TaskSpec) -> None:
     check_choice(arm.kind, ASKED, "model kind", "--kinds")
     STRATEGIES.check(arm.strategy, "--strategies")
@@ -172,8 +149,7 @@ def _check(arm: Arm, spec: TaskSpec) -> None:
 
 
 def _check_labels(corpus: Corpus, args: SimulateArgs) -> None:
-    if args.on_test and not (corpus.test and len(corpus.test)):
-        raise InvalidInput("no text judges: all texts of the test file occur in the training data. Give other texts.")
+    corpus.check_judges()
     if (corpus.targets.sum(axis=0) > 0).sum() < 2:
         raise InvalidInput("the labelled texts have one label only: label texts of at least two, then simulate")
     least = min(len(corpus.split(seed)[0]) for seed in range(args.seeds))
@@ -212,9 +188,7 @@ def _output(args: SimulateArgs, context: RunContext, results: list[ReplayResult]
     judged = max(one.judged for one in results)
     page = SimulationPage(
         data=args.data or f"{context.plan.workspace}/{context.plan.task}",
-        judged_by=f"Judged by {judged:,} texts of the test file."
-        if args.on_test
-        else f"Judged by cross-validation over the training labels ({FOLDS} folds), never by the hold-out.",
+        judged_by=judged_by(judged, args.on_test),
         rows=rows,
         savings=saved,
         stops=stopped,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,14 +15,19 @@ from jobs.context import RunContext
 from jobs.training_inputs import RunInputs
 from tornio.arrays import IntArray
 from tornio.comparison.slices import judged_rows
+from tornio.errors import InvalidInput
 from tornio.labels.events import EventKind
 from tornio.labels.resolve import resolve
+from tornio.models.decide import decide_labels
 from tornio.records import text_digest
 from tornio.schemas.jobs import TrainArgs
 from tornio.spec import TaskSpec
+from tornio.stopping import StopPredictions
 from tornio.tasks import TrainingSet, holdout_set, training_set
-from tornio.training.methods.port import S, Unlabelled
+from tornio.training.hooks import Hooks
+from tornio.training.methods.port import S, TrainedModel, TrainingMethod, Unlabelled
 from tornio.training.targets import indicators
+from tornio.training.thresholds import thresholds_of
 
 
 class Frozen(Protocol):
@@ -81,6 +87,13 @@ class Corpus:
         judged = judged_rows(self.targets, seed)
         return np.setdiff1d(np.arange(len(self.data)), judged), self.rows(judged)
 
+    def check_judges(self) -> None:
+        """Raise InvalidInput where a test file has no text that may judge."""
+        if self.test is not None and not len(self.test):
+            raise InvalidInput(
+                "no text judges: all texts of the test file occur in the training data. Give other texts."
+            )
+
     def rows(self, rows: IntArray) -> TrainingSet:
         return _select(self.data, rows)
 
@@ -126,6 +139,24 @@ class SliceInputs(RunInputs[S]):
         digests = view.text_digests
         rows = [row for row, name in enumerate(view.record_ids) if name in free and digests[row] not in self._judged]
         return Unlabelled(tuple(view.record_ids[row] for row in rows), tuple(view.texts[row] for row in rows))
+
+
+def trained(method: TrainingMethod[S], inputs: SliceInputs[S], out: Path) -> TrainedModel:
+    """Return the model that a method makes of a slice, with its files in ``out``, which is an empty folder."""
+    model = method.fit(inputs, out, Hooks())
+    if model is None:
+        raise InvalidInput(f"the training method {method.name!r} returned no model")
+    return model
+
+
+def predicted(
+    context: RunContext, pool_seq: int, spec: TaskSpec, model: TrainedModel, rows: Sequence[int] | IntArray
+) -> StopPredictions:
+    """Return what a model says of these rows of the pool, with the thresholds of the spec."""
+    probabilities = context.pool_probabilities(model, pool_seq, rows)
+    names, several = spec.label_names, spec.multi_label
+    given = decide_labels(probabilities, names, several, thresholds_of(spec, model.head))
+    return StopPredictions(names, several, probabilities, given)
 
 
 def _select(data: TrainingSet, rows: IntArray) -> TrainingSet:

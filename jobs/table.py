@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jobs.sizing import Facts
@@ -55,22 +56,14 @@ class Job:
         return self.stages is not None
 
 
-def _score_stages() -> Stages:
-    from jobs.score import STAGES
+def _stages(module: str) -> Callable[[], Stages]:
+    """Return what imports a job's module at its first use, and returns its stages."""
 
-    return STAGES
+    def load() -> Stages:
+        stages: Stages = import_module(module).STAGES
+        return stages
 
-
-def _compare_stages() -> Stages:
-    from jobs.compare import STAGES
-
-    return STAGES
-
-
-def _simulate_stages() -> Stages:
-    from jobs.simulate import STAGES
-
-    return STAGES
+    return load
 
 
 def _training(args: TrainArgs, facts: Facts) -> float:
@@ -141,21 +134,21 @@ JOBS: dict[str, Job] = {
     "compare": Job(
         CompareArgs,
         late("jobs.compare", "run"),
-        stages=_compare_stages,
+        stages=_stages("jobs.compare"),
         request=CompareRequest,
         plan=late("jobs.compare", "plan"),
     ),
     "simulate": Job(
         SimulateArgs,
         late("jobs.simulate", "run"),
-        stages=_simulate_stages,
+        stages=_stages("jobs.simulate"),
         request=SimulateRequest,
         plan=late("jobs.simulate", "plan"),
     ),
     "score": Job(
         ScoreArgs,
         late("jobs.score", "run"),
-        stages=_score_stages,
+        stages=_stages("jobs.score"),
         request=ScoreRequest,
         plan=late("jobs.score", "plan"),
     ),

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tornio.api import CompareRequest, TaskName
+from tornio.api import CompareRequest
 from tornio.cli import screen
 from tornio.cli.connect import Json
-from tornio.cli.here import bars, check_extra, context_here
-from tornio.cli.labelled_files import LabelledFiles, check_outputs, task_of_files
+from tornio.cli.labelled_files import LabelledFiles, run_on_labels
 from tornio.cli.options import options_of
-from tornio.errors import InvalidInput
 from tornio.files.cells import SEPARATOR
-from tornio.files.whole import writing
+from tornio.plugins import late
 
 if TYPE_CHECKING:
-    from jobs.context import JobContext
     from tornio.schemas.comparison import CompareOutput
 
 
@@ -48,38 +45,12 @@ def compare(
 
     Start the same command again to continue an interrupted run: trainings that are done are not repeated.
     """
-    if (task is None) == (data is None):
-        raise InvalidInput("name a task, or give a labelled file with --data; not both")
-    if test is not None and data is None:
-        raise InvalidInput("--test needs --data: a task is judged by cross-validation over its own labels")
-    check_extra()
-    check_outputs(report, output, data, test)
-    from jobs.compare import plan as planned
-    from jobs.running.driver import drive
-
-    if data is None:
-        context, name = context_here(), TaskName.parse(str(task))
-    else:
-        read = LabelledFiles(text_column, label_column, multi_label, separator)
-        context, name = task_of_files(read, data, test, quiet=as_json)
-    plan = planned(request, name, context, on_test=test is not None, data=data or "")
-    if not as_json:
-        screen.note(f"run {plan.run}. If it is interrupted, start the same command again: it goes on where it stopped")
-    with bars(quiet=as_json) as watch:
-        result = drive(plan, context, watch)
-    _show(result.output, context, report, output, as_json)
-
-
-def _show(
-    values: dict[str, object], context: JobContext, report: Path | None, output: Path | None, as_json: bool
-) -> None:
+    read = LabelledFiles(text_column, label_column, multi_label, separator)
+    plan = late("jobs.compare", "plan")
+    values = run_on_labels(request, plan, task, data, test, read, report, output, quiet=as_json)
     from tornio.schemas.comparison import CompareOutput
 
     done = CompareOutput.model_validate(values)
-    for path, key in ((report, done.report), (output, done.results)):
-        if path is not None:
-            with writing(path) as part:
-                part.write_bytes(context.store.get(key).body)
     if as_json:
         screen.dump(done.model_dump(mode="json"))
         return

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tornio.api import LabelIn, TaskName
+from tornio.api import LabelIn, RunRequest, TaskName
 from tornio.cli import screen
-from tornio.cli.here import context_here
+from tornio.cli.here import bars, check_extra, context_here
 from tornio.cli.stores import folder_store
 from tornio.errors import InvalidInput
-from tornio.files.whole import check_folder
+from tornio.files.whole import check_folder, writing
 from tornio.records import Record, default_record_id
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
+    from tornio.schemas.runs import RunPlan
 
 WORKSPACE = "compare"
 """Workspace of the tasks that hold the labels of files. They are in a store of their own."""
@@ -95,3 +97,43 @@ def task_of_files(read: LabelledFiles, data: str, test: str | None, quiet: bool)
 def _item(given: LabelIn) -> tuple[Record, list[str]]:
     """The record of a row. Its id follows from its text, because two files may give the same id to two texts."""
     return Record(default_record_id(given.text), given.text), list(given.labels)
+
+
+def run_on_labels(
+    request: RunRequest,
+    planned: Callable[..., RunPlan],
+    task: str | None,
+    data: str | None,
+    test: str | None,
+    read: LabelledFiles,
+    report: Path | None,
+    output: Path | None,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Do a run on the labels of a task, or of the files of --data and --test. Return its output.
+
+    ``planned``: plans it, as ``jobs.compare.plan`` does. ``report``, ``output``: where its report and its results are
+    written, if anywhere. Raises InvalidInput, InvalidFile, and the errors of the run.
+    """
+    if (task is None) == (data is None):
+        raise InvalidInput("name a task, or give a labelled file with --data; not both")
+    if test is not None and data is None:
+        raise InvalidInput("--test needs --data: a task is judged by cross-validation over its own labels")
+    check_extra()
+    check_outputs(report, output, data, test)
+    from jobs.running.driver import drive
+
+    if data is None:
+        context, name = context_here(), TaskName.parse(str(task))
+    else:
+        context, name = task_of_files(read, data, test, quiet)
+    plan = planned(request, name, context, test is not None, data or "")
+    if not quiet:
+        screen.note(f"run {plan.run}. If it is interrupted, start the same command again: it goes on where it stopped")
+    with bars(quiet=quiet) as watch:
+        values: dict[str, Any] = drive(plan, context, watch).output
+    for path, key in ((report, values["report"]), (output, values["results"])):
+        if path is not None:
+            with writing(path) as part:
+                part.write_bytes(context.store.get(key).body)
+    return values

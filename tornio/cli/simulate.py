@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tornio.api import SimulateRequest, TaskName
+from tornio.api import SimulateRequest
 from tornio.cli import screen
 from tornio.cli.connect import Json
-from tornio.cli.here import bars, check_extra, context_here
-from tornio.cli.labelled_files import LabelledFiles, check_outputs, task_of_files
+from tornio.cli.labelled_files import LabelledFiles, run_on_labels
 from tornio.cli.options import options_of
-from tornio.errors import InvalidInput
 from tornio.files.cells import SEPARATOR
-from tornio.files.whole import writing
+from tornio.plugins import late
 
 if TYPE_CHECKING:
-    from jobs.context import JobContext
     from tornio.schemas.simulation import SimulateOutput, StopRow
 
 _SHOWN = 5
@@ -52,38 +49,12 @@ def simulate(
 
     Start the same command again to continue an interrupted run: replays that are done are not repeated.
     """
-    if (task is None) == (data is None):
-        raise InvalidInput("name a task, or give a labelled file with --data; not both")
-    if test is not None and data is None:
-        raise InvalidInput("--test needs --data: a task is judged by cross-validation over its own labels")
-    check_extra()
-    check_outputs(report, output, data, test)
-    from jobs.running.driver import drive
-    from jobs.simulate import plan as planned
-
-    if data is None:
-        context, name = context_here(), TaskName.parse(str(task))
-    else:
-        read = LabelledFiles(text_column, label_column, multi_label, separator)
-        context, name = task_of_files(read, data, test, quiet=as_json)
-    plan = planned(request, name, context, on_test=test is not None, data=data or "")
-    if not as_json:
-        screen.note(f"run {plan.run}. If it is interrupted, start the same command again: it goes on where it stopped")
-    with bars(quiet=as_json) as watch:
-        result = drive(plan, context, watch)
-    _show(result.output, context, report, output, as_json)
-
-
-def _show(
-    values: dict[str, object], context: JobContext, report: Path | None, output: Path | None, as_json: bool
-) -> None:
+    read = LabelledFiles(text_column, label_column, multi_label, separator)
+    plan = late("jobs.simulate", "plan")
+    values = run_on_labels(request, plan, task, data, test, read, report, output, quiet=as_json)
     from tornio.schemas.simulation import SimulateOutput
 
     done = SimulateOutput.model_validate(values)
-    for path, key in ((report, done.report), (output, done.results)):
-        if path is not None:
-            with writing(path) as part:
-                part.write_bytes(context.store.get(key).body)
     if as_json:
         screen.dump(done.model_dump(mode="json"))
         return
@@ -107,13 +78,7 @@ def _tables(done: SimulateOutput) -> None:
         screen.show(screen.table(("against random", "#labels saved", "#points"), rows))
     if done.stops:
         stopped = [
-            (
-                one.arm,
-                one.criterion,
-                f"{one.stopped} of {one.seeds}",
-                labels(one.labels),
-                shown(one.micro_f1) if one.micro_f1 else "",
-            )
+            (one.arm, one.criterion, f"{one.stopped} of {one.seeds}", labels(one.labels), _score(one))
             for one in done.stops
         ]
         screen.show(screen.table(("=strategy", "criterion", "#stopped", "#labels", "#micro F1"), stopped))

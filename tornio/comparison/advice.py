@@ -24,11 +24,16 @@ def band(values: Sequence[float]) -> Band:
 
     The interval shows how much slices and seeds differ. With one value there is none.
     """
-    mean = float(np.mean(values))
-    half = half_width(values)
-    if half is None:
-        return Band(mean=mean)
-    return Band(mean=mean, low=max(0.0, mean - half), high=min(1.0, mean + half))
+    found = interval(values)
+    if found.low is None or found.high is None:
+        return found
+    return Band(mean=found.mean, low=max(0.0, found.low), high=min(1.0, found.high))
+
+
+def interval(values: Sequence[float]) -> Band:
+    """Return a mean over seeds with its interval, which has no bounds of its own as scores have."""
+    mean, half = float(np.mean(values)), half_width(values)
+    return Band(mean=mean) if half is None else Band(mean=mean, low=mean - half, high=mean + half)
 
 
 def summarise(results: Iterable[CellResult]) -> tuple[ComparisonRow, ...]:

@@ -65,6 +65,24 @@ def check_sizes(Y: IntArray, names: Sequence[str], sizes: Sequence[int], per_cla
         )
 
 
+def whole_numbers(given: Sequence[str], option: str, example: str, least: int) -> tuple[int, ...]:
+    """Return the numbers of an option such as ``--sizes 8,16,32``, ascending and each once. Raises InvalidInput."""
+    try:
+        numbers = sorted({int(one) for one in given})
+    except ValueError as error:
+        raise InvalidInput(f"{option} takes whole numbers, such as {example}, and not {','.join(given)}") from error
+    if not numbers or numbers[0] < least:
+        raise InvalidInput(f"{option} takes numbers of at least {least}, such as {example}")
+    return tuple(numbers)
+
+
+def judged_by(texts: int, on_test: bool) -> str:
+    """Say in a sentence what judged. ``texts``: how many texts of the test file, if there is one."""
+    if on_test:
+        return f"Judged by {texts:,} texts of the test file."
+    return f"Judged by cross-validation over the training labels ({FOLDS} folds), never by the hold-out."
+
+
 def _groups(Y: IntArray) -> IntArray:
     """Return a number for each row that rows with the same labels share, int64 [n]."""
     _, groups = np.unique(Y, axis=0, return_inverse=True)

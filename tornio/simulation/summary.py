@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.isotonic import isotonic_regression
 
 from tornio.arrays import DoubleArray
-from tornio.comparison.advice import band, half_width
+from tornio.comparison.advice import band, interval
 from tornio.schemas.comparison import Band
 from tornio.schemas.simulation import Arm, ArmRow, ReplayResult, Saving, StopRow
 
@@ -150,8 +150,8 @@ def _saving(arm: Arm, own: Runs, random: Arm, theirs: Runs) -> Saving | None:
         arm=arm.name,
         against=random.name,
         seeds=len(seeds),
-        labels=difference([labels_saved(*pair) for pair in pairs]),
-        points=difference([points_gained(*pair) for pair in pairs]),
+        labels=interval([labels_saved(*pair) for pair in pairs]),
+        points=interval([points_gained(*pair) for pair in pairs]),
     )
 
 
@@ -166,16 +166,9 @@ def _stops(arm: Arm, own: Runs) -> Iterator[StopRow]:
             criterion=name,
             seeds=len(own),
             stopped=len(at),
-            labels=difference([float(labels) for _, labels in at]) if at else None,
+            labels=interval([float(labels) for _, labels in at]) if at else None,
             micro_f1=band(scores) if scores else None,
         )
-
-
-def difference(values: Sequence[float]) -> Band:
-    """Return a mean over seeds with its interval, which has no bounds of its own as scores have."""
-    mean = float(np.mean(values))
-    half = half_width(values)
-    return Band(mean=mean) if half is None else Band(mean=mean, low=mean - half, high=mean + half)
 
 
 def _range(band: Band, scale: float, digits: str) -> str:
