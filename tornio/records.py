@@ -47,7 +47,8 @@ class Prediction:
 
     ``probabilities``: in the order of the task's labels. ``truncated``: the model read only the text's beginning.
     ``revision``: of ``current``, under which the version answered. ``taught_by``: name of the teacher whose labels the
-    version learned from; None if it learned from people's labels alone.
+    version learned from; None if it learned from people's labels alone. ``multi_label``: whether a text may have
+    several labels.
     """
 
     labels: tuple[str, ...]
@@ -56,6 +57,7 @@ class Prediction:
     version: str
     revision: int
     taught_by: str | None = None
+    multi_label: bool = False
 
 
 def normalise(text: str) -> str:

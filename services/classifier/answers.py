@@ -34,6 +34,7 @@ def answer(serving: Serving[Model], texts: Sequence[str]) -> list[Prediction]:
             version=serving.version,
             revision=serving.revision,
             taught_by=serving.taught_by,
+            multi_label=model.multi_label,
         )
         for labels, probabilities, truncated in rows
     ]

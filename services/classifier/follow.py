@@ -119,6 +119,17 @@ class Follower:
 
         Raises the errors of ``Shelf.serving``.
         """
+        serving = await self._asked_for(task)
+        if serving is None:
+            await self._wait_until_settled(self._pace.new_task, task)
+        return serving or self._shelf.serving(task)
+
+    async def ask(self, task: str) -> Serving[Any]:
+        """Return what serves the task, as ``require`` does, without waiting for a model: it is loaded from now on."""
+        return await self._asked_for(task) or self._shelf.serving(task)
+
+    async def _asked_for(self, task: str) -> Serving[Any] | None:
+        """Return what serves the task, or None if it may serve soon."""
         try:
             return self._shelf.serving(task)
         except Unavailable:
@@ -128,8 +139,7 @@ class Follower:
             error = await self._look_up(task)
             if error is not None:
                 raise error from None
-        await self._wait_until_settled(self._pace.new_task, task)
-        return self._shelf.serving(task)
+        return None
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))

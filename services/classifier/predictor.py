@@ -84,6 +84,13 @@ class Predictor:
         except TimeoutError as error:
             raise Unavailable(f"The model did not answer within {ANSWER_S:g} s. Try again.") from error
 
+    async def ask(self, task: TaskName) -> None:
+        """Return if this replica can answer for the task at once. Else the model is loaded from now on.
+
+        Raises NotFound, NotServable, and Unavailable while it cannot answer.
+        """
+        await self._follower.ask(str(task))
+
     def check(self) -> None:
         """Raises RuntimeError when this replica must be replaced: it lost the aliases, or its model hangs."""
         self._follower.check()

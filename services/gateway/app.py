@@ -18,6 +18,7 @@ from services.gateway.heads import HeadAsGet
 from services.gateway.intake import BODY_S, BodyLimit, ClientShare
 from services.gateway.port import Backend
 from services.gateway.problems import ErrorFormat, Problems
+from services.gateway.protocols import open_inference
 from tornio import __version__
 
 _DOCUMENTATION = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs"})
@@ -39,7 +40,10 @@ class WireProtocol:
             raise ValueError("A protocol with its own error format needs a router with a prefix.")
 
 
-PROTOCOLS = tuple(map(WireProtocol, (health.router, predicting.router, tasks.router, runs.router)))
+PROTOCOLS = (
+    *map(WireProtocol, (health.router, predicting.router, tasks.router, runs.router)),
+    WireProtocol(open_inference.router, open_inference.errors),
+)
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from services.gateway.cluster import Cluster, Models
 from services.gateway.run_records import StoreRuns
+from services.gateway.served import StoreServed
 from services.messages import ControllerStatus
 from tornio.api import (
     Annotators,
@@ -80,6 +81,7 @@ class StoreBackend:
     def __post_init__(self) -> None:
         self._tasks = Tasks(self.store, self.max_labels, self.endpoints)
         self.runs = StoreRuns(self.store, self.cluster, self.clock, self._blocking, self._nudge)
+        self.served = StoreServed(self.store, self.models, self._blocking)
 
     # Specs, records and labels
 

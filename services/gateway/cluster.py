@@ -17,6 +17,9 @@ class Models(Protocol):
     async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
         """Return a prediction for each text. Raises NotFound, NotServable, Unavailable."""
 
+    async def ask(self, task: TaskName) -> None:
+        """Return if predictions can be answered at once. Raises NotFound, NotServable, Unavailable; see there."""
+
     def check(self) -> None:
         """Raises RuntimeError when this process must be replaced."""
 

@@ -28,6 +28,8 @@ BODY_BYTES_PER_S = 256 * 1024
 """Each of these that has arrived gives the rest of the body one more second."""
 RECENT_S = 60.0
 """Seconds after its last request for which a client counts as one that uses the replica."""
+_PREDICTIONS = ("/predict", "/zero-shot", "/infer")
+"""Ends of the paths of routes that take a list of texts."""
 _TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
@@ -46,8 +48,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        predicts = paths.app_path(scope).endswith(("/predict", "/zero-shot"))
-        limit = MAX_PREDICT_BYTES if predicts else MAX_BODY_BYTES
+        limit = MAX_PREDICT_BYTES if paths.app_path(scope).endswith(_PREDICTIONS) else MAX_BODY_BYTES
         length = Headers(scope=scope).get("content-length", "")
         if length.isdigit() and int(length) > limit:
             failure = Failure(InvalidInput, _TOO_LARGE, _advice(limit))

@@ -11,12 +11,15 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from services.gateway.protocols.inference import InferIn
 from tornio.api import PROBLEM_JSON
 from tornio.spec import TaskSpec
 
 Json = dict[str, Any]
 
 SPEC = {"$ref": "#/components/schemas/TaskSpec"}
+_BY_HAND = (TaskSpec, InferIn)
+"""What routes read by hand."""
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _OF_BODIES = {
     "408": "The body did not arrive in time.",
@@ -28,14 +31,15 @@ def complete(usual: Callable[[], Json]) -> Json:
     """Return the description with all schemas and problem documents. Doing it again changes nothing."""
     described = usual()
     schemas = described["components"]["schemas"]
-    spec = TaskSpec.model_json_schema(ref_template="#/components/schemas/{model}")
-    for name, schema in (spec.pop("$defs") | {"TaskSpec": spec}).items():
-        schemas.setdefault(name, schema)
+    for model in _BY_HAND:
+        given = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        for name, schema in (given.pop("$defs") | {model.__name__: given}).items():
+            schemas.setdefault(name, schema)
     for operation in _operations(described):
         answers: Json = operation["responses"]
         if "requestBody" in operation:
             for status, description in _OF_BODIES.items():
-                answers[status] = {"description": description, "content": {PROBLEM_JSON: {"schema": _PROBLEM}}}
+                answers[status] = {"description": description, "content": dict(answers["4XX"]["content"])}
         for answer in answers.values():
             content: Json = answer.get("content", {})
             for kind in [kind for kind, body in content.items() if body.get("schema") == _PROBLEM]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from services.gateway.served import ServedModels
 from tornio.api import (
     Annotators,
     Applied,
@@ -52,6 +53,9 @@ class Backend(Protocol):
 
     @property
     def runs(self) -> RunsBackend: ...
+
+    @property
+    def served(self) -> ServedModels: ...
 
     async def apply(self, spec: TaskSpec, who: str) -> Applied:
         """Create the task, or change its spec. Raises ChangeRefused."""

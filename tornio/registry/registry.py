@@ -47,14 +47,17 @@ class Registry:
             self._manifests[version] = manifest
         return manifest
 
-    def versions(self) -> tuple[Manifest, ...]:
-        """Return all versions, oldest first."""
-        names = [
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all versions, in alphabetical order."""
+        return tuple(
             info.key.removeprefix(self._keys.versions).removesuffix(".json")
             for info in self._store.list(self._keys.versions)
-        ]
+        )
+
+    def versions(self) -> tuple[Manifest, ...]:
+        """Return all versions, oldest first."""
         with ThreadPoolExecutor(8) as pool:
-            manifests = list(pool.map(self.manifest, names))
+            manifests = list(pool.map(self.manifest, self.names()))
         return tuple(sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.version)))
 
     def alias(self, name: str) -> Alias | None:

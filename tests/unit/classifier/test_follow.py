@@ -272,3 +272,17 @@ def test_a_dead_background_task_shows_in_the_health_check() -> None:
         await house.follower.stop()
 
     asyncio.run(run())
+
+
+def test_asking_for_a_task_loads_it_without_waiting() -> None:
+    async def test(house: House) -> None:
+        assert (await house.follower.ask(TASK)).version == "v1"
+        house.put("current", "v7", 1, task="support/late")
+        with pytest.raises(Unavailable, match="being loaded"):
+            await house.follower.ask("support/late")
+        await house.until(lambda: house.serves("support/late") == ("v7", 1))
+        assert (await house.follower.ask("support/late")).version == "v7"
+        with pytest.raises(NotFound):
+            await house.follower.ask("support/none")
+
+    in_house(test, serving_v1)

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from services.gateway.app import PROTOCOLS, WireProtocol, create_app
 from services.gateway.auth import FixedKeys, KeyRing, read_keys
+from services.gateway.served import ServedModel
 from tornio.api import (
     Annotators,
     Applied,
@@ -41,7 +42,7 @@ from tornio.api import (
     ZeroShotOut,
     ZeroShotPrediction,
 )
-from tornio.errors import ChangeRefused, Conflict, InvalidInput, NotFound, NotServable
+from tornio.errors import ChangeRefused, Conflict, InvalidInput, NotFound, NotServable, Unavailable
 from tornio.loop.first import no_version
 from tornio.records import default_record_id
 from tornio.spec import TaskSpec
@@ -107,6 +108,8 @@ class FakeBackend:
     """``tests`` may put tasks, versions and errors in by hand."""
 
     runs: FakeRuns = field(default_factory=FakeRuns, kw_only=True)
+    asleep: set[TaskName] = field(default_factory=set, kw_only=True)
+    """Tasks whose models no replica holds. Asking for one wakes it."""
     held: dict[TaskName, FakeTask] = field(default_factory=dict)
     fails: Exception | None = None
     fail_times: int = 10**9
@@ -143,9 +146,14 @@ class FakeBackend:
     async def tasks(self, sees: Callable[[str], bool]) -> Sequence[TaskSummary]:
         return [
             TaskSummary(
-                workspace=name.workspace, task=name.task, phase="labelling", why="batch 1", version=None, revision=None
+                workspace=name.workspace,
+                task=name.task,
+                phase="labelling",
+                why="batch 1",
+                version=held.serving.version if held.serving else None,
+                revision=held.serving.revision if held.serving else None,
             )
-            for name in self.held
+            for name, held in self.held.items()
             if sees(name.workspace)
         ]
 
@@ -201,17 +209,41 @@ class FakeBackend:
         self.calls.append(f"predict {len(texts)}")
         if held.serving is None:
             raise NotServable(no_version(str(task), "the task is paused; `tornio resume` continues it"))
-        first = held.spec.label_names[0]
+        first, *others = held.spec.label_names
         return [
             Prediction(
                 labels=(first,),
-                probabilities={first: 1.0},
+                probabilities={first: 0.75} | dict.fromkeys(others, 0.25 / len(others)),
                 truncated=len(text) > 1000,
                 version=held.serving.version,
                 revision=held.serving.revision,
+                multi_label=held.spec.multi_label,
             )
             for text in texts
         ]
+
+    @property
+    def served(self) -> Self:
+        return self
+
+    async def describe(self, task: TaskName) -> ServedModel:
+        held = self._task(task)
+        if held.serving is None:
+            raise NotServable(no_version(str(task), "nothing is labelled"))
+        version, previous = held.serving.version, held.serving.previous
+        return ServedModel(
+            version,
+            (version, *([previous] if previous else ())),
+            "few-shot",
+            tuple(held.spec.label_names),
+            held.spec.multi_label,
+        )
+
+    async def check(self, task: TaskName) -> None:
+        await self.describe(task)
+        if task in self.asleep:
+            self.asleep.remove(task)
+            raise Unavailable(f"{task}: v1 is being loaded. Try again in a moment.")
 
     async def annotators(self, task: TaskName) -> Annotators:
         return self._task(task).annotators

@@ -106,8 +106,8 @@ def test_a_prediction_on_the_wire(backend: FakeBackend) -> None:
     backend.serve("acme/support", "v7", 3)
     response = http(backend).post(f"{TASK}/predict", json={"texts": ["a"]})
     assert response.text == (
-        '{"predictions":[{"labels":["billing"],"probabilities":{"billing":1.0},"truncated":false,'
-        '"version":"v7","revision":3,"taught_by":null}]}'
+        '{"predictions":[{"labels":["billing"],"probabilities":{"billing":0.75,"bug":0.25},"truncated":false,'
+        '"version":"v7","revision":3,"taught_by":null,"multi_label":false}]}'
     )
 
 

@@ -94,6 +94,9 @@ class FakePredictor:
     async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
         return [Prediction(("bug",), {"bug": 1.0}, False, "v1", 1)] * len(texts)
 
+    async def ask(self, task: TaskName) -> None:
+        pass
+
     def check(self) -> None:
         if self.trouble:
             raise RuntimeError(self.trouble)
@@ -659,3 +662,20 @@ def test_predict_versions_and_status_say_in_the_same_words_what_the_first_versio
     with pytest.raises(NotServable) as told:
         run(lambda: backend.predict(NAME, ["hello"]))
     assert str(told.value) == f"support/tickets has no version yet: {why}."
+
+
+def test_a_served_model_is_described_with_the_versions_that_can_be_asked_for(
+    backend: StoreBackend, store: MemoryStore
+) -> None:
+    with pytest.raises(NotServable, match="tornio status support/tickets"):
+        run(lambda: backend.served.describe(NAME))
+    registry = Registry(store, KEYS)
+    for number, version in enumerate(["v1", "v2", "v3", "v4"]):
+        documents.create(store, KEYS.version(version), manifest(version, minute=number))
+    for revision, version in enumerate(["v2", "v3"]):
+        registry.move(CURRENT, version, revision, "test", "passed")
+    (found,) = run(lambda: backend.served.describe(NAME))
+    assert (found.version, found.versions) == ("v3", ("v3", "v2", "v1", "v4"))
+    assert (found.kind, found.labels, found.multi_label) == ("few-shot", ("billing", "bug"), False)
+    with pytest.raises(NotFound):
+        run(lambda: backend.served.describe(TaskName("support", "none")))

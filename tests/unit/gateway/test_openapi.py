@@ -13,6 +13,8 @@ from tests.unit.gateway.fake import OPERATOR, AppTransport, FakeBackend, app_of
 
 pytestmark = pytest.mark.unit
 
+PROBES = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
+
 
 @pytest.fixture
 def described() -> Any:
@@ -44,14 +46,16 @@ def test_every_reference_leads_somewhere(described: Any) -> None:
 
 def test_every_error_is_described_as_it_is_sent(described: Any) -> None:
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    refusal = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
             answers = operation["responses"]
-            of_all = {"4XX", "429", "500", "503"} if path.startswith("/v1") else set()
+            of_all = {"4XX", "429", "500", "503"} if path not in PROBES else set()
             of_bodies = {"408", "413"} if "requestBody" in operation else set()
             assert of_all | of_bodies <= answers.keys(), (method, path)
-            errors = {status: answer for status, answer in answers.items() if status[0] in "45" and path != "/readyz"}
-            assert all(answer["content"] == problem for answer in errors.values()), (method, path)
+            errors = {status: answer for status, answer in answers.items() if status[0] in "45" and path not in PROBES}
+            form = problem if path.startswith("/v1") else refusal
+            assert all(answer["content"] == form for answer in errors.values()), (method, path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,26 @@
+"""The format of errors that the Open Inference Protocol and Hugging Face share."""
+
+from __future__ import annotations
+
+from fastapi import Response
+from pydantic import BaseModel, Field
+
+from services.gateway.problems import Failure
+
+
+class Refusal(BaseModel):
+    error: str = Field(description="What was found, and what to do.")
+
+
+REFUSALS: dict[int | str, dict[str, object]] = {
+    "4XX": {"model": Refusal, "description": "What was found, and what to do."},
+    "429": {"model": Refusal, "description": "This client has too many requests under way. Try again."},
+    "500": {"model": Refusal, "description": "A stored document or a part of Tornio is broken."},
+    "503": {"model": Refusal, "description": "A part is away or busy, or the model is not ready. Try again."},
+}
+"""For the documentation of every route."""
+
+
+def refusal(failure: Failure) -> Response:
+    """Return the failure as ``{"error": "..."}``."""
+    return Response(Refusal(error=failure.detail).model_dump_json(), failure.status, media_type="application/json")
