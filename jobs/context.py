@@ -103,7 +103,9 @@ class RunContext:
         """The run's task. Raises InvalidInput for a run without a task, and NotFound."""
         if self.plan.task is None:
             raise InvalidInput(f"{self.plan.job} works on a task, and run {self.run} names no task: plan it with one")
-        return self.job.tasks.open(self.plan.workspace, self.plan.task)
+        task = self.job.tasks.open(self.plan.workspace, self.plan.task)
+        task.labels.read()  # so that the pool knows which records were deleted
+        return task
 
     @property
     def keys(self) -> RunKeys:

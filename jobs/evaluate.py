@@ -146,7 +146,10 @@ def _stop_signals(context: RunContext, args: EvaluateArgs, spec: TaskSpec, candi
         before_model = _load(context, args.agree_with)
     except IntegrityError:  # there is nothing to compare with; the verdict warns of it where that version has served
         return _StopSignals()
-    ids = stop_set(context.task, args.pool_seq, context).record_ids
+    gone = context.task.labels.read().deleted
+    ids = [one for one in stop_set(context.task, args.pool_seq, context).record_ids if one not in gone]
+    if not ids:
+        return _StopSignals()
     before, after = (_predict(context, model, args.pool_seq, ids) for model in (before_model, candidate))
     asked = [one.criterion for one in single_criteria(spec.loop.stop)]
     signals, warnings = dict[str, float](), list[str]()

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+import numpy as np
+
 from tornio.arrays import FloatMatrix
 from tornio.models.combined import combine
 from tornio.models.loading import Loader
@@ -90,17 +92,23 @@ class _Pool:
 
         def score(part: PoolPart) -> FloatMatrix:
             nonlocal cost
+            probabilities = np.full((len(part.table), len(spec.labels)), np.nan, dtype=np.float32)
+            rows = [row for row, text in enumerate(part.texts) if text]  # a deleted record has none
+            if not rows:
+                return probabilities
+            texts = [text for text in part.texts if text]
             if isinstance(model, Asking):
                 if not cost:  # before its first question: what all of them will cost
                     cost = str(model.estimate(self.view.texts, spec.labels, spec.multi_label))
                     log.info("%s: %s", spec.full_name, cost)
                 self.stage = cost
                 self.done(0)
-                scores = model.ask(part.texts, spec.labels, spec.multi_label, self.done)
+                scores = model.ask(texts, spec.labels, spec.multi_label, self.done)
             else:
-                scores = model.score(part.texts, spec.labels, teacher.templates, spec.multi_label)
+                scores = model.score(texts, spec.labels, teacher.templates, spec.multi_label)
             self.tally.update(scores.tally)
-            return scores.probabilities
+            probabilities[rows] = scores.probabilities
+            return probabilities
 
         return score
 

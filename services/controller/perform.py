@@ -87,7 +87,7 @@ class Performer:
         batch, _ = documents.load(self.store, self.task.keys.batch(name), Batch)
         spec = self.task.spec
         self.annotation.ensure_dataset(dataset_spec(spec, batch.generation))
-        view = self.task.pool.read()
+        view = self.task.view()
         rows = view.rows_of(item.record_id for item in batch.items).tolist()
         deleted = {event.record_id for event in self.task.labels.read() if event.event is EventKind.TOMBSTONE}
         records = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,6 +13,7 @@ from tornio.errors import NotFound
 from tornio.labels.accounts import Accounts
 from tornio.labels.diff import answered_records, answering
 from tornio.labels.pull import list_answers, pull, responding
+from tornio.review.sync import review_datasets
 from tornio.schemas.loop import LoopState
 from tornio.schemas.task import Batch
 from tornio.tasks import Task
@@ -52,6 +54,8 @@ class Sync:
     _swept_at: datetime | None = None
     _swept_full: datetime | None = None
     _missing_since: dict[str, datetime] = field(default_factory=dict)
+    _erase_at: dict[str, datetime | None] = field(default_factory=dict)
+    """When each deleted record is deleted in the annotation tool next; None: no more."""
     _accounts: Accounts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +65,7 @@ class Sync:
         """Append the annotators' new answers. Raises what the annotation tool raises."""
         batches = {batch.batch: batch for batch in self.task.batches()}
         wanted = [b.batch for b in state.batches] + ([state.query.batch] if state.query else [])
+        self._erase(list(batches.values()))
         read = {name: self._read(batches[name]) for name in wanted if name in batches}
         self._sweep(state, list(batches.values()))
         shown = {name: records for name, records in read.items() if records is not None}
@@ -68,6 +73,29 @@ class Sync:
         lost = frozenset(name for name in read if name not in shown)
         self.last = Polled(shown, deleted, lost, self._accounts.gone_names, dict(self._accounts.names))
         return self.last
+
+    def _erase(self, batches: Sequence[Batch]) -> None:
+        """Delete the records in the annotation tool that were deleted from the task, with their responses.
+
+        They are deleted again two minutes later, because the tool's search index may not have known them yet. Whatever
+        of them an open batch or a sweep still shows is also deleted: see ``_append``.
+        """
+        now = self.clock()
+        times = {one: self._erase_at.get(one, now) for one in self.task.labels.read().deleted}
+        due = {one for one, at in times.items() if at is not None and at <= now}
+        if not due:
+            return
+        sent = {batch.dataset: set[str]() for batch in batches}
+        for batch in batches:
+            sent[batch.dataset] |= {item.record_id for item in batch.items}
+        for dataset in review_datasets(self.task):
+            sent[dataset] = due
+        for dataset, there in sent.items():
+            if due & there:
+                with suppress(NotFound):  # the data set is gone, and the record with it
+                    self.annotation.delete(self.task.workspace, dataset, sorted(due & there))
+        for one in due:
+            self._erase_at[one] = None if one in self._erase_at else now + GONE_AFTER
 
     def _deleted(self, batch: Batch, shown: frozenset[str]) -> frozenset[str]:
         """Return the records that have been missing for long; none if all are missing, which is no deletion."""
@@ -132,4 +160,11 @@ class Sync:
     def _append(self, dataset: str, batches: Sequence[Batch], read: Callable[[], Sequence[AnnotatedRecord]]) -> None:
         purposes = {item.record_id: item.purpose for batch in batches for item in batch.items}
         rev = self.task.document.label_set_rev
-        pull(self.task.labels, read, purposes=purposes, label_set_rev=rev, dataset=dataset, accounts=self._accounts)
+
+        def living() -> Sequence[AnnotatedRecord]:
+            records, gone = read(), self.task.labels.deleted()
+            if shown := sorted({record.record_id for record in records} & gone):
+                self.annotation.delete(self.task.workspace, dataset, shown)
+            return [record for record in records if record.record_id not in gone]
+
+        pull(self.task.labels, living, purposes=purposes, label_set_rev=rev, dataset=dataset, accounts=self._accounts)

@@ -18,12 +18,14 @@ from tornio.api import (
     Annotators,
     Applied,
     Asked,
+    DeleteIn,
     LabelsImported,
     LabelsIn,
     Prediction,
     Readiness,
     RecordIn,
     RecordsAdded,
+    RecordsDeleted,
     RollbackIn,
     Serving,
     TaskName,
@@ -45,7 +47,18 @@ from tornio.status.snapshot import Reader
 from tornio.status.task_status import observed, serving, task_status, task_summary
 from tornio.status.versions import read_versions
 from tornio.storage.port import ObjectStore
-from tornio.tasks import LabelsExport, Task, Tasks, export_labels, match_records, new_record, roll_back
+from tornio.tasks import (
+    Deletion,
+    LabelsExport,
+    Task,
+    Tasks,
+    delete_records,
+    export_labels,
+    match_records,
+    new_record,
+    preview_deletion,
+    roll_back,
+)
 from tornio.tasks.annotatable import MAX_LABELS
 
 log = logging.getLogger(__name__)
@@ -103,7 +116,7 @@ class StoreBackend:
         new = [new_record(one) for one in records]
         added = await self._blocking(lambda: self._open(task).add_records(new, duplicates=duplicates))
         self._nudge(task)
-        return RecordsAdded(added=added.added, known=added.known, same_text=added.same_text)
+        return RecordsAdded(added=added.added, known=added.known, same_text=added.same_text, deleted=added.deleted)
 
     async def import_labels(self, task: TaskName, labels: LabelsIn, who: str) -> LabelsImported:
         kind = "auto" if labels.auto else "import"
@@ -111,7 +124,7 @@ class StoreBackend:
 
         def write() -> LabelsImported:
             opened = self._open(task)
-            items = match_records(opened.pool.read(), labels.labels)
+            items = match_records(opened.view(), labels.labels)
             done = opened.import_labels(items, labels.purpose, source, labels.request, auto=labels.auto)
             return LabelsImported.model_validate(done, from_attributes=True)
 
@@ -119,6 +132,19 @@ class StoreBackend:
         self._nudge(task)
         log.info("%s imported %d labels to %s into %s", who, imported.imported, labels.purpose, task)
         return imported
+
+    async def delete_records(self, task: TaskName, asked: DeleteIn, who: str) -> RecordsDeleted:
+        def delete() -> Deletion:
+            opened = self._open(task)
+            if asked.dry_run:
+                return preview_deletion(opened, asked.record_ids)
+            return delete_records(opened, asked.record_ids, who)
+
+        done = await self._blocking(delete)
+        if not asked.dry_run:
+            self._nudge(task)
+            log.info("%s deleted %d records of %s", who, done.records, task)
+        return RecordsDeleted.model_validate(done, from_attributes=True)
 
     async def labels(self, task: TaskName) -> LabelsExport:
         return await self._blocking(lambda: export_labels(self._open(task)))

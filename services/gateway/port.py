@@ -10,12 +10,14 @@ from tornio.api import (
     Annotators,
     Applied,
     Asked,
+    DeleteIn,
     LabelsImported,
     LabelsIn,
     Prediction,
     Readiness,
     RecordIn,
     RecordsAdded,
+    RecordsDeleted,
     RollbackIn,
     RunOut,
     RunRequest,
@@ -76,6 +78,9 @@ class Backend(Protocol):
 
     async def import_labels(self, task: TaskName, labels: LabelsIn, who: str) -> LabelsImported:
         """Import labels that exist already. Raises InvalidInput for a label that the task does not have."""
+
+    async def delete_records(self, task: TaskName, asked: DeleteIn, who: str) -> RecordsDeleted:
+        """Delete records of the pool, or say what that would do. Raises InvalidInput for an unknown record."""
 
     async def labels(self, task: TaskName) -> LabelsExport:
         """Return what the task takes as true now."""

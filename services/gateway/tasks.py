@@ -20,9 +20,11 @@ from tornio.api import (
     Annotators,
     Applied,
     Asked,
+    DeleteIn,
     LabelsImported,
     LabelsIn,
     RecordsAdded,
+    RecordsDeleted,
     RecordsIn,
     RollbackIn,
     Serving,
@@ -83,6 +85,15 @@ async def add_records(
 
     A record whose text the pool has under another id is left out, unless `duplicates` is true."""
     return await backend.add_records(task, body, duplicates=duplicates)
+
+
+@router.post("/{workspace}/{task}/records/delete")
+async def delete_records(body: DeleteIn, task: Task, backend: TheBackend, caller: Operator) -> RecordsDeleted:
+    """Delete records for ever, or say with `dry_run` what that would do. Deleting a record again changes nothing.
+
+    An id that the pool does not have is refused, and then nothing is deleted. Nobody is shown or learns from a deleted
+    record from then on."""
+    return await backend.delete_records(task, body, caller.name)
 
 
 @router.post("/{workspace}/{task}/labels")

@@ -39,6 +39,7 @@ from tornio.api.data import (
     RecordsIn,
     checked_spec,
 )
+from tornio.api.deleting import MAX_DELETED, DeleteIn, LearnedOut, RecordsDeleted
 from tornio.api.predictions import PredictIn, Prediction, Predictions, ZeroShotIn, ZeroShotOut, ZeroShotPrediction
 from tornio.api.runs import (
     MAX_RUNS,
@@ -83,6 +84,7 @@ __all__ = [
     "COUNT_HEADER",
     "JSON_LINES",
     "MAX_BODY_BYTES",
+    "MAX_DELETED",
     "MAX_PREDICT_BYTES",
     "MAX_RECORDS",
     "MAX_RUNS",
@@ -104,6 +106,7 @@ __all__ = [
     "CompareRequest",
     "CriterionStatus",
     "CurvePoint",
+    "DeleteIn",
     "FieldError",
     "HoldoutStatus",
     "LabelAgreementOut",
@@ -112,6 +115,7 @@ __all__ = [
     "LabelledRecord",
     "LabelsImported",
     "LabelsIn",
+    "LearnedOut",
     "Metrics",
     "PairOut",
     "PredictIn",
@@ -122,6 +126,7 @@ __all__ = [
     "RecordId",
     "RecordIn",
     "RecordsAdded",
+    "RecordsDeleted",
     "RecordsIn",
     "ReplicaStatus",
     "Request",

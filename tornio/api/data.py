@@ -62,16 +62,16 @@ RecordsIn = Annotated[list[RecordIn], Field(min_length=1, max_length=MAX_RECORDS
 
 class RecordsAdded(Answer):
     """How many records were added. ``known``: ids that the pool had already. ``same_text``: records whose text the pool
-    has under another id. They are left out, unless duplicates were asked for."""
+    has under another id. They are left out, unless duplicates were asked for. ``deleted``: records that were left out,
+    because they were deleted from the task."""
 
     added: int = 0
     known: int = 0
     same_text: int = 0
+    deleted: int = 0
 
     def __add__(self, other: RecordsAdded) -> RecordsAdded:
-        return RecordsAdded(
-            added=self.added + other.added, known=self.known + other.known, same_text=self.same_text + other.same_text
-        )
+        return RecordsAdded(**{name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields})
 
 
 class LabelIn(Request):
@@ -113,7 +113,8 @@ class LabelsImported(Answer):
     ``records_added``: records that are new in the pool. ``trains``: hold-out labels that were left out, because their
     text trains already. ``seen``: hold-out labels whose text had an automatic label before, on which a version may
     have been trained. ``judges``: training labels that were left out, because their text is hold-out. ``replaced``:
-    labels that stand in place of others of an earlier import."""
+    labels that stand in place of others of an earlier import. ``deleted``: labels that were left out, because their
+    record was deleted from the task."""
 
     imported: int = 0
     unchanged: int = 0
@@ -122,6 +123,7 @@ class LabelsImported(Answer):
     seen: int = 0
     judges: int = 0
     replaced: int = 0
+    deleted: int = 0
 
     def __add__(self, other: LabelsImported) -> LabelsImported:
         return LabelsImported(**{name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields})

@@ -1,4 +1,4 @@
-"""Commands that import and export data: pool add, labels import, export labels and export corrected."""
+"""Commands that import and export data: pool add, pool delete, labels import, export labels and export corrected."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tornio import files
 from tornio.api import LabelIn, LabelledRecord, LabelsImported
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, NoEscapeFormulas, Task, Url, connect
+from tornio.cli.deleting import deleted_before, pool_delete
 from tornio.cli.review import export_corrected
 from tornio.errors import InvalidFile, InvalidInput
 from tornio.files import Columns, Format, Options, Read, Reader, Skipped
@@ -59,6 +60,7 @@ FileFormat = Annotated[
 def register(app: typer.Typer) -> None:
     pool = typer.Typer(no_args_is_help=True, help="Manage the texts of a task.")
     pool.command("add")(pool_add)
+    pool.command("delete")(pool_delete)
     app.add_typer(pool, name="pool")
     labels = typer.Typer(no_args_is_help=True, help="Import labels that exist already.")
     labels.command("import")(labels_import)
@@ -105,6 +107,8 @@ def pool_add(
         which = "were added although the pool has" if duplicates else "were left out, because the pool has"
         more = "" if duplicates else ". --duplicates adds them"
         screen.note(f"{added.same_text:,} records {which} their text under another id{more}", style="yellow")
+    if added.deleted:
+        screen.note(deleted_before(added.deleted), style="yellow")
 
 
 @contextmanager
@@ -266,6 +270,8 @@ def _say_imported(imported: LabelsImported, task: str, use: str) -> None:
             f"{imported.judges:,} texts were left out: they are hold-out, which never trains",
             style="yellow",
         )
+    if imported.deleted:
+        screen.note(deleted_before(imported.deleted), style="yellow")
     if imported.replaced:
         screen.note(
             f"{imported.replaced:,} texts had other labels from an earlier import. The new ones count", style="yellow"

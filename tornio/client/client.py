@@ -132,6 +132,17 @@ class Client:
             progress(len(chunk))
         return total
 
+    def delete_records(self, task: str, record_ids: Iterable[str], *, dry_run: bool = False) -> api.RecordsDeleted:
+        """Delete records of the pool for ever, all of them or, where the pool lacks one (InvalidInput), none.
+
+        Nobody is shown or learns from them from then on. ``dry_run``: only return what a deletion would do.
+        """
+        ids = list(dict.fromkeys(record_ids))
+        if not 0 < len(ids) <= api.MAX_DELETED:
+            raise InvalidInput(f"Delete 1 to {api.MAX_DELETED:,} records at once, not {len(ids):,}.")
+        body = {"record_ids": ids, "dry_run": dry_run}
+        return self._session.post(_path(task, "records/delete"), api.RecordsDeleted, body, repeatable=True)
+
     # Output
 
     def predict(self, task: str, texts: Iterable[str], progress: Progress = _silent) -> list[Prediction]:

@@ -27,19 +27,31 @@ Key = tuple[str, datetime | None, EventKind]
 class LogView:
     """The log up to and including ``seq``; 0 is the empty log. Iterates over its events.
 
-    ``parts[n]`` are the events of sequence number n + 1.
+    ``parts[n]`` are the events of sequence number n + 1. ``deletions``: the tombstones after ``seq``. They count in
+    every view, because what was deleted since must not be read again, not even by a run that was planned before.
     """
 
     seq: int
     parts: tuple[Events, ...]
+    deletions: Events = ()
 
     def __iter__(self) -> Iterator[LabelEvent]:
         return iter(self.events)
 
     @cached_property
     def events(self) -> Events:
-        """All events in the order of the log."""
+        """All events in the order of the log, then the later tombstones."""
+        return (*self.as_it_was, *self.deletions)
+
+    @property
+    def as_it_was(self) -> Events:
+        """The events that the log had at ``seq``. Only to find out what a version was trained on."""
         return tuple(event for part in self.parts for event in part)
+
+    @cached_property
+    def deleted(self) -> frozenset[str]:
+        """The records that were deleted, until now."""
+        return frozenset(event.record_id for event in self.events if event.event is EventKind.TOMBSTONE)
 
     @cached_property
     def places(self) -> tuple[tuple[int, int], ...]:
@@ -58,6 +70,9 @@ class LabelLog:
         self._keys = keys
         self._parts: list[Events] = []
         self._keys_seen: set[Key] = set()
+        self._deletions: dict[str, tuple[int, LabelEvent]] = {}
+        """The first tombstone of each deleted record, and its sequence number."""
+        self._deleted = frozenset[str]()
         self._view: LogView | None = None
         self._lock = RLock()
 
@@ -67,16 +82,26 @@ class LabelLog:
             self._catch_up()
             return len(self._parts)
 
-    def read(self, upto: int | None = None) -> LogView:
-        """Return the log up to and including ``upto`` (default: all). Raises NotFound if the log is shorter."""
+    def deleted(self) -> frozenset[str]:
+        """Return the records that are deleted, as of the last reading. It reads nothing itself."""
         with self._lock:
-            if upto is None or upto > len(self._parts):
-                self._catch_up()
+            if len(self._deleted) != len(self._deletions):
+                self._deleted = frozenset(self._deletions)
+            return self._deleted
+
+    def read(self, upto: int | None = None) -> LogView:
+        """Return the log up to and including ``upto`` (default: all), with the later tombstones: see ``LogView``.
+
+        Raises NotFound if the log is shorter.
+        """
+        with self._lock:
+            self._catch_up()
             seq = len(self._parts) if upto is None else upto
             if seq > len(self._parts):
                 raise NotFound(f"The label log of {self._keys.root} ends at {len(self._parts)}; {seq} does not exist.")
-            if self._view is None or self._view.seq != seq:
-                self._view = LogView(seq, tuple(self._parts[:seq]))
+            later = tuple(event for at, event in self._deletions.values() if at > seq)
+            if self._view is None or self._view.seq != seq or self._view.deletions != later:
+                self._view = LogView(seq, tuple(self._parts[:seq]), later)
             return self._view
 
     def append(
@@ -89,6 +114,7 @@ class LabelLog:
         """Write the events that the log lacks as one part. Returns its number, or None if the log lacks none.
 
         An event with a key is skipped if the log has that key, so replays do no harm; one without a key is always new.
+        Nothing is written about a record that is deleted, whoever says it.
         ``after``: the last sequence number when the events were computed. If another writer has appended since, or
         wins the race, ``refresh`` is called to compute the events again (from a new reading of the annotation tool,
         since the first may be out of date). Without ``refresh`` the same events are written, except those that the
@@ -135,7 +161,8 @@ class LabelLog:
 
     def _lacking(self, events: Sequence[LabelEvent]) -> Events:
         unique = {event.key or index: event for index, event in enumerate(events)}
-        return tuple(event for event in unique.values() if event.key is None or event.key not in self._keys_seen)
+        new = (event for event in unique.values() if event.key is None or event.key not in self._keys_seen)
+        return tuple(event for event in new if event.record_id not in self._deletions)
 
     def _catch_up(self) -> None:
         if not self._parts:
@@ -160,4 +187,7 @@ class LabelLog:
                 f"The label log of {self._keys.root} lacks part {len(self._parts) + 1}. Restore it from a backup."
             )
         self._parts.append(part)
+        for event in part:
+            if event.event is EventKind.TOMBSTONE:
+                self._deletions.setdefault(event.record_id, (seq, event))
         self._keys_seen.update(event.key for event in part if event.key is not None)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import RLock
 from uuid import uuid4
@@ -13,6 +12,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from tornio.errors import AlreadyExists, IntegrityError, InvalidInput, NotFound
+from tornio.pool.blank import blanked, digest_of, digests_of
 from tornio.pool.checks import record_problem
 from tornio.pool.view import PoolPart, PoolView
 from tornio.records import Record, text_digest
@@ -23,6 +23,7 @@ from tornio.storage.port import ObjectStore
 PART_ROWS = 10_000
 PART_CHARACTERS = 32 << 20
 """Limits of a part, whichever is reached first. A part is read as a whole, and its embeddings are cached together."""
+_DELETED = "it was deleted from this task. If the text shall come back, give it another id"
 _SHOWN = 10
 """Number of records that an error message lists."""
 
@@ -33,24 +34,35 @@ class Added:
 
     ``added``: records that were added. ``known``: records that the pool had already, with the same id and text.
     ``same_text``: records whose text the pool has under another id: among the added ones, or left out. ``seq``: the
-    last part of the pool now.
+    last part of the pool now. ``deleted``: records that were left out, because they were deleted from the task.
     """
 
     added: int
     known: int
     same_text: int
     seq: int
+    deleted: int = 0
 
 
 class Pool:
-    """Reads and appends records. Parts are immutable, so a process downloads each part once. Thread-safe.
+    """Reads and appends records. Parts do not change, so a process downloads each part once. Thread-safe.
+
+    A deleted record keeps its row, without text, digest and metadata. Only a purge changes a stored part: it makes it
+    what this class shows anyway.
 
     Every method raises Unavailable if the store is unreachable, IntegrityError if the stored pool is damaged.
     """
 
-    def __init__(self, store: ObjectStore, keys: TaskKeys) -> None:
+    def __init__(
+        self, store: ObjectStore, keys: TaskKeys, deleted: Callable[[], Collection[str]] = frozenset[str]
+    ) -> None:
+        """``deleted``: returns the records that are deleted, a set that only grows."""
         self._store = store
         self._keys = keys
+        self._deleted = deleted
+        self._checked: list[int] = []
+        """For each part: how many records were deleted when it was last searched for them."""
+        self._gone_digests: set[str] = set()
         self._parts: list[PoolPart] = []
         self._rows: dict[str, int] = {}
         self._digests: set[str] = set()
@@ -71,9 +83,19 @@ class Pool:
             seq = len(self._parts) if upto is None else upto
             if seq > len(self._parts):
                 raise NotFound(f"The pool of {self._keys.root} ends at part {len(self._parts)}; {seq} does not exist.")
+            self._forget()
             if self._view is None or self._view.seq != seq:
                 self._view = PoolView(seq, tuple(self._parts[:seq]), self._rows)
             return self._view
+
+    def deleted_texts(self) -> frozenset[str]:
+        """Return the digests of the deleted texts that no other record has, as far as this process has read them.
+
+        After a purge nobody knows them.
+        """
+        with self._lock:
+            self.read()
+            return frozenset(self._gone_digests - self._digests)
 
     def append(self, records: Sequence[Record], *, duplicates: bool = True) -> Added:
         """Add the records that the pool lacks, in their order. Existing records are unchanged, so a repeat is harmless.
@@ -87,6 +109,7 @@ class Pool:
         _refuse(records, [record_problem(record) for record in records])
         with self._lock:
             self._catch_up()
+            self._forget()
             lacking = self._lacking(records)
             known, same_text = len(records) - len(lacking), self._same_text(lacking)
             if not duplicates:
@@ -112,7 +135,7 @@ class Pool:
             row = view.row(record.record_id)
             text = view.texts[row] if row is not None else new.get(record.record_id, record).text
             problem = None if text == record.text else "its id already belongs to another text: give it another id"
-            problems.append(problem)
+            problems.append(_DELETED if record.record_id in self._deleted() else problem)
             if row is None:
                 new.setdefault(record.record_id, record)
         _refuse(records, problems)
@@ -158,10 +181,27 @@ class Pool:
                 f"The pool of {self._keys.root} lacks part {len(self._parts) + 1}. Restore it from a backup."
             )
         table = POOL.decode(body, self._keys.pool_part(seq)).select(POOL.columns.names)
-        part = PoolPart(hashlib.sha256(body).hexdigest(), table)
+        part = PoolPart(digest_of(body), table)
         self._rows.update((record_id, row) for row, record_id in enumerate(part.record_ids, len(self._rows)))
         self._digests.update(table["text_digest"].to_pylist())
         self._parts.append(part)
+        self._checked.append(0)
+
+    def _forget(self) -> None:
+        """Drop the texts of deleted records from memory."""
+        gone = self._deleted()
+        changed = False
+        for place, part in enumerate(self._parts):
+            if self._checked[place] == len(gone):
+                continue
+            self._checked[place] = len(gone)
+            table = blanked(part.table, gone)
+            if table is not part.table:
+                self._gone_digests |= digests_of(part.table, gone)
+                self._parts[place], changed = replace(part, table=table), True
+        if changed:
+            self._digests = {digest for part in self._parts for digest in part.table["text_digest"].to_pylist()}
+            self._view = None
 
 
 def _part_size(records: Sequence[Record]) -> int:

@@ -19,7 +19,10 @@ from tornio.records import Record
 
 @dataclass(frozen=True, eq=False)
 class PoolPart:
-    """One immutable file of a pool. ``digest``: SHA-256 of its bytes; ``table``: see ``schemas.tables.POOL``."""
+    """One file of a pool. ``digest``: SHA-256 of the bytes that it was first written with, which a purge keeps.
+
+    ``table``: see ``schemas.tables.POOL``. Deleted records have a row without text, so that rows keep their positions.
+    """
 
     digest: str
     table: pa.Table

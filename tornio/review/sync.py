@@ -60,6 +60,12 @@ def find_review(run: ScoredRun) -> Review:
     return stored[0]
 
 
+def review_datasets(task: Task) -> list[str]:
+    """Return the data sets, in the task's workspace of the annotation tool, of all reviews of its runs."""
+    keys = [info.key for info in task.store.list(task.keys.runs) if info.key.endswith("/review.json")]
+    return [documents.load(task.store, key, Review)[0].dataset for key in keys]
+
+
 def run_verdicts(run: ScoredRun) -> dict[str, Verdict]:
     """Return the reviewers' verdicts on the run's texts, by digest, from the log; empty if nothing was sent."""
     stored = documents.find(run.store, run.keys.document, Review)
@@ -104,13 +110,14 @@ def targets(rows: Sequence[ScoredRow], view: PoolView, spoken: Mapping[str, str]
 
 
 def _pull_answers(run: ScoredRun, review: Review, rows: Sequence[ScoredRow], accounts: Accounts) -> None:
-    by_id = {row.record_id: row for row in rows}
     events = [event for event in run.log.read() if event.dataset == review.dataset]
     if run.task is None:
-        target = {record_id: record_id for record_id in by_id}
+        target = {row.record_id: row.record_id for row in rows}
     else:
+        rows = [row for row in rows if row.digest not in run.deleted and row.record_id not in run.log.deleted()]
         logged = {digest: record_id for record_id, digest in _digests(run, review, events).items()}
-        target = targets(rows, run.task.pool.read(), logged)
+        target = targets(rows, run.task.view(), logged)
+    by_id = {row.record_id: row for row in rows}
 
     def read() -> list[AnnotatedRecord]:
         before = answered_records(run.log.read(), review.dataset)
@@ -134,7 +141,7 @@ def _pull_answers(run: ScoredRun, review: Review, rows: Sequence[ScoredRow], acc
 
 def _join(task: Task, rows: Iterable[ScoredRow], target: Mapping[str, str]) -> None:
     """Add the records that the task is about to get labels for to its pool."""
-    view = task.pool.read()
+    view = task.view()
     new = [Record(target[row.record_id], row.text) for row in rows if target[row.record_id] not in view]
     if new:
         task.add_records(new)
@@ -148,6 +155,6 @@ def _digests(run: ScoredRun, review: Review, events: Iterable[LabelEvent]) -> di
     """Return the text digest of each record in the events."""
     if run.task is None:
         return {row.record_id: row.digest for row in run.rows(review.rows)}
-    view = run.task.pool.read()
+    view = run.task.view()
     record_ids = {event.record_id for event in events}
     return {one: view.text_digests[place] for one in record_ids if (place := view.row(one)) is not None}

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from tornio.arrays import BoolVector
 from tornio.errors import Conflict, InvalidInput, NotFound
-from tornio.labels.events import EventKind
 from tornio.labels.log import LabelLog
 from tornio.records import Purpose, text_digest
 from tornio.schemas.jobs import ScoreArgs, ScoreOutput
@@ -155,12 +154,14 @@ class ScoredRun:
 
     @cached_property
     def deleted(self) -> frozenset[str]:
-        """Digests of the texts that were deleted from the task."""
+        """Digests of the texts that were deleted from the task, and of the empty text that a purge leaves.
+
+        What was purged has no digest any more: then the rows of the run have no text either.
+        """
         if self.task is None:
             return frozenset()
-        view = self.task.pool.read()
-        gone = {event.record_id for event in self.task.labels.read() if event.event is EventKind.TOMBSTONE}
-        return frozenset(view.text_digests[row] for one in gone if (row := view.row(one)) is not None)
+        self.task.view()
+        return self.task.pool.deleted_texts() | {text_digest("")}
 
     def tables(self, *columns: str) -> Iterator[pa.Table]:
         """Yield the parts in order, each with its rows in the order of the input: all columns, or only these."""
@@ -213,7 +214,7 @@ class ScoredRun:
         """
         if self.task is None:
             return lambda _digest: False
-        view, events = self.task.pool.read(), self.task.labels.read().events
+        events, view = self.task.labels.read().events, self.task.view()
         judged = {event.record_id for event in events if event.purpose is Purpose.HOLDOUT}
         items = [item for batch in self.task.batches() for item in batch.items]
         judged |= {item.record_id for item in items if item.purpose is Purpose.HOLDOUT}

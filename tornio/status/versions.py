@@ -19,7 +19,7 @@ def read_versions(reader: Reader) -> list[VersionOut]:
     """Return the versions of the reader's task, newest first. Blocking; raises the errors of the store."""
     snapshot = reader.snapshot()
     trained = reader.trained(snapshot.iterations)
-    pool = reader.task.pool.read()
+    pool = reader.task.view()
     changed = _changed_records(trained.judgements)
     texts = {record_id: pool.texts[row] for record_id in changed if (row := pool.row(record_id)) is not None}
     return version_list(snapshot, trained, texts)

@@ -13,6 +13,7 @@ from tornio.tasks.data import (
     training_set,
     unlabelled_rows,
 )
+from tornio.tasks.deletion import Deletion, Learned, delete_records, learned_from, preview_deletion
 from tornio.tasks.export import LabelsExport, export_labels
 from tornio.tasks.imports import match_records, new_record
 from tornio.tasks.progress import Progress, batch_progress
@@ -25,8 +26,10 @@ __all__ = [
     "Askable",
     "Counter",
     "Counts",
+    "Deletion",
     "HoldoutSet",
     "LabelsExport",
+    "Learned",
     "Progress",
     "Task",
     "Tasks",
@@ -34,11 +37,14 @@ __all__ = [
     "adaptable_rows",
     "askable",
     "batch_progress",
+    "delete_records",
     "export_labels",
     "holdout_set",
     "labels_of",
+    "learned_from",
     "match_records",
     "new_record",
+    "preview_deletion",
     "reserve",
     "roll_back",
     "training_labels",

@@ -151,7 +151,8 @@ def training_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | Non
 
     Raises NotFound for a sequence number that is not reached.
     """
-    view, events = task.pool.read(pool_seq), task.labels.read(label_seq).events
+    events = task.labels.read(label_seq).events  # first the log, so that the pool knows what was deleted
+    view = task.pool.read(pool_seq)
     return select_training(view, events, spec or task.spec, task.document.holdout_key)
 
 
@@ -160,7 +161,8 @@ def holdout_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None
 
     Raises NotFound for a sequence number that is not reached.
     """
-    view, events = task.pool.read(pool_seq), task.labels.read(label_seq).events
+    events = task.labels.read(label_seq).events  # first the log, so that the pool knows what was deleted
+    view = task.pool.read(pool_seq)
     return select_holdout(view, events, spec or task.spec, task.document.holdout_key)
 
 

@@ -30,6 +30,7 @@ class Imported:
     ``seen`` count hold-out labels: those that were left out because their text trains, and those whose text had an
     automatic label, on which a version of before may have been trained. ``judges``: training labels that were left out
     because their text is hold-out. ``replaced``: labels that stand in place of others of an earlier import.
+    ``deleted``: labels that were left out because their record was deleted from the task.
     """
 
     imported: int
@@ -40,6 +41,7 @@ class Imported:
     seen: int = 0
     judges: int = 0
     replaced: int = 0
+    deleted: int = 0
 
 
 def new_record(given: RecordIn | LabelIn) -> Record:
@@ -88,7 +90,10 @@ def import_labels(
     labels, or a record that is given twice with different labels.
     """
     _refuse(list(_problems(items, spec)), spec)
-    logged = tuple(labels.read())
+    log = labels.read()
+    logged, asked = tuple(log), len(items)
+    items = [item for item in items if item[0].record_id not in log.deleted]
+    deleted = asked - len(items)
     trains = seen = judges = 0
     total, view = len(items), pool.read()
     if purpose is Purpose.HOLDOUT:
@@ -115,7 +120,8 @@ def import_labels(
     }
     new = [event for event in events.values() if imported.get(event.record_id) != _content(event)]
     replaced = sum(event.record_id in imported for event in new)
-    return Imported(len(new), len(items) - len(new), added.added, labels.append(new), trains, seen, judges, replaced)
+    seq = labels.append(new)
+    return Imported(len(new), len(items) - len(new), added.added, seq, trains, seen, judges, replaced, deleted)
 
 
 def _without(items: Sequence[Item], digests: Collection[str]) -> list[Item]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from threading import RLock
 from typing import Literal, TypeVar
 
 from tornio.errors import NotFound
 from tornio.labels.events import EventKind
 from tornio.labels.log import LabelLog
-from tornio.pool import Added, Pool
+from tornio.pool import Added, Pool, PoolView
 from tornio.records import Purpose, Record
 from tornio.schemas.base import Document
 from tornio.schemas.keys import TaskKeys
@@ -36,8 +37,8 @@ class Task:
         """Raises NotFound for a task that does not exist."""
         self.store = store
         self.keys = keys
-        self.pool = Pool(store, keys)
         self.labels = LabelLog(store, keys.label_log)
+        self.pool = Pool(store, keys, self.labels.deleted)
         self._immutable: dict[str, Document] = {}
         self._lock = RLock()
         self._etag: str | None = None
@@ -83,9 +84,16 @@ class Task:
         """Return the spec of a revision. Raises NotFound."""
         return self._kept(self.keys.spec(rev), SpecDocument).task_spec()
 
+    def view(self) -> PoolView:
+        """Return the pool as it is now. Records that were deleted until now have no text in it."""
+        self.labels.read()  # first the log, which says what was deleted
+        return self.pool.read()
+
     def add_records(self, records: Sequence[Record], *, duplicates: bool = True) -> Added:
-        """Add texts to the pool. See ``Pool.append``."""
-        return self.pool.append(records, duplicates=duplicates)
+        """Add texts to the pool. Records that were deleted are left out and counted. See ``Pool.append``."""
+        gone = self.labels.read().deleted
+        left = [record for record in records if record.record_id not in gone]
+        return replace(self.pool.append(left, duplicates=duplicates), deleted=len(records) - len(left))
 
     def import_labels(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,39 @@ def test_pool_add_for_programs(task: Tornio) -> None:
     said = answer(task("pool", "add", TASK, file, "--metadata-columns", "lang", "--json"))
     assert (said["added"], said["known"], said["read"]) == (2, 0, 2)
     assert said["skipped"] == [{"line": 4, "reason": "no text"}]
+
+
+def test_pool_delete_says_what_it_does_and_asks_first(
+    task: Tornio, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task("pool", "add", TASK, put("pool.csv", "id,text\n1,my bill\n2,it crashes\n3,c\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    code, out, err = task("pool", "delete", TASK, "--id", "1", "--id", "2")
+    assert code == 1
+    assert "2 records of acme/support would be deleted: 1 labelled, 0 of the hold-out, 0 in open batches" in out
+    assert "version v1 learned from 1 of them and may have read 2 others without a label" in err
+    assert "Delete them for ever?" in err
+    held = backend.held[TaskName("acme", "support")]
+    assert not held.deleted
+    code, out, _ = task("pool", "delete", TASK, "--ids", put("ids.txt", "1\n\n2\n"), "--yes")
+    assert (code, held.deleted) == (0, {"1", "2"})
+    assert "2 records of acme/support were deleted" in out
+    assert answer(task("pool", "delete", TASK, "--id", "2", "--yes", "--json"))["already"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "name the records to delete"),
+        (["--ids", "-"], "add --yes"),
+        (["--ids", "none.txt", "--yes"], "cannot be read"),
+        (["--id", "x", "--yes"], "no record 'x'"),
+    ],
+)
+def test_pool_delete_refuses(task: Tornio, options: list[str], says: str) -> None:
+    code, _, err = task("pool", "delete", TASK, *options)
+    assert code == 1
+    assert says in err
 
 
 @pytest.mark.parametrize(

@@ -20,15 +20,18 @@ from tornio.api import (
     Applied,
     Asked,
     AsksStatus,
+    DeleteIn,
     HoldoutStatus,
     LabelIn,
     LabelledRecord,
     LabelsImported,
     LabelsIn,
+    LearnedOut,
     Prediction,
     Readiness,
     RecordIn,
     RecordsAdded,
+    RecordsDeleted,
     RollbackIn,
     RunOut,
     RunRequest,
@@ -63,6 +66,7 @@ class FakeTask:
     rev: int = 1
     records: dict[str, RecordIn] = field(default_factory=dict)
     labels: dict[str, LabelIn] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
     serving: Serving | None = None
     asks: AsksStatus = field(default_factory=AsksStatus)
     versions: list[VersionOut] = field(default_factory=list)
@@ -175,6 +179,20 @@ class FakeBackend:
             serving=held.serving,
             stop=StopStatus(criterion="kappa-average", threshold=0.99),
             asks=held.asks,
+        )
+
+    async def delete_records(self, task: TaskName, asked: DeleteIn, who: str) -> RecordsDeleted:
+        held = self._task(task)
+        unknown = [one for one in asked.record_ids if one not in held.records]
+        if unknown:
+            raise InvalidInput(f"The pool has no record {unknown[0]!r}, so nothing was deleted.")
+        new = [one for one in asked.record_ids if one not in held.deleted]
+        if not asked.dry_run:
+            self.calls.append(f"{who} deleted {new}")
+            held.deleted.update(new)
+        versions = [LearnedOut(version="v1", labelled=1, read=2)] if new else []
+        return RecordsDeleted(
+            records=len(new), already=len(asked.record_ids) - len(new), labelled=1, holdout=0, open=0, versions=versions
         )
 
     async def add_records(

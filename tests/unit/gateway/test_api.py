@@ -90,6 +90,7 @@ def test_a_task_from_spec_to_prediction(backend: FakeBackend) -> None:
         "added": 2,
         "known": 0,
         "same_text": 0,
+        "deleted": 0,
     }
     body = {"purpose": "holdout", "source": "a.csv", "labels": [{"text": "my bill", "labels": ["billing"]}]}
     assert tornio.post(f"{task}/labels", json=body).json()["imported"] == 1

@@ -15,6 +15,7 @@ from services.gateway.backend import StoreBackend
 from services.messages import ControllerStatus, HeldVersions, ReplicaReport
 from tests.unit.registry.example import manifest
 from tornio.api import (
+    DeleteIn,
     LabelIn,
     LabelsIn,
     Prediction,
@@ -200,6 +201,22 @@ def test_a_text_that_is_known_under_another_id_is_left_out_unless_duplicates_are
     given = [RecordIn(record_id="other", text="One")]
     out, kept = run(lambda: backend.add_records(NAME, given), lambda: backend.add_records(NAME, given, duplicates=True))
     assert (out.added, out.same_text, kept.added, kept.same_text) == (0, 1, 1, 1)
+
+
+def test_records_are_deleted_after_a_look(backend: StoreBackend, store: MemoryStore, cluster: FakeCluster) -> None:
+    add(backend, "one", "two")
+    nudges = len(cluster.nudged)
+    asked = DeleteIn(record_ids=["r0"], dry_run=True)
+    (seen,) = run(lambda: backend.delete_records(NAME, asked, "ci"))
+    assert (seen.records, seen.already, len(cluster.nudged)) == (1, 0, nudges)
+    assert not Tasks(store).open(*NAME).labels.read().deleted
+    (done,) = run(lambda: backend.delete_records(NAME, DeleteIn(record_ids=["r0"]), "ci"))
+    assert (done, len(cluster.nudged)) == (seen, nudges + 1)
+    (event,) = Tasks(store).open(*NAME).labels.read()
+    assert (event.event, event.record_id, event.source) == (EventKind.TOMBSTONE, "r0", "api:ci")
+    again = [RecordIn(record_id="r0", text="one")]
+    (added,) = run(lambda: backend.add_records(NAME, again))
+    assert (added.added, added.deleted) == (0, 1)
 
 
 def test_labels_of_a_model_are_told_apart(backend: StoreBackend) -> None:

@@ -79,6 +79,7 @@ class Auto(TrainingMethod[NoSettings]):
     labels that neither learned from."""
 
     name = "auto"
+    reads_pool = False
     settings = NoSettings
     kinds = (LAYERED_FEW_SHOT, FINE_TUNED)
 

@@ -62,6 +62,7 @@ class Contrastive(TrainingMethod[ContrastiveSettings]):
     """SetFit's two steps: see ``training.contrastive``."""
 
     name = "contrastive"
+    reads_pool = False
     settings = ContrastiveSettings
     kinds = (FINE_TUNED,)
 

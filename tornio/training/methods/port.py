@@ -174,13 +174,16 @@ class TrainingMethod(ABC, Generic[S]):
 
     ``name``: what ``training.method`` of a spec says. ``settings``: model of ``training.settings``. ``kinds``: the
     model kinds that the method makes. ``asks_teacher``: whether ``fit`` reads ``soft_labels``, so that a comparison
-    asks the teacher once, before its workers begin. A module with a method imports torch inside ``fit`` only.
+    asks the teacher once, before its workers begin. ``reads_pool``: whether ``fit`` may read ``unlabelled``, so that a
+    version may have learned from every text of the pool, which a purge says. A module with a method imports torch
+    inside ``fit`` only.
     """
 
     name: ClassVar[str]
     settings: type[S]
     kinds: ClassVar[tuple[str, ...]]
     asks_teacher: ClassVar[bool] = False
+    reads_pool: ClassVar[bool] = True
 
     @abstractmethod
     def cost(self, facts: Facts) -> float:

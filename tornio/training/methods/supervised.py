@@ -25,6 +25,7 @@ class Supervised(TrainingMethod[NoSettings]):
     """The default method. Its settings are ``classifier.kind`` and ``classifier.fine_tuning``."""
 
     name = "supervised"
+    reads_pool = False
     settings = NoSettings
     kinds = (LAYERED_FEW_SHOT, FINE_TUNED)
 
