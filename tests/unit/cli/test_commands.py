@@ -254,7 +254,7 @@ def test_predict(task: Tornio, backend: FakeBackend) -> None:
     backend.serve(TASK, "v4", 9)
     code, out, err = task("predict", TASK, "my bill is wrong", "x" * 2000)
     assert code == 0
-    assert out.startswith("billing 1.00  my bill is wrong\n")
+    assert out.startswith("billing 0.75  my bill is wrong\n")
     assert "only the beginning of the text was read" in out
     assert "v4 (revision 9)" in err
     said = answer(task("predict", TASK, "--file", put("a.txt", "one\ntwo\n"), "--json"))
