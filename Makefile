@@ -5,10 +5,12 @@
 #   make clean    remove the environments and .tornio/ (data included)       make test-k8s  on the cluster of KUBECONFIG
 #   make release VERSION=0.2.0  commit, tag, wheel and image of a release    make test-light  client and embedded parts alone
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit test-model test-integration test-ui test-k8s test-light release lint format bench clean env env-argilla chromium
+.PHONY: help demo up test test-unit test-model test-integration test-ui test-k8s test-light release lint format bench clean env env-argilla env-clients chromium
 
 VENV := .venv
 ARGILLA := .venv-argilla
+CLIENTS := .venv-clients
+MLSERVER := .venv-mlserver
 BIN := $(VENV)/bin
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 # The first of these that runs and has a version that Tornio is made for.
@@ -66,12 +68,15 @@ bench: env env-argilla
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m bench.$$name; done
 
 clean:
-	rm -rf $(VENV) $(ARGILLA) .tornio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(ARGILLA) $(CLIENTS) $(MLSERVER) .tornio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The environments. A stamp file is older than its inputs only if these have changed.
 env: $(VENV)/.made
 	@:
 env-argilla: $(ARGILLA)/.made
+	@:
+# Official clients of other servers, for the tests that ask with them.
+env-clients: $(CLIENTS)/.made $(MLSERVER)/.made
 	@:
 
 define new_venv # path
@@ -91,6 +96,18 @@ $(ARGILLA)/.made: constraints/argilla.txt
 	$(call new_venv,$(ARGILLA))
 	@echo "Installing Argilla's server into $(ARGILLA), a separate environment (once; 1-2 minutes, 0.6 GB on disk)"
 	@$(ARGILLA)/bin/python $(PIP) install -c constraints/argilla.txt argilla-server
+	@touch $@
+
+$(CLIENTS)/.made: constraints/clients.txt
+	$(call new_venv,$(CLIENTS))
+	@echo "Installing the clients of KServe and Triton into $(CLIENTS) (once; 1 minute, 0.5 GB on disk)"
+	@$(CLIENTS)/bin/python $(PIP) install -c constraints/clients.txt kserve 'tritonclient[http]'
+	@touch $@
+
+$(MLSERVER)/.made: constraints/mlserver.txt
+	$(call new_venv,$(MLSERVER))
+	@echo "Installing MLServer into $(MLSERVER) (once; 1 minute, 0.4 GB on disk)"
+	@$(MLSERVER)/bin/python $(PIP) install -c constraints/mlserver.txt mlserver
 	@touch $@
 
 chromium:

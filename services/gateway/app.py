@@ -18,7 +18,7 @@ from services.gateway.heads import HeadAsGet
 from services.gateway.intake import BODY_S, BodyLimit, ClientShare
 from services.gateway.port import Backend
 from services.gateway.problems import ErrorFormat, Problems
-from services.gateway.protocols import open_inference
+from services.gateway.protocols import hugging_face, open_inference
 from tornio import __version__
 
 _DOCUMENTATION = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs"})
@@ -43,6 +43,7 @@ class WireProtocol:
 PROTOCOLS = (
     *map(WireProtocol, (health.router, predicting.router, tasks.router, runs.router)),
     WireProtocol(open_inference.router, open_inference.errors),
+    WireProtocol(hugging_face.router, hugging_face.errors),
 )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -28,8 +29,8 @@ BODY_BYTES_PER_S = 256 * 1024
 """Each of these that has arrived gives the rest of the body one more second."""
 RECENT_S = 60.0
 """Seconds after its last request for which a client counts as one that uses the replica."""
-_PREDICTIONS = ("/predict", "/zero-shot", "/infer")
-"""Ends of the paths of routes that take a list of texts."""
+_PREDICTIONS = re.compile(r"/(predict|zero-shot|infer)$|^/hf/")
+"""Paths of routes that take a list of texts."""
 _TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
@@ -48,7 +49,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = MAX_PREDICT_BYTES if paths.app_path(scope).endswith(_PREDICTIONS) else MAX_BODY_BYTES
+        limit = MAX_PREDICT_BYTES if _PREDICTIONS.search(paths.app_path(scope)) else MAX_BODY_BYTES
         length = Headers(scope=scope).get("content-length", "")
         if length.isdigit() and int(length) > limit:
             failure = Failure(InvalidInput, _TOO_LARGE, _advice(limit))

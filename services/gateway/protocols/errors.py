@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fastapi import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from services.gateway.problems import Failure
+from tornio.errors import storable
+from tornio.spec.limits import cut
 
 
 class Refusal(BaseModel):
@@ -24,3 +26,10 @@ REFUSALS: dict[int | str, dict[str, object]] = {
 def refusal(failure: Failure) -> Response:
     """Return the failure as ``{"error": "..."}``."""
     return Response(Refusal(error=failure.detail).model_dump_json(), failure.status, media_type="application/json")
+
+
+def told(error: ValidationError, what: str) -> str:
+    """Return what pydantic found, in a line. ``what`` was read."""
+    faults = error.errors(include_url=False)
+    lines = (f"{'.'.join(str(step) for step in fault['loc']) or what}: {fault['msg']}" for fault in faults[:3])
+    return storable(f"{what} cannot be read: {cut('; '.join(lines), 1_000)}")

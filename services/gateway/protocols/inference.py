@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.gateway.protocols.errors import told
 from services.gateway.protocols.tensors import BOOL, BYTES, FP32, Tensor, flatten, split, unpack_bytes
 from tornio.api import PredictIn, Prediction, TaskName
 from tornio.errors import InvalidInput, NotFound, storable
@@ -99,7 +100,7 @@ def read_request(body: bytes, header_length: str | None) -> Asked:
     try:
         asked = InferIn.model_validate_json(header)
     except ValidationError as error:
-        raise InvalidInput(_told(error, "The request")) from None
+        raise InvalidInput(told(error, "The request")) from None
     if _CLASSIFICATION in {key for output in asked.outputs for key in output.parameters}:
         raise InvalidInput("The parameter 'classification' is not known here. 'probabilities' has those of all labels.")
     everything = bool(asked.parameters.get(_ALL_BINARY, False))
@@ -126,7 +127,7 @@ def _texts(asked: InferIn, binary: bytes) -> list[str]:
     try:
         return PredictIn(texts=texts).texts
     except ValidationError as error:
-        raise InvalidInput(_told(error, INPUT)) from None
+        raise InvalidInput(told(error, INPUT)) from None
 
 
 def _plain(tensor: TensorIn, binary: bytes) -> list[str]:
@@ -155,12 +156,6 @@ def _binary(tensor: TensorIn, binary: bytes) -> list[str]:
         except UnicodeDecodeError as error:
             raise InvalidInput(f"Element {at} of {INPUT!r} is not UTF-8 (byte {error.start}).") from None
     return texts
-
-
-def _told(error: ValidationError, what: str) -> str:
-    faults = error.errors(include_url=False)
-    lines = (f"{'.'.join(str(step) for step in fault['loc']) or what}: {fault['msg']}" for fault in faults[:3])
-    return storable(f"{what} cannot be read: {cut('; '.join(lines), 1_000)}")
 
 
 @dataclass(frozen=True, slots=True)
