@@ -23,11 +23,11 @@ VARIABLE = "TORNIO_TEST_CLIENTS"
 
 @pytest.mark.parametrize("name", CLIENTS)
 def test_an_official_client_works_unmodified(name: str) -> None:
-    python = Path(os.environ.get(VARIABLE, ROOT)) / CLIENTS[name] / "bin" / "python"
-    if not python.exists():
-        pytest.skip(f"{python} does not exist: `make env-clients` makes it")
+    made = Path(os.environ.get(VARIABLE, ROOT)) / CLIENTS[name]
+    if not (made / ".made").exists():
+        pytest.skip(f"{made} does not exist: `make env-clients` makes it")
     with served() as port:
-        command = [str(python), str(SCRIPTS / f"{name}.py"), f"127.0.0.1:{port}", OPERATOR]
+        command = [str(made / "bin" / "python"), str(SCRIPTS / f"{name}.py"), f"127.0.0.1:{port}", OPERATOR]
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
