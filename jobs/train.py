@@ -125,6 +125,7 @@ def _counts(args: TrainArgs, context: RunContext, inputs: RunInputs[Any]) -> dic
         "training_labels": sum(map(len, inputs.training_set.labels)),
         "holdout_imported": len(judged.imported),
         "holdout_annotators": len(judged) - len(judged.imported),
+        **inputs.consensus,
     }
 
 

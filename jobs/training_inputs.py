@@ -17,9 +17,11 @@ from tornio.pool.view import PoolView
 from tornio.pool.written_views import WrittenViews
 from tornio.schemas.jobs import TrainArgs
 from tornio.schemas.registry import EncoderUse
+from tornio.scoring.consensus import agreed
 from tornio.seeds import derive_seed
 from tornio.spec import ClassifierSpec, TaskSpec
 from tornio.tasks import TrainingSet, training_set, unlabelled_rows
+from tornio.tasks.answers import select_answered
 from tornio.tasks.encoder import translator_of
 from tornio.training.augmenting.port import Variants
 from tornio.training.methods.port import S, Unlabelled
@@ -104,7 +106,23 @@ class RunInputs(Generic[S]):
 
     @cached_property
     def training_set(self) -> TrainingSet:
-        return training_set(self._context.task, self._args.label_seq, self._args.pool_seq, self.spec)
+        """What is learned from, with the labels that ``annotation.consensus`` asks for."""
+        return self._agreed[0]
+
+    @property
+    def consensus(self) -> Mapping[str, int]:
+        """What CROWDLAB did to the training labels; empty where majority decides. See ``agreed``."""
+        return self._agreed[1]
+
+    @cached_property
+    def _agreed(self) -> tuple[TrainingSet, dict[str, int]]:
+        task, spec = self._context.task, self.spec
+        data = training_set(task, self._args.label_seq, self._args.pool_seq, spec)
+        if not spec.annotation.by_crowdlab:
+            return data, {}
+        events = task.labels.read(self._args.label_seq).events
+        answered = select_answered(self._view, events, spec, task.document.holdout_key)
+        return agreed(data, answered, self.layered.embeddings, self.label_names, self.seed)
 
     @cached_property
     def labelled(self) -> Labelled:
@@ -117,6 +135,9 @@ class RunInputs(Generic[S]):
         rows = unlabelled_rows(
             view, task.labels.read(self._args.label_seq).events, self.spec, task.document.holdout_key
         )
+        if self.consensus:  # texts that only CROWDLAB labels
+            learned = set(self.training_set.record_ids)
+            rows = [row for row in rows if view.record_ids[row] not in learned]
         return Unlabelled(tuple(view.record_ids[row] for row in rows), tuple(view.texts[row] for row in rows))
 
     @cached_property

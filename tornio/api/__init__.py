@@ -6,7 +6,7 @@ older client ignores.
 
 from __future__ import annotations
 
-from tornio.api.annotators import AgreementStatus, AnnotatorOut, Annotators, LabelAgreementOut, PairOut
+from tornio.api.annotators import AgreementStatus, AnnotatorOut, Annotators, ConsensusOut, LabelAgreementOut, PairOut
 from tornio.api.base import (
     COUNT_HEADER,
     JSON_LINES,
@@ -104,6 +104,7 @@ __all__ = [
     "BatchStatus",
     "ChangedAnswer",
     "CompareRequest",
+    "ConsensusOut",
     "CriterionStatus",
     "CurvePoint",
     "DeleteIn",

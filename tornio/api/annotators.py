@@ -47,6 +47,19 @@ class LabelAgreementOut(Answer):
     records: int
 
 
+class ConsensusOut(Answer):
+    """What decides on training labels: ``wanted`` by task.yaml, and ``used`` by a training now.
+
+    ``several``: texts for training with several answers, of which CROWDLAB needs ``needed``. None where texts may have
+    several labels.
+    """
+
+    wanted: str
+    used: str
+    several: int | None = None
+    needed: int = 0
+
+
 class Annotators(Answer):
     """How the annotators of a task agree. ``agreement``: of all of them; None means that no record has answers of two.
 
@@ -58,4 +71,5 @@ class Annotators(Answer):
     pairs: list[PairOut] = []
     labels: list[LabelAgreementOut] = []
     agreement: AgreementStatus | None = None
+    consensus: ConsensusOut | None = None
     controller_away: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import typer
 
-from tornio.api import Annotators
+from tornio.api import Annotators, ConsensusOut
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.screen import Group, RenderableType, Text, percent, table
@@ -43,6 +43,8 @@ def _parts(found: Annotators) -> Iterator[RenderableType]:
         for one in found.annotators
     )
     yield table(("=annotator", "answers", "discards", "agrees with a majority of the others"), rows)
+    if found.consensus is not None:
+        yield Text(consensus_line(found.consensus))
     if found.agreement is None:
         yield Text(
             "No text has answers of two annotators, so nothing can be compared. annotation.min_submitted in task.yaml "
@@ -64,6 +66,18 @@ def _parts(found: Annotators) -> Iterator[RenderableType]:
         ("=label", "texts", "alpha"), ((one.label, f"{one.records:,}", f"{one.alpha:.2f}") for one in labels[:_SHOWN])
     )
     yield from _more(len(labels), "labels")
+
+
+def consensus_line(found: ConsensusOut) -> str:
+    """Return what decides on training labels, and how many texts are lacking before CROWDLAB does."""
+    if found.used != found.wanted:
+        lacking = found.needed - (found.several or 0)
+        return (
+            f"training labels: by {found.used}; by {found.wanted} once {lacking:,} more texts have several answers "
+            f"({found.needed:,} in all)"
+        )
+    several = "" if found.several is None else f"; {found.several:,} texts for training have several answers"
+    return f"training labels: by {found.used}{several}"
 
 
 def _more(count: int, what: str) -> Iterator[RenderableType]:

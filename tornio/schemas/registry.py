@@ -134,7 +134,9 @@ class Manifest(Document):
     """Measurements of the training itself. The scores on the hold-out are in the iteration."""
     counts: dict[str, int] = Field(default={}, exclude_if=lambda counts: not counts)
     """``training_texts``; ``training_labels`` (a text with several labels counts for each); ``holdout_imported`` and
-    ``holdout_annotators``: the hold-out texts with a label at ``label_seq``, by where it comes from."""
+    ``holdout_annotators``: the hold-out texts with a label at ``label_seq``, by where it comes from. Where CROWDLAB
+    decided, ``consensus_texts``: those that it labelled; ``consensus_changed``: those with another label by majority or
+    none."""
     taught_by: str | None = Field(default=None, exclude_if=lambda teacher: teacher is None)
     """Name of the teacher whose labels it learned from. None: it learned from labels of the log alone."""
     thresholds: dict[str, float] = {}

@@ -6,9 +6,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, model_validator
 
-from tornio.spec.base import LABEL_PATTERN, Name, Spec, setting
+from tornio.spec.base import LABEL_PATTERN, Choice, Name, Spec, setting
 from tornio.spec.classifier import NO_TEACHER, ClassifierSpec, TeacherSpec, TrainingSpec
 from tornio.spec.loop import BOOTSTRAPS, NO_BOOTSTRAP, LoopSpec
+
+MAJORITY, CROWDLAB = "majority", "crowdlab"
+CONSENSUS = (MAJORITY, CROWDLAB)
+"""Choices of ``annotation.consensus``."""
 
 
 class LabelSpec(Spec):
@@ -44,6 +48,20 @@ class AnnotationSpec(Spec):
         le=20,
         doc="How many annotators answer each record; the majority decides. Default 1.",
     )
+    consensus: Choice = setting(
+        MAJORITY,
+        exclude_if=lambda consensus: consensus == MAJORITY,  # release 0.2 does not know the field
+        change="next iteration",
+        doc="Whose word a training takes where annotators answered. majority: the label with the most answers. "
+        "crowdlab: annotators and a cross-validated classifier together, each weighted by how often it is right, as "
+        "soon as 100 texts have several answers; it needs one label per text. Hold-out labels are always by majority. "
+        "Default majority.",
+    )
+
+    @property
+    def by_crowdlab(self) -> bool:
+        """Whether CROWDLAB decides on training labels, where there are enough answers for it."""
+        return self.consensus == CROWDLAB
 
 
 class GateSpec(Spec):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from tornio.api import AgreementStatus, AnnotatorOut, Annotators, LabelAgreementOut, PairOut
+from tornio.api import AgreementStatus, AnnotatorOut, Annotators, ConsensusOut, LabelAgreementOut, PairOut
 from tornio.labels.agreement import agreement
 from tornio.labels.annotators import annotator_report
+from tornio.labels.events import LabelEvent
+from tornio.spec.task import MAJORITY
 from tornio.tasks import Task
+from tornio.tasks.answers import ENOUGH, select_answered
 
 
 def read_annotators(task: Task, names: Mapping[str, str], controller_away: str | None) -> Annotators:
@@ -15,8 +18,8 @@ def read_annotators(task: Task, names: Mapping[str, str], controller_away: str |
 
     ``names``: of annotators by id, as far as they are known. ``controller_away``: why they are not known.
     """
-    events = task.labels.read().events
-    report, overall = annotator_report(events, task.spec.label_names, task.spec.multi_label), agreement(events)
+    events, spec = task.labels.read().events, task.spec
+    report, overall = annotator_report(events, spec.label_names, spec.multi_label), agreement(events)
 
     def name(annotator: str) -> str:
         return names.get(annotator, annotator)
@@ -36,5 +39,16 @@ def read_annotators(task: Task, names: Mapping[str, str], controller_away: str |
         ],
         labels=[LabelAgreementOut.model_validate(one, from_attributes=True) for one in report.labels],
         agreement=None if overall is None else AgreementStatus.model_validate(overall, from_attributes=True),
+        consensus=_consensus(task, events),
         controller_away=controller_away,
     )  # fmt: skip
+
+
+def _consensus(task: Task, events: Iterable[LabelEvent]) -> ConsensusOut:
+    spec = task.spec
+    wanted = spec.annotation.consensus
+    if spec.multi_label:
+        return ConsensusOut(wanted=wanted, used=MAJORITY)
+    answered = select_answered(task.pool.read(), events, spec, task.document.holdout_key)
+    used = MAJORITY if answered.lacking else wanted
+    return ConsensusOut(wanted=wanted, used=used, several=answered.several, needed=ENOUGH)

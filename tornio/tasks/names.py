@@ -16,6 +16,7 @@ from tornio.query import COLD_STARTS, STRATEGIES, Choosy, QueryStrategy, cold_st
 from tornio.spec import NO_TEACHER, StopSpec, TaskSpec
 from tornio.spec.classifier import COMBINED, LLM, MEMBER_COSTS
 from tornio.spec.loop import BOOTSTRAPS
+from tornio.spec.task import CONSENSUS
 from tornio.stopping import CRITERIA, Selective, Several
 from tornio.training.kinds import AUTO
 from tornio.training.methods import check_training
@@ -35,6 +36,7 @@ def check_names(spec: TaskSpec) -> None:
     check_choice(spec.teacher.kind, (*MEMBER_COSTS, COMBINED, NO_TEACHER), "kind", "teacher.kind")
     _check_members(spec)
     check_training(spec)
+    _check_consensus(spec)
     if loop.bootstrap is not None:
         check_choice(loop.bootstrap, tuple(BOOTSTRAPS), "bootstrap", "loop.bootstrap")
         if BOOTSTRAPS[loop.bootstrap] and not spec.teachable:
@@ -52,6 +54,22 @@ def check_asking(spec: TaskSpec) -> None:
     COLD_STARTS.check(loop.cold_start, "loop.cold_start")
     _check_strategy(spec, "cold_start", COLD_STARTS.get(loop.cold_start), cold_start_settings(loop))
     _check_strategy(spec, "strategy", STRATEGIES.get(loop.strategy), loop.strategy_settings)
+
+
+def _check_consensus(spec: TaskSpec) -> None:
+    """Raise InvalidSpec for a consensus that does not exist, or that the task's answers can never feed."""
+    annotation = spec.annotation
+    check_choice(annotation.consensus, CONSENSUS, "consensus", "annotation.consensus")
+    if annotation.by_crowdlab and spec.multi_label:
+        raise InvalidSpec(
+            "annotation.consensus is 'crowdlab', which needs texts with one label each, but multi_label is true. Set "
+            "annotation.consensus to 'majority'."
+        )
+    if annotation.by_crowdlab and annotation.min_submitted == 1:
+        raise InvalidSpec(
+            "annotation.consensus is 'crowdlab', which learns from texts with several answers, but min_submitted is 1, "
+            "so that each text gets one. Set annotation.consensus to 'majority', or ask for more answers."
+        )
 
 
 def _check_stop(task: TaskSpec, stop: StopSpec, where: str, depth: int = 1) -> None:

@@ -17,6 +17,7 @@ from tornio.api import (
     AnnotatorOut,
     Annotators,
     ChangedAnswer,
+    ConsensusOut,
     LabelAgreementOut,
     LabelsImported,
     PairOut,
@@ -406,6 +407,26 @@ def test_annotators_shows_who_agrees_with_whom(task: Tornio, backend: FakeBacken
     for words in ("ben", "0.81", "bug", "0.70", "alpha 0.80", "it restarts"):
         assert words in out
     assert answer(task("annotators", TASK, "--json"))["pairs"][0]["kappa"] == 0.81
+
+
+@pytest.mark.parametrize(
+    ("used", "several", "said"),
+    [
+        (
+            "majority",
+            30,
+            "training labels: by majority; by crowdlab once 70 more texts have several answers (100 in all)",
+        ),
+        ("crowdlab", 120, "training labels: by crowdlab; 120 texts for training have several answers"),
+    ],
+)
+def test_annotators_says_what_decides_and_how_many_texts_are_lacking(
+    task: Tornio, backend: FakeBackend, used: str, several: int, said: str
+) -> None:
+    one = AnnotatorOut(annotator="u1", name="ada", answers=20, discards=1, compared=10, agrees=9)
+    consensus = ConsensusOut(wanted="crowdlab", used=used, several=several, needed=100)
+    backend.held[TaskName("acme", "support")].annotators = Annotators(annotators=[one], consensus=consensus)
+    assert said in " ".join(task("annotators", TASK)[1].split())
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "train-now"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -246,3 +248,35 @@ def test_proposals_are_the_decided_labels_with_their_probabilities() -> None:
     several = proposals(np.array([[0.9, 0.7], [0.1, 0.2]], np.float32), ("a", "b"), True)
     assert [part.labels for part in several] == [("a", "b"), ()]
     assert several[0].scores == (0.9, 0.7)
+
+
+def test_crowdlab_decides_on_training_labels_and_never_on_the_hold_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two annotators disagree on every fourth text, and on a text of the hold-out."""
+    monkeypatch.setattr("tornio.tasks.answers.ENOUGH", 20)
+    world = World(tmp_path, annotation={"min_submitted": 2, "consensus": "crowdlab"})
+    held = world.held_out()
+    asked = [record.record_id for record in world.records[20:] if record.record_id not in held][:30]
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [(name, number, Purpose.QUERY) for number, name in enumerate(asked)] + [(min(held), 0, Purpose.HOLDOUT)]
+    events = [
+        LabelEvent(
+            EventKind.ANSWER, name, (LABELS[(number + (who == "ben" and number % 4 == 0)) % 3],), 1, "argilla",
+            annotator=who, response_updated_at=when, purpose=purpose,
+        )
+        for name, number, purpose in rows for who in ("ada", "ben")
+    ]  # fmt: skip
+    world.task.labels.append(events, after=world.task.labels.last_seq())
+    inputs = world.inputs()
+    digits = {record.record_id: np.eye(3, dtype=np.float32)[number % 3] for number, record in enumerate(world.records)}
+    digits |= {name: np.eye(3, dtype=np.float32)[number % 3] for number, name in enumerate(asked)}
+    layered = SimpleNamespace(embeddings=lambda names: np.stack([digits[name] for name in names]))
+    monkeypatch.setitem(inputs.__dict__, "layered", layered)
+    labelled = dict(zip(inputs.training_set.record_ids, inputs.training_set.labels, strict=True))
+    assert set(labelled) == {*asked, *(record.record_id for record in world.records[:20])}
+    assert [labelled[name] for name in asked] == [(LABELS[number % 3],) for number in range(30)]
+    assert inputs.consensus == {"consensus_texts": 30, "consensus_changed": 8}
+    assert not set(inputs.unlabelled.record_ids) & {*asked, *held}
+    seq = world.task.labels.read().seq
+    assert holdout_set(world.task, seq, world.pool_seq).disputed == 1

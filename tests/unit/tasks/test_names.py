@@ -36,6 +36,16 @@ def combined(*members: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
+        ({"annotation": {"consensus": "crowd"}}, "annotation.consensus"),
+        ({"annotation": {"consensus": "crowdlab"}}, "min_submitted is 1, so that each text gets one"),
+        (
+            {
+                "annotation": {"consensus": "crowdlab", "min_submitted": 2},
+                "multi_label": True,
+                "teacher": {"kind": "none"},
+            },
+            "which needs texts with one label each",
+        ),
         (
             {"loop": {"strategy": "breaking-tie"}},
             r"loop.strategy: there is no query strategy 'breaking-tie'. Choose one of: random, least-confidence, "
