@@ -126,8 +126,9 @@ def task_yaml() -> str:
 
         - **live**: the change takes effect the next time that the controller looks at the task.
         - **next iteration**: the change takes effect when the next batch closes.
-        - **refused** and, in this release, **new generation**: the change is refused with an error. Create a new task
-          instead.
+        - **new generation**: the change begins a new generation of the task: see
+          [Changing labels](changing-labels.md).
+        - **refused**: the change is refused with an error. Create a new task instead.
         """
     return NOTE + textwrap.dedent(intro) + "".join(_section(TaskSpec, ""))
 

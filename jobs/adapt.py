@@ -141,7 +141,7 @@ def _digest_of(plan: RunPlan, store: ObjectStore) -> str | None:
 def _texts(args: AdaptArgs, context: RunContext) -> Split:
     task = context.task
     view = task.pool.read(args.pool_seq)
-    events = task.labels.read(args.label_seq).events
+    events = task.label_view(args.label_seq, args.spec_rev).events
     rows = adaptable_rows(view, events, task.spec_at(args.spec_rev), task.document.holdout_key)
     return split_texts([view.texts[row] for row in rows])
 

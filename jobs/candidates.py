@@ -37,6 +37,7 @@ class PoolSource:
     spec: TaskSpec
     label_seq: int
     pool_seq: int
+    spec_rev: int
     model: Model | None
     _kept: dict[int, FloatVector] = field(default_factory=dict, init=False, repr=False)
 
@@ -91,7 +92,7 @@ class PoolSource:
     @cached_property
     def _training(self) -> tuple[IntArray, Sequence[tuple[str, ...]]]:
         """The rows with a training label, and their labels."""
-        data = training_set(self.context.task, self.label_seq, self.pool_seq, self.spec)
+        data = training_set(self.context.task, self.label_seq, self.pool_seq, self.spec, self.spec_rev)
         rows = self.context.task.pool.read(self.pool_seq).rows_of(data.record_ids)
         return np.asarray(rows, dtype=np.int64), data.labels
 

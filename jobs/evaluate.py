@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from jobs.context import RunContext
 from tornio.errors import IntegrityError, InvalidInput, describe
 from tornio.evaluation import holdout_report, judge
+from tornio.labels.label_sets import translate_labels
 from tornio.models.decide import decide_labels
 from tornio.models.port import Model
 from tornio.schemas.jobs import EvaluateArgs, EvaluateOutput
@@ -41,22 +42,25 @@ def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
         candidate = _load(context, args.version)
     except IntegrityError as error:
         return EvaluateOutput(verdict=judge(None, None, {}, spec.gates, integrity_error=str(error)))
-    judged = holdout_set(task, args.label_seq, args.pool_seq, spec)
+    judged = holdout_set(task, args.label_seq, args.pool_seq, spec, args.spec_rev)
     predictions = _predict(context, candidate, args.pool_seq, judged.record_ids)
     answers, truth = predictions.predicted, judged.labels
-    others, unreadable = _answers_of_others(context, args, judged)
+    others, warnings = _answers_of_others(context, args, judged)
     correct = {name: _correct(a, truth) for name, a in others.items()}
     current = others.get(args.current) if args.current else None
+    both = _comparable(context, args, truth)
+    if not both.all():
+        warnings += (f"compared with {args.current} on the {both.sum()} hold-out texts whose labels both know",)
     verdict = judge(
-        _correct(answers, truth),
-        correct.get(args.current) if args.current else None,
-        {name: rows for name, rows in correct.items() if name != args.current},
+        _correct(answers, truth)[both],
+        correct[args.current][both] if args.current in correct and both.any() else None,
+        {name: rows[both] for name, rows in correct.items() if name != args.current},
         spec.gates,
         integrity_error=None,
         multi_label=spec.multi_label,
     )
     stop = _stop_signals(context, args, spec, candidate)
-    verdict = verdict.evolve(warnings=(*verdict.warnings, *unreadable, *stop.warnings))
+    verdict = verdict.evolve(warnings=(*verdict.warnings, *warnings, *stop.warnings))
     return EvaluateOutput(
         verdict=verdict,
         holdout=_report(judged, predictions, spec),
@@ -97,15 +101,38 @@ def _answers_of_others(
 ) -> tuple[dict[str, Labels], tuple[str, ...]]:
     """Return what the other versions predict, by version, and a warning for each that cannot be read any more.
 
-    Such a version is left out, so that a new one can replace it.
+    Such a version is left out, so that a new one can replace it. What ``current`` predicts with labels of an earlier
+    label set has the names of now, without those that were removed; a former version of that kind is not compared.
     """
     answers, unreadable = dict[str, Labels](), list[str]()
+    sets = context.task.label_sets(context.task.label_set_rev(args.spec_rev))
     for name in _others(args):
         try:
-            answers[name] = _predict(context, _load(context, name), args.pool_seq, judged.record_ids).predicted
+            since = context.registry.manifest(name).label_set_rev
+            if since != sets[-1].rev and name != args.current:
+                continue
+            said = _predict(context, _load(context, name), args.pool_seq, judged.record_ids).predicted
+            answers[name] = [translate_labels(one, sets, since) for one in said]
         except IntegrityError as error:
             unreadable.append(f"not compared with {name}: {error}")
     return answers, tuple(unreadable)
+
+
+def _comparable(context: RunContext, args: EvaluateArgs, truth: Labels) -> NDArray[np.bool_]:
+    """Return the held-out rows whose labels ``current`` knows too, under a name of then: all of them within a label
+    set."""
+    everything = np.ones(len(truth), dtype=bool)
+    sets = context.task.label_sets(context.task.label_set_rev(args.spec_rev))
+    if args.current is None:
+        return everything
+    try:
+        manifest = context.registry.manifest(args.current)
+    except IntegrityError:
+        return everything
+    if manifest.label_set_rev == sets[-1].rev:
+        return everything
+    known = set(translate_labels(manifest.labels, sets, manifest.label_set_rev))
+    return np.array([known.issuperset(labels) for labels in truth], dtype=bool)
 
 
 def _predict(context: RunContext, model: Model, pool_seq: int, record_ids: Sequence[str]) -> StopPredictions:

@@ -16,6 +16,7 @@ from tornio.query import (
     holdout_part,
     pick_batch,
     present_share,
+    with_lapsed,
 )
 from tornio.records import Purpose
 from tornio.schemas.jobs import QueryArgs, QueryOutput
@@ -38,15 +39,18 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     """
     task, spec = context.task, context.task.spec_at(args.spec_rev)
     view = task.pool.read(args.pool_seq)
-    events = task.labels.read(args.label_seq).events
+    labels = task.label_view(args.label_seq, args.spec_rev)
     batches = [batch for batch in task.batches() if batch.number < args.number]
-    left = askable(task, view, events, batches, spec)
+    left = askable(task, view, labels.events, batches, spec, labels.lapsed)
     seed = derive_seed(spec.full_name, args.generation, args.number, "query", spec.loop.seed)
     model = _model(args, context)
-    part = _holdout_part(args, spec, batches, select_holdout(view, events, spec, task.document.holdout_key))
+    part = _holdout_part(args, spec, batches, select_holdout(view, labels.events, spec, task.document.holdout_key))
     wanted = spec.loop.batch_size - part
+    again = [row for row in left.open_rows if view.record_ids[row] in labels.lapsed]
     strategy, scores, order = _select(args, context, spec, left.open_rows, wanted, seed, model)
-    picked = pick_batch(order, left.reserve_rows, spec.loop.batch_size, part, seed)
+    order = with_lapsed(order, again, wanted, seed)
+    held = [row for row in left.reserve_rows if view.record_ids[row] in labels.lapsed]
+    picked = pick_batch(order, left.reserve_rows, spec.loop.batch_size, part, seed, held)
     if not any(p.purpose is Purpose.QUERY for p in picked):
         return QueryOutput(items=(), strategy=strategy)
     rows = [p.row for p in picked if p.purpose is Purpose.QUERY]
@@ -109,7 +113,7 @@ def _select(
     shown_name = f"cold-start-{name}" if model is None else name
     if not rows:
         return shown_name, {}, []
-    source = PoolSource(context, spec, args.label_seq, args.pool_seq, model)
+    source = PoolSource(context, spec, args.label_seq, args.pool_seq, args.spec_rev, model)
     selection = pick(source, np.asarray(rows, dtype=np.int64), wanted, seed)
     order = [rows[position] for position in selection.rows]
     shown = {} if selection.shown is None else dict(zip(order, map(float, selection.shown), strict=True))

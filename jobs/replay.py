@@ -92,7 +92,8 @@ class _Replay:
     def _ask(self, left: IntArray, asked: IntArray, wanted: int, model: TrainedModel | None) -> IntArray:
         """Return rows of the corpus that the strategy picks; the cold start picks where there is no model."""
         answered = self.corpus.rows(np.sort(asked))
-        source = _Answered(self.context, self.spec, self.args.label_seq, self.args.pool_seq, model, answered)
+        args = self.args
+        source = _Answered(self.context, self.spec, args.label_seq, args.pool_seq, args.spec_rev, model, answered)
         seed = derive_seed("simulate", self.seed, len(asked))
         return left[pick(source, self._pool_rows(left), wanted, seed).rows]
 

@@ -66,8 +66,8 @@ class Corpus:
         nothing.
         """
         task = context.task
-        data = training_set(task, args.label_seq, args.pool_seq, spec)
-        events = task.labels.read(args.label_seq).events
+        data = training_set(task, args.label_seq, args.pool_seq, spec, args.spec_rev)
+        events = task.label_view(args.label_seq, args.spec_rev).events
         truth = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
         rows: dict[str, int] = {}
         for row, (name, text) in enumerate(zip(data.record_ids, data.texts, strict=True)):
@@ -76,7 +76,7 @@ class Corpus:
         data = _select(data, np.array(list(rows.values()), dtype=np.int64))
         test = None
         if args.on_test:
-            held = holdout_set(context.task, args.label_seq, args.pool_seq, spec)
+            held = holdout_set(context.task, args.label_seq, args.pool_seq, spec, args.spec_rev)
             test = TrainingSet(held.record_ids, held.texts, held.labels)
         return cls(data, indicators(data.labels, spec.label_names, spec.multi_label), test)
 

@@ -97,7 +97,7 @@ def _manifest(
         generation=args.generation,
         iteration=args.iteration,
         labels=spec.label_names,
-        label_set_rev=context.task.document.label_set_rev,
+        label_set_rev=context.task.label_set_rev(args.spec_rev),
         multi_label=spec.multi_label,
         encoder=model.use,
         blobs={},
@@ -119,7 +119,7 @@ def _manifest(
 
 def _counts(args: TrainArgs, context: RunContext, inputs: RunInputs[Any]) -> dict[str, int]:
     """Count what the version is trained on, and what will judge it, by where the labels come from."""
-    judged = holdout_set(context.task, args.label_seq, args.pool_seq, inputs.spec)
+    judged = holdout_set(context.task, args.label_seq, args.pool_seq, inputs.spec, args.spec_rev)
     return {
         "training_texts": len(inputs.training_set),
         "training_labels": sum(map(len, inputs.training_set.labels)),

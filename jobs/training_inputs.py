@@ -116,11 +116,11 @@ class RunInputs(Generic[S]):
 
     @cached_property
     def _agreed(self) -> tuple[TrainingSet, dict[str, int]]:
-        task, spec = self._context.task, self.spec
-        data = training_set(task, self._args.label_seq, self._args.pool_seq, spec)
+        task, spec, args = self._context.task, self.spec, self._args
+        data = training_set(task, args.label_seq, args.pool_seq, spec, args.spec_rev)
         if not spec.annotation.by_crowdlab:
             return data, {}
-        events = task.labels.read(self._args.label_seq).events
+        events = task.label_view(args.label_seq, args.spec_rev).events
         answered = select_answered(self._view, events, spec, task.document.holdout_key)
         return agreed(data, answered, self.layered.embeddings, self.label_names, self.seed)
 
@@ -132,9 +132,8 @@ class RunInputs(Generic[S]):
     @cached_property
     def unlabelled(self) -> Unlabelled:
         task, view = self._context.task, self._view
-        rows = unlabelled_rows(
-            view, task.labels.read(self._args.label_seq).events, self.spec, task.document.holdout_key
-        )
+        events = task.label_view(self._args.label_seq, self._args.spec_rev).events
+        rows = unlabelled_rows(view, events, self.spec, task.document.holdout_key)
         if self.consensus:  # texts that only CROWDLAB labels
             learned = set(self.training_set.record_ids)
             rows = [row for row in rows if view.record_ids[row] not in learned]

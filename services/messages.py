@@ -18,12 +18,14 @@ __all__ = ["AliasUpdate", "Aliases", "ControllerStatus", "Heartbeat", "HeldVersi
 class Aliases:
     """The versions that the aliases of one task name.
 
-    ``current``: version and revision. ``previous``: the version that ``current`` named before.
+    ``current``: version and revision. ``previous``: the version that ``current`` named before. ``outdated_labels``: see
+    ``Alias``, of ``current``.
     """
 
     current: tuple[str, int] | None = None
     previous: str | None = None
     candidate: str | None = None
+    outdated_labels: bool = False
 
     @property
     def named(self) -> frozenset[str]:
@@ -43,6 +45,7 @@ class Aliases:
             current=(current.version, current.revision) if current else None,
             previous=current.previous if current else None,
             candidate=candidate.version if candidate else None,
+            outdated_labels=current.outdated_labels if current else False,
         )
 
 

@@ -48,7 +48,8 @@ class Prediction:
     ``probabilities``: in the order of the task's labels. ``truncated``: the model read only the text's beginning.
     ``revision``: of ``current``, under which the version answered. ``taught_by``: name of the teacher whose labels the
     version learned from; None if it learned from people's labels alone. ``multi_label``: whether a text may have
-    several labels.
+    several labels. ``outdated_labels``: somebody rolled back to a version with the labels of before they were changed,
+    and these are its labels.
     """
 
     labels: tuple[str, ...]
@@ -58,6 +59,7 @@ class Prediction:
     revision: int
     taught_by: str | None = None
     multi_label: bool = False
+    outdated_labels: bool = False
 
 
 def normalise(text: str) -> str:

@@ -35,6 +35,7 @@ def answer(serving: Serving[Model], texts: Sequence[str]) -> list[Prediction]:
             revision=serving.revision,
             taught_by=serving.taught_by,
             multi_label=model.multi_label,
+            outdated_labels=serving.outdated_labels,
         )
         for labels, probabilities, truncated in rows
     ]

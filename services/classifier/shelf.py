@@ -45,13 +45,14 @@ class Loaded(Generic[M]):
 class Serving(Generic[M]):
     """A version, the revision of ``current`` under which it answers, and its model. All are exchanged at once.
 
-    ``taught_by``: see ``Manifest``.
+    ``taught_by``: see ``Manifest``. ``outdated_labels``: see ``Alias``.
     """
 
     version: str
     revision: int
     model: M
     taught_by: str | None = None
+    outdated_labels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class Held(Generic[M]):
         if version in self.ready:
             if self.serving and (self.serving.version, self.serving.revision) == current:
                 return self.serving
-            return _serving(version, revision, self.ready[version])
+            return _serving(version, revision, self.ready[version], self.aliases.outdated_labels)
         if self.serving is None and version in self.failed and previous and previous in self.ready:
             # it served under the revision before: every move of the alias adds one
             return _serving(previous, revision - 1, self.ready[previous])
@@ -132,8 +133,8 @@ class Held(Generic[M]):
         )
 
 
-def _serving(version: str, revision: int, loaded: Loaded[M]) -> Serving[M]:
-    return Serving(version, revision, loaded.model, loaded.taught_by)
+def _serving(version: str, revision: int, loaded: Loaded[M], outdated_labels: bool = False) -> Serving[M]:
+    return Serving(version, revision, loaded.model, loaded.taught_by, outdated_labels)
 
 
 class Shelf(Generic[M]):

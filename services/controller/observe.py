@@ -73,6 +73,7 @@ class Observer:
             imported_labels=counts.imported_labels,
             answered=counts.answered,
             batches=self._progress(state, counts, polled),
+            generation=task.document.generation,
             written={b.batch: b for b in batches if state.query and b.batch == state.query.batch},
             runs={plan.run: self._outcome(plan) for plan in waited_for(state, task.spec)},
             current=registry.alias(CURRENT),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,14 +11,17 @@ from jobs.running.port import JobRunner
 from tornio.annotation.port import AnnotationTool, DatasetSpec, OutgoingRecord
 from tornio.errors import Changed
 from tornio.labels.events import EventKind
-from tornio.loop.acts import Act, LogBatch, MoveAlias, RecordIteration, StartRun, WriteBatch
+from tornio.labels.label_sets import LabelSet, translate_label
+from tornio.labels.resolve import by_record
+from tornio.loop.acts import Act, LogBatch, MoveAlias, MoveBatch, RecordIteration, StartRun, WriteBatch
 from tornio.records import Purpose, Suggestion
 from tornio.registry import Registry
-from tornio.schemas.task import Batch, BatchItem
+from tornio.schemas.task import Batch, BatchItem, SuggestionPart
 from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task
+from tornio.tasks.progress import is_open
 
 log = logging.getLogger(__name__)
 WHO = "controller"
@@ -37,7 +40,8 @@ def dataset_spec(spec: TaskSpec, generation: int) -> DatasetSpec:
 
 
 def dataset_name(task: str, generation: int) -> str:
-    return task if generation == 1 else f"{task}-g{generation}"
+    """Return the name of a generation's data set. No task has a capital letter in its name, so none has this name."""
+    return task if generation == 1 else f"{task}-G{generation}"
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Performer:
                 self.runner.submit(act.plan, act.attempt)
             case WriteBatch():
                 self._write_batch(act)
+            case MoveBatch():
+                self._move_batch(act)
             case LogBatch():
                 self._log_batch(act.batch)
             case RecordIteration():
@@ -83,6 +89,24 @@ class Performer:
         )
         documents.create_or_get(self.store, self.task.keys.batch(batch.batch), batch)
 
+    def _move_batch(self, act: MoveBatch) -> None:
+        """Write what the old batch still asks under the present labels. Late answers to the old one count all the
+        same."""
+        old, _ = documents.load(self.store, self.task.keys.batch(act.intent.moved_from), Batch)
+        document, spec = self.task.document, self.task.spec
+        sets, since = self.task.label_sets(), self.task.label_set_of(old.generation)
+        events = by_record(self.task.label_view().events)
+        asked = [item for item in old.items if is_open(events.get(item.record_id, ()), spec.annotation.min_submitted)]
+        batch = old.evolve(
+            batch=act.intent.batch,
+            number=act.intent.number,
+            generation=document.generation,
+            dataset=dataset_name(spec.name, document.generation),
+            items=tuple(_translated(item, sets, since) for item in asked),
+            created_at=self.clock(),
+        )
+        documents.create_or_get(self.store, self.task.keys.batch(batch.batch), batch)
+
     def _log_batch(self, name: str) -> None:
         batch, _ = documents.load(self.store, self.task.keys.batch(name), Batch)
         spec = self.task.spec
@@ -103,6 +127,18 @@ class Performer:
             registry.move(act.alias, act.version, act.expected_revision, WHO, act.why)
         except Changed:  # another writer was first; the loop decides again at the next look
             log.info("%s: %s had moved before %s", self.task.spec.full_name, act.alias, act.version)
+
+
+def _translated(item: BatchItem, sets: Sequence[LabelSet], since: int) -> BatchItem:
+    """Return the item with the labels of now in its suggestion, or without one if the label was removed."""
+    if item.suggestion is None:
+        return item
+    scores = dict[str, float]()
+    for label, score in zip(item.suggestion.labels, item.suggestion.scores, strict=True):
+        if (now := translate_label(label, sets, since)) is not None:
+            scores[now] = max(score, scores.get(now, 0.0))
+    suggestion = SuggestionPart(labels=tuple(scores), scores=tuple(scores.values())) if scores else None
+    return item.evolve(suggestion=suggestion)
 
 
 def _outgoing(item: BatchItem, batch: Batch, text: str) -> OutgoingRecord:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from services.controller.perform import dataset_name
 from tornio.annotation.port import AnnotatedRecord, AnnotationTool
 from tornio.errors import NotFound
 from tornio.labels.accounts import Accounts
@@ -42,6 +41,15 @@ class Polled:
     accounts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Swept:
+    """The last sweep of a data set: its activity then, when it was looked at, and when it was listed in full."""
+
+    activity: datetime | None = None
+    at: datetime | None = None
+    full: datetime | None = None
+
+
 @dataclass
 class Sync:
     """Reads open batches in full each time, and sweeps the others when the data set has changed."""
@@ -50,9 +58,7 @@ class Sync:
     annotation: AnnotationTool
     clock: Callable[[], datetime]
     last: Polled = field(default_factory=Polled)
-    _swept_activity: datetime | None = None
-    _swept_at: datetime | None = None
-    _swept_full: datetime | None = None
+    _swept: dict[str, _Swept] = field(default_factory=dict)
     _missing_since: dict[str, datetime] = field(default_factory=dict)
     _erase_at: dict[str, datetime | None] = field(default_factory=dict)
     """When each deleted record is deleted in the annotation tool next; None: no more."""
@@ -67,7 +73,7 @@ class Sync:
         wanted = [b.batch for b in state.batches] + ([state.query.batch] if state.query else [])
         self._erase(list(batches.values()))
         read = {name: self._read(batches[name]) for name in wanted if name in batches}
-        self._sweep(state, list(batches.values()))
+        self._sweep(list(batches.values()))
         shown = {name: records for name, records in read.items() if records is not None}
         deleted = {name: self._deleted(batches[name], records) for name, records in shown.items()}
         lost = frozenset(name for name in read if name not in shown)
@@ -123,22 +129,28 @@ class Sync:
             return None
         return frozenset(record.record_id for record in shown)
 
-    def _sweep(self, state: LoopState, batches: Sequence[Batch]) -> None:
+    def _sweep(self, batches: Sequence[Batch]) -> None:
+        """Pull late answers to every data set of the task, those of earlier generations included."""
+        sent: dict[str, list[Batch]] = {}
+        for batch in batches:
+            sent.setdefault(batch.dataset, []).append(batch)
+        for dataset, of_dataset in sent.items():
+            self._sweep_dataset(dataset, of_dataset)
+
+    def _sweep_dataset(self, dataset: str, sent: Sequence[Batch]) -> None:
         """Pull late answers by a complete listing, if the data set has changed since the last one.
 
         An answer that the listing lacks is withdrawn if the tool still shows its record, and still has the account of
         its annotator. A record that was deleted from the tool, alone or with the whole data set, keeps its labels.
         """
-        dataset = dataset_name(self.task.name, state.generation)
-        sent = [batch for batch in batches if batch.dataset == dataset]
-        now = self.clock()
-        if not sent or (self._swept_at is not None and now - self._swept_at < SWEEP_EVERY):
+        now, last = self.clock(), self._swept.get(dataset, _Swept())
+        if last.at is not None and now - last.at < SWEEP_EVERY:
             return
-        workspace = self.task.workspace
+        full = last.full
         try:
-            activity = self.annotation.last_activity(workspace, dataset)
-            overdue = self._swept_full is None or now - self._swept_full > SWEEP_ANYWAY
-            if overdue or activity is None or activity != self._swept_activity:
+            activity = self.annotation.last_activity(self.task.workspace, dataset)
+            overdue = full is None or now - full > SWEEP_ANYWAY
+            if overdue or activity is None or activity != last.activity:
                 listing: list[AnnotatedRecord] = []
 
                 def read() -> Sequence[AnnotatedRecord]:
@@ -147,10 +159,10 @@ class Sync:
 
                 self._append(dataset, sent, read)
                 self._accounts.gone(answering(self.task.labels.read()), responding(listing))
-                self._swept_full = now
+                full = now
         except NotFound:
             return
-        self._swept_activity, self._swept_at = activity, now
+        self._swept[dataset] = _Swept(activity, now, full)
 
     def _listing(self, dataset: str) -> list[AnnotatedRecord]:
         """Return all records with responses, and records that had one and still exist."""
@@ -159,7 +171,7 @@ class Sync:
 
     def _append(self, dataset: str, batches: Sequence[Batch], read: Callable[[], Sequence[AnnotatedRecord]]) -> None:
         purposes = {item.record_id: item.purpose for batch in batches for item in batch.items}
-        rev = self.task.document.label_set_rev
+        rev = self.task.label_set_of(batches[0].generation)
 
         def living() -> Sequence[AnnotatedRecord]:
             records, gone = read(), self.task.labels.deleted()

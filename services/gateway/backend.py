@@ -19,6 +19,7 @@ from tornio.api import (
     Applied,
     Asked,
     DeleteIn,
+    LabelMigrationIn,
     LabelsImported,
     LabelsIn,
     Prediction,
@@ -40,7 +41,7 @@ from tornio.loop.first import no_version
 from tornio.registry import CURRENT, Registry
 from tornio.schemas.keys import TaskKeys
 from tornio.settings import LlmEndpoint
-from tornio.spec import TaskSpec, TeacherSpec
+from tornio.spec import LabelSpec, TaskSpec, TeacherSpec
 from tornio.status.annotators import read_annotators
 from tornio.status.asks import Ask, ask_of_loop, ask_training
 from tornio.status.snapshot import Reader
@@ -60,6 +61,8 @@ from tornio.tasks import (
     roll_back,
 )
 from tornio.tasks.annotatable import MAX_LABELS
+from tornio.tasks.relabelling import Relabelling, relabelled
+from tornio.tasks.tasks import Applied as Change
 
 log = logging.getLogger(__name__)
 
@@ -98,17 +101,32 @@ class StoreBackend:
 
     # Specs, records and labels
 
-    async def apply(self, spec: TaskSpec, who: str) -> Applied:
-        applied = await self._blocking(self._tasks.apply, spec, who)
+    async def apply(self, spec: TaskSpec, who: str, migrate: bool = False) -> Applied:
+        applied = await self._blocking(self._tasks.apply, spec, who, migrate)
         self._nudge(TaskName(spec.workspace, spec.name))
         log.info("%s applied %s: spec %d", who, spec.full_name, applied.spec_rev)
-        return Applied(
-            workspace=spec.workspace,
-            task=spec.name,
-            created=applied.created,
-            spec_rev=applied.spec_rev,
-            changes=[f"{one.path}: {_short(one.old)} -> {_short(one.new)} ({one.change})" for one in applied.changes],
+        return _applied(TaskName(spec.workspace, spec.name), applied)
+
+    async def migrate_labels(self, task: TaskName, wanted: LabelMigrationIn, who: str) -> Applied:
+        change = Relabelling(
+            wanted.rename,
+            wanted.merge,
+            wanted.remove,
+            [LabelSpec(name=one) if isinstance(one, str) else one for one in wanted.add],
         )
+
+        def migrate() -> Change:
+            opened = self._open(task)
+            rev, spec = opened.document.spec_rev, relabelled(opened.spec, change)
+            if wanted.dry_run:
+                return self._tasks.preview(spec)
+            return self._tasks.apply(spec, who, migrate=True, expected_rev=wanted.expected_spec_rev or rev)
+
+        applied = await self._blocking(migrate)
+        if not wanted.dry_run:
+            self._nudge(task)
+            log.info("%s changed the labels of %s: spec %d", who, task, applied.spec_rev)
+        return _applied(task, applied)
 
     async def add_records(
         self, task: TaskName, records: Sequence[RecordIn], *, duplicates: bool = False
@@ -292,6 +310,17 @@ class StoreBackend:
 
     def _touch_store(self) -> None:
         self.store.head("tornio-ready")
+
+
+def _applied(task: TaskName, applied: Change) -> Applied:
+    return Applied(
+        workspace=task.workspace,
+        task=task.task,
+        created=applied.created,
+        spec_rev=applied.spec_rev,
+        changes=[f"{one.path}: {_short(one.old)} -> {_short(one.new)} ({one.change})" for one in applied.changes],
+        labels=list(applied.fates),
+    )
 
 
 def _short(value: object) -> str:

@@ -11,6 +11,7 @@ from tornio.api import (
     Applied,
     Asked,
     DeleteIn,
+    LabelMigrationIn,
     LabelsImported,
     LabelsIn,
     Prediction,
@@ -59,8 +60,11 @@ class Backend(Protocol):
     @property
     def served(self) -> ServedModels: ...
 
-    async def apply(self, spec: TaskSpec, who: str) -> Applied:
-        """Create the task, or change its spec. Raises ChangeRefused."""
+    async def apply(self, spec: TaskSpec, who: str, migrate: bool = False) -> Applied:
+        """Create the task, or change its spec. ``migrate``: also its labels. Raises ChangeRefused."""
+
+    async def migrate_labels(self, task: TaskName, wanted: LabelMigrationIn, who: str) -> Applied:
+        """Change the task's labels, or say what would become of them. Raises ChangeRefused, InvalidSpec."""
 
     async def tasks(self, sees: Callable[[str], bool]) -> Sequence[TaskSummary]:
         """Return the tasks of the workspaces that ``sees`` accepts, by name. An unreadable task has its error."""

@@ -21,6 +21,7 @@ from tornio.api import (
     Applied,
     Asked,
     DeleteIn,
+    LabelMigrationIn,
     LabelsImported,
     LabelsIn,
     RecordsAdded,
@@ -63,12 +64,16 @@ async def list_tasks(backend: TheBackend, caller: AnyCaller) -> Tasks:
 
 
 @router.put("/{workspace}/{task}", openapi_extra=_SPEC_BODY)
-async def apply(request: Request, task: Task, backend: TheBackend, caller: Operator) -> Applied:
-    """Create a task, or change its spec. Applying the same spec twice changes nothing."""
+async def apply(
+    request: Request, task: Task, backend: TheBackend, caller: Operator, migrate_labels: bool = False
+) -> Applied:
+    """Create a task, or change its spec. Applying the same spec twice changes nothing.
+
+    Labels change only with `migrate_labels`. Without it, the answer is 409 and says what would become of them."""
     content_type = request.headers.get("content-type", "")
     reading = asyncio.get_running_loop().run_in_executor(_READER, _read_spec, await request.body(), content_type, task)
     spec = await reading
-    return await backend.apply(spec, caller.name)
+    return await backend.apply(spec, caller.name, migrate_labels)
 
 
 @router.get("/{workspace}/{task}")
@@ -100,6 +105,12 @@ async def delete_records(body: DeleteIn, task: Task, backend: TheBackend, caller
 async def import_labels(body: LabelsIn, task: Task, backend: TheBackend, caller: Operator) -> LabelsImported:
     """Import labels that exist already, for training or as hold-out."""
     return await backend.import_labels(task, body, caller.name)
+
+
+@router.post("/{workspace}/{task}/labels/migrate")
+async def migrate_labels(body: LabelMigrationIn, task: Task, backend: TheBackend, caller: Operator) -> Applied:
+    """Rename, merge, remove and add labels, or say what would become of them. Labels of before are kept."""
+    return await backend.migrate_labels(task, body, caller.name)
 
 
 @router.get("/{workspace}/{task}/labels", response_class=StreamingResponse)

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails, from_json
 from tornio import errors
 from tornio.api.base import MAX_RECORDS, Answer, RecordId, Request, Text
 from tornio.records import MetadataValue, Purpose
-from tornio.spec import TaskSpec
+from tornio.spec import LabelSpec, TaskSpec
 from tornio.spec.base import PATTERNS
 from tornio.spec.limits import check_parts, check_size, cut, told
 
@@ -47,6 +47,19 @@ class Applied(Answer):
     created: bool
     spec_rev: int
     changes: list[str] = []
+    labels: list[str] = []
+    """A sentence for each label that does not stay as it is, where the labels changed."""
+
+
+class LabelMigrationIn(Request):
+    """A change of a task's labels. To split a label, remove it and add the new ones: its texts are asked again."""
+
+    rename: dict[str, str] = Field({}, description="Old name -> new name.")
+    merge: dict[str, list[str]] = Field({}, description="New name -> the labels that become it.")
+    remove: list[str] = []
+    add: list[str | LabelSpec] = []
+    dry_run: bool = Field(False, description="Only say what would become of the labels.")
+    expected_spec_rev: int | None = Field(None, description="Expected revision of the spec. At any other, 409.")
 
 
 class RecordIn(Request):

@@ -42,6 +42,8 @@ class Serving(Answer):
     """Name of the teacher whose labels the version learned from; None if it learned from people's labels alone."""
     training_texts: int | None = None
     """Texts with a label of the log that it learned from; None if unknown."""
+    outdated_labels: bool = False
+    """Whether it answers with labels of before they were changed."""
 
 
 class ReplicaStatus(Answer):

@@ -15,6 +15,7 @@ from tornio.api import LabelIn, LabelledRecord, LabelsImported
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, NoEscapeFormulas, Task, Url, connect
 from tornio.cli.deleting import deleted_before, pool_delete
+from tornio.cli.relabel import labels_migrate
 from tornio.cli.review import export_corrected
 from tornio.errors import InvalidFile, InvalidInput
 from tornio.files import Columns, Format, Options, Read, Reader, Skipped
@@ -62,8 +63,9 @@ def register(app: typer.Typer) -> None:
     pool.command("add")(pool_add)
     pool.command("delete")(pool_delete)
     app.add_typer(pool, name="pool")
-    labels = typer.Typer(no_args_is_help=True, help="Import labels that exist already.")
+    labels = typer.Typer(no_args_is_help=True, help="Import labels that exist already, and change labels.")
     labels.command("import")(labels_import)
+    labels.command("migrate")(labels_migrate)
     app.add_typer(labels, name="labels")
     export = typer.Typer(no_args_is_help=True, help="Export the labels of a task, or the corrected data of a review.")
     export.command("labels")(export_labels)

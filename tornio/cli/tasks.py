@@ -24,6 +24,14 @@ def register(app: typer.Typer) -> None:
 def apply(
     ctx: Context,
     file: Annotated[Path, typer.Argument(help="Path of the task.yaml.", show_default=False)],
+    migrate_labels: Annotated[
+        bool,
+        typer.Option(
+            "--migrate-labels",
+            help="Also change the labels of a task that exists. Without it, such a change is refused, with what would "
+            "become of the labels.",
+        ),
+    ] = False,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -35,7 +43,7 @@ def apply(
     except UnicodeDecodeError as error:
         raise InvalidFile(f"{file} is not UTF-8 (offset {error.start}). Save it as UTF-8.") from error
     with connect(ctx, url) as client:
-        applied = client.apply(spec)
+        applied = client.apply(spec, migrate_labels=migrate_labels)
     if as_json:
         screen.dump(applied)
     elif applied.created:
@@ -46,6 +54,8 @@ def apply(
         screen.say(f"changed {spec.full_name}, now at spec {applied.spec_rev}:")
         for change in applied.changes:
             screen.say(f"  {change}")
+        for line in applied.labels:
+            screen.say(f"  {line}")
     else:
         screen.say(f"{spec.full_name} already matches this file (spec {applied.spec_rev})")
 

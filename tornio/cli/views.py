@@ -102,7 +102,8 @@ def _serving(status: TaskStatus, now: datetime) -> Text:
         return Text(f"nothing yet{why}", style="yellow")
     before = f", before: {serving.previous}" if serving.previous else ""
     revision = f" (revision {serving.revision}{before}), {ago(serving.since, now)}"
-    return Text.assemble((serving.version, "bold green"), revision, (_taught(serving), "yellow"))
+    old = "; it answers with the labels of before they were changed" if serving.outdated_labels else ""
+    return Text.assemble((serving.version, "bold green"), revision, (_taught(serving) + old, "yellow"))
 
 
 def _taught(serving: Serving) -> str:

@@ -75,14 +75,31 @@ class Client:
 
     # Input
 
-    def apply(self, spec: TaskSpec | Mapping[str, Any] | str) -> api.Applied:
-        """Create a task or change its spec. A string is the text of a task.yaml. Raises InvalidSpec, ChangeRefused."""
+    def apply(self, spec: TaskSpec | Mapping[str, Any] | str, *, migrate_labels: bool = False) -> api.Applied:
+        """Create a task or change its spec. A string is the text of a task.yaml. Raises InvalidSpec, ChangeRefused.
+
+        ``migrate_labels``: also change its labels; without it, such a change is refused with what would become of them.
+        """
         if isinstance(spec, str):
             spec = read_spec(spec)
         elif not isinstance(spec, TaskSpec):
             spec = api.checked_spec(spec)
         body = spec.model_dump(mode="json", exclude_unset=True)  # defaults are the server's
-        return self._session.put(_path(spec.full_name), api.Applied, body)
+        query = "?migrate_labels=true" if migrate_labels else ""
+        return self._session.put(_path(spec.full_name) + query, api.Applied, body)
+
+    def migrate_labels(
+        self, task: str, wanted: api.LabelMigrationIn, *, dry_run: bool = False, expected_spec_rev: int | None = None
+    ) -> api.Applied:
+        """Rename, merge, remove and add labels of a task. Raises InvalidSpec, ChangeRefused.
+
+        ``dry_run``: only say what would become of them. ``expected_spec_rev``: the revision of the spec that you saw;
+        at any other it raises ChangeRefused.
+        """
+        body = wanted.model_copy(update={"dry_run": dry_run, "expected_spec_rev": expected_spec_rev})
+        return self._session.post(
+            _path(task, "labels/migrate"), api.Applied, body.model_dump(mode="json"), repeatable=dry_run
+        )
 
     def add_records(
         self,

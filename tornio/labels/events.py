@@ -49,6 +49,8 @@ class LabelEvent:
     """Origin of an event without a response (id and row of an import, id of a request)."""
     recorded_at: datetime | None = None
     """When the event was written, by our own clock; it does not decide any order."""
+    lapsed: bool = False
+    """Its label was removed from the task, so that it gives none. Never stored: see ``labels.label_sets``."""
 
     @property
     def key(self) -> tuple[str, datetime | None, EventKind] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from tornio.labels.events import EventKind, LabelEvent
@@ -66,6 +66,8 @@ def standing(events: Iterable[LabelEvent]) -> dict[str, LabelEvent]:
     for event in events:
         if event.event not in _BY_PEOPLE or _withdraws_auto(event):
             continue
+        if event.lapsed:
+            event = replace(event, event=EventKind.WITHDRAW)
         place = (event.annotator or event.source, event.dataset)
         if place not in latest or _time(event) >= _time(latest[place]):
             latest.pop(place, None)  # so that ties go by place
@@ -125,7 +127,7 @@ def _deciding(events: list[LabelEvent], votes: list[LabelEvent], min_submitted: 
     if votes and len(votes) >= min_submitted:
         return [vote for vote in votes if vote.event is EventKind.ANSWER] or votes
     if imports := [event for event in events if event.event is EventKind.IMPORT]:
-        return imports[-1:]
+        return [] if imports[-1].lapsed else imports[-1:]
     autos: dict[str | None, LabelEvent] = {}
     for event in events:
         if event.event is EventKind.AUTO:
@@ -133,7 +135,7 @@ def _deciding(events: list[LabelEvent], votes: list[LabelEvent], min_submitted: 
             autos[event.model_version] = event
         elif _withdraws_auto(event):
             autos.pop(event.model_version, None)
-    return list(autos.values())[-1:]
+    return [event for event in list(autos.values())[-1:] if not event.lapsed]
 
 
 def majority(votes: Sequence[tuple[str, ...]], multi_label: bool) -> tuple[str, ...] | None:

@@ -11,7 +11,7 @@ from tornio.labels.events import EventKind, LabelEvent
 from tornio.records import Purpose
 from tornio.schemas.tables import LABELS
 
-_NAMES = [field.name for field in fields(LabelEvent)]
+_NAMES = [field.name for field in fields(LabelEvent) if field.name in LABELS.columns.names]
 
 
 def to_table(events: Sequence[LabelEvent]) -> pa.Table:

@@ -31,6 +31,13 @@ class WriteBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveBatch:
+    """Write the batch that takes over what an open batch of the generation before still asks, if absent."""
+
+    intent: QueryIntent
+
+
+@dataclass(frozen=True, slots=True)
 class LogBatch:
     """Send a written batch to the annotation tool (an upsert)."""
 
@@ -54,7 +61,7 @@ class MoveAlias:
     why: str
 
 
-Act = StartRun | WriteBatch | LogBatch | RecordIteration | MoveAlias
+Act = StartRun | WriteBatch | MoveBatch | LogBatch | RecordIteration | MoveAlias
 
 
 def owed(state: LoopState, seen: Observation) -> tuple[Act, ...]:
@@ -160,6 +167,8 @@ def _querying(state: LoopState, seen: Observation) -> tuple[Act, ...]:
     if intent.batch in seen.written:
         progress = seen.batches.get(intent.batch)
         return () if progress and progress.logged else (LogBatch(intent.batch),)
+    if intent.moved_from:
+        return (MoveBatch(intent),)
     plan = plans.query(state, seen.spec, intent)
     outcome = seen.runs.get(plan.run)
     if outcome is None or outcome.output is None:

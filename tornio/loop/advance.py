@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from tornio.loop import plans
 from tornio.loop.attention import attend
+from tornio.loop.generations import RELABELLED, begin_generation, move_batches
 from tornio.loop.intents import start_query, start_teaching, start_training
 from tornio.loop.observation import BatchProgress, Observation, RunOutcome
 from tornio.loop.standstill import stop_now, stuck
@@ -42,11 +43,13 @@ Intent = TypeVar("Intent", bound=Attempts)
 def advance(state: LoopState, seen: Observation) -> LoopState:
     """Return the state after this observation. It equals ``state`` if there is nothing new."""
     for step in (
+        begin_generation,
         _absorb_query,
         _close_batches,
         _absorb_train,
         _absorb_swap,
         _absorb_gate,
+        move_batches,
         start_training,
         start_teaching,
         start_query,
@@ -70,6 +73,8 @@ def _absorb_query(state: LoopState, seen: Observation) -> LoopState:
         opened = OpenBatch(batch=intent.batch, opened_at=seen.now)
         state = state.evolve(query=None, query_failures=0, batches=(*state.batches, opened))
         return attend(state, "query", None)
+    if intent.moved_from:
+        return state
     outcome = _outcome(seen, plans.query(state, seen.spec, intent), intent.attempt)
     if outcome.output is not None and not QueryOutput.model_validate(outcome.output).items:
         state = state.evolve(query=None, batch_number=intent.number - 1, exhausted_pool_seq=intent.pool_seq)
@@ -114,6 +119,8 @@ def _absorb_train(state: LoopState, seen: Observation) -> LoopState:
             return _not_taught(state, seen, intent, intent.failure)
         if intent.iteration not in seen.recorded:
             return state
+        if intent.failure == RELABELLED:
+            return state.evolve(train=None)
         message = f"training {intent.iteration} failed: {intent.failure}. `tornio train-now` tries again"
         return attend(state.evolve(train=None), "train", message)
     outcome = _outcome(seen, plans.train(state, seen.spec, intent), intent.attempt)
@@ -177,6 +184,8 @@ def _absorb_gate(state: LoopState, seen: Observation) -> LoopState:
     if (intent := state.gate) is None:
         return state
     recorded = seen.recorded.get(intent.train.iteration)
+    if recorded is not None and intent.failure == RELABELLED:
+        return state.evolve(gate=None)
     if recorded is not None:
         return _judged(state.evolve(gate=None), seen, intent, recorded)
     if intent.failure is not None:

@@ -18,7 +18,7 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
     if asked and not forced and nothing_new(state, seen):  # another training took in the labels for which it was asked
         asked = False
         state = state.evolve(served_train_now=state.asks.train_now)
-    if not (closed or asked or first.due(state, seen) or _relabelled(state, seen)):
+    if not (closed or asked or state.relabelled or first.due(state, seen) or _relabelled(state, seen)):
         return attend(state, "method", None)
     state = attend(state, "method", seen.cannot_train)
     if seen.cannot_train is not None:  # it waits: an attempt would fail, and count as an iteration
@@ -27,7 +27,7 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
     untrained = (*state.untrained, *closed)
     lacking = first.lacking(seen)
     if lacking is not None:
-        state = state.evolve(untrained=untrained, trained_label_seq=seen.label_seq)
+        state = state.evolve(untrained=untrained, trained_label_seq=seen.label_seq, relabelled=False)
         if first.teachable(state, seen):  # a request is for the teacher: see start_teaching
             return attend(state, "labels", None)
         return attend(state.evolve(served_train_now=state.asks.train_now), "labels", lacking if asked else None)
@@ -46,6 +46,7 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
         served_train_now=state.asks.train_now,
         train=intent,
         iteration=intent.iteration,
+        relabelled=False,
         untrained=(),
         trained_label_seq=seen.label_seq,
         trained_pool_seq=seen.pool_seq,

@@ -74,6 +74,8 @@ class Observation:
     answered: int = 0
     """Texts that people have labelled here, those of the hold-out included: not imported, and not by a model."""
     batches: Mapping[str, BatchProgress] = field(default_factory=dict)
+    generation: int = 1
+    """The task's present generation. It is higher than the state's once the labels have changed."""
     written: Mapping[str, Batch] = field(default_factory=dict)
     """Batches of the state's intents that are in the store."""
     runs: Mapping[str, RunOutcome] = field(default_factory=dict)

@@ -62,6 +62,6 @@ def waited_for(state: LoopState, spec: TaskSpec) -> tuple[RunPlan, ...]:
         plans.append(train(state, spec, state.train))
     if state.gate:
         plans += [train(state, spec, state.gate.train), evaluate(state, spec, state.gate)]
-    if state.query:
+    if state.query and not state.query.moved_from:
         plans.append(query(state, spec, state.query))
     return tuple(plans)

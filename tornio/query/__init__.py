@@ -2,7 +2,7 @@
 
 from tornio.query.candidates import ArraySource, Candidates, GradientEmbeddings, Labelled, Source
 from tornio.query.port import Choosy, QueryStrategy, Selection
-from tornio.query.selection import Picked, checked_rows, holdout_part, pick_batch, present_share
+from tornio.query.selection import Picked, checked_rows, holdout_part, pick_batch, present_share, with_lapsed
 from tornio.query.strategies import COLD_STARTS, STRATEGIES, cold_start_settings
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "holdout_part",
     "pick_batch",
     "present_share",
+    "with_lapsed",
 ]

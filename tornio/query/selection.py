@@ -47,19 +47,36 @@ def present_share(share: float, labelled: int, enough: int, imported: int, judgi
     return share * TRICKLE if labelled >= enough or imported_enough else share
 
 
-def pick_batch(wanted: Sequence[int], reserve: Sequence[int], size: int, part: int, seed: int) -> list[Picked]:
+def pick_batch(
+    wanted: Sequence[int], reserve: Sequence[int], size: int, part: int, seed: int, lapsed: Sequence[int] = ()
+) -> list[Picked]:
     """The rows of a batch in a random order, so that annotators cannot recognise the hold-out by its place.
 
     ``wanted``: rows that may be queried, in the strategy's order; ``reserve``: rows that are held out. Neither contains
     a row that is asked, labelled or deleted already. ``part`` of the ``size`` records are of the hold-out, drawn
-    uniformly. Near the end of the pool, neither part makes up for what the other lacks, so that the shares hold.
+    uniformly: first of ``lapsed``, those of the reserve whose label was removed, and then of the others.
+    Near the end of the pool, neither part makes up for what the other lacks, so that the shares hold.
     """
     random = np.random.default_rng(seed)
-    held = min(part, len(reserve))
-    drawn = random.choice(np.asarray(reserve, dtype=np.int64), held, replace=False).tolist() if held else []
+    drawn, first = list[int](), set(lapsed)
+    for rows in (lapsed, [row for row in reserve if row not in first]):
+        held = min(part - len(drawn), len(rows))
+        drawn += random.choice(np.asarray(rows, dtype=np.int64), held, replace=False).tolist() if held else []
     picked = [Picked(row, Purpose.QUERY) for row in wanted[: size - part]]
     picked += [Picked(row, Purpose.HOLDOUT) for row in drawn]
     return [picked[i] for i in random.permutation(len(picked))]
+
+
+def with_lapsed(order: Sequence[int], lapsed: Sequence[int], wanted: int, seed: int) -> list[int]:
+    """Return the strategy's order with rows in front whose label was removed: at most half of the ``wanted`` ones.
+
+    People have read these texts before, and nothing else has the labels that took a removed one's place. They are
+    drawn uniformly, and the other half keeps fresh texts coming.
+    """
+    count = min(len(lapsed), -(-wanted // 2))
+    drawn = np.random.default_rng(seed).choice(np.asarray(lapsed, dtype=np.int64), count, replace=False).tolist()
+    first = set(drawn)
+    return [*drawn, *(row for row in order if row not in first)]
 
 
 def checked_rows(name: str, selection: Selection, candidates: int, wanted: int) -> list[int]:

@@ -66,7 +66,14 @@ class Registry:
         return None if stored is None else stored[0]
 
     def move(
-        self, alias: str, version: str, expected_revision: int, who: str, why: str, cause: str = "promotion"
+        self,
+        alias: str,
+        version: str,
+        expected_revision: int,
+        who: str,
+        why: str,
+        cause: str = "promotion",
+        outdated_labels: bool = False,
     ) -> Alias:
         """Point an alias at ``version``, if its revision is ``expected_revision`` (0: it does not exist yet).
 
@@ -95,6 +102,7 @@ class Registry:
                 cause=cause,
                 who=who,
                 why=why,
+                outdated_labels=outdated_labels,
                 moved_at=datetime.now(UTC),
             )
 
@@ -105,17 +113,24 @@ class Registry:
             return follow(documents.create_or_get(self._store, key, follow(None)))
 
     def rollback(
-        self, who: str, why: str, expected_revision: int | None = None, moves: Sequence[Alias] | None = None
+        self,
+        who: str,
+        why: str,
+        expected_revision: int | None = None,
+        moves: Sequence[Alias] | None = None,
+        label_set_rev: int = 1,
     ) -> Alias:
         """Point ``current`` at the version that served before. See ``earlier_version``.
 
         A second rollback goes one further back. A caller that may send one twice passes ``expected_revision``, and gets
-        Changed if it was already done. ``moves``: the history of ``current``, if the caller has read it. Raises
+        Changed if it was already done. ``moves``: the history of ``current``, if the caller has read it.
+        ``label_set_rev``: the task's present label set; the alias says if the version has an earlier one. Raises
         NotServable, and NotFound if no version served before.
         """
         moves = self.history(CURRENT) if moves is None else moves
         earlier = self.check_rollback(moves, expected_revision)
-        return self.move(CURRENT, earlier, moves[0].revision, who, why, "rollback")
+        outdated = self.manifest(earlier).label_set_rev < label_set_rev
+        return self.move(CURRENT, earlier, moves[0].revision, who, why, "rollback", outdated)
 
     def check_rollback(self, moves: Sequence[Alias], expected_revision: int | None = None) -> str:
         """Return the version that a rollback goes to. ``moves``: the history of ``current``.

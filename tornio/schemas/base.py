@@ -44,6 +44,8 @@ class Document(Part):
 
     FORMAT: ClassVar[str]
     NUMBER: ClassVar[int] = 1
+    READS: ClassVar[int | None] = None
+    """The largest number that this release reads, if it is not ``NUMBER + 1``."""
     UPGRADES: ClassVar[Mapping[int, Upgrade]] = {}
     """Functions that upgrade number n to n + 1, one for each older n that may still be in a bucket."""
 
@@ -90,9 +92,10 @@ class Document(Part):
         number = values.get("schema")
         if not isinstance(number, int) or number < 1:
             raise IntegrityError(f"{where} has no schema number.")
-        if number > cls.NUMBER + 1:
+        newest = cls.READS or cls.NUMBER + 1
+        if number > newest:
             raise SchemaTooNew(
-                f"{where} has schema {number}. This release reads schemas up to {cls.NUMBER + 1}. Upgrade Tornio first."
+                f"{where} has schema {number}. This release reads schemas up to {newest}. Upgrade Tornio first."
             )
         while number < cls.NUMBER:
             values = cls.UPGRADES[number](dict(values))

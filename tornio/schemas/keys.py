@@ -83,6 +83,9 @@ class TaskKeys:
     def spec(self, rev: int) -> str:
         return f"{self.root}specs/{rev}.json"
 
+    def label_set(self, rev: int) -> str:
+        return f"{self.root}label-sets/{rev}.json"
+
     @property
     def pool(self) -> str:
         return self.root + "pool/"

@@ -55,6 +55,8 @@ class QueryIntent(Part):
     label_seq: int
     pool_seq: int
     spec_rev: int
+    moved_from: str = Field(default="", exclude_if=lambda batch: not batch)
+    """The open batch of the generation before whose unanswered records this batch asks under the new labels."""
     attempt: int = 1
     since: Timestamp | None = None
 
@@ -142,6 +144,10 @@ class LoopState(Document):
     FORMAT: ClassVar[str] = "loop"
 
     generation: int = Field(default=1, ge=1)
+    moving: tuple[str, ...] = Field(default=(), exclude_if=lambda batches: not batches)
+    """Open batches of the generation before that are still to be moved into this one."""
+    relabelled: bool = Field(default=False, exclude_if=lambda relabelled: not relabelled)
+    """The labels have changed, and nothing was trained with the new ones yet."""
     iteration: int = 0
     """The last iteration that was started."""
     repeats: int = Field(default=0, exclude_if=lambda number: not number)

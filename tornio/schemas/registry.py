@@ -169,4 +169,6 @@ class Alias(Document):
     """promotion, rollback or manual."""
     who: str
     why: str
+    outdated_labels: bool = Field(default=False, exclude_if=lambda outdated: not outdated)
+    """Whether the version has the labels of an earlier generation, which every prediction says."""
     moved_at: Timestamp

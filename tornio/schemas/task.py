@@ -12,11 +12,18 @@ from tornio.records import Purpose
 from tornio.schemas.base import Document, Part, Timestamp
 from tornio.spec import TaskSpec
 
+_WITH_GENERATIONS = 3
+
 
 class TaskDocument(Document):
-    """``task.json``: points at the current spec. Written only with If-Match."""
+    """``task.json``: points at the current spec. Written only with If-Match.
+
+    From the second generation on, its schema number is 3. Release 0.2 would read answers without the label set that
+    they were given under, and cannot read this number, so it leaves the task alone.
+    """
 
     FORMAT: ClassVar[str] = "task"
+    READS: ClassVar[int | None] = 4
 
     workspace: str
     task: str
@@ -25,6 +32,35 @@ class TaskDocument(Document):
     label_set_rev: int = Field(ge=1)
     holdout_key: str
     """Key of the hash that reserves the hold-out. It never changes: another key would mix training and test data."""
+    created_at: Timestamp
+
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)
+        if self.generation > 1:
+            object.__setattr__(self, "schema_number", max(self.schema_number, _WITH_GENERATIONS))
+
+
+class LabelFate(Part):
+    """What became of a label: its new name, or None if it was removed."""
+
+    label: str
+    becomes: str | None
+
+
+class LabelSetDocument(Document):
+    """``label-sets/{rev}.json``: the labels of a later generation, and what became of those before. Written once (put
+    if absent). The labels of the first generation have no such document."""
+
+    FORMAT: ClassVar[str] = "label-set"
+
+    rev: int = Field(ge=2)
+    parent: int = Field(ge=1)
+    """Revision of the label set before."""
+    generation: int = Field(ge=2)
+    labels: tuple[str, ...]
+    fates: tuple[LabelFate, ...]
+    """Every label of the label set before."""
+    who: str
     created_at: Timestamp
 
 
@@ -36,6 +72,8 @@ class SpecDocument(Document):
     rev: int = Field(ge=1)
     spec: dict[str, Any]
     """A TaskSpec as JSON. It is stored raw, so that fields of another release survive."""
+    label_set_rev: int = Field(default=1, ge=1, exclude_if=lambda rev: rev == 1)
+    """The label set of its labels."""
     who: str
     created_at: Timestamp
 

@@ -150,7 +150,7 @@ class ScoredRun:
 
     @property
     def label_set_rev(self) -> int:
-        return 1 if self.task is None else self.task.document.label_set_rev
+        return 1 if self.task is None else self.task.label_set_with(self.labels)
 
     @cached_property
     def deleted(self) -> frozenset[str]:

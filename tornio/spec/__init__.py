@@ -4,7 +4,7 @@ Each field documents its unit, its default and why, and what happens when it cha
 
 - ``live``: takes effect at the controller's next look;
 - ``next iteration``: takes effect when the next batch closes;
-- ``new generation``: would start a new generation of the task;
+- ``new generation``: starts a new generation of the task, see docs/changing-labels.md;
 - ``refused``: cannot change; make a new task instead.
 """
 

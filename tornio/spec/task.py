@@ -31,6 +31,33 @@ class LabelSpec(Spec):
         change="live",
         max_length=2000,
     )
+    renamed_from: str | None = setting(
+        None,
+        doc="The label of the task that gets this name. Its answers stay. Only for a change of the labels of a task "
+        "that exists; it may stay in the file afterwards. Default none.",
+        change="new generation",
+        max_length=200,
+        exclude_if=lambda name: name is None,
+    )
+    merged_from: tuple[str, ...] = setting(
+        (),
+        doc="The labels of the task that become this one. Their answers stay. It may contain the label itself. Only "
+        "for a change of the labels of a task that exists; it may stay in the file afterwards. Default none.",
+        change="new generation",
+        max_length=1000,
+        exclude_if=lambda names: not names,
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.renamed_from is not None and self.merged_from:
+            raise ValueError(f"the label {self.name!r} has both renamed_from and merged_from: give one of them")
+        return self
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The labels that become this one, where the labels of a task change."""
+        return self.merged_from if self.renamed_from is None else (self.renamed_from,)
 
 
 def _label(value: Any) -> Any:
@@ -126,7 +153,7 @@ class TaskSpec(Spec):
     multi_label: bool = setting(
         False,
         doc="Whether a text may have several labels, or none. Default: exactly one label per text.",
-        change="new generation",
+        change="refused",
     )
     guidelines: str = setting(
         "",
@@ -163,6 +190,11 @@ class TaskSpec(Spec):
     @property
     def full_name(self) -> str:
         return f"{self.workspace}/{self.name}"
+
+    def without_lineage(self) -> TaskSpec:
+        """Return the spec without ``renamed_from`` and ``merged_from``, which say how it came to be."""
+        labels = tuple(label.model_copy(update={"renamed_from": None, "merged_from": ()}) for label in self.labels)
+        return self.model_copy(update={"labels": labels})
 
     @property
     def teachable(self) -> bool:

@@ -18,7 +18,7 @@ def read_annotators(task: Task, names: Mapping[str, str], controller_away: str |
 
     ``names``: of annotators by id, as far as they are known. ``controller_away``: why they are not known.
     """
-    events, spec = task.labels.read().events, task.spec
+    events, spec = task.label_view().events, task.spec
     report, overall = annotator_report(events, spec.label_names, spec.multi_label), agreement(events)
 
     def name(annotator: str) -> str:

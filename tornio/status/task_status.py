@@ -73,7 +73,7 @@ def task_status(
         undecided=snapshot.undecided,
         gone_accounts=list(reported.gone_accounts),
         batches=list(_batches(snapshot, reported)),
-        serving=None if current is None else serving(current, snapshot.iterations),
+        serving=None if current is None else serving(current, snapshot.iterations, snapshot.generation),
         first_version=None if current else reported.first_version,
         candidate=candidate if swap and candidate == swap.version else None,
         metrics=_metrics(snapshot.iterations, snapshot.spec.multi_label, current),
@@ -123,8 +123,9 @@ def _from_store(snapshot: Snapshot, observation: Observation) -> ControllerStatu
     return ControllerStatus(now.phase, now.why, first_version=waits_for(snapshot.state, observation))
 
 
-def serving(alias: Alias, iterations: Sequence[Iteration] = ()) -> Serving:
-    """Return what the alias ``current`` serves. ``iterations``: those that may have trained it."""
+def serving(alias: Alias, iterations: Sequence[Iteration] = (), generation: int = 1) -> Serving:
+    """Return what the alias ``current`` serves. ``iterations``: those that may have trained it. ``generation``: the
+    task's present one."""
     trained = next((one for one in iterations if one.version == alias.version), None)
     return Serving(
         version=alias.version,
@@ -135,6 +136,7 @@ def serving(alias: Alias, iterations: Sequence[Iteration] = ()) -> Serving:
         since=alias.moved_at,
         taught_by=trained.taught_by if trained else None,
         training_texts=trained.texts if trained else None,
+        outdated_labels=alias.outdated_labels or (trained is not None and trained.generation < generation),
     )
 
 

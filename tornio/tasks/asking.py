@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.pool.view import PoolView
@@ -27,18 +28,23 @@ def askable(
     events: Iterable[LabelEvent],
     batches: Iterable[Batch],
     spec: TaskSpec | None = None,
+    lapsed: Mapping[str, int] = MappingProxyType({}),
 ) -> Askable:
     """Return the records of the view that are in none of the batches and have no event, the first of each text.
 
     So each text is asked once, under whichever id, and a text that was imported is never asked. An automatic label
     does not keep a text that is held out from people: only they judge. ``spec``: its hold-out share counts; None means
-    the current spec.
+    the current spec. ``lapsed``: records whose label was removed, with the generation that removed it. They are asked
+    again, unless a batch of that generation or a later one has them.
     """
     events = tuple(events)
     share = (spec or task.spec).loop.holdout_share
     held = reserved_records(view, events, task.document.holdout_key, share)
-    closed = {item.record_id for batch in batches for item in batch.items}
-    closed |= {one.record_id for one in events if one.event is not EventKind.AUTO or one.record_id not in held}
+    closed = {one.record_id for one in events if one.event is not EventKind.AUTO or one.record_id not in held}
+    closed -= lapsed.keys()
+    closed |= {
+        item.record_id for batch in batches for item in batch.items if batch.generation >= lapsed.get(item.record_id, 0)
+    }
     digests = list(view.text_digests)
     seen = {digest for record_id, digest in zip(view.record_ids, digests, strict=True) if record_id in closed}
     left = list[tuple[int, bool]]()

@@ -9,6 +9,7 @@ from threading import Lock
 
 from tornio.labels.agreement import Agreement, agreement
 from tornio.labels.events import EventKind, LabelEvent
+from tornio.labels.label_sets import LabelView
 from tornio.labels.log import LogView
 from tornio.labels.resolve import by_record
 from tornio.pool.view import PoolView
@@ -39,13 +40,14 @@ class Counts:
     task: Task
     spec: TaskSpec
     view: PoolView
-    log: LogView
+    log: LabelView
     batches: tuple[Batch, ...]
 
     @cached_property
     def queryable(self) -> int:
         """Records that a query may still pick."""
-        return len(askable(self.task, self.view, self.log.events, self.batches, self.spec).open_rows)
+        left = askable(self.task, self.view, self.log.events, self.batches, self.spec, self.log.lapsed)
+        return len(left.open_rows)
 
     @cached_property
     def training_labels(self) -> Mapping[str, int]:
@@ -129,5 +131,5 @@ class Counter:
         key = (view.seq, log.seq, len(batches), task.document.spec_rev)
         with self._lock:
             if self._last is None or self._last[0] != key:
-                self._last = (key, Counts(task, spec, view, log, batches))
+                self._last = (key, Counts(task, spec, view, task.translated(log), batches))
             return self._last[1]

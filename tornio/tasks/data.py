@@ -146,22 +146,30 @@ def reserve(task: Task, view: PoolView, events: Iterable[LabelEvent]) -> frozens
     return reserved_records(view, events, task.document.holdout_key, task.spec.loop.holdout_share)
 
 
-def training_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None = None) -> TrainingSet:
-    """Return the training set of the task at these sequence numbers of log and pool. ``spec``: default the current one.
+def training_set(
+    task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None = None, spec_rev: int | None = None
+) -> TrainingSet:
+    """Return the training set of the task at these sequence numbers of log and pool.
+
+    ``spec``: default the current one. ``spec_rev``: the revision whose labels it has; default the current one.
 
     Raises NotFound for a sequence number that is not reached.
     """
-    events = task.labels.read(label_seq).events  # first the log, so that the pool knows what was deleted
+    events = task.label_view(label_seq, spec_rev).events  # first the log, so that the pool knows what was deleted
     view = task.pool.read(pool_seq)
     return select_training(view, events, spec or task.spec, task.document.holdout_key)
 
 
-def holdout_set(task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None = None) -> HoldoutSet:
-    """Return the hold-out set of the task at these sequence numbers of log and pool. ``spec``: default the current one.
+def holdout_set(
+    task: Task, label_seq: int, pool_seq: int, spec: TaskSpec | None = None, spec_rev: int | None = None
+) -> HoldoutSet:
+    """Return the hold-out set of the task at these sequence numbers of log and pool.
+
+    ``spec``: default the current one. ``spec_rev``: the revision whose labels it has; default the current one.
 
     Raises NotFound for a sequence number that is not reached.
     """
-    events = task.labels.read(label_seq).events  # first the log, so that the pool knows what was deleted
+    events = task.label_view(label_seq, spec_rev).events  # first the log, so that the pool knows what was deleted
     view = task.pool.read(pool_seq)
     return select_holdout(view, events, spec or task.spec, task.document.holdout_key)
 

@@ -20,7 +20,7 @@ class LabelsExport:
 
 def export_labels(task: Task) -> LabelsExport:
     """Return what the task takes as true of each labelled record, in the order of the pool."""
-    spec, events = task.spec, task.labels.read().events  # first the log, so that the pool knows what was deleted
+    spec, events = task.spec, task.label_view().events  # first the log, so that the pool knows what was deleted
     pool = task.pool.read()
     resolved = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
     labelled = {name: one for name, one in resolved.items() if one.labels is not None and name in pool}

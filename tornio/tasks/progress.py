@@ -26,6 +26,12 @@ def live_records(record_ids: Iterable[str], events: Mapping[str, Collection[Labe
     ]
 
 
+def is_open(events: Collection[LabelEvent], needed: int) -> bool:
+    """Whether annotators still have to answer a record with these events. ``needed``: see ``batch_progress``."""
+    deleted = any(event.event is EventKind.TOMBSTONE for event in events)
+    return not deleted and annotators_done(events) < needed
+
+
 def batch_progress(
     record_ids: Iterable[str],
     events: Mapping[str, Collection[LabelEvent]],

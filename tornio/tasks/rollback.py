@@ -27,7 +27,7 @@ def roll_back(task: Task, who: str, reason: str | None = None, expected_revision
     earlier_hold = task.loop_state().asks.hold
     task.hold(why)  # before the move: nothing may be promoted over the rollback
     try:
-        return registry.rollback(who, why, present.revision, moves)
+        return registry.rollback(who, why, present.revision, moves, task.document.label_set_rev)
     except Conflict:
         _release(task, why, earlier_hold)
         raise

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from threading import RLock
 from typing import Literal, TypeVar
 
 from tornio.errors import NotFound
 from tornio.labels.events import EventKind
-from tornio.labels.log import LabelLog
+from tornio.labels.label_sets import LabelSet, LabelView, translate
+from tornio.labels.log import LabelLog, LogView
 from tornio.pool import Added, Pool, PoolView
 from tornio.records import Purpose, Record
 from tornio.schemas.base import Document
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.loop import Asks, LoopState
-from tornio.schemas.task import Batch, Iteration, SpecDocument, TaskDocument
+from tornio.schemas.task import Batch, Iteration, LabelSetDocument, SpecDocument, TaskDocument
 from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
@@ -42,6 +43,7 @@ class Task:
         self._immutable: dict[str, Document] = {}
         self._lock = RLock()
         self._etag: str | None = None
+        self._view: tuple[tuple[int, int, int], LabelView] | None = None
         self.refresh()
 
     @property
@@ -88,6 +90,54 @@ class Task:
         """Return the pool as it is now. Records that were deleted until now have no text in it."""
         self.labels.read()  # first the log, which says what was deleted
         return self.pool.read()
+
+    def label_sets(self, rev: int | None = None) -> tuple[LabelSet, ...]:
+        """Return the label sets up to ``rev`` (default: the present one), oldest first. Raises NotFound."""
+        rev = self.document.label_set_rev if rev is None else rev
+        sets = list[LabelSet]()
+        while rev > 1:
+            one = self._kept(self.keys.label_set(rev), LabelSetDocument)
+            sets.append(LabelSet(rev, one.generation, {fate.label: fate.becomes for fate in one.fates}))
+            rev = one.parent
+        return (LabelSet(1), *reversed(sets))
+
+    def label_set_of(self, generation: int) -> int:
+        """Return the revision of the label set that annotators answer with in this generation."""
+        return next(one.rev for one in reversed(self.label_sets()) if one.generation <= generation)
+
+    def label_set_rev(self, spec_rev: int) -> int:
+        """Return the revision of the label set of a spec. Raises NotFound."""
+        return self._kept(self.keys.spec(spec_rev), SpecDocument).label_set_rev
+
+    def label_set_with(self, labels: Collection[str]) -> int:
+        """Return the newest label set that has exactly these labels; the present one if none has."""
+        sets, later = self.label_sets(), set(self.spec.label_names)
+        for one in reversed(sets):
+            if later == set(labels):
+                return one.rev
+            later = set(one.becomes)
+        return self.document.label_set_rev
+
+    def label_view(self, upto: int | None = None, spec_rev: int | None = None) -> LabelView:
+        """Return the label log up to ``upto`` (default: all), with the labels of a spec's revision (default: the
+        present one). Raises NotFound."""
+        log = self.labels.read(upto)
+        if spec_rev is None:
+            return self.translated(log)
+        return self.translated(log, self._kept(self.keys.spec(spec_rev), SpecDocument))
+
+    def translated(self, log: LogView, at: SpecDocument | None = None) -> LabelView:
+        """Return this view of the log with the labels of a spec (default: the present one)."""
+        rev, spec = (self.document.label_set_rev, self.spec) if at is None else (at.label_set_rev, at.task_spec())
+        if rev == 1:
+            return LabelView(log.seq, log.events)
+        key = (log.seq, rev, spec.annotation.min_submitted)
+        with self._lock:
+            if self._view is None or self._view[0] != key:
+                sets = self.label_sets(rev)
+                view = translate(log.events, sets, spec.multi_label, spec.annotation.min_submitted, log.seq)
+                self._view = (key, view)
+            return self._view[1]
 
     def add_records(self, records: Sequence[Record], *, duplicates: bool = True) -> Added:
         """Add texts to the pool. Records that were deleted are left out and counted. See ``Pool.append``."""

@@ -14,7 +14,7 @@ from tornio.errors import AlreadyExists, Changed, ChangeRefused, Conflict, Inval
 from tornio.models.endpoints import endpoint_of
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.loop import LoopState
-from tornio.schemas.task import SpecDocument, TaskDocument
+from tornio.schemas.task import LabelFate, LabelSetDocument, SpecDocument, TaskDocument
 from tornio.settings import LlmEndpoint
 from tornio.spec import Spec, TaskSpec
 from tornio.storage import documents
@@ -22,6 +22,7 @@ from tornio.storage.port import ObjectStore
 from tornio.tasks.annotatable import MAX_LABELS, check_annotatable
 from tornio.tasks.holdout import holdout_key
 from tornio.tasks.names import check_names
+from tornio.tasks.relabelling import LabelChange, change_of, count_labels, fates
 from tornio.tasks.task import Task
 
 _TAKEN = ("blobs", "encoders", "_llm")
@@ -29,18 +30,18 @@ _TAKEN = ("blobs", "encoders", "_llm")
 _TRIES = 50
 _ADVICE = {
     "refused": "cannot change in a task that exists: create a new task under another name",
-    "new generation": "would start a new generation of the task, which this release cannot do: create a new task "
-    "under another name and import the old labels into it",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The result of an apply. ``changes``: the differences to the spec before; empty for a new task."""
+    """The result of an apply. ``changes``: the differences to the spec before; empty for a new task. ``fates``: what
+    became of each label that changed."""
 
     created: bool
     spec_rev: int
     changes: tuple[FieldChange, ...] = ()
+    fates: tuple[str, ...] = ()
 
 
 class Tasks:
@@ -92,8 +93,11 @@ class Tasks:
                     yield keys.workspace, keys.task
                 after = keys.root + "~"
 
-    def apply(self, spec: TaskSpec, who: str) -> Applied:
+    def apply(self, spec: TaskSpec, who: str, migrate: bool = False, expected_rev: int | None = None) -> Applied:
         """Create the task, or change its spec. Applying the same spec again changes nothing.
+
+        ``migrate``: whether the labels may change. Without it, such a change is refused with what would become of the
+        labels. ``expected_rev``: the spec's revision that the caller has seen; None means any.
 
         Raises ChangeRefused for a change that is not possible in a task that exists, InvalidSpec for an impossible
         workspace, InvalidInput for an endpoint that the deployment does not have, Conflict when other writers change
@@ -110,7 +114,14 @@ class Tasks:
         for _ in range(_TRIES):
             try:
                 stored = documents.find(self._store, keys.document, TaskDocument)
-                return self._create(keys, spec, who) if stored is None else self._change(keys, *stored, spec, who)
+                if stored is None:
+                    return self._create(keys, spec.without_lineage(), who)
+                if expected_rev not in (None, stored[0].spec_rev):
+                    raise ChangeRefused(
+                        f"{spec.full_name} was changed meanwhile: it is at spec {stored[0].spec_rev}, not "
+                        f"{expected_rev}. Look at it again."
+                    )
+                return self._change(keys, *stored, spec, who, migrate)
             except (AlreadyExists, Changed):
                 continue  # another writer was first: look again
         raise Conflict(f"{spec.full_name} was changed by others {_TRIES} times in a row. Try again.")
@@ -133,25 +144,70 @@ class Tasks:
         documents.create(self._store, keys.document, document)
         return Applied(created=True, spec_rev=rev)
 
-    def _change(self, keys: TaskKeys, document: TaskDocument, etag: str, spec: TaskSpec, who: str) -> Applied:
+    def preview(self, spec: TaskSpec) -> Applied:
+        """Return what an apply of this spec would change in a task that exists, and write nothing.
+
+        Raises NotFound, ChangeRefused, InvalidSpec.
+        """
+        check_names(spec)
+        task = self.open(spec.workspace, spec.name)
+        old, present = task.document.spec_rev, task.spec
+        change = change_of(present.label_names, spec.labels)
+        wanted = spec.without_lineage()
+        changes = describe_changes(present, wanted)
+        _refuse(wanted, changes)
+        check_annotatable(wanted, present, self._max_labels)
+        return Applied(False, old, changes, tuple(fates(change, count_labels(task))))
+
+    def _change(
+        self, keys: TaskKeys, document: TaskDocument, etag: str, spec: TaskSpec, who: str, migrate: bool
+    ) -> Applied:
         """Write a new revision of the spec if it differs. Raises Changed, ChangeRefused."""
         old, _ = documents.load(self._store, keys.spec(document.spec_rev), SpecDocument)
-        spec = _with_bootstrap(spec, old.task_spec().loop.bootstrap if spec.teachable else None)
-        changes = describe_changes(old.task_spec(), spec)
+        before = old.task_spec()
+        change, spec = change_of(before.label_names, spec.labels), spec.without_lineage()
+        spec = _with_bootstrap(spec, before.loop.bootstrap if spec.teachable else None)
+        changes = describe_changes(before, spec)
         if not changes:
             return Applied(created=False, spec_rev=document.spec_rev)
         _refuse(spec, changes)
-        check_annotatable(spec, old.task_spec(), self._max_labels)
+        check_annotatable(spec, before, self._max_labels)
+        told = tuple[str, ...]()
+        if spec.label_names != before.label_names:
+            told = tuple(fates(change, count_labels(self.open(keys.workspace, keys.task))))
+            if not migrate:
+                raise ChangeRefused(_unasked(spec, told))
+            document = self._new_generation(keys, document, spec, change, who)
         wanted = _with_later_fields(old.spec, spec)
-        rev = self._write_spec(keys, document.spec_rev + 1, wanted, who)
+        rev = self._write_spec(keys, document.spec_rev + 1, wanted, who, document.label_set_rev)
         documents.replace(self._store, keys.document, document.evolve(spec_rev=rev), etag)
-        return Applied(created=False, spec_rev=rev, changes=changes)
+        return Applied(created=False, spec_rev=rev, changes=changes, fates=told)
 
-    def _write_spec(self, keys: TaskKeys, rev: int, spec: dict[str, Any], who: str) -> int:
+    def _new_generation(
+        self, keys: TaskKeys, document: TaskDocument, spec: TaskSpec, change: LabelChange, who: str
+    ) -> TaskDocument:
+        """Write the label set under the first free number, or find it where an interrupted apply left it."""
+        generation, rev = document.generation + 1, document.label_set_rev
+        fates = tuple(LabelFate(label=name, becomes=now) for name, now in change.becomes.items())
+        while True:
+            rev += 1
+            wanted = LabelSetDocument(
+                rev=rev, parent=document.label_set_rev, generation=generation, labels=spec.label_names, fates=fates,
+                who=who, created_at=datetime.now(UTC),
+            )  # fmt: skip
+            stored = documents.create_or_get(self._store, keys.label_set(rev), wanted)
+            same = (stored.parent, stored.generation, stored.labels, stored.fates)
+            if same == (wanted.parent, generation, wanted.labels, fates):
+                return document.evolve(generation=generation, label_set_rev=rev)
+
+    def _write_spec(self, keys: TaskKeys, rev: int, spec: dict[str, Any], who: str, label_set_rev: int = 1) -> int:
         """Write the spec under the first free number, or find it where an interrupted apply left it."""
         while True:
-            wanted = SpecDocument(rev=rev, spec=spec, who=who, created_at=datetime.now(UTC))
-            if documents.create_or_get(self._store, keys.spec(rev), wanted).spec == spec:
+            wanted = SpecDocument(
+                rev=rev, spec=spec, who=who, created_at=datetime.now(UTC), label_set_rev=label_set_rev
+            )
+            stored = documents.create_or_get(self._store, keys.spec(rev), wanted)
+            if (stored.spec, stored.label_set_rev) == (spec, label_set_rev):
                 return rev
             rev += 1
 
@@ -161,6 +217,12 @@ def _with_bootstrap(spec: TaskSpec, otherwise: str | None) -> TaskSpec:
     if spec.loop.bootstrap is not None or otherwise is None:
         return spec
     return spec.model_copy(update={"loop": spec.loop.model_copy(update={"bootstrap": otherwise})})
+
+
+def _unasked(spec: TaskSpec, told: Sequence[str]) -> str:
+    """What is said where the labels would change and nobody has agreed to it."""
+    lines = [f"{spec.full_name} stays as it is, because its labels would change:", *told]
+    return "\n".join([*lines, "If that is what you want, apply it again with --migrate-labels."])
 
 
 def _refuse(spec: TaskSpec, changes: Sequence[FieldChange]) -> None:

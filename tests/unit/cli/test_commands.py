@@ -447,6 +447,18 @@ def test_rollback(task: Tornio, backend: FakeBackend) -> None:
     assert "tornio resume" in out
 
 
+def test_labels_change_only_after_it_was_said_what_becomes_of_them(task: Tornio, backend: FakeBackend) -> None:
+    code, out, err = task("labels", "migrate", TASK, "--rename", "bug=fault")
+    assert code == 1
+    assert "'bug' is renamed to 'fault'" in out
+    assert "Give --yes" in err
+    assert backend.calls[-1] == "preview of labels"
+    assert "changed the labels" in task("labels", "migrate", TASK, "--rename", "bug=fault", "--yes")[1]
+    assert backend.calls[-2:] == ["preview of labels", "migrate labels by operator"]
+    assert "Nothing would change" in task("labels", "migrate", TASK, "--yes")[2]
+    assert "old and the new name" in task("labels", "migrate", TASK, "--rename", "bug", "--yes")[2]
+
+
 def test_tasks(tornio: Tornio) -> None:
     assert "no tasks yet" in tornio("tasks")[1]
     tornio("apply", put("task.yaml", SPEC))

@@ -161,9 +161,11 @@ class Turning:
         )
 
     def answer(self) -> int:
-        """The annotator answers what is open; every fifth record is discarded."""
-        new = 0
+        """The annotator answers what is open in the present data set; every fifth record is discarded."""
+        new, generation = 0, self.task.document.generation
         for batch in self.task.batches():
+            if batch.generation < generation:
+                continue
             for item in batch.items:
                 (record,) = self.annotation.read("w", batch.dataset, [item.record_id]) or (None,)
                 if record is None or record.responses:

@@ -24,6 +24,7 @@ from tornio.api import (
     HoldoutStatus,
     LabelIn,
     LabelledRecord,
+    LabelMigrationIn,
     LabelsImported,
     LabelsIn,
     LearnedOut,
@@ -133,7 +134,7 @@ class FakeBackend:
             version=version, revision=revision, previous=previous, who="controller", why="passed", since=NOW
         )
 
-    async def apply(self, spec: TaskSpec, who: str) -> Applied:
+    async def apply(self, spec: TaskSpec, who: str, migrate: bool = False) -> Applied:
         self.calls.append(f"apply by {who}")
         name = TaskName(spec.workspace, spec.name)
         task = self.held.get(name)
@@ -146,6 +147,12 @@ class FakeBackend:
         task.rev += bool(changes)
         task.spec = spec
         return Applied(workspace=name.workspace, task=name.task, created=False, spec_rev=task.rev, changes=changes)
+
+    async def migrate_labels(self, task: TaskName, wanted: LabelMigrationIn, who: str) -> Applied:
+        held = self._task(task)
+        self.calls.append("preview of labels" if wanted.dry_run else f"migrate labels by {who}")
+        labels = [f"{old!r} is renamed to {new!r}" for old, new in wanted.rename.items()]
+        return Applied(workspace=task.workspace, task=task.task, created=False, spec_rev=held.rev, labels=labels)
 
     async def tasks(self, sees: Callable[[str], bool]) -> Sequence[TaskSummary]:
         return [

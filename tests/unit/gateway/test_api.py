@@ -108,7 +108,7 @@ def test_a_prediction_on_the_wire(backend: FakeBackend) -> None:
     response = http(backend).post(f"{TASK}/predict", json={"texts": ["a"]})
     assert response.text == (
         '{"predictions":[{"labels":["billing"],"probabilities":{"billing":0.75,"bug":0.25},"truncated":false,'
-        '"version":"v7","revision":3,"taught_by":null,"multi_label":false}]}'
+        '"version":"v7","revision":3,"taught_by":null,"multi_label":false,"outdated_labels":false}]}'
     )
 
 

@@ -116,6 +116,11 @@ class LoopMachine(RuleBasedStateMachine):
     def an_answer_changes(self) -> None:
         self.world.relabel()
 
+    @precondition(lambda self: self.world.generation < 3)
+    @rule()
+    def the_labels_change(self) -> None:
+        self.world.change_labels()
+
     @rule(more=st.integers(1, 12))
     def texts_come(self, more: int) -> None:
         self.world.fill(more)
@@ -145,14 +150,16 @@ class LoopMachine(RuleBasedStateMachine):
     @invariant()
     def every_sent_batch_is_open_waits_for_a_training_or_stands_in_one_iteration(self) -> None:
         state = self.world.state
-        held = [b.batch for b in state.batches] + list(state.untrained)
+        held = [b.batch for b in state.batches] + [*state.untrained, *state.moving]
         held += [state.query.batch] if state.query else []
+        source = state.query.moved_from if state.query else ""
+        held += [source] if source not in ("", *self.world.moved) else []
         for train in (state.train, state.gate.train if state.gate else None):
             if train and train.iteration not in self.world.iterations:
                 held += train.batches
         held += [b for iteration in self.world.iterations.values() for b in iteration.batches]
         assert len(held) == len(set(held))
-        assert set(self.world.batches) <= set(held) | self._ahead()
+        assert set(self.world.batches) <= set(held) | self._ahead() | self.world.moved
 
     def _ahead(self) -> set[str]:
         """Written late by a controller that had slept: the next query of that number takes it up."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tornio.loop.acts import Act, LogBatch, MoveAlias, RecordIteration, StartRun, WriteBatch, owed
+from tornio.loop.acts import Act, LogBatch, MoveAlias, MoveBatch, RecordIteration, StartRun, WriteBatch, owed
 from tornio.loop.advance import advance
 from tornio.loop.observation import BatchProgress, Observation, Replica, RunOutcome
 from tornio.loop.plans import waited_for
@@ -54,6 +54,8 @@ class World:
     agreement: float = 0.5
     signals: dict[str, float] = field(default_factory=dict)
     holdout: dict[str, Any] = field(default_factory=dict)
+    generation: int = 1
+    moved: set[str] = field(default_factory=set)
 
     # -- what the controller does ------------------------------------------------------------------------
 
@@ -70,7 +72,8 @@ class World:
                 attempt, error = self.failed[plan.run]
                 runs[plan.run] = RunOutcome(error=error, attempt=attempt)
         return Observation(
-            now=self.now, spec=self.spec, spec_rev=1, pool_seq=self.pool_seq, label_seq=self.label_seq,
+            now=self.now, spec=self.spec, spec_rev=self.generation, generation=self.generation,
+            pool_seq=self.pool_seq, label_seq=self.label_seq,
             queryable=max(0, self.pool - asked), train_labels=labels, imported_labels=self.imported,
             answered=answered,
             batches={
@@ -105,12 +108,30 @@ class World:
                         batch=act.intent.batch, number=act.intent.number, generation=1, dataset="t",
                         items=act.picked.items, strategy="random", run=act.run, created_at=self.now,
                     )  # fmt: skip
+            case MoveBatch():
+                self._move_batch(act)
             case LogBatch():
                 self.logged.add(act.batch)
             case RecordIteration():
                 self.iterations.setdefault(act.iteration.number, act.iteration)
             case MoveAlias():
                 self.move(act.alias, act.version, act.expected_revision, "controller")
+
+    def _move_batch(self, act: MoveBatch) -> None:
+        """The new batch asks what the old one still asks; the old one keeps what was answered."""
+        new, old = act.intent.batch, act.intent.moved_from
+        if new in self.batches:
+            return
+        before, done = self.batches[old], self.answers.get(old, 0)
+        self.batches[new] = before.evolve(
+            batch=new, number=act.intent.number, generation=self.generation, items=before.items[done:]
+        )
+        self.batches[old] = before.evolve(items=before.items[:done])
+        self.moved.add(old)
+
+    def change_labels(self) -> None:
+        """A user changes the labels."""
+        self.generation += 1
 
     def move(self, alias: str, version: str, expected: int, who: str) -> None:
         present = self.aliases.get(alias)

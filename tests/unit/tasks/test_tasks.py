@@ -99,8 +99,8 @@ class TestApply:
     @pytest.mark.parametrize(
         ("change", "says"),
         [
-            ({"labels": ["a", "b", "c"]}, "labels: .* would start a new generation"),
-            ({"multi_label": True}, "multi_label: False -> True would start a new generation"),
+            ({"labels": ["a", "b", "c"]}, "its labels would change:\n'c' is new"),
+            ({"multi_label": True}, "multi_label: False -> True cannot change in a task that exists"),
             ({"loop": {"seed": 1}}, "loop.seed: 0 -> 1 cannot change in a task that exists: create a new task"),
         ],
     )
