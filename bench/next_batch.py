@@ -52,7 +52,9 @@ class WordEncoder:
     dimension = WIDTH
 
     def embed(self, texts: Sequence[str]) -> Embedded:
-        rows = [np.mean([_WORDS[crc32(word.encode()) % 4096] for word in text.split()], axis=0) for text in texts]
+        rows = [
+            np.mean([_WORDS[crc32(word.encode()) % 4096] for word in text.split() or [""]], axis=0) for text in texts
+        ]
         return Embedded(np.asarray(rows, dtype=np.float32), np.zeros(len(texts), dtype=bool))
 
 
