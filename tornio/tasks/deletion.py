@@ -109,7 +109,7 @@ def _learned(task: Task, pool: Pool, manifest: Manifest, record_ids: set[str]) -
     there = {one for one in record_ids if one in view}
     if not there:
         return Learned(manifest.version, 0, 0)
-    events = list(_about(view, there, task.labels.read(manifest.label_seq).as_it_was))
+    events = list(_about(view, there, task.labels_as_they_were(manifest.label_seq, manifest.spec_rev)))
     key, digests = task.document.holdout_key, view.text_digests
     truth = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
     judging = {one for one, said in truth.items() if said.purpose is Purpose.HOLDOUT}

@@ -8,7 +8,7 @@ from threading import RLock
 from typing import Literal, TypeVar
 
 from tornio.errors import NotFound
-from tornio.labels.events import EventKind
+from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.label_sets import LabelSet, LabelView, translate
 from tornio.labels.log import LabelLog, LogView
 from tornio.pool import Added, Pool, PoolView
@@ -43,7 +43,7 @@ class Task:
         self._immutable: dict[str, Document] = {}
         self._lock = RLock()
         self._etag: str | None = None
-        self._view: tuple[tuple[int, int, int], LabelView] | None = None
+        self._view: tuple[tuple[int, int, int, int], LabelView] | None = None
         self.refresh()
 
     @property
@@ -129,15 +129,22 @@ class Task:
     def translated(self, log: LogView, at: SpecDocument | None = None) -> LabelView:
         """Return this view of the log with the labels of a spec (default: the present one)."""
         rev, spec = (self.document.label_set_rev, self.spec) if at is None else (at.label_set_rev, at.task_spec())
-        if rev == 1:
-            return LabelView(log.seq, log.events)
-        key = (log.seq, rev, spec.annotation.min_submitted)
+        key = (log.seq, len(log.events), rev, spec.annotation.min_submitted)
         with self._lock:
             if self._view is None or self._view[0] != key:
-                sets = self.label_sets(rev)
-                view = translate(log.events, sets, spec.multi_label, spec.annotation.min_submitted, log.seq)
-                self._view = (key, view)
+                self._view = (key, self._translate(log.seq, log.events, rev, spec))
             return self._view[1]
+
+    def labels_as_they_were(self, seq: int, spec_rev: int) -> tuple[LabelEvent, ...]:
+        """Return the events that the log had at ``seq``, without later tombstones, with the labels of a spec. Only to
+        find out what a version was trained on. Raises NotFound."""
+        at = self._kept(self.keys.spec(spec_rev), SpecDocument)
+        return self._translate(seq, self.labels.read(seq).as_it_was, at.label_set_rev, at.task_spec()).events
+
+    def _translate(self, seq: int, events: tuple[LabelEvent, ...], rev: int, spec: TaskSpec) -> LabelView:
+        if rev == 1:
+            return LabelView(seq, events)
+        return translate(events, self.label_sets(rev), spec.multi_label, spec.annotation.min_submitted, seq)
 
     def add_records(self, records: Sequence[Record], *, duplicates: bool = True) -> Added:
         """Add texts to the pool. Records that were deleted are left out and counted. See ``Pool.append``."""
