@@ -231,9 +231,14 @@ def formats() -> str:
           release can read one number more than it writes. A document with an older number is upgraded when it is
           read. A document with a number that is newer still is refused. If a release changes a document, it keeps the
           fields that it does not know.
-        - Documents that are marked *put if absent* never change. All other documents are changed by compare-and-swap on
-          their ETag. The field `writer` contains a token of the write that stored the document. If the outcome of a
-          write is unclear, its writer compares the token to find out whether the write succeeded.
+        - Documents that are marked *put if absent* never change, except where a purge takes texts of deleted records
+          out of Parquet files. It replaces a file by compare-and-swap with one that has the same rows in the same
+          order, in which those records have an empty text, an empty digest and no metadata. The footer of a part of the
+          pool then has `digest`: the SHA-256 of its first bytes, by which the caches of the part are named. Whoever
+          reads a file sees it before or after. See [Deleting records](deleting.md).
+        - All other documents are changed by compare-and-swap on their ETag. The field `writer` contains a token of the
+          write that stored the document. If the outcome of a write is unclear, its writer compares the token to find
+          out whether the write succeeded.
         - The keys below are relative to `{workspace}/tasks/{task}/`. Only `blobs/`, `encoders/` and `_llm/` are at the
           top level.
         """

@@ -10,12 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jobs.sizing import Facts
-from tornio.api import AdaptRequest, CompareRequest, LabelRequest, RunRequest, ScoreRequest, SimulateRequest, TaskName
+from tornio.api import (
+    AdaptRequest,
+    CompareRequest,
+    LabelRequest,
+    PurgeRequest,
+    RunRequest,
+    ScoreRequest,
+    SimulateRequest,
+    TaskName,
+)
 from tornio.errors import MissingPlugin, TemporaryError
 from tornio.plugins import late
 from tornio.schemas.base import Part
 from tornio.schemas.comparison import CompareArgs
-from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, QueryArgs, ScoreArgs, TrainArgs
+from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, PurgeArgs, QueryArgs, ScoreArgs, TrainArgs
 from tornio.schemas.simulation import SimulateArgs
 
 if TYPE_CHECKING:
@@ -145,6 +154,7 @@ JOBS: dict[str, Job] = {
         request=SimulateRequest,
         plan=late("jobs.simulate", "plan"),
     ),
+    "purge": Job(PurgeArgs, late("jobs.purge", "run"), request=PurgeRequest, plan=late("jobs.purge", "plan")),
     "score": Job(
         ScoreArgs,
         late("jobs.score", "run"),

@@ -167,6 +167,12 @@ class SimulateRequest(RunRequest):
     seeds: int = Field(5, ge=1, le=50, description="How often each replay is repeated, from another first batch.")
 
 
+class PurgeRequest(RunRequest):
+    """Take the texts of all deleted records out of the store for ever, and name the versions that learned from them."""
+
+    job: Literal["purge"] = "purge"
+
+
 class RunProgressOut(Answer):
     """How far the attempt is: ``done`` of ``total`` in ``unit``, at this ``stage``. ``total`` None: not known."""
 

@@ -14,7 +14,7 @@ from tornio import files
 from tornio.api import LabelIn, LabelledRecord, LabelsImported
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, NoEscapeFormulas, Task, Url, connect
-from tornio.cli.deleting import deleted_before, pool_delete
+from tornio.cli.deleting import deleted_before, pool_delete, purge
 from tornio.cli.relabel import labels_migrate
 from tornio.cli.review import export_corrected
 from tornio.errors import InvalidFile, InvalidInput
@@ -63,6 +63,7 @@ def register(app: typer.Typer) -> None:
     pool.command("add")(pool_add)
     pool.command("delete")(pool_delete)
     app.add_typer(pool, name="pool")
+    app.command("purge")(purge)
     labels = typer.Typer(no_args_is_help=True, help="Import labels that exist already, and change labels.")
     labels.command("import")(labels_import)
     labels.command("migrate")(labels_migrate)

@@ -1,18 +1,22 @@
-"""The command pool delete."""
+"""The commands that delete records: pool delete, and purge, which takes their texts out of the store."""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tornio.api import LearnedOut, RecordsDeleted
+from tornio.api import LearnedOut, PurgeRequest, RecordsDeleted
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
-from tornio.errors import InvalidFile, InvalidInput
+from tornio.errors import InvalidFile, InvalidInput, RunFailed
+from tornio.schemas.jobs import PurgeOutput
 
+_LOOK_S = 0.5
+"""Seconds between two looks at a run."""
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")]
 
 
@@ -32,7 +36,8 @@ def pool_delete(
 ) -> None:
     """Delete records of the pool for ever. Shows first what that does, and asks.
 
-    Nobody is shown or learns from a deleted record from then on, and it is deleted in Argilla.
+    Nobody is shown or learns from a deleted record from then on, and it is deleted in Argilla. `tornio purge` takes
+    the texts out of the store.
     """
     if ids == "-" and not yes:
         raise InvalidInput("--ids - reads the ids from standard input, so that no answer can be read: add --yes")
@@ -48,6 +53,48 @@ def pool_delete(
         screen.dump(deleted)
         return
     _say(deleted, task, "were deleted")
+    screen.note(f"Their texts are still in the store. This takes them out: tornio purge {task}")
+
+
+def purge(ctx: Context, task: Task, yes: Yes = False, url: Url = None, as_json: Json = False) -> None:
+    """Take the texts of all deleted records of a task out of the store for ever. Asks first.
+
+    Names the versions that have learned from them, and still carry it. An interrupted purge goes on when the command
+    is started again, and one that is done does nothing.
+    """
+    with connect(ctx, url) as client:
+        if not yes:
+            screen.note(f"The texts of all deleted records of {task} are taken out of the store. Nothing undoes it.")
+            typer.confirm("Take them out?", abort=True, err=True)
+        run = client.start_run(task, PurgeRequest())
+        before = run.state == "done"
+        while run.state not in ("done", "failed", "cancelled"):
+            time.sleep(_LOOK_S)
+            run = client.run(task, run.run)
+    if run.state != "done":
+        raise RunFailed(f"{run.run} is {run.state}: {run.error or 'no reason given'}. Start the command again.")
+    if as_json:
+        screen.dump(run)
+        return
+    _say_purged(PurgeOutput.model_validate(run.output), task, before)
+
+
+def _say_purged(done: PurgeOutput, task: str, before: bool) -> None:
+    if before:
+        screen.say(f"nothing to do: the texts of the {done.deleted:,} deleted records of {task} were taken out before")
+    else:
+        screen.say(
+            f"took the texts of {done.records:,} records of {task} out of {done.parts:,} parts of the pool, and what "
+            f"was made of them out of {done.caches:,} files of embeddings and soft labels, {done.views:,} of written "
+            f"views, {done.score_runs:,} score runs and {done.answers:,} answers of chat models"
+        )
+    learned = learned_lines([LearnedOut(**one.model_dump()) for one in done.versions])
+    learned += [f"base model {name} was adapted to some of them" for name in done.encoders]
+    for line in learned:
+        screen.note(line, style="yellow")
+    if learned:
+        screen.note(f"These still carry what they learned. Train anew: tornio train-now {task} --force")
+    screen.note("Not reached: backups, old versions of objects in S3, and files that people have")
 
 
 def deleted_before(count: int) -> str:

@@ -135,6 +135,42 @@ class AdaptArgs(Part):
     seed: int = 0
 
 
+class PurgeArgs(Part):
+    """Take the texts of all deleted records out of the store."""
+
+    label_seq: int
+    """Place of the last tombstone in the label log: the same deletions are the same run."""
+
+
+class LearnedPart(Part):
+    """A version that has learned from deleted records: see ``tornio.tasks.deletion.Learned``."""
+
+    version: str
+    labelled: int
+    read: int
+
+
+class PurgeOutput(Part):
+    """What a purge changed. ``deleted``: records with a tombstone. ``records``: those of them whose text is gone since
+    this run. The others are numbers of objects."""
+
+    deleted: int
+    records: int
+    parts: int
+    """Parts of the pool."""
+    caches: int
+    """Files of embeddings and of soft labels."""
+    views: int
+    """Files of texts that an augmentation has written."""
+    score_runs: int
+    answers: int
+    """Answers of chat models."""
+    versions: tuple[LearnedPart, ...]
+    """The versions that have learned from deleted records, and still carry it."""
+    encoders: tuple[str, ...]
+    """Names of the base models that were adapted to texts of deleted records."""
+
+
 class CurvePoint(Part):
     """One report of a training."""
 

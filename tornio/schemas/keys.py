@@ -11,6 +11,7 @@ from dataclasses import dataclass
 ENCODERS = "encoders/"
 ENCODER_NAMES = "encoders/names/"
 LLM = "_llm/"
+LLM_ANSWERS = "_llm/answers/"
 """No workspace can have this name."""
 
 
@@ -32,7 +33,7 @@ def llm_spending(endpoint: str) -> str:
 
 def llm_answers(question: str) -> str:
     """Folder of a chat model's answers. ``question``: digest of everything in the question but the text."""
-    return f"{LLM}answers/{question}/"
+    return f"{LLM_ANSWERS}{question}/"
 
 
 def seq_name(seq: int) -> str:
@@ -104,17 +105,17 @@ class TaskKeys:
         """
         return f"{self.embedded}{name}.parquet"
 
-    def soft_labels(self, digest: str) -> str:
+    def soft_labels(self, digest: str = "") -> str:
         """Folder of a teacher's probabilities: one file for each part of the pool, named by the part's digest.
 
-        ``digest``: of everything that the probabilities depend on, beside the texts.
+        ``digest``: of everything that the probabilities depend on, beside the texts. Without it: of all of them.
         """
-        return f"{self.root}soft-labels/{digest}/"
+        return f"{self.root}soft-labels/" + (f"{digest}/" if digest else "")
 
-    def written_views(self, purpose: str) -> str:
+    def written_views(self, purpose: str = "") -> str:
         """Folder of what an augmentation has written. ``purpose``: digest of everything that it depends on, beside the
-        texts."""
-        return f"{self.root}written-views/{purpose}/"
+        texts. Without it: of all of them."""
+        return f"{self.root}written-views/" + (f"{purpose}/" if purpose else "")
 
     def encoder_pin(self, source_digest: str) -> str:
         return f"{self.root}pins/{source_digest}.json"

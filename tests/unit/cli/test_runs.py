@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tests.unit.cli.test_commands import TASK, Tornio, answer, backend, task, tornio
 from tests.unit.gateway.fake import NOW, FakeBackend
 from tests.unit.runs.test_runs import Played
-from tornio.api import LabelRequest, RunOut, RunProgressOut, ScoreRequest
+from tornio.api import LabelRequest, PurgeRequest, RunOut, RunProgressOut, ScoreRequest
 from tornio.cli import main
 from tornio.client import Client
 from tornio.schemas.jobs import LabelArgs
@@ -44,6 +45,34 @@ def test_a_run_is_asked_for(task: Tornio, backend: FakeBackend) -> None:
 def test_the_teacher_is_asked_to_label_the_pool(task: Tornio, backend: FakeBackend) -> None:
     assert answer(task("run", "label", TASK, "--json"))["job"] == "label"
     assert backend.runs.asked == [LabelRequest()]
+
+
+def test_a_purge_is_asked_for_followed_and_told(
+    task: Tornio, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    code, _, err = task("purge", TASK)
+    assert (code, "Take them out?" in err, backend.runs.asked) == (1, True, [])
+    learned = {"version": "v1", "labelled": 1, "read": 0}
+    output = {
+        "deleted": 2, "records": 2, "parts": 1, "caches": 3, "views": 0, "score_runs": 1, "answers": 0,
+        "versions": [learned], "encoders": ["mine"],
+    }  # fmt: skip
+    looks = []
+
+    def later(seconds: float) -> None:
+        looks.append(seconds)
+        waiting = backend.runs.held[TASK][0]
+        backend.runs.held[TASK][0] = waiting.model_copy(update={"state": "done", "output": output})
+
+    monkeypatch.setattr("tornio.cli.deleting.time.sleep", later)
+    code, out, err = task("purge", TASK, "--yes")
+    assert (code, len(looks), backend.runs.asked) == (0, 1, [PurgeRequest()])
+    assert "took the texts of 2 records of acme/support out of 1 parts of the pool" in out
+    assert "version v1 learned from 1 of them" in err
+    assert "base model mine was adapted to some of them" in err
+    assert "tornio train-now acme/support --force" in err
+    assert "Not reached: backups" in err
 
 
 def test_both_score_commands_have_an_option_for_each_field_of_the_request(task: Tornio) -> None:
