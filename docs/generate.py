@@ -25,7 +25,7 @@ from services.gateway import auth
 from services.teacher.settings import TeacherSettings
 from tornio import settings
 from tornio.client import address
-from tornio.schemas import comparison, llm, loop, registry, review, runs, simulation, tables, task
+from tornio.schemas import automatic, comparison, llm, loop, registry, review, runs, simulation, tables, task
 from tornio.schemas.base import Document, Part
 from tornio.schemas.tables import Table
 from tornio.spec import LabelSpec, MemberSpec, Spec, TaskSpec
@@ -81,7 +81,7 @@ OTHER_VARIABLES = {
         ),
     ),
 }
-DOCUMENTS: tuple[ModuleType, ...] = (task, registry, runs, loop, review, comparison, simulation, llm)
+DOCUMENTS: tuple[ModuleType, ...] = (task, registry, runs, loop, automatic, review, comparison, simulation, llm)
 
 
 def pages() -> dict[str, str]:

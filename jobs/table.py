@@ -22,6 +22,7 @@ from tornio.api import (
 )
 from tornio.errors import MissingPlugin, TemporaryError
 from tornio.plugins import late
+from tornio.schemas.automatic import AutoLabelArgs
 from tornio.schemas.base import Part
 from tornio.schemas.comparison import CompareArgs
 from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, PurgeArgs, QueryArgs, ScoreArgs, TrainArgs
@@ -121,10 +122,16 @@ def _evaluation(args: EvaluateArgs, facts: Facts) -> float:
     return facts.not_embedded + facts.own_encoders * judged + stop
 
 
+def _labelling(args: AutoLabelArgs, facts: Facts) -> float:
+    """A version with an encoder of its own predicts the whole pool."""
+    return facts.pool if facts.own_encoders else facts.not_embedded
+
+
 JOBS: dict[str, Job] = {
     "train": Job(TrainArgs, late("jobs.train", "run"), _training, work=late("jobs.train", "train")),
     "evaluate": Job(EvaluateArgs, late("jobs.evaluate", "run"), _evaluation),
     "query": Job(QueryArgs, late("jobs.query", "run"), _query),
+    "auto-label": Job(AutoLabelArgs, late("jobs.auto_label", "run"), _labelling),
     "label": Job(
         LabelArgs,
         late("jobs.label", "run"),

@@ -10,8 +10,9 @@ from jobs.running.port import JobRunner, RunPhase, RunStatus
 from services.controller.fleet import Fleet
 from services.controller.sync import Polled
 from tornio.loop.observation import BatchProgress, Observation, RunOutcome
-from tornio.loop.plans import waited_for
+from tornio.loop.plans import auto_label, waited_for
 from tornio.registry import CANDIDATE, CURRENT, Registry
+from tornio.schemas.automatic import AutoLabelRecord
 from tornio.schemas.keys import RunKeys
 from tornio.schemas.loop import LoopState
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult
@@ -81,9 +82,15 @@ class Observer:
             replicas=self.fleet.replicas(task.spec.full_name),
             recorded=self._recorded(state),
             cannot_train=cannot_train(task.spec),
-            quiet=self._log.quiet(log.seq, now),
+            quiet=self._log.quiet(counts.given_seq, now),
             pool_quiet=self._pool.quiet(counts.view.seq, now),
             pool_age=self._pool.age(now),
+            given_seq=counts.given_seq,
+            automatic=counts.given_by_version,
+            misplaced=counts.misplaced,
+            holdout=counts.random_holdout,
+            pool=len(counts.view),
+            labelled=self._labelled(state),
         )
 
     def _progress(self, state: LoopState, counts: Counts, polled: Polled) -> dict[str, BatchProgress]:
@@ -115,6 +122,15 @@ class Observer:
         """What the attempt wrote down of its failure says more than what its runner saw of it."""
         noted = documents.find(self.store, keys.failure(status.attempt), RunFailure)
         return noted[0].error if noted is not None else status.error or "no reason given"
+
+    def _labelled(self, state: LoopState) -> AutoLabelRecord | None:
+        intent = state.auto.intent
+        if intent is None:
+            return None
+        found = documents.find(
+            self.store, self.task.keys.automatic(auto_label(self.task.spec, intent).run), AutoLabelRecord
+        )
+        return found[0] if found else None
 
     def _recorded(self, state: LoopState) -> dict[int, Iteration]:
         trains = (state.train, state.gate.train if state.gate else None)

@@ -13,14 +13,24 @@ from tornio.errors import Changed
 from tornio.labels.events import EventKind
 from tornio.labels.label_sets import LabelSet, translate_label
 from tornio.labels.resolve import by_record
-from tornio.loop.acts import Act, LogBatch, MoveAlias, MoveBatch, RecordIteration, StartRun, WriteBatch
+from tornio.loop.acts import (
+    Act,
+    LogBatch,
+    MoveAlias,
+    MoveBatch,
+    RecordIteration,
+    StartRun,
+    WithdrawAutomatic,
+    WriteAutomatic,
+    WriteBatch,
+)
 from tornio.records import Purpose, Suggestion
 from tornio.registry import Registry
 from tornio.schemas.task import Batch, BatchItem, SuggestionPart
 from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
-from tornio.tasks import Task
+from tornio.tasks import Task, withdraw_automatic, write_automatic
 from tornio.tasks.progress import is_open
 
 log = logging.getLogger(__name__)
@@ -71,6 +81,10 @@ class Performer:
                 documents.create_or_get(self.store, key, act.iteration)
             case MoveAlias():
                 self._move_alias(act)
+            case WriteAutomatic():
+                write_automatic(self.task, act.run, act.decided, self.clock())
+            case WithdrawAutomatic():
+                withdraw_automatic(self.task, act.versions)
 
     def _write_batch(self, act: WriteBatch) -> None:
         if not act.picked.items:

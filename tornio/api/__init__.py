@@ -7,6 +7,7 @@ older client ignores.
 from __future__ import annotations
 
 from tornio.api.annotators import AgreementStatus, AnnotatorOut, Annotators, ConsensusOut, LabelAgreementOut, PairOut
+from tornio.api.automatic import AutomaticStatus, AutoMeasureOut, OutlookOut
 from tornio.api.base import (
     COUNT_HEADER,
     JSON_LINES,
@@ -103,6 +104,8 @@ __all__ = [
     "Applied",
     "Asked",
     "AsksStatus",
+    "AutoMeasureOut",
+    "AutomaticStatus",
     "BatchStatus",
     "ChangedAnswer",
     "CompareRequest",
@@ -121,6 +124,7 @@ __all__ = [
     "LabelsIn",
     "LearnedOut",
     "Metrics",
+    "OutlookOut",
     "PairOut",
     "PredictIn",
     "Prediction",

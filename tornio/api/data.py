@@ -154,3 +154,7 @@ class LabelledRecord(Answer):
     given_by: str = ""
     """Where the labels come from: ``argilla``, ``import:`` and a file, ``api:`` and a key, ``auto:`` and a model."""
     annotators: int = 0
+    version: str | None = None
+    """The version that gave the label. None for every other label, also for those of models outside."""
+    probability: float | None = None
+    """How probable that version found the label."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tornio.api.annotators import AgreementStatus
+from tornio.api.automatic import AutomaticStatus
 from tornio.api.base import Answer, Request
 from tornio.metricnames import MainMetric
 
@@ -213,6 +214,8 @@ class TaskStatus(Answer):
     """Training texts per label. A text with several labels counts for each."""
     automatic_labels: dict[str, int] = {}
     """Those of them that a model gave, per label; empty without any."""
+    automatic: AutomaticStatus | None = None
+    """The labels that versions give. None where the task wants none and never had any."""
     holdout: HoldoutStatus
     agreement: AgreementStatus | None = None
     """None means that no record has answers of two annotators."""

@@ -19,6 +19,7 @@ from tornio.api import (
     UndecidedStatus,
     VersionOut,
 )
+from tornio.cli.automatic_view import automatic_lines
 from tornio.cli.screen import Group, ProgressBar, RenderableType, Table, Text, percent, table
 from tornio.metricnames import shown
 
@@ -67,6 +68,8 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
         yield shown(status.metrics.metric), _score(status.metrics)
     yield "hold-out", _holdout(status.holdout)
     yield "labels", _labels(status)
+    if status.automatic:
+        yield from automatic_lines(status.automatic)
     if status.undecided.waiting or status.undecided.disputed:
         yield "undecided", _undecided(status.undecided)
     for name in status.gone_accounts:

@@ -13,7 +13,7 @@ from tornio.files.whole import check_folder, writing
 
 Write = Callable[[Iterable[LabelledRecord]], None]
 
-COLUMNS = ("record_id", "text", "label", "purpose", "source", "annotators", "given_by")
+COLUMNS = ("record_id", "text", "label", "purpose", "source", "annotators", "given_by", "version", "probability")
 
 
 def writer_for(path: Path, *, escape: bool = True) -> Write:
@@ -55,7 +55,17 @@ def _write_jsonl(records: Iterable[LabelledRecord], path: Path) -> None:
 
 def _write_csv(records: Iterable[LabelledRecord], path: Path, delimiter: str, escape: bool) -> None:
     rows = (
-        (one.record_id, one.text, one.labels, one.purpose or "", one.source, one.annotators, one.given_by)
+        (
+            one.record_id,
+            one.text,
+            one.labels,
+            one.purpose or "",
+            one.source,
+            one.annotators,
+            one.given_by,
+            one.version or "",
+            "" if one.probability is None else one.probability,
+        )
         for one in records
     )
     write_csv(path, COLUMNS, rows, delimiter=delimiter, escape=escape)
@@ -73,6 +83,8 @@ def _write_parquet(records: Iterable[LabelledRecord], path: Path) -> None:
             ("source", pa.string()),
             ("annotators", pa.int32()),
             ("given_by", pa.string()),
+            ("version", pa.string()),
+            ("probability", pa.float32()),
         ]
     )
     pq.write_table(pa.Table.from_pylist(rows, schema), path, compression="zstd")

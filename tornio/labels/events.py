@@ -53,6 +53,14 @@ class LabelEvent:
     """Its label was removed from the task, so that it gives none. Never stored: see ``labels.label_sets``."""
 
     @property
+    def of_version(self) -> bool:
+        """Whether the event is an automatic label of a version, or withdraws one. What models gave outside and a user
+        imported names no version."""
+        if self.response_id is not None or self.model_version is None:
+            return False
+        return self.event in (EventKind.AUTO, EventKind.WITHDRAW)
+
+    @property
     def key(self) -> tuple[str, datetime | None, EventKind] | None:
         """Identity of the event: two events with one key are the same, so replays do no harm. None: always new."""
         source = self.response_id or self.origin

@@ -37,6 +37,10 @@ class Resolved:
     """Where the labels come from: ``source`` of the last deciding event."""
     label_set_rev: int = 0
     """The newest label set among the deciding events; 0 if nothing has decided."""
+    version: str | None = None
+    """The version that gave the label, if one did."""
+    probability: float | None = None
+    """How probable that version found the label."""
 
     @property
     def discarded(self) -> bool:
@@ -64,7 +68,7 @@ def standing(events: Iterable[LabelEvent]) -> dict[str, LabelEvent]:
     """
     latest: dict[tuple[str, str | None], LabelEvent] = {}
     for event in events:
-        if event.event not in _BY_PEOPLE or _withdraws_auto(event):
+        if event.event not in _BY_PEOPLE or event.of_version:
             continue
         if event.lapsed:
             event = replace(event, event=EventKind.WITHDRAW)
@@ -117,6 +121,8 @@ def _resolve(events: list[LabelEvent], order: Mapping[str, int], multi_label: bo
         purpose=_purpose(events, deciding),
         source=deciding[-1].source,
         label_set_rev=max(event.label_set_rev for event in deciding),
+        version=deciding[-1].model_version if deciding[-1].of_version else None,
+        probability=deciding[-1].score if deciding[-1].of_version else None,
     )
 
 
@@ -133,7 +139,7 @@ def _deciding(events: list[LabelEvent], votes: list[LabelEvent], min_submitted: 
         if event.event is EventKind.AUTO:
             autos.pop(event.model_version, None)
             autos[event.model_version] = event
-        elif _withdraws_auto(event):
+        elif event.of_version:
             autos.pop(event.model_version, None)
     return [event for event in list(autos.values())[-1:] if not event.lapsed]
 
@@ -149,13 +155,9 @@ def majority(votes: Sequence[tuple[str, ...]], multi_label: bool) -> tuple[str, 
 
 
 def _purpose(events: Iterable[LabelEvent], deciding: Sequence[LabelEvent]) -> Purpose | None:
-    if any(event.event in _BY_PEOPLE and event.purpose is Purpose.HOLDOUT for event in events):
+    if any(event.event in _BY_PEOPLE and event.purpose is Purpose.HOLDOUT and not event.of_version for event in events):
         return Purpose.HOLDOUT
     return deciding[-1].purpose if deciding else None
-
-
-def _withdraws_auto(event: LabelEvent) -> bool:
-    return event.event is EventKind.WITHDRAW and event.response_id is None and event.model_version is not None
 
 
 def _rank(event: LabelEvent) -> tuple[bool, datetime]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tornio.loop import plans
+from tornio.loop.automatic import over
 from tornio.loop.observation import Observation
 from tornio.loop.standstill import replicas_agree
+from tornio.schemas.automatic import AutoLabelOutput
 from tornio.schemas.jobs import EvaluateOutput, QueryOutput, TrainOutput
 from tornio.schemas.loop import Attempts, LoopState, QueryIntent, TrainIntent
 from tornio.schemas.runs import RunPlan
@@ -61,7 +63,23 @@ class MoveAlias:
     why: str
 
 
-Act = StartRun | WriteBatch | MoveBatch | LogBatch | RecordIteration | MoveAlias
+@dataclass(frozen=True, slots=True)
+class WriteAutomatic:
+    """Write the automatic labels that a run decided on, withdraw those of the same version below its thresholds, and
+    write the record of it."""
+
+    run: str
+    decided: AutoLabelOutput
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawAutomatic:
+    """Withdraw the automatic labels of these versions, and those of all versions on records that are held out."""
+
+    versions: tuple[str, ...]
+
+
+Act = StartRun | WriteBatch | MoveBatch | LogBatch | RecordIteration | MoveAlias | WriteAutomatic | WithdrawAutomatic
 
 
 def owed(state: LoopState, seen: Observation) -> tuple[Act, ...]:
@@ -72,6 +90,7 @@ def owed(state: LoopState, seen: Observation) -> tuple[Act, ...]:
         *_swapping(state, seen),
         *_querying(state, seen),
         *_sending_again(state, seen),
+        *_labelling(state, seen),
     )
 
 
@@ -139,6 +158,7 @@ def _iteration(state: LoopState, seen: Observation, intent: TrainIntent, **field
             "labels": trained.labels if trained else {},
             "texts": trained.texts if trained else None,
             "taught_by": trained.taught_by if trained else None,
+            "automatic": intent.automatic,
             "train_run": run,
             "started_at": intent.started_at,
             "finished_at": seen.now,
@@ -181,3 +201,18 @@ def _sending_again(state: LoopState, seen: Observation) -> tuple[Act, ...]:
     """Send open batches again whose data set was deleted. Their answers so far are in the label log and stay there."""
     batches = {batch.batch: seen.batches.get(batch.batch) for batch in state.batches if not batch.closed}
     return tuple(LogBatch(name) for name, progress in batches.items() if progress and progress.lost)
+
+
+def _labelling(state: LoopState, seen: Observation) -> tuple[Act, ...]:
+    """Return the acts of automatic labels. Those that are over are withdrawn first."""
+    gone = over(state, seen)
+    withdrawing: tuple[Act, ...] = (WithdrawAutomatic(gone),) if gone or seen.misplaced else ()
+    if (intent := state.auto.intent) is None:
+        return withdrawing
+    plan = plans.auto_label(seen.spec, intent)
+    outcome = seen.runs.get(plan.run)
+    if outcome is None or outcome.output is None:
+        return (*withdrawing, *_run(plan, intent, seen))
+    if seen.labelled is not None and seen.labelled.run == plan.run:
+        return withdrawing
+    return (*withdrawing, WriteAutomatic(plan.run, AutoLabelOutput.model_validate(outcome.output)))

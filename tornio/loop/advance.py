@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import TypeVar
 
 from tornio.loop import plans
+from tornio.loop.attempts import ATTEMPTS, again, outcome_of, pause
 from tornio.loop.attention import attend
+from tornio.loop.automatic import absorb_automatic, learned, start_automatic, tainted
 from tornio.loop.generations import RELABELLED, begin_generation, move_batches
 from tornio.loop.intents import start_query, start_teaching, start_training
-from tornio.loop.observation import BatchProgress, Observation, RunOutcome
+from tornio.loop.observation import BatchProgress, Observation
 from tornio.loop.standstill import stop_now, stuck
 from tornio.schemas.jobs import QueryOutput, TrainOutput
 from tornio.schemas.loop import (
-    Attempts,
     GateIntent,
     HoldoutLook,
     LoopState,
@@ -28,16 +28,11 @@ from tornio.schemas.loop import (
     SwapIntent,
     TrainIntent,
 )
-from tornio.schemas.runs import RunPlan
 from tornio.schemas.task import KAPPA, Iteration
 
-ATTEMPTS = 3
-"""Attempts at a training or a judgement before it is given up. A query is tried for ever, at growing intervals."""
 RIVALS = 10
 """How many former versions are remembered and compared with a candidate beside ``current``. A task that lives for years
 must not load all of them at each gate."""
-
-Intent = TypeVar("Intent", bound=Attempts)
 
 
 def advance(state: LoopState, seen: Observation) -> LoopState:
@@ -50,9 +45,11 @@ def advance(state: LoopState, seen: Observation) -> LoopState:
         _absorb_swap,
         _absorb_gate,
         move_batches,
+        absorb_automatic,
         start_training,
         start_teaching,
         start_query,
+        start_automatic,
         _note_undecided_stop,
         _tell_what_hangs,
     ):
@@ -75,7 +72,7 @@ def _absorb_query(state: LoopState, seen: Observation) -> LoopState:
         return attend(state, "query", None)
     if intent.moved_from:
         return state
-    outcome = _outcome(seen, plans.query(state, seen.spec, intent), intent.attempt)
+    outcome = outcome_of(seen, plans.query(state, seen.spec, intent), intent.attempt)
     if outcome.output is not None and not QueryOutput.model_validate(outcome.output).items:
         state = state.evolve(query=None, batch_number=intent.number - 1, exhausted_pool_seq=intent.pool_seq)
         return attend(state.evolve(query_failures=0), "query", None)
@@ -87,7 +84,7 @@ def _absorb_query(state: LoopState, seen: Observation) -> LoopState:
         query=None,
         batch_number=intent.number - 1,
         query_failures=failures,
-        query_not_before=seen.now + _pause(failures),
+        query_not_before=seen.now + pause(failures),
     )
     message = f"picking the next batch failed {failures} times: {outcome.error}"
     return attend(state, "query", message) if failures >= ATTEMPTS else state
@@ -123,18 +120,19 @@ def _absorb_train(state: LoopState, seen: Observation) -> LoopState:
             return state.evolve(train=None)
         message = f"training {intent.iteration} failed: {intent.failure}. `tornio train-now` tries again"
         return attend(state.evolve(train=None), "train", message)
-    outcome = _outcome(seen, plans.train(state, seen.spec, intent), intent.attempt)
+    outcome = outcome_of(seen, plans.train(state, seen.spec, intent), intent.attempt)
     if outcome.error is not None:
         before = 0 if intent.iteration else state.teaching_attempts
-        return state.evolve(train=_again(intent, seen, outcome.error, before))
+        return state.evolve(train=again(intent, seen, outcome.error, before))
     if outcome.output is None:
         return state
     version = TrainOutput.model_validate(outcome.output).version
-    return attend(state.evolve(train=None, gate=_gate(state, seen, intent, version)), "train", None)
+    state = learned(state.evolve(train=None, gate=_gate(state, seen, intent, version)), version, intent.automatic)
+    return attend(state, "train", None)
 
 
 def _not_taught(state: LoopState, seen: Observation, intent: TrainIntent, failure: str) -> LoopState:
-    tried = _outcome(seen, plans.train(state, seen.spec, intent), intent.attempt).attempt
+    tried = outcome_of(seen, plans.train(state, seen.spec, intent), intent.attempt).attempt
     message = (
         f"the teacher could not teach a first version: {failure}. The loop goes on without it; `tornio train-now` "
         "tries again"
@@ -163,6 +161,8 @@ def _absorb_swap(state: LoopState, seen: Observation) -> LoopState:
     if current and current.revision > intent.current_revision and intent.version in (current.version, current.previous):
         state = state.evolve(swap=None, refusals=0)  # it was promoted, and may have been rolled back since
         return attend(attend(state, "refusals", None), "swap", None)
+    if tainted(state, intent.version) is not None:
+        return attend(state.evolve(swap=None), "swap", None)
     if state.asks.hold is not None:
         return state
     if seen.current_revision != intent.current_revision:
@@ -190,9 +190,9 @@ def _absorb_gate(state: LoopState, seen: Observation) -> LoopState:
         return _judged(state.evolve(gate=None), seen, intent, recorded)
     if intent.failure is not None:
         return state
-    outcome = _outcome(seen, plans.evaluate(state, seen.spec, intent), intent.attempt)
+    outcome = outcome_of(seen, plans.evaluate(state, seen.spec, intent), intent.attempt)
     if outcome.error is not None:
-        return state.evolve(gate=_again(intent, seen, outcome.error))
+        return state.evolve(gate=again(intent, seen, outcome.error))
     if outcome.output is not None and seen.current_revision != intent.current_revision:
         return state.evolve(gate=_gate(state, seen, intent.train, intent.version))
     return state
@@ -209,7 +209,7 @@ def _judged(state: LoopState, seen: Observation, gate: GateIntent, recorded: Ite
     if not verdict.promoted:
         return _refused(state, seen, recorded.version, "; ".join(verdict.reasons))
     state = attend(state, "refusals", None).evolve(refusals=0)
-    if seen.current and recorded.version == seen.current.version:
+    if (seen.current and recorded.version == seen.current.version) or tainted(state, recorded.version) is not None:
         return state
     swap = SwapIntent(
         version=recorded.version,
@@ -224,11 +224,12 @@ def _judged(state: LoopState, seen: Observation, gate: GateIntent, recorded: Ite
 def _signal(state: LoopState, gate: GateIntent, recorded: Iteration) -> StopProgress:
     """What was measured at this judgement, added to what is remembered; without new labels it says nothing."""
     stop, seq = state.stop, gate.train.label_seq
+    given = gate.train.given_seq or seq
     if not recorded.number:  # to agree with the teacher is not what the criterion measures
         return stop
     if recorded.verdict is not None and recorded.verdict.promoted and (look := _look(recorded)) is not None:
         stop = stop.evolve(holdout=look)
-    news = seq > stop.last_label_seq
+    news = given > stop.last_label_seq
     stop = stop.evolve(last_version=recorded.version, last_label_seq=seq)
     if not news:
         return stop
@@ -268,29 +269,3 @@ def _tell_what_hangs(state: LoopState, seen: Observation) -> LoopState:
         if text is not None or state.attention.get(cause, "").startswith("hangs"):
             state = attend(state, cause, text)
     return state
-
-
-# -- attempts --------------------------------------------------------------------------------------------
-
-
-def _outcome(seen: Observation, plan: RunPlan, attempt: int) -> RunOutcome:
-    """Return the run's outcome if it is of this attempt or a later one: a runner may make further attempts itself."""
-    outcome = seen.runs.get(plan.run, RunOutcome())
-    stale = outcome.error is not None and outcome.attempt < attempt
-    return RunOutcome() if stale else outcome
-
-
-def _again(intent: Intent, seen: Observation, error: str, before: int = 0) -> Intent:
-    """Return the intent with its next attempt after a pause, or given up with the reason.
-
-    ``before``: attempts at the same run that were made for an earlier intent.
-    """
-    if intent.attempt >= before + ATTEMPTS:
-        return intent.evolve(failure=error)
-    not_before = seen.now + _pause(intent.attempt)
-    return intent.evolve(attempt=intent.attempt + 1, not_before=not_before, since=not_before)
-
-
-def _pause(failures: int) -> timedelta:
-    """The pause after so many failures: it doubles up to a minute."""
-    return timedelta(seconds=min(2.0 ** min(failures, 6), 60.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tornio.loop import first
 from tornio.loop.attention import attend
+from tornio.loop.automatic import trained_on, training_waits
 from tornio.loop.observation import Observation
 from tornio.loop.standstill import stopped
 from tornio.schemas.loop import LoopState, QueryIntent, TrainIntent
@@ -18,8 +19,11 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
     if asked and not forced and nothing_new(state, seen):  # another training took in the labels for which it was asked
         asked = False
         state = state.evolve(served_train_now=state.asks.train_now)
-    if not (closed or asked or state.relabelled or first.due(state, seen) or _relabelled(state, seen)):
+    due = closed or asked or state.relabelled or state.auto.retrain
+    if not (due or first.due(state, seen) or _relabelled(state, seen)):
         return attend(state, "method", None)
+    if training_waits(state, seen):
+        return state
     state = attend(state, "method", seen.cannot_train)
     if seen.cannot_train is not None:  # it waits: an attempt would fail, and count as an iteration
         return state
@@ -38,6 +42,8 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
         pool_seq=seen.pool_seq,
         spec_rev=seen.spec_rev,
         parent=state.newest,
+        given_seq=seen.news_seq if seen.news_seq < seen.label_seq else 0,
+        automatic=trained_on(state, seen),
         started_at=seen.now,
         since=seen.now,
     )
@@ -51,6 +57,7 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
         trained_label_seq=seen.label_seq,
         trained_pool_seq=seen.pool_seq,
         trained_spec_rev=seen.spec_rev,
+        auto=state.auto.evolve(retrain=False),
     )
     return attend(state, "labels", None)
 
@@ -97,12 +104,12 @@ def nothing_new(state: LoopState, seen: Observation) -> bool:
 
 def _new_labels(state: LoopState, seen: Observation) -> bool:
     """Whether the log has labels that the last training did not have."""
-    return not state.iteration or seen.label_seq > state.trained_label_seq
+    return not state.iteration or seen.news_seq > state.trained_label_seq
 
 
 def _relabelled(state: LoopState, seen: Observation) -> bool:
     """Whether answers changed or labels arrived, and nothing else will start a training with them."""
-    if seen.label_seq <= state.trained_label_seq or seen.quiet < first.QUIET or state.query or state.batches:
+    if seen.news_seq <= state.trained_label_seq or seen.quiet < first.QUIET or state.query or state.batches:
         return False
     budget = seen.spec.loop.stop.max_iterations
     if budget is not None and state.counted_iterations >= budget:

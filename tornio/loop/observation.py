@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from tornio.labels.automatic import Given
+from tornio.schemas.automatic import AutoLabelRecord
 from tornio.schemas.registry import Alias
 from tornio.schemas.task import Batch, Iteration
 from tornio.spec import TaskSpec
@@ -93,6 +95,29 @@ class Observation:
     """How long the pool has been unchanged, as far as the observer knows."""
     pool_age: timedelta = timedelta(days=1)
     """How long the observer has known that the pool has a text."""
+
+    given_seq: int | None = None
+    """The last part of the label log with anything but automatic labels of versions; None: the last part of all."""
+    automatic: Mapping[str, Given] = field(default_factory=dict)
+    """The versions that ever gave automatic labels, and how many of their labels stand."""
+    misplaced: int = 0
+    """Automatic labels of versions on records that are held out by now."""
+    holdout: int = 0
+    """Hold-out labels by annotators."""
+    pool: int = 0
+    """Records of the pool."""
+    labelled: AutoLabelRecord | None = None
+    """The record of the state's automatic labelling, if it is in the store."""
+
+    @property
+    def news_seq(self) -> int:
+        """The last part of the label log that is new to a training: automatic labels of versions are not."""
+        return self.label_seq if self.given_seq is None else self.given_seq
+
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """The versions with automatic labels that stand."""
+        return tuple(version for version, given in sorted(self.automatic.items()) if given.standing)
 
     @property
     def holders(self) -> tuple[Replica, ...]:

@@ -5,9 +5,10 @@ An argument that a later release adds needs a default that means what was done b
 
 from __future__ import annotations
 
+from tornio.schemas.automatic import AutoLabelArgs
 from tornio.schemas.base import Part
 from tornio.schemas.jobs import EvaluateArgs, QueryArgs, TrainArgs
-from tornio.schemas.loop import GateIntent, LoopState, QueryIntent, TrainIntent
+from tornio.schemas.loop import AutoIntent, GateIntent, LoopState, QueryIntent, TrainIntent
 from tornio.schemas.runs import RunPlan
 from tornio.spec import TaskSpec
 
@@ -55,6 +56,18 @@ def query(state: LoopState, spec: TaskSpec, intent: QueryIntent) -> RunPlan:
     return _plan("query", spec, args)
 
 
+def auto_label(spec: TaskSpec, intent: AutoIntent) -> RunPlan:
+    args = AutoLabelArgs(
+        version=intent.version,
+        label_seq=intent.label_seq,
+        pool_seq=intent.pool_seq,
+        spec_rev=intent.spec_rev,
+        thresholds=intent.thresholds,
+        recheck=intent.recheck,
+    )
+    return _plan("auto-label", spec, args)
+
+
 def waited_for(state: LoopState, spec: TaskSpec) -> tuple[RunPlan, ...]:
     """Return the plans whose outcome the state waits for, and the training of a version at the gate, for its record."""
     plans = []
@@ -64,4 +77,6 @@ def waited_for(state: LoopState, spec: TaskSpec) -> tuple[RunPlan, ...]:
         plans += [train(state, spec, state.gate.train), evaluate(state, spec, state.gate)]
     if state.query and not state.query.moved_from:
         plans.append(query(state, spec, state.query))
+    if state.auto.intent:
+        plans.append(auto_label(spec, state.auto.intent))
     return tuple(plans)

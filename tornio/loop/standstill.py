@@ -53,7 +53,12 @@ def stuck(state: LoopState, seen: Observation) -> dict[str, str | None]:
 
 
 def _hanging_run(state: LoopState, seen: Observation) -> str | None:
-    for name, intent in (("training", state.train), ("judging", state.gate), ("picking a batch", state.query)):
+    for name, intent in (
+        ("training", state.train),
+        ("judging", state.gate),
+        ("picking a batch", state.query),
+        ("labelling the pool", state.auto.intent),
+    ):
         if intent and intent.since and seen.now > intent.since + RUN_HANGS:
             return f"hangs: {name} has been running since {_clock(intent.since)}; look at the job worker's log"
     return None

@@ -154,6 +154,10 @@ class TaskKeys:
     def loop(self) -> str:
         return self.root + "loop.json"
 
+    def automatic(self, run: str) -> str:
+        """Return the key of the record of a version's automatic labels. ``run``: the run that decided on them."""
+        return f"{self.root}automatic/{run}.json"
+
     @property
     def lease(self) -> str:
         return self.root + "lease.json"

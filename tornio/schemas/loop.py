@@ -7,7 +7,7 @@ the act. Every act has a deterministic id, so it takes effect only once.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -70,6 +70,10 @@ class TrainIntent(Attempts):
     pool_seq: int
     spec_rev: int
     parent: str | None
+    given_seq: int = Field(default=0, exclude_if=lambda seq: not seq)
+    """The last part of the log up to there with anything but automatic labels; 0: the last part of all."""
+    automatic: tuple[str, ...] = Field(default=(), exclude_if=lambda versions: not versions)
+    """The versions whose automatic labels it trains on."""
     method: str = Field(default="", exclude_if=lambda method: not method)
     """The training method, if it is not the spec's: the one that lets the teacher teach version 0."""
     started_at: Timestamp
@@ -95,6 +99,44 @@ class SwapIntent(Part):
     current_revision: int
     why: str
     since: Timestamp
+
+
+class AutoIntent(Attempts):
+    """Let ``version`` label the pool, or test again what it has labelled. The last one that ended is kept: what it saw
+    decides when to look again."""
+
+    version: str
+    label_seq: int
+    pool_seq: int
+    spec_rev: int
+    thresholds: dict[str, float] = {}
+    """Those by which the version labels already, by predicted label."""
+    recheck: bool = False
+    """Only test them again."""
+    settings: dict[str, Any]
+    """The spec's section ``auto_label``."""
+    holdout: int
+    """Hold-out labels of annotators."""
+    pool: int
+    """Records."""
+
+
+class AutoLabelling(Part):
+    """How far automatic labels are. They are those of one version at a time."""
+
+    intent: AutoIntent | None = None
+    done: AutoIntent | None = None
+    """The last intent that ended; ``failure`` if it was given up."""
+    run: str | None = None
+    """The run whose labels were written last."""
+    thresholds: dict[str, float] = {}
+    """By predicted label, those by which the version of ``done`` labels; empty: none of its labels stands."""
+    withdrawn: dict[str, str] = {}
+    """Why labels of a version were withdrawn: not because the labels of another version took their place."""
+    learned: dict[str, tuple[str, ...]] = {}
+    """The versions whose automatic labels the last versions were trained on."""
+    retrain: bool = False
+    """Labels were withdrawn that the newest versions were trained on, so the next training waits for no batch."""
 
 
 AGREEMENT = "kappa-average"
@@ -185,8 +227,10 @@ class LoopState(Document):
     query_failures: int = 0
     """Failures in a row of the next batch's query; its attempts are numbered from there."""
     query_not_before: Timestamp | None = None
+    auto: AutoLabelling = Field(default=AutoLabelling(), exclude_if=lambda auto: auto == AutoLabelling())
+    """An earlier release keeps it as it is. It gives no automatic labels, and trains on those that it finds."""
     attention: dict[str, str] = {}
-    """What a person should look at, by cause (query, train, method, gate, swap, refusals, labels, stop).
+    """What a person should look at, by cause (query, train, method, gate, swap, refusals, labels, stop, automatic).
 
     The loop goes on as far as it can, and removes a cause once it is resolved."""
 

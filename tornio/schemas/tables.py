@@ -175,6 +175,19 @@ pool; NaN where the teacher gave no usable answer. The footer has ``labels``, a 
 probabilities, and ``teacher``, its name. It is a cache and may be deleted at any time. ``digest`` is of the teacher,
 the labels and the templates; ``part`` is the digest of the part of the pool."""
 
+AUTO_LABELS = Table(
+    "auto-labels",
+    1,
+    pa.schema(
+        [
+            pa.field("record_id", pa.string(), nullable=False),
+            pa.field("label", pa.string(), nullable=False),
+            pa.field("probability", pa.float32(), nullable=False),
+        ]
+    ),
+)
+"""``runs/{run}/labels.parquet``: the records that a version labels, in the order of the pool."""
+
 SCORE_INPUT = Table(
     "score-input-part",
     1,

@@ -177,6 +177,8 @@ class Iteration(Document):
     """Number of training texts. None in iterations of release 0.2."""
     taught_by: str | None = Field(default=None, exclude_if=lambda teacher: teacher is None)
     """Name of the teacher whose labels the version learned from."""
+    automatic: tuple[str, ...] = Field(default=(), exclude_if=lambda versions: not versions)
+    """The versions whose automatic labels it was trained on."""
     train_run: str
     evaluate_run: str | None = None
     version: str | None = None

@@ -8,6 +8,7 @@ Each field documents its unit, its default and why, and what happens when it cha
 - ``refused``: cannot change; make a new task instead.
 """
 
+from tornio.spec.auto_label import AutoLabelSpec
 from tornio.spec.base import NAME_PATTERN, Change, Choice, Name, NoSettings, Spec, setting
 from tornio.spec.classifier import (
     AUTO_THRESHOLD,
@@ -26,6 +27,7 @@ __all__ = [
     "NAME_PATTERN",
     "NO_TEACHER",
     "AnnotationSpec",
+    "AutoLabelSpec",
     "Change",
     "Choice",
     "ClassifierSpec",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, model_validator
 
+from tornio.spec.auto_label import AutoLabelSpec
 from tornio.spec.base import LABEL_PATTERN, Choice, Name, Spec, setting
 from tornio.spec.classifier import NO_TEACHER, ClassifierSpec, TeacherSpec, TrainingSpec
 from tornio.spec.loop import BOOTSTRAPS, NO_BOOTSTRAP, LoopSpec
@@ -178,6 +179,12 @@ class TaskSpec(Spec):
     )
     annotation: AnnotationSpec = setting(AnnotationSpec(), doc="What annotators are asked to do.", change="live")
     gates: GateSpec = setting(GateSpec(), doc="What a candidate must achieve before it is deployed.", change="live")
+    auto_label: AutoLabelSpec = setting(
+        AutoLabelSpec(),
+        doc="Labels that the serving version gives to confident texts of the pool. Default none.",
+        change="live",
+        exclude_if=lambda auto_label: auto_label == AutoLabelSpec(),  # release 0.2 does not know the section
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -200,6 +207,11 @@ class TaskSpec(Spec):
     def teachable(self) -> bool:
         """Whether a teacher's labels can make a version: there is a teacher, and each text has one label."""
         return self.teacher.kind != NO_TEACHER and not self.multi_label
+
+    @property
+    def labels_automatically(self) -> bool:
+        """Whether versions give labels: the task wants it, and each text has one label."""
+        return self.auto_label.on and not self.multi_label
 
     @property
     def bootstrap_method(self) -> str | None:

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tornio.api import AgreementStatus, HoldoutStatus, UndecidedStatus
+from tornio.labels.automatic import Given
 from tornio.registry import CANDIDATE, CURRENT, Registry
+from tornio.schemas.automatic import AutoLabelRecord
 from tornio.schemas.jobs import EvaluateOutput
 from tornio.schemas.loop import LoopState
 from tornio.schemas.registry import Alias, Manifest
@@ -24,7 +26,8 @@ class Snapshot:
     """A task as the store describes it. Histories are newest first, iterations oldest first.
 
     ``pool``: records. ``training_labels``: per class; ``imported_labels``: those of them that were imported,
-    ``automatic_labels``: that a model gave.
+    ``automatic_labels``: that a model gave. ``given_by_version``: automatic labels of versions, whether they train or
+    not; ``labelled``: the record of the last of them that were written.
     ``batches``: progress per batch; only the controller knows which records were deleted in the annotation tool.
     ``agreement``: None means that no record has two answers.
     """
@@ -37,12 +40,15 @@ class Snapshot:
     label_set_rev: int
     pool_seq: int
     label_seq: int
+    given_seq: int
     pool: int
     training_texts: int
     training_labels: Mapping[str, int]
     imported_labels: Mapping[str, int]
     answered: int
     automatic_labels: Mapping[str, int]
+    given_by_version: Mapping[str, Given]
+    labelled: AutoLabelRecord | None
     holdout: HoldoutStatus
     batches: Mapping[str, Progress]
     agreement: AgreementStatus | None
@@ -85,12 +91,15 @@ class Reader:
             label_set_rev=document.label_set_rev,
             pool_seq=counts.view.seq,
             label_seq=counts.log.seq,
+            given_seq=counts.given_seq,
             pool=len(counts.view),
             training_texts=counts.training_texts,
             training_labels=counts.training_labels,
             imported_labels=counts.imported_labels,
             answered=counts.answered,
             automatic_labels=counts.automatic_labels,
+            given_by_version=counts.given_by_version,
+            labelled=self._labelled(state.auto.run),
             holdout=_holdout(counts),
             batches={batch.batch: counts.progress(batch) for batch in counts.batches},
             agreement=None if agreed is None else AgreementStatus(alpha=agreed.alpha, records=agreed.records),
@@ -109,6 +118,12 @@ class Reader:
         with ThreadPoolExecutor(8) as pool:
             judged = zip(runs, pool.map(self._judgement, runs.values()), strict=True)
             return Trained(self._registry.versions(), {name: output for name, output in judged if output})
+
+    def _labelled(self, run: str | None) -> AutoLabelRecord | None:
+        if run is None:
+            return None
+        found = documents.find(self._store, self.task.keys.automatic(run), AutoLabelRecord)
+        return found[0] if found else None
 
     def _judgement(self, run: str) -> EvaluateOutput | None:
         if run not in self._judgements:

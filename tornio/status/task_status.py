@@ -28,6 +28,7 @@ from tornio.schemas.registry import Alias
 from tornio.schemas.task import KAPPA, Iteration
 from tornio.spec import StopSpec, TaskSpec
 from tornio.status.asks import asks_status
+from tornio.status.automatic import automatic_status
 from tornio.status.reported import ControllerStatus, ReplicaReport
 from tornio.status.scores import figures, named, training_counts
 from tornio.status.snapshot import Snapshot
@@ -68,6 +69,7 @@ def task_status(
         training_texts=snapshot.training_texts,
         training_labels=dict(snapshot.training_labels),
         automatic_labels=dict(snapshot.automatic_labels),
+        automatic=automatic_status(snapshot),
         holdout=snapshot.holdout,
         agreement=snapshot.agreement,
         undecided=snapshot.undecided,
@@ -110,6 +112,7 @@ def observed(snapshot: Snapshot, now: datetime) -> Observation:
         train_labels=snapshot.training_labels,
         imported_labels=snapshot.imported_labels,
         answered=snapshot.answered,
+        given_seq=snapshot.given_seq,
         current=snapshot.current[0] if snapshot.current else None,
         batches={
             name: BatchProgress(progress.total, progress.answered, True) for name, progress in snapshot.batches.items()

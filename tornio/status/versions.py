@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tornio.api import ChangedAnswer, VersionOut, VersionState
+from tornio.loop.automatic import withdrawn_of
 from tornio.loop.first import unlabelled
 from tornio.schemas.jobs import EvaluateOutput
 from tornio.schemas.task import Iteration
@@ -76,7 +77,7 @@ def _state(snapshot: Snapshot, version: str, iteration: Iteration | None) -> Ver
         return "unjudged"
     if iteration.verdict is None:
         return "failed"
-    if not iteration.verdict.promoted:
+    if not iteration.verdict.promoted or withdrawn_of(snapshot.state, iteration.automatic) is not None:
         return "refused"
     return "held" if snapshot.state.asks.hold is not None else "waiting"
 
@@ -89,6 +90,8 @@ def _reasons(snapshot: Snapshot, version: str, iteration: Iteration | None) -> I
         yield iteration.failure
     if iteration.verdict:
         yield from iteration.verdict.reasons
+    if (told := withdrawn_of(snapshot.state, iteration.automatic)) is not None:
+        yield told
     if _state(snapshot, version, iteration) == "held":
         yield f"held: {snapshot.state.asks.hold}"
 

@@ -1,6 +1,7 @@
 """Tasks: their documents, pool and labels, and what users do with them. For gateway, jobs and controller."""
 
 from tornio.tasks.asking import Askable, askable
+from tornio.tasks.automatic import withdraw_automatic, write_automatic
 from tornio.tasks.counts import Counter, Counts
 from tornio.tasks.data import (
     HoldoutSet,
@@ -50,4 +51,6 @@ __all__ = [
     "training_labels",
     "training_set",
     "unlabelled_rows",
+    "withdraw_automatic",
+    "write_automatic",
 ]

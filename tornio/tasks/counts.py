@@ -8,6 +8,7 @@ from functools import cached_property
 from threading import Lock
 
 from tornio.labels.agreement import Agreement, agreement
+from tornio.labels.automatic import Given, given_by_version, standing_labels
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.label_sets import LabelView
 from tornio.labels.log import LogView
@@ -22,6 +23,7 @@ from tornio.tasks.data import (
     Undecided,
     count_undecided,
     labels_of,
+    reserve,
     select_holdout,
     select_training,
     training_labels,
@@ -42,6 +44,8 @@ class Counts:
     view: PoolView
     log: LabelView
     batches: tuple[Batch, ...]
+    given_seq: int = 0
+    """The last sequence number of the log with anything but automatic labels of versions; 0 without any."""
 
     @cached_property
     def queryable(self) -> int:
@@ -61,8 +65,9 @@ class Counts:
 
     @cached_property
     def imported_labels(self) -> Mapping[str, int]:
-        """The imported ones among the training labels, by models too, per class; empty without imports."""
-        imports = [event for event in self.log.events if event.event in (EventKind.IMPORT, EventKind.AUTO)]
+        """The imported ones among the training labels, by models outside too, per class; empty without imports."""
+        kinds = (EventKind.IMPORT, EventKind.AUTO)
+        imports = [event for event in self.log.events if event.event in kinds and not event.of_version]
         return training_labels(self.task, self.view, imports, self.spec) if imports else {}
 
     @cached_property
@@ -73,6 +78,22 @@ class Counts:
             return {}
         given = training_labels(self.task, self.view, others, self.spec)
         return {name: count - given[name] for name, count in self.training_labels.items()}
+
+    @cached_property
+    def given_by_version(self) -> Mapping[str, Given]:
+        """How many automatic labels of each version stand, and how many were withdrawn."""
+        return given_by_version(self.log.events)
+
+    @cached_property
+    def misplaced(self) -> int:
+        """Automatic labels of versions on records that are held out by now, such as those of an imported test set."""
+        labelled = {record_id for _, record_id in standing_labels(self.log.events)}
+        return len(labelled & reserve(self.task, self.view, self.log.events)) if labelled else 0
+
+    @property
+    def random_holdout(self) -> int:
+        """Hold-out labels by annotators: those of a random part of the pool, as an imported test set need not be."""
+        return len(self.holdout) - len(self.holdout.imported)
 
     @cached_property
     def answered(self) -> int:
@@ -131,5 +152,11 @@ class Counter:
         key = (view.seq, log.seq, len(batches), task.document.spec_rev)
         with self._lock:
             if self._last is None or self._last[0] != key:
-                self._last = (key, Counts(task, spec, view, task.translated(log), batches))
+                self._last = (key, Counts(task, spec, view, task.translated(log), batches, _given_seq(log)))
             return self._last[1]
+
+
+def _given_seq(log: LogView) -> int:
+    """Return the last part with anything but automatic labels of versions; 0 without any."""
+    parts = reversed(list(enumerate(log.parts, 1)))
+    return next((seq for seq, part in parts if not all(event.of_version for event in part)), 0)

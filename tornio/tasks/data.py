@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from tornio.labels.automatic import without_versions
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.resolve import Resolved, resolve
 from tornio.pool.view import PoolView
@@ -203,6 +204,8 @@ def _trained(
 
 
 def _resolved(events: Iterable[LabelEvent], spec: TaskSpec) -> Mapping[str, Resolved]:
+    """Resolve what trains and judges. Automatic labels of versions count only where the spec lets them train."""
+    events = events if spec.auto_label.train else without_versions(events)
     return resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
 
 

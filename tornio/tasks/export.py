@@ -42,4 +42,6 @@ def _labelled(record_id: str, text: str, resolved: Resolved) -> LabelledRecord:
         source=str(resolved.kind),
         given_by=resolved.source or "",
         annotators=resolved.annotators,
+        version=resolved.version,
+        probability=resolved.probability,
     )

@@ -41,7 +41,8 @@ def reserved_records(view: PoolView, events: Iterable[LabelEvent], key: str, sha
 
 def training_texts(view: PoolView, events: Iterable[LabelEvent]) -> frozenset[str]:
     """Return the digests of the texts that were imported for training, or asked by a query strategy."""
-    return _digests(view, (one for one in events if one.purpose is Purpose.QUERY and one.event is not EventKind.AUTO))
+    asked = (one for one in events if one.purpose is Purpose.QUERY and not one.of_version)
+    return _digests(view, (one for one in asked if one.event is not EventKind.AUTO))
 
 
 def judging_texts(view: PoolView, events: Iterable[LabelEvent]) -> frozenset[str]:

@@ -44,6 +44,11 @@ def check_names(spec: TaskSpec) -> None:
                 f"loop.bootstrap is {loop.bootstrap!r}, which needs a teacher (teacher.kind) and texts with one label "
                 "each (multi_label: false). Set loop.bootstrap to 'none', or change these."
             )
+    if spec.auto_label.on and spec.multi_label:
+        raise InvalidSpec(
+            "auto_label needs texts with one label each (multi_label: false): how many labels of a text would have to "
+            "be right is not defined for several. Remove the section auto_label."
+        )
     _check_stop(spec, spec.loop.stop, "loop.stop")
 
 

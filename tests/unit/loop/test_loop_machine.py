@@ -11,10 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.unit.loop.world import SIZE, World, make_spec
 from tornio.loop.acts import Act, owed
 from tornio.loop.advance import RIVALS
+from tornio.loop.automatic import withdrawn_of
 from tornio.loop.observation import Observation, Replica
 from tornio.loop.phase import Phase, standing
 from tornio.schemas.loop import LoopState
 from tornio.schemas.task import GateVerdict
+from tornio.spec import AutoLabelSpec
 
 VERDICTS = [
     GateVerdict(promoted=True, integrity=True, reasons=("fine",)),
@@ -32,9 +34,19 @@ class LoopMachine(RuleBasedStateMachine):
         fraction=st.sampled_from([0.5, 1.0]),
         bootstrap=st.sampled_from(["none", "teacher"]),
         stop=st.sampled_from([{"criterion": "none"}, {"window": 2}, {"max_iterations": 3}]),
+        auto_label=st.sampled_from([{}, {"target_error": 0.05}, {"target_error": 0.05, "train": True}]),
     )
-    def begin(self, open_batches: int, pool: int, fraction: float, bootstrap: str, stop: dict[str, Any]) -> None:
-        spec = make_spec(open_batches=open_batches, close_fraction=fraction, bootstrap=bootstrap, stop=stop)
+    def begin(
+        self,
+        open_batches: int,
+        pool: int,
+        fraction: float,
+        bootstrap: str,
+        stop: dict[str, Any],
+        auto_label: dict[str, Any],
+    ) -> None:
+        spec = make_spec(auto_label, open_batches=open_batches, close_fraction=fraction, bootstrap=bootstrap, stop=stop)
+        self.gone: set[tuple[str, str]] = set()
         self.world = World(spec=spec, pool=pool, agreement=0.995)
         self.looks: list[tuple[LoopState, Observation]] = []
         self.debts: list[Act] = []
@@ -132,7 +144,19 @@ class LoopMachine(RuleBasedStateMachine):
         if current.previous:
             asks = self.world.state.asks.evolve(hold="rolled back")
             self.world.state = self.world.state.evolve(asks=asks)
-            self.world.move("current", current.previous, current.revision, "ops")
+            self.world.move("current", current.previous, current.revision, "ops", "rollback")
+
+    @rule(more=st.integers(1, 40), passing=st.booleans())
+    def the_hold_out_grows(self, more: int, passing: bool) -> None:
+        """A version may pass its test, or lose its bound."""
+        self.world.holdout_labels += more
+        if "current" in self.world.aliases:
+            self.world.passing[self.world.aliases["current"].version] = passing
+
+    @rule(train=st.booleans(), error=st.sampled_from([None, 0.05, 0.1]))
+    def users_change_what_they_want_of_automatic_labels(self, train: bool, error: float | None) -> None:
+        wanted = AutoLabelSpec(target_error=error, train=train and error is not None)
+        self.world.spec = self.world.spec.model_copy(update={"auto_label": wanted})
 
     # -- the promises ------------------------------------------------------------------------------------
 
@@ -184,6 +208,12 @@ class LoopMachine(RuleBasedStateMachine):
                 assert verdict is None or verdict.promoted
 
     @invariant()
+    def a_label_that_was_withdrawn_never_stands_again(self) -> None:
+        gone = {place for place, stands in self.world.automatic.items() if not stands}
+        assert self.gone <= gone
+        self.gone |= gone
+
+    @invariant()
     def iterations_are_counted_without_a_gap(self) -> None:
         state = self.world.state
         pending = {train.iteration for train in (state.train, state.gate.train if state.gate else None) if train}
@@ -211,9 +241,17 @@ class LoopMachine(RuleBasedStateMachine):
         assert said.phase in (Phase.WAITING, Phase.STOPPED, Phase.ATTENTION), said
         state = world.state
         assert (state.query, state.train, state.gate, state.batches) == (None, None, None, ())
+        assert (state.auto.intent, state.auto.retrain) == (None, False)
+        serving = (
+            {world.aliases["current"].version} if world.spec.auto_label.on and "current" in world.aliases else set()
+        )
+        standing_labels = {version for (version, _), stands in world.automatic.items() if stands}
+        assert standing_labels <= serving
+        newest = max(set(world.iterations) - {0}, default=None)
+        assert newest is None or withdrawn_of(state, world.iterations[newest].automatic) is None
         budget = world.spec.loop.stop.max_iterations
         spent = budget is not None and state.counted_iterations >= budget
-        assert state.trained_label_seq == world.label_seq or spent or not set(world.iterations) - {0}
+        assert state.trained_label_seq >= world.given_seq or spent or not set(world.iterations) - {0}
         if len(state.promoted) < RIVALS:  # else the oldest were let go
             assert self.served <= set(state.promoted) | {world.aliases[a].version for a in world.aliases}
 

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
-from tornio.loop.acts import Act, LogBatch, MoveAlias, MoveBatch, RecordIteration, StartRun, WriteBatch, owed
+from tornio.labels.automatic import Given
+from tornio.loop.acts import (
+    Act,
+    LogBatch,
+    MoveAlias,
+    MoveBatch,
+    RecordIteration,
+    StartRun,
+    WithdrawAutomatic,
+    WriteAutomatic,
+    WriteBatch,
+    owed,
+)
 from tornio.loop.advance import advance
 from tornio.loop.observation import BatchProgress, Observation, Replica, RunOutcome
-from tornio.loop.plans import waited_for
+from tornio.loop.plans import auto_label, waited_for
 from tornio.records import Purpose
+from tornio.schemas.automatic import AutoLabelOutput, AutoLabelRecord
 from tornio.schemas.loop import LoopState
 from tornio.schemas.registry import Alias
 from tornio.schemas.runs import RunPlan
@@ -21,9 +36,15 @@ START = datetime(2026, 11, 22, tzinfo=UTC)
 SIZE = 4
 
 
-def make_spec(**loop: Any) -> TaskSpec:
+def make_spec(auto_label: Mapping[str, Any] = MappingProxyType({}), **loop: Any) -> TaskSpec:
     return TaskSpec.model_validate(
-        {"workspace": "w", "name": "t", "labels": ["a", "b"], "loop": {"batch_size": SIZE, **loop}}
+        {
+            "workspace": "w",
+            "name": "t",
+            "labels": ["a", "b"],
+            "loop": {"batch_size": SIZE, **loop},
+            "auto_label": dict(auto_label),
+        }
     )
 
 
@@ -56,6 +77,13 @@ class World:
     holdout: dict[str, Any] = field(default_factory=dict)
     generation: int = 1
     moved: set[str] = field(default_factory=set)
+    holdout_labels: int = 100
+    given_seq: int = 0
+    automatic: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """Automatic labels by version and record, and whether they stand."""
+    labelled: dict[str, AutoLabelRecord] = field(default_factory=dict)
+    passing: dict[str, bool] = field(default_factory=dict)
+    """Whether a version's labels pass their test; else they do."""
 
     # -- what the controller does ------------------------------------------------------------------------
 
@@ -83,8 +111,19 @@ class World:
             written=dict(self.batches), runs=runs, current=self.aliases.get("current"),
             candidate=self.aliases.get("candidate"), replicas=self.fleet,
             recorded=dict(self.iterations), quiet=self.now - self.labels_moved,
-            pool_quiet=self.now - self.pool_moved, pool_age=self.now - START,
+            pool_quiet=self.now - self.pool_moved, pool_age=self.now - START, given_seq=self.given_seq,
+            automatic=self._given(), holdout=self.holdout_labels, pool=self.pool, labelled=self._labelled(),
         )  # fmt: skip
+
+    def _given(self) -> dict[str, Given]:
+        counts: dict[str, list[int]] = {}
+        for (version, _), stands in self.automatic.items():
+            counts.setdefault(version, [0, 0])[not stands] += 1
+        return {version: Given(*found) for version, found in counts.items()}
+
+    def _labelled(self) -> AutoLabelRecord | None:
+        intent = self.state.auto.intent
+        return self.labelled.get(auto_label(self.spec, intent).run) if intent else None
 
     def decide(self, read: LoopState, seen: Observation) -> tuple[LoopState, bool]:
         """Advance and compare-and-swap; returns the state to act on and whether the write held."""
@@ -116,6 +155,11 @@ class World:
                 self.iterations.setdefault(act.iteration.number, act.iteration)
             case MoveAlias():
                 self.move(act.alias, act.version, act.expected_revision, "controller")
+            case WriteAutomatic():
+                self._write(act)
+            case WithdrawAutomatic():
+                gone = [place for place, stands in self.automatic.items() if stands and place[0] in act.versions]
+                self._append(dict.fromkeys(gone, False))
 
     def _move_batch(self, act: MoveBatch) -> None:
         """The new batch asks what the old one still asks; the old one keeps what was answered."""
@@ -133,13 +177,23 @@ class World:
         """A user changes the labels."""
         self.generation += 1
 
-    def move(self, alias: str, version: str, expected: int, who: str) -> None:
+    def _write(self, act: WriteAutomatic) -> None:
+        labels = {(act.decided.version, f"r{n}"): True for n in range(act.decided.labelled)}
+        self._append({place: True for place in labels if place not in self.automatic})
+        record = AutoLabelRecord(run=act.run, label_seq=self.label_seq, output=act.decided, written_at=self.now)
+        self.labelled.setdefault(act.run, record)
+
+    def _append(self, labels: Mapping[tuple[str, str], bool]) -> None:
+        self.automatic |= labels
+        self.label_seq += bool(labels)
+
+    def move(self, alias: str, version: str, expected: int, who: str, cause: str = "promotion") -> None:
         present = self.aliases.get(alias)
         if (present.revision if present else 0) != expected:
             return
         self.aliases[alias] = Alias(
             alias=alias, version=version, revision=expected + 1, previous=present.version if present else None,
-            who=who, why="", moved_at=self.now,
+            who=who, why="", moved_at=self.now, cause=cause,
         )  # fmt: skip
 
     # -- what the rest of the world does -----------------------------------------------------------------
@@ -160,6 +214,14 @@ class World:
             return {
                 "verdict": verdict.model_dump(), "agreement": agreement, "signals": signals, "holdout": self.holdout
             }  # fmt: skip
+        if plan.job == "auto-label":
+            passes = self.passing.get(plan.args["version"], True)
+            before = plan.args.get("thresholds", {})
+            return AutoLabelOutput(
+                version=plan.args["version"], label_set_rev=1, thresholds={"a": 0.9, "b": 0.9} if passes else {},
+                lost=() if passes else tuple(before), target_error=0.05, confidence=0.9, measures=(),
+                holdout=self.holdout_labels, unlabelled=self.pool, allowed=3, labelled=3 if passes else 0, labels="",
+            ).model_dump(mode="json")  # fmt: skip
         taken = SIZE * len(self.batches)
         picked = [BatchItem(record_id=f"r{taken + i}", purpose=Purpose.QUERY) for i in range(items)]
         return {"items": [item.model_dump(mode="json") for item in picked], "strategy": "random"}
@@ -176,6 +238,7 @@ class World:
         """An answer changes, or labels are imported."""
         self.imported |= imported
         self.label_seq += 1
+        self.given_seq = self.label_seq
         self.labels_moved = self.now
 
     def fill(self, more: int) -> None:

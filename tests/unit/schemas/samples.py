@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tornio.records import Purpose
+from tornio.schemas.automatic import AutoLabelOutput, AutoLabelRecord, AutoMeasure, Outlook
 from tornio.schemas.base import Document
 from tornio.schemas.comparison import Cell, CellResult, Contender
 from tornio.schemas.jobs import PartCount, ScoreInput, TrainArgs
@@ -62,6 +63,26 @@ PLAN = RunPlan.of(
 SPEC = TaskSpec.model_validate({"workspace": "support", "name": "tickets", "labels": ["billing", "bug"]})
 
 SAMPLES: dict[str, Document] = {
+    "automatic-labels": AutoLabelRecord(
+        run="auto-label-0123",
+        label_seq=14,
+        output=AutoLabelOutput(
+            version="v0003-bb",
+            label_set_rev=1,
+            thresholds={"billing": 0.75, "bug": 0.75},
+            lost=("bug",),
+            target_error=0.05,
+            confidence=0.9,
+            measures=(AutoMeasure(threshold=0.75, coverage=0.5, judged=80, wrong=1, bound=0.0478),),
+            outlook=(Outlook(holdout=240, coverage=0.75),),
+            holdout=120,
+            unlabelled=1000,
+            allowed=500,
+            labelled=400,
+            labels="support/tasks/tickets/runs/auto-label-0123/labels.parquet",
+        ),
+        written_at=WHEN,
+    ),
     "llm-spending": Spending(requests=1200, tokens=345678),
     "llm-answer": Answer(probabilities=(0.75, 0.25), measured=True, structured=True),
     "alias": Alias(

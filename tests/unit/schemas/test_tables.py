@@ -15,6 +15,7 @@ import pytest
 
 from tornio.errors import IntegrityError, SchemaTooNew
 from tornio.schemas.tables import (
+    AUTO_LABELS,
     COMPARISON,
     EMBEDDINGS,
     LABELS,
@@ -59,6 +60,7 @@ ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
     "embeddings": (EMBEDDINGS, {"record_id": "r1", "embedding": [0.5, -0.5], "truncated": False}),
     "soft-labels": (SOFT_LABELS, {"record_id": "r1", "probabilities": [0.25, 0.75]}),
     "written-views": (WRITTEN_VIEWS, {"text": "one", "views": ["another", "a third"]}),
+    "auto-labels": (AUTO_LABELS, {"record_id": "r1", "label": "bug", "probability": 0.75}),
     "score-input-part": (SCORE_INPUT, INPUT),
     "rejected": (REJECTED, {"row": 7, "file": "data.csv", "line": 9, "reason": "no text"}),
     "scores": (scores_table(2), SCORED),

@@ -16,10 +16,10 @@ from tornio.labels.events import EventKind, LabelEvent
 from tornio.pool import Pool, PoolView
 from tornio.records import Purpose, Record, text_digest
 from tornio.schemas.keys import TaskKeys
-from tornio.spec import TaskSpec
+from tornio.spec import AutoLabelSpec, TaskSpec
 from tornio.storage.memory import MemoryStore
 from tornio.tasks import Tasks, holdout_set, reserve, training_labels, training_set
-from tornio.tasks.data import select_holdout, select_training
+from tornio.tasks.data import select_holdout, select_training, unlabelled_rows
 from tornio.tasks.holdout import holdout_key, reserved_records
 
 pytestmark = pytest.mark.unit
@@ -141,9 +141,19 @@ def test_the_deleted_neither_train_nor_judge() -> None:
 
 
 def test_auto_labels_train_and_never_judge() -> None:
-    events = [event(EventKind.AUTO, record_id, model_version="v1") for record_id in (OPEN, HELD)]
+    events = [event(EventKind.AUTO, record_id) for record_id in (OPEN, HELD)]
     assert trains(*events) == (OPEN,)
     assert judges(*events) == ()
+
+
+def test_those_of_a_version_train_only_if_the_spec_says_so() -> None:
+    events = [event(EventKind.AUTO, record_id, model_version="v1") for record_id in (OPEN, HELD)]
+    assert trains(*events) == ()
+    trained = SPEC.model_copy(update={"auto_label": AutoLabelSpec(threshold=0.9, train=True)})
+    assert select_training(VIEW, events, trained, KEY).record_ids == (OPEN,)
+    assert len(select_holdout(VIEW, events, trained, KEY)) == 0
+    open_rows = [VIEW.record_ids[row] for row in unlabelled_rows(VIEW, events, SPEC, KEY)]
+    assert OPEN in open_rows
 
 
 def test_labels_of_another_label_set_and_unknown_records_are_left_out() -> None:
