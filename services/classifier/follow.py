@@ -128,6 +128,11 @@ class Follower:
         """Return what serves the task, as ``require`` does, without waiting for a model: it is loaded from now on."""
         return await self._asked_for(task) or self._shelf.serving(task)
 
+    async def know(self, task: str) -> None:
+        """Return if the task exists. The store is asked about one that is unknown. Raises NotFound, Unavailable."""
+        if not self._shelf.has(task) and (error := await self._look_up(task)) is not None:
+            raise error from None
+
     async def _asked_for(self, task: str) -> Serving[Any] | None:
         """Return what serves the task, or None if it may serve soon."""
         try:

@@ -10,6 +10,7 @@ from functools import partial
 
 from services.batching import Batcher
 from services.classifier.answers import answer
+from services.classifier.by_name import ByName
 from services.classifier.checkpoints import Checkpoints
 from services.classifier.follow import Controller, Follower
 from services.classifier.settings import ClassifierSettings
@@ -30,10 +31,14 @@ STUCK_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A task, and what served it when the request came. It stays valid, whatever is dropped meanwhile."""
+    """A task, and what served it when the request came. It stays valid, whatever is dropped meanwhile.
+
+    ``named``: whether the request names the version.
+    """
 
     task: str
     serving: Serving[Model]
+    named: bool = False
 
 
 class Predictor:
@@ -55,12 +60,17 @@ class Predictor:
         from tornio.models.loading import Loader
 
         torch.set_num_threads(node.torch_threads)
-        checkpoints = Checkpoints(store, Loader(store, NodeCache(node.cache_dir, store), node.precision))
-        self._shelf = Shelf[Model](checkpoints.load, time.monotonic, settings.model_bytes, settings.is_pinned)
+        loader = Loader(store, NodeCache(node.cache_dir, store), node.precision)
+        self._shelf = Shelf[Model](
+            Checkpoints(store, loader).load, time.monotonic, settings.model_bytes, settings.is_pinned
+        )
         self._batcher = Batcher[_Asked, Prediction](
             self._bind, batch_tokens=settings.batch_tokens, queue_tokens=settings.queue_tokens
         )
         self._follower = Follower(self._shelf, store, controller, replica_id)
+        self._by_name = ByName[Model](
+            self._shelf, self._follower, Checkpoints(store, loader).load, settings.on_demand_bytes
+        )
         self._ready_seconds = settings.ready_seconds
 
     async def start(self) -> None:
@@ -70,26 +80,43 @@ class Predictor:
     async def stop(self) -> None:
         """End the background work."""
         await self._follower.stop()
+        self._by_name.close()
         self._batcher.close()
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
-        """Return a prediction for each text, all by one version.
+    async def predict(self, task: TaskName, texts: Sequence[str], version: str | None = None) -> Sequence[Prediction]:
+        """Return a prediction for each text, all by one version: the one that serves, or the one that is named.
 
         Raises NotFound, NotServable, and Unavailable if this replica is overloaded or no version can be loaded.
         """
         try:
             async with asyncio.timeout(ANSWER_S):
-                asked = _Asked(str(task), await self._follower.require(str(task)))
-                return await self._batcher.submit(asked, texts)
+                serving = await self._require(str(task), version)
+                return await self._batcher.submit(_Asked(str(task), serving, version is not None), texts)
         except TimeoutError as error:
             raise Unavailable(f"The model did not answer within {ANSWER_S:g} s. Try again.") from error
 
-    async def ask(self, task: TaskName) -> None:
+    async def ask(self, task: TaskName, version: str | None = None) -> None:
         """Return if this replica can answer for the task at once. Else the model is loaded from now on.
 
-        Raises NotFound, NotServable, and Unavailable while it cannot answer.
+        A version that is named is waited for. Raises NotFound, NotServable, and Unavailable while it cannot answer.
         """
-        await self._follower.ask(str(task))
+        if version is None:
+            await self._follower.ask(str(task))
+        else:
+            await self._by_name.require(str(task), version)
+
+    async def load(self, task: TaskName, version: str | None = None) -> None:
+        """Return when this replica can answer. Raises NotFound, NotServable, Unavailable."""
+        await self._require(str(task), version)
+
+    async def unload(self, task: TaskName) -> None:
+        """Drop the versions of the task that no alias names. Raises NotFound."""
+        await self._by_name.unload(str(task))
+
+    async def _require(self, task: str, version: str | None) -> Serving[Model]:
+        if version is None:
+            return await self._follower.require(task)
+        return await self._by_name.require(task, version)
 
     def check(self) -> None:
         """Raises RuntimeError when this replica must be replaced: it lost the aliases, or its model hangs."""
@@ -98,5 +125,6 @@ class Predictor:
             raise RuntimeError(f"The model has been working on one batch for more than {STUCK_S:g} s.")
 
     def _bind(self, asked: _Asked) -> Callable[[Sequence[str]], Sequence[Prediction]]:
-        """Answer by what serves when the batch starts, or by what served when the request came."""
-        return partial(answer, self._shelf.peek(asked.task) or asked.serving)
+        """Answer by what serves when the batch starts, by what served when the request came, or by what it names."""
+        newest = None if asked.named else self._shelf.peek(asked.task)
+        return partial(answer, newest or asked.serving)

@@ -56,6 +56,13 @@ class ClassifierSettings(BaseSettings):
         "least recently are loaded only when they are asked for again. A base encoder that tasks share is not counted. "
         "Default 2 GiB: thousands of few-shot versions, or about ten fine-tuned MiniLMs with their predecessors.",
     )
+    on_demand_bytes: int = Field(
+        512 << 20,
+        ge=0,
+        description="Bytes beside `model_bytes` that versions may take which requests name and no alias does. Beyond "
+        "that, those that were asked for least recently are dropped. One version may exceed it alone. Default 512 MiB: "
+        "about five fine-tuned MiniLMs.",
+    )
     pinned: str = Field(
         "",
         description="Tasks that always stay loaded: full names or patterns such as shop/*, separated by commas. "

@@ -21,6 +21,7 @@ from services.classifier.aliases import Known
 from services.messages import Aliases, Heartbeat, HeldVersions
 from tornio.errors import IntegrityError, NotFound, NotServable, TornioError, Unavailable
 from tornio.loop.first import no_version
+from tornio.registry.registry import PREVIOUS
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,10 @@ def _serving(version: str, revision: int, loaded: Loaded[M], outdated_labels: bo
     return Serving(version, revision, loaded.model, loaded.taught_by, outdated_labels)
 
 
+def _unknown(task: str) -> NotFound:
+    return NotFound(f"The task {task} does not exist. Create it with `tornio apply`.")
+
+
 class Shelf(Generic[M]):
     """Every task's ``current``, ``previous`` and ``candidate``, loaded in advance while there is room.
 
@@ -205,10 +210,30 @@ class Shelf(Generic[M]):
                 self._make_room(task)
         return 0.0
 
+    def has(self, task: str) -> bool:
+        """Whether the task is known here."""
+        return task in self._held
+
     def peek(self, task: str) -> Serving[M] | None:
         """Return what answers now, or None. It counts as no request and wakes nothing."""
         held = self._held.get(task)
         return held.serving if held else None
+
+    def named(self, task: str, name: str) -> tuple[str, Serving[M] | None]:
+        """Return the version that a name, which may be ``previous``, means, and what answers for it if it is here.
+
+        The revision is 0 unless the version serves. It wakes nothing. Raises NotFound.
+        """
+        held = self._held.get(task)
+        if held is None:
+            raise _unknown(task)
+        version = held.aliases.previous if name == PREVIOUS else name
+        if version is None:
+            raise NotFound(f"No version served {task} before the one that serves now.")
+        if held.serving is not None and held.serving.version == version:
+            return version, held.serving
+        loaded = held.ready.get(version)
+        return version, None if loaded is None else _serving(version, 0, loaded)
 
     def serving(self, task: str) -> Serving[M]:
         """Return what answers now.
@@ -219,7 +244,7 @@ class Shelf(Generic[M]):
         """
         held = self._held.get(task)
         if held is None:
-            raise NotFound(f"The task {task} does not exist. Create it with `tornio apply`.")
+            raise _unknown(task)
         self._asked[task] = self._monotonic()
         if held.serving is not None:
             return held.serving

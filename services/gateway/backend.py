@@ -169,9 +169,9 @@ class StoreBackend:
 
     # Predictions
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+    async def predict(self, task: TaskName, texts: Sequence[str], version: str | None = None) -> Sequence[Prediction]:
         try:
-            return await self.models.predict(task, texts)
+            return await self.models.predict(task, texts, version)
         except NotServable as error:
             controller = await self._controller(task)
             why = controller if isinstance(controller, str) else controller.first_version or controller.why

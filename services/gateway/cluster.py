@@ -14,11 +14,20 @@ from tornio.spec import LabelSpec
 class Models(Protocol):
     """The models of this process."""
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
-        """Return a prediction for each text. Raises NotFound, NotServable, Unavailable."""
+    async def predict(self, task: TaskName, texts: Sequence[str], version: str | None = None) -> Sequence[Prediction]:
+        """Return a prediction for each text. Raises NotFound, NotServable, Unavailable.
 
-    async def ask(self, task: TaskName) -> None:
-        """Return if predictions can be answered at once. Raises NotFound, NotServable, Unavailable; see there."""
+        ``version``: a version's name, or ``previous``. None means the one that serves.
+        """
+
+    async def ask(self, task: TaskName, version: str | None = None) -> None:
+        """Return if it can answer at once. Else the model is loaded from now on. Raises as ``predict``."""
+
+    async def load(self, task: TaskName, version: str | None = None) -> None:
+        """Return when predictions can be answered. Raises as ``predict``."""
+
+    async def unload(self, task: TaskName) -> None:
+        """Drop the versions of the task that no alias names. Raises NotFound."""
 
     def check(self) -> None:
         """Raises RuntimeError when this process must be replaced."""

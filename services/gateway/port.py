@@ -89,8 +89,11 @@ class Backend(Protocol):
     async def labels(self, task: TaskName) -> LabelsExport:
         """Return what the task takes as true now."""
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
-        """Return a prediction per text, in their order. Raises NotServable."""
+    async def predict(self, task: TaskName, texts: Sequence[str], version: str | None = None) -> Sequence[Prediction]:
+        """Return a prediction per text, in their order. Raises NotServable.
+
+        ``version``: a version's name, or ``previous``. None means the one that serves.
+        """
 
     async def annotators(self, task: TaskName) -> Annotators:
         """Return how the annotators of a task agree."""

@@ -8,11 +8,10 @@ from typing import Any, Protocol
 
 from services.gateway.cluster import Models
 from tornio.api import TaskName
-from tornio.errors import NotServable
+from tornio.errors import NotFound, NotServable
 from tornio.loop.first import no_version
-from tornio.registry import CURRENT, Registry
+from tornio.registry import CURRENT, PREVIOUS, Registry
 from tornio.schemas.keys import TaskKeys
-from tornio.schemas.registry import Alias
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task
 
@@ -29,13 +28,22 @@ class ServedModel:
 
 
 class ServedModels(Protocol):
-    """Methods raise NotFound for an unknown task, NotServable without a version, Unavailable."""
+    """Methods raise NotFound for an unknown task or version, NotServable without a version, Unavailable.
 
-    async def describe(self, task: TaskName) -> ServedModel:
-        """Return what there is to know about the version that serves."""
+    ``version``: a version's name, or ``previous``. None means the one that serves.
+    """
 
-    async def check(self, task: TaskName) -> None:
+    async def describe(self, task: TaskName, version: str | None = None) -> ServedModel:
+        """Return what there is to know about a version."""
+
+    async def check(self, task: TaskName, version: str | None = None) -> None:
         """Return if this process can answer at once. Else it loads the model from now on, and this raises."""
+
+    async def load(self, task: TaskName, version: str | None = None) -> None:
+        """Return when this process can answer."""
+
+    async def unload(self, task: TaskName) -> None:
+        """Drop from this process the versions of the task that no alias names."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +54,29 @@ class StoreServed:
     models: Models
     blocking: Callable[..., Awaitable[Any]]
 
-    async def describe(self, task: TaskName) -> ServedModel:
-        described: ServedModel = await self.blocking(self._describe, task)
+    async def describe(self, task: TaskName, version: str | None = None) -> ServedModel:
+        described: ServedModel = await self.blocking(self._describe, task, version)
         return described
 
-    async def check(self, task: TaskName) -> None:
-        await self.models.ask(task)
+    async def check(self, task: TaskName, version: str | None = None) -> None:
+        await self.models.ask(task, version)
 
-    def _describe(self, task: TaskName) -> ServedModel:
+    async def load(self, task: TaskName, version: str | None = None) -> None:
+        await self.models.load(task, version)
+
+    async def unload(self, task: TaskName) -> None:
+        await self.models.unload(task)
+
+    def _describe(self, task: TaskName, version: str | None) -> ServedModel:
         Task(self.store, TaskKeys(*task))  # raises NotFound
         registry = Registry(self.store, TaskKeys(*task))
         current = registry.alias(CURRENT)
-        if current is None:
+        if current is None and version in (None, PREVIOUS):
             raise NotServable(no_version(str(task), f"`tornio status {task}` says what the first one waits for"))
-        manifest = registry.manifest(current.version)
-        return ServedModel(
-            current.version, _first(current, registry.names()), manifest.kind, manifest.labels, manifest.multi_label
-        )
-
-
-def _first(current: Alias, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names, those of the versions first that are loaded already."""
-    first = (current.version, *((current.previous,) if current.previous else ()))
-    return tuple(dict.fromkeys((*first, *names)))
+        aliased = {} if current is None else {None: current.version, PREVIOUS: current.previous}
+        name = aliased.get(version, version)
+        names = tuple(dict.fromkeys([*filter(None, aliased.values()), *registry.names()]))
+        if name not in names:
+            raise NotFound(f"{task} has no version {name or PREVIOUS}. `tornio versions {task}` lists them.")
+        manifest = registry.manifest(name)
+        return ServedModel(name, names, manifest.kind, manifest.labels, manifest.multi_label)

@@ -61,6 +61,13 @@ assert everything.as_numpy("label").tolist() == [b"a"] * 4
 waiting = [client.async_infer(MODEL, [texts(True)], headers=key) for _ in range(8)]
 assert all(one.get_result().as_numpy("score").shape == (4,) for one in waiting)
 
+older = client.infer(MODEL, [texts(True)], model_version="previous", headers=key)
+assert older.get_response()["model_version"] == "v1"
+assert client.is_model_ready(MODEL, "v1", headers=key)
+assert client.get_model_metadata(MODEL, "v1", headers=key)["name"] == MODEL
+client.load_model(MODEL, headers=key)
+client.unload_model(MODEL, headers=key)
+
 other = InferInput("x", [1], "BYTES")
 other.set_data_from_numpy(np.array(["a"], dtype=object))
 refused("one input, 'text'", other)

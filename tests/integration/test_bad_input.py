@@ -249,7 +249,7 @@ class NoCluster:
     async def score(self, *_: object) -> Any:
         raise Unavailable("the part is away")
 
-    controller_status = plan = nudge = predict = ask = score
+    controller_status = plan = nudge = predict = ask = load = unload = score
 
     def check(self) -> None:
         raise RuntimeError("the part is away")

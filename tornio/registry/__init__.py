@@ -3,6 +3,6 @@
 from tornio.registry.cache import NodeCache
 from tornio.registry.encoders import Encoders
 from tornio.registry.history import earlier_version
-from tornio.registry.registry import CANDIDATE, CURRENT, Registry
+from tornio.registry.registry import CANDIDATE, CURRENT, PREVIOUS, Registry
 
-__all__ = ["CANDIDATE", "CURRENT", "Encoders", "NodeCache", "Registry", "earlier_version"]
+__all__ = ["CANDIDATE", "CURRENT", "PREVIOUS", "Encoders", "NodeCache", "Registry", "earlier_version"]

@@ -19,6 +19,8 @@ CURRENT = "current"
 """The alias of the version that is served."""
 CANDIDATE = "candidate"
 """The alias of the version that replicas load in addition, before it becomes current."""
+PREVIOUS = "previous"
+"""What a request calls the version that ``current`` named before. No alias has this name."""
 
 
 class Registry:

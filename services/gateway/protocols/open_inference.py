@@ -23,7 +23,8 @@ from services.gateway.protocols.tensors import BYTES
 from services.gateway.served import ServedModel
 from tornio import __version__
 from tornio.api import TaskName
-from tornio.errors import NotServable, Unavailable
+from tornio.errors import InvalidInput, NotServable, Unavailable
+from tornio.registry import CURRENT
 
 HEADER = "Inference-Header-Content-Length"
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
@@ -109,6 +110,10 @@ class IndexIn(_Answer):
     ready: bool = Field(False, description="List only models that have a version which serves.")
 
 
+class LoadIn(_Answer):
+    parameters: dict[str, Any] = Field({}, description="`version`: the version to load. Default the one that serves.")
+
+
 class IndexRow(_Answer):
     name: str
     version: str
@@ -125,12 +130,24 @@ def _name(
 _Task = Annotated[TaskName, Depends(_name)]
 
 
+_VERSION = Path(
+    pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$", description="`current`, `previous`, or the name of any version."
+)
+_Version = Annotated[str, _VERSION]
+
+
 async def _reader(caller: AnyCaller, task: _Task) -> Caller:
     caller.check(Role.PREDICT, task.workspace)
     return caller
 
 
+async def _operator(caller: AnyCaller, task: _Task) -> Caller:
+    caller.check(Role.OPERATE, task.workspace)
+    return caller
+
+
 _Reader = Annotated[Caller, Depends(_reader)]
+_Operator = Annotated[Caller, Depends(_operator)]
 
 # The server
 
@@ -178,6 +195,28 @@ async def infer(request: Request, task: _Task, backend: TheBackend, _: _Reader) 
     return await _infer(request, task, backend)
 
 
+@router.get("/models/{model}/versions/{version}")
+async def version_metadata(version: _Version, task: _Task, backend: TheBackend, _: _Reader) -> ModelMetadata:
+    """Describe a version of the model, whose labels may differ from those of the one that serves."""
+    return _metadata(task, await backend.served.describe(task, _named(version)))
+
+
+@router.get("/models/{model}/versions/{version}/ready")
+async def version_ready(version: _Version, task: _Task, backend: TheBackend, _: _Reader) -> ModelReady:
+    """Whether the replica that answers has the version in memory. A version that is not there is loaded."""
+    return await _ready(task, backend, _named(version))
+
+
+@router.post("/models/{model}/versions/{version}/infer", openapi_extra=_REQUEST, responses=_ANSWER)
+async def version_infer(version: _Version, request: Request, task: _Task, backend: TheBackend, _: _Reader) -> Response:
+    """Classify texts by a version, which is loaded if need be."""
+    return await _infer(request, task, backend, _named(version))
+
+
+def _named(version: str) -> str | None:
+    return None if version == CURRENT else version
+
+
 def _metadata(task: TaskName, model: ServedModel) -> ModelMetadata:
     k = len(model.labels)
     return ModelMetadata(
@@ -197,17 +236,17 @@ def _metadata(task: TaskName, model: ServedModel) -> ModelMetadata:
     )
 
 
-async def _ready(task: TaskName, backend: Backend) -> ModelReady:
+async def _ready(task: TaskName, backend: Backend, version: str | None = None) -> ModelReady:
     try:
-        await backend.served.check(task)
+        await backend.served.check(task, version)
     except NotServable as error:  # the protocol has one answer for all that is not ready
         raise Unavailable(str(error)) from error
     return ModelReady(name=inference.model_name(task), ready=True)
 
 
-async def _infer(request: Request, task: TaskName, backend: Backend) -> Response:
+async def _infer(request: Request, task: TaskName, backend: Backend, version: str | None = None) -> Response:
     asked = inference.read_request(await request.body(), request.headers.get(HEADER))
-    predictions = await backend.predict(task, asked.texts)
+    predictions = await backend.predict(task, asked.texts, version)
     answer = inference.write_answer(asked, inference.model_name(task), predictions)
     if answer.header_length is None:
         return Response(answer.body, media_type="application/json")
@@ -232,3 +271,29 @@ async def index(
         for task in await backend.tasks(caller.sees)
     ]
     return [row for row in rows if row.version or body is None or not body.ready]
+
+
+@router.post("/repository/models/{model}/load")
+async def load(
+    task: _Task,
+    backend: TheBackend,
+    _: _Operator,
+    body: Annotated[LoadIn | None, Body(examples=[{"parameters": {"version": "previous"}}])] = None,
+) -> ModelReady:
+    """Load a version into the replica that answers, and wait for it. What serves does not change."""
+    parameters = dict(body.parameters) if body else {}
+    version = parameters.pop("version", CURRENT)
+    if parameters or not isinstance(version, str):
+        raise InvalidInput(
+            "The only parameter of load is 'version', a string. What a model consists of comes from its training: a "
+            "request cannot change its configuration or its files."
+        )
+    await backend.served.load(task, _named(version))
+    return ModelReady(name=inference.model_name(task), ready=True)
+
+
+@router.post("/repository/models/{model}/unload")
+async def unload(task: _Task, backend: TheBackend, _: _Operator) -> Response:
+    """Drop from the replica that answers the versions that were loaded by name. `current` and `previous` stay."""
+    await backend.served.unload(task)
+    return Response(b"{}", media_type="application/json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
@@ -278,8 +279,16 @@ def test_asking_for_a_task_loads_it_without_waiting() -> None:
     async def test(house: House) -> None:
         assert (await house.follower.ask(TASK)).version == "v1"
         house.put("current", "v7", 1, task="support/late")
+        gate, load = threading.Event(), house.shelf._load
+
+        def slowly(task: str, version: str) -> Loaded[str]:
+            gate.wait(20)
+            return load(task, version)
+
+        house.shelf._load = slowly
         with pytest.raises(Unavailable, match="being loaded"):
             await house.follower.ask("support/late")
+        gate.set()
         await house.until(lambda: house.serves("support/late") == ("v7", 1))
         assert (await house.follower.ask("support/late")).version == "v7"
         with pytest.raises(NotFound):

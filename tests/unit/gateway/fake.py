@@ -229,19 +229,20 @@ class FakeBackend:
         )
         return LabelsExport(len(held.labels), records)
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+    async def predict(self, task: TaskName, texts: Sequence[str], version: str | None = None) -> Sequence[Prediction]:
         held = self._task(task)
         self.calls.append(f"predict {len(texts)}")
         if held.serving is None:
             raise NotServable(no_version(str(task), "the task is paused; `tornio resume` continues it"))
+        name = self._version(task, version)
         first, *others = held.spec.label_names
         return [
             Prediction(
                 labels=(first,),
                 probabilities={first: 0.75} | dict.fromkeys(others, 0.25 / len(others)),
                 truncated=len(text) > 1000,
-                version=held.serving.version,
-                revision=held.serving.revision,
+                version=name,
+                revision=held.serving.revision if name == held.serving.version else 0,
                 multi_label=held.spec.multi_label,
             )
             for text in texts
@@ -251,21 +252,37 @@ class FakeBackend:
     def served(self) -> Self:
         return self
 
-    async def describe(self, task: TaskName) -> ServedModel:
+    async def describe(self, task: TaskName, asked: str | None = None) -> ServedModel:
         held = self._task(task)
         if held.serving is None:
             raise NotServable(no_version(str(task), "nothing is labelled"))
         version, previous = held.serving.version, held.serving.previous
         return ServedModel(
-            version,
+            self._version(task, asked),
             (version, *([previous] if previous else ())),
             "few-shot",
             tuple(held.spec.label_names),
             held.spec.multi_label,
         )
 
-    async def check(self, task: TaskName) -> None:
-        await self.describe(task)
+    def _version(self, task: TaskName, version: str | None) -> str:
+        serving = self.held[task].serving
+        assert serving is not None
+        name = {None: serving.version, "previous": serving.previous}.get(version, version)
+        if name is None or name not in (serving.version, serving.previous):
+            raise NotFound(f"{task} has no version {name}")
+        return name
+
+    async def load(self, task: TaskName, version: str | None = None) -> None:
+        await self.describe(task, version)
+        self.calls.append(f"load {version}")
+
+    async def unload(self, task: TaskName) -> None:
+        self._task(task)
+        self.calls.append("unload")
+
+    async def check(self, task: TaskName, version: str | None = None) -> None:
+        await self.describe(task, version)
         if task in self.asleep:
             self.asleep.remove(task)
             raise Unavailable(f"{task}: v1 is being loaded. Try again in a moment.")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -92,11 +93,21 @@ class FakePredictor:
 
     trouble: str | None = None
 
-    async def predict(self, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, TaskName, str | None]] = []
+
+    async def predict(self, task: TaskName, texts: Sequence[str], version: str | None = None) -> Sequence[Prediction]:
+        self.calls.append(("predict", task, version))
         return [Prediction(("bug",), {"bug": 1.0}, False, "v1", 1)] * len(texts)
 
-    async def ask(self, task: TaskName) -> None:
-        pass
+    async def ask(self, task: TaskName, version: str | None = None) -> None:
+        self.calls.append(("ask", task, version))
+
+    async def load(self, task: TaskName, version: str | None = None) -> None:
+        self.calls.append(("load", task, version))
+
+    async def unload(self, task: TaskName) -> None:
+        self.calls.append(("unload", task, None))
 
     def check(self) -> None:
         if self.trouble:
@@ -660,7 +671,7 @@ def test_a_status_seen_again_counts_only_what_is_new(backend: StoreBackend, stor
 def test_predict_versions_and_status_say_in_the_same_words_what_the_first_version_waits_for(
     backend: StoreBackend, cluster: FakeCluster, predictor: FakePredictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def nothing_yet(task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
+    async def nothing_yet(*_: object) -> Sequence[Prediction]:
         raise NotServable("this replica knows of no version")
 
     monkeypatch.setattr(predictor, "predict", nothing_yet)
@@ -684,15 +695,36 @@ def test_predict_versions_and_status_say_in_the_same_words_what_the_first_versio
 def test_a_served_model_is_described_with_the_versions_that_can_be_asked_for(
     backend: StoreBackend, store: MemoryStore
 ) -> None:
-    with pytest.raises(NotServable, match="tornio status support/tickets"):
-        run(lambda: backend.served.describe(NAME))
+    for version in (None, "previous"):
+        with pytest.raises(NotServable, match="tornio status support/tickets"):
+            run(partial(backend.served.describe, NAME, version))
     registry = Registry(store, KEYS)
     for number, version in enumerate(["v1", "v2", "v3", "v4"]):
         documents.create(store, KEYS.version(version), manifest(version, minute=number))
-    for revision, version in enumerate(["v2", "v3"]):
-        registry.move(CURRENT, version, revision, "test", "passed")
-    (found,) = run(lambda: backend.served.describe(NAME))
-    assert (found.version, found.versions) == ("v3", ("v3", "v2", "v1", "v4"))
-    assert (found.kind, found.labels, found.multi_label) == ("few-shot", ("billing", "bug"), False)
+    (unserved,) = run(lambda: backend.served.describe(NAME, "v4"))
+    assert (unserved.version, unserved.versions) == ("v4", ("v1", "v2", "v3", "v4"))
+    registry.move(CURRENT, "v2", 0, "test", "passed")
+    with pytest.raises(NotFound, match="no version previous"):
+        run(lambda: backend.served.describe(NAME, "previous"))
+    registry.move(CURRENT, "v3", 1, "test", "passed")
+    for asked, version in [(None, "v3"), ("previous", "v2"), ("v1", "v1")]:
+        (found,) = run(partial(backend.served.describe, NAME, asked))
+        assert (found.version, found.versions) == (version, ("v3", "v2", "v1", "v4"))
+        assert (found.kind, found.labels, found.multi_label) == ("few-shot", ("billing", "bug"), False)
+    with pytest.raises(NotFound, match="tornio versions support/tickets"):
+        run(lambda: backend.served.describe(NAME, "v9"))
     with pytest.raises(NotFound):
         run(lambda: backend.served.describe(TaskName("support", "none")))
+
+
+def test_models_are_asked_for_the_version_that_a_request_names(backend: StoreBackend, predictor: FakePredictor) -> None:
+    served = backend.served
+    run(
+        lambda: backend.predict(NAME, ["a"], "v1"),
+        lambda: served.check(NAME, "v2"),
+        lambda: served.load(NAME, "v3"),
+        lambda: served.unload(NAME),
+    )
+    assert predictor.calls == [
+        ("predict", NAME, "v1"), ("ask", NAME, "v2"), ("load", NAME, "v3"), ("unload", NAME, None),
+    ]  # fmt: skip

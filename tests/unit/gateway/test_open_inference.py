@@ -130,6 +130,59 @@ def test_several_labels_are_a_json_list_per_text(backend: FakeBackend) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("version", "answers", "revision"), [("current", "v2", 2), ("v2", "v2", 2), ("previous", "v1", 0), ("v1", "v1", 0)]
+)
+def test_a_version_can_be_named(backend: FakeBackend, version: str, answers: str, revision: int) -> None:
+    path = f"{MODEL}/versions/{version}"
+    answer = http(backend).post(f"{path}/infer", json=ONE).json()
+    assert (answer["model_version"], answer["parameters"]) == (answers, {"revision": revision})
+    assert http(backend).get(f"{path}/ready").json() == {"name": "acme.support", "ready": True}
+    assert http(backend).get(path).json()["versions"] == ["v2", "v1"]
+
+
+@pytest.mark.parametrize(("version", "status"), [("v9", 404), ("-x", 422), ("a b", 422), ("%00", 422)])
+def test_a_version_that_does_not_exist(backend: FakeBackend, version: str, status: int) -> None:
+    assert error(http(backend).post(f"{MODEL}/versions/{version}/infer", json=ONE), status)
+
+
+@pytest.mark.parametrize(
+    ("body", "call"),
+    [
+        (b"", "load None"),
+        (b"{}", "load None"),
+        (b'{"parameters": {"version": "current"}}', "load None"),
+        (b'{"parameters": {"version": "v1"}}', "load v1"),
+    ],
+)
+def test_load_loads_a_version(backend: FakeBackend, body: bytes, call: str) -> None:
+    response = http(backend, OPERATOR).post("/v2/repository/models/acme.support/load", content=body)
+    assert response.json() == {"name": "acme.support", "ready": True}
+    assert backend.calls == [call]
+
+
+@pytest.mark.parametrize("parameters", [{"config": "{}"}, {"file:1/model.onnx": "AA=="}, {"version": 3}])
+def test_load_changes_no_model(backend: FakeBackend, parameters: Any) -> None:
+    client = http(backend, OPERATOR)
+    refused = client.post("/v2/repository/models/acme.support/load", json={"parameters": parameters})
+    assert "only parameter" in error(refused, 422)
+
+
+def test_unload_takes_triton_s_parameters(backend: FakeBackend) -> None:
+    body = {"parameters": {"unload_dependents": False}}
+    response = http(backend, OPERATOR).post("/v2/repository/models/acme.support/unload", json=body)
+    assert (response.json(), backend.calls) == ({}, ["unload"])
+
+
+@pytest.mark.parametrize("act", ["load", "unload"])
+def test_load_and_unload_are_for_operators(backend: FakeBackend, act: str) -> None:
+    path = f"/v2/repository/models/acme.support/{act}"
+    assert "only predict" in error(http(backend, PREDICTOR).post(path), 403)
+    assert "acme/none" in error(http(backend, OPERATOR).post(f"/v2/repository/models/acme.none/{act}"), 404)
+    assert "no access" in error(http(backend, OPERATOR).post(f"/v2/repository/models/other.secret/{act}"), 403)
+    assert backend.calls == []
+
+
 @pytest.mark.parametrize("data", [["a", "b"], [["a"], ["b"]]])
 def test_a_column_of_texts_is_read_too(backend: FakeBackend, data: Any) -> None:
     """MLServer's codecs write [n, 1]."""
