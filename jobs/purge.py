@@ -41,7 +41,7 @@ def plan(request: PurgeRequest, task: TaskName, context: JobContext) -> RunPlan:
             f"{', '.join(earlier)} was planned before the last deletion, and may still have texts of deleted records. "
             f"Purge when it is over (tornio runs {task}), or cancel it if you have started it."
         )
-    return RunPlan.of(request.job, *task, PurgeArgs(label_seq=last))
+    return RunPlan.of(request.job, *task, PurgeArgs(label_seq=last, spec_rev=opened.document.spec_rev))
 
 
 def run(args: PurgeArgs, context: RunContext) -> PurgeOutput:

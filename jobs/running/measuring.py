@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 from functools import cache
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from jobs.sizing import Facts
 from tornio.errors import IntegrityError, NotFound
 from tornio.models.kinds import KINDS
+from tornio.pool.blank import digest_of
 from tornio.registry import Registry
 from tornio.schemas.keys import TaskKeys, seq_of
 from tornio.schemas.runs import RunPlan
@@ -61,7 +61,7 @@ class Measure:
             if info.key not in self._parts:
                 body = self._store.get(info.key).body
                 rows = pq.read_metadata(io.BytesIO(body)).num_rows
-                self._parts[info.key] = rows, hashlib.sha256(body).hexdigest()
+                self._parts[info.key] = rows, digest_of(body)
             found.append(self._parts[info.key])
         return found
 

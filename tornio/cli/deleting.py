@@ -80,7 +80,7 @@ def purge(ctx: Context, task: Task, yes: Yes = False, url: Url = None, as_json: 
 
 
 def _say_purged(done: PurgeOutput, task: str, before: bool) -> None:
-    if before:
+    if before or not done.records:
         screen.say(f"nothing to do: the texts of the {done.deleted:,} deleted records of {task} were taken out before")
     else:
         screen.say(

@@ -140,6 +140,8 @@ class PurgeArgs(Part):
 
     label_seq: int
     """Place of the last tombstone in the label log: the same deletions are the same run."""
+    spec_rev: int
+    """Not used. Controllers of other releases measure the tasks of all runs by their spec."""
 
 
 class LearnedPart(Part):

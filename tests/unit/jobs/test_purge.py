@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from jobs.context import JobContext, RunContext
 from jobs.purge import run
 from jobs.requests import plan_request
+from jobs.running.measuring import Measure
+from jobs.running.placement import size
 from tests.unit.controller.turning import HashLoader
 from tests.unit.registry.example import manifest
 from tests.unit.review.scored import Row, make_task, write_run
@@ -21,6 +25,7 @@ from tornio.schemas.jobs import AdaptArgs, LabelArgs, LearnedPart, PurgeArgs, Pu
 from tornio.schemas.loop import LoopState, TrainIntent
 from tornio.schemas.registry import EncoderUse
 from tornio.schemas.runs import RunPlan, RunResult
+from tornio.schemas.tables import EMBEDDINGS, list_column
 from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
 from tornio.tasks import Task, Tasks, delete_records
@@ -85,6 +90,24 @@ def test_a_run_from_before_the_deletion_must_end_first(context: JobContext, task
         planned(context)
     cancel_run(store, "shop", "mood", asked.run, "ops", NOW)
     assert planned(context).job == "purge"
+
+
+def test_the_controller_can_measure_the_task_before_and_after(
+    context: JobContext, task: Task, store: MemoryStore
+) -> None:
+    """Parts keep the name under which their embeddings stand, so that nobody plans to embed them again."""
+    store.put(task.keys.embeddings(f"minilm,{task.view().parts[0].digest}"), embeddings(["r0", "r1", "r2", "r3"]))
+    delete_records(task, ["r0"], "ops")
+    for _ in range(2):
+        measured = Measure(store)(planned(context))
+        assert measured is not None
+        assert (measured.pool, measured.not_embedded, size(planned(context), measured)) == (4, 0, 0)
+        purged(context)
+
+
+def embeddings(names: list[str]) -> bytes:
+    columns = [pa.array(names), list_column(np.ones((len(names), 2), np.float32)), pa.array([False] * len(names))]
+    return EMBEDDINGS.encode(pa.Table.from_arrays(columns, schema=EMBEDDINGS.columns))
 
 
 def test_reports_are_written_again_and_who_learned_is_named(
