@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from docs import chart_values
+from services import metrics
 from services.classifier.settings import ClassifierSettings
 from services.embedded import argilla_server
 from services.gateway import auth
@@ -91,6 +92,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "formats.md": formats(),
         "values.md": values_page(),
+        "metrics.md": metrics_page(),
         "../helm/tornio/values.schema.json": chart_values.schema(),
     }
 
@@ -103,6 +105,34 @@ def values_page() -> str:
         numbers for a single node. [Kubernetes](kubernetes.md) explains how to install the chart.
     """
     return f"{textwrap.dedent(intro).strip()}\n\n{NOTE}\n{chart_values.page()}"
+
+
+def metrics_page() -> str:
+    intro = """
+        # Metrics
+
+        Ray exports metrics in the Prometheus format, its own and these of Tornio, on the port `metrics` of every pod.
+        The chart makes a PodMonitor for them (`podMonitor.enabled`), and its network policy lets Prometheus in
+        (`networkPolicy.monitoringNamespace`). Ray puts `ray_` in front of the names, `_total` behind those of
+        counters, and adds tags of its own, such as the deployment and the replica. With `tornio up` the port is one
+        of this machine, and `ray metrics launch-prometheus` finds it.
+
+        The tag `task` is the full name, `workspace/task`. Values are counted by each replica on its own, so sum over
+        replicas. The number of series grows with tasks and their labels. For example, the 99th percentile of the time
+        that predictions take in replicas, by task:
+
+        ```
+        histogram_quantile(0.99, sum by (task, le) (rate(ray_tornio_request_seconds_bucket[5m])))
+        ```
+    """
+    rows = [(f"`{one.name}`", one.kind.value, _code(one.tags), one.help) for one in metrics.METRICS]
+    table = [("metric", "kind", "tags", "what it is"), ("---",) * 4, *rows]
+    body = "\n".join(f"| {' | '.join(row)} |" for row in table)
+    return f"{textwrap.dedent(intro).strip()}\n\n{NOTE}\n{body}\n"
+
+
+def _code(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 # task.yaml

@@ -51,8 +51,17 @@ class Batcher(Generic[K, R]):
     request by request, so a request's texts can break that request alone.
     """
 
-    def __init__(self, bind: Callable[[K], Run[R]], *, batch_tokens: int, queue_tokens: int) -> None:
+    def __init__(
+        self,
+        bind: Callable[[K], Run[R]],
+        *,
+        batch_tokens: int,
+        queue_tokens: int,
+        done: Callable[[int, int], None] = lambda texts, queued: None,
+    ) -> None:
+        """``done``: called after each batch with the number of its texts, and of the requests that wait then."""
         self._bind = bind
+        self._done = done
         self._batch_tokens = batch_tokens
         self._queue_tokens = queue_tokens
         self._queue: deque[_Request[K, R]] = deque()
@@ -111,6 +120,7 @@ class Batcher(Generic[K, R]):
                 for request, answer in zip(batch, answers, strict=True):
                     if not request.answer.done():  # done: the caller has gone
                         request.answer.set_result(answer)
+                self._done(sum(len(request.texts) for request in batch), len(self._queue))
         finally:
             self._worker = self._begun = None
             # Only an ending event loop (or a closed thread) interrupts the work: no caller must wait for ever.

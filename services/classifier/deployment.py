@@ -16,6 +16,7 @@ from services.gateway.app import create_app
 from services.gateway.auth import KeyRing
 from services.gateway.backend import StoreBackend
 from services.gateway.handles import Handle, Handles
+from services.metrics import RayMeter
 from tornio.settings import AnnotationLimits, LlmSettings, NodeSettings, StorageSettings, annotation_address
 from tornio.storage.s3 import open_store
 
@@ -47,7 +48,9 @@ class Classifier:
     def __serve_build_asgi_app__(self) -> FastAPI:
         store = open_store(StorageSettings())  # from the environment
         replica = serve.get_replica_context().replica_id.unique_id
-        self._predictor = predictor = Predictor(store, self._handles, replica, NodeSettings(), ClassifierSettings())
+        self._predictor = predictor = Predictor(
+            store, self._handles, replica, NodeSettings(), ClassifierSettings(), RayMeter()
+        )
         annotate_url, max_labels = annotation_address(os.environ), AnnotationLimits().max_labels
         endpoints = LlmSettings().endpoints
         backend = StoreBackend(store, self._handles, predictor, annotate_url, max_labels, endpoints)

@@ -13,8 +13,10 @@ from services.classifier.answers import answer
 from services.classifier.by_name import ByName
 from services.classifier.checkpoints import Checkpoints
 from services.classifier.follow import Controller, Follower
+from services.classifier.measured import Measured
 from services.classifier.settings import ClassifierSettings
 from services.classifier.shelf import Serving, Shelf
+from services.metrics import Meter, Unmeasured
 from tornio.api import TaskName
 from tornio.errors import Unavailable
 from tornio.models.port import Model
@@ -54,6 +56,7 @@ class Predictor:
         replica_id: str,
         node: NodeSettings,
         settings: ClassifierSettings,
+        meter: Meter | None = None,
     ) -> None:
         import torch  # here, because the process that deploys the application must not load it
 
@@ -64,8 +67,14 @@ class Predictor:
         self._shelf = Shelf[Model](
             Checkpoints(store, loader).load, time.monotonic, settings.model_bytes, settings.is_pinned
         )
+        checkpoints = Checkpoints(store, Loader(store, NodeCache(node.cache_dir, store), node.precision))
+        self._shelf = Shelf[Model](checkpoints.load, time.monotonic, settings.model_bytes, settings.is_pinned)
+        self._measured = Measured(meter or Unmeasured())
         self._batcher = Batcher[_Asked, Prediction](
-            self._bind, batch_tokens=settings.batch_tokens, queue_tokens=settings.queue_tokens
+            self._bind,
+            batch_tokens=settings.batch_tokens,
+            queue_tokens=settings.queue_tokens,
+            done=self._measured.batch,
         )
         self._follower = Follower(self._shelf, store, controller, replica_id)
         self._by_name = ByName[Model](
@@ -94,6 +103,15 @@ class Predictor:
                 return await self._batcher.submit(_Asked(str(task), serving, version is not None), texts)
         except TimeoutError as error:
             raise Unavailable(f"The model did not answer within {ANSWER_S:g} s. Try again.") from error
+        with self._measured.request(str(task)) as answered:
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    asked = _Asked(str(task), await self._follower.require(str(task)))
+                    predictions = await self._batcher.submit(asked, texts)
+            except TimeoutError as error:
+                raise Unavailable(f"The model did not answer within {ANSWER_S:g} s. Try again.") from error
+            answered(predictions)
+            return predictions
 
     async def ask(self, task: TaskName, version: str | None = None) -> None:
         """Return if this replica can answer for the task at once. Else the model is loaded from now on.

@@ -18,7 +18,9 @@ from jobs.running.warm import WarmRunner
 from services.controller.aliases import AliasBoard
 from services.controller.fleet import HeartbeatFleet
 from services.controller.keeper import Keeper, Watched
+from services.controller.measured import Measured
 from services.messages import Aliases, AliasUpdate, ControllerStatus, Heartbeat
+from services.metrics import RayMeter
 from tornio.annotation.argilla import ArgillaTool
 from tornio.api import Request
 from tornio.kube.client import connect
@@ -48,6 +50,7 @@ class Controller:
         self._loop = asyncio.get_running_loop()
         self._board = AliasBoard(uuid.uuid4().hex[:8])
         self._fleet = HeartbeatFleet(time.monotonic)
+        self._measured = Measured(RayMeter())
         self._warm = WarmRunner()
         store, jobs = open_store(StorageSettings()), JobSettings()
         template = KubeSettings().job_template
@@ -66,7 +69,8 @@ class Controller:
         self._thread.start()
 
     def _publish(self, watched: Watched) -> None:
-        """Post the aliases that the last look found. Called in the task's thread."""
+        """Post the aliases that the last look found, and measure it. Called in the task's thread."""
+        self._measured.look(watched)
         aliases = None
         if watched.last and not watched.gone:
             aliases = Aliases.of(watched.last.seen.current, watched.last.seen.candidate)
