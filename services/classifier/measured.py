@@ -9,8 +9,11 @@ from contextlib import contextmanager
 
 from services import metrics
 from services.metrics import Meter
+from tornio.errors import NotFound
 from tornio.records import Prediction
 
+UNKNOWN = "unknown"
+"""The tag of tasks that do not exist."""
 _ANSWERED = "answered"
 
 
@@ -32,6 +35,8 @@ class Measured:
             yield answered
         except BaseException as error:
             outcome = type(error).__name__
+            if isinstance(error, NotFound):  # whoever asks for tasks that do not exist must not make series
+                task = UNKNOWN
             raise
         finally:
             self._meter.record(metrics.REQUESTS, 1, task=task, outcome=outcome)

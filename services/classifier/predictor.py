@@ -67,8 +67,6 @@ class Predictor:
         self._shelf = Shelf[Model](
             Checkpoints(store, loader).load, time.monotonic, settings.model_bytes, settings.is_pinned
         )
-        checkpoints = Checkpoints(store, Loader(store, NodeCache(node.cache_dir, store), node.precision))
-        self._shelf = Shelf[Model](checkpoints.load, time.monotonic, settings.model_bytes, settings.is_pinned)
         self._measured = Measured(meter or Unmeasured())
         self._batcher = Batcher[_Asked, Prediction](
             self._bind,
@@ -97,16 +95,11 @@ class Predictor:
 
         Raises NotFound, NotServable, and Unavailable if this replica is overloaded or no version can be loaded.
         """
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                serving = await self._require(str(task), version)
-                return await self._batcher.submit(_Asked(str(task), serving, version is not None), texts)
-        except TimeoutError as error:
-            raise Unavailable(f"The model did not answer within {ANSWER_S:g} s. Try again.") from error
         with self._measured.request(str(task)) as answered:
             try:
                 async with asyncio.timeout(ANSWER_S):
-                    asked = _Asked(str(task), await self._follower.require(str(task)))
+                    serving = await self._require(str(task), version)
+                    asked = _Asked(str(task), serving, version is not None)
                     predictions = await self._batcher.submit(asked, texts)
             except TimeoutError as error:
                 raise Unavailable(f"The model did not answer within {ANSWER_S:g} s. Try again.") from error

@@ -16,7 +16,7 @@ from services.controller.measured import Measured as MeasuredLoop
 from services.controller.reconciler import Look
 from services.metrics import RecordingMeter
 from tests.unit.loop.world import World
-from tornio.errors import NotServable
+from tornio.errors import NotFound, NotServable
 from tornio.loop.phase import Phase, Standing
 from tornio.records import Prediction
 
@@ -46,6 +46,15 @@ def test_an_error_is_counted_by_its_name_and_goes_on() -> None:
         raise NotServable("nothing serves")
     assert meter.of(metrics.REQUESTS, task=TASK, outcome="NotServable") == [1]
     assert not meter.of(metrics.TEXTS, task=TASK)
+
+
+def test_tasks_that_do_not_exist_are_counted_together() -> None:
+    meter = RecordingMeter()
+    for task in ("a/1", "a/2"):
+        with pytest.raises(NotFound), Measured(meter).request(task):
+            raise NotFound("no such task")
+    assert meter.of(metrics.REQUESTS, task="unknown", outcome="NotFound") == [1, 1]
+    assert {name for name, tags in meter.values if dict(tags).get("task") != "unknown"} == set()
 
 
 def test_each_batch_of_the_model_is_measured_with_what_waits() -> None:
