@@ -19,6 +19,7 @@ from services.gateway.intake import BODY_S, BodyLimit, ClientShare
 from services.gateway.port import Backend
 from services.gateway.problems import ErrorFormat, Problems
 from services.gateway.protocols import hugging_face, open_inference
+from services.gateway.unpacking import Unpacked
 from tornio import __version__
 
 _DOCUMENTATION = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs"})
@@ -74,6 +75,7 @@ def create_app(
             Middleware(KeyGuard, keys=keys, problems=problems),
             Middleware(ClientShare, problems=problems, most=most_per_client),
             Middleware(BodyLimit, problems=problems, seconds=body_seconds),
+            Middleware(Unpacked, problems=problems),
         ],
         redoc_url=None,
         lifespan=lifespan,

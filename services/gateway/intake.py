@@ -34,6 +34,16 @@ _PREDICTIONS = re.compile(r"/(predict|zero-shot|infer)$|^/hf/")
 _TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
+def most_bytes(scope: Scope) -> int:
+    """Return the most bytes that a body of this request may have."""
+    return MAX_PREDICT_BYTES if _PREDICTIONS.search(paths.app_path(scope)) else MAX_BODY_BYTES
+
+
+def too_large(limit: int) -> HTTPException:
+    """Return the error of a body with more bytes. The app answers it like an error of its routes."""
+    return HTTPException(_TOO_LARGE, _advice(limit))
+
+
 class BodyLimit:
     """Answers 413 to bodies that are larger than their route takes, and 408 to those that take too long.
 
@@ -49,7 +59,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = MAX_PREDICT_BYTES if _PREDICTIONS.search(paths.app_path(scope)) else MAX_BODY_BYTES
+        limit = most_bytes(scope)
         length = Headers(scope=scope).get("content-length", "")
         if length.isdigit() and int(length) > limit:
             failure = Failure(InvalidInput, _TOO_LARGE, _advice(limit))
@@ -150,7 +160,7 @@ def _limited(receive: Receive, limit: int, seconds: float) -> Receive:
             raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, _of_time(received), {"Connection": "close"}) from None
         received += len(message.get("body", b""))
         if received > limit:
-            raise HTTPException(_TOO_LARGE, _advice(limit))
+            raise too_large(limit)
         ended = ended or not message.get("more_body", False)
         return message
 

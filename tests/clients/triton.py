@@ -56,6 +56,10 @@ for binary_in in (False, True):
         np.testing.assert_allclose(answer.as_numpy("probabilities"), [[0.75, 0.25]] * 4, rtol=1e-6)
         assert answer.as_numpy("truncated").tolist() == [False, False, False, True]
 
+for algorithm in ("gzip", "deflate"):
+    packed = client.infer(MODEL, [texts(True)], headers=dict(key), request_compression_algorithm=algorithm)
+    assert packed.as_numpy("label").tolist() == [b"a"] * 4
+
 everything = client.infer(MODEL, [texts(True)], headers=key)
 assert everything.as_numpy("label").tolist() == [b"a"] * 4
 waiting = [client.async_infer(MODEL, [texts(True)], headers=key) for _ in range(8)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -10,12 +11,16 @@ import pytest
 from bench.swapping.workshop import BROKEN, FULL_NAME, LABELS, Workshop, tiny_encoder
 from services.classifier.answers import answer
 from services.classifier.checkpoints import Checkpoints
+from services.classifier.predictor import Predictor
+from services.classifier.settings import ClassifierSettings
 from services.classifier.shelf import Shelf
 from services.messages import Aliases
+from tornio.api import TaskName
 from tornio.errors import NotFound, UnfitCheckpoint
 from tornio.models.loading import Loader
 from tornio.models.port import Model
-from tornio.registry import NodeCache
+from tornio.registry import CURRENT, NodeCache
+from tornio.settings import NodeSettings
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.model
@@ -92,3 +97,33 @@ def test_a_manifest_in_anothers_place_is_refused(workshop: Workshop) -> None:
         checkpoints.load(FULL_NAME, "v2")
     with pytest.raises(NotFound):
         checkpoints.load(FULL_NAME, "v3")
+
+
+def test_a_replica_answers_by_the_version_that_a_request_names(workshop: Workshop, tmp_path: Path) -> None:
+    for favourite, version in ((0, "v0"), (1, "v1"), (0, "v2")):
+        workshop.publish(version, favourite=favourite)
+    workshop.registry.move(CURRENT, "v1", 0, "test", "passed")
+    workshop.registry.move(CURRENT, "v2", 1, "test", "passed")
+    node = NodeSettings(cache_dir=tmp_path / "node", precision="float32")
+    task = TaskName(*FULL_NAME.split("/"))
+
+    async def ask() -> list[tuple[str, int, str]]:
+        predictor = Predictor(workshop.store, None, "r1", node, ClassifierSettings())
+        await predictor.start()
+        try:
+            names = (None, "previous", "v0", "v2")
+            found = [(await predictor.predict(task, ["a text"], name))[0] for name in names]
+            with pytest.raises(NotFound, match="no version v9"):
+                await predictor.load(task, "v9")
+            await predictor.ask(task)
+            await predictor.unload(task)
+        finally:
+            await predictor.stop()
+        return [(one.version, one.revision, one.labels[0]) for one in found]
+
+    assert asyncio.run(ask()) == [
+        ("v2", 2, LABELS[0]),
+        ("v1", 0, LABELS[1]),
+        ("v0", 0, LABELS[0]),
+        ("v2", 2, LABELS[0]),
+    ]
