@@ -115,7 +115,11 @@ def metrics_page() -> str:
         The chart makes a PodMonitor for them (`podMonitor.enabled`), and its network policy lets Prometheus in
         (`networkPolicy.monitoringNamespace`). Ray puts `ray_` in front of the names, `_total` behind those of
         counters, and adds tags of its own, such as the deployment and the replica. With `tornio up` the port is one
-        of this machine, and `ray metrics launch-prometheus` finds it.
+        of this machine, and `ray metrics launch-prometheus` finds it. With `prometheusRule.enabled` the chart brings
+        alerts, and with `dashboards.enabled` two dashboards for Grafana.
+
+        Ray counts each value of a histogram as the middle of its bucket, so sums and means of histograms are
+        approximate. Counts and quantiles are as exact as the buckets.
 
         The tag `task` is the full name, `workspace/task`. Values are counted by each replica on its own, so sum over
         replicas. The number of series grows with tasks and their labels. For example, the 99th percentile of the time

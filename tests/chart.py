@@ -127,6 +127,6 @@ def pods(document: Any) -> list[dict[str, Any]]:
         return own + [pod for value in document.values() for pod in pods(value)]
     if isinstance(document, list):
         return [pod for value in document for pod in pods(value)]
-    if isinstance(document, str) and document.lstrip().startswith("{"):
+    if isinstance(document, str) and document.lstrip().startswith("{") and not document.startswith("{{"):
         return pods(json.loads(document))
     return []

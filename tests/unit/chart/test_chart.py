@@ -26,6 +26,8 @@ EVERYTHING = {
     "gpuTrain": {"maxPods": 1},
     "ingress": {"enabled": True, "tlsSecret": "cert"},
     "podMonitor": {"enabled": True},
+    "prometheusRule": {"enabled": True},
+    "dashboards": {"enabled": True},
     "networkPolicy": {"monitoringNamespace": {"name": "monitoring"}},
     "tasks": {"reviews": TASK},
     "jobs": {"gpus": 1},
