@@ -10,7 +10,9 @@ import numpy as np
 from jobs.candidates import PoolSource, pick
 from jobs.context import RunContext
 from tornio.errors import IntegrityError, TornioError, describe
+from tornio.labels.events import LabelEvent
 from tornio.models.port import Model
+from tornio.pool.view import PoolView
 from tornio.query import (
     Picked,
     holdout_part,
@@ -24,6 +26,7 @@ from tornio.schemas.task import Batch, BatchItem, SuggestionPart
 from tornio.seeds import derive_seed
 from tornio.spec import NO_TEACHER, TaskSpec
 from tornio.tasks import askable
+from tornio.tasks.again import ask_again
 from tornio.tasks.data import HoldoutSet, select_holdout
 from tornio.tasks.proposals import proposals
 
@@ -31,10 +34,14 @@ __all__ = ["QueryArgs", "run"]
 
 log = logging.getLogger(__name__)
 
+AGAIN = 2
+"""One in so many records of a batch is asked again at most."""
+
 
 def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     """Return the records of batch ``number``; none when every text was asked already.
 
+    Records for one more annotator come first, and take half of the batch at most, so that new texts still come.
     A pure function of the arguments and of what they name, but for the suggestions of a teacher behind an endpoint.
     """
     task, spec = context.task, context.task.spec_at(args.spec_rev)
@@ -44,13 +51,16 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     left = askable(task, view, labels.events, batches, spec, labels.lapsed)
     seed = derive_seed(spec.full_name, args.generation, args.number, "query", spec.loop.seed)
     model = _model(args, context)
-    part = _holdout_part(args, spec, batches, select_holdout(view, labels.events, spec, task.document.holdout_key))
-    wanted = spec.loop.batch_size - part
+    once_more = _once_more(args, spec, view, labels.events, batches, task.document.holdout_key)
+    size = spec.loop.batch_size - len(once_more)
+    holdout = select_holdout(view, labels.events, spec, task.document.holdout_key)
+    part = _holdout_part(spec, args.generation, size, batches, holdout)
+    wanted = size - part
     again = [row for row in left.open_rows if view.record_ids[row] in labels.lapsed]
     strategy, scores, order = _select(args, context, spec, left.open_rows, wanted, seed, model)
     order = with_lapsed(order, again, wanted, seed)
     held = [row for row in left.reserve_rows if view.record_ids[row] in labels.lapsed]
-    picked = pick_batch(order, left.reserve_rows, spec.loop.batch_size, part, seed, held)
+    picked = pick_batch(order, left.reserve_rows, size, part, seed, held)
     if not any(p.purpose is Purpose.QUERY for p in picked):
         return QueryOutput(items=(), strategy=strategy)
     rows = [p.row for p in picked if p.purpose is Purpose.QUERY]
@@ -63,21 +73,29 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
         why_not = describe(error)  # annotators do not wait for another server, nor for its budget
         log.warning("Batch %s has no suggestions: %s", args.batch, why_not)
     return QueryOutput(
-        items=tuple(_item(p, view.record_ids[p.row], scores, suggestions) for p in picked),
+        items=(*once_more, *(_item(p, view.record_ids[p.row], scores, suggestions) for p in picked)),
         strategy=strategy,
         agent=agent,
         why_not=why_not,
     )
 
 
-def _holdout_part(args: QueryArgs, spec: TaskSpec, earlier: Sequence[Batch], holdout: HoldoutSet) -> int:
-    """Return how many records of the hold-out this batch has."""
+def _once_more(
+    args: QueryArgs, spec: TaskSpec, view: PoolView, events: Sequence[LabelEvent], earlier: Sequence[Batch], key: str
+) -> list[BatchItem]:
+    """Return the records of this batch that one more annotator is asked about."""
+    return ask_again(view, events, earlier, spec, key, args.generation)[: spec.loop.batch_size // AGAIN]
+
+
+def _holdout_part(spec: TaskSpec, generation: int, size: int, earlier: Sequence[Batch], holdout: HoldoutSet) -> int:
+    """Return how many of the ``size`` records that are asked for the first time are of the hold-out."""
     loop = spec.loop
     share = present_share(
         loop.holdout_share, len(holdout), loop.holdout_enough, len(holdout.imported), spec.gates.min_holdout
     )
-    seed = derive_seed(spec.full_name, args.generation, "holdout", loop.seed)
-    return holdout_part(sum(len(batch.items) for batch in earlier), loop.batch_size, share, seed)
+    seed = derive_seed(spec.full_name, generation, "holdout", loop.seed)
+    asked = sum(not item.again for batch in earlier for item in batch.items)
+    return holdout_part(asked, size, share, seed)
 
 
 def _model(args: QueryArgs, context: RunContext) -> Model | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from jobs.running.port import JobRunner
 from tornio.annotation.port import AnnotationTool, DatasetSpec, OutgoingRecord
 from tornio.errors import Changed
-from tornio.labels.events import EventKind
+from tornio.labels.events import LabelEvent
 from tornio.labels.label_sets import LabelSet, translate_label
 from tornio.labels.resolve import by_record
 from tornio.loop.acts import (
@@ -31,7 +31,8 @@ from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, withdraw_automatic, write_automatic
-from tornio.tasks.progress import is_open
+from tornio.tasks.again import annotators_of
+from tornio.tasks.progress import is_open, live_records
 
 log = logging.getLogger(__name__)
 WHO = "controller"
@@ -110,7 +111,8 @@ class Performer:
         document, spec = self.task.document, self.task.spec
         sets, since = self.task.label_sets(), self.task.label_set_of(old.generation)
         events = by_record(self.task.label_view().events)
-        asked = [item for item in old.items if is_open(events.get(item.record_id, ()), spec.annotation.min_submitted)]
+        needed = spec.annotation.min_submitted
+        asked = [item for item in old.items if not item.again and is_open(events.get(item.record_id, ()), needed)]
         batch = old.evolve(
             batch=act.intent.batch,
             number=act.intent.number,
@@ -124,16 +126,22 @@ class Performer:
     def _log_batch(self, name: str) -> None:
         batch, _ = documents.load(self.store, self.task.keys.batch(name), Batch)
         spec = self.task.spec
-        self.annotation.ensure_dataset(dataset_spec(spec, batch.generation))
-        view = self.task.view()
-        rows = view.rows_of(item.record_id for item in batch.items).tolist()
-        deleted = {event.record_id for event in self.task.labels.read() if event.event is EventKind.TOMBSTONE}
-        records = [
-            _outgoing(item, batch, view.texts[row])
-            for item, row in zip(batch.items, rows, strict=True)
-            if item.record_id not in deleted
-        ]
-        self.annotation.log(spec.workspace, batch.dataset, records)
+        whole, view, events = (
+            dataset_spec(spec, batch.generation),
+            self.task.view(),
+            by_record(self.task.label_view().events),
+        )
+        for dataset, items in batch.by_dataset().items():
+            ids = live_records((item.record_id for item in items), events)
+            texts = dict(zip(ids, (view.texts[row] for row in view.rows_of(ids).tolist()), strict=True))
+            records = [
+                _outgoing(item, batch, texts[item.record_id], events.get(item.record_id, ()))
+                for item in items
+                if item.record_id in texts
+            ]
+            needed = whole.min_submitted if dataset == batch.dataset else 1
+            self.annotation.ensure_dataset(replace(whole, name=dataset, min_submitted=needed))
+            self.annotation.log(spec.workspace, dataset, records)
 
     def _move_alias(self, act: MoveAlias) -> None:
         registry = Registry(self.store, self.task.keys)
@@ -155,7 +163,7 @@ def _translated(item: BatchItem, sets: Sequence[LabelSet], since: int) -> BatchI
     return item.evolve(suggestion=suggestion)
 
 
-def _outgoing(item: BatchItem, batch: Batch, text: str) -> OutgoingRecord:
+def _outgoing(item: BatchItem, batch: Batch, text: str, events: Iterable[LabelEvent]) -> OutgoingRecord:
     suggestion = item.suggestion if item.purpose is Purpose.QUERY else None
     agent = batch.agent or "unknown"
     return OutgoingRecord(
@@ -166,4 +174,5 @@ def _outgoing(item: BatchItem, batch: Batch, text: str) -> OutgoingRecord:
         suggestion=Suggestion(suggestion.labels, suggestion.scores, agent) if suggestion else None,
         uncertainty=item.uncertainty if item.purpose is Purpose.QUERY else None,
         model_version=batch.agent if suggestion else None,
+        answered_by=frozenset(annotators_of(events) if item.again else ()),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,9 +13,10 @@ from tornio.errors import NotFound
 from tornio.labels.accounts import Accounts
 from tornio.labels.diff import answered_records, answering
 from tornio.labels.pull import list_answers, pull, responding
+from tornio.records import Purpose
 from tornio.review.sync import review_datasets
 from tornio.schemas.loop import LoopState
-from tornio.schemas.task import Batch
+from tornio.schemas.task import Batch, BatchItem
 from tornio.tasks import Task
 
 SWEEP_EVERY = timedelta(seconds=10)
@@ -50,6 +52,14 @@ class _Swept:
     full: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What a data set was sent: the generation of its batches, and the purposes of its records."""
+
+    generation: int
+    purposes: dict[str, Purpose] = field(default_factory=dict)
+
+
 @dataclass
 class Sync:
     """Reads open batches in full each time, and sweeps the others when the data set has changed."""
@@ -59,6 +69,7 @@ class Sync:
     clock: Callable[[], datetime]
     last: Polled = field(default_factory=Polled)
     _swept: dict[str, _Swept] = field(default_factory=dict)
+    """The last sweep of each data set."""
     _missing_since: dict[str, datetime] = field(default_factory=dict)
     _erase_at: dict[str, datetime | None] = field(default_factory=dict)
     """When each deleted record is deleted in the annotation tool next; None: no more."""
@@ -91,9 +102,10 @@ class Sync:
         due = {one for one, at in times.items() if at is not None and at <= now}
         if not due:
             return
-        sent = {batch.dataset: set[str]() for batch in batches}
+        sent = defaultdict[str, set[str]](set)
         for batch in batches:
-            sent[batch.dataset] |= {item.record_id for item in batch.items}
+            for dataset, items in batch.by_dataset().items():
+                sent[dataset] |= {item.record_id for item in items}
         for dataset in review_datasets(self.task):
             sent[dataset] = due
         for dataset, there in sent.items():
@@ -116,28 +128,34 @@ class Sync:
 
     def _read(self, batch: Batch) -> frozenset[str] | None:
         """Pull the answers of a batch. Returns its records that the tool shows, or None if there is no data set."""
-        ids = [item.record_id for item in batch.items]
-        shown: list[AnnotatedRecord] = []
+        shown: set[str] = set()
+        for dataset, items in batch.by_dataset().items():
+            records: list[AnnotatedRecord] = []
 
-        def read() -> Sequence[AnnotatedRecord]:
-            shown[:] = self.annotation.read(self.task.workspace, batch.dataset, ids)
-            return shown
+            def read(
+                dataset: str = dataset, items: Sequence[BatchItem] = items, records: list[AnnotatedRecord] = records
+            ) -> Sequence[AnnotatedRecord]:
+                ids = [item.record_id for item in items]
+                records[:] = self.annotation.read(self.task.workspace, dataset, ids)
+                return records
 
-        try:
-            self._append(batch.dataset, [batch], read)
-        except NotFound:  # the act that logs the batch creates the data set
-            return None
-        return frozenset(record.record_id for record in shown)
+            try:
+                self._append(dataset, _Sent(batch.generation, _purposes(items)), read)
+            except NotFound:  # the act that logs the batch creates the data set
+                return None
+            shown |= {record.record_id for record in records}
+        return frozenset(shown)
 
     def _sweep(self, batches: Sequence[Batch]) -> None:
         """Pull late answers to every data set of the task, those of earlier generations included."""
-        sent: dict[str, list[Batch]] = {}
+        sent: dict[str, _Sent] = {}
         for batch in batches:
-            sent.setdefault(batch.dataset, []).append(batch)
+            for dataset, items in batch.by_dataset().items():
+                sent.setdefault(dataset, _Sent(batch.generation)).purposes.update(_purposes(items))
         for dataset, of_dataset in sent.items():
             self._sweep_dataset(dataset, of_dataset)
 
-    def _sweep_dataset(self, dataset: str, sent: Sequence[Batch]) -> None:
+    def _sweep_dataset(self, dataset: str, sent: _Sent) -> None:
         """Pull late answers by a complete listing, if the data set has changed since the last one.
 
         An answer that the listing lacks is withdrawn if the tool still shows its record, and still has the account of
@@ -169,9 +187,8 @@ class Sync:
         answered = answered_records(self.task.labels.read(), dataset)
         return list_answers(self.annotation, self.task.workspace, dataset, answered)
 
-    def _append(self, dataset: str, batches: Sequence[Batch], read: Callable[[], Sequence[AnnotatedRecord]]) -> None:
-        purposes = {item.record_id: item.purpose for batch in batches for item in batch.items}
-        rev = self.task.label_set_of(batches[0].generation)
+    def _append(self, dataset: str, sent: _Sent, read: Callable[[], Sequence[AnnotatedRecord]]) -> None:
+        rev = self.task.label_set_of(sent.generation)
 
         def living() -> Sequence[AnnotatedRecord]:
             records, gone = read(), self.task.labels.deleted()
@@ -179,4 +196,15 @@ class Sync:
                 self.annotation.delete(self.task.workspace, dataset, shown)
             return [record for record in records if record.record_id not in gone]
 
-        pull(self.task.labels, living, purposes=purposes, label_set_rev=rev, dataset=dataset, accounts=self._accounts)
+        pull(
+            self.task.labels,
+            living,
+            purposes=sent.purposes,
+            label_set_rev=rev,
+            dataset=dataset,
+            accounts=self._accounts,
+        )
+
+
+def _purposes(items: Sequence[BatchItem]) -> dict[str, Purpose]:
+    return {item.record_id: item.purpose for item in items}

@@ -68,6 +68,14 @@ class Stage(Protocol):
         """The data set's guidelines, and the labels' descriptions."""
         ...
 
+    def user_id(self, annotator: str) -> str:
+        """The tool's permanent id of an account."""
+        ...
+
+    def pending(self, annotator: str) -> set[str]:
+        """The records that this annotator has still to answer."""
+        ...
+
 
 @dataclass
 class FakeStage:
@@ -110,6 +118,12 @@ class FakeStage:
     def guidelines(self) -> tuple[str, Mapping[str, str | None]]:
         spec = self.tool.spec(self.workspace, DATASET)
         return spec.guidelines, {label.name: label.description for label in spec.labels}
+
+    def user_id(self, annotator: str) -> str:
+        return annotator
+
+    def pending(self, annotator: str) -> set[str]:
+        return self.tool.pending(self.workspace, DATASET, annotator)
 
 
 def rest(url: str, api_key: str) -> httpx.Client:
@@ -249,10 +263,19 @@ class ArgillaStage:
         options = self._question(dataset["id"])["settings"]["options"]
         return dataset["guidelines"] or "", {option["value"]: option["description"] for option in options}
 
-    # What only a real server has.
-
     def user_id(self, annotator: str) -> str:
         return str(self.server.user(annotator)["id"])
+
+    def pending(self, annotator: str) -> set[str]:
+        filters = [
+            {"type": "terms", "scope": {"entity": "response", "property": "status"}, "values": ["pending"]},
+            {"type": "terms", "scope": {"entity": "record", "property": "status"}, "values": ["pending"]},
+        ]
+        path = f"me/datasets/{self.dataset()['id']}/records/search"
+        found = expect(self._people[annotator].post(path, json={"filters": {"and": filters}}, params={"limit": 500}))
+        return {item["record"]["external_id"] for item in found["items"]}
+
+    # What only a real server has.
 
     def dataset(self) -> Any:
         params = {"workspace_id": self.server.workspace_id(self.workspace), "name": DATASET}

@@ -353,6 +353,25 @@ def test_two_annotators_answer_one_record(stage: Stage) -> None:
     assert swept(stage) == found
 
 
+def test_a_record_is_not_offered_to_those_who_answered_it_elsewhere(stage: Stage) -> None:
+    stage.tool.ensure_dataset(spec(stage))
+    stage.tool.log(stage.workspace, DATASET, [record("r0")])
+    stage.answer("r0", "ann", ["good"])
+    stage.discard("r0", "bob")
+    again = record("r1", answered_by=frozenset({stage.user_id("ann"), str(uuid4())}))
+    stage.tool.log(stage.workspace, DATASET, [again, record("r2")])
+    assert (stage.pending("ann"), stage.pending("bob")) == ({"r2"}, {"r1", "r2"})
+    assert [(r.annotator, r.status) for r in read(stage, "r1")["r1"].responses] == [
+        (stage.user_id("ann"), ResponseStatus.DRAFT)
+    ]
+    stage.answer("r1", "bob", ["bad"])
+    stage.answer("r1", "ann", ["so-so"])  # who opens the draft may still answer
+    stage.tool.log(stage.workspace, DATASET, [again])
+    assert labels_of(read(stage, "r1")["r1"]) == [("bad",), ("so-so",)]
+    assert {r.status for r in read(stage, "r1")["r1"].responses} == {ResponseStatus.SUBMITTED}
+    assert stage.pending("bob") == {"r2"}
+
+
 def test_a_discard_and_a_draft_are_responses_of_their_own_kind(stage: Stage) -> None:
     stage.tool.ensure_dataset(spec(stage))
     stage.tool.log(stage.workspace, DATASET, [record("r1"), record("r2"), record("r3")])

@@ -75,8 +75,9 @@ class ArgillaTool:
     def log(self, workspace: str, dataset: str, records: Sequence[OutgoingRecord]) -> None:
         def send(handle: Handle) -> None:
             check_outgoing(records, handle.labels, handle.multi_label, handle.fields, handle.metadata)
+            drafts = self._drafts(workspace, handle, records)
             for chunk in wire.chunks(records):
-                items = [wire.record_payload(record, handle) for record in chunk]
+                items = [wire.record_payload(record, handle, drafts.get(record.record_id, ())) for record in chunk]
                 logged = self._api.put(f"datasets/{handle.dataset_id}/records/bulk", {"items": items})["items"]
                 self._drop_suggestions(logged, {record.record_id for record in chunk if record.suggestion is None})
 
@@ -146,6 +147,16 @@ class ArgillaTool:
             path = f"datasets/{handle.dataset_id}/records/search"
             page = self._api.post(path, wire.external_id_filter(chunk), limit=len(chunk), **params)
             yield from (item["record"] for item in page["items"])
+
+    def _drafts(self, workspace: str, handle: Handle, records: Sequence[OutgoingRecord]) -> dict[str, list[str]]:
+        """Return the accounts that get an empty draft of a record. Records that exist get none: they have theirs, and a
+        draft would replace an answer."""
+        wanted = {record.record_id: record.answered_by for record in records if record.answered_by}
+        if not wanted:
+            return {}
+        there = {record["external_id"] for record in self._search(handle, list(wanted))}
+        accounts = self.accounts(workspace).keys()
+        return {name: sorted(given & accounts) for name, given in wanted.items() if name not in there}
 
     def _list(self, handle: Handle) -> list[AnnotatedRecord | None]:
         """Return a complete listing: every record that existed from start to end (None for one that is not ours).

@@ -159,8 +159,10 @@ def metadata_payloads(spec: DatasetSpec) -> list[Json]:
     return [*METADATA_PAYLOADS, *besides]
 
 
-def record_payload(record: OutgoingRecord, handle: Handle) -> Json:
-    """Return a record to upsert. Its purpose is not sent: annotators must not see which records are hold-out."""
+def record_payload(record: OutgoingRecord, handle: Handle, drafts: Sequence[str] = ()) -> Json:
+    """Return a record to upsert. Its purpose is not sent: annotators must not see which records are hold-out.
+
+    ``drafts``: ids of accounts that get an empty draft."""
     metadata: Json = {BATCH: record.batch_id}
     if record.model_version is not None:
         metadata["model_version"] = record.model_version
@@ -173,6 +175,8 @@ def record_payload(record: OutgoingRecord, handle: Handle) -> Json:
         "fields": {name: to_page(_storable(text)) for name, text in fields.items()},
         "metadata": metadata,
     }
+    if drafts:
+        payload["responses"] = [{"user_id": account, "status": "draft", "values": {}} for account in drafts]
     if record.suggestion is not None:
         payload["suggestions"] = [_suggestion_payload(record.suggestion, handle)]
     return payload

@@ -78,8 +78,11 @@ class FakeAnnotationTool:
             shape = (question.labels, question.multi_label, question.fields, data.spec.metadata)
             check_outgoing(records, *shape)
             for record in records:
+                new = record.record_id not in data.records
                 data.records[record.record_id] = record
                 data.created.setdefault(record.record_id, self._tick())
+                for annotator in sorted(record.answered_by & self._accounts) if new else ():
+                    self._respond(workspace, dataset, record.record_id, annotator, ResponseStatus.DRAFT, ())
 
     def read(self, workspace: str, dataset: str, record_ids: Sequence[str]) -> Sequence[AnnotatedRecord]:
         with self._operation("read"):
@@ -162,6 +165,18 @@ class FakeAnnotationTool:
         """Return a copy of the records by id, as last logged, in the order in which they were first logged."""
         with self._lock:
             return dict(self._find(workspace, dataset).records)
+
+    def pending(self, workspace: str, dataset: str, annotator: str) -> set[str]:
+        """Return the records that this annotator has still to answer: too few answers so far, and no response of
+        theirs, not even a draft."""
+        with self._lock:
+            data = self._find(workspace, dataset)
+            return {
+                record_id
+                for record_id in data.records
+                if annotator not in (given := data.responses.get(record_id, {}))
+                and sum(one.status is ResponseStatus.SUBMITTED for one in given.values()) < data.spec.min_submitted
+            }
 
     def spec(self, workspace: str, dataset: str) -> DatasetSpec:
         """Return the data set's present specification."""

@@ -37,7 +37,7 @@ class MetadataSpec:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """The wanted data set in the tool. Names consist of lower-case letters, digits and ``_``."""
+    """The wanted data set in the tool. Names consist of lower-case letters, digits, ``_``, ``-`` and spaces."""
 
     workspace: str
     name: str
@@ -64,6 +64,10 @@ class OutgoingRecord:
     model_version: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    answered_by: frozenset[str] = frozenset()
+    """Accounts that are not to be asked, by their ids, because they have answered in another data set. A record that
+    the data set does not have yet gets an empty draft of each of them, so it is not among those that they have still to
+    answer."""
 
 
 class ResponseStatus(StrEnum):

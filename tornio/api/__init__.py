@@ -58,6 +58,7 @@ from tornio.api.runs import (
     SimulateRequest,
 )
 from tornio.api.status import (
+    AgainStatus,
     Asked,
     AsksStatus,
     BatchStatus,
@@ -97,6 +98,7 @@ __all__ = [
     "PROBLEM_JSON",
     "RUN_PATTERN",
     "AdaptRequest",
+    "AgainStatus",
     "AgreementStatus",
     "AnnotatorOut",
     "Annotators",

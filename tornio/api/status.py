@@ -149,6 +149,13 @@ class Metrics(Scores):
     values: dict[str, Any] = {}
 
 
+class AgainStatus(Answer):
+    """``waiting``: texts in this ``dataset`` of Argilla that wait for the answer of one more annotator."""
+
+    dataset: str
+    waiting: int
+
+
 class UndecidedStatus(Answer):
     """Texts with answers that give no label, those of the hold-out included.
 
@@ -220,6 +227,7 @@ class TaskStatus(Answer):
     agreement: AgreementStatus | None = None
     """None means that no record has answers of two annotators."""
     undecided: UndecidedStatus = UndecidedStatus()
+    again: list[AgainStatus] = []
     gone_accounts: list[str] = []
     """Annotators whose accounts do not exist in the annotation tool any more, by name, or by id where the name is not
     known. Their answers stay."""

@@ -48,7 +48,7 @@ def _parts(found: Annotators) -> Iterator[RenderableType]:
     if found.agreement is None:
         yield Text(
             "No text has answers of two annotators, so nothing can be compared. annotation.min_submitted in task.yaml "
-            "asks for several."
+            "asks for several answers of each text, and annotation.overlap for one more of some."
         )
         return
     yield Text(

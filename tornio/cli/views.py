@@ -72,6 +72,8 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
         yield from automatic_lines(status.automatic)
     if status.undecided.waiting or status.undecided.disputed:
         yield "undecided", _undecided(status.undecided)
+    for again in status.again:
+        yield "again", Text(f"{again.waiting:,} texts wait for one more annotator in the data set {again.dataset!r}")
     for name in status.gone_accounts:
         yield "account", Text(f"answers of {name} stay; its account is gone", style="yellow")
     if status.agreement:

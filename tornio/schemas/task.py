@@ -109,6 +109,9 @@ class BatchItem(Part):
     suggestion: SuggestionPart | None = None
     uncertainty: float | None = None
     """The query strategy's score in [0, 1]; larger means more uncertain."""
+    again: int = Field(default=0, ge=0, exclude_if=lambda again: again == 0)
+    """How often the record was asked before. One that is asked again goes to a data set of its own, in which one more
+    annotator answers it: ``Batch.dataset_of``."""
 
 
 class Batch(Document):
@@ -120,7 +123,7 @@ class Batch(Document):
     number: int = Field(ge=1)
     generation: int
     dataset: str
-    """Name of the data set in the annotation tool."""
+    """Name of the data set in the annotation tool. Records that are asked again are in another one."""
     items: tuple[BatchItem, ...]
     strategy: str
     """The strategy that picked the batch, or a name such as ``cold-start-random``."""
@@ -129,6 +132,20 @@ class Batch(Document):
     run: str
     """The query run that picked the batch."""
     created_at: Timestamp
+
+    def dataset_of(self, item: BatchItem) -> str:
+        """Return the data set of a record: ``mood``, or ``mood again`` and ``mood again 2`` where it is asked again.
+
+        No task has such a name, because names of tasks have no spaces.
+        """
+        if not item.again:
+            return self.dataset
+        return f"{self.dataset} again" if item.again == 1 else f"{self.dataset} again {item.again}"
+
+    def by_dataset(self) -> dict[str, tuple[BatchItem, ...]]:
+        """Return the records by data set. That of the batch comes first, and is there even without records."""
+        names = {self.dataset: 0} | {self.dataset_of(item): item.again for item in self.items}
+        return {name: tuple(item for item in self.items if item.again == again) for name, again in names.items()}
 
 
 class StopSet(Document):

@@ -76,6 +76,16 @@ class AnnotationSpec(Spec):
         le=20,
         doc="How many annotators answer each record; the majority decides. Default 1.",
     )
+    overlap: float = setting(
+        0.0,
+        exclude_if=lambda overlap: overlap == 0,  # release 0.2 does not know the field
+        unit="share of the records",
+        change="live",
+        ge=0,
+        le=1,
+        doc="Share of the records that one annotator more than min_submitted answers, so that agreement can be "
+        "measured without paying twice for everything. Default none.",
+    )
     consensus: Choice = setting(
         MAJORITY,
         exclude_if=lambda consensus: consensus == MAJORITY,  # release 0.2 does not know the field

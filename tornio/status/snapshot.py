@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tornio.api import AgreementStatus, HoldoutStatus, UndecidedStatus
+from tornio.api import AgainStatus, AgreementStatus, HoldoutStatus, UndecidedStatus
 from tornio.labels.automatic import Given
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.automatic import AutoLabelRecord
@@ -53,6 +53,7 @@ class Snapshot:
     batches: Mapping[str, Progress]
     agreement: AgreementStatus | None
     undecided: UndecidedStatus
+    again: tuple[AgainStatus, ...]
     state: LoopState
     iterations: tuple[Iteration, ...]
     current: tuple[Alias, ...]
@@ -103,6 +104,7 @@ class Reader:
             holdout=_holdout(counts),
             batches={batch.batch: counts.progress(batch) for batch in counts.batches},
             agreement=None if agreed is None else AgreementStatus(alpha=agreed.alpha, records=agreed.records),
+            again=tuple(AgainStatus(dataset=name, waiting=count) for name, count in counts.waiting_again.items()),
             undecided=UndecidedStatus(
                 waiting=counts.undecided.waiting, disputed=counts.undecided.disputed, needed=counts.undecided.needed
             ),

@@ -73,6 +73,7 @@ def task_status(
         holdout=snapshot.holdout,
         agreement=snapshot.agreement,
         undecided=snapshot.undecided,
+        again=list(snapshot.again),
         gone_accounts=list(reported.gone_accounts),
         batches=list(_batches(snapshot, reported)),
         serving=None if current is None else serving(current, snapshot.iterations, snapshot.generation),

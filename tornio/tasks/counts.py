@@ -16,6 +16,7 @@ from tornio.labels.resolve import by_record
 from tornio.pool.view import PoolView
 from tornio.schemas.task import Batch
 from tornio.spec import TaskSpec
+from tornio.tasks.again import waiting_again
 from tornio.tasks.asking import askable
 from tornio.tasks.data import (
     HoldoutSet,
@@ -115,6 +116,13 @@ class Counts:
         return count_undecided(self.log.events, self.spec)
 
     @cached_property
+    def waiting_again(self) -> Mapping[str, int]:
+        """Records that were asked again and have no new answer, by data set of the annotation tool."""
+        return waiting_again(
+            self.batches, self._events, self.spec.annotation.min_submitted, self.task.document.generation
+        )
+
+    @cached_property
     def agreement(self) -> Agreement | None:
         """Agreement of several annotators. None means that no record has two answers."""
         return agreement(self.log.events)
@@ -124,8 +132,11 @@ class Counts:
         return live_records((item.record_id for item in batch.items), self._events)
 
     def progress(self, batch: Batch, deleted: Collection[str] = ()) -> Progress:
-        """Return the progress of the batch. ``deleted``: its records that were deleted in the annotation tool."""
-        record_ids = (item.record_id for item in batch.items)
+        """Return the progress of the batch. ``deleted``: its records that were deleted in the annotation tool.
+
+        A batch does not wait for records that are asked again, because they have enough answers to decide.
+        """
+        record_ids = (item.record_id for item in batch.items if not item.again)
         return batch_progress(record_ids, self._events, self.spec.annotation.min_submitted, deleted)
 
     @cached_property

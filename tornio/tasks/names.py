@@ -70,10 +70,11 @@ def _check_consensus(spec: TaskSpec) -> None:
             "annotation.consensus is 'crowdlab', which needs texts with one label each, but multi_label is true. Set "
             "annotation.consensus to 'majority'."
         )
-    if annotation.by_crowdlab and annotation.min_submitted == 1:
+    if annotation.by_crowdlab and annotation.min_submitted == 1 and not annotation.overlap:
         raise InvalidSpec(
-            "annotation.consensus is 'crowdlab', which learns from texts with several answers, but min_submitted is 1, "
-            "so that each text gets one. Set annotation.consensus to 'majority', or ask for more answers."
+            "annotation.consensus is 'crowdlab', which learns from texts with several answers, but min_submitted is 1 "
+            "and overlap is 0, so that each text gets one answer. Set annotation.overlap, for example to .2, or "
+            "annotation.consensus to 'majority'."
         )
 
 

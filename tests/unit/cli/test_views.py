@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tornio.api import (
+    AgainStatus,
     AgreementStatus,
     AsksStatus,
     BatchStatus,
@@ -84,6 +85,7 @@ def test_a_task_that_serves() -> None:
                 "agreement": AgreementStatus(alpha=0.8123, records=12),
                 "queryable": 900,
                 "undecided": UndecidedStatus(waiting=3, disputed=2, needed=2),
+                "again": [AgainStatus(dataset="t again", waiting=4)],
                 "gone_accounts": ["Ann [b]", "5f2"],
             }
         )
@@ -99,6 +101,7 @@ def test_a_task_that_serves() -> None:
         "1, all up to date",
         "http://127.0.0.1:6900",
         "texts without a label: 3 with fewer than 2 answers, 2 disputed",
+        "4 texts wait for one more annotator in the data set 't again'",
         "answers of Ann [b] stay; its account is gone",
         "answers of 5f2 stay; its account is gone",
     ):

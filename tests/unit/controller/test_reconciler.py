@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from services.controller.reconciler import Reconciler
-from tests.unit.controller.turning import Turning, make_spec, quick_fit
+from tests.unit.controller.turning import LABELS, Turning, make_spec, quick_fit
 from tornio.errors import Unavailable
+from tornio.labels.resolve import resolve
 from tornio.loop.phase import Phase
 from tornio.registry import CURRENT, Registry
 from tornio.schemas import keys
@@ -308,3 +309,66 @@ def test_a_version_that_cannot_be_read_any_more_stops_nothing(tmp_path: Path) ->
     after = Registry(turning.store, turning.task.keys).alias(CURRENT)
     assert after is not None
     assert after.version == turning.task.iterations()[-1].version
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_disputed_record_is_shown_to_one_more_annotator_and_not_to_those_who_answered(
+    tmp_path: Path, killed: bool
+) -> None:
+    """Ann and Bob disagree on two records of the first batch, and Cas settles one of them. Of the second controller,
+    the annotation tool loses a reply at every write, as if it was killed there."""
+    spec = make_spec(stop={"criterion": "none"}).model_copy(update={"annotation": AnnotationSpec(min_submitted=2)})
+    turning = Turning(tmp_path, spec=spec).begin()
+    controller, ids = open_batch_of(turning)
+    for record_id in ids:
+        for who in ("ann", "bob"):
+            label = "river" if record_id in ids[:2] and who == "bob" else "fruit" if record_id in ids[:2] else None
+            turning.annotation.answer("w", "t", record_id, who, [label or turning.truth[record_id]])
+    turning.annotation.answer("w", "t", ids[2], "cas", [turning.truth[ids[2]]])
+    disputed = set(ids[:2])
+    if killed:
+        lost: set[str] = set()
+
+        def lose(operation: str) -> None:
+            if operation in ("ensure_dataset", "log") and len(lost) < 4:
+                lost.add(f"{operation} {len(lost)}")
+                raise Unavailable("the reply is lost")
+
+        turning.annotation.after = lose
+    for _ in range(80):
+        if killed:
+            controller = turning.controller()
+        look = controller.look()
+        turning.clock.now += timedelta(minutes=1)
+        if len(turning.task.batches()) == 2 and [one.batch for one in look.state.batches] == ["g1-b0002"]:
+            break
+    second = turning.task.batches()[1]
+    assert {item.record_id for item in second.items if item.again == 1} == disputed
+    purposes = {item.record_id: item.purpose for item in turning.task.batches()[0].items}
+    assert all(item.purpose is purposes[item.record_id] for item in second.items if item.again)
+    tool = turning.annotation
+    assert set(tool.records("w", "t again")) == disputed
+    assert all(one.suggestion is None and one.uncertainty is None for one in tool.records("w", "t again").values())
+    assert [tool.pending("w", "t again", who) for who in ("ann", "bob", "cas")] == [set(), set(), disputed]
+    counts = Counter(turning.task).count(turning.task.labels.read(), turning.task.batches())
+    assert counts.waiting_again == {"t again": 2}
+    assert counts.progress(second).total == len(second.items) - 2, "a batch does not wait for them"
+
+    before = turning.task.labels.read().events
+    tool.answer("w", "t again", ids[0], "cas", ["river"])
+    turning.clock.now += timedelta(minutes=1)
+    controller.look()
+    ((event,),) = [turning.task.labels.read().events[len(before) :]]
+    assert (event.record_id, event.annotator, event.dataset) == (ids[0], "cas", "t again")
+    assert event.purpose is purposes[ids[0]]
+    resolved = resolve(turning.task.labels.read().events, LABELS, False, 2)
+    assert resolved[ids[0]].labels == ("river",)
+    assert resolved[ids[1]].disputed
+    for record_id in {item.record_id for item in second.items} - disputed:
+        for who in ("ann", "bob"):
+            tool.answer("w", "t", record_id, who, [turning.truth[record_id]])
+    for _ in range(40):
+        turning.clock.now += timedelta(minutes=1)
+        look = controller.look()
+    third = turning.task.batches()[2]
+    assert not {item.record_id for item in third.items} & set(ids), "the other one waits for its answer"

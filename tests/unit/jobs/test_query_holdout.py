@@ -11,9 +11,10 @@ import pytest
 from jobs.query import run as run_query
 from tests.unit.controller.turning import quick_fit
 from tests.unit.jobs.test_training_inputs import LABELS, World
+from tornio.labels.events import EventKind, LabelEvent
 from tornio.records import Purpose, Record
 from tornio.schemas.jobs import QueryArgs, QueryOutput
-from tornio.schemas.task import Batch
+from tornio.schemas.task import Batch, BatchItem
 from tornio.spec import TaskSpec
 from tornio.storage import documents
 
@@ -39,23 +40,27 @@ def picked(world: World, number: int) -> QueryOutput:
     return run_query(args, world.context(args))
 
 
+def store(world: World, number: int, items: tuple[BatchItem, ...]) -> None:
+    batch = Batch(
+        batch=f"g1-b{number:04d}",
+        number=number,
+        generation=1,
+        dataset="t",
+        items=items,
+        strategy="random",
+        run="q",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    documents.create_or_get(world.store, world.task.keys.batch(batch.batch), batch)
+
+
 def batches_of(world: World, count: int) -> list[int]:
     """The hold-out records in each of the next batches, which are stored."""
     held = []
     for number in range(1, count + 1):
         items = picked(world, number).items
         assert len(items) == 5
-        batch = Batch(
-            batch=f"g1-b{number:04d}",
-            number=number,
-            generation=1,
-            dataset="t",
-            items=items,
-            strategy="random",
-            run="q",
-            created_at=datetime(2026, 1, 1, tzinfo=UTC),
-        )
-        documents.create_or_get(world.store, world.task.keys.batch(batch.batch), batch)
+        store(world, number, items)
         held.append(sum(item.purpose is Purpose.HOLDOUT for item in items))
     return held
 
@@ -93,3 +98,38 @@ def test_a_stored_spec_names_the_enough_only_where_it_was_chosen() -> None:
     assert "holdout_enough" not in TaskSpec.model_validate(values).model_dump_json()
     chosen = TaskSpec.model_validate({**values, "loop": {"holdout_enough": 90}})
     assert TaskSpec.model_validate_json(chosen.model_dump_json()).loop.holdout_enough == 90
+
+
+def test_records_for_one_more_annotator_come_first_and_take_half_of_a_batch_at_most(tmp_path: Path) -> None:
+    """Two annotators disagree on all records of the first two batches."""
+    spec = {"batch_size": 5, "holdout_share": 0.4}
+    world = World(tmp_path, loop=spec, teacher={"kind": "none"}, annotation={"min_submitted": 2})
+    batches_of(world, 2)
+    items = [item for batch in world.task.batches() for item in batch.items]
+    said = [("ann", 0), ("bob", 1)]
+    rows = [(item.record_id, item.purpose, who, label) for item in items for who, label in said]
+    rows += [(world.records[0].record_id, Purpose.QUERY, "cas", 0)]
+    events = [
+        LabelEvent(
+            EventKind.ANSWER, name, (LABELS[label],), 1, "argilla",
+            annotator=who, response_updated_at=datetime(2026, 1, 1, tzinfo=UTC), purpose=purpose,
+        )
+        for name, purpose, who, label in rows
+    ]  # fmt: skip
+    world.task.labels.append(events, after=world.task.labels.last_seq())
+    fresh = {item.record_id for item in items}
+    for number in range(3, 8):
+        batch = picked(world, number).items
+        again = [item for item in batch if item.again]
+        assert len(again) == 2
+        assert batch[:2] == tuple(again)
+        assert [(item.record_id, item.purpose) for item in again] == [
+            (item.record_id, item.purpose) for item in items[2 * (number - 3) : 2 * (number - 2)]
+        ]
+        assert all(item.suggestion is None and item.uncertainty is None for item in again)
+        assert not {item.record_id for item in batch[2:]} & fresh
+        store(world, number, batch)
+        fresh |= {item.record_id for item in batch}
+    assert not any(item.again for item in picked(world, 8).items), "all wait for their next answer"
+    held = [item for batch in world.task.batches()[2:] for item in batch.items if not item.again]
+    assert sum(item.purpose is Purpose.HOLDOUT for item in held) == round(0.4 * len(held))

@@ -37,7 +37,10 @@ def combined(*members: dict[str, Any]) -> dict[str, Any]:
     ("sections", "message"),
     [
         ({"annotation": {"consensus": "crowd"}}, "annotation.consensus"),
-        ({"annotation": {"consensus": "crowdlab"}}, "min_submitted is 1, so that each text gets one"),
+        (
+            {"annotation": {"consensus": "crowdlab"}},
+            "min_submitted is 1 and overlap is 0, so that each text gets one answer",
+        ),
         (
             {
                 "annotation": {"consensus": "crowdlab", "min_submitted": 2},
