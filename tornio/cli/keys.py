@@ -1,0 +1,147 @@
+"""Commands for the file of a server's API keys: make a key, list them, take one back. Only digests are written."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tornio.cli import screen
+from tornio.cli.connect import Json
+from tornio.errors import InvalidFile, InvalidInput
+
+FILE_VARIABLE = "TORNIO_API_KEYS_FILE"
+"""As ``services.gateway.auth`` names it: the server and these commands use the same file."""
+
+File = Annotated[
+    Path | None,
+    typer.Option("--file", help="JSON file with the server's keys.", show_default=f"that of {FILE_VARIABLE}"),
+]
+Name = Annotated[str, typer.Argument(help="Name of the key, such as that of the client that uses it.")]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Manage the API keys in a server's key file.")
+    group.command("new")(new)
+    group.command("list")(list_keys)
+    group.command("revoke")(revoke)
+    app.add_typer(group, name="keys")
+
+
+def new(
+    name: Name,
+    workspace: Annotated[
+        list[str], typer.Option("--workspace", help="Workspace that it has access to; '*' is all. May be repeated.")
+    ],
+    role: Annotated[
+        str, typer.Option(help="predict: classify texts and read the status. operate: everything.")
+    ] = "predict",
+    file: File = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key. It is shown once: the file has only its digest. A server reads the file again when it changes."""
+    path, key = _path(file), secrets.token_urlsafe(32)
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    with _changing(path) as entries:
+        if any(entry["name"] == name for entry in entries):
+            raise InvalidInput(f"{path} has a key named {name!r}. Choose another name, or revoke that key first.")
+        entries.append({"name": name, "sha256": digest, "workspaces": workspace, "role": role})
+    if as_json:
+        screen.dump({"name": name, "key": key, "workspaces": workspace, "role": role})
+        return
+    screen.say(key)
+    screen.note(f"This key is not shown again. Its digest is in {path} as {name!r}; the client sets TORNIO_API_KEY.")
+
+
+def list_keys(file: File = None, as_json: Json = False) -> None:
+    """List the keys by name, with their workspaces and roles. Neither keys nor digests are shown."""
+    entries = [
+        {field: entry[field] for field in ("name", "workspaces", "role")} for entry in _read(_path(file), missing=False)
+    ]
+    if as_json:
+        screen.dump(entries)
+        return
+    for entry in entries:
+        screen.say(f"{entry['name']}: {entry['role']} in {', '.join(entry['workspaces'])}")
+
+
+def revoke(name: Name, file: File = None) -> None:
+    """Take a key back. Servers refuse it as soon as they have read the file again, which is at their next request."""
+    path = _path(file)
+    with _changing(path, missing=False) as entries:
+        if not any(entry["name"] == name for entry in entries):
+            known = ", ".join(str(entry["name"]) for entry in entries) or "none"
+            raise InvalidInput(f"{path} has no key named {name!r}. It has: {known}.")
+        entries[:] = [entry for entry in entries if entry["name"] != name]
+    screen.say(f"revoked {name}; {path} has {len(entries)} keys")
+    if not entries:
+        screen.note("Without keys, a server refuses every request.", style="yellow")
+
+
+def _path(file: Path | None) -> Path:
+    given = file or os.environ.get(FILE_VARIABLE)
+    if not given:
+        raise InvalidInput(f"Which file has the server's keys? Give --file, or set {FILE_VARIABLE}.")
+    return Path(given)
+
+
+def _read(path: Path, missing: bool = True) -> list[dict[str, Any]]:
+    """Return the entries. ``missing``: a file that does not exist has none. Raises InvalidFile, InvalidInput."""
+    from services.gateway.auth import read_keys  # not at the top, because the client alone does not need it
+
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        if missing:
+            return []
+        raise InvalidFile(f"{path} does not exist. `tornio keys new` makes it.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidFile(f"{path} cannot be read: {error}") from error
+    read_keys(text, str(path))
+    return list(json.loads(text))
+
+
+@contextmanager
+def _changing(path: Path, missing: bool = True) -> Iterator[list[dict[str, Any]]]:
+    """Yield the entries, and write them back whole if the caller raises nothing. One command at a time changes a file.
+
+    A server never reads half a file, because the new one takes the old one's place. Only its owner may read it.
+    """
+    from services.gateway.auth import read_keys
+
+    try:
+        lock = os.open(path.parent, os.O_RDONLY)
+    except OSError as error:
+        raise InvalidFile(f"The folder of {path} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        entries = _read(path, missing)
+        yield entries
+        text = json.dumps(entries, ensure_ascii=False, indent=2) + "\n"
+        read_keys(text, str(path))
+        _replace(path, text)
+    finally:
+        os.close(lock)
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.chmod(mode)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise InvalidFile(f"{path} cannot be written: {error.strerror}") from error
