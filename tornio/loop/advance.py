@@ -127,7 +127,7 @@ def _absorb_train(state: LoopState, seen: Observation) -> LoopState:
     if outcome.output is None:
         return state
     version = TrainOutput.model_validate(outcome.output).version
-    state = learned(state.evolve(train=None, gate=_gate(state, seen, intent, version)), version, intent.automatic)
+    state = learned(state.evolve(train=None, gate=_gate(state, seen, intent, version)), version, intent)
     return attend(state, "train", None)
 
 

@@ -14,7 +14,7 @@ from tornio.loop import first, plans
 from tornio.loop.attempts import again, outcome_of
 from tornio.loop.attention import attend
 from tornio.loop.observation import Observation
-from tornio.schemas.loop import AutoIntent, AutoLabelling, LoopState
+from tornio.schemas.loop import AutoIntent, AutoLabelling, LearnedFrom, LoopState, TrainIntent, Withdrawal
 
 GROWTH = 10
 """A version that has looked at its hold-out and its pool looks again when one of them has grown by a tenth."""
@@ -103,22 +103,25 @@ def training_waits(state: LoopState, seen: Observation) -> bool:
     return bool(trained_on(state, seen)) and bool(over(state, seen))
 
 
-def learned(state: LoopState, version: str, automatic: tuple[str, ...]) -> LoopState:
+def learned(state: LoopState, version: str, train: TrainIntent) -> LoopState:
     """Remember the versions whose automatic labels a new version was trained on."""
-    if not automatic:
+    if not train.automatic:
         return state
-    kept = {name: found for name, found in state.auto.learned.items() if name != version} | {version: automatic}
+    new = LearnedFrom(automatic=train.automatic, label_seq=train.label_seq)
+    kept = {name: found for name, found in state.auto.learned.items() if name != version} | {version: new}
     return state.evolve(auto=state.auto.evolve(learned=dict(list(kept.items())[-REMEMBERED:])))
 
 
 def tainted(state: LoopState, version: str) -> str | None:
     """Return why a version is not promoted: labels were withdrawn that it was trained on."""
-    return withdrawn_of(state, state.auto.learned.get(version, ()))
+    found = state.auto.learned.get(version)
+    return None if found is None else withdrawn_of(state, found.automatic, found.label_seq)
 
 
-def withdrawn_of(state: LoopState, automatic: Iterable[str]) -> str | None:
-    """Return which of these automatic labels were withdrawn, and why."""
-    gone = [f"{name} ({state.auto.withdrawn[name]})" for name in automatic if name in state.auto.withdrawn]
+def withdrawn_of(state: LoopState, automatic: Iterable[str], label_seq: int) -> str | None:
+    """Return which of these versions' automatic labels, as they stood at ``label_seq``, were withdrawn, and why."""
+    found = [(name, state.auto.withdrawn[name]) for name in automatic if name in state.auto.withdrawn]
+    gone = [f"{name} ({one.why})" for name, one in found if label_seq <= one.label_seq]
     if not gone:
         return None
     return f"it was trained on automatic labels of {', '.join(gone)}, and these were withdrawn"
@@ -175,7 +178,8 @@ def _absorb_run(state: LoopState, seen: Observation) -> LoopState:
         done = auto.evolve(intent=None, done=intent, run=record.run, thresholds=output.thresholds)
         state = attend(_reopened(state, done), _CAUSE, None)
         if goes_on and output.lost:
-            state = withdraw(state, seen, (intent.version,), _why_lost(intent, seen), keep=bool(output.thresholds))
+            until = record.label_seq - 1 if output.thresholds else seen.label_seq
+            state = withdraw(state, seen, (intent.version,), _why_lost(intent, seen), until)
         return state
     outcome = outcome_of(seen, plan, intent.attempt)
     if outcome.error is None:
@@ -194,25 +198,35 @@ def _why_lost(intent: AutoIntent, seen: Observation) -> str:
     return f"they lost their bound with {intent.holdout} hold-out labels"
 
 
-def withdraw(state: LoopState, seen: Observation, versions: Iterable[str], why: str, keep: bool = False) -> LoopState:
+def withdraw(
+    state: LoopState, seen: Observation, versions: Iterable[str], why: str, until: int | None = None
+) -> LoopState:
     """Note why labels of these versions are withdrawn. What was trained on them is not promoted, and is trained anew.
 
-    ``keep``: some of their labels stay.
+    ``until``: the last part of the label log in which they stood, where they were withdrawn already and other labels of
+    the versions stay. None: all labels of the versions are withdrawn after this look.
     """
-    new = {version: why for version in versions if version not in state.auto.withdrawn}
-    if not new:
-        return state
-    auto = state.auto.evolve(withdrawn=state.auto.withdrawn | new)
-    if auto.done and auto.done.version in new and not keep:
+    before, now = state.auto.withdrawn, Withdrawal(why=why, label_seq=seen.label_seq if until is None else until)
+    named = [version for version in versions if version not in before or version in seen.standing or until is not None]
+    auto = state.auto.evolve(withdrawn=before | dict.fromkeys(named, now))
+    if until is None and auto.done and auto.done.version in named:
         auto = auto.evolve(thresholds={})
-    if auto.intent and auto.intent.version in new:
+    if until is None and auto.intent and auto.intent.version in named:
         auto = auto.evolve(intent=None)
+    if auto == state.auto:
+        return state
     state = _reopened(state, auto)
     in_use = {one.version for one in (state.gate, state.swap, seen.current) if one} | {state.newest or ""}
-    training = state.train.automatic if state.train else ()
-    if set(training) & new.keys() or any(set(auto.learned.get(name, ())) & new.keys() for name in in_use):
+    train = state.train
+    training = train is not None and withdrawn_of(state, set(train.automatic) & set(named), train.label_seq)
+    if training or any(set(_taught(state, name)) & set(named) and tainted(state, name) for name in in_use):
         state = state.evolve(auto=state.auto.evolve(retrain=True))
     return state
+
+
+def _taught(state: LoopState, version: str) -> tuple[str, ...]:
+    found = state.auto.learned.get(version)
+    return () if found is None else found.automatic
 
 
 def _reopened(state: LoopState, auto: AutoLabelling) -> LoopState:

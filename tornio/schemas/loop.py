@@ -121,6 +121,20 @@ class AutoIntent(Attempts):
     """Records."""
 
 
+class Withdrawal(Part):
+    """Why labels of a version were withdrawn. Whatever was trained on its labels up to ``label_seq`` had them."""
+
+    why: str
+    label_seq: int
+
+
+class LearnedFrom(Part):
+    """The versions on whose automatic labels a version was trained, as they stood at ``label_seq``."""
+
+    automatic: tuple[str, ...]
+    label_seq: int
+
+
 class AutoLabelling(Part):
     """How far automatic labels are. They are those of one version at a time."""
 
@@ -131,10 +145,10 @@ class AutoLabelling(Part):
     """The run whose labels were written last."""
     thresholds: dict[str, float] = {}
     """By predicted label, those by which the version of ``done`` labels; empty: none of its labels stands."""
-    withdrawn: dict[str, str] = {}
-    """Why labels of a version were withdrawn: not because the labels of another version took their place."""
-    learned: dict[str, tuple[str, ...]] = {}
-    """The versions whose automatic labels the last versions were trained on."""
+    withdrawn: dict[str, Withdrawal] = {}
+    """The versions of which labels were withdrawn: not because the labels of another version took their place."""
+    learned: dict[str, LearnedFrom] = {}
+    """What the last versions were trained on, by version."""
     retrain: bool = False
     """Labels were withdrawn that the newest versions were trained on, so the next training waits for no batch."""
 

@@ -30,11 +30,11 @@ def automatic_status(snapshot: Snapshot) -> AutomaticStatus | None:
         allowed=decided.allowed if decided else None,
         measures=[AutoMeasureOut(**one.model_dump()) for one in decided.measures] if decided else [],
         outlook=[OutlookOut(**one.model_dump()) for one in decided.outlook] if decided else [],
-        withdrawn=auto.withdrawn,
+        withdrawn={version: one.why for version, one in auto.withdrawn.items()},
         learned={
             one.version: told
             for one in snapshot.iterations
-            if one.version and (told := withdrawn_of(snapshot.state, one.automatic)) is not None
+            if one.version and (told := withdrawn_of(snapshot.state, one.automatic, one.label_seq)) is not None
         },
     )
 
@@ -46,7 +46,7 @@ def _why(snapshot: Snapshot, current: str | None, decided: AutoLabelOutput | Non
     if current is None:
         return "no version serves yet"
     if current in auto.withdrawn and not auto.thresholds:
-        return f"labels of {current} were withdrawn ({auto.withdrawn[current]}), so the next version labels"
+        return f"labels of {current} were withdrawn ({auto.withdrawn[current].why}), so the next version labels"
     if auto.intent is not None:
         return f"{current} predicts the hold-out and the unlabelled texts"
     if not auto.thresholds and snapshot.holdout.annotators < wanted.least_holdout:

@@ -77,7 +77,10 @@ def _state(snapshot: Snapshot, version: str, iteration: Iteration | None) -> Ver
         return "unjudged"
     if iteration.verdict is None:
         return "failed"
-    if not iteration.verdict.promoted or withdrawn_of(snapshot.state, iteration.automatic) is not None:
+    if (
+        not iteration.verdict.promoted
+        or withdrawn_of(snapshot.state, iteration.automatic, iteration.label_seq) is not None
+    ):
         return "refused"
     return "held" if snapshot.state.asks.hold is not None else "waiting"
 
@@ -90,7 +93,7 @@ def _reasons(snapshot: Snapshot, version: str, iteration: Iteration | None) -> I
         yield iteration.failure
     if iteration.verdict:
         yield from iteration.verdict.reasons
-    if (told := withdrawn_of(snapshot.state, iteration.automatic)) is not None:
+    if (told := withdrawn_of(snapshot.state, iteration.automatic, iteration.label_seq)) is not None:
         yield told
     if _state(snapshot, version, iteration) == "held":
         yield f"held: {snapshot.state.asks.hold}"

@@ -99,7 +99,7 @@ def test_a_rollback_withdraws_them_and_nothing_is_written_twice(tmp_path: Path) 
     roll_back(turning.task, "ops", "bad answers")
     settled(turning)
     assert last not in standing_versions(turning)
-    assert "ops rolled back" in turning.task.loop_state().auto.withdrawn[last]
+    assert "ops rolled back" in turning.task.loop_state().auto.withdrawn[last].why
     events = len(turning.task.labels.read().events)
     for _ in range(2):
         settled(turning)

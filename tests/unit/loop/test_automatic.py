@@ -143,7 +143,7 @@ def test_labels_that_lose_their_bound_are_withdrawn_for_good() -> None:
     for _ in range(5):
         world.turn()
     assert not stands(world)
-    assert "lost their bound with 110" in world.state.auto.withdrawn[version]
+    assert "lost their bound with 110" in world.state.auto.withdrawn[version].why
     world.passing[version] = True
     world.holdout_labels = 1000
     for _ in range(5):
@@ -176,11 +176,47 @@ def test_a_version_that_learned_from_labels_that_were_withdrawn_is_not_promoted_
     for _ in range(12):
         world.turn()
     assert gate.version not in {current(world), *world.state.promoted}
-    told = withdrawn_of(world.state, world.iterations[trained].automatic)
+    told = withdrawn_of(world.state, world.iterations[trained].automatic, world.iterations[trained].label_seq)
     assert told is not None
     assert taught in told
     assert world.iterations[trained + 1].automatic == ()
     assert current(world) in {one.version for number, one in world.iterations.items() if number > trained}
+
+
+def test_a_version_that_loses_the_bound_of_one_label_keeps_teaching_with_the_others() -> None:
+    """What is trained after that is promoted; what was trained before is not."""
+    world = until_labelled(make_world({**TRAINING, "per_class": True}, stop={"max_iterations": 1}))
+    version = current(world)
+    world.passing_labels = ("a",)
+    world.holdout_labels = 110
+    for _ in range(5):
+        world.turn()
+    assert [name for (_, name), yes in sorted(world.automatic.items()) if yes] == ["r0", "r2"]
+    assert version in world.state.auto.withdrawn
+    assert not world.state.auto.retrain  # nothing was trained on them
+    for number in (2, 3):
+        asks = world.state.asks
+        world.state = world.state.evolve(asks=asks.evolve(train_now=asks.train_now + 1, forced=asks.train_now + 1))
+        until_labelled(world, number)
+    assert world.iterations[2].automatic == (version,)
+    assert current(world) == world.iterations[3].version
+
+
+def test_a_version_that_lost_some_labels_loses_the_others_in_a_rollback() -> None:
+    world = make_world({**BOUNDED, "per_class": True}, stop={"max_iterations": 2})
+    until_labelled(world, 2)
+    gone = current(world)
+    world.passing_labels = ("a",)
+    world.holdout_labels = 200
+    for _ in range(5):
+        world.turn()
+    assert gone in world.state.auto.withdrawn
+    assert stands(world) == {gone}
+    roll_back(world)
+    paused(world)
+    for _ in range(4):
+        world.turn()
+    assert gone not in stands(world)
 
 
 def test_switching_them_off_withdraws_all() -> None:

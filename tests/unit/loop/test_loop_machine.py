@@ -146,9 +146,10 @@ class LoopMachine(RuleBasedStateMachine):
             self.world.state = self.world.state.evolve(asks=asks)
             self.world.move("current", current.previous, current.revision, "ops", "rollback")
 
-    @rule(more=st.integers(1, 40), passing=st.booleans())
-    def the_hold_out_grows(self, more: int, passing: bool) -> None:
-        """A version may pass its test, or lose its bound."""
+    @rule(more=st.integers(1, 40), passing=st.booleans(), labels=st.sampled_from([("a", "b"), ("a",), ("b",)]))
+    def the_hold_out_grows(self, more: int, passing: bool, labels: tuple[str, ...]) -> None:
+        """A version may pass its test, or lose its bound, for one label or for both."""
+        self.world.passing_labels = labels
         self.world.holdout_labels += more
         if "current" in self.world.aliases:
             self.world.passing[self.world.aliases["current"].version] = passing
@@ -248,7 +249,10 @@ class LoopMachine(RuleBasedStateMachine):
         standing_labels = {version for (version, _), stands in world.automatic.items() if stands}
         assert standing_labels <= serving
         newest = max(set(world.iterations) - {0}, default=None)
-        assert newest is None or withdrawn_of(state, world.iterations[newest].automatic) is None
+        assert (
+            newest is None
+            or withdrawn_of(state, world.iterations[newest].automatic, world.iterations[newest].label_seq) is None
+        )
         budget = world.spec.loop.stop.max_iterations
         spent = budget is not None and state.counted_iterations >= budget
         assert state.trained_label_seq >= world.given_seq or spent or not set(world.iterations) - {0}

@@ -84,6 +84,8 @@ class World:
     labelled: dict[str, AutoLabelRecord] = field(default_factory=dict)
     passing: dict[str, bool] = field(default_factory=dict)
     """Whether a version's labels pass their test; else they do."""
+    passing_labels: tuple[str, ...] = ("a", "b")
+    """The predicted labels that pass it: "a" of even records, "b" of odd ones."""
 
     # -- what the controller does ------------------------------------------------------------------------
 
@@ -180,6 +182,10 @@ class World:
     def _write(self, act: WriteAutomatic) -> None:
         labels = {(act.decided.version, f"r{n}"): True for n in range(act.decided.labelled)}
         self._append({place: True for place in labels if place not in self.automatic})
+        passing = {n % 2 for n, name in enumerate("ab") if name in act.decided.thresholds}
+        below = [(version, name) for (version, name), stands in self.automatic.items() if stands]
+        lost = [one for one in below if one[0] == act.decided.version and int(one[1][1:]) % 2 not in passing]
+        self._append(dict.fromkeys(lost, False))
         record = AutoLabelRecord(run=act.run, label_seq=self.label_seq, output=act.decided, written_at=self.now)
         self.labelled.setdefault(act.run, record)
 
@@ -217,10 +223,12 @@ class World:
         if plan.job == "auto-label":
             passes = self.passing.get(plan.args["version"], True)
             before = plan.args.get("thresholds", {})
+            thresholds = dict.fromkeys(self.passing_labels, 0.9) if passes else {}
             return AutoLabelOutput(
-                version=plan.args["version"], label_set_rev=1, thresholds={"a": 0.9, "b": 0.9} if passes else {},
-                lost=() if passes else tuple(before), target_error=0.05, confidence=0.9, measures=(),
-                holdout=self.holdout_labels, unlabelled=self.pool, allowed=3, labelled=3 if passes else 0, labels="",
+                version=plan.args["version"], label_set_rev=1, thresholds=thresholds,
+                lost=tuple(name for name in before if name not in thresholds), target_error=0.05, confidence=0.9,
+                measures=(), holdout=self.holdout_labels, unlabelled=self.pool, allowed=3,
+                labelled=3 if passes else 0, labels="",
             ).model_dump(mode="json")  # fmt: skip
         taken = SIZE * len(self.batches)
         picked = [BatchItem(record_id=f"r{taken + i}", purpose=Purpose.QUERY) for i in range(items)]
