@@ -93,7 +93,7 @@ class Reader:
             pool_seq=counts.view.seq,
             label_seq=counts.log.seq,
             given_seq=counts.given_seq,
-            pool=len(counts.view),
+            pool=counts.records,
             training_texts=counts.training_texts,
             training_labels=counts.training_labels,
             imported_labels=counts.imported_labels,

@@ -49,6 +49,12 @@ class Counts:
     """The last sequence number of the log with anything but automatic labels of versions; 0 without any."""
 
     @cached_property
+    def records(self) -> int:
+        """Records of the pool that are not deleted."""
+        gone = {event.record_id for event in self.log.events if event.event is EventKind.TOMBSTONE}
+        return len(self.view) - sum(record_id in self.view for record_id in gone)
+
+    @cached_property
     def queryable(self) -> int:
         """Records that a query may still pick."""
         left = askable(self.task, self.view, self.log.events, self.batches, self.spec, self.log.lapsed)

@@ -50,6 +50,7 @@ def test_each_number_is_counted_from_the_same_view(task: Task) -> None:
     given = LabelEvent(EventKind.IMPORT, imported, ("a",), 1, "s", purpose=Purpose.QUERY)
     task.labels.append([answer, given, LabelEvent(EventKind.TOMBSTONE, deleted, (), 1, "s")])
     counts = counted(Counter(task), task, batch)
+    assert counts.records == 59
     assert counts.queryable == 60 - len(held) - 3
     assert counts.training_labels == {"a": 1, "b": 1}
     assert counts.imported_labels == {"a": 1, "b": 0}
