@@ -40,8 +40,10 @@ class LogView:
 
     @cached_property
     def events(self) -> Events:
-        """All events in the order of the log, then the later tombstones."""
-        return (*self.as_it_was, *self.deletions)
+        """The events in the order of the log, then the later tombstones. Of a deleted record only the tombstone."""
+        gone = self.deleted
+        alive = (one for one in self.as_it_was if one.record_id not in gone or one.event is EventKind.TOMBSTONE)
+        return (*alive, *self.deletions) if gone else self.as_it_was
 
     @property
     def as_it_was(self) -> Events:
@@ -51,12 +53,8 @@ class LogView:
     @cached_property
     def deleted(self) -> frozenset[str]:
         """The records that were deleted, until now."""
-        return frozenset(event.record_id for event in self.events if event.event is EventKind.TOMBSTONE)
-
-    @cached_property
-    def places(self) -> tuple[tuple[int, int], ...]:
-        """The sequence number of each event, and its index within that part."""
-        return tuple((seq, index) for seq, part in enumerate(self.parts, 1) for index in range(len(part)))
+        events = (*self.as_it_was, *self.deletions)
+        return frozenset(event.record_id for event in events if event.event is EventKind.TOMBSTONE)
 
 
 class LabelLog:

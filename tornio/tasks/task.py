@@ -129,7 +129,7 @@ class Task:
     def translated(self, log: LogView, at: SpecDocument | None = None) -> LabelView:
         """Return this view of the log with the labels of a spec (default: the present one)."""
         rev, spec = (self.document.label_set_rev, self.spec) if at is None else (at.label_set_rev, at.task_spec())
-        key = (log.seq, len(log.events), rev, spec.annotation.min_submitted)
+        key = (log.seq, len(log.deletions), rev, spec.annotation.min_submitted)
         with self._lock:
             if self._view is None or self._view[0] != key:
                 self._view = (key, self._translate(log.seq, log.events, rev, spec))

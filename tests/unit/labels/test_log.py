@@ -59,7 +59,6 @@ def test_what_is_appended_is_read_in_its_place() -> None:
     view = log.read()
     assert view.seq == 2
     assert plain(view) == (imported("r1"), answer("r2"), answer("r3"))
-    assert view.places == ((1, 0), (1, 1), (2, 0))
     assert plain(log.read(1)) == (imported("r1"), answer("r2"))
     with pytest.raises(NotFound, match="ends at 2; 3 does not exist"):
         log.read(3)

@@ -11,6 +11,7 @@ from tests.unit.registry.example import manifest
 from tests.unit.tasks.sample import task_of
 from tornio.api import LabelIn
 from tornio.errors import InvalidInput
+from tornio.labels.agreement import agreement
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.records import Purpose, Record, default_record_id
 from tornio.schemas.loop import LoopState, OpenBatch
@@ -98,6 +99,22 @@ def test_nobody_writes_about_a_deleted_record(task: Task) -> None:
     other = replace(late, record_id="r02", response_id="2")
     task.labels.append([late, other])
     assert [one.record_id for one in task.labels.read()] == ["r01", "r02"]
+
+
+def test_answers_about_a_deleted_record_count_nowhere_not_even_in_agreement(task: Task) -> None:
+    def said(who: str, label: str) -> LabelEvent:
+        return LabelEvent(
+            EventKind.ANSWER, "r01", (label,), 1, "argilla", annotator=who, response_id=f"{who}1",
+            response_updated_at=NOW,
+        )  # fmt: skip
+
+    task.labels.append([said("ann", "a"), said("bob", "b")])
+    assert agreement(task.labels.read()) is not None
+    delete_records(task, ["r01"], "ops")
+    for log in (task.labels.read(), task.labels.read(1)):
+        assert agreement(log) is None
+        assert [one.event for one in log] == [EventKind.TOMBSTONE]
+    assert len(task.labels.read().as_it_was) == 3
 
 
 def test_a_deleted_record_does_not_come_back_and_its_text_may_under_another_id(task: Task) -> None:
