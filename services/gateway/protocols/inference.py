@@ -66,8 +66,11 @@ class TensorOut(_Message):
 
 
 class InferOut(_Message):
-    """``parameters``: `revision` of `current` under which the version answered, 0 for a version that was asked for by
-    name; `taught_by`, if it learned from a teacher's labels."""
+    """An answer of the Open Inference Protocol.
+
+    ``parameters``: `revision` of `current` under which the version answered, 0 for one that does not serve;
+    `taught_by`, if it learned from a teacher's labels; `outdated_labels`, if its labels are not the task's any more.
+    """
 
     model_name: str
     model_version: str
@@ -210,11 +213,15 @@ def write_answer(asked: Asked, model: str, predictions: Sequence[Prediction]) ->
         else:
             written["data"] = list(tensor.data)
         outputs.append(written)
-    taught: dict[str, Any] = {} if first.taught_by is None else {"taught_by": first.taught_by}
+    about: dict[str, Any] = {"revision": first.revision}
+    if first.taught_by is not None:
+        about["taught_by"] = first.taught_by
+    if first.outdated_labels:
+        about["outdated_labels"] = True
     answer: dict[str, Any] = {"model_name": model, "model_version": first.version}
     if asked.id is not None:
         answer["id"] = asked.id
-    answer |= {"parameters": {"revision": first.revision, **taught}, "outputs": outputs}
+    answer |= {"parameters": about, "outputs": outputs}
     header = json.dumps(answer).encode()
     return Answer(b"".join([header, *binary]), len(header) if binary else None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,5 +36,8 @@ def test_no_request_of_any_phase_meets_an_error_of_the_server(tmp_path: Path) ->
             "--no-color",
             f"--header=Authorization: Bearer {OPERATOR}",
         ]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False)
+        hooks = {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(Path(__file__).with_name("hooks"))}
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False, env=os.environ | hooks
+        )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr

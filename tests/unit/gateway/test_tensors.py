@@ -94,6 +94,13 @@ def test_a_broken_binary_body_is_read_or_refused(data: st.DataObject) -> None:
         read_request(broken, length)
 
 
+def test_an_answer_says_what_is_special_about_its_version() -> None:
+    asked = read_request(*request(["a"], binary=False))
+    special = Prediction(("b",), {"b": 1.0}, False, "v1", 3, taught_by="embedding", outdated_labels=True)
+    about = json.loads(write_answer(asked, "acme.x", [special]).body)["parameters"]
+    assert about == {"revision": 3, "taught_by": "embedding", "outdated_labels": True}
+
+
 @given(
     st.lists(st.tuples(st.sampled_from(["é", "b", "c"]), st.booleans()), min_size=1, max_size=5),
     st.dictionaries(st.sampled_from(["label", "score", "probabilities", "truncated"]), st.booleans(), min_size=1),
