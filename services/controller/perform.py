@@ -55,6 +55,15 @@ def dataset_name(task: str, generation: int) -> str:
     return task if generation == 1 else f"{task}-G{generation}"
 
 
+def dataset_specs(spec: TaskSpec, batch: Batch) -> dict[str, DatasetSpec]:
+    """Return the data sets of a batch by name: the task's own, and those where one more annotator answers."""
+    whole = dataset_spec(spec, batch.generation)
+    return {
+        name: whole if name == batch.dataset else replace(whole, name=name, min_submitted=1)
+        for name in batch.by_dataset()
+    }
+
+
 @dataclass(frozen=True)
 class Performer:
     """Performs acts for one task."""
@@ -126,11 +135,8 @@ class Performer:
     def _log_batch(self, name: str) -> None:
         batch, _ = documents.load(self.store, self.task.keys.batch(name), Batch)
         spec = self.task.spec
-        whole, view, events = (
-            dataset_spec(spec, batch.generation),
-            self.task.view(),
-            by_record(self.task.label_view().events),
-        )
+        specs, view = dataset_specs(spec, batch), self.task.view()
+        events = by_record(self.task.label_view().events)
         for dataset, items in batch.by_dataset().items():
             ids = live_records((item.record_id for item in items), events)
             texts = dict(zip(ids, (view.texts[row] for row in view.rows_of(ids).tolist()), strict=True))
@@ -139,8 +145,7 @@ class Performer:
                 for item in items
                 if item.record_id in texts
             ]
-            needed = whole.min_submitted if dataset == batch.dataset else 1
-            self.annotation.ensure_dataset(replace(whole, name=dataset, min_submitted=needed))
+            self.annotation.ensure_dataset(specs[dataset])
             self.annotation.log(spec.workspace, dataset, records)
 
     def _move_alias(self, act: MoveAlias) -> None:

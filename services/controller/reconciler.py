@@ -9,6 +9,7 @@ from datetime import datetime
 
 from jobs.running.port import JobRunner
 from services.controller.fleet import Fleet
+from services.controller.guidelines import Guidelines
 from services.controller.observe import Observer
 from services.controller.perform import Performer
 from services.controller.sync import Sync
@@ -55,11 +56,13 @@ class Reconciler:
     _sync: Sync = field(init=False)
     _observer: Observer = field(init=False)
     _performer: Performer = field(init=False)
+    _guidelines: Guidelines = field(init=False)
     _owed: tuple[Act, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         self._sync = Sync(self.task, self.annotation, self.clock)
         self._observer = Observer(self.store, self.task, self.runner, self.fleet, self.clock)
+        self._guidelines = Guidelines(self.task, self.annotation)
         self._performer = Performer(self.store, self.task, self.annotation, self.runner, self.clock)
 
     def look(self) -> Look:
@@ -72,6 +75,7 @@ class Reconciler:
         troubles: list[str] = []
         try:
             polled = self._sync.poll(state)
+            self._guidelines.refresh(polled.shown)
         except TornioError as error:
             polled = self._sync.last
             troubles.append(f"the annotation tool: {error}")

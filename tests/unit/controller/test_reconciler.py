@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from services.controller.guidelines import Guidelines
 from services.controller.reconciler import Reconciler
 from tests.unit.controller.turning import LABELS, Turning, make_spec, quick_fit
-from tornio.errors import Unavailable
+from tornio.errors import NotFound, Unavailable
 from tornio.labels.resolve import resolve
 from tornio.loop.phase import Phase
 from tornio.registry import CURRENT, Registry
 from tornio.schemas import keys
 from tornio.spec import AnnotationSpec
-from tornio.tasks import Counter
+from tornio.tasks import Counter, Tasks
 from tornio.tasks.data import Undecided
 
 pytestmark = pytest.mark.unit
@@ -372,3 +373,28 @@ def test_a_disputed_record_is_shown_to_one_more_annotator_and_not_to_those_who_a
         look = controller.look()
     third = turning.task.batches()[2]
     assert not {item.record_id for item in third.items} & set(ids), "the other one waits for its answer"
+
+
+def test_new_guidelines_are_shown_while_a_batch_is_open(tmp_path: Path) -> None:
+    turning = Turning(tmp_path).begin()
+    controller, _ = open_batch_of(turning)
+    controller.look()
+    described = [label.model_copy(update={"description": f"It is {label.name}."}) for label in turning.spec.labels]
+    spec = turning.spec.model_copy(update={"guidelines": "Read twice.", "labels": tuple(described)})
+    Tasks(turning.store).apply(spec, "test")
+    seen: list[str] = []
+    turning.annotation.before = seen.append
+    for _ in range(3):
+        controller.look()
+    shown = turning.annotation.spec("w", "t")
+    assert (shown.guidelines, shown.labels) == ("Read twice.", tuple(described))
+    assert seen.count("ensure_dataset") == 1, "once for each change"
+
+
+def test_a_data_set_that_was_deleted_is_not_made_anew_for_its_guidelines(tmp_path: Path) -> None:
+    turning = Turning(tmp_path).begin()
+    open_batch_of(turning)
+    turning.annotation.delete_dataset("w", "t")
+    Guidelines(turning.task, turning.annotation).refresh({"g1-b0001": frozenset()})
+    with pytest.raises(NotFound):
+        turning.annotation.spec("w", "t")
