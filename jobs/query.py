@@ -48,7 +48,7 @@ def run(args: QueryArgs, context: RunContext) -> QueryOutput:
     view = task.pool.read(args.pool_seq)
     labels = task.label_view(args.label_seq, args.spec_rev)
     batches = [batch for batch in task.batches() if batch.number < args.number]
-    left = askable(task, view, labels.events, batches, spec, labels.lapsed)
+    left = askable(task, view, labels.events, batches, spec, labels.lapsed, args.generation)
     seed = derive_seed(spec.full_name, args.generation, args.number, "query", spec.loop.seed)
     model = _model(args, context)
     once_more = _once_more(args, spec, view, labels.events, batches, task.document.holdout_key)

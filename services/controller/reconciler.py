@@ -72,6 +72,8 @@ class Reconciler:
         """
         self.task.refresh()
         state, etag = documents.load(self.store, self.task.keys.loop, LoopState)
+        if state.generation > self.task.document.generation:  # another controller has seen the labels change meanwhile
+            self.task.refresh()
         troubles: list[str] = []
         try:
             polled = self._sync.poll(state)

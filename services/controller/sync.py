@@ -80,7 +80,8 @@ class Sync:
 
     def poll(self, state: LoopState) -> Polled:
         """Append the annotators' new answers. Raises what the annotation tool raises."""
-        batches = {batch.batch: batch for batch in self.task.batches()}
+        present = self.task.document.generation  # another controller may have written batches of a later one meanwhile
+        batches = {batch.batch: batch for batch in self.task.batches() if batch.generation <= present}
         wanted = [b.batch for b in state.batches] + ([state.query.batch] if state.query else [])
         self._erase(list(batches.values()))
         read = {name: self._read(batches[name]) for name in wanted if name in batches}

@@ -6,11 +6,12 @@ wanted label set when it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from tornio.labels.events import EventKind, LabelEvent
-from tornio.labels.resolve import by_record, resolve
+from tornio.labels.resolve import resolve
 
 _GIVES_LABELS = (EventKind.ANSWER, EventKind.CORRECTION, EventKind.IMPORT, EventKind.AUTO)
 
@@ -32,13 +33,12 @@ class LabelSet:
 class LabelView:
     """The label log up to ``seq``, with every event translated to one label set.
 
-    ``lapsed``: the records that have no label because theirs was removed, each with the generation that removed it.
-    They are asked again.
+    ``lapsed``: the records that have no label because theirs was removed. They are asked again.
     """
 
     seq: int
     events: tuple[LabelEvent, ...]
-    lapsed: Mapping[str, int] = field(default_factory=dict)
+    lapsed: frozenset[str] = frozenset()
 
 
 def translate_label(name: str, sets: Sequence[LabelSet], since: int) -> str | None:
@@ -56,6 +56,14 @@ def translate_labels(names: Iterable[str], sets: Sequence[LabelSet], since: int)
     return tuple(dict.fromkeys(name for name in now if name is not None))
 
 
+def former_names(sets: Sequence[LabelSet]) -> dict[str, str | None]:
+    """Return what each label that the task has had is called in the last of ``sets``; None if it was removed.
+
+    Of two labels that had the same name, the later one counts.
+    """
+    return {name: translate_label(name, sets, before.rev) for before, one in pairwise(sets) for name in one.becomes}
+
+
 def translate(
     events: Iterable[LabelEvent], sets: Sequence[LabelSet], multi_label: bool, min_submitted: int, seq: int = 0
 ) -> LabelView:
@@ -66,12 +74,11 @@ def translate(
     which no label is left. If the record's resolved label was removed, all its answers lapse: what others had said
     before is not the truth that was agreed on. Purposes stay, so a record of the hold-out stays in the hold-out.
     """
-    translated, lapsed = tuple(events), dict[str, int]()
+    translated, lapsed = tuple(events), set[str]()
     for one in sets[1:]:
         translated, gone = _step(translated, one, multi_label, min_submitted)
-        lapsed |= dict.fromkeys(gone, one.generation)
-    unlabelled = _without_label(translated, lapsed.keys(), multi_label, min_submitted)
-    return LabelView(seq, translated, {name: at for name, at in lapsed.items() if name in unlabelled})
+        lapsed |= gone
+    return LabelView(seq, translated, _without_label(translated, lapsed, multi_label, min_submitted))
 
 
 def _step(
@@ -101,10 +108,8 @@ def _agreed_on(removed: set[str], events: list[LabelEvent], multi_label: bool, m
 
 
 def _without_label(
-    events: tuple[LabelEvent, ...], records: Iterable[str], multi_label: bool, min_submitted: int
-) -> set[str]:
+    events: tuple[LabelEvent, ...], records: Collection[str], multi_label: bool, min_submitted: int
+) -> frozenset[str]:
     """Return those of the records that have no label, and that nobody has discarded or deleted."""
-    wanted = set(records)
-    grouped = by_record(one for one in events if one.record_id in wanted)
-    resolved = resolve((one for group in grouped.values() for one in group), (), multi_label, min_submitted)
-    return {name for name, one in resolved.items() if one.labels is None and one.kind is None}
+    resolved = resolve((one for one in events if one.record_id in records), (), multi_label, min_submitted)
+    return frozenset(name for name, one in resolved.items() if one.labels is None and one.kind is None)

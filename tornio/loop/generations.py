@@ -39,6 +39,7 @@ def begin_generation(state: LoopState, seen: Observation) -> LoopState:
         swap=None,
         newest=None,
         promoted=(),
+        taught=state.taught or 0 in seen.recorded,
         refusals=0,
         stop=StopProgress(),
         exhausted_pool_seq=0,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from tornio.labels.automatic import standing_labels
 from tornio.labels.events import EventKind, LabelEvent
@@ -29,15 +28,16 @@ def askable(
     events: Iterable[LabelEvent],
     batches: Iterable[Batch],
     spec: TaskSpec | None = None,
-    lapsed: Mapping[str, int] = MappingProxyType({}),
+    lapsed: Collection[str] = (),
+    generation: int = 1,
 ) -> Askable:
     """Return the records of the view that are in none of the batches and have no event, the first of each text.
 
     So each text is asked once, under whichever id, and a text that was imported is never asked. An automatic label
     does not keep a text that is held out from people: only they judge. That of a version keeps other texts from them
     until it is withdrawn. ``spec``: its hold-out share counts; None means the current spec. ``lapsed``: records whose
-    label was removed, with the generation that removed it. They are asked again, unless a batch of that generation or a
-    later one has them.
+    label was removed. They are asked again, unless a batch of this ``generation`` has them. A batch of an earlier one
+    keeps nothing back, because annotators have left its data set.
     """
     events = tuple(events)
     share = (spec or task.spec).loop.holdout_share
@@ -47,10 +47,8 @@ def askable(
         for one in events
         if not one.of_version and (one.event is not EventKind.AUTO or one.record_id not in held)
     }
-    closed -= lapsed.keys()
-    closed |= {
-        item.record_id for batch in batches for item in batch.items if batch.generation >= lapsed.get(item.record_id, 0)
-    }
+    closed -= set(lapsed)
+    closed |= {item.record_id for batch in batches if batch.generation >= generation for item in batch.items}
     closed |= {name for (_, name), label in standing_labels(events).items() if not label.lapsed} - held
     digests = list(view.text_digests)
     seen = {digest for record_id, digest in zip(view.record_ids, digests, strict=True) if record_id in closed}

@@ -47,6 +47,7 @@ class Counts:
     batches: tuple[Batch, ...]
     given_seq: int = 0
     """The last sequence number of the log with anything but automatic labels of versions; 0 without any."""
+    generation: int = 1
 
     @cached_property
     def records(self) -> int:
@@ -57,7 +58,7 @@ class Counts:
     @cached_property
     def queryable(self) -> int:
         """Records that a query may still pick."""
-        left = askable(self.task, self.view, self.log.events, self.batches, self.spec, self.log.lapsed)
+        left = askable(self.task, self.view, self.log.events, self.batches, self.spec, self.log.lapsed, self.generation)
         return len(left.open_rows)
 
     @cached_property
@@ -165,11 +166,13 @@ class Counter:
     def count(self, log: LogView, batches: tuple[Batch, ...]) -> Counts:
         """Return the counts of the task's present spec and pool with this view of the label log."""
         task = self._task
-        spec, view = task.spec, task.pool.read()
-        key = (view.seq, log.seq, len(batches), task.document.spec_rev)
+        (document, spec), view = task.now, task.pool.read()
+        key = (view.seq, log.seq, len(batches), document.spec_rev)
         with self._lock:
             if self._last is None or self._last[0] != key:
-                self._last = (key, Counts(task, spec, view, task.translated(log), batches, _given_seq(log)))
+                labels = task.translated(log)
+                counts = Counts(task, spec, view, labels, batches, _given_seq(log), document.generation)
+                self._last = (key, counts)
             return self._last[1]
 
 

@@ -57,7 +57,7 @@ def preview_deletion(task: Task, record_ids: Sequence[str]) -> Deletion:
     view, spec = task.view(), task.spec
     _refuse([one for one in dict.fromkeys(record_ids) if one not in view])
     new = wanted - log.deleted
-    events = [event for event in log.events if event.record_id in new]
+    events = [event for event in task.translated(log).events if event.record_id in new]
     truth = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
     held = reserve(task, view, log.events)
     opened = {one.batch for one in task.loop_state().batches if not one.closed}

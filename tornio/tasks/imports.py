@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from uuid import uuid4
 
 from tornio.api import LabelIn, RecordIn
@@ -75,6 +76,7 @@ def import_labels(
     source: str,
     request: str | None = None,
     kind: EventKind = EventKind.IMPORT,
+    former: Mapping[str, str | None] = MappingProxyType({}),
 ) -> Imported:
     """Add the records to the pool, then their labels to the log. May be repeated.
 
@@ -85,11 +87,12 @@ def import_labels(
     ``source``: where the labels come from, such as ``import:seed.csv``. ``request``: an id of this import. An import
     that is sent again under the same id is not written again, whatever was imported since. None means a new id.
     ``kind``: AUTO for labels by a model, which train until somebody labels their text, and never judge.
+    ``former``: what labels of before are called now, for the error.
 
     Raises InvalidInput, before anything is written, for labels that the task does not have, a wrong number of
     labels, or a record that is given twice with different labels.
     """
-    _refuse(list(_problems(items, spec)), spec)
+    _refuse(list(_problems(items, spec, former)), spec)
     log = labels.read()
     logged, asked = tuple(log), len(items)
     items = [item for item in items if item[0].record_id not in log.deleted]
@@ -138,20 +141,26 @@ def _ordered(given: Sequence[str], spec: TaskSpec) -> tuple[str, ...]:
     return tuple(name for name in spec.label_names if name in given)
 
 
-def _problems(items: Sequence[Item], spec: TaskSpec) -> Iterator[str]:
+def _problems(items: Sequence[Item], spec: TaskSpec, former: Mapping[str, str | None]) -> Iterator[str]:
     names, first = set(spec.label_names), dict[str, tuple[int, set[str]]]()
     for row, (record, given) in enumerate(items, 1):
         unknown = [name for name in given if name not in names]
         earlier, labels = first.setdefault(record.record_id, (row, set(given)))
         where = f"row {row} ({record.record_id[:80]!r})"
         if unknown:
-            yield f"{where}: the task has no label {', '.join(map(repr, unknown))}."
+            yield f"{where}: the task has no label {', '.join(_unknown(name, former) for name in unknown)}."
         elif not spec.multi_label and len(given) != 1:
             yield f"{where}: exactly one label is needed, found {len(given)}."
         elif len(set(given)) != len(given):
             yield f"{where}: a label is given twice."
         elif labels != set(given):
             yield f"{where}: row {earlier} gives the same record other labels. Leave one of them out."
+
+
+def _unknown(name: str, former: Mapping[str, str | None]) -> str:
+    if name not in former:
+        return repr(name)
+    return f"{name!r} any more ({'it was removed' if former[name] is None else f'now {former[name]!r}'})"
 
 
 def _refuse(problems: Sequence[str], spec: TaskSpec) -> None:

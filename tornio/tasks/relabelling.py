@@ -79,6 +79,12 @@ def relabelled(spec: TaskSpec, wanted: Relabelling) -> TaskSpec:
     twice = sorted(name for name, count in Counter(sources).items() if count > 1)
     if twice:
         raise InvalidSpec(f"The labels {', '.join(map(repr, twice))} are named twice: give each one change.")
+    anew = {*wanted.rename.values(), *wanted.merge, *(label.name for label in wanted.add)}
+    if back := sorted(anew.intersection(wanted.remove)):
+        raise InvalidSpec(
+            f"The labels {', '.join(map(repr, back))} would be removed and made anew, so their answers would stay. "
+            "Give the new labels other names."
+        )
     merged = {name: new for new, names in wanted.merge.items() for name in names}
     labels, made = list[LabelSpec](), set[str]()
     for label in spec.labels:

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from tornio.errors import NotFound
 from tornio.labels.events import EventKind, LabelEvent
-from tornio.labels.label_sets import LabelSet, LabelView, translate
+from tornio.labels.label_sets import LabelSet, LabelView, former_names, translate
 from tornio.labels.log import LabelLog, LogView
 from tornio.pool import Added, Pool, PoolView
 from tornio.records import Purpose, Record
@@ -30,8 +30,9 @@ _PURPOSES = {"train": Purpose.QUERY, "holdout": Purpose.HOLDOUT}
 class Task:
     """A task of the store. Immutable documents are read once and kept. Thread-safe.
 
-    ``document`` and ``spec`` are as of the last ``refresh``. Every method raises Unavailable if the store is away,
-    and IntegrityError if a stored document is not valid.
+    ``document`` and ``spec`` are as of the last ``refresh``, which may come from another thread at any time: who needs
+    both of one moment takes ``now``. Every method raises Unavailable if the store is away, and IntegrityError if a
+    stored document is not valid.
     """
 
     def __init__(self, store: ObjectStore, keys: TaskKeys) -> None:
@@ -59,13 +60,18 @@ class Task:
         return f"{self.workspace}/{self.name}"
 
     @property
+    def now(self) -> tuple[TaskDocument, TaskSpec]:
+        """The document, with the spec that it names."""
+        return self._now
+
+    @property
     def document(self) -> TaskDocument:
-        return self._document
+        return self._now[0]
 
     @property
     def spec(self) -> TaskSpec:
         """The spec that ``document`` names."""
-        return self._spec
+        return self._now[1]
 
     def refresh(self) -> None:
         """Read task.json again if it has changed. Raises NotFound if the task was deleted."""
@@ -79,8 +85,7 @@ class Task:
             if changed is None:
                 return
             document = TaskDocument.decode(changed.body, self.keys.document)
-            self._spec = self.spec_at(document.spec_rev)
-            self._document, self._etag = document, changed.etag
+            self._now, self._etag = (document, self.spec_at(document.spec_rev)), changed.etag
 
     def spec_at(self, rev: int) -> TaskSpec:
         """Return the spec of a revision. Raises NotFound."""
@@ -111,12 +116,13 @@ class Task:
 
     def label_set_with(self, labels: Collection[str]) -> int:
         """Return the newest label set that has exactly these labels; the present one if none has."""
-        sets, later = self.label_sets(), set(self.spec.label_names)
-        for one in reversed(sets):
+        document, spec = self.now
+        later = set(spec.label_names)
+        for one in reversed(self.label_sets(document.label_set_rev)):
             if later == set(labels):
                 return one.rev
             later = set(one.becomes)
-        return self.document.label_set_rev
+        return document.label_set_rev
 
     def label_view(self, upto: int | None = None, spec_rev: int | None = None) -> LabelView:
         """Return the label log up to ``upto`` (default: all), with the labels of a spec's revision (default: the
@@ -128,7 +134,8 @@ class Task:
 
     def translated(self, log: LogView, at: SpecDocument | None = None) -> LabelView:
         """Return this view of the log with the labels of a spec (default: the present one)."""
-        rev, spec = (self.document.label_set_rev, self.spec) if at is None else (at.label_set_rev, at.task_spec())
+        document, present = self.now
+        rev, spec = (document.label_set_rev, present) if at is None else (at.label_set_rev, at.task_spec())
         key = (log.seq, len(log.deletions), rev, spec.annotation.min_submitted)
         with self._lock:
             if self._view is None or self._view[0] != key:
@@ -162,8 +169,12 @@ class Task:
         auto: bool = False,
     ) -> Imported:
         """Add labelled texts to pool and label log. ``auto``: a model gave the labels. See ``tasks.imports``."""
-        rev, kind = self.document.label_set_rev, EventKind.AUTO if auto else EventKind.IMPORT
-        return import_labels(self.pool, self.labels, self.spec, rev, items, _PURPOSES[purpose], source, request, kind)
+        document, spec = self.now
+        rev, kind = document.label_set_rev, EventKind.AUTO if auto else EventKind.IMPORT
+        former = former_names(self.label_sets(rev))
+        return import_labels(
+            self.pool, self.labels, spec, rev, items, _PURPOSES[purpose], source, request, kind, former
+        )
 
     def batches(self) -> tuple[Batch, ...]:
         """Return every batch that was written down, by number."""

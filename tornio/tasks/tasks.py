@@ -221,6 +221,7 @@ def _with_bootstrap(spec: TaskSpec, otherwise: str | None) -> TaskSpec:
 
 def _unasked(spec: TaskSpec, told: Sequence[str]) -> str:
     """What is said where the labels would change and nobody has agreed to it."""
+    told = told or ["only their order is another one, and a version with the new order is trained"]
     lines = [f"{spec.full_name} stays as it is, because its labels would change:", *told]
     return "\n".join([*lines, "If that is what you want, apply it again with --migrate-labels."])
 

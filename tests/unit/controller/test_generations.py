@@ -15,6 +15,7 @@ from tornio.labels.resolve import resolve
 from tornio.loop.phase import Phase
 from tornio.records import Purpose
 from tornio.registry import CURRENT, Registry
+from tornio.schemas.loop import LoopState
 from tornio.schemas.registry import Alias
 from tornio.schemas.task import Batch
 from tornio.spec import TaskSpec
@@ -203,3 +204,37 @@ def test_labels_change_twice_in_a_row(tmp_path: Path) -> None:
     registry = Registry(turning.store, turning.task.keys)
     assert set(registry.manifest(current(turning).version).labels) == {"metal", "all"}
     assert set(LABELS) == {"fruit", "metal", "river"}
+
+
+def test_a_controller_that_is_a_generation_behind_reads_no_answers_of_the_next_one(tmp_path: Path) -> None:
+    turning = begun(tmp_path, answered=0)
+    behind = turning.controller()
+    behind.look()
+    migrate(turning, relabelled())
+    controller = turning.controller()
+    while controller.look().busy:
+        pass
+    moved = batches_of(turning.task, 2)[0]
+    record = next(item.record_id for item in moved.items if turning.truth[item.record_id] == "food")
+    turning.annotation.answer("w", moved.dataset, record, "a1", ["food"])
+    turning.clock.now += timedelta(seconds=11)
+    behind._sync.poll(LoopState())  # its task is still that of generation 1
+    turning.clock.now += timedelta(seconds=11)
+    controller.look()
+    assert given(turning.task)[record] == ("food",)
+
+
+def test_a_controller_that_finds_the_state_of_a_later_generation_reads_the_task_again(tmp_path: Path) -> None:
+    turning = begun(tmp_path, answered=0)
+    behind, other, state = turning.controller(), turning.controller(), turning.task.keys.loop
+
+    def between(operation: str, key: str) -> None:
+        if operation == "get" and key == state:
+            turning.store.before = None
+            migrate(turning, relabelled())
+            other.look()
+
+    turning.store.before = between
+    behind.look()
+    assert all(batch.dataset == "t-G2" for batch in turning.task.batches() if batch.batch.startswith("g2"))
+    turning.turn()

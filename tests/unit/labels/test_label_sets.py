@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tornio.labels.events import EventKind, LabelEvent
-from tornio.labels.label_sets import LabelSet, translate, translate_label
+from tornio.labels.label_sets import LabelSet, former_names, translate, translate_label
 from tornio.labels.resolve import resolve
 from tornio.records import Purpose
 
@@ -38,7 +38,7 @@ def test_renamed_and_merged_labels_keep_their_answers_and_a_removed_one_is_asked
     sets = (FIRST, LabelSet(2, 2, {"a": "A", "b": "A", "c": None}))
     seen = translate([answer("1", "a"), answer("2", "b"), answer("3", "c")], sets, False, 1)
     assert labels_of(seen.events) == {"1": ("A",), "2": ("A",), "3": None}
-    assert seen.lapsed == {"3": 2}
+    assert seen.lapsed == {"3"}
 
 
 def test_an_answer_under_the_new_labels_is_as_it_was_given() -> None:
@@ -59,7 +59,7 @@ def test_answers_lapse_with_the_label_that_was_agreed_on() -> None:
     agreed = [answer("1", "a", "x"), answer("1", "b", "y"), answer("1", "b", "z")]
     outvoted = [answer("2", "a", "x"), answer("2", "a", "y"), answer("2", "b", "z")]
     seen = translate([*agreed, *outvoted], sets, False, 3)
-    assert seen.lapsed == {"1": 2, "2": 2}, "a third annotator has to answer again"
+    assert seen.lapsed == {"1", "2"}, "a third annotator has to answer again"
     assert labels_of(translate([*agreed, *outvoted], sets, False, 2).events, 2) == {"1": None, "2": ("a",)}
 
 
@@ -67,7 +67,7 @@ def test_an_import_that_lapses_does_not_bring_back_an_earlier_one() -> None:
     sets = (FIRST, LabelSet(2, 2, {"a": "a", "b": None}))
     seen = translate([imported("1", "a"), imported("1", "b")], sets, False, 1)
     assert labels_of(seen.events) == {"1": None}
-    assert seen.lapsed == {"1": 2}
+    assert seen.lapsed == {"1"}
 
 
 def test_the_hold_out_stays_the_hold_out() -> None:
@@ -99,7 +99,7 @@ def test_of_several_labels_the_others_stay() -> None:
     seen = translate(events, sets, True, 1)
     found = {name: one.labels for name, one in resolve(seen.events, (), True).items()}
     assert found == {"1": ("a",), "2": None, "3": ()}, "to have none of the labels is an answer"
-    assert seen.lapsed == {"2": 2}
+    assert seen.lapsed == {"2"}
 
 
 NAMES = ("a", "b", "c", "d")
@@ -131,3 +131,9 @@ def test_whatever_the_migrations_every_label_is_translated_or_asked_again(
         assert after[record] == (None if now is None else (now,))
         assert (record in seen.lapsed) == (now is None)
     assert [one.key for one in seen.events] == [one.key for one in events]
+
+
+def test_the_name_of_now_of_each_label_that_the_task_has_had() -> None:
+    sets = (FIRST, LabelSet(2, 2, {"a": "b", "b": "c", "d": None}), LabelSet(3, 3, {"b": "B", "c": "c"}))
+    assert former_names(sets) == {"a": "B", "b": "B", "d": None, "c": "c"}, "of the two called b the later one counts"
+    assert former_names(sets[:1]) == {}

@@ -231,3 +231,18 @@ def test_a_task_that_serves_a_version_or_is_paused_is_not_taught() -> None:
     assert not first.to_be_taught(world.state, world.look())
     assert not first.to_be_taught(world.state.evolve(iteration=2), world.look())
     assert timedelta(0) < first.QUIET < first.LONGEST
+
+
+def test_a_version_0_that_was_judged_when_the_labels_changed_never_serves() -> None:
+    world = taught_world()
+    world.wait(QUIET)
+    while 0 not in world.iterations:
+        step(world)
+    assert world.state.gate is not None
+    judged = world.state.gate.version
+    world.change_labels()
+    served = set[str]()
+    while len(served) < 2:
+        world.turn()
+        served |= {world.aliases["current"].version} if "current" in world.aliases else set()
+    assert judged not in served

@@ -65,3 +65,14 @@ def test_an_older_spec_reserves_as_it_did_then(task: Task) -> None:
     view = task.pool.read()
     now, before = askable(task, view, (), ()), askable(task, view, (), (), then)
     assert set(now.reserve_rows) < set(before.reserve_rows)
+
+
+def test_a_batch_of_an_earlier_generation_keeps_nothing_back(task: Task) -> None:
+    view = task.pool.read()
+    row, other = askable(task, view, (), ()).open_rows[:2]
+    batch = batch_of(view.record_ids[row], view.record_ids[other])
+    answered = [event(EventKind.ANSWER, view.record_ids[other], ("a",))]
+    assert row not in askable(task, view, answered, [batch]).open_rows
+    left = askable(task, view, answered, [batch], generation=2).open_rows
+    assert row in left, "nobody looks at its data set any more"
+    assert other not in left

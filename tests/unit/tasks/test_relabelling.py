@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.unit.tasks.sample import task_of
-from tornio.errors import ChangeRefused, InvalidSpec
+from tornio.errors import ChangeRefused, InvalidInput, InvalidSpec
 from tornio.records import Record
 from tornio.spec import LabelSpec, TaskSpec
-from tornio.tasks import Task, Tasks
+from tornio.tasks import Task, Tasks, preview_deletion
 from tornio.tasks.relabelling import Relabelling, change_of, fates, relabelled
 
 pytestmark = pytest.mark.unit
@@ -123,7 +123,8 @@ def test_a_change_in_words_makes_the_new_labels() -> None:
     assert change.becomes == {"a": "A", "b": "c", "c": "c", "d": None}
     assert change.added == ("e",)
     assert len(list(fates(change, {}))) == 4
-    for faulty in (Relabelling({"q": "x"}), Relabelling({"a": "x"}, {}, ["a"])):
+    anew = Relabelling({}, {}, ["d"], [LabelSpec(name="d")])
+    for faulty in (Relabelling({"q": "x"}), Relabelling({"a": "x"}, {}, ["a"]), anew):
         with pytest.raises(InvalidSpec):
             relabelled(spec, faulty)
 
@@ -131,3 +132,30 @@ def test_a_change_in_words_makes_the_new_labels() -> None:
 def test_another_revision_than_the_expected_one_is_refused(task: Task) -> None:
     with pytest.raises(ChangeRefused, match="was changed meanwhile"):
         Tasks(task.store).apply(spec_of("a", "b", "x"), "ann", migrate=True, expected_rev=7)
+
+
+def test_an_import_with_former_names_says_what_they_are_called_now(task: Task) -> None:
+    tasks = Tasks(task.store)
+    tasks.apply(spec_of({"name": "A", "renamed_from": "a"}, "b", "x"), "ann", migrate=True)
+    now = tasks.open("care", "tickets")
+    for given, said in (
+        ("a", "no label 'a' any more (now 'A')"),
+        ("c", "'c' any more (it was removed)"),
+        ("q", "'q'."),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            imported(now, given)
+        assert said in str(refused.value)
+
+
+def test_another_order_of_the_labels_is_said(task: Task) -> None:
+    with pytest.raises(ChangeRefused, match="only their order"):
+        Tasks(task.store).apply(spec_of("b", "a", "c"), "ann")
+
+
+def test_a_deletion_counts_no_label_that_was_removed(task: Task) -> None:
+    imported(task, "a", "c")
+    tasks = Tasks(task.store)
+    tasks.apply(spec_of("a", "b"), "ann", migrate=True)
+    now = tasks.open("care", "tickets")
+    assert preview_deletion(now, now.pool.read().record_ids[:2]).labelled == 1
