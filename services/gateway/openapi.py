@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from services.gateway.examples import EXAMPLES
 from services.gateway.protocols.inference import InferIn
 from tornio.api import PROBLEM_JSON
 from tornio.spec import TaskSpec
@@ -35,7 +36,8 @@ def complete(usual: Callable[[], Json]) -> Json:
         given = model.model_json_schema(ref_template="#/components/schemas/{model}")
         for name, schema in (given.pop("$defs") | {model.__name__: given}).items():
             schemas.setdefault(name, schema)
-    for operation in _operations(described):
+    for path, operation in _operations(described):
+        _add_example(path, operation)
         answers: Json = operation["responses"]
         if "requestBody" in operation:
             for status, description in _OF_BODIES.items():
@@ -53,6 +55,14 @@ def install(app: FastAPI) -> None:
     app.openapi = lambda: complete(usual)  # type: ignore[method-assign]
 
 
-def _operations(described: Json) -> Iterator[Json]:
-    for path in described["paths"].values():
-        yield from path.values()
+def _operations(described: Json) -> Iterator[tuple[str, Json]]:
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            yield path, operation
+
+
+def _add_example(path: str, operation: Json) -> None:
+    """Give the request its example, if it has a body of JSON and none yet."""
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if body is not None and path in EXAMPLES:
+        body.setdefault("example", EXAMPLES[path])

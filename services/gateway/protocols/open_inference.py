@@ -122,7 +122,7 @@ class IndexRow(_Answer):
 
 
 def _name(
-    model: Annotated[str, Path(description="A task as `workspace.task`.", examples=["acme.reviews"])],
+    model: Annotated[str, Path(description="A task as `workspace.task`.", examples=["acme.support"])],
 ) -> TaskName:
     return inference.task_name(model)
 
