@@ -114,9 +114,13 @@ def metrics_page() -> str:
         Ray exports metrics in the Prometheus format, its own and these of Tornio, on the port `metrics` of every pod.
         The chart makes a PodMonitor for them (`podMonitor.enabled`), and its network policy lets Prometheus in
         (`networkPolicy.monitoringNamespace`). Ray puts `ray_` in front of the names, `_total` behind those of
-        counters, and adds tags of its own, such as the deployment and the replica. With `tornio up` the port is one
-        of this machine, and `ray metrics launch-prometheus` finds it. With `prometheusRule.enabled` the chart brings
-        alerts, and with `dashboards.enabled` two dashboards for Grafana.
+        counters, and adds tags of its own, such as the deployment and the replica. With `prometheusRule.enabled`
+        the chart brings alerts, and with `dashboards.enabled` two dashboards for Grafana.
+
+        With `tornio up` the ports are ones of this machine. Ray writes a configuration that knows them: start
+        Prometheus with `--config.file=.tornio/ray/session_latest/metrics/prometheus/prometheus.yml`. The file
+        `.tornio/ray/session_latest/prom_metrics_service_discovery.json` lists the ports. `ray metrics
+        launch-prometheus` does not find them, because it looks in `/tmp/ray` only.
 
         Ray counts each value of a histogram as the middle of its bucket, so sums and means of histograms are
         approximate. Counts and quantiles are as exact as the buckets.

@@ -41,7 +41,7 @@ from tornio.loop.first import no_version
 from tornio.registry import CURRENT, Registry
 from tornio.schemas.keys import TaskKeys
 from tornio.settings import LlmEndpoint
-from tornio.spec import LabelSpec, TaskSpec, TeacherSpec
+from tornio.spec import TaskSpec, TeacherSpec
 from tornio.status.annotators import read_annotators
 from tornio.status.asks import Ask, ask_of_loop, ask_training
 from tornio.status.snapshot import Reader
@@ -108,12 +108,7 @@ class StoreBackend:
         return _applied(TaskName(spec.workspace, spec.name), applied)
 
     async def migrate_labels(self, task: TaskName, wanted: LabelMigrationIn, who: str) -> Applied:
-        change = Relabelling(
-            wanted.rename,
-            wanted.merge,
-            wanted.remove,
-            [LabelSpec(name=one) if isinstance(one, str) else one for one in wanted.add],
-        )
+        change = Relabelling(wanted.rename, wanted.merge, wanted.remove, wanted.add)
 
         def migrate() -> Change:
             opened = self._open(task)

@@ -174,6 +174,8 @@ def _message(fault: Mapping[str, object]) -> str:
     if fault["type"] == "json_invalid":
         context = fault.get("ctx")
         return errors.storable(f"not JSON: {context.get('error') if isinstance(context, dict) else fault['msg']}")
+    if fault["loc"] == ("body",) and isinstance(fault.get("input"), bytes):
+        return "the request does not say that its body is JSON. Send the header 'Content-Type: application/json'"
     message = cut(str(fault["msg"]).removeprefix("Value error, "), 1_000)
     for pattern, meaning in _PATTERNS.items():
         message = message.replace(f"match pattern '{pattern}'", meaning)

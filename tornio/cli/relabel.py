@@ -6,12 +6,14 @@ import sys
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from tornio.api import LabelMigrationIn
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.errors import InvalidInput
 from tornio.spec import LabelSpec
+from tornio.spec.limits import cut
 
 
 def labels_migrate(
@@ -85,4 +87,8 @@ def _merged(text: str) -> tuple[str, list[str]]:
 
 def _label(text: str) -> LabelSpec:
     name, _, description = (part.strip() for part in text.partition("="))
-    return LabelSpec(name=name, description=description or None)
+    try:
+        return LabelSpec(name=name, description=description or None)
+    except ValidationError as error:
+        said = "; ".join(fault["msg"] for fault in error.errors(include_url=False))
+        raise InvalidInput(f"--add {cut(text)!r} is no label: {said}. Write the name, or NAME=DESCRIPTION.") from None

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
 
 from tornio.errors import InvalidSpec
 from tornio.labels.resolve import resolve
 from tornio.spec import LabelSpec, TaskSpec
+from tornio.spec.limits import cut
 from tornio.tasks.task import Task
 
 
@@ -30,7 +34,7 @@ class Relabelling:
     rename: Mapping[str, str] = field(default_factory=dict)
     merge: Mapping[str, Sequence[str]] = field(default_factory=dict)
     remove: Sequence[str] = ()
-    add: Sequence[LabelSpec] = ()
+    add: Sequence[str | LabelSpec] = ()
 
 
 def change_of(old: Sequence[str], new: Sequence[LabelSpec]) -> LabelChange:
@@ -69,7 +73,8 @@ def change_of(old: Sequence[str], new: Sequence[LabelSpec]) -> LabelChange:
 def relabelled(spec: TaskSpec, wanted: Relabelling) -> TaskSpec:
     """Return the spec with the labels that the change makes, in their old order, with new ones behind.
 
-    Raises InvalidSpec for a label that the task does not have, or that is named twice.
+    Raises InvalidSpec for a label that the task does not have, or that is named twice, and for new labels that break a
+    rule of a spec.
     """
     sources = [*wanted.rename, *(name for names in wanted.merge.values() for name in names), *wanted.remove]
     unknown = sorted(set(sources) - set(spec.label_names))
@@ -79,31 +84,58 @@ def relabelled(spec: TaskSpec, wanted: Relabelling) -> TaskSpec:
     twice = sorted(name for name, count in Counter(sources).items() if count > 1)
     if twice:
         raise InvalidSpec(f"The labels {', '.join(map(repr, twice))} are named twice: give each one change.")
-    anew = {*wanted.rename.values(), *wanted.merge, *(label.name for label in wanted.add)}
+    added = [_fields(label) for label in wanted.add]
+    anew = {*wanted.rename.values(), *wanted.merge, *(label["name"] for label in added)}
     if back := sorted(anew.intersection(wanted.remove)):
         raise InvalidSpec(
             f"The labels {', '.join(map(repr, back))} would be removed and made anew, so their answers would stay. "
             "Give the new labels other names."
         )
-    merged = {name: new for new, names in wanted.merge.items() for name in names}
-    labels, made = list[LabelSpec](), set[str]()
+    asked = [*_kept(spec, wanted), *added]
+    _check_names([str(label["name"]) for label in asked])
+    try:  # Built anew from plain values, so that every rule of a spec holds for the new labels.
+        return TaskSpec.model_validate(spec.model_dump(mode="json", exclude_unset=True) | {"labels": asked})
+    except ValidationError as error:
+        said = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors(include_url=False)[:3])
+        raise InvalidSpec(f"The task cannot have these labels: {cut(said, 1_000)}.") from None
+
+
+def _kept(spec: TaskSpec, wanted: Relabelling) -> Iterator[dict[str, Any]]:
+    """Yield the fields of each label that comes from one of the task, not checked yet."""
+    merged, made = {name: new for new, names in wanted.merge.items() for name in names}, set[str]()
     for label in spec.labels:
         name = label.name
         if name in wanted.remove:
             continue
         if name in wanted.rename:
-            labels.append(label.model_copy(update={"name": wanted.rename[name], "renamed_from": name}))
+            yield _fields(label) | {"name": wanted.rename[name], "renamed_from": name}
         elif (new := merged.get(name, name if name in wanted.merge else None)) is not None:
             if new not in made:
                 made.add(new)
                 own = next((one.description for one in spec.labels if one.name == new), None)
-                froms = tuple(dict.fromkeys((*wanted.merge[new], *((new,) if new in spec.label_names else ()))))
-                labels.append(LabelSpec(name=new, description=own, merged_from=froms))
+                froms = dict.fromkeys((*wanted.merge[new], *((new,) if new in spec.label_names else ())))
+                yield {"name": new, "description": own, "merged_from": list(froms)}
         else:
-            labels.append(label)
-    # Built anew, so that every rule of a spec holds for the new labels.
-    dumped = spec.model_dump(mode="json", exclude_unset=True)
-    return TaskSpec.model_validate(dumped | {"labels": [*labels, *wanted.add]})
+            yield _fields(label)
+
+
+def _fields(label: str | LabelSpec) -> dict[str, Any]:
+    return {"name": label} if isinstance(label, str) else label.model_dump(mode="json", exclude_unset=True)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Raise InvalidSpec for fewer than two labels, and for names that come twice."""
+    if len(names) < 2:
+        left = ", ".join(map(repr, map(cut, names))) or "none"
+        raise InvalidSpec(
+            f"A task needs at least two labels, and this change leaves {left}. Keep more labels, or add some."
+        )
+    again = sorted(name for name, count in Counter(names).items() if count > 1)
+    if again:
+        raise InvalidSpec(
+            f"The task would have {cut(', '.join(map(repr, again)))} twice. To join two labels, merge them. To add "
+            "one, give it another name."
+        )
 
 
 def count_labels(task: Task) -> Counter[str]:

@@ -457,6 +457,9 @@ def test_labels_change_only_after_it_was_said_what_becomes_of_them(task: Tornio,
     assert backend.calls[-2:] == ["preview of labels", "migrate labels by operator"]
     assert "Nothing would change" in task("labels", "migrate", TASK, "--yes")[2]
     assert "old and the new name" in task("labels", "migrate", TASK, "--rename", "bug", "--yes")[2]
+    assert (
+        "--add '=Anything else.' is no label" in task("labels", "migrate", TASK, "--add", "=Anything else.", "--yes")[2]
+    )
 
 
 def test_tasks(tornio: Tornio) -> None:

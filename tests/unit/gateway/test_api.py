@@ -226,6 +226,16 @@ def test_infinite_metadata_is_refused(backend: FakeBackend) -> None:
     problem(response, 422)
 
 
+def test_a_body_that_is_not_said_to_be_json_is_refused_with_the_header_to_send(backend: FakeBackend) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}  # what curl -d sends
+    for path, body in ((f"{TASK}/records", b'[{"text": "x"}]'), ("/hf/models/acme/support", b'{"inputs": "x"}')):
+        response = http(backend).post(path, content=body, headers=form)
+        assert response.status_code == 422
+        assert "Content-Type: application/json" in response.text
+    said = http(backend).post(f"{TASK}/records", json="text").text
+    assert "Content-Type" not in said
+
+
 @pytest.mark.parametrize("say_length", [True, False])
 def test_a_body_above_the_limit_is_413(backend: FakeBackend, say_length: bool) -> None:
     backend.serve("acme/support")

@@ -129,6 +129,26 @@ def test_a_change_in_words_makes_the_new_labels() -> None:
             relabelled(spec, faulty)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (Relabelling(remove=["a", "b"]), "at least two labels, and this change leaves 'c'"),
+        (Relabelling(merge={"x": ["a", "b", "c"]}), "leaves 'x'"),
+        (Relabelling(remove=["a", "b", "c"]), "leaves none"),
+        (Relabelling({"a": "b"}), "would have 'b' twice"),
+        (Relabelling(add=["c"]), "would have 'c' twice"),
+        (Relabelling({"a": " x"}), "cannot have these labels"),
+        (Relabelling({"a": "x" * 201}), "cannot have these labels"),
+        (Relabelling(merge={"": ["a", "b"]}), "cannot have these labels"),
+        (Relabelling(add=[""]), "cannot have these labels"),
+    ],
+)
+def test_a_change_in_words_that_makes_no_sense_is_refused(wanted: Relabelling, message: str) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        relabelled(spec_of("a", "b", "c"), wanted)
+    assert message in str(refused.value)
+
+
 def test_another_revision_than_the_expected_one_is_refused(task: Task) -> None:
     with pytest.raises(ChangeRefused, match="was changed meanwhile"):
         Tasks(task.store).apply(spec_of("a", "b", "x"), "ann", migrate=True, expected_rev=7)
