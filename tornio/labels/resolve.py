@@ -1,7 +1,8 @@
 """Resolve the label log: the labels that a task takes as true for each record. Pure functions of events in log order.
 
-The first of these that exists decides: a tombstone, corrections, annotators, imports (the latest), automatic labels
-(the latest).
+The first of these that exists decides: a tombstone, corrections, annotators, imports (the latest), automatic labels of
+models outside (the latest), those of versions (the latest). Those of versions do not count beside anybody's answer,
+even where more annotators have to answer.
 """
 
 from __future__ import annotations
@@ -141,6 +142,8 @@ def _deciding(events: list[LabelEvent], votes: list[LabelEvent], min_submitted: 
             autos[event.model_version] = event
         elif event.of_version:
             autos.pop(event.model_version, None)
+    if votes or None in autos:  # what people or models outside say silences versions, also before enough have answered
+        autos = {None: autos[None]} if None in autos else {}
     return [event for event in list(autos.values())[-1:] if not event.lapsed]
 
 

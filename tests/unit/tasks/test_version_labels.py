@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 
 from tests.unit.tasks.sample import task_of
 from tornio.errors import InvalidSpec, Unavailable
-from tornio.labels.automatic import Given, automatic_label, given_by_version, standing_labels, withdrawal
+from tornio.labels.automatic import (
+    Given,
+    automatic_label,
+    given_by_version,
+    standing_labels,
+    withdrawal,
+    without_versions,
+)
 from tornio.labels.events import EventKind, LabelEvent
+from tornio.labels.label_sets import LabelSet, translate
 from tornio.labels.resolve import annotators_done, resolve, standing
 from tornio.records import Purpose, Record
 from tornio.schemas.automatic import AutoLabelOutput
@@ -167,6 +175,22 @@ def test_a_person_outranks_them_and_below_a_person_they_stay(task: Task) -> None
     task.labels.append([answer(first, "b")])
     assert exported(task)[first] == ("b", None, None)
     assert given_by_version(task.labels.read().events)["v1"].standing == 2
+
+
+def test_an_answer_silences_them_also_where_more_annotators_have_to_answer() -> None:
+    said = [automatic_label("v1", "r1", "b", 0.9, 1), answer("r1", "a")]
+    waiting = resolve(said, ["a", "b"], False, 2)["r1"]
+    assert (waiting.labels, waiting.kind, waiting.annotators) == (None, None, 1)
+    removed = (LabelSet(1), LabelSet(2, 2, {"a": "a", "b": None}))
+    (theirs,) = without_versions(translate(said, removed, False, 2).events)
+    assert (theirs.labels, theirs.lapsed) == (("a",), False)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_models_outside_outrank_them_whoever_was_first(order: int) -> None:
+    outside = LabelEvent(EventKind.AUTO, "r1", ("a",), 1, "auto:gpt", purpose=Purpose.QUERY, origin="import#1")
+    said = [outside, automatic_label("v1", "r1", "b", 0.9, 1)][::order]
+    assert resolve(said, ["a", "b"], False)["r1"].labels == ("a",)
 
 
 def test_a_text_is_kept_from_people_until_its_label_is_withdrawn(task: Task) -> None:
