@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tornio.errors import InvalidInput, MissingPlugin
+from tornio.labels.automatic import without_versions
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.resolve import by_record, resolve
 from tornio.pool import Pool, PoolView
@@ -109,7 +110,8 @@ def _learned(task: Task, pool: Pool, manifest: Manifest, record_ids: set[str]) -
     there = {one for one in record_ids if one in view}
     if not there:
         return Learned(manifest.version, 0, 0)
-    events = list(_about(view, there, task.labels_as_they_were(manifest.label_seq, manifest.spec_rev)))
+    logged = task.labels_as_they_were(manifest.label_seq, manifest.spec_rev)
+    events = list(_about(view, there, logged if spec.auto_label.train else without_versions(logged)))
     key, digests = task.document.holdout_key, view.text_digests
     truth = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
     judging = {one for one, said in truth.items() if said.purpose is Purpose.HOLDOUT}

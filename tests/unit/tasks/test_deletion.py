@@ -12,7 +12,9 @@ from tests.unit.tasks.sample import task_of
 from tornio.api import LabelIn
 from tornio.errors import InvalidInput
 from tornio.labels.agreement import agreement
+from tornio.labels.automatic import automatic_label
 from tornio.labels.events import EventKind, LabelEvent
+from tornio.pool.purging import Purge
 from tornio.records import Purpose, Record, default_record_id
 from tornio.schemas.loop import LoopState, OpenBatch
 from tornio.schemas.runs import RunPlan
@@ -182,3 +184,14 @@ def test_the_versions_that_learned_from_records_are_named(task: Task) -> None:
     assert learned_from(task, asked) == expected, "it is a fact of the past"
     assert learned_from(Tasks(task.store).open("care", "tickets"), asked) == expected
     assert preview_deletion(task, asked).versions == ()
+
+
+def test_an_automatic_label_that_did_not_train_names_no_version_after_a_purge_either(task: Task) -> None:
+    one, two = open_ids(task)[:2]
+    labelled(task, two)
+    task.labels.append([automatic_label("v0", one, "a", 0.9, 1)])
+    published(task, "v1", 1)
+    delete_records(task, [one], "ops")
+    assert learned_from(task, [one]) == ()
+    Purge(task.store, task.keys, frozenset([one]), lambda _run: None).run()
+    assert learned_from(task, [one]) == ()
