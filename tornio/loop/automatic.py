@@ -1,7 +1,8 @@
 """Automatic labels: when a version labels the pool, and whose labels are withdrawn. Pure.
 
 The labels of one version stand at a time: of the one that serves. It labels once it serves. Its thresholds are tested
-again when there are more hold-out labels, and never become lower, so that it has one chance to be wrong. Labels are
+again when there are more hold-out labels, and never become lower, so that what has passed does not grow by luck. Until
+something passes, each look is a new test, which is not corrected for: see docs/automatic-labels.md. Labels are
 withdrawn when those of the next version are written, and also, for good, when the version is rolled back, loses its
 bound, or the spec no longer wants them. A version whose labels were withdrawn never labels again.
 """
