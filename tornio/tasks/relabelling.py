@@ -108,7 +108,8 @@ def _kept(spec: TaskSpec, wanted: Relabelling) -> Iterator[dict[str, Any]]:
         if name in wanted.remove:
             continue
         if name in wanted.rename:
-            yield _fields(label) | {"name": wanted.rename[name], "renamed_from": name}
+            # What it was made from earlier is done, and a label has one kind of source.
+            yield _fields(label) | {"name": wanted.rename[name], "renamed_from": name, "merged_from": []}
         elif (new := merged.get(name, name if name in wanted.merge else None)) is not None:
             if new not in made:
                 made.add(new)

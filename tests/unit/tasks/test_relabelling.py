@@ -149,6 +149,13 @@ def test_a_change_in_words_that_makes_no_sense_is_refused(wanted: Relabelling, m
     assert message in str(refused.value)
 
 
+def test_a_label_that_was_merged_can_be_renamed_and_one_that_was_renamed_merged() -> None:
+    spec = relabelled(spec_of("a", "b", "c", "d"), Relabelling({"c": "C"}, {"x": ["a", "b"]}))
+    again = relabelled(spec, Relabelling({"x": "y"}, {"z": ["C", "d"]}))
+    assert change_of(spec.label_names, again.labels).becomes == {"x": "y", "C": "z", "d": "z"}
+    assert TaskSpec.model_validate_json(again.model_dump_json(exclude_unset=True)) == again
+
+
 def test_another_revision_than_the_expected_one_is_refused(task: Task) -> None:
     with pytest.raises(ChangeRefused, match="was changed meanwhile"):
         Tasks(task.store).apply(spec_of("a", "b", "x"), "ann", migrate=True, expected_rev=7)
