@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +17,10 @@ from tornio.cli.deleting import deleted_before, pool_delete, purge
 from tornio.cli.relabel import labels_migrate
 from tornio.cli.review import export_corrected
 from tornio.errors import InvalidFile, InvalidInput
-from tornio.files import Columns, Format, Options, Read, Reader, Skipped
+from tornio.files import Columns, Format, Options, Read, Reader
 from tornio.files.cells import SEPARATOR
 from tornio.files.rows import ID_NAMES, LABEL_NAMES, TEXT_NAMES
+from tornio.files.skipped import skipped_lines
 from tornio.records import Purpose
 
 File = Annotated[
@@ -120,6 +120,13 @@ def opened(file: str, options: Options) -> Iterator[Reader]:
     if not file.startswith("s3://"):
         yield files.open_data(file, options)
         return
+    with downloaded(file) as path:
+        yield files.open_data(path, options, file)
+
+
+@contextmanager
+def downloaded(file: str) -> Iterator[Path]:
+    """The path of a copy of a file in S3, which is removed afterwards. Raises InvalidFile, NotFound."""
     try:
         from tornio.files.sources import find_files, on_disk
 
@@ -129,9 +136,9 @@ def opened(file: str, options: Options) -> Iterator[Reader]:
             f"{file} needs an extra that is not installed ({error}). Run: pip install 'tornio[cluster]'"
         ) from error
     if len(sources) != 1:
-        raise InvalidFile(f"{file} is a folder of {len(sources)} files. Add them one by one.")
+        raise InvalidFile(f"{file} is a folder of {len(sources)} files. Give them one by one.")
     with on_disk(sources[0]) as path:
-        yield files.open_data(path, options, file)
+        yield path
 
 
 def labels_import(
@@ -306,16 +313,3 @@ def _read_as_json(read: Read[object]) -> dict[str, object]:
         "skipped": [{"line": skip.line, "reason": skip.reason} for skip in read.skipped],
         "contradictions": [{"line": skip.line, "reason": skip.reason} for skip in read.contradictions],
     }
-
-
-def skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
-    """Describe the skipped rows, grouped by reason. Reasons that differ only in numbers and names are one group."""
-    alike: dict[str, list[Skipped]] = {}
-    for skip in skipped:
-        alike.setdefault(re.sub(r"'[^']*'|\d[\d,]*", "", skip.reason), []).append(skip)
-    lines = []
-    for group in alike.values():
-        places = ", ".join(str(skip.line) for skip in group[:5]) + (", ..." if len(group) > 5 else "")
-        example = group[0].reason if len(group) == 1 else f"such as: {group[0].reason}"
-        lines.append(f"skipped {len(group):,} (line {places}): {example}")
-    return lines

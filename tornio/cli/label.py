@@ -22,7 +22,6 @@ from tornio.cli.data import (
     NoHeader,
     TextColumn,
     opened,
-    skipped_lines,
     split_names,
 )
 from tornio.cli.here import Watch, bars, check_extra
@@ -31,6 +30,7 @@ from tornio.errors import InvalidFile, InvalidInput
 from tornio.files import Columns, Options, Read
 from tornio.files.every_row import FileRow, read_every_row
 from tornio.files.labelled import ModelRow, check_labelled, write_labelled, write_labelled_lines
+from tornio.files.skipped import skipped_lines
 from tornio.spec import TaskSpec
 from tornio.specfile import read_spec
 

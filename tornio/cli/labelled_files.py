@@ -47,8 +47,8 @@ class LabelledFiles:
     def labels(self, file: str, quiet: bool) -> list[LabelIn]:
         """Return the rows of a file that have a label. Raises InvalidFile."""
         from tornio import files
-        from tornio.cli.data import skipped_lines
         from tornio.files import Columns, Options
+        from tornio.files.skipped import skipped_lines
         from tornio.files.sources import find_files, on_disk
 
         items: list[LabelIn] = []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,14 +13,21 @@ import typer
 from tornio import files
 from tornio.api import ZeroShotPrediction
 from tornio.cli import screen
-from tornio.cli.connect import Context, Json, Task, Url, connect
-from tornio.cli.data import Encoding, FileFormat, NoHeader, TextColumn, skipped_lines
+from tornio.cli.connect import Context, Json, NoEscapeFormulas, Url, connect
+from tornio.cli.data import Delimiter, Encoding, FileFormat, NoHeader, TextColumn
+from tornio.cli.predict_file import FileJob, Order, Predictor, predict_file
+from tornio.cli.predict_model import predictor_of_model
+from tornio.client import Client
 from tornio.errors import InvalidInput, TornioError
 from tornio.files import Columns, Options
+from tornio.files.predicted import Shown
+from tornio.files.skipped import skipped_lines
 from tornio.records import Prediction
 from tornio.spec import LabelSpec
 from tornio.visible import has_visible
 
+_PATIENCE_S = 300.0
+"""How long a request of a whole file is repeated: long enough for a server to be started again."""
 _CANDIDATES = 3
 """How many labels are shown of a text that gets none."""
 
@@ -26,6 +35,60 @@ Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Text
 TextFile = Annotated[
     str | None, typer.Option("--file", "-f", help="File to read the texts from; '-' is standard input.")
 ]
+
+
+TaskOrFile = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="WORKSPACE/TASK", help="Full name of the task; with --model, the file instead.", show_default=False
+    ),
+]
+TextsOrFile = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TEXT...|FILE", help="Texts to classify; with --output, the file to classify.", show_default=False
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Classify a file, and write its rows with their labels: .csv, .tsv, .jsonl or .parquet.",
+    ),
+]
+Probabilities = Annotated[
+    bool, typer.Option("--probabilities", help="With --output: also write the probability of every label.")
+]
+TopK = Annotated[
+    int,
+    typer.Option(min=0, help="With --output: also write this many of the most probable labels.", show_default="none"),
+]
+Sort = Annotated[Order, typer.Option(help="With --output: the order of the rows.")]
+Prefix = Annotated[
+    str, typer.Option(help="With --output: begins the names of the new columns.", show_default="no prefix")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output file if it exists.")]
+Restart = Annotated[
+    bool, typer.Option("--restart", help="With --output: throw the partial result of an interrupted command away.")
+]
+AtOnce = Annotated[
+    int, typer.Option(min=1, max=16, help="With --output: requests that are under way at the same time.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="With --output, in place of a task: a transformers model for classification, a folder or hub id."
+    ),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(help="With --model: names of its labels in its order, separated by commas, if it does not name them."),
+]
+MultiLabel = Annotated[
+    bool, typer.Option("--multi-label", help="With --model: a text may have several labels, if it does not say so.")
+]
+MaxLength = Annotated[int, typer.Option(min=8, help="With --model: most tokens of a text that it reads.")]
 
 
 Skip = Annotated[
@@ -40,19 +103,62 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     ctx: Context,
-    task: Task,
-    texts: Texts = None,
+    task: TaskOrFile = None,
+    texts: TextsOrFile = None,
     file: TextFile = None,
+    output: Output = None,
+    probabilities: Probabilities = False,
+    top_k: TopK = 0,
+    sort: Sort = Order.FILE,
+    prefix: Prefix = "",
+    overwrite: Overwrite = False,
+    restart: Restart = False,
+    at_once: AtOnce = 4,
+    model: Model = None,
+    labels: Labels = None,
+    multi_label: MultiLabel = False,
+    max_length: MaxLength = 256,
     text_column: TextColumn = None,
     no_header: NoHeader = False,
     encoding: Encoding = None,
+    delimiter: Delimiter = None,
     format: FileFormat = None,
+    no_escape_formulas: NoEscapeFormulas = False,
     url: Url = None,
     skip: Skip = 0,
     as_json: Json = False,
 ) -> None:
-    """Classify texts with the version that the task serves. Each result is printed when it arrives."""
-    wanted = _texts(texts, file, Columns(text_column), Options(format, encoding, None, not no_header), skip)
+    """Classify texts with the version that the task serves, and print each result when it arrives; or, with --output,
+    classify a whole file of any size.
+
+    With --output the argument behind the task is a file, and all its columns are written again, with the columns label
+    (or labels), score, version and truncated. If the command is interrupted, the same command goes on where it stopped.
+
+    With --model no task and no server is needed: tornio predict FILE --model FOLDER --output OUT
+    """
+    columns, options = Columns(text_column), Options(format, encoding, delimiter, not no_header)
+    if output is None:
+        _check_only_files(model, probabilities or bool(top_k) or sort is not Order.FILE)
+        _predict_texts(ctx, url, _named(task), _texts(texts, file, columns, options, skip), skip, as_json)
+        return
+    if skip:
+        raise InvalidInput("--skip is not needed with --output: the same command goes on where it stopped.")
+    task, path = _task_and_file(task, texts or (), file, model)
+    options = replace(options, wanted=columns.named)
+    shown = Shown(probabilities, top_k)
+    escape = not no_escape_formulas
+    job = FileJob(path, output, columns, options, shown, sort, prefix, overwrite, restart, escape, as_json)
+    job.check()
+    if model is not None:
+        predict_file(job, predictor_of_model(model, labels, multi_label=multi_label, max_length=max_length))
+        return
+    if labels or multi_label:
+        raise InvalidInput("The task determines its labels. --labels and --multi-label belong to --model.")
+    with connect(ctx, url) as client:
+        predict_file(job, _served(client, _named(task), at_once))
+
+
+def _predict_texts(ctx: Context, url: str | None, task: str, wanted: Sequence[str], skip: int, as_json: bool) -> None:
     served: set[str] = set()
     with connect(ctx, url) as client, _classifying(wanted) as advance:
 
@@ -64,6 +170,48 @@ def predict(
         _print(wanted, predictions(), skip, as_json)
     if served and not as_json:
         screen.note(f"predicted by {', '.join(sorted(served))}")
+
+
+def _named(task: str | None) -> str:
+    if task is None:
+        raise InvalidInput("Name the task, such as acme/reviews, or a model with --model.")
+    return task
+
+
+def _check_only_files(model: str | None, arranged: bool) -> None:
+    """Raises InvalidInput for options that only the output of a file has."""
+    if model is not None or arranged:
+        raise InvalidInput("--model, --probabilities, --top-k and --sort classify a file. Give --output as well.")
+
+
+def _task_and_file(
+    task: str | None, words: Sequence[str], file: str | None, model: str | None
+) -> tuple[str | None, str]:
+    """Return the task, if any, and the file that is classified with --output. Raises InvalidInput."""
+    if model is not None:
+        given = [word for word in (task, *words, file) if word is not None]
+        if len(given) != 1:
+            raise InvalidInput(
+                f"Found {', '.join(given) or 'no file'}. With --model, give one file and no task: tornio predict FILE "
+                "--model FOLDER --output OUT"
+            )
+        return None, given[0]
+    given = [word for word in (*words, file) if word is not None]
+    if len(given) != 1:
+        raise InvalidInput(
+            f"Found {len(given)} files. With --output, give one: tornio predict WORKSPACE/TASK FILE --output OUT. To "
+            "classify texts of the command line, leave out --output"
+        )
+    return task, given[0]
+
+
+def _served(client: Client, task: str, at_once: int) -> Predictor:
+    state = client.status(task)
+
+    def predicted(texts: Iterable[str], advance: screen.Advance) -> Iterator[Prediction]:
+        return client.predict_each(task, texts, advance, at_once=at_once, retry_seconds=_PATIENCE_S)
+
+    return Predictor(task, tuple(state.labels), state.multi_label, predicted)
 
 
 def zero_shot(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
 from uuid import uuid4
 
 import httpx
@@ -13,22 +13,12 @@ from tornio import api
 from tornio.api import TaskName
 from tornio.client import address
 from tornio.client.chunks import chunks, json_size
-from tornio.client.http import Session
-from tornio.errors import InvalidInput, TornioError, Unavailable
+from tornio.client.http import Patience, Session
+from tornio.client.predictions import REQUEST_BYTES, REQUEST_TEXTS, Progress, predict_each, readable, whole
+from tornio.errors import InvalidInput, Unavailable
 from tornio.records import Prediction, Purpose
 from tornio.spec import LabelSpec, TaskSpec
 from tornio.specfile import read_spec
-from tornio.visible import has_visible
-
-Progress = Callable[[int], None]
-"""Called with the number of items done since the last call."""
-
-
-REQUEST_TEXTS = 250
-"""Texts in one request for predictions. The server accepts more, but the answer to many takes long."""
-REQUEST_BYTES = 128 << 10
-"""Bytes of text in one request for predictions: about 32,000 tokens, which take a slow processor some seconds."""
-_M = TypeVar("_M", Prediction, api.ZeroShotPrediction)
 
 
 def _silent(_: int) -> None:
@@ -167,15 +157,29 @@ class Client:
 
         Raises InvalidInput for a text without a visible character, before anything is sent.
         """
-        return list(self.predict_each(task, list(_readable(texts)), progress))
+        return list(self.predict_each(task, list(readable(texts)), progress))
 
-    def predict_each(self, task: str, texts: Iterable[str], progress: Progress = _silent) -> Iterator[Prediction]:
-        """Yield the predictions of ``predict`` as they arrive, so that they are kept when a later request fails."""
+    def predict_each(
+        self,
+        task: str,
+        texts: Iterable[str],
+        progress: Progress = _silent,
+        *,
+        at_once: int = 1,
+        retry_seconds: float | None = None,
+    ) -> Iterator[Prediction]:
+        """Yield the predictions of ``predict`` as they arrive, so that they are kept when a later request fails.
+
+        The texts are read as they are needed. ``at_once``: how many requests are under way at the same time.
+        ``retry_seconds``: how long each request after the first is repeated, also while no connection is accepted.
+        """
         path = _path(task, "predict")
-        for chunk in chunks(_readable(texts), REQUEST_TEXTS, REQUEST_BYTES, json_size):
-            answer = self._session.post(path, api.Predictions, {"texts": chunk}, repeatable=True)
-            yield from _whole(answer.predictions, chunk)
-            progress(len(chunk))
+
+        def ask(chunk: list[str], patience: Patience | None) -> list[Prediction]:
+            body = {"texts": chunk}
+            return self._session.post(path, api.Predictions, body, repeatable=True, patience=patience).predictions
+
+        return predict_each(ask, texts, progress, at_once, retry_seconds)
 
     def zero_shot(
         self,
@@ -189,7 +193,7 @@ class Client:
 
         Raises InvalidInput for a text without a visible character, before anything is sent.
         """
-        return list(self.zero_shot_each(list(_readable(texts)), labels, templates, multi_label, progress))
+        return list(self.zero_shot_each(list(readable(texts)), labels, templates, multi_label, progress))
 
     def zero_shot_each(
         self,
@@ -206,9 +210,9 @@ class Client:
             "multi_label": multi_label,
         }
         pairs = max(1, len(labels))  # an NLI teacher reads each text once per label
-        for chunk in chunks(_readable(texts), max(1, REQUEST_TEXTS // pairs), REQUEST_BYTES // pairs, json_size):
+        for chunk in chunks(readable(texts), max(1, REQUEST_TEXTS // pairs), REQUEST_BYTES // pairs, json_size):
             answer = self._session.post("/v1/zero-shot", api.ZeroShotOut, {"texts": chunk, **request}, repeatable=True)
-            yield from _whole(answer.predictions, chunk)
+            yield from whole(answer.predictions, chunk)
             progress(len(chunk))
 
     def labels(self, task: str, total: Progress = _silent) -> Iterator[api.LabelledRecord]:
@@ -310,24 +314,6 @@ def _run_path(task: str, run: str) -> str:
     if not re.fullmatch(api.RUN_PATTERN, run):
         raise InvalidInput(f"{run!r} is no run id. List the runs with `tornio runs {task}`")
     return _path(task, f"runs/{run}")
-
-
-def _readable(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the texts. Raises InvalidInput for one that has nothing to classify, with its number."""
-    if isinstance(texts, str):
-        raise InvalidInput("The texts are one string. Give a list of texts, also for a single text.")
-    for number, text in enumerate(texts, 1):
-        if not has_visible(text):
-            raise InvalidInput(
-                f"Text {number:,} is empty or has no visible character, so there is nothing to classify."
-            )
-        yield text
-
-
-def _whole(predictions: list[_M], texts: Sequence[str]) -> list[_M]:
-    if len(predictions) != len(texts):
-        raise TornioError(f"The server answered {len(predictions)} of {len(texts)} texts. Check that its release fits.")
-    return predictions
 
 
 def _lines(response: httpx.Response) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
+from threading import Event
 from typing import Any, TypeVar
 
 import httpx
@@ -37,11 +38,22 @@ _KINDS: dict[int, type[errors.TornioError]] = {
 _UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
 
 
-@dataclass(slots=True)
-class _Retry:
-    """The pauses between the attempts of one request, which double. ``seconds``: how long after the first failure."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request of many is repeated: for ``seconds`` after its first failure, also while no connection is
+    accepted. ``over``: is set when nobody waits for the answer any longer; then there is no further attempt."""
 
     seconds: float
+    over: Event
+
+
+@dataclass(slots=True)
+class _Retry:
+    """The pauses between the attempts of one request, which double. ``seconds``: how long after the first failure.
+    ``over``: see ``Patience``."""
+
+    seconds: float
+    over: Event | None
     _failed: float | None = None
     _next: float = 0.1
 
@@ -51,8 +63,11 @@ class _Retry:
         self._failed = now if self._failed is None else self._failed
         if now + at_least >= self._failed + min(self.seconds, within):
             return False
-        time.sleep(max(at_least, self._next * random.uniform(0.5, 1.0)))
+        seconds = max(at_least, self._next * random.uniform(0.5, 1.0))
         self._next = min(self._next * 2, 2.0)
+        if self.over is not None:
+            return not self.over.wait(seconds)
+        time.sleep(seconds)
         return True
 
 
@@ -81,9 +96,12 @@ class Session:
         """Send a GET request. ``also``: an error status that is accepted here."""
         return _read(self._send("GET", path, repeatable=True, also=also), answer)
 
-    def post(self, path: str, answer: type[A], body: Any = None, *, repeatable: bool) -> A:
-        """Send a POST request. ``repeatable``: whether the server may receive it twice without harm."""
-        return _read(self._send("POST", path, body, repeatable=repeatable), answer)
+    def post(
+        self, path: str, answer: type[A], body: Any = None, *, repeatable: bool, patience: Patience | None = None
+    ) -> A:
+        """Send a POST request. ``repeatable``: whether the server may receive it twice without harm. ``patience``: how
+        long it is repeated, if not as every request."""
+        return _read(self._send("POST", path, body, repeatable=repeatable, patience=patience), answer)
 
     def put(self, path: str, answer: type[A], body: Any) -> A:
         return _read(self._send("PUT", path, body, repeatable=True), answer)
@@ -100,9 +118,17 @@ class Session:
             raise self._unavailable(error) from error
 
     def _send(
-        self, method: str, path: str, body: Any = None, *, repeatable: bool, also: int | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        repeatable: bool,
+        also: int | None = None,
+        patience: Patience | None = None,
     ) -> httpx.Response:
-        retry = _Retry(self._retry_seconds)
+        within = UNREACHABLE_S if patience is None else inf
+        retry = _Retry(self._retry_seconds, None) if patience is None else _Retry(patience.seconds, patience.over)
         while True:
             try:
                 response = self._http.request(method, path, json=body)
@@ -114,7 +140,7 @@ class Session:
             except httpx.TransportError as error:
                 # If no connection was made, the server received nothing, so any request may be sent again.
                 unconnected = isinstance(error, _UNCONNECTED)
-                again = (repeatable or unconnected) and retry.pause(within=UNREACHABLE_S if unconnected else inf)
+                again = (repeatable or unconnected) and retry.pause(within=within if unconnected else inf)
                 if not again:
                     raise self._unavailable(error) from error
             else:

@@ -32,7 +32,7 @@ def read_parquet(content: Content) -> Reader:
         batches = file.iter_batches(_BATCH, columns=list(columns) or None, use_threads=False)
         return _rows(batches, content.where)
 
-    return Reader(names, "Parquet", read, lambda label: _class_names(schema, label))
+    return Reader(names, "Parquet", read, lambda label: _class_names(schema, label), schema=schema)
 
 
 def read_arrow(content: Content) -> Reader:
@@ -50,7 +50,7 @@ def read_arrow(content: Content) -> Reader:
             _, batches = _open_arrow(content)
         return _rows((batch.select(list(columns)) if columns else batch for batch in batches), content.where)
 
-    return Reader(names, "Arrow", read, lambda label: _class_names(schema, label))
+    return Reader(names, "Arrow", read, lambda label: _class_names(schema, label), schema=schema)
 
 
 def named_beside(reader: Reader, content: Content) -> Reader:

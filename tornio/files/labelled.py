@@ -101,21 +101,21 @@ def probability(row: ModelRow, labels: Sequence[str]) -> float | None:
     """Return how probable the row's label is: of several the least one; None for a row without a label."""
     if not row.labels or row.probabilities is None:
         return None
-    return min(_digits(row.probabilities[labels.index(name)]) for name in row.labels)
+    return min(digits(row.probabilities[labels.index(name)]) for name in row.labels)
 
 
 def _cells(row: ModelRow, labels: Sequence[str], metadata: Sequence[str]) -> list[Any]:
     first = [row.record_id, row.text, None if row.labels is None else list(row.labels), probability(row, labels)]
-    numbers = [None] * len(labels) if row.probabilities is None else [_digits(one) for one in row.probabilities]
+    numbers = [None] * len(labels) if row.probabilities is None else [digits(one) for one in row.probabilities]
     extra = [row.metadata.get(name) for name in metadata]
     return [*first, row.source, row.taught_by, row.skipped, *extra, *numbers]
 
 
 def _named(probabilities: FloatVector, labels: Sequence[str]) -> Iterator[tuple[str, float]]:
-    return ((name, _digits(one)) for name, one in zip(labels, probabilities, strict=True))
+    return ((name, digits(one)) for name, one in zip(labels, probabilities, strict=True))
 
 
-def _digits(value: Any) -> float:
+def digits(value: Any) -> float:
     """As many digits of a number as its 32 bits hold."""
     return float(f"{float(value):.7g}")
 

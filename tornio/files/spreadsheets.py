@@ -7,6 +7,7 @@ gets an apostrophe in front, and the column ``escaped`` names the columns of the
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from tornio.files.cells import label_cell
 ESCAPED = "escaped"
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 """Source: OWASP, "CSV injection"; the last four are the same signs in full width."""
+_NEGATIVE = re.compile(r"-[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+"""A negative number, which a spreadsheet takes for nothing else."""
 _MARK = "'"
 _BETWEEN = "|"
 
@@ -55,7 +58,11 @@ def _is_escaped(cell: Any) -> bool:
     return isinstance(cell, str) and cell.startswith(_MARK) and cell[1:].startswith(_FORMULA)
 
 
+def _is_formula(cell: str) -> bool:
+    return cell.startswith(_FORMULA) and not _NEGATIVE.fullmatch(cell)
+
+
 def _escaped(columns: Sequence[str], cells: Sequence[Any]) -> list[Any]:
-    looks = [isinstance(cell, str) and cell.startswith(_FORMULA) for cell in cells]
+    looks = [isinstance(cell, str) and _is_formula(cell) for cell in cells]
     names = _BETWEEN.join(name for name, look in zip(columns, looks, strict=True) if look)
     return [*(f"{_MARK}{cell}" if look else cell for cell, look in zip(cells, looks, strict=True)), names]

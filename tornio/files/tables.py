@@ -81,6 +81,9 @@ class Reader:
     more_columns: Callable[[], tuple[str, ...]] | None = None
     """Reads the whole file for columns that ``columns`` may lack. None: it lacks none."""
 
+    schema: Any = None
+    """The pyarrow schema, of formats whose columns have types."""
+
     def every_column(self) -> tuple[str, ...] | None:
         """Return the columns that any row has."""
         return self.columns if self.more_columns is None else self.more_columns()

@@ -1,0 +1,98 @@
+"""Ask for the predictions of many texts: in requests of a bounded size, and several of them at the same time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from threading import Event
+from typing import TypeVar
+
+from tornio import api
+from tornio.client.chunks import chunks, json_size
+from tornio.client.http import Patience
+from tornio.errors import InvalidInput, TornioError
+from tornio.records import Prediction
+from tornio.visible import has_visible
+
+Progress = Callable[[int], None]
+"""Called with the number of items done since the last call."""
+Ask = Callable[[list[str], Patience | None], list[Prediction]]
+"""Sends one request, and returns its answers in order."""
+REQUEST_TEXTS = 250
+"""Texts in one request for predictions. The server accepts more, but the answer to many takes long."""
+REQUEST_BYTES = 128 << 10
+"""Bytes of text in one request for predictions: about 32,000 tokens, which take a slow processor some seconds."""
+T = TypeVar("T")
+R = TypeVar("R")
+M = TypeVar("M", Prediction, api.ZeroShotPrediction)
+
+
+def predict_each(
+    ask: Ask, texts: Iterable[str], progress: Progress, at_once: int, retry_seconds: float | None
+) -> Iterator[Prediction]:
+    """Yield the predictions of texts in their order. Only the texts of the requests under way are in memory.
+
+    ``at_once``: how many requests. The first one is always alone, so that a wrong address or task is found out once and
+    soon. ``retry_seconds``: how long each later request is repeated; None: as the client repeats any other.
+    """
+    requests = chunks(readable(texts), REQUEST_TEXTS, REQUEST_BYTES, json_size)
+    over = Event()
+    patience = None if retry_seconds is None else Patience(retry_seconds, over)
+
+    def answered(chunk: list[str], how: Patience | None) -> list[Prediction]:
+        return whole(ask(chunk, how), chunk)
+
+    first = (answered(chunk, None) for chunk in islice(requests, 1))
+    try:
+        for answers in first:
+            yield from answers
+            progress(len(answers))
+        for answers in in_order(lambda chunk: answered(chunk, patience), requests, at_once, over):
+            yield from answers
+            progress(len(answers))
+    finally:
+        over.set()
+
+
+def in_order(do: Callable[[T], R], items: Iterable[T], at_once: int, over: Event) -> Iterator[R]:
+    """Yield ``do(item)`` of each item in their order. ``at_once`` threads do them, and one more item waits for one.
+
+    With one, this thread does each when it is asked for. ``over`` is set when the results are no longer wanted.
+    """
+    if at_once == 1:
+        yield from map(do, items)
+        return
+    with ThreadPoolExecutor(at_once, thread_name_prefix="predict") as pool:
+        running: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                running.append(pool.submit(do, item))
+                if len(running) > at_once:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            over.set()
+            for one in running:
+                one.cancel()
+
+
+def readable(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the texts. Raises InvalidInput for one that has nothing to classify, with its number."""
+    if isinstance(texts, str):
+        raise InvalidInput("The texts are one string. Give a list of texts, also for a single text.")
+    for number, text in enumerate(texts, 1):
+        if not has_visible(text):
+            raise InvalidInput(
+                f"Text {number:,} is empty or has no visible character, so there is nothing to classify."
+            )
+        yield text
+
+
+def whole(predictions: list[M], texts: Sequence[str]) -> list[M]:
+    """Return the predictions. Raises TornioError if there is not one for each text."""
+    if len(predictions) != len(texts):
+        raise TornioError(f"The server answered {len(predictions)} of {len(texts)} texts. Check that its release fits.")
+    return predictions
