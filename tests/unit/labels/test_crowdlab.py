@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pytest
-from cleanlab.multiannotator import get_label_quality_multiannotator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from tornio.errors import InvalidInput
 from tornio.labels.crowdlab import crowdlab
 
 pytestmark = pytest.mark.unit
+reference = pytest.importorskip("cleanlab.multiannotator", reason="cleanlab is no part of the light installation")
 
 
 def drawn(seed: int, rows: int, annotators: int, labels: int, share: float) -> tuple[IntArray, FloatMatrix]:
@@ -44,10 +44,11 @@ def test_equal_to_cleanlab(case: tuple[IntArray, FloatMatrix]) -> None:
     missing = np.where(votes < 0, np.nan, votes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where no two annotators agree
-        theirs = get_label_quality_multiannotator(
+        theirs = reference.get_label_quality_multiannotator(
             missing, model, consensus_method="majority_vote", verbose=False, return_weights=True
         )
-        best = get_label_quality_multiannotator(missing, model, verbose=False)["label_quality"]["consensus_label"]
+        quality = reference.get_label_quality_multiannotator(missing, model, verbose=False)["label_quality"]
+    best = quality["consensus_label"]
     np.testing.assert_allclose(found.annotator_weights, theirs["annotator_weight"], rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(found.model_weight, theirs["model_weight"], rtol=1e-6)
     of_votes = np.take_along_axis(found.posterior, np.maximum(votes, 0), axis=1)
