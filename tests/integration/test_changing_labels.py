@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.annotating import Annotator
+from tests.annotating import Annotator, whole_batch
 from tests.integration.conftest import Command
 from tests.running import LABELS, Running, messages, serving, spec, until
 from tornio.api import LabelIn, RecordIn
@@ -50,7 +50,7 @@ def test_no_label_is_lost_and_no_prediction_fails(tornio_up: Running, command: C
         client.import_labels(TASK, [LabelIn(record_id=i, text=ALL[i][0], labels=[ALL[i][1]]) for i in ids[:60]])
         serving(client, TASK, 1)
         client.add_records(TASK, [RecordIn(record_id=i, text=ALL[i][0]) for i in ids[60:]])
-        shown = until(lambda: ann.pending("relabelled"), "a batch is open")
+        shown = whole_batch(client, ann, TASK)
         ann.answer(shown[0], ALL[shown[0].record_id][1])
         until(lambda: client.status(TASK).batches[0].answered == 1, "the answer is read")
 
@@ -73,9 +73,10 @@ def test_no_label_is_lost_and_no_prediction_fails(tornio_up: Running, command: C
         exported = {one.record_id: one.labels for one in client.labels(TASK)}
         given = {*ids[:60], shown[0].record_id}
         assert exported == {i: [kept(ALL[i][1])] for i in given if kept(ALL[i][1])}
-        moved = until(lambda: ann.pending("relabelled-G2"), "the batch is in the new data set")
         left = {one.record_id for one in shown[1:]} | ({shown[0].record_id} - exported.keys())
-        assert {one.record_id for one in moved} == left
+        until(
+            lambda: {one.record_id for one in ann.pending("relabelled-G2")} == left, "the batch is in the new data set"
+        )
         ann.answer(shown[1], "login")  # a late answer in the old data set
         until(
             lambda: {one.record_id: one.labels for one in client.labels(TASK)}.get(shown[1].record_id) == ["access"],
