@@ -9,6 +9,7 @@ import pytest
 
 from jobs.context import JobContext
 from jobs.running.execute import execute, next_attempt, plan_job
+from jobs.table import JOBS
 from tests.unit.controller.turning import HashLoader, Turning, quick_fit
 from tornio.api import TaskName
 from tornio.errors import InvalidInput, RunFailed, Unavailable
@@ -53,7 +54,7 @@ def test_a_plan_made_by_hand_is_the_loop_s(turning: Turning) -> None:
 @pytest.mark.parametrize(
     ("job", "args", "said"),
     [
-        ("cook", "{}", "The jobs are: adapt, compare, evaluate, label, query, score, simulate, train"),
+        ("cook", "{}", f"The jobs are: {', '.join(sorted(JOBS))}"),
         ("query", "{", "Invalid JSON"),
         ("query", ARGS % "", "label_seq: Field required"),
         ("query", ARGS % '"label_seq": 0, "colour": 1, ', "no argument colour"),
