@@ -17,7 +17,7 @@ from tornio.arrays import IntArray
 from tornio.comparison.slices import judged_rows
 from tornio.errors import InvalidInput
 from tornio.labels.events import EventKind
-from tornio.labels.resolve import resolve
+from tornio.labels.resolve import resolve_under
 from tornio.models.decide import decide_labels
 from tornio.records import text_digest
 from tornio.schemas.jobs import TrainArgs
@@ -68,7 +68,7 @@ class Corpus:
         task = context.task
         data = training_set(task, args.label_seq, args.pool_seq, spec, args.spec_rev)
         events = task.label_view(args.label_seq, args.spec_rev).events
-        truth = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
+        truth = resolve_under(spec, events)
         rows: dict[str, int] = {}
         for row, (name, text) in enumerate(zip(data.record_ids, data.texts, strict=True)):
             if truth[name].kind is not EventKind.AUTO:

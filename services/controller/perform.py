@@ -12,7 +12,7 @@ from tornio.annotation.port import AnnotationTool, DatasetSpec, OutgoingRecord
 from tornio.errors import Changed
 from tornio.labels.events import LabelEvent
 from tornio.labels.label_sets import LabelSet, translate_label
-from tornio.labels.resolve import by_record
+from tornio.labels.resolve import annotators_of, by_record
 from tornio.loop.acts import (
     Act,
     LogBatch,
@@ -31,7 +31,6 @@ from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, withdraw_automatic, write_automatic
-from tornio.tasks.again import annotators_of
 from tornio.tasks.progress import is_open, live_records
 
 log = logging.getLogger(__name__)

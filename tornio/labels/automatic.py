@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tornio.labels.events import EventKind, LabelEvent
+from tornio.labels.resolve import deleted_records
 from tornio.records import Purpose
 
 Labels = Mapping[tuple[str, str], LabelEvent]
@@ -48,7 +49,7 @@ def standing_labels(events: Iterable[LabelEvent]) -> Labels:
     """Return the labels of versions that were not withdrawn, but for those of deleted records."""
     labels: dict[tuple[str, str], LabelEvent] = {}
     events = tuple(events)
-    gone = _deleted(events)
+    gone = deleted_records(events)
     for event in events:
         if event.record_id in gone:
             continue
@@ -64,7 +65,7 @@ def standing_labels(events: Iterable[LabelEvent]) -> Labels:
 def given_by_version(events: Iterable[LabelEvent]) -> Mapping[str, Given]:
     """Count the labels of each version that ever gave one."""
     events = tuple(events)
-    standing, gone = standing_labels(events), _deleted(events)
+    standing, gone = standing_labels(events), deleted_records(events)
     counts: dict[str, list[int]] = {}
     given = {(str(event.model_version), event.record_id) for event in events if event.of_version}
     for version, record_id in given:
@@ -76,7 +77,3 @@ def given_by_version(events: Iterable[LabelEvent]) -> Mapping[str, Given]:
 def without_versions(events: Iterable[LabelEvent]) -> tuple[LabelEvent, ...]:
     """Return the events without the automatic labels of versions and their withdrawals."""
     return tuple(event for event in events if not event.of_version)
-
-
-def _deleted(events: Iterable[LabelEvent]) -> frozenset[str]:
-    return frozenset(event.record_id for event in events if event.event is EventKind.TOMBSTONE)

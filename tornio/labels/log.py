@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tornio.errors import AlreadyExists, IntegrityError, NotFound
 from tornio.labels.events import EventKind, LabelEvent
+from tornio.labels.resolve import deleted_records
 from tornio.labels.table import from_table, to_table
 from tornio.schemas.keys import LabelLogKeys, seq_of
 from tornio.schemas.tables import LABELS, LABELS_COMPACT
@@ -53,8 +54,7 @@ class LogView:
     @cached_property
     def deleted(self) -> frozenset[str]:
         """The records that were deleted, until now."""
-        events = (*self.as_it_was, *self.deletions)
-        return frozenset(event.record_id for event in events if event.event is EventKind.TOMBSTONE)
+        return deleted_records((*self.as_it_was, *self.deletions))
 
 
 class LabelLog:

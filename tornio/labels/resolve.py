@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.records import Purpose
+from tornio.spec import TaskSpec
 
 _BY_PEOPLE = (EventKind.ANSWER, EventKind.DISCARD, EventKind.WITHDRAW, EventKind.CORRECTION)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -84,9 +85,19 @@ def standing(events: Iterable[LabelEvent]) -> dict[str, LabelEvent]:
     return valid
 
 
+def annotators_of(events: Iterable[LabelEvent]) -> set[str]:
+    """Return the annotators who have answered or discarded a record, given its events."""
+    return {who for who, event in standing(events).items() if event.event is not EventKind.WITHDRAW}
+
+
 def annotators_done(events: Iterable[LabelEvent]) -> int:
     """Return how many annotators have answered or discarded a record, given its events."""
-    return sum(event.event is not EventKind.WITHDRAW for event in standing(events).values())
+    return len(annotators_of(events))
+
+
+def deleted_records(events: Iterable[LabelEvent]) -> frozenset[str]:
+    """Return the records that have a tombstone among these events."""
+    return frozenset(event.record_id for event in events if event.event is EventKind.TOMBSTONE)
 
 
 def resolve(
@@ -105,8 +116,13 @@ def resolve(
     }
 
 
+def resolve_under(spec: TaskSpec, events: Iterable[LabelEvent]) -> dict[str, Resolved]:
+    """Resolve every record in the log by the rules of this spec. The events have the labels of the spec."""
+    return resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
+
+
 def _resolve(events: list[LabelEvent], order: Mapping[str, int], multi_label: bool, min_submitted: int) -> Resolved:
-    if any(event.event is EventKind.TOMBSTONE for event in events):
+    if deleted_records(events):
         return Resolved(kind=EventKind.TOMBSTONE)
     votes = [event for event in standing(events).values() if event.event is not EventKind.WITHDRAW]
     deciding = _deciding(events, votes, min_submitted)

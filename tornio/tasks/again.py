@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tornio.labels.diff import answering
 from tornio.labels.events import EventKind, LabelEvent
-from tornio.labels.resolve import Resolved, by_record, resolve, standing
+from tornio.labels.resolve import Resolved, annotators_of, by_record, resolve_under
 from tornio.pool.view import PoolView
 from tornio.schemas.task import Batch, BatchItem
 from tornio.spec import TaskSpec
 from tornio.tasks.holdout import is_reserved
+from tornio.tasks.progress import is_open
 
 MOST_AGAIN = 2
 """How often a record is asked again at most. Where two more annotators could not settle it, its text is unclear."""
@@ -34,12 +35,7 @@ def ask_again(
             first.setdefault(item.record_id, item)
     asked_again = Counter(item.record_id for batch in _of(batches, generation) for item in batch.items if item.again)
     records = by_record(events)
-    resolved = resolve(
-        (one for record_id in first for one in records.get(record_id, ())),
-        spec.label_names,
-        spec.multi_label,
-        spec.annotation.min_submitted,
-    )
+    resolved = resolve_under(spec, (one for record_id in first for one in records.get(record_id, ())))
     people = answering(event for of_record in records.values() for event in of_record)
     wanted: list[tuple[bool, BatchItem]] = []
     for record_id, item in first.items():
@@ -53,11 +49,6 @@ def ask_again(
     return [item for _, item in sorted(wanted, key=lambda pair: pair[0])]
 
 
-def annotators_of(events: Iterable[LabelEvent]) -> set[str]:
-    """Return the annotators who have answered or discarded a record, given its events."""
-    return {who for who, event in standing(events).items() if event.event is not EventKind.WITHDRAW}
-
-
 def waiting_again(
     batches: Iterable[Batch], events: Mapping[str, Sequence[LabelEvent]], needed: int, generation: int
 ) -> dict[str, int]:
@@ -69,8 +60,7 @@ def waiting_again(
     for batch in _of(batches, generation):
         for item in batch.items:
             of_record = events.get(item.record_id, ())
-            gone = any(event.event is EventKind.TOMBSTONE for event in of_record)
-            if item.again and not gone and len(annotators_of(of_record)) < needed + item.again:
+            if item.again and is_open(of_record, needed + item.again):
                 waiting[batch.dataset_of(item)] += 1
     return dict(waiting)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tornio.arrays import IntArray
 from tornio.labels.events import EventKind, LabelEvent
-from tornio.labels.resolve import Resolved, by_record, resolve, standing
+from tornio.labels.resolve import Resolved, by_record, resolve_under, standing
 from tornio.pool.view import PoolView
 from tornio.records import Purpose
 from tornio.spec import TaskSpec
@@ -52,7 +52,7 @@ def select_answered(view: PoolView, events: Iterable[LabelEvent], spec: TaskSpec
     fewer than ``annotation.min_submitted`` answers. ``key``: the task's hold-out key.
     """
     events = tuple(events)
-    resolved = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
+    resolved = resolve_under(spec, events)
     held = reserved_records(view, events, key, spec.loop.holdout_share)
     place = {name: number for number, name in enumerate(spec.label_names)}
     given: dict[str, dict[str, int]] = {}

@@ -12,7 +12,7 @@ from tornio.labels.automatic import Given, given_by_version, standing_labels
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.label_sets import LabelView
 from tornio.labels.log import LogView
-from tornio.labels.resolve import by_record
+from tornio.labels.resolve import by_record, deleted_records
 from tornio.pool.view import PoolView
 from tornio.schemas.task import Batch
 from tornio.spec import TaskSpec
@@ -52,7 +52,7 @@ class Counts:
     @cached_property
     def records(self) -> int:
         """Records of the pool that are not deleted."""
-        gone = {event.record_id for event in self.log.events if event.event is EventKind.TOMBSTONE}
+        gone = deleted_records(self.log.events)
         return len(self.view) - sum(record_id in self.view for record_id in gone)
 
     @cached_property
@@ -125,9 +125,7 @@ class Counts:
     @cached_property
     def waiting_again(self) -> Mapping[str, int]:
         """Records that were asked again and have no new answer, by data set of the annotation tool."""
-        return waiting_again(
-            self.batches, self._events, self.spec.annotation.min_submitted, self.task.document.generation
-        )
+        return waiting_again(self.batches, self._events, self.spec.annotation.min_submitted, self.generation)
 
     @cached_property
     def agreement(self) -> Agreement | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tornio.labels.automatic import without_versions
 from tornio.labels.events import EventKind, LabelEvent
-from tornio.labels.resolve import Resolved, resolve
+from tornio.labels.resolve import Resolved, resolve_under
 from tornio.pool.view import PoolView
 from tornio.records import Purpose
 from tornio.spec import TaskSpec
@@ -205,8 +205,7 @@ def _trained(
 
 def _resolved(events: Iterable[LabelEvent], spec: TaskSpec) -> Mapping[str, Resolved]:
     """Resolve what trains and judges. Automatic labels of versions count only where the spec lets them train."""
-    events = events if spec.auto_label.train else without_versions(events)
-    return resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
+    return resolve_under(spec, events if spec.auto_label.train else without_versions(events))
 
 
 def _columns(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tornio.errors import InvalidInput, MissingPlugin
 from tornio.labels.automatic import without_versions
 from tornio.labels.events import EventKind, LabelEvent
-from tornio.labels.resolve import by_record, resolve
+from tornio.labels.resolve import by_record, resolve_under
 from tornio.pool import Pool, PoolView
 from tornio.records import Purpose
 from tornio.registry import Registry
@@ -59,7 +59,7 @@ def preview_deletion(task: Task, record_ids: Sequence[str]) -> Deletion:
     _refuse([one for one in dict.fromkeys(record_ids) if one not in view])
     new = wanted - log.deleted
     events = [event for event in task.translated(log).events if event.record_id in new]
-    truth = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
+    truth = resolve_under(spec, events)
     held = reserve(task, view, log.events)
     opened = {one.batch for one in task.loop_state().batches if not one.closed}
     asked = {item.record_id for batch in task.batches() if batch.batch in opened for item in batch.items}
@@ -113,7 +113,7 @@ def _learned(task: Task, pool: Pool, manifest: Manifest, record_ids: set[str]) -
     logged = task.labels_as_they_were(manifest.label_seq, manifest.spec_rev)
     events = list(_about(view, there, logged if spec.auto_label.train else without_versions(logged)))
     key, digests = task.document.holdout_key, view.text_digests
-    truth = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
+    truth = resolve_under(spec, events)
     judging = {one for one, said in truth.items() if said.purpose is Purpose.HOLDOUT}
     purged = {one for one in there if not digests[int(view.rows_of([one])[0])]}
     labelled = set(select_training(view, events, spec, key).record_ids) & there - purged

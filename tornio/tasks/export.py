@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tornio.api import LabelledRecord
-from tornio.labels.resolve import Resolved, resolve
+from tornio.labels.resolve import Resolved, resolve_under
 from tornio.tasks.task import Task
 
 
@@ -22,7 +22,7 @@ def export_labels(task: Task) -> LabelsExport:
     """Return what the task takes as true of each labelled record, in the order of the pool."""
     spec, events = task.spec, task.label_view().events  # first the log, so that the pool knows what was deleted
     pool = task.pool.read()
-    resolved = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
+    resolved = resolve_under(spec, events)
     labelled = {name: one for name, one in resolved.items() if one.labels is not None and name in pool}
 
     def records() -> Iterator[LabelledRecord]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from tornio.labels.events import EventKind, LabelEvent
-from tornio.labels.resolve import annotators_done
+from tornio.labels.events import LabelEvent
+from tornio.labels.resolve import annotators_done, deleted_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +19,12 @@ class Progress:
 
 def live_records(record_ids: Iterable[str], events: Mapping[str, Collection[LabelEvent]]) -> list[str]:
     """Return the records that the label log does not report as deleted. ``events``: the events of each record."""
-    return [
-        record_id
-        for record_id in record_ids
-        if all(event.event is not EventKind.TOMBSTONE for event in events.get(record_id, ()))
-    ]
+    return [record_id for record_id in record_ids if not deleted_records(events.get(record_id, ()))]
 
 
 def is_open(events: Collection[LabelEvent], needed: int) -> bool:
     """Whether annotators still have to answer a record with these events. ``needed``: see ``batch_progress``."""
-    deleted = any(event.event is EventKind.TOMBSTONE for event in events)
-    return not deleted and annotators_done(events) < needed
+    return not deleted_records(events) and annotators_done(events) < needed
 
 
 def batch_progress(

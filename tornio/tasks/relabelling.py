@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tornio.errors import InvalidSpec
-from tornio.labels.resolve import resolve
+from tornio.labels.resolve import resolve_under
 from tornio.spec import LabelSpec, TaskSpec
 from tornio.spec.limits import cut
 from tornio.tasks.task import Task
@@ -143,7 +143,7 @@ def count_labels(task: Task) -> Counter[str]:
     """Return how many records have each label, those of the hold-out included."""
     spec = task.spec
     events = task.label_view().events
-    resolved = resolve(events, spec.label_names, spec.multi_label, spec.annotation.min_submitted)
+    resolved = resolve_under(spec, events)
     return Counter(name for one in resolved.values() for name in one.labels or ())
 
 
