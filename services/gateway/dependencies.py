@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request, Security
@@ -43,17 +44,17 @@ async def _task(workspace: _Name, task: _Name) -> TaskName:
 Task = Annotated[TaskName, Depends(_task)]
 
 
-async def _reader(caller: AnyCaller, task: Task) -> Caller:
-    caller.check(Role.PREDICT, task.workspace)
-    return caller
+def caller_with(role: Role, task: Callable[..., object]) -> Callable[..., Awaitable[Caller]]:
+    """Return a dependency: the caller, if it has this role in the workspace of the task that ``task`` depends on."""
+
+    async def check(caller: AnyCaller, named: TaskName = Depends(task)) -> Caller:
+        caller.check(role, named.workspace)
+        return caller
+
+    return check
 
 
-async def _operator(caller: AnyCaller, task: Task) -> Caller:
-    caller.check(Role.OPERATE, task.workspace)
-    return caller
-
-
-Reader = Annotated[Caller, Depends(_reader)]
+Reader = Annotated[Caller, Depends(caller_with(Role.PREDICT, _task))]
 """May predict and read the status in the task's workspace."""
-Operator = Annotated[Caller, Depends(_operator)]
+Operator = Annotated[Caller, Depends(caller_with(Role.OPERATE, _task))]
 """May do everything in the task's workspace."""

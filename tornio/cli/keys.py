@@ -17,6 +17,7 @@ import typer
 from tornio.cli import screen
 from tornio.cli.connect import Json
 from tornio.errors import InvalidFile, InvalidInput
+from tornio.storage.files import appearing
 
 FILE_VARIABLE = "TORNIO_API_KEYS_FILE"
 """As ``services.gateway.auth`` names it: the server and these commands use the same file."""
@@ -133,15 +134,10 @@ def _changing(path: Path, missing: bool = True) -> Iterator[list[dict[str, Any]]
 
 
 def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.chmod(mode)
-        beside.replace(path)
+        with appearing(path) as part:
+            part.write_text(text, encoding="utf-8")
+            part.chmod(mode)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise InvalidFile(f"{path} cannot be written: {error.strerror}") from error

@@ -28,7 +28,7 @@ def appearing(path: Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        with part.open("rb+") as file:
+        with part.open("rb") as file:  # reading is enough to flush it, and the writer may have made it read-only
             os.fsync(file.fileno())
         part.replace(path)
     finally:

@@ -23,9 +23,6 @@ class LabelChange:
     becomes: Mapping[str, str | None]
     added: tuple[str, ...] = ()
 
-    def removed(self) -> tuple[str, ...]:
-        return tuple(name for name, now in self.becomes.items() if now is None)
-
 
 @dataclass(frozen=True, slots=True)
 class Relabelling:

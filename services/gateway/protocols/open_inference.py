@@ -13,7 +13,7 @@ from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.auth import Caller, Role
-from services.gateway.dependencies import AnyCaller, TheBackend
+from services.gateway.dependencies import AnyCaller, TheBackend, caller_with
 from services.gateway.guards import open_to_all
 from services.gateway.port import Backend
 from services.gateway.protocols import inference
@@ -136,18 +136,8 @@ _VERSION = Path(
 _Version = Annotated[str, _VERSION]
 
 
-async def _reader(caller: AnyCaller, task: _Task) -> Caller:
-    caller.check(Role.PREDICT, task.workspace)
-    return caller
-
-
-async def _operator(caller: AnyCaller, task: _Task) -> Caller:
-    caller.check(Role.OPERATE, task.workspace)
-    return caller
-
-
-_Reader = Annotated[Caller, Depends(_reader)]
-_Operator = Annotated[Caller, Depends(_operator)]
+_Reader = Annotated[Caller, Depends(caller_with(Role.PREDICT, _name))]
+_Operator = Annotated[Caller, Depends(caller_with(Role.OPERATE, _name))]
 
 # The server
 
