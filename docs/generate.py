@@ -26,7 +26,7 @@ from services.gateway import auth
 from services.teacher.settings import TeacherSettings
 from tornio import settings
 from tornio.client import address
-from tornio.schemas import automatic, comparison, llm, loop, registry, review, runs, simulation, tables, task
+from tornio.schemas import audit, automatic, comparison, llm, loop, registry, review, runs, simulation, tables, task
 from tornio.schemas.base import Document, Part
 from tornio.schemas.tables import Table
 from tornio.spec import LabelSpec, MemberSpec, Spec, TaskSpec
@@ -82,7 +82,7 @@ OTHER_VARIABLES = {
         ),
     ),
 }
-DOCUMENTS: tuple[ModuleType, ...] = (task, registry, runs, loop, automatic, review, comparison, simulation, llm)
+DOCUMENTS: tuple[ModuleType, ...] = (task, registry, runs, loop, automatic, review, comparison, simulation, llm, audit)
 
 
 def pages() -> dict[str, str]:
@@ -278,7 +278,7 @@ def formats() -> str:
           write that stored the document. If the outcome of a write is unclear, its writer compares the token to find
           out whether the write succeeded.
         - The keys below are relative to `{workspace}/tasks/{task}/`. Only `blobs/`, `encoders/` and `_llm/` are at the
-          top level.
+          top level, and `audit/` is below `{workspace}/`.
         """
     parts = [NOTE, textwrap.dedent(intro), "\n## Tables (Parquet)\n"]
     constants = [(getattr(tables, name), doc) for name, doc in _constants(tables)]

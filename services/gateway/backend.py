@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from services.gateway.auditing import Auditor
 from services.gateway.cluster import Cluster, Models
 from services.gateway.run_records import StoreRuns
 from services.gateway.served import StoreServed
@@ -39,6 +40,7 @@ from tornio.api import (
 from tornio.errors import Conflict, NotServable, TornioError
 from tornio.loop.first import no_version
 from tornio.registry import CURRENT, Registry
+from tornio.schemas.audit import Act
 from tornio.schemas.keys import TaskKeys
 from tornio.settings import LlmEndpoint
 from tornio.spec import TaskSpec, TeacherSpec
@@ -70,6 +72,7 @@ T = TypeVar("T")
 
 THREADS = 16
 """Most calls to the store at once. They wait far more than they work."""
+_ACTS = {Ask.PAUSE: Act.PAUSE, Ask.RESUME: Act.RESUME, Ask.TRAIN_NOW: Act.TRAIN_NOW}
 READY_S = 2.0
 """Seconds that the store may take to answer a readiness probe."""
 
@@ -96,16 +99,19 @@ class StoreBackend:
 
     def __post_init__(self) -> None:
         self._tasks = Tasks(self.store, self.max_labels, self.endpoints)
-        self.runs = StoreRuns(self.store, self.cluster, self.clock, self._blocking, self._nudge)
-        self.served = StoreServed(self.store, self.models, self._blocking)
+        self.audit = audit = Auditor(self.store, self.clock, self._blocking)
+        self.runs = StoreRuns(self.store, self.cluster, self.clock, self._blocking, self._nudge, audit)
+        self.served = StoreServed(self.store, self.models, self._blocking, audit)
 
     # Specs, records and labels
 
     async def apply(self, spec: TaskSpec, who: str, migrate: bool = False) -> Applied:
-        applied = await self._blocking(self._tasks.apply, spec, who, migrate)
-        self._nudge(TaskName(spec.workspace, spec.name))
-        log.info("%s applied %s: spec %d", who, spec.full_name, applied.spec_rev)
-        return _applied(TaskName(spec.workspace, spec.name), applied)
+        task = TaskName(spec.workspace, spec.name)
+        async with self.audit.act(Act.APPLY, who, task, migrate_labels=migrate) as found:
+            applied = await self._blocking(self._tasks.apply, spec, who, migrate)
+            found |= {"created": applied.created, "spec_rev": applied.spec_rev, "changes": len(applied.changes)}
+        self._nudge(task)
+        return _applied(task, applied)
 
     async def migrate_labels(self, task: TaskName, wanted: LabelMigrationIn, who: str) -> Applied:
         change = Relabelling(wanted.rename, wanted.merge, wanted.remove, wanted.add)
@@ -117,17 +123,21 @@ class StoreBackend:
                 return self._tasks.preview(spec)
             return self._tasks.apply(spec, who, migrate=True, expected_rev=wanted.expected_spec_rev or rev)
 
-        applied = await self._blocking(migrate)
-        if not wanted.dry_run:
-            self._nudge(task)
-            log.info("%s changed the labels of %s: spec %d", who, task, applied.spec_rev)
+        if wanted.dry_run:
+            return _applied(task, await self._blocking(migrate))
+        async with self.audit.act(Act.MIGRATE_LABELS, who, task) as found:
+            applied = await self._blocking(migrate)
+            found |= {"spec_rev": applied.spec_rev, "changes": len(applied.changes)}
+        self._nudge(task)
         return _applied(task, applied)
 
     async def add_records(
-        self, task: TaskName, records: Sequence[RecordIn], *, duplicates: bool = False
+        self, task: TaskName, records: Sequence[RecordIn], who: str, *, duplicates: bool = False
     ) -> RecordsAdded:
         new = [new_record(one) for one in records]
-        added = await self._blocking(lambda: self._open(task).add_records(new, duplicates=duplicates))
+        async with self.audit.act(Act.ADD_RECORDS, who, task, records=len(new)) as found:
+            added = await self._blocking(lambda: self._open(task).add_records(new, duplicates=duplicates))
+            found["added"] = added.added
         self._nudge(task)
         return RecordsAdded(added=added.added, known=added.known, same_text=added.same_text, deleted=added.deleted)
 
@@ -141,9 +151,11 @@ class StoreBackend:
             done = opened.import_labels(items, labels.purpose, source, labels.request, auto=labels.auto)
             return LabelsImported.model_validate(done, from_attributes=True)
 
-        imported = await self._blocking(write)
+        given = len(labels.labels)
+        async with self.audit.act(Act.IMPORT_LABELS, who, task, purpose=labels.purpose, labels=given) as found:
+            imported = await self._blocking(write)
+            found["imported"] = imported.imported
         self._nudge(task)
-        log.info("%s imported %d labels to %s into %s", who, imported.imported, labels.purpose, task)
         return imported
 
     async def delete_records(self, task: TaskName, asked: DeleteIn, who: str) -> RecordsDeleted:
@@ -153,14 +165,19 @@ class StoreBackend:
                 return preview_deletion(opened, asked.record_ids)
             return delete_records(opened, asked.record_ids, who)
 
-        done = await self._blocking(delete)
-        if not asked.dry_run:
-            self._nudge(task)
-            log.info("%s deleted %d records of %s", who, done.records, task)
+        if asked.dry_run:
+            return RecordsDeleted.model_validate(await self._blocking(delete), from_attributes=True)
+        async with self.audit.act(Act.DELETE_RECORDS, who, task, records=len(asked.record_ids)) as found:
+            done = await self._blocking(delete)
+            found["deleted"] = done.records
+        self._nudge(task)
         return RecordsDeleted.model_validate(done, from_attributes=True)
 
-    async def labels(self, task: TaskName) -> LabelsExport:
-        return await self._blocking(lambda: export_labels(self._open(task)))
+    async def labels(self, task: TaskName, who: str) -> LabelsExport:
+        async with self.audit.act(Act.EXPORT_LABELS, who, task) as found:
+            export = await self._blocking(lambda: export_labels(self._open(task)))
+            found["labels"] = export.count
+        return export
 
     # Predictions
 
@@ -219,18 +236,19 @@ class StoreBackend:
         def move() -> Serving:
             return serving(roll_back(self._open(task), who, asked.why, asked.expected_revision))
 
-        moved = await self._blocking(move)
+        async with self.audit.act(Act.ROLLBACK, who, task) as found:
+            moved = await self._blocking(move)
+            found |= {"version": moved.version, "revision": moved.revision}
         self._nudge(task)
-        log.info("%s rolled %s back to %s", who, task, moved.version)
         return moved
 
     async def ask(self, task: TaskName, ask: Ask, who: str, force: bool = False) -> Asked:
-        if ask is Ask.TRAIN_NOW:
-            answer = await self._ask_training(task, force)
-        else:
-            answer = await self._blocking(ask_of_loop, self._open(task), ask)
+        async with self.audit.act(_ACTS[ask], who, task):
+            if ask is Ask.TRAIN_NOW:
+                answer = await self._ask_training(task, force)
+            else:
+                answer = await self._blocking(ask_of_loop, self._open(task), ask)
         self._nudge(task)
-        log.info("%s asked %s of %s", who, ask, task)
         return answer
 
     async def _ask_training(self, task: TaskName, force: bool) -> Asked:

@@ -10,6 +10,7 @@ from tornio.api import (
     Annotators,
     Applied,
     Asked,
+    AuditPage,
     DeleteIn,
     LabelMigrationIn,
     LabelsImported,
@@ -51,11 +52,25 @@ class RunsBackend(Protocol):
         """End a run. Raises NotFound, and Conflict for a run that is over or that belongs to the loop."""
 
 
+class AuditBackend(Protocol):
+    """The audit log of workspaces."""
+
+    async def newest(self, workspace: str, most: int, task: str | None = None, after: str | None = None) -> AuditPage:
+        """Return who did what, newest first. ``after``: the id of an event; older ones follow. Raises Unavailable."""
+
+
 class Backend(Protocol):
-    """Methods raise the errors of ``tornio.errors``: NotFound for an unknown task, Unavailable if a part is away."""
+    """Methods raise the errors of ``tornio.errors``: NotFound for an unknown task, Unavailable if a part is away.
+
+    ``who``: the name of the caller's key. A method that changes something, or gives out what the task knows, has it and
+    writes it into the audit log.
+    """
 
     @property
     def runs(self) -> RunsBackend: ...
+
+    @property
+    def audit(self) -> AuditBackend: ...
 
     @property
     def served(self) -> ServedModels: ...
@@ -73,7 +88,7 @@ class Backend(Protocol):
         """Return the status of a task. Answers also while the controller is away."""
 
     async def add_records(
-        self, task: TaskName, records: Sequence[RecordIn], *, duplicates: bool = False
+        self, task: TaskName, records: Sequence[RecordIn], who: str, *, duplicates: bool = False
     ) -> RecordsAdded:
         """Add texts to the pool. Idempotent by record id. Raises InvalidInput if one id is given two texts.
 
@@ -86,7 +101,7 @@ class Backend(Protocol):
     async def delete_records(self, task: TaskName, asked: DeleteIn, who: str) -> RecordsDeleted:
         """Delete records of the pool, or say what that would do. Raises InvalidInput for an unknown record."""
 
-    async def labels(self, task: TaskName) -> LabelsExport:
+    async def labels(self, task: TaskName, who: str) -> LabelsExport:
         """Return what the task takes as true now."""
 
     async def predict(self, task: TaskName, texts: Sequence[str], version: str | None = None) -> Sequence[Prediction]:

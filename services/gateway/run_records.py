@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.gateway.auditing import Auditor
 from services.gateway.cluster import Cluster
 from tornio.api import RunOut, RunRequest, TaskName
 from tornio.errors import TornioError
 from tornio.runs import RunReader, RunRecord, ask_for_run, cancel_run, run_out
+from tornio.schemas.audit import Act
 from tornio.schemas.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,15 @@ class StoreRuns:
     clock: Callable[[], datetime]
     blocking: Callable[..., Awaitable[Any]]
     nudge: Callable[[TaskName], None]
+    audit: Auditor
 
     async def start(self, task: TaskName, request: RunRequest, who: str) -> RunOut:
-        await self.blocking(self._open, task)
-        plan = await self.cluster.plan(request.job, task, request)
-        await self.blocking(ask_for_run, self.store, plan, who, self.clock())
+        async with self.audit.act(Act.START_RUN, who, task, job=request.job) as found:
+            await self.blocking(self._open, task)
+            plan = await self.cluster.plan(request.job, task, request)
+            found["run"] = plan.run
+            await self.blocking(ask_for_run, self.store, plan, who, self.clock())
         self.nudge(task)
-        log.info("%s asked for run %s of %s", who, plan.run, task)
         return await self.get(task, plan.run)
 
     async def newest(self, task: TaskName, most: int) -> Sequence[RunOut]:
@@ -49,9 +50,9 @@ class StoreRuns:
         return (await self._shown(task, [record]))[0]
 
     async def cancel(self, task: TaskName, run: str, who: str) -> RunOut:
-        await self.blocking(cancel_run, self.store, *task, run, who, self.clock())
+        async with self.audit.act(Act.CANCEL_RUN, who, task, run=run):
+            await self.blocking(cancel_run, self.store, *task, run, who, self.clock())
         self.nudge(task)
-        log.info("%s cancelled run %s of %s", who, run, task)
         return await self.get(task, run)
 
     def _open(self, task: TaskName) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from services.gateway.auditing import Auditor
 from services.gateway.cluster import Models
 from tornio.api import TaskName
 from tornio.errors import NotFound, NotServable
 from tornio.loop.first import no_version
 from tornio.registry import CURRENT, PREVIOUS, Registry
+from tornio.schemas.audit import Act
 from tornio.schemas.keys import TaskKeys
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task
@@ -39,10 +41,10 @@ class ServedModels(Protocol):
     async def check(self, task: TaskName, version: str | None = None) -> None:
         """Return if this process can answer at once. Else it loads the model from now on, and this raises."""
 
-    async def load(self, task: TaskName, version: str | None = None) -> None:
+    async def load(self, task: TaskName, who: str, version: str | None = None) -> None:
         """Return when this process can answer."""
 
-    async def unload(self, task: TaskName) -> None:
+    async def unload(self, task: TaskName, who: str) -> None:
         """Drop from this process the versions of the task that no alias names."""
 
 
@@ -53,6 +55,7 @@ class StoreServed:
     store: ObjectStore
     models: Models
     blocking: Callable[..., Awaitable[Any]]
+    audit: Auditor
 
     async def describe(self, task: TaskName, version: str | None = None) -> ServedModel:
         described: ServedModel = await self.blocking(self._describe, task, version)
@@ -61,11 +64,13 @@ class StoreServed:
     async def check(self, task: TaskName, version: str | None = None) -> None:
         await self.models.ask(task, version)
 
-    async def load(self, task: TaskName, version: str | None = None) -> None:
-        await self.models.load(task, version)
+    async def load(self, task: TaskName, who: str, version: str | None = None) -> None:
+        async with self.audit.act(Act.LOAD, who, task, version=version):
+            await self.models.load(task, version)
 
-    async def unload(self, task: TaskName) -> None:
-        await self.models.unload(task)
+    async def unload(self, task: TaskName, who: str) -> None:
+        async with self.audit.act(Act.UNLOAD, who, task):
+            await self.models.unload(task)
 
     def _describe(self, task: TaskName, version: str | None) -> ServedModel:
         Task(self.store, TaskKeys(*task))  # raises NotFound

@@ -84,12 +84,12 @@ async def status(task: Task, backend: TheBackend, _: Reader) -> TaskStatus:
 
 @router.post("/{workspace}/{task}/records")
 async def add_records(
-    body: RecordsIn, task: Task, backend: TheBackend, _: Operator, duplicates: bool = False
+    body: RecordsIn, task: Task, backend: TheBackend, caller: Operator, duplicates: bool = False
 ) -> RecordsAdded:
     """Add texts to the pool. Sending a record again is harmless.
 
     A record whose text the pool has under another id is left out, unless `duplicates` is true."""
-    return await backend.add_records(task, body, duplicates=duplicates)
+    return await backend.add_records(task, body, caller.name, duplicates=duplicates)
 
 
 @router.post("/{workspace}/{task}/records/delete")
@@ -114,9 +114,9 @@ async def migrate_labels(body: LabelMigrationIn, task: Task, backend: TheBackend
 
 
 @router.get("/{workspace}/{task}/labels", response_class=StreamingResponse)
-async def export_labels(task: Task, backend: TheBackend, _: Operator) -> StreamingResponse:
+async def export_labels(task: Task, backend: TheBackend, caller: Operator) -> StreamingResponse:
     """Export what the task takes as true, as JSON lines. The header Tornio-Count gives their number."""
-    export = await backend.labels(task)
+    export = await backend.labels(task, caller.name)
     return StreamingResponse(_lines(export), media_type=JSON_LINES, headers={COUNT_HEADER: str(export.count)})
 
 

@@ -7,6 +7,7 @@ older client ignores.
 from __future__ import annotations
 
 from tornio.api.annotators import AgreementStatus, AnnotatorOut, Annotators, ConsensusOut, LabelAgreementOut, PairOut
+from tornio.api.audit import AUDIT_ID, MAX_AUDIT, AuditEventOut, AuditPage
 from tornio.api.automatic import AutomaticStatus, AutoMeasureOut, OutlookOut
 from tornio.api.base import (
     COUNT_HEADER,
@@ -85,8 +86,10 @@ from tornio.api.status import (
 )
 
 __all__ = [
+    "AUDIT_ID",
     "COUNT_HEADER",
     "JSON_LINES",
+    "MAX_AUDIT",
     "MAX_BODY_BYTES",
     "MAX_DELETED",
     "MAX_PREDICT_BYTES",
@@ -106,6 +109,8 @@ __all__ = [
     "Applied",
     "Asked",
     "AsksStatus",
+    "AuditEventOut",
+    "AuditPage",
     "AutoMeasureOut",
     "AutomaticStatus",
     "BatchStatus",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
@@ -276,6 +277,20 @@ class Client:
     def cancel_run(self, task: str, run: str) -> api.RunOut:
         """End a run that a user asked for. Raises Conflict for a run that is over, or that the loop started."""
         return self._session.post(_run_path(task, run) + "/cancel", api.RunOut, repeatable=True)
+
+    def audit(self, workspace: str, task: str | None = None) -> Iterator[api.AuditEventOut]:
+        """Yield who did what in a workspace, newest first. ``task``: the name of a task, without its workspace.
+
+        It asks for more as you go on, so take only what you need: the log never ends to grow.
+        """
+        name = TaskName.parse(f"{workspace}/{task or 'any'}")
+        query = {"limit": str(api.MAX_AUDIT)} | ({"task": name.task} if task else {})
+        after: str | None = ""
+        while after is not None:
+            asked = urlencode(query | ({"after": after} if after else {}))
+            page = self._session.get(f"/v1/workspaces/{name.workspace}/audit?{asked}", api.AuditPage)
+            yield from page.events
+            after = page.next
 
     # Control
 

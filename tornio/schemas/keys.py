@@ -7,6 +7,7 @@ that was suspended for a while could take it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 ENCODERS = "encoders/"
 ENCODER_NAMES = "encoders/names/"
@@ -236,3 +237,31 @@ def workspace_run(workspace: str, run: str) -> RunKeys:
 def run_of(workspace: str, task: str | None, run: str) -> RunKeys:
     """Return the keys of a run, with or without a task."""
     return workspace_run(workspace, run) if task is None else TaskKeys(workspace, task).run(run)
+
+
+_LAST_MS = 10**13
+"""Milliseconds since 1970 that no clock shows before the year 2286."""
+
+
+def audit(workspace: str) -> str:
+    """Folder of a workspace's audit log."""
+    return f"{workspace}/audit/"
+
+
+def audit_id(at: datetime, token: str, task: str) -> str:
+    """Return the id of an act. Ids of later acts come first, because stores list in one direction only."""
+    return f"{_LAST_MS - int(at.timestamp() * 1000):013d}-{token}-{task}"
+
+
+def audit_task(name: str) -> str:
+    """Return the task in the id of an act."""
+    return name.split("-", 2)[2]
+
+
+def audit_begun(workspace: str, name: str) -> str:
+    return f"{audit(workspace)}{name}.begun.json"
+
+
+def audit_ended(workspace: str, name: str) -> str:
+    """It follows ``audit_begun`` of the same act in a listing."""
+    return f"{audit(workspace)}{name}.ended.json"

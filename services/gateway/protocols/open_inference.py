@@ -267,7 +267,7 @@ async def index(
 async def load(
     task: _Task,
     backend: TheBackend,
-    _: _Operator,
+    caller: _Operator,
     body: Annotated[LoadIn | None, Body(examples=[{"parameters": {"version": "previous"}}])] = None,
 ) -> ModelReady:
     """Load a version into the replica that answers, and wait for it. What serves does not change."""
@@ -278,12 +278,12 @@ async def load(
             "The only parameter of load is 'version', a string. What a model consists of comes from its training: a "
             "request cannot change its configuration or its files."
         )
-    await backend.served.load(task, _named(version))
+    await backend.served.load(task, caller.name, _named(version))
     return ModelReady(name=inference.model_name(task), ready=True)
 
 
 @router.post("/repository/models/{model}/unload")
-async def unload(task: _Task, backend: TheBackend, _: _Operator) -> Response:
+async def unload(task: _Task, backend: TheBackend, caller: _Operator) -> Response:
     """Drop from the replica that answers the versions that were loaded by name. `current` and `previous` stay."""
-    await backend.served.unload(task)
+    await backend.served.unload(task, caller.name)
     return Response(b"{}", media_type="application/json")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.unit.gateway.fake import NOW, OPERATOR, AppTransport, FakeBackend, app_of
+from tests.unit.gateway.fake import NOW, OPERATOR, AppTransport, FakeBackend, app_of, audited
 from tornio import errors
 from tornio.api import (
     AgreementStatus,
@@ -511,3 +511,16 @@ def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str], monkeypa
 @pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["--version"], 0), (["nonsense"], 2), (["status"], 2)])
 def test_usage(tornio: Tornio, argv: list[str], code: int) -> None:
     assert tornio(*argv)[0] == code
+
+
+def test_audit_shows_who_did_what(tornio: Tornio, backend: FakeBackend) -> None:
+    assert tornio("audit", "acme") == (0, "Nobody has done anything in acme since the audit log exists.\n", "")
+    backend.audit.held = [audited(number) for number in range(3)]
+    code, out, _ = tornio("audit", TASK)
+    assert code == 0
+    header, *rows = out.splitlines()
+    assert header.split() == ["time", "(UTC)", "key", "act", "task", "outcome", "detail"]
+    assert " ".join(rows[0].split()) == "2025-06-01 12:00:00 data-team rollback support refused: Conflict revision 0"
+    assert len(rows) == 3
+    code, out, _ = tornio("audit", "acme", "--most", 2, "--json")
+    assert [event["detail"]["revision"] for event in json.loads(out)] == [0, 1]

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.gateway.fake import KEYS, OPERATOR, PREDICTOR, AppTransport, FakeBackend, app_of
+from tests.unit.gateway.fake import KEYS, OPERATOR, PREDICTOR, AppTransport, FakeBackend, app_of, audited
 from tornio import Client, api, errors
 from tornio.api import LabelIn, RecordIn
 from tornio.spec import LabelSpec, TaskSpec
@@ -322,3 +322,13 @@ def test_the_client_is_light(module: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3]
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_audit_log_is_read_page_by_page(client: Client, backend: FakeBackend) -> None:
+    backend.audit.held = [audited(number) for number in range(5)]
+    assert [event.id for event in client.audit("acme")] == [event.id for event in backend.audit.held]
+    assert list(client.audit("acme", "other")) == []
+    with pytest.raises(errors.InvalidInput, match="acme/support"):
+        next(client.audit("acme/support"))
+    with pytest.raises(errors.Forbidden):
+        next(client_of(backend, PREDICTOR).audit("acme"))

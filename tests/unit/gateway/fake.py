@@ -20,6 +20,8 @@ from tornio.api import (
     Applied,
     Asked,
     AsksStatus,
+    AuditEventOut,
+    AuditPage,
     DeleteIn,
     HoldoutStatus,
     LabelIn,
@@ -108,11 +110,33 @@ class FakeRuns:
         return ended
 
 
+def audited(number: int) -> AuditEventOut:
+    """An event of acme/support. Its number tells it from others, older ones have larger ones."""
+    return AuditEventOut(
+        id=f"{number:013d}-0123456789ab-support", at=NOW, who="data-team", act="rollback", workspace="acme",
+        task="support", detail={"revision": number, "version": None}, outcome="refused", error="Conflict",
+    )  # fmt: skip
+
+
+@dataclass
+class FakeAudit:
+    """``tests`` may put events in by hand, newest first. A page has two at most."""
+
+    held: list[AuditEventOut] = field(default_factory=list)
+
+    async def newest(self, workspace: str, most: int, task: str | None = None, after: str | None = None) -> AuditPage:
+        events = [one for one in self.held if one.workspace == workspace and task in (None, one.task)]
+        events = [one for one in events if after is None or one.id > after]
+        page = events[: min(most, 2)]
+        return AuditPage(events=page, next=page[-1].id if len(events) > len(page) else None)
+
+
 @dataclass
 class FakeBackend:
     """``tests`` may put tasks, versions and errors in by hand."""
 
     runs: FakeRuns = field(default_factory=FakeRuns, kw_only=True)
+    audit: FakeAudit = field(default_factory=FakeAudit, kw_only=True)
     asleep: set[TaskName] = field(default_factory=set, kw_only=True)
     """Tasks whose models no replica holds. Asking for one wakes it."""
     held: dict[TaskName, FakeTask] = field(default_factory=dict)
@@ -203,7 +227,7 @@ class FakeBackend:
         )
 
     async def add_records(
-        self, task: TaskName, records: Sequence[RecordIn], *, duplicates: bool = False
+        self, task: TaskName, records: Sequence[RecordIn], who: str, *, duplicates: bool = False
     ) -> RecordsAdded:
         held = self._task(task)
         self.calls.append(f"{len(records)} records")
@@ -221,7 +245,7 @@ class FakeBackend:
         held.labels |= {label.record_id or default_record_id(label.text): label for label in labels.labels}
         return LabelsImported(imported=len(labels.labels))
 
-    async def labels(self, task: TaskName) -> LabelsExport:
+    async def labels(self, task: TaskName, who: str) -> LabelsExport:
         held = self._task(task)
         records = (
             LabelledRecord(record_id=name, text=label.text, labels=label.labels, purpose=None, source="import")
@@ -273,11 +297,11 @@ class FakeBackend:
             raise NotFound(f"{task} has no version {name}")
         return name
 
-    async def load(self, task: TaskName, version: str | None = None) -> None:
+    async def load(self, task: TaskName, who: str, version: str | None = None) -> None:
         await self.describe(task, version)
         self.calls.append(f"load {version}")
 
-    async def unload(self, task: TaskName) -> None:
+    async def unload(self, task: TaskName, who: str) -> None:
         self._task(task)
         self.calls.append("unload")
 

@@ -182,7 +182,11 @@ def versions(backend: StoreBackend) -> dict[str, VersionOut]:
 
 
 def add(backend: StoreBackend, *texts: str) -> None:
-    run(lambda: backend.add_records(NAME, [RecordIn(record_id=f"r{n}", text=text) for n, text in enumerate(texts)]))
+    run(
+        lambda: backend.add_records(
+            NAME, [RecordIn(record_id=f"r{n}", text=text) for n, text in enumerate(texts)], "ann"
+        )
+    )
 
 
 def labels_in(*pairs: tuple[str, str], purpose: str = "train", source: str | None = None) -> LabelsIn:
@@ -200,7 +204,9 @@ def test_apply_says_what_changed_and_when_it_counts(backend: StoreBackend, clust
 
 def test_records_come_once(backend: StoreBackend) -> None:
     records = [RecordIn(text="one"), RecordIn(record_id="7", text="two", metadata={"lang": "en"})]
-    first, second = run(lambda: backend.add_records(NAME, records), lambda: backend.add_records(NAME, records))
+    first, second = run(
+        lambda: backend.add_records(NAME, records, "ann"), lambda: backend.add_records(NAME, records, "ann")
+    )
     assert (first.added, first.known) == (2, 0)
     assert (second.added, second.known) == (0, 2)
 
@@ -210,7 +216,10 @@ def test_a_text_that_is_known_under_another_id_is_left_out_unless_duplicates_are
 ) -> None:
     add(backend, "one")
     given = [RecordIn(record_id="other", text="One")]
-    out, kept = run(lambda: backend.add_records(NAME, given), lambda: backend.add_records(NAME, given, duplicates=True))
+    out, kept = run(
+        lambda: backend.add_records(NAME, given, "ann"),
+        lambda: backend.add_records(NAME, given, "ann", duplicates=True),
+    )
     assert (out.added, out.same_text, kept.added, kept.same_text) == (0, 1, 1, 1)
 
 
@@ -226,7 +235,7 @@ def test_records_are_deleted_after_a_look(backend: StoreBackend, store: MemorySt
     (event,) = Tasks(store).open(*NAME).labels.read()
     assert (event.event, event.record_id, event.source) == (EventKind.TOMBSTONE, "r0", "api:ci")
     again = [RecordIn(record_id="r0", text="one")]
-    (added,) = run(lambda: backend.add_records(NAME, again))
+    (added,) = run(lambda: backend.add_records(NAME, again, "ann"))
     assert (added.added, added.deleted) == (0, 1)
 
 
@@ -234,7 +243,7 @@ def test_labels_of_a_model_are_told_apart(backend: StoreBackend) -> None:
     add(backend, "one")
     given = labels_in(("one", "bug"), source="gpt").model_copy(update={"auto": True})
     run(lambda: backend.import_labels(NAME, given, "ci"))
-    (export,) = run(lambda: backend.labels(NAME))
+    (export,) = run(lambda: backend.labels(NAME, "ann"))
     assert [(one.source, one.given_by) for one in export.records] == [("auto", "auto:gpt")]
     for wrong in ({"source": None}, {"purpose": "holdout"}):
         with pytest.raises(ValidationError):
@@ -273,7 +282,7 @@ def test_the_export_has_what_is_true_in_the_order_of_the_pool(backend: StoreBack
     add(backend, "one", "two", "three")
     given = labels_in(("three", "bug"), ("one", "billing"))
     run(lambda: backend.import_labels(NAME, given, "ci"))
-    (export,) = run(lambda: backend.labels(NAME))
+    (export,) = run(lambda: backend.labels(NAME, "ann"))
     records = list(export.records)
     assert export.count == len(records) == 2
     assert [(r.record_id, r.text, r.labels, r.source) for r in records] == [
@@ -640,10 +649,10 @@ def test_zero_shot_uses_the_default_templates(backend: StoreBackend) -> None:
     assert said.agent == "teacher:fake with 3 templates"
 
 
-@pytest.mark.parametrize("call", ["status", "versions", "labels"])
-def test_an_unknown_task_is_not_found(backend: StoreBackend, call: str) -> None:
+@pytest.mark.parametrize(("call", "who"), [("status", ()), ("versions", ()), ("labels", ("ann",))])
+def test_an_unknown_task_is_not_found(backend: StoreBackend, call: str, who: tuple[str, ...]) -> None:
     with pytest.raises(NotFound, match="support/missing"):
-        run(lambda: getattr(backend, call)(TaskName("support", "missing")))
+        run(lambda: getattr(backend, call)(TaskName("support", "missing"), *who))
 
 
 def test_ready_says_what_is_wrong(backend: StoreBackend, store: MemoryStore, predictor: FakePredictor) -> None:
@@ -722,8 +731,8 @@ def test_models_are_asked_for_the_version_that_a_request_names(backend: StoreBac
     run(
         lambda: backend.predict(NAME, ["a"], "v1"),
         lambda: served.check(NAME, "v2"),
-        lambda: served.load(NAME, "v3"),
-        lambda: served.unload(NAME),
+        lambda: served.load(NAME, "ann", "v3"),
+        lambda: served.unload(NAME, "ann"),
     )
     assert predictor.calls == [
         ("predict", NAME, "v1"), ("ask", NAME, "v2"), ("load", NAME, "v3"), ("unload", NAME, None),

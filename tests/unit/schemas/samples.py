@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tornio.records import Purpose
+from tornio.schemas.audit import Act, AuditEvent, Outcome
 from tornio.schemas.automatic import AutoLabelOutput, AutoLabelRecord, AutoMeasure, Outlook
 from tornio.schemas.base import Document
 from tornio.schemas.comparison import Cell, CellResult, Contender
@@ -184,6 +185,18 @@ SAMPLES: dict[str, Document] = {
         seed=7,
         software={"tornio": "0.1.0"},
         created_at=WHEN,
+    ),
+    "audit-event": AuditEvent(
+        id="8204617600000-0123456789ab-tickets",
+        at=WHEN,
+        who="data-team",
+        act=Act.ROLLBACK,
+        workspace="support",
+        task="tickets",
+        detail={"version": "v0002-aa", "revision": 7, "forced": False, "run": None},
+        outcome=Outcome.REFUSED,
+        error="Conflict",
+        ended_at=WHEN,
     ),
     "review": Review(
         run="score-0123", workspace="support", dataset="tickets-review-0123", rows=(17, 4, 250), created_at=WHEN
