@@ -5,7 +5,9 @@ In order: each test goes on with the same release and task, with predictions all
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from tests.k8s.release import SERVE, Release, traffic, until
 from tests.running import messages, served_task
+from tornio.client import Client
 
 pytestmark = pytest.mark.timeout(1800)
 TASK = "shop/scaled"
@@ -60,6 +63,38 @@ def test_an_upgrade_that_changes_the_numbers_reaches_the_cluster_that_runs(
         took = until(lambda: len(release.kubectl.pods(SERVE)) == 2, 300, "the minimum is not reached")
         said.append(f"a larger minimum was reached after {took:.0f} s")
     assert release.cluster() == before
+
+
+def test_load_adds_a_replica_and_its_end_removes_it(
+    release: Release, task: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release.upgrade(ONE | {"classifier": ONE["classifier"] | {"maxReplicas": 2, "targetOngoingRequests": 1}})
+    until(lambda: len(_names(release)) == 1 and _ready(release) == 1, 400, "it does not settle")
+    with answered(release, capsys, "from 1 pod to 2 under load, and back") as said:
+        with loaded(release):
+            said.append(f"the second was ready after {until(lambda: _ready(release) == 2, 300, 'none came'):.0f} s")
+        took = until(lambda: len(release.kubectl.pods(SERVE)) == 1, 400, "the second pod stays")
+        said.append(f"it was freed {took:.0f} s after the load had ended")
+
+
+@contextmanager
+def loaded(release: Release) -> Iterator[None]:
+    """Keep six requests with 64 texts each under way. Any that fails is raised at the end of the block."""
+    over = threading.Event()
+    texts = [text for text, _ in messages(64).values()]
+
+    def ask(client: Client) -> None:
+        while not over.is_set():
+            client.predict(TASK, texts)
+
+    with release.client() as client, ThreadPoolExecutor(6) as pool:
+        asking = [pool.submit(ask, client) for _ in range(6)]
+        try:
+            yield
+        finally:
+            over.set()
+        for one in asking:
+            one.result()
 
 
 @pytest.mark.parametrize("spare", [True, False])
