@@ -26,7 +26,20 @@ from services.gateway import auth
 from services.teacher.settings import TeacherSettings
 from tornio import settings
 from tornio.client import address
-from tornio.schemas import audit, automatic, comparison, llm, loop, registry, review, runs, simulation, tables, task
+from tornio.schemas import (
+    audit,
+    automatic,
+    comparison,
+    llm,
+    loop,
+    registry,
+    review,
+    runs,
+    simulation,
+    tables,
+    task,
+    uploads,
+)
 from tornio.schemas.base import Document, Part
 from tornio.schemas.tables import Table
 from tornio.spec import LabelSpec, MemberSpec, Spec, TaskSpec
@@ -41,6 +54,7 @@ SETTINGS = (
     settings.NodeSettings,
     settings.JobSettings,
     settings.TrainSettings,
+    settings.UploadSettings,
     settings.KubeSettings,
     settings.LlmSettings,
     settings.UpgradeSettings,
@@ -82,7 +96,19 @@ OTHER_VARIABLES = {
         ),
     ),
 }
-DOCUMENTS: tuple[ModuleType, ...] = (task, registry, runs, loop, automatic, review, comparison, simulation, llm, audit)
+DOCUMENTS: tuple[ModuleType, ...] = (
+    task,
+    registry,
+    runs,
+    loop,
+    automatic,
+    review,
+    comparison,
+    simulation,
+    llm,
+    audit,
+    uploads,
+)
 
 
 def pages() -> dict[str, str]:
@@ -278,7 +304,7 @@ def formats() -> str:
           write that stored the document. If the outcome of a write is unclear, its writer compares the token to find
           out whether the write succeeded.
         - The keys below are relative to `{workspace}/tasks/{task}/`. Only `blobs/`, `encoders/` and `_llm/` are at the
-          top level, and `audit/` is below `{workspace}/`.
+          top level, and only `audit/`, `uploads/` and `runs/` of runs without a task are directly below `{workspace}/`.
         """
     parts = [NOTE, textwrap.dedent(intro), "\n## Tables (Parquet)\n"]
     constants = [(getattr(tables, name), doc) for name, doc in _constants(tables)]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from jobs.context import JobContext
 from jobs.table import JOBS
-from tornio.api import TaskName
+from tornio.api import UPLOAD, RunRequest, TaskName
 from tornio.errors import InvalidInput
 from tornio.schemas.runs import RunPlan
+from tornio.settings import StorageSettings
+from tornio.uploads import find_upload
 
 
 def plan_request(job: str, workspace: str, task: str, asked: Mapping[str, Any], context: JobContext) -> RunPlan:
@@ -30,4 +33,14 @@ def plan_request(job: str, workspace: str, task: str, asked: Mapping[str, Any], 
         raise InvalidInput(f"the request for {job} is not valid: {error}") from error
     name = TaskName(workspace, task)
     request.check_on_cluster(name)
-    return entry.plan(request, name, context)
+    return entry.plan(_with_object(request, workspace, context), name, context)
+
+
+def _with_object(request: RunRequest, workspace: str, context: JobContext) -> RunRequest:
+    """Return the request. If its data is an upload of the workspace, it names the object in the bucket instead."""
+    data = getattr(request, "data", None)
+    if not isinstance(data, str) or not data.startswith(UPLOAD):
+        return request
+    key = find_upload(data, workspace, context.store, datetime.now(UTC))
+    settings = StorageSettings()
+    return request.model_copy(update={"data": f"s3://{settings.bucket}/{settings.root}{key}"})

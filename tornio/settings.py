@@ -1,4 +1,4 @@
-"""Settings of a deployment: object store, annotation tool, node, jobs and Kubernetes.
+"""Settings of a deployment: object store, annotation tool, node, jobs, uploads and Kubernetes.
 
 They are read from environment variables (``TORNIO_...``). A secret is read from a file instead where
 ``TORNIO_..._FILE`` names one, so that the environment does not have to hold it.
@@ -275,6 +275,39 @@ class TrainSettings(BaseSettings):
         description="Seconds between two checkpoints, and so the work that an interruption may cost. Default 60: a "
         "checkpoint of MiniLM is 130 MB.",
     )
+
+
+class UploadSettings(BaseSettings):
+    """Files that users upload for runs on the cluster: how large they may be, and how long they are kept."""
+
+    model_config = SettingsConfigDict(env_prefix="TORNIO_UPLOAD_", frozen=True)
+
+    max_mib: int = Field(
+        1024,
+        ge=1,
+        description="Largest file, in MiB. Default 1024: some millions of short texts. Larger files belong into S3, "
+        "where several workers can send and read them.",
+    )
+    quota_mib: int = Field(
+        10_240,
+        ge=1,
+        description="What the uploads of one workspace may take together, in MiB, so that no workspace fills the "
+        "bucket. Default 10240: ten of the largest files.",
+    )
+    days: float = Field(
+        14.0,
+        gt=0,
+        description="Days after its last use after which an upload is deleted. A run that is not over keeps its own. "
+        "Default 14: long enough to repeat a run, and short enough that texts do not stay in the bucket unnoticed.",
+    )
+
+    @property
+    def max_bytes(self) -> int:
+        return self.max_mib << 20
+
+    @property
+    def quota_bytes(self) -> int:
+        return self.quota_mib << 20
 
 
 class KubeSettings(BaseSettings):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from jobs.running.port import JobRunner
 from services.controller.fleet import Fleet
@@ -17,9 +17,11 @@ from services.controller.runs import EVERY_S, RunKeeper
 from tornio.annotation.port import AnnotationTool
 from tornio.errors import NotFound, TornioError
 from tornio.loop.phase import Phase, Standing
+from tornio.settings import UploadSettings
 from tornio.storage.port import ObjectStore
 from tornio.storage.probe import probe
 from tornio.tasks import Task, Tasks
+from tornio.uploads import expire
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ IDLE_S = 2.0
 """Seconds between looks at a task that waits, is paused or has stopped; a nudge wakes it."""
 DISCOVER_S = 5.0
 """Seconds between listings of tasks; the gateway nudges for a new one."""
+EXPIRE = timedelta(hours=1)
+"""Time between two looks at which uploads are out of date: they are kept for days."""
 PROVE_AGAIN_S = 10.0
 """Seconds until a store that failed its probe is probed again: it may have been away, or get replaced."""
 TROUBLE_S = 2.0
@@ -68,6 +72,8 @@ class Keeper:
     watched: dict[tuple[str, str], Watched] = field(default_factory=dict)
     trouble: str | None = None
     """Why this keeper cannot begin. None means that it has begun."""
+    uploads: UploadSettings = field(default_factory=UploadSettings)
+    _expired: datetime | None = None
     _end: threading.Event = field(default_factory=threading.Event)
     _discover: threading.Event = field(default_factory=threading.Event)
 
@@ -77,12 +83,26 @@ class Keeper:
         tasks = Tasks(self.store)
         while not self._end.is_set():
             try:
-                for name in tasks.names():
+                names = list(tasks.names())
+                for name in names:
                     self._watch(name)
+                self._expire({workspace for workspace, _ in names})
             except TornioError as error:
                 log.warning("The tasks cannot be listed: %s", error)
             self._discover.wait(DISCOVER_S)
             self._discover.clear()
+
+    def _expire(self, workspaces: Collection[str]) -> None:
+        """Delete uploads that are out of date, once an hour."""
+        now = self.clock()
+        if self._expired is not None and now - self._expired < EXPIRE:
+            return
+        self._expired = now
+        for workspace in workspaces:
+            try:
+                expire(self.store, workspace, self.uploads, now)
+            except TornioError as error:
+                log.warning("The uploads of %s that are out of date were not deleted: %s", workspace, error)
 
     def _watch(self, name: tuple[str, str]) -> None:
         """Start the task's thread if it is not running."""

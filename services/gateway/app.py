@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from services.gateway import audit, health, lines, openapi, predicting, runs, tasks
+from services.gateway import audit, health, lines, openapi, predicting, runs, tasks, uploads
 from services.gateway.auth import KeyRing
 from services.gateway.guards import KeyGuard, open_to_all
 from services.gateway.heads import HeadAsGet
@@ -42,7 +42,18 @@ class WireProtocol:
 
 
 PROTOCOLS = (
-    *map(WireProtocol, (health.router, predicting.router, lines.router, tasks.router, runs.router, audit.router)),
+    *map(
+        WireProtocol,
+        (
+            health.router,
+            predicting.router,
+            lines.router,
+            tasks.router,
+            runs.router,
+            audit.router,
+            uploads.router,
+        ),
+    ),
     WireProtocol(open_inference.router, open_inference.errors),
     WireProtocol(hugging_face.router, hugging_face.errors),
 )

@@ -14,6 +14,7 @@ from services.gateway.auditing import Auditor
 from services.gateway.cluster import Cluster, Models
 from services.gateway.run_records import StoreRuns
 from services.gateway.served import StoreServed
+from services.gateway.stored_uploads import StoreUploads
 from services.messages import ControllerStatus
 from tornio.api import (
     Annotators,
@@ -101,6 +102,7 @@ class StoreBackend:
         self._tasks = Tasks(self.store, self.max_labels, self.endpoints)
         self.audit = audit = Auditor(self.store, self.clock, self._blocking)
         self.runs = StoreRuns(self.store, self.cluster, self.clock, self._blocking, self._nudge, audit)
+        self.uploads = StoreUploads(self.store, self.clock, self._blocking)
         self.served = StoreServed(self.store, self.models, self._blocking, audit)
 
     # Specs, records and labels

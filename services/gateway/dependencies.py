@@ -34,10 +34,10 @@ async def _caller(request: Request, _scheme: Annotated[object, Security(_SCHEME)
 
 TheBackend = Annotated[Backend, Depends(_backend)]
 AnyCaller = Annotated[Caller, Depends(_caller)]
-_Name = Annotated[str, Path(pattern=NAME_PATTERN)]
+WorkspaceName = Annotated[str, Path(pattern=NAME_PATTERN)]
 
 
-async def _task(workspace: _Name, task: _Name) -> TaskName:
+async def _task(workspace: WorkspaceName, task: WorkspaceName) -> TaskName:
     return TaskName(workspace, task)
 
 

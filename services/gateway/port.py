@@ -27,6 +27,10 @@ from tornio.api import (
     TaskName,
     TaskStatus,
     TaskSummary,
+    UploadIn,
+    UploadOut,
+    UploadPartOut,
+    Uploads,
     VersionOut,
     ZeroShotIn,
     ZeroShotOut,
@@ -59,6 +63,28 @@ class AuditBackend(Protocol):
         """Return who did what, newest first. ``after``: the id of an event; older ones follow. Raises Unavailable."""
 
 
+class UploadsBackend(Protocol):
+    """Files that users send to a workspace. Methods raise NotFound for an unknown upload."""
+
+    async def begin(self, workspace: str, name: str, wanted: UploadIn, who: str) -> UploadOut:
+        """Begin an upload, or go on with it. Raises InvalidInput for too large a file, Conflict at the quota."""
+
+    async def put_part(self, workspace: str, name: str, number: int, body: bytes) -> UploadPartOut:
+        """Take a part. Raises InvalidInput for a part of another size."""
+
+    async def complete(self, workspace: str, name: str, who: str) -> UploadOut:
+        """Put the parts together. Not ``whole`` in the answer: it takes longer. Raises Conflict, InvalidInput."""
+
+    async def delete(self, workspace: str, name: str, who: str) -> UploadOut:
+        """Delete an upload, and return what it was."""
+
+    async def get(self, workspace: str, name: str) -> UploadOut:
+        """Return an upload."""
+
+    async def all(self, workspace: str) -> Uploads:
+        """Return the uploads of a workspace."""
+
+
 class Backend(Protocol):
     """Methods raise the errors of ``tornio.errors``: NotFound for an unknown task, Unavailable if a part is away.
 
@@ -71,6 +97,9 @@ class Backend(Protocol):
 
     @property
     def audit(self) -> AuditBackend: ...
+
+    @property
+    def uploads(self) -> UploadsBackend: ...
 
     @property
     def served(self) -> ServedModels: ...

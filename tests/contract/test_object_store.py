@@ -217,6 +217,26 @@ def test_large_bodies_travel_whole(store: ObjectStore, tmp_path: Path) -> None:
     assert store.get("put").body == body[:-1]
 
 
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_pieces_become_one_object(store: ObjectStore, count: int) -> None:
+    pieces = [bytes([number]) * (4 << 20) for number in range(count)]
+    store.put_pieces("pieces", lambda: iter(pieces))
+    assert store.get("pieces").body == b"".join(pieces)
+    store.put_pieces("pieces", lambda: iter([b"replaced"]))
+    assert store.get("pieces").body == b"replaced"
+
+
+def test_pieces_that_end_in_an_error_leave_nothing(store: ObjectStore) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield bytes(20 << 20)
+        raise Conflict("these are other bytes")
+
+    with pytest.raises(Conflict, match="other bytes"):
+        store.put_pieces("pieces", pieces)
+    assert store.head("pieces") is None
+    assert list(store.list("")) == []
+
+
 def test_a_download_replaces_the_file_at_once(store: ObjectStore, tmp_path: Path) -> None:
     store.put("a", b"new")
     (tmp_path / "file").write_bytes(b"old, and longer")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tornio.api.base import Answer, Request, TaskName
+from tornio.api.uploads import UPLOAD
 from tornio.errors import InvalidInput
 
 RUN_PATTERN = r"[a-z][a-z0-9-]{0,99}"
@@ -37,7 +38,8 @@ class ScoreRequest(RunRequest):
     data: str = Field(
         max_length=2000,
         description="Parquet, CSV, TSV, JSON lines or Arrow: a file, a folder of files, or a folder that `datasets` "
-        "saved, as a path or s3://bucket/key; or hub:NAME[SPLIT]. A run on the cluster reads s3:// only.",
+        "saved, as a path or s3://bucket/key; or hub:NAME[SPLIT]. A run on the cluster reads s3://, or one file, which "
+        "the command sends there first.",
     )
     model: str | None = Field(
         None,
@@ -92,10 +94,12 @@ class ScoreRequest(RunRequest):
 
     def check_on_cluster(self, task: TaskName) -> None:
         bucket, _, key = self.data.removeprefix("s3://").partition("/")
-        if not (self.data.startswith("s3://") and bucket and key):
+        in_s3 = self.data.startswith("s3://") and bucket and key
+        if not in_s3 and not self.data.startswith(UPLOAD):
             raise InvalidInput(
-                f"{self.data} is not in S3, and a run on the cluster reads nothing else. Write s3://bucket/key, or "
-                f"score it on this machine: tornio score --task {task} --data {self.data}"
+                f"{self.data} is neither in S3 nor an upload, and a run on the cluster reads nothing else. Write "
+                f"s3://bucket/key, or send the file first (the command line does), or score it on this machine: tornio "
+                f"score --task {task} --data {self.data}"
             )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tornio import __version__
-from tornio.cli import annotators, audit, data, deploy, encoders, keys, predict, review, runs, tasks
+from tornio.cli import annotators, audit, data, deploy, encoders, keys, predict, review, runs, tasks, uploading
 
 _CLUSTER_COMMANDS = ("up", "score", "compare", "simulate", "label", "job")
 """Modules with a function of the same name, which imports parts that a client does not have only when it is called."""
@@ -50,7 +50,7 @@ def _join_lines(commands: typer.Typer) -> None:
             _join_lines(group.typer_instance)
 
 
-for _module in (tasks, annotators, data, predict, review, runs, audit, encoders, keys, deploy):
+for _module in (tasks, annotators, data, predict, review, runs, audit, uploading, encoders, keys, deploy):
     _module.register(app)
 for _name in _CLUSTER_COMMANDS:
     if find_spec(f"tornio.cli.{_name}"):

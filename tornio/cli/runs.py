@@ -17,6 +17,7 @@ from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.options import options_of
 from tornio.cli.screen import Group, RenderableType, Text
 from tornio.cli.stores import known_store
+from tornio.cli.uploading import with_upload
 from tornio.cli.views import ago
 from tornio.client import Client
 from tornio.errors import NotFound
@@ -84,7 +85,7 @@ def _command(request: type[RunRequest]) -> Callable[..., None]:
     @options_of(request)
     def ask(ctx: Context, task: Task, request: RunRequest, url: Url = None, as_json: Json = False) -> None:
         with connect(ctx, url) as client:
-            run = client.start_run(task, request)
+            run = client.start_run(task, with_upload(client, task, request, quiet=as_json))
         if as_json:
             screen.dump(run)
         else:

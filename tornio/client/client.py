@@ -16,6 +16,7 @@ from tornio.client import address
 from tornio.client.chunks import chunks, json_size
 from tornio.client.http import Patience, Session
 from tornio.client.predictions import REQUEST_BYTES, REQUEST_TEXTS, Progress, predict_each, readable, whole
+from tornio.client.uploads import UploadMethods
 from tornio.errors import InvalidInput, Unavailable
 from tornio.records import Prediction, Purpose
 from tornio.spec import LabelSpec, TaskSpec
@@ -26,7 +27,7 @@ def _silent(_: int) -> None:
     """The default for ``progress``, which does nothing."""
 
 
-class Client:
+class Client(UploadMethods):
     """A client of a Tornio server. Tasks are named ``workspace/task``.
 
     Without arguments, address and key are taken from TORNIO_URL and TORNIO_API_KEY (or TORNIO_API_KEY_FILE), or else

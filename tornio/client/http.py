@@ -106,6 +106,13 @@ class Session:
     def put(self, path: str, answer: type[A], body: Any) -> A:
         return _read(self._send("PUT", path, body, repeatable=True), answer)
 
+    def put_bytes(self, path: str, answer: type[A], content: bytes) -> A:
+        """Send bytes as they are."""
+        return _read(self._send("PUT", path, content=content, repeatable=True), answer)
+
+    def delete(self, path: str, answer: type[A]) -> A:
+        return _read(self._send("DELETE", path, repeatable=True), answer)
+
     @contextmanager
     def stream(self, path: str) -> Iterator[httpx.Response]:
         try:
@@ -124,14 +131,16 @@ class Session:
         body: Any = None,
         *,
         repeatable: bool,
+        content: bytes | None = None,
         also: int | None = None,
         patience: Patience | None = None,
     ) -> httpx.Response:
         within = UNREACHABLE_S if patience is None else inf
+        headers = None if content is None else {"Content-Type": "application/octet-stream"}
         retry = _Retry(self._retry_seconds, None) if patience is None else _Retry(patience.seconds, patience.over)
         while True:
             try:
-                response = self._http.request(method, path, json=body)
+                response = self._http.request(method, path, json=body, content=content, headers=headers)
             except UnicodeEncodeError as error:
                 raise errors.InvalidInput(
                     f"A text contains half a surrogate pair ({error.object[error.start]!a}). "

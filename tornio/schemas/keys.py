@@ -265,3 +265,35 @@ def audit_begun(workspace: str, name: str) -> str:
 def audit_ended(workspace: str, name: str) -> str:
     """It follows ``audit_begun`` of the same act in a listing."""
     return f"{audit(workspace)}{name}.ended.json"
+
+
+def workspace_uploads(workspace: str) -> str:
+    return f"{workspace}/uploads/"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadKeys:
+    """The keys of one upload. ``name``: the SHA-256 of the file and its ending, such as ``0a1b....csv``."""
+
+    workspace: str
+    name: str
+
+    @property
+    def root(self) -> str:
+        return f"{workspace_uploads(self.workspace)}{self.name}/"
+
+    @property
+    def document(self) -> str:
+        return self.root + "upload.json"
+
+    @property
+    def parts(self) -> str:
+        return self.root + "parts/"
+
+    def part(self, number: int) -> str:
+        return f"{self.parts}{number:06d}"
+
+    @property
+    def data(self) -> str:
+        """Return the key of the whole file. It keeps the ending, which tells readers the format."""
+        return f"{self.root}data.{self.name.partition('.')[2]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, flock
@@ -79,6 +79,10 @@ class LocalStore:
     def upload(self, path: Path, key: str) -> None:
         with self._writing(), appearing(self._path(key)) as part:
             shutil.copyfile(path, part)
+
+    def put_pieces(self, key: str, pieces: Callable[[], Iterator[bytes]]) -> None:
+        with appearing(self._path(key)) as part, part.open("wb") as file:
+            file.writelines(pieces())
 
     def download(self, key: str, path: Path) -> None:
         source = self._path(key)

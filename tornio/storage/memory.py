@@ -85,6 +85,10 @@ class MemoryStore:
         body = path.read_bytes()
         self._do("upload", key, lambda: self._write(key, body))
 
+    def put_pieces(self, key: str, pieces: Callable[[], Iterator[bytes]]) -> None:
+        body = b"".join(pieces())
+        self._do("put_pieces", key, lambda: self._write(key, body))
+
     def download(self, key: str, path: Path) -> None:
         present = self._do("download", key, lambda: self._present(key))
         with appearing(path) as part:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -62,6 +62,13 @@ class ObjectStore(Protocol):
 
     def upload(self, path: Path, key: str) -> None:
         """Upload a file of any size (multipart above a few MiB)."""
+
+    def put_pieces(self, key: str, pieces: Callable[[], Iterator[bytes]]) -> None:
+        """Write an object of any size from its pieces, with only one or two of them in memory.
+
+        The object becomes visible only when complete. If ``pieces`` raises, nothing is written. It is called again
+        after a fault of the network.
+        """
 
     def download(self, key: str, path: Path) -> None:
         """Download an object of any size. The file becomes visible only when complete. Raises NotFound."""

@@ -29,7 +29,7 @@ from tornio.storage.s3_answers import check_answer
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2OutputTypeDef
 
 _log = logging.getLogger(__name__)
 
@@ -168,6 +168,9 @@ class S3Store:
 
         self._try(key, send)
 
+    def put_pieces(self, key: str, pieces: Callable[[], Iterator[bytes]]) -> None:
+        self._try(key, lambda: self._put_pieces(key, pieces()))
+
     def download(self, key: str, path: Path) -> None:
         with appearing(path) as part:
 
@@ -189,6 +192,27 @@ class S3Store:
         digest = b64encode(md5(body, usedforsecurity=False).digest()).decode()
         at = self._prefix + key
         return self._client.put_object(Bucket=self._bucket, Key=at, Body=body, ContentMD5=digest, **condition)["ETag"]
+
+    def _put_pieces(self, key: str, pieces: Iterator[bytes]) -> None:
+        """Write a multipart upload, which the server shows when it is completed, and drop it after an error."""
+        at = self._prefix + key
+        upload = self._bulk.create_multipart_upload(Bucket=self._bucket, Key=at)["UploadId"]
+        parts: list[CompletedPartTypeDef] = []
+        try:
+            for number, body in enumerate(_in_parts(pieces), 1):
+                sent = self._bulk.upload_part(
+                    Bucket=self._bucket, Key=at, UploadId=upload, PartNumber=number, Body=body
+                )
+                parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+            self._bulk.complete_multipart_upload(
+                Bucket=self._bucket, Key=at, UploadId=upload, MultipartUpload={"Parts": parts}
+            )
+        except BaseException:
+            try:
+                self._bulk.abort_multipart_upload(Bucket=self._bucket, Key=at, UploadId=upload)
+            except s3_errors.Fault as error:
+                _log.warning("%s: the parts of %s could not be dropped: %s", self._where, key, error)
+            raise
 
     def _put_on_condition(self, key: str, body: bytes, condition: _Condition) -> str | None:
         """Return the ETag of the write, or None when the condition does not hold.
@@ -253,6 +277,17 @@ class S3Store:
                     raise s3_errors.lasting(error, self._where, self._retry_seconds) from error
                 time.sleep(delay * random.uniform(0.5, 1))
                 delay = min(2 * delay, _LONGEST_DELAY)
+
+
+def _in_parts(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in parts of the size of multipart uploads. Only the last one is smaller, or empty."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        while len(held) > _MULTIPART_BYTES:
+            yield bytes(held[:_MULTIPART_BYTES])
+            del held[:_MULTIPART_BYTES]
+    yield bytes(held)
 
 
 def _client(session: boto3.session.Session, settings: StorageSettings, attempts: int) -> S3Client:

@@ -107,7 +107,7 @@ def test_options_become_the_request(task: Tornio, backend: FakeBackend) -> None:
 
 
 def test_data_that_is_not_in_s3_is_refused_with_the_way_that_there_is(task: Tornio) -> None:
-    code, _, err = task("run", "score", TASK, "--data", "data.csv")
+    code, _, err = task("run", "score", TASK, "--data", "hub:ag_news")
     assert code == 1
     assert "tornio score" in err
     assert err.count("\n") == 1

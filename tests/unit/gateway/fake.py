@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 from fastapi import FastAPI
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from services.gateway.app import PROTOCOLS, WireProtocol, create_app
 from services.gateway.auth import FixedKeys, KeyRing, read_keys
 from services.gateway.served import ServedModel
+from services.gateway.stored_uploads import StoreUploads
 from tornio.api import (
     Annotators,
     Applied,
@@ -51,8 +52,10 @@ from tornio.api import (
 from tornio.errors import ChangeRefused, Conflict, InvalidInput, NotFound, NotServable, Unavailable
 from tornio.loop.first import no_version
 from tornio.records import default_record_id
+from tornio.settings import UploadSettings
 from tornio.spec import TaskSpec
 from tornio.status.asks import Ask
+from tornio.storage.memory import MemoryStore
 from tornio.tasks import LabelsExport
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -131,9 +134,19 @@ class FakeAudit:
         return AuditPage(events=page, next=page[-1].id if len(events) > len(page) else None)
 
 
+async def _at_once(call: Callable[..., Any], *args: Any) -> Any:
+    return call(*args)
+
+
+def uploads_in_memory() -> StoreUploads:
+    return StoreUploads(MemoryStore(), lambda: NOW, _at_once, UploadSettings(max_mib=64, quota_mib=100))
+
+
 @dataclass
 class FakeBackend:
     """``tests`` may put tasks, versions and errors in by hand."""
+
+    uploads: StoreUploads = field(default_factory=uploads_in_memory, kw_only=True)
 
     runs: FakeRuns = field(default_factory=FakeRuns, kw_only=True)
     audit: FakeAudit = field(default_factory=FakeAudit, kw_only=True)

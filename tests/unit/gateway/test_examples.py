@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -11,13 +13,14 @@ import pytest
 
 from services.gateway.examples import EXAMPLES
 from tests.unit.gateway.fake import OPERATOR, AppTransport, FakeBackend, FakeTask, app_of
-from tornio.api import RecordIn, TaskName
+from tornio.api import RecordIn, TaskName, UploadIn
 from tornio.spec import TaskSpec
 
 pytestmark = pytest.mark.unit
 
 OF_PREDICTIONS = {"predictions", "open inference protocol", "hugging face"}
 NAMES = {"workspace": "acme", "task": "support", "model": "acme.support", "version": "v1", "run": "score-1"}
+NAMES |= {"name": sha256(b"text,label\n").hexdigest() + ".csv", "part": "0"}
 
 
 def client() -> httpx.Client:
@@ -26,6 +29,7 @@ def client() -> httpx.Client:
     task = FakeTask(spec, records={"r1": RecordIn(record_id="r1", text="Where is my parcel?")})
     backend = FakeBackend({TaskName("acme", "support"): task})
     backend.serve("acme/support", "v2", 2, "v1")
+    asyncio.run(backend.uploads.begin("acme", NAMES["name"], UploadIn(size=11), "ops"))
     headers = {"Authorization": f"Bearer {OPERATOR}"}
     return httpx.Client(transport=AppTransport(app_of(backend)), base_url="http://tornio", headers=headers)
 

@@ -38,6 +38,7 @@ from tornio.schemas.task import (
     SuggestionPart,
     TaskDocument,
 )
+from tornio.schemas.uploads import Upload
 from tornio.spec import TaskSpec
 
 WHEN = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -258,6 +259,16 @@ SAMPLES: dict[str, Document] = {
         created_at=WHEN,
     ),
     "stop-set": StopSet(record_ids=("r1", "r2"), pool_seq=1, seed=7),
+    "upload": Upload(
+        name="ab" * 32 + ".csv",
+        file="reviews.csv",
+        size=5_000_000,
+        part_bytes=4_194_304,
+        who="ops",
+        created_at=WHEN,
+        used_at=WHEN,
+        whole=True,
+    ),
     "task": TaskDocument(
         workspace="support",
         task="tickets",
