@@ -102,7 +102,7 @@ class StoreBackend:
         self._tasks = Tasks(self.store, self.max_labels, self.endpoints)
         self.audit = audit = Auditor(self.store, self.clock, self._blocking)
         self.runs = StoreRuns(self.store, self.cluster, self.clock, self._blocking, self._nudge, audit)
-        self.uploads = StoreUploads(self.store, self.clock, self._blocking)
+        self.uploads = StoreUploads(self.store, self.clock, self._blocking, audit)
         self.served = StoreServed(self.store, self.models, self._blocking, audit)
 
     # Specs, records and labels

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tornio.api import UploadIn, UploadOut, UploadPartOut, Uploads
+from services.gateway.auditing import Auditor
+from tornio.api import TaskName, UploadIn, UploadOut, UploadPartOut, Uploads
+from tornio.schemas.audit import Act
 from tornio.settings import UploadSettings
 from tornio.storage.port import ObjectStore
 from tornio.uploads import UploadRoom, expire
@@ -29,6 +31,7 @@ class StoreUploads:
     store: ObjectStore
     clock: Callable[[], datetime]
     blocking: Callable[..., Awaitable[Any]]
+    audit: Auditor
     settings: UploadSettings = field(default_factory=UploadSettings)
     joining_s: float = JOINING_S
     _joining: dict[tuple[str, str], asyncio.Task[UploadOut]] = field(default_factory=dict)
@@ -39,8 +42,8 @@ class StoreUploads:
             expire(self.store, workspace, self.settings, self.clock())
             return self._room(workspace).begin(name, wanted.size, wanted.file, who)
 
-        upload: UploadOut = await self.blocking(begin)
-        log.info("%s sends %s (%d bytes) to %s", who, name, upload.size, workspace)
+        async with self.audit.act(Act.UPLOAD, who, TaskName(workspace, ""), upload=name, bytes=wanted.size):
+            upload: UploadOut = await self.blocking(begin)
         return upload
 
     async def put_part(self, workspace: str, name: str, number: int, body: bytes) -> UploadPartOut:
@@ -58,8 +61,8 @@ class StoreUploads:
         return task.result() if done else await self.get(workspace, name)
 
     async def delete(self, workspace: str, name: str, who: str) -> UploadOut:
-        upload: UploadOut = await self.blocking(self._room(workspace).delete, name)
-        log.info("%s deleted %s of %s", who, name, workspace)
+        async with self.audit.act(Act.DELETE_UPLOAD, who, TaskName(workspace, ""), upload=name):
+            upload: UploadOut = await self.blocking(self._room(workspace).delete, name)
         return upload
 
     async def get(self, workspace: str, name: str) -> UploadOut:

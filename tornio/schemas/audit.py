@@ -23,6 +23,8 @@ class Act(StrEnum):
     TRAIN_NOW = "train-now"
     START_RUN = "start-run"
     CANCEL_RUN = "cancel-run"
+    UPLOAD = "upload"
+    DELETE_UPLOAD = "delete-upload"
     LOAD = "load"
     UNLOAD = "unload"
 

@@ -13,6 +13,7 @@ import httpx
 from fastapi import FastAPI
 
 from services.gateway.app import PROTOCOLS, WireProtocol, create_app
+from services.gateway.auditing import Auditor
 from services.gateway.auth import FixedKeys, KeyRing, read_keys
 from services.gateway.served import ServedModel
 from services.gateway.stored_uploads import StoreUploads
@@ -139,7 +140,9 @@ async def _at_once(call: Callable[..., Any], *args: Any) -> Any:
 
 
 def uploads_in_memory() -> StoreUploads:
-    return StoreUploads(MemoryStore(), lambda: NOW, _at_once, UploadSettings(max_mib=64, quota_mib=100))
+    """``blocking`` calls in the same thread. The acts are in an audit log of their own."""
+    audit = Auditor(MemoryStore(), lambda: NOW, _at_once)
+    return StoreUploads(MemoryStore(), lambda: NOW, _at_once, audit, UploadSettings(max_mib=64, quota_mib=100))
 
 
 @dataclass

@@ -29,7 +29,10 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TASK = "/v1/tasks/{workspace}/{task}"
 MODEL = "/v2/models/{model}"
 SPEC = TaskSpec.model_validate({"workspace": "acme", "name": "support", "labels": ["delivery", "billing"]})
+UPLOADS = "/v1/workspaces/{workspace}/uploads"
+UPLOAD = f"{UPLOADS}/{{name}}"
 NAMES = {"workspace": "acme", "task": "support", "model": "acme.support", "version": "v1", "run": "score-1"}
+NAMES["name"] = "ab" * 32 + ".csv"
 
 UNSEEN = {
     ("GET", path)
@@ -38,12 +41,15 @@ UNSEEN = {
                  "/v2/health/ready", MODEL, f"{MODEL}/ready", f"{MODEL}/versions/{{version}}",
                  f"{MODEL}/versions/{{version}}/ready")
 } | {
+    ("GET", UPLOADS), ("GET", UPLOAD), ("PUT", f"{UPLOAD}/parts/{{part}}"), ("POST", f"{UPLOAD}/complete"),
+} | {
     ("POST", path)
     for path in (f"{TASK}/predict", f"{TASK}/predict-lines", "/v1/zero-shot", f"{MODEL}/infer",
                  f"{MODEL}/versions/{{version}}/infer", "/v2/repository/index",
                  "/hf/models/{workspace}/{task}", "/hf/zero-shot-classification")
 }  # fmt: skip
-"""Requests that change nothing, and show no more than predictions or how a task stands. All others leave a line."""
+"""Requests that change nothing, and show no more than predictions or how a task stands. An upload leaves a line
+when it begins, and not for each part. All others leave a line."""
 
 
 @pytest.fixture
@@ -85,7 +91,8 @@ def test_a_request_that_changes_something_or_takes_it_out_leaves_a_line(
     send(store, method, path.format(**NAMES), example(path))
     (event,) = events(store)
     assert event.act in set(Act)
-    assert (event.who, event.workspace, event.task) == ("operator", "acme", "support")
+    assert (event.who, event.workspace) == ("operator", "acme")
+    assert event.task == ("" if path.startswith(UPLOADS) else "support")
     assert event.outcome in ("done", "refused")
 
 

@@ -11,6 +11,7 @@ from threading import Event
 import httpx
 import pytest
 
+from services.gateway.auditing import Auditor
 from services.gateway.stored_uploads import StoreUploads
 from tests.unit.cli.test_commands import TASK, Tornio, answer, backend, task, tornio
 from tests.unit.gateway.fake import KEYS, NOW, OPERATOR, PREDICTOR, AppTransport, FakeBackend, app_of
@@ -144,7 +145,8 @@ def test_a_large_file_is_put_together_while_the_client_asks_again() -> None:
             held.wait(30)
 
     async def play() -> None:
-        uploads = StoreUploads(store, lambda: NOW, asyncio.to_thread, UploadSettings(), joining_s=0.01)
+        audit = Auditor(MemoryStore(), lambda: NOW, asyncio.to_thread)
+        uploads = StoreUploads(store, lambda: NOW, asyncio.to_thread, audit, UploadSettings(), joining_s=0.01)
         upload = await uploads.begin("acme", NAME, UploadIn(size=len(DATA)), "ops")
         for part in upload.missing:
             await uploads.put_part("acme", NAME, part, DATA[part * PART_BYTES : (part + 1) * PART_BYTES])
