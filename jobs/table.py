@@ -50,6 +50,7 @@ class Job:
     ``request``: model of what users may ask of the job. None: users cannot ask for it.
     ``plan(request, task, context)``: returns the plan that answers a request. These two are all that the API
     (``POST .../runs``), ``Client.start_run`` and the command ``tornio run NAME`` need.
+    ``irreversible``: whether what it does cannot be undone, so that only keys with the role `admin` may ask for it.
     """
 
     args: type[Part]
@@ -59,6 +60,7 @@ class Job:
     work: Callable[[Any, RunContext], None] | None = None
     request: type[RunRequest] | None = None
     plan: Callable[[Any, TaskName, JobContext], RunPlan] | None = None
+    irreversible: bool = False
 
     @property
     def spreads(self) -> bool:
@@ -161,7 +163,13 @@ JOBS: dict[str, Job] = {
         request=SimulateRequest,
         plan=late("jobs.simulate", "plan"),
     ),
-    "purge": Job(PurgeArgs, late("jobs.purge", "run"), request=PurgeRequest, plan=late("jobs.purge", "plan")),
+    "purge": Job(
+        PurgeArgs,
+        late("jobs.purge", "run"),
+        request=PurgeRequest,
+        plan=late("jobs.purge", "plan"),
+        irreversible=True,
+    ),
     "score": Job(
         ScoreArgs,
         late("jobs.score", "run"),

@@ -113,7 +113,7 @@ def application(
     environment = {
         **addresses.environment(),
         "TORNIO_API_KEYS": json.dumps(
-            [{"name": "tornio-up", "key": addresses.api_key, "workspaces": ["*"], "role": "operate"}]
+            [{"name": "tornio-up", "key": addresses.api_key, "workspaces": ["*"], "role": "admin"}]
         ),
         "TORNIO_CACHE_DIR": str(state / "cache"),
         "TORNIO_JOB_WORKERS": "1",  # per large run: with logical processors, more would wait

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Query
 
-from services.gateway.auth import Role
-from services.gateway.dependencies import PROBLEMS, AnyCaller, TheBackend
-from tornio.api import AUDIT_ID, MAX_AUDIT, AuditPage
+from services.gateway.callers import Caller, Role
+from services.gateway.dependencies import PROBLEMS, TheBackend, WorkspaceName, caller_with
+from tornio.api import AUDIT_ID, MAX_AUDIT, AuditPage, TaskName
 from tornio.spec import NAME_PATTERN
 
 router = APIRouter(prefix="/v1/workspaces", tags=["audit"], responses=PROBLEMS)
 
 
+_Task = Annotated[str | None, Query(pattern=NAME_PATTERN, description="Only the acts on this task.")]
+
+
+async def _place(workspace: WorkspaceName, task: _Task = None) -> TaskName | str:
+    return workspace if task is None else TaskName(workspace, task)
+
+
 @router.get("/{workspace}/audit")
 async def audit(
-    workspace: Annotated[str, Path(pattern=NAME_PATTERN)],
+    workspace: WorkspaceName,
     backend: TheBackend,
-    caller: AnyCaller,
-    task: Annotated[str | None, Query(pattern=NAME_PATTERN, description="Only the acts on this task.")] = None,
+    _: Annotated[Caller, Depends(caller_with(Role.OPERATE, _place))],
+    task: _Task = None,
     after: Annotated[str | None, Query(pattern=AUDIT_ID, description="`next` of the answer before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_AUDIT)] = 50,
 ) -> AuditPage:
-    """List who did what in the workspace, newest first. An answer with few events or none may still have a `next`."""
-    caller.check(Role.OPERATE, workspace)
+    """List who did what in the workspace, newest first. An answer with few events or none may still have a `next`.
+
+    A key that has access to some tasks alone must name one of them."""
     return await backend.audit.newest(workspace, limit, task, after)

@@ -1,8 +1,7 @@
 """Who may do what: API keys from a file or the environment, each with a name, its workspaces and a role.
 
-A key file is a JSON list of ``{"name", "key" or "sha256", "workspaces": ["*"] or names, "role": "predict" or
-"operate"}``. It is read again when it changes. To rotate a key, add the new key, move the clients over, and remove
-the old key. Only digests stay in memory; neither keys nor digests are ever logged.
+A key file is a JSON list of `Entry`. It is read again when it changes. To rotate a key, add the new key, move the
+clients over, and remove the old key. Only digests stay in memory; neither keys nor digests are ever logged.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol, Self
@@ -24,6 +22,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
+from services.gateway.callers import ANYBODY, EVERYWHERE, Caller, Role
+from tornio.api import TaskName
 from tornio.errors import Forbidden, InvalidInput, Unauthorized
 
 log = logging.getLogger(__name__)
@@ -33,56 +33,32 @@ VARIABLE = "TORNIO_API_KEYS"
 INSECURE_VARIABLE = "TORNIO_INSECURE"
 
 
-class Role(StrEnum):
-    PREDICT = "predict"
-    """May predict, classify without training, and read the status in its workspaces."""
-    OPERATE = "operate"
-    """May do everything in its workspaces."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The holder of a known key."""
-
-    name: str
-    workspaces: frozenset[str]
-    role: Role
-
-    def sees(self, workspace: str) -> bool:
-        """Whether the caller has access to the workspace."""
-        return "*" in self.workspaces or workspace in self.workspaces
-
-    def check(self, role: Role, workspace: str | None = None) -> None:
-        """Raises Forbidden unless this caller may act as ``role`` in the workspace. None means in any workspace."""
-        if workspace is not None and not self.sees(workspace):
-            raise Forbidden(
-                f"The key {self.name!r} has no access to workspace {workspace!r}. "
-                "To get a key that has, ask the operator of this server."
-            )
-        if role is Role.OPERATE and self.role is not Role.OPERATE:
-            raise Forbidden(
-                f"The key {self.name!r} may only predict and read the status. "
-                "To get a key with the role 'operate', ask the operator of this server."
-            )
-
-
-ANYBODY = Caller("anonymous", frozenset({"*"}), Role.OPERATE)
-"""The caller of a server without keys, in insecure mode."""
-
-
 MAX_KEY = 4096
 """Characters of a key: more do not fit into a request's headers on every way to this server."""
 _SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
+    """A key in the file."""
+
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    name: str = Field(min_length=1)
-    key: SecretStr | None = Field(None, min_length=16, max_length=MAX_KEY)
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
-    workspaces: list[str] = Field(min_length=1)
-    role: Role
+    name: str = Field(min_length=1, description="Name of the key, which logs and messages show.")
+    key: SecretStr | None = Field(
+        None, min_length=16, max_length=MAX_KEY, description="The key itself, if `sha256` is not given."
+    )
+    sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="Hex SHA-256 of the key, so that the key is not in the file."
+    )
+    workspaces: list[str] = Field(
+        min_length=1, description="Workspaces that the key has access to; `*` stands for all."
+    )
+    tasks: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="The only tasks in these workspaces that it has access to, by their full names. Default: all.",
+    )
+    role: Role = Field(description="What the key may do: `predict`, `annotate`, `operate` or `admin`.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -95,13 +71,22 @@ class _Entry(BaseModel):
             )
         if self.sha256 == _digest(""):
             raise ValueError("'sha256' is the digest of nothing: give the digest of the key")
+        everywhere = self.caller.workspaces | {task.workspace for task in self.caller.tasks or ()}
+        if EVERYWHERE not in self.workspaces and everywhere != self.caller.workspaces:
+            raise ValueError("'tasks' names a task outside of 'workspaces', so the key could never reach it")
         return self
+
+    @property
+    def caller(self) -> Caller:
+        """Who holds the key. Raises InvalidInput for what is no name of a task."""
+        tasks = None if self.tasks is None else frozenset(map(TaskName.parse, self.tasks))
+        return Caller(self.name, frozenset(self.workspaces), self.role, tasks)
 
     def digest(self) -> str:
         return self.sha256 or _digest(self.key.get_secret_value() if self.key else "")
 
 
-_ENTRIES = TypeAdapter(list[_Entry])
+_ENTRIES = TypeAdapter(list[Entry])
 
 Keys = tuple[tuple[str, Caller], ...]
 """Hex SHA-256 of each key, and its holder."""
@@ -128,7 +113,7 @@ def read_keys(text: str, where: str) -> Keys:
     for entry in entries:
         if (other := holders.setdefault(entry.digest(), entry.name)) != entry.name:
             raise InvalidInput(f"{where}: {other!r} and {entry.name!r} have the same key. Give each a key of its own.")
-    return tuple((entry.digest(), Caller(entry.name, frozenset(entry.workspaces), entry.role)) for entry in entries)
+    return tuple((entry.digest(), entry.caller) for entry in entries)
 
 
 class KeySource(Protocol):

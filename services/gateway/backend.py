@@ -197,9 +197,9 @@ class StoreBackend:
 
     # Status
 
-    async def tasks(self, sees: Callable[[str], bool]) -> Sequence[TaskSummary]:
+    async def tasks(self, sees: Callable[[TaskName], bool]) -> Sequence[TaskSummary]:
         names = await self._blocking(lambda: [TaskName(*name) for name in self._tasks.names()])
-        return await asyncio.gather(*(self._summary(name) for name in names if sees(name.workspace)))
+        return await asyncio.gather(*(self._summary(name) for name in names if sees(name)))
 
     async def _summary(self, task: TaskName) -> TaskSummary:
         """Return a task's row. A broken task has its error in it, and does not hide the others."""

@@ -8,11 +8,12 @@ from typing import Annotated, cast
 from fastapi import Depends, Path, Request, Security
 from fastapi.security import HTTPBearer
 
-from services.gateway.auth import Caller, Role
+from services.gateway.callers import Caller, Role
 from services.gateway.port import Backend
 from tornio.api import Problem, TaskName
 from tornio.spec import NAME_PATTERN
 
+_ROLE = "asks_for_role"
 _SCHEME = HTTPBearer(auto_error=False, description="An API key of this server.")
 
 PROBLEMS: dict[int | str, dict[str, object]] = {
@@ -33,7 +34,7 @@ async def _caller(request: Request, _scheme: Annotated[object, Security(_SCHEME)
 
 
 TheBackend = Annotated[Backend, Depends(_backend)]
-AnyCaller = Annotated[Caller, Depends(_caller)]
+_AnyCaller = Annotated[Caller, Depends(_caller)]
 WorkspaceName = Annotated[str, Path(pattern=NAME_PATTERN)]
 
 
@@ -41,20 +42,41 @@ async def _task(workspace: WorkspaceName, task: WorkspaceName) -> TaskName:
     return TaskName(workspace, task)
 
 
+async def _nowhere() -> None:
+    return None
+
+
 Task = Annotated[TaskName, Depends(_task)]
 
 
-def caller_with(role: Role, task: Callable[..., object]) -> Callable[..., Awaitable[Caller]]:
-    """Return a dependency: the caller, if it has this role in the workspace of the task that ``task`` depends on."""
+def caller_with(role: Role, where: Callable[..., object] | None = None) -> Callable[..., Awaitable[Caller]]:
+    """Return a dependency: the caller, if it has this role for the task or the workspace that ``where`` depends on.
 
-    async def check(caller: AnyCaller, named: TaskName = Depends(task)) -> Caller:
-        caller.check(role, named.workspace)
+    Every route of every protocol that is not open to all depends on one. ``where`` is None for a route that belongs to
+    no workspace. ``role_of`` tells the role of a dependency.
+    """
+
+    async def check(caller: _AnyCaller, where: TaskName | str | None = Depends(where or _nowhere)) -> Caller:
+        caller.check(role, where)
         return caller
 
+    check.__dict__[_ROLE] = role
     return check
 
 
+def role_of(dependency: object) -> Role | None:
+    """Return the role that a dependency asks for, None if it is another one."""
+    role: Role | None = getattr(dependency, _ROLE, None)
+    return role
+
+
+AnyCaller = Annotated[Caller, Depends(caller_with(Role.PREDICT))]
+"""Any caller, for what belongs to no task."""
 Reader = Annotated[Caller, Depends(caller_with(Role.PREDICT, _task))]
-"""May predict and read the status in the task's workspace."""
+"""May predict and read the status of the task."""
+Annotating = Annotated[Caller, Depends(caller_with(Role.ANNOTATE, _task))]
+"""May add texts and labels to the task."""
 Operator = Annotated[Caller, Depends(caller_with(Role.OPERATE, _task))]
-"""May do everything in the task's workspace."""
+"""May do everything with the task that can be undone."""
+Admin = Annotated[Caller, Depends(caller_with(Role.ADMIN, _task))]
+"""May do everything with the task."""

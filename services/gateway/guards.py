@@ -29,6 +29,11 @@ def open_to_all(endpoint: E) -> E:
     return endpoint
 
 
+def is_marked_open(endpoint: object) -> bool:
+    """Whether ``open_to_all`` marked the endpoint."""
+    return getattr(endpoint, _OPEN, False) is True
+
+
 class KeyGuard:
     """Refuses requests without a known key, except for open routes. Leaves the caller in ``request.state.caller``.
 
@@ -62,4 +67,4 @@ class KeyGuard:
 
 def _is_open(scope: Scope) -> bool:
     """Whether the request's route says that it is open. A path without a route is closed."""
-    return getattr(paths.endpoint(scope["app"].routes, scope), _OPEN, False) is True
+    return is_marked_open(paths.endpoint(scope["app"].routes, scope))

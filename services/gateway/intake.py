@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway import paths
-from services.gateway.auth import ANYBODY, Caller
+from services.gateway.callers import ANYBODY, Caller
 from services.gateway.problems import Failure, Problems
 from tornio.api import MAX_BODY_BYTES, MAX_PREDICT_BYTES, MIB
 from tornio.errors import InvalidInput, Unavailable

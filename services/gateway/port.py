@@ -110,8 +110,8 @@ class Backend(Protocol):
     async def migrate_labels(self, task: TaskName, wanted: LabelMigrationIn, who: str) -> Applied:
         """Change the task's labels, or say what would become of them. Raises ChangeRefused, InvalidSpec."""
 
-    async def tasks(self, sees: Callable[[str], bool]) -> Sequence[TaskSummary]:
-        """Return the tasks of the workspaces that ``sees`` accepts, by name. An unreadable task has its error."""
+    async def tasks(self, sees: Callable[[TaskName], bool]) -> Sequence[TaskSummary]:
+        """Return the tasks that ``sees`` accepts, by name. An unreadable task has its error."""
 
     async def status(self, task: TaskName) -> TaskStatus:
         """Return the status of a task. Answers also while the controller is away."""

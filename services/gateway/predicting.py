@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
-from services.gateway.auth import Caller, Role
+from services.gateway.callers import Caller, Role
 from services.gateway.dependencies import PROBLEMS, AnyCaller, Reader, Task, TheBackend
 from services.gateway.port import Backend
 from tornio.api import PredictIn, Predictions, TaskName, ZeroShotIn, ZeroShotOut
@@ -41,7 +41,7 @@ class _ShortWay(APIRoute):
             except (ValidationError, ClientDisconnect):
                 return await usual(request)
             caller, backend = cast(Caller, request.state.caller), cast(Backend, request.app.state.backend)
-            caller.check(Role.PREDICT, task.workspace)
+            caller.check(Role.PREDICT, task)
             answer = Predictions(predictions=list(await backend.predict(task, body.texts)))
             return Response(answer.model_dump_json(), media_type=_JSON)
 

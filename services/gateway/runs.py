@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Discriminator, Tag
 
 from jobs.table import JOBS
+from services.gateway.callers import Role
 from services.gateway.dependencies import PROBLEMS, Operator, Reader, Task, TheBackend
 from tornio.api import MAX_RUNS, RUN_PATTERN, RunOut, RunRequest, Runs
 
@@ -41,8 +42,10 @@ else:
 async def start(body: _Request, task: Task, backend: TheBackend, caller: Operator) -> RunOut:
     """Ask for a run of a job, such as the scoring of a data set in S3.
 
-    The same request over the same bytes is the same run.
+    The same request over the same bytes is the same run. A run that cannot be undone needs a key with the role admin.
     """
+    if JOBS[body.job].irreversible:
+        caller.check(Role.ADMIN, task)
     body.check_on_cluster(task)
     return await backend.runs.start(task, body, caller.name)
 

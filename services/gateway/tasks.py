@@ -13,7 +13,7 @@ from fastapi import APIRouter, Body, Request
 from fastapi.responses import StreamingResponse
 
 from services.gateway import openapi
-from services.gateway.dependencies import PROBLEMS, AnyCaller, Operator, Reader, Task, TheBackend
+from services.gateway.dependencies import PROBLEMS, Admin, Annotating, AnyCaller, Operator, Reader, Task, TheBackend
 from tornio.api import (
     COUNT_HEADER,
     JSON_LINES,
@@ -59,7 +59,7 @@ _SPEC_BODY = {
 
 @router.get("")
 async def list_tasks(backend: TheBackend, caller: AnyCaller) -> Tasks:
-    """List the tasks of the workspaces that the key has access to."""
+    """List the tasks that the key has access to."""
     return Tasks(tasks=list(await backend.tasks(caller.sees)))
 
 
@@ -84,7 +84,7 @@ async def status(task: Task, backend: TheBackend, _: Reader) -> TaskStatus:
 
 @router.post("/{workspace}/{task}/records")
 async def add_records(
-    body: RecordsIn, task: Task, backend: TheBackend, caller: Operator, duplicates: bool = False
+    body: RecordsIn, task: Task, backend: TheBackend, caller: Annotating, duplicates: bool = False
 ) -> RecordsAdded:
     """Add texts to the pool. Sending a record again is harmless.
 
@@ -93,7 +93,7 @@ async def add_records(
 
 
 @router.post("/{workspace}/{task}/records/delete")
-async def delete_records(body: DeleteIn, task: Task, backend: TheBackend, caller: Operator) -> RecordsDeleted:
+async def delete_records(body: DeleteIn, task: Task, backend: TheBackend, caller: Admin) -> RecordsDeleted:
     """Delete records for ever, or say with `dry_run` what that would do. Deleting a record again changes nothing.
 
     An id that the pool does not have is refused, and then nothing is deleted. Nobody is shown or learns from a deleted
@@ -102,7 +102,7 @@ async def delete_records(body: DeleteIn, task: Task, backend: TheBackend, caller
 
 
 @router.post("/{workspace}/{task}/labels")
-async def import_labels(body: LabelsIn, task: Task, backend: TheBackend, caller: Operator) -> LabelsImported:
+async def import_labels(body: LabelsIn, task: Task, backend: TheBackend, caller: Annotating) -> LabelsImported:
     """Import labels that exist already, for training or as hold-out."""
     return await backend.import_labels(task, body, caller.name)
 
@@ -121,7 +121,7 @@ async def export_labels(task: Task, backend: TheBackend, caller: Operator) -> St
 
 
 @router.get("/{workspace}/{task}/annotators")
-async def annotators(task: Task, backend: TheBackend, _: Operator) -> Annotators:
+async def annotators(task: Task, backend: TheBackend, _: Annotating) -> Annotators:
     """Say how the annotators agree: each with the others, each two, and label by label."""
     return await backend.annotators(task)
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 
-from services.gateway.auth import Caller, Role
-from services.gateway.dependencies import PROBLEMS, AnyCaller, TheBackend, WorkspaceName
+from services.gateway.callers import Caller, Role
+from services.gateway.dependencies import PROBLEMS, TheBackend, WorkspaceName, caller_with
 from tornio.api import MAX_PARTS, UPLOAD_PATTERN, UploadIn, UploadOut, UploadPartOut, Uploads
 
 router = APIRouter(prefix="/v1/workspaces/{workspace}/uploads", tags=["uploads"], responses=PROBLEMS)
@@ -23,12 +23,11 @@ _BODY: dict[str, Any] = {
 }
 
 
-async def _operator(workspace: WorkspaceName, caller: AnyCaller) -> Caller:
-    caller.check(Role.OPERATE, workspace)
-    return caller
+async def _workspace(workspace: WorkspaceName) -> str:
+    return workspace
 
 
-Operator = Annotated[Caller, Depends(_operator)]
+Operator = Annotated[Caller, Depends(caller_with(Role.OPERATE, _workspace))]
 
 
 @router.get("")

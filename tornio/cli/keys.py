@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tornio.api import TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Json
 from tornio.errors import InvalidFile, InvalidInput
@@ -21,6 +22,8 @@ from tornio.storage.files import appearing
 
 FILE_VARIABLE = "TORNIO_API_KEYS_FILE"
 """As ``services.gateway.auth`` names it: the server and these commands use the same file."""
+SECRET = ("key", "sha256")
+"""Fields of an entry that are never shown."""
 
 File = Annotated[
     Path | None,
@@ -40,38 +43,58 @@ def register(app: typer.Typer) -> None:
 def new(
     name: Name,
     workspace: Annotated[
-        list[str], typer.Option("--workspace", help="Workspace that it has access to; '*' is all. May be repeated.")
-    ],
+        list[str] | None,
+        typer.Option("--workspace", help="Workspace that it has access to; '*' is all. May be repeated."),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", help="Task that it has access to, instead of whole workspaces. May be repeated."),
+    ] = None,
     role: Annotated[
-        str, typer.Option(help="predict: classify texts and read the status. operate: everything.")
+        str,
+        typer.Option(
+            help="predict: classify texts and read the status. annotate: also add texts and labels. "
+            "operate: everything that can be undone. admin: also delete and purge."
+        ),
     ] = "predict",
     file: File = None,
     as_json: Json = False,
 ) -> None:
     """Make a key. It is shown once: the file has only its digest. A server reads the file again when it changes."""
     path, key = _path(file), secrets.token_urlsafe(32)
-    digest = hashlib.sha256(key.encode()).hexdigest()
+    rights = _places(workspace or [], task or []) | {"role": role}
     with _changing(path) as entries:
         if any(entry["name"] == name for entry in entries):
             raise InvalidInput(f"{path} has a key named {name!r}. Choose another name, or revoke that key first.")
-        entries.append({"name": name, "sha256": digest, "workspaces": workspace, "role": role})
+        entries.append({"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest()} | rights)
     if as_json:
-        screen.dump({"name": name, "key": key, "workspaces": workspace, "role": role})
+        screen.dump({"name": name, "key": key} | rights)
         return
     screen.say(key)
     screen.note(f"This key is not shown again. Its digest is in {path} as {name!r}; the client sets TORNIO_API_KEY.")
 
 
+def _places(workspaces: list[str], tasks: list[str]) -> dict[str, Any]:
+    """Return where a key has access, as the file has it. Tasks alone are in their own workspaces."""
+    if not workspaces and not tasks:
+        raise InvalidInput(
+            "Where may the key be used? Give --workspace NAME, --workspace '*' or --task WORKSPACE/TASK."
+        )
+    own = sorted({TaskName.parse(task).workspace for task in tasks})
+    return {"workspaces": workspaces or own} | ({"tasks": tasks} if tasks else {})
+
+
 def list_keys(file: File = None, as_json: Json = False) -> None:
     """List the keys by name, with their workspaces and roles. Neither keys nor digests are shown."""
     entries = [
-        {field: entry[field] for field in ("name", "workspaces", "role")} for entry in _read(_path(file), missing=False)
+        {field: value for field, value in entry.items() if field not in SECRET}
+        for entry in _read(_path(file), missing=False)
     ]
     if as_json:
         screen.dump(entries)
         return
     for entry in entries:
-        screen.say(f"{entry['name']}: {entry['role']} in {', '.join(entry['workspaces'])}")
+        screen.say(f"{entry['name']}: {entry['role']} in {', '.join(entry.get('tasks') or entry['workspaces'])}")
 
 
 def revoke(name: Name, file: File = None) -> None:

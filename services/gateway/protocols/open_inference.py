@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.auth import Caller, Role
+from services.gateway.callers import Caller, Role
 from services.gateway.dependencies import AnyCaller, TheBackend, caller_with
 from services.gateway.guards import open_to_all
 from services.gateway.port import Backend
@@ -250,7 +250,7 @@ async def _infer(request: Request, task: TaskName, backend: Backend, version: st
 async def index(
     backend: TheBackend, caller: AnyCaller, body: Annotated[IndexIn | None, Body(examples=[{"ready": True}])] = None
 ) -> list[IndexRow]:
-    """List the models of the workspaces that the key has access to."""
+    """List the models that the key has access to."""
     rows = [
         IndexRow(
             name=inference.model_name(TaskName(task.workspace, task.task)),

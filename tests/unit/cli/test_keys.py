@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.auth import KeyFile, KeyRing, Role
+from services.gateway.auth import KeyFile, KeyRing
+from services.gateway.callers import Role
+from tornio.api import TaskName
 from tornio.cli import main
 from tornio.errors import Unauthorized
 
@@ -45,6 +47,16 @@ def test_a_key_is_shown_once_and_the_server_knows_it(file: Path, capsys: pytest.
     assert ring.caller(f"Bearer {other}").name == "team"
 
 
+def test_a_key_for_tasks_is_in_their_workspaces(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["keys", "new", "team", "--task", "acme/reviews", "--task", "shop/mails", "--role", "admin", "--json"]
+    assert main(command) == 0
+    caller = KeyRing(KeyFile(file)).caller(f"Bearer {json.loads(capsys.readouterr().out)['key']}")
+    assert (set(caller.workspaces), caller.role) == ({"acme", "shop"}, Role.ADMIN)
+    assert set(caller.tasks or ()) == {TaskName("acme", "reviews"), TaskName("shop", "mails")}
+    assert main(["keys", "list"]) == 0
+    assert capsys.readouterr().out == "team: admin in acme/reviews, shop/mails\n"
+
+
 def test_a_key_that_was_written_by_hand_stays_as_it_is(file: Path) -> None:
     entry = {"name": "old", "key": "sixteen characters", "workspaces": ["a"], "role": "predict"}
     file.write_text(json.dumps([entry]))
@@ -58,7 +70,10 @@ def test_a_key_that_was_written_by_hand_stays_as_it_is(file: Path) -> None:
     ("argv", "says"),
     [
         (["keys", "new", "old", "--workspace", "a"], "has a key named 'old'"),
-        (["keys", "new", "x", "--workspace", "a", "--role", "admin"], "role"),
+        (["keys", "new", "x", "--workspace", "a", "--role", "king"], "role"),
+        (["keys", "new", "x"], "Where may the key be used?"),
+        (["keys", "new", "x", "--task", "reviews"], "not the name of a task"),
+        (["keys", "new", "x", "--workspace", "b", "--task", "a/reviews"], "outside of 'workspaces'"),
         (["keys", "revoke", "nobody"], "no key named 'nobody'. It has: old."),
     ],
 )

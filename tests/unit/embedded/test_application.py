@@ -9,6 +9,7 @@ from services.embedded.credentials import Credentials
 from services.embedded.stack import Addresses
 from services.embedded.up import application
 from services.gateway.auth import KeyRing
+from tornio.api import TaskName
 from tornio.errors import Unauthorized
 
 pytestmark = pytest.mark.unit
@@ -44,7 +45,7 @@ def test_the_application_asks_for_the_key_of_the_credentials(tmp_path: Path) -> 
     made = Credentials()
     program = application(addresses(made), tmp_path, 3, 4)
     keys = KeyRing.from_environment(program.env)
-    assert keys.admit(f"Bearer {made.api_key}", "127.0.0.1").sees("any")
+    assert keys.admit(f"Bearer {made.api_key}", "127.0.0.1").sees(TaskName("any", "task"))
     for said in (None, "Bearer another"):
         with pytest.raises(Unauthorized):
             keys.admit(said, "127.0.0.1")

@@ -60,8 +60,11 @@ from tornio.storage.memory import MemoryStore
 from tornio.tasks import LabelsExport
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
-OPERATOR, PREDICTOR = "operator-key-of-tests", "predictor-key-of-tests"
+ADMIN, OPERATOR = "admin-key-of-tests", "operator-key-of-tests"
+ANNOTATOR, PREDICTOR = "annotator-key-of-tests", "predictor-key-of-tests"
 KEYS = f"""[
+  {{"name": "admin", "key": "{ADMIN}", "workspaces": ["acme"], "role": "admin"}},
+  {{"name": "annotator", "key": "{ANNOTATOR}", "workspaces": ["acme"], "role": "annotate"}},
   {{"name": "operator", "key": "{OPERATOR}", "workspaces": ["acme"], "role": "operate"}},
   {{"name": "predictor", "key": "{PREDICTOR}", "workspaces": ["acme"], "role": "predict"}}
 ]"""
@@ -194,7 +197,7 @@ class FakeBackend:
         labels = [f"{old!r} is renamed to {new!r}" for old, new in wanted.rename.items()]
         return Applied(workspace=task.workspace, task=task.task, created=False, spec_rev=held.rev, labels=labels)
 
-    async def tasks(self, sees: Callable[[str], bool]) -> Sequence[TaskSummary]:
+    async def tasks(self, sees: Callable[[TaskName], bool]) -> Sequence[TaskSummary]:
         return [
             TaskSummary(
                 workspace=name.workspace,
@@ -205,7 +208,7 @@ class FakeBackend:
                 revision=held.serving.revision if held.serving else None,
             )
             for name, held in self.held.items()
-            if sees(name.workspace)
+            if sees(name)
         ]
 
     async def status(self, task: TaskName) -> TaskStatus:

@@ -356,9 +356,9 @@ def test_what_the_role_predict_may_do(backend: FakeBackend, method: str, path: s
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES[FOR_PREDICTORS:])
-def test_what_only_the_role_operate_may_do(backend: FakeBackend, method: str, path: str, body: Any) -> None:
+def test_what_the_role_predict_may_not_do(backend: FakeBackend, method: str, path: str, body: Any) -> None:
     backend.serve("acme/support", "v2", 2, "v1")
-    assert "operate" in problem(http(backend, PREDICTOR).request(method, path, json=body), 403).detail
+    assert "has the role 'predict'" in problem(http(backend, PREDICTOR).request(method, path, json=body), 403).detail
     assert http(backend).request(method, path, json=body).is_success
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from services.gateway.auth import ANYBODY, KeyFile, KeyRing, Role, read_keys
+from services.gateway.auth import KeyFile, KeyRing, read_keys
+from services.gateway.callers import ANYBODY, Role
+from tornio.api import TaskName
 from tornio.errors import Forbidden, InvalidInput, Unauthorized
 
 pytestmark = pytest.mark.unit
@@ -76,8 +78,11 @@ def test_without_a_key_only_an_insecure_server_without_keys_opens(environ: dict[
         ("{", "not JSON"),
         ('{"name": "ci"}', "list"),
         (text(entry(key="short")), "16"),
-        (text(entry(role="admin")), "role"),
+        (text(entry(role="king")), "role"),
         (text(entry(workspaces=[])), "workspaces"),
+        (text(entry(tasks=[])), "tasks"),
+        (text(entry(tasks=["reviews"])), "not the name of a task"),
+        (text(entry(tasks=["shop/reviews"])), "outside of 'workspaces'"),
         (text(entry(sha256="0" * 64)), "either"),
         (text(entry(), entry()), "twice"),
         (text(entry(owner="me")), "owner"),
@@ -149,10 +154,30 @@ def test_a_server_does_not_start_with_a_broken_file(tmp_path: Path) -> None:
         KeyFile(path)
 
 
-def test_what_a_caller_may() -> None:
-    caller = read_keys(text(entry(role="predict")), "keys")[0][1]
-    caller.check(Role.PREDICT, "acme")
-    with pytest.raises(Forbidden, match="operate"):
-        caller.check(Role.OPERATE, "acme")
+SUPPORT, REVIEWS = TaskName("acme", "support"), TaskName("acme", "reviews")
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_role_may_do_what_those_before_it_may(role: Role) -> None:
+    caller = read_keys(text(entry(role=role)), "keys")[0][1]
+    for asked in Role:
+        if list(Role).index(asked) <= list(Role).index(role):
+            caller.check(asked, SUPPORT)
+            caller.check(asked)
+        else:
+            with pytest.raises(Forbidden, match=f"role '{asked}'"):
+                caller.check(asked, SUPPORT)
     with pytest.raises(Forbidden, match="workspace 'other'"):
-        caller.check(Role.PREDICT, "other")
+        caller.check(Role.PREDICT, TaskName("other", "support"))
+
+
+def test_a_key_may_be_for_some_tasks_alone() -> None:
+    caller = read_keys(text(entry(tasks=["acme/reviews"])), "keys")[0][1]
+    caller.check(Role.OPERATE, REVIEWS)
+    assert [caller.sees(task) for task in (REVIEWS, SUPPORT)] == [True, False]
+    with pytest.raises(Forbidden, match="acme/support, but only to some tasks"):
+        caller.check(Role.PREDICT, SUPPORT)
+    with pytest.raises(Forbidden, match="acme, but only to some tasks"):
+        caller.check(Role.PREDICT, "acme")
+    anywhere = read_keys(text(entry(workspaces=["*"], tasks=["acme/reviews"])), "keys")[0][1]
+    assert [anywhere.sees(task) for task in (REVIEWS, SUPPORT)] == [True, False]

@@ -637,7 +637,7 @@ def test_a_broken_task_is_a_row_and_other_workspaces_are_not_read(
         asked.append(key)
 
     store.before = before
-    (rows,) = run(lambda: backend.tasks(lambda workspace: workspace == "support"))
+    (rows,) = run(lambda: backend.tasks(lambda task: task.workspace == "support"))
     assert [(row.task, row.phase) for row in rows] == [("broken", "unknown"), ("tickets", "labelling")]
     assert "document" in rows[0].why
     assert not [key for key in asked if TaskKeys("others", "tickets").alias(CURRENT) in key]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from services.gateway.auth import Caller, Role
+from services.gateway.callers import Caller, Role
 from services.gateway.intake import RECENT_S, ClientShare
 from services.gateway.problems import Problems
 

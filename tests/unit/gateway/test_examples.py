@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from services.gateway.examples import EXAMPLES
-from tests.unit.gateway.fake import OPERATOR, AppTransport, FakeBackend, FakeTask, app_of
+from tests.unit.gateway.fake import ADMIN, AppTransport, FakeBackend, FakeTask, app_of
 from tornio.api import RecordIn, TaskName, UploadIn
 from tornio.spec import TaskSpec
 
@@ -30,7 +30,7 @@ def client() -> httpx.Client:
     backend = FakeBackend({TaskName("acme", "support"): task})
     backend.serve("acme/support", "v2", 2, "v1")
     asyncio.run(backend.uploads.begin("acme", NAMES["name"], UploadIn(size=11), "ops"))
-    headers = {"Authorization": f"Bearer {OPERATOR}"}
+    headers = {"Authorization": f"Bearer {ADMIN}"}
     return httpx.Client(transport=AppTransport(app_of(backend)), base_url="http://tornio", headers=headers)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route
 from starlette.types import Message, Scope
 
-from services.gateway.auth import ANYBODY, FixedKeys, KeyRing, read_keys
+from services.gateway.auth import FixedKeys, KeyRing, read_keys
+from services.gateway.callers import ANYBODY
 from services.gateway.guards import open_to_all
 from tests.unit.gateway.fake import KEYS, OPERATOR, AppTransport, FakeBackend, app_of
 from tornio.errors import Forbidden, Unauthorized
@@ -186,7 +188,7 @@ def test_every_other_path_of_the_schema_is_closed() -> None:
     assert len(paths) > 10
     for path, methods in paths.items():
         for method in methods:
-            filled = path.format(workspace="acme", task="support", run="score-1", model="acme.support", version="v1")
+            filled = re.sub("{.*?}", "x", path)
             assert (get(app, filled, method=method).status_code == 401) is (path not in OPEN)
 
 

@@ -177,7 +177,7 @@ def test_unload_takes_triton_s_parameters(backend: FakeBackend) -> None:
 @pytest.mark.parametrize("act", ["load", "unload"])
 def test_load_and_unload_are_for_operators(backend: FakeBackend, act: str) -> None:
     path = f"/v2/repository/models/acme.support/{act}"
-    assert "only predict" in error(http(backend, PREDICTOR).post(path), 403)
+    assert "role 'operate'" in error(http(backend, PREDICTOR).post(path), 403)
     assert "acme/none" in error(http(backend, OPERATOR).post(f"/v2/repository/models/acme.none/{act}"), 404)
     assert "no access" in error(http(backend, OPERATOR).post(f"/v2/repository/models/other.secret/{act}"), 403)
     assert backend.calls == []

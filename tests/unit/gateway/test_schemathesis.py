@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.gateway.fake import OPERATOR
+from tests.unit.gateway.fake import ADMIN
 from tests.unit.gateway.serving import served
 
 pytestmark = pytest.mark.model
@@ -34,7 +34,7 @@ def test_no_request_of_any_phase_meets_an_error_of_the_server(tmp_path: Path) ->
             "--suppress-health-check=all",
             "--continue-on-failure",
             "--no-color",
-            f"--header=Authorization: Bearer {OPERATOR}",
+            f"--header=Authorization: Bearer {ADMIN}",
         ]
         hooks = {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(Path(__file__).with_name("hooks"))}
         done = subprocess.run(
