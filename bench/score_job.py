@@ -123,30 +123,36 @@ def kills(folder: Path, rows: int | None) -> None:
 class Run:
     """``tornio score`` as a process of its own, over a store in the folder. A second one continues the first."""
 
+    parts = "scores"
+    """Folder of the run whose parts are counted."""
+
+    def command(self, data: Path, model: Path) -> list[str]:
+        argv = ["tornio", "score", "--data", str(data), "--model", str(model), "--json"]
+        return [*argv, "--labels", ",".join(LABELS)]
+
     def __init__(self, folder: Path, data: Path, model: Path, workers: int = 2) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._store = LocalStore(folder / "store")
-        self._log = folder / "log"
+        self.store = LocalStore(folder / "store")
+        self.log = folder / "log"
         environment = {
             **os.environ,
-            "TORNIO_STORE_DIR": str(self._store.folder),
+            "TORNIO_STORE_DIR": str(self.store.folder),
             "TORNIO_CACHE_DIR": str(folder / "cache"),
             "TORNIO_JOB_WORKERS": str(workers),
             "HF_HUB_OFFLINE": "1",
             "OMP_NUM_THREADS": "1",
         }
-        argv = [sys.executable, "-m", "tornio", "score", "--data", str(data), "--model", str(model), "--json"]
-        argv += ["--labels", ",".join(LABELS)]
-        with self._log.open("wb") as log:
+        argv = [sys.executable, "-m", *self.command(data, model)]
+        with self.log.open("wb") as log:
             self.process = subprocess.Popen(argv, env=environment, stdout=log, stderr=log, start_new_session=True)
 
     def wait(self) -> None:
         if self.process.wait() != 0:
-            sys.exit(self._log.read_text()[-3000:])
+            sys.exit(self.log.read_text()[-3000:])
 
     def part_times(self) -> dict[int, float]:
         """Return when each finished part was written."""
-        parts = (self._store.folder / "default" / "runs").glob("*/scores/*.parquet")
+        parts = (self.store.folder / "default" / "runs").glob(f"*/{self.parts}/*.parquet")
         return {int(path.stem): path.stat().st_mtime for path in parts if not path.name.startswith(".")}
 
     def rows_done(self) -> int:
@@ -157,13 +163,13 @@ class Run:
         return [child for child in children if "MapBatches" in " ".join(child.cmdline()[:1])]
 
     def output(self) -> ScoreOutput:
-        (folder,) = (self._store.folder / "default" / "runs").iterdir()
-        result, _ = documents.load(self._store, workspace_run("default", folder.name).result, RunResult)
+        (folder,) = (self.store.folder / "default" / "runs").iterdir()
+        result, _ = documents.load(self.store, workspace_run("default", folder.name).result, RunResult)
         return ScoreOutput.model_validate(result.output)
 
     def table(self) -> pa.Table:
         """Return all rows in the input's order."""
-        folder = self._store.folder / "default" / "runs"
+        folder = self.store.folder / "default" / "runs"
         return pa.concat_tables(pq.read_table(path) for path in sorted(folder.glob("*/scores/*.parquet")))
 
 

@@ -308,8 +308,8 @@ def formats() -> str:
         """
     parts = [NOTE, textwrap.dedent(intro), "\n## Tables (Parquet)\n"]
     constants = [(getattr(tables, name), doc) for name, doc in _constants(tables)]
-    scores = tables.scores_table(LABELS), inspect.getdoc(tables.scores_table) or ""
-    for table, doc in [*constants, scores]:
+    made = [(table(LABELS), inspect.getdoc(table) or "") for table in (tables.scores_table, tables.predictions_table)]
+    for table, doc in [*constants, *made]:
         if isinstance(table, Table):
             rows = [(f"`{f.name}`", _column(f)) for f in table.columns]
             parts.append(f"\n### {table.format}, schema {table.number}\n\n{_plain(doc)}\n\n")

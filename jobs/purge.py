@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jobs.context import JobContext, RunContext
+from jobs.table import JOBS
 from tornio.api import PurgeRequest, TaskName
 from tornio.errors import Conflict, InvalidInput
-from tornio.labels.events import EventKind
 from tornio.loop.plans import waited_for
 from tornio.pool.purging import Purge
-from tornio.review.report import run_report
 from tornio.runs import RunReader
 from tornio.schemas.jobs import AdaptArgs, LearnedPart, PurgeArgs, PurgeOutput
-from tornio.schemas.runs import RunPlan, RunResult
-from tornio.scoring.scored_run import ScoredRun
+from tornio.schemas.runs import RunPlan
 from tornio.storage import documents
-from tornio.tasks import Task, adaptable_rows, learned_from
+from tornio.tasks import Task, adaptable_rows, last_deletion, learned_from
 
 __all__ = ["PurgeArgs", "plan", "run"]
 
@@ -29,13 +27,12 @@ def plan(request: PurgeRequest, task: TaskName, context: JobContext) -> RunPlan:
     """
     opened = context.tasks.open(*task)
     log = opened.labels.read()
-    tombstones = [seq for seq, part in enumerate(log.parts, 1) for one in part if one.event is EventKind.TOMBSTONE]
-    if not tombstones:
+    last = last_deletion(log)
+    if not last:
         raise InvalidInput(
             f"no record of {task} was deleted, so there is nothing to purge. Delete records first: tornio pool delete "
             f"{task}"
         )
-    last = max(tombstones)
     if earlier := list(_under_way(opened, last)):
         raise Conflict(
             f"{', '.join(earlier)} was planned before the last deletion, and may still have texts of deleted records. "
@@ -51,15 +48,16 @@ def run(args: PurgeArgs, context: RunContext) -> PurgeOutput:
     versions = learned_from(task, deleted)  # before the purge, which takes the digests of the texts
     encoders = tuple(_adapted(task, deleted))
 
-    def render(name: str) -> None:
-        if documents.find(store, task.keys.run(name).result, RunResult) is not None:
-            scored = ScoredRun.open(store, name, task.workspace)
-            store.put(scored.output.report, run_report(scored).encode())
+    def forget(name: str) -> None:
+        plan, _ = documents.load(store, task.keys.run(name).plan, RunPlan)
+        job = JOBS.get(plan.job)
+        if job is not None and job.forget is not None:
+            job.forget(plan, store)
 
     def step(stage: str, done: int, total: int) -> None:
         context.progress(stage, done, total, "objects")
 
-    done = Purge(store, task.keys, deleted, render, step).run()
+    done = Purge(store, task.keys, deleted, forget, step).run()
     return PurgeOutput(
         deleted=len(deleted),
         **{name: done[name] for name in ("records", "parts", "caches", "views", "score_runs", "answers")},

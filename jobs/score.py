@@ -5,16 +5,14 @@ The steps themselves are in ``tornio.scoring``, whose docstring tells the walk.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from jobs.access import check_model, check_readable
 from jobs.context import JobContext, RunContext
-from jobs.parts import InlineMapper, PartMapper, Stages
+from jobs.parts import Stages
+from jobs.spread import check_precision, do_missing
 from tornio.api import ScoreRequest, TaskName
-from tornio.errors import RunFailed
 from tornio.review.report import run_report
-from tornio.schemas.jobs import ScoreArgs, ScoreInput, ScoreOutput
-from tornio.schemas.runs import RunPlan
+from tornio.schemas.jobs import ScoreArgs, ScoreOutput
+from tornio.schemas.runs import RunPlan, RunResult
 from tornio.scoring.fitting import fit_scorer
 from tornio.scoring.parts import Parts, scored_as
 from tornio.scoring.planning import plan_score
@@ -24,8 +22,10 @@ from tornio.scoring.staging import stage_input
 from tornio.scoring.summary import rank_whole, summarise
 from tornio.scoring.work import EmbedPart, ScorePart
 from tornio.settings import StorageSettings
+from tornio.storage import documents
+from tornio.storage.port import ObjectStore
 
-__all__ = ["STAGES", "ScoreArgs", "plan", "run"]
+__all__ = ["STAGES", "ScoreArgs", "forget", "plan", "run"]
 
 EMBED, SCORE = "embed", "score"
 STAGES: Stages = {EMBED: EmbedPart, SCORE: ScorePart}
@@ -48,20 +48,16 @@ def run(args: ScoreArgs, context: RunContext) -> ScoreOutput:
     All of this belongs to the run, not to the attempt: a part that exists is not computed again. Raises InvalidFile,
     InvalidInput and Changed for an input that cannot be used, and what a part raises.
     """
-    if context.job.mapper is None and context.job.loader.precision != args.precision:
-        raise RunFailed(
-            f"the run was planned in {args.precision}, but this node computes in {context.job.loader.precision}. All "
-            "parts must have the same precision. Set TORNIO_PRECISION to the same value on all nodes"
-        )
+    check_precision(args.precision, context)
     parts = Parts(context.keys, context.job.store)
     staged = stage_input(
         args, context.keys, context.job.store, lambda rows: context.progress("reading", rows, None, "rows")
     )
-    mapper = context.job.mapper or InlineMapper(STAGES, context.job.store, context.job.loader)
+    rows = [part.rows for part in staged.parts]
     if args.folds:
-        _map(mapper, EMBED, parts.missing("embeddings", len(staged.parts)), staged, context)
+        do_missing(context, STAGES, EMBED, parts.missing("embeddings", len(rows)), rows)
         fit_scorer(args, staged, parts, context.progress)
-    _map(mapper, SCORE, parts.missing(scored_as(args), len(staged.parts)), staged, context)
+    do_missing(context, STAGES, SCORE, parts.missing(scored_as(args), len(rows)), rows)
     if RANKINGS[args.ranking].whole:
         rank_whole(args, staged, parts)
     output = summarise(args, staged, parts)
@@ -71,17 +67,8 @@ def run(args: ScoreArgs, context: RunContext) -> ScoreOutput:
     return output
 
 
-def _map(mapper: PartMapper, stage: str, missing: list[int], staged: ScoreInput, context: RunContext) -> None:
-    mapper.run(stage, context.plan, missing, _counter(stage, missing, staged, context))
-
-
-def _counter(stage: str, missing: list[int], staged: ScoreInput, context: RunContext) -> Callable[[int], None]:
-    """Return a function that reports how many rows are done, those of earlier attempts included."""
-    done = staged.rows - sum(staged.parts[part].rows for part in missing)
-
-    def count(part: int) -> None:
-        nonlocal done
-        done += staged.parts[part].rows
-        context.progress(f"{stage} rows", done, staged.rows, "rows")
-
-    return count
+def forget(plan: RunPlan, store: ObjectStore) -> None:
+    """Write the report of a finished run again, because it may show a text that is purged."""
+    if documents.find(store, plan.run_keys.result, RunResult) is not None:
+        scored = ScoredRun.open(store, plan.run, plan.workspace)
+        store.put(scored.output.report, run_report(scored).encode())

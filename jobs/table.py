@@ -14,6 +14,7 @@ from tornio.api import (
     AdaptRequest,
     CompareRequest,
     LabelRequest,
+    PredictRequest,
     PurgeRequest,
     RunRequest,
     ScoreRequest,
@@ -25,13 +26,23 @@ from tornio.plugins import late
 from tornio.schemas.automatic import AutoLabelArgs
 from tornio.schemas.base import Part
 from tornio.schemas.comparison import CompareArgs
-from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, LabelArgs, PurgeArgs, QueryArgs, ScoreArgs, TrainArgs
+from tornio.schemas.jobs import (
+    AdaptArgs,
+    EvaluateArgs,
+    LabelArgs,
+    PredictArgs,
+    PurgeArgs,
+    QueryArgs,
+    ScoreArgs,
+    TrainArgs,
+)
 from tornio.schemas.simulation import SimulateArgs
 
 if TYPE_CHECKING:
     from jobs.context import JobContext, RunContext
     from jobs.parts import Stages
     from tornio.schemas.runs import RunPlan
+    from tornio.storage.port import ObjectStore
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +62,9 @@ class Job:
     ``plan(request, task, context)``: returns the plan that answers a request. These two are all that the API
     (``POST .../runs``), ``Client.start_run`` and the command ``tornio run NAME`` need.
     ``irreversible``: whether what it does cannot be undone, so that only keys with the role `admin` may ask for it.
+
+    ``forget(plan, store)``: writes again, or deletes, what a run of the job shows of the texts in its ``input/``. A
+    purge calls it when one of them is to go.
     """
 
     args: type[Part]
@@ -61,6 +75,7 @@ class Job:
     request: type[RunRequest] | None = None
     plan: Callable[[Any, TaskName, JobContext], RunPlan] | None = None
     irreversible: bool = False
+    forget: Callable[[RunPlan, ObjectStore], None] | None = None
 
     @property
     def spreads(self) -> bool:
@@ -176,5 +191,14 @@ JOBS: dict[str, Job] = {
         stages=_stages("jobs.score"),
         request=ScoreRequest,
         plan=late("jobs.score", "plan"),
+        forget=late("jobs.score", "forget"),
+    ),
+    "predict": Job(
+        PredictArgs,
+        late("jobs.predict", "run"),
+        stages=_stages("jobs.predict"),
+        request=PredictRequest,
+        plan=late("jobs.predict", "plan"),
+        forget=late("jobs.predict", "forget"),
     ),
 }

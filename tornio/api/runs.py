@@ -31,6 +31,12 @@ class RunRequest(Request):
         """Raises InvalidInput for a request that the cluster cannot meet, because it sees less than this machine."""
 
 
+def _is_on_cluster(data: str) -> bool:
+    """Whether a run on the cluster can read this data: it is in S3, or an upload."""
+    bucket, _, key = data.removeprefix("s3://").partition("/")
+    return data.startswith(UPLOAD) or (data.startswith("s3://") and bool(bucket and key))
+
+
 class ScoreRequest(RunRequest):
     """Score a labelled data set by its loss, on the cluster. The same request again does only what is missing."""
 
@@ -93,13 +99,71 @@ class ScoreRequest(RunRequest):
     strict: bool = Field(False, description="End at the first row that cannot be used, instead of putting it aside.")
 
     def check_on_cluster(self, task: TaskName) -> None:
-        bucket, _, key = self.data.removeprefix("s3://").partition("/")
-        in_s3 = self.data.startswith("s3://") and bucket and key
-        if not in_s3 and not self.data.startswith(UPLOAD):
+        if not _is_on_cluster(self.data):
             raise InvalidInput(
                 f"{self.data} is neither in S3 nor an upload, and a run on the cluster reads nothing else. Write "
                 f"s3://bucket/key, or send the file first (the command line does), or score it on this machine: tornio "
                 f"score --task {task} --data {self.data}"
+            )
+
+
+class PredictRequest(RunRequest):
+    """Predict the texts of a large data set, or of the task's own pool, on the cluster, with one version for all rows.
+
+    The same request again does only what is missing.
+    """
+
+    job: Literal["predict"] = "predict"
+    data: str | None = Field(
+        None,
+        max_length=2000,
+        description="Parquet, CSV, TSV, JSON lines or Arrow: a file or a folder of files as s3://bucket/key, or one "
+        "file, which the command sends there first.",
+    )
+    pool: bool = Field(False, description="Predict the texts of the task's pool, instead of --data.")
+    version: str | None = Field(
+        None,
+        max_length=200,
+        description="Alias or version of the task. It is looked up once, when the run is asked for. Default: current.",
+    )
+    model: str | None = Field(
+        None,
+        max_length=500,
+        description="Instead of a version: a sequence classifier that names its classes, as hub id or s3:// folder.",
+    )
+    max_length: int | None = Field(
+        None, ge=8, description="With --model: number of tokens after which a text is cut. Default: 256."
+    )
+    text_column: str | None = Field(
+        None,
+        description="Column that holds the text. Default: the first that the file has of text, texts, content, "
+        "message, body, sentence, comment, review.",
+    )
+    encoding: str | None = Field(None, description="Encoding of a CSV or JSON file. Default: UTF-8.")
+    delimiter: str | None = Field(
+        None, description="Delimiter of the columns of a CSV. Default: determined from the file."
+    )
+    format: Literal["parquet", "csv", "tsv", "jsonl"] = Field("parquet", description="Format of what is written.")
+    probabilities: bool = Field(False, description="Write the probability of every label.")
+    top_k: int = Field(0, ge=0, le=1000, description="Write this many of the most probable labels.")
+    sort: Literal["file", "least-certain"] = Field(
+        "file", description="Order of the rows of each file that is written. least-certain: the least certain first."
+    )
+    prefix: str = Field("", max_length=100, description="Begins the names of the new columns.")
+    no_escape_formulas: bool = Field(
+        False, description="Write cells of CSV as they are, also those that a spreadsheet takes for formulas."
+    )
+    part_rows: int | None = Field(
+        None, ge=1, le=10_000, description="Rows that are predicted together as one part of the work. Default: 4096."
+    )
+    strict: bool = Field(False, description="End at the first row that cannot be used, instead of putting it aside.")
+
+    def check_on_cluster(self, task: TaskName) -> None:
+        if self.data is not None and not _is_on_cluster(self.data):
+            raise InvalidInput(
+                f"{self.data} is neither in S3 nor an upload, and a run on the cluster reads nothing else. Write "
+                f"s3://bucket/key, or send the file first (the command line does), or classify it from this machine: "
+                f"tornio predict {task} FILE --output OUT"
             )
 
 

@@ -257,8 +257,8 @@ class Client(UploadMethods):
     # Runs
 
     def start_run(self, task: str, request: api.RunRequest | Mapping[str, Any]) -> api.RunOut:
-        """Ask for a run on the cluster: ``ScoreRequest`` scores a data set, ``LabelRequest`` labels the pool,
-        ``AdaptRequest`` adapts a base model to it.
+        """Ask for a run on the cluster: ``ScoreRequest`` scores a data set, ``PredictRequest`` predicts one or the
+        pool, ``LabelRequest`` labels the pool, ``AdaptRequest`` adapts a base model to it.
 
         The same request over the same bytes is the same run. A run that is under way goes on. A run that has failed or
         was cancelled begins again, and does what is missing.

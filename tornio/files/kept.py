@@ -26,6 +26,16 @@ _WINDOW = 50_000
 
 
 @dataclass(frozen=True, slots=True)
+class KeptRow:
+    """A row of a file. ``values``: of the columns that are kept. ``problem``: why the text cannot be used, if so."""
+
+    line: int
+    values: Mapping[str, Any]
+    text: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KeptFile:
     """The rows of a file whose texts can be used. ``columns``: those that are kept; ``text``: the one of the texts."""
 
@@ -35,19 +45,19 @@ class KeptFile:
 
     def texts(self) -> Iterator[str]:
         """Yield the text of each row. Formats that store columns apart read this column alone."""
-        for _, text in self._usable((self.text,) if self.text else (), SkippedRows()):
-            yield text
+        return (row.text for row in self.every(texts_only=True) if row.problem is None)
 
     def rows(self, skipped: SkippedRows | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield each row, with the columns that it has. ``skipped`` gets the rows that are left out."""
-        for values, text in self._usable((), SkippedRows() if skipped is None else skipped):
-            if self.reader.columns is None:
-                yield {_LINE: text}
-            else:
-                yield {name: values[name] for name in self.columns if name in values}
+        for row in self.every():
+            if row.problem is None:
+                yield row.values
+            elif skipped is not None:
+                skipped.add(Skipped(row.line, row.problem))
 
-    def _usable(self, columns: Sequence[str], skipped: SkippedRows) -> Iterator[tuple[Mapping[str, Any], str]]:
-        for row in self.reader.read(columns):
+    def every(self, *, texts_only: bool = False) -> Iterator[KeptRow]:
+        """Yield each row, those that cannot be used, too. ``texts_only``: without values, which may be faster."""
+        for row in self.reader.read((self.text,) if texts_only and self.text else ()):
             try:
                 if isinstance(row.values, str):
                     raise Skip(row.values)
@@ -55,9 +65,38 @@ class KeptFile:
                 if not has_visible(text):
                     raise Skip("the text has no visible character")
             except Skip as reason:
-                skipped.add(Skipped(row.line, str(reason)))
+                yield KeptRow(row.line, {}, "", str(reason))
             else:
-                yield row.values, text
+                yield KeptRow(row.line, {} if texts_only else self._kept(row.values, text), text)
+
+    def types(self) -> Mapping[str, Any]:
+        """Return the pyarrow type of each column, as ``survey`` does. JSON is read as a whole for it."""
+        kinds: dict[str, set[str]] = {}
+        for row in self.rows() if self.untyped else ():
+            note_kinds(row, kinds)
+        return self.types_with(kinds)
+
+    def types_with(self, kinds: Mapping[str, set[str]]) -> Mapping[str, Any]:
+        """Return the pyarrow types of columns that have values of these kinds, or those that the file states.
+
+        Raises InvalidFile for a type that cannot be written again.
+        """
+        schema = self.reader.schema
+        types = types_of(kinds, self.columns)
+        if schema is not None:
+            types = {name: schema.field(name).type for name in self.columns}
+        check_types(types)
+        return types
+
+    @property
+    def untyped(self) -> bool:
+        """Whether the types follow from the values, as in JSON; in CSV, everything is text."""
+        return self.reader.more_columns is not None
+
+    def _kept(self, values: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+        if self.reader.columns is None:
+            return {_LINE: text}
+        return {name: values[name] for name in self.columns if name in values}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +128,17 @@ def survey(file: KeptFile, where: str, *, typed: bool) -> Survey:
 
     Raises InvalidFile if no row can be used, and for columns that cannot be written with their type.
     """
-    rows, skipped, types = 0, SkippedRows(), {}
+    rows, skipped = 0, SkippedRows()
     kinds: dict[str, set[str]] = {}
-    untyped = typed and file.reader.more_columns is not None  # JSON; in CSV, everything is text
     for row in file.rows(skipped):
         rows += 1
-        if untyped:
+        if typed and file.untyped:
             note_kinds(row, kinds)
     if not rows:
         first = skipped.first[0] if skipped.first else None
         reason = f"; line {first.line}: {first.reason}" if first else ": it has nothing below the first line"
         raise InvalidFile(f"{where} has no row that can be used{reason}")
-    if typed:
-        schema = file.reader.schema
-        types = types_of(kinds, file.columns)
-        if schema is not None:
-            types = {name: schema.field(name).type for name in file.columns}
-        check_types(types)
-    return Survey(rows, skipped, types)
+    return Survey(rows, skipped, file.types_with(kinds) if typed else {})
 
 
 def in_order_of(rows: Callable[[], Iterable[T]], keys: Sequence[float], window: int = _WINDOW) -> Iterator[T]:

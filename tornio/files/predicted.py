@@ -20,6 +20,7 @@ from tornio.files.write import need_pyarrow
 
 _BATCH = 10_000
 """Rows of Parquet that are in memory at once."""
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 Row = Mapping[str, Any]
 
 
@@ -114,6 +115,12 @@ class Layout:
         """Raises InvalidInput if a new column has the name of one of the input."""
         check_names(self.kept, self.new, self.prefix)
 
+    def check_for(self, path: Path, *, escape: bool) -> None:
+        """Raises InvalidInput as ``check`` does, and for a column that the format of the path adds itself."""
+        self.check()
+        if escape and path.suffix.lower() in _DELIMITERS and ESCAPED in self.kept:
+            raise InvalidInput(f"the file has a column {ESCAPED!r}: rename it, or give --no-escape-formulas")
+
 
 _NEW = ("score", "version", "truncated")
 
@@ -143,16 +150,14 @@ def write_predicted(rows: Iterable[tuple[Row, Answer]], path: Path, layout: Layo
     The file appears only when it is whole. ``escape``: see ``write_csv``. Raises InvalidFile, InvalidInput.
     """
     suffix = path.suffix.lower()
-    layout.check()
+    layout.check_for(path, escape=escape)
     with writing(path) as part:
         if suffix == ".parquet":
             _write_parquet(rows, part, layout)
-        elif suffix in (".csv", ".tsv"):
-            if escape and ESCAPED in layout.kept:
-                raise InvalidInput(f"the file has a column {ESCAPED!r}: rename it, or give --no-escape-formulas")
+        elif suffix in _DELIMITERS:
             cells = ([*(_cell(row.get(name)) for name in layout.kept), *_new_cells(one, layout)] for row, one in rows)
             names = [*layout.kept, *layout.new]
-            write_csv(part, names, cells, delimiter="\t" if suffix == ".tsv" else ",", escape=escape)
+            write_csv(part, names, cells, delimiter=_DELIMITERS[suffix], escape=escape)
         else:
             with part.open("w", encoding="utf-8") as out:
                 for row, answer in rows:

@@ -50,13 +50,13 @@ class Doomed:
 
 @dataclass
 class Purge:
-    """One purge of a task. ``render``: writes the report of a score run again. ``step``: is told of each stage, how far
-    it is and how far it goes."""
+    """One purge of a task. ``forget``: lets a run that has read a purged text write again, or delete, what it shows of
+    its texts. ``step``: is told of each stage, how far it is and how far it goes."""
 
     store: ObjectStore
     keys: TaskKeys
     deleted: frozenset[str]
-    render: Callable[[str], None]
+    forget: Callable[[str], None]
     step: Callable[[str, int, int], None] = lambda _stage, _done, _total: None
     done: Counter[str] = field(default_factory=Counter)
     """Objects that were changed or deleted, by kind."""
@@ -132,7 +132,7 @@ class Purge:
         for key in keys:
             if key not in inputs:
                 self._change("", key, without_texts(digests))
-        self.render(run.root.rstrip("/").rpartition("/")[2])
+        self.forget(run.root.rstrip("/").rpartition("/")[2])
         for key in inputs:
             self._change("", key, without_texts(digests))
 

@@ -284,11 +284,71 @@ class ScoreOutput(Part):
     model: str
 
 
+class PredictArgs(Part):
+    """Predict the texts of files, or of the task's pool, with one model, and write each file with its predictions."""
+
+    files: tuple[InputFile, ...] = ()
+    pool_seq: int | None = None
+    """Predict the pool up to this part, instead of files."""
+    label_seq: int = 0
+    """For the pool: place of the last tombstone in the label log, so that a deletion makes another run."""
+    text_column: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    labels: tuple[str, ...]
+    """Those of the model, in its order."""
+    multi_label: bool = False
+    version: str | None = None
+    """A version of the task that predicts."""
+    classifier: EncoderUse | None = None
+    """A published sequence classifier that predicts."""
+    probabilities: bool = False
+    """Write the probability of each label."""
+    top_k: int = 0
+    """Write so many of the most probable labels."""
+    least_certain_first: bool = False
+    prefix: str = ""
+    """Begins the names of the new columns."""
+    format: str = "parquet"
+    """Ending of the files that are written."""
+    escape_formulas: bool = True
+    """Make cells of CSV harmless that a spreadsheet would take for formulas."""
+    part_rows: int = 4096
+    strict: bool = False
+    """If true, a row that cannot be used ends the run instead of being set aside."""
+    precision: str
+    """Number format that the model computes in. It is fixed, so that a resumed run gives the same rows."""
+
+
+class PredictOutput(Part):
+    """Where the predictions are stored, and their summary."""
+
+    predicted: tuple[str, ...]
+    """Key of the file that was written for each file of the data, in the same order."""
+    rejected: str
+    """Folder of Parquet parts with file, line and reason of each row that could not be used."""
+    parts: int
+    rows: int
+    rejected_rows: int
+    first_rejected: str | None = None
+    """File, line and reason of the first of them."""
+    labels: dict[str, int]
+    """Number of rows that got each label."""
+    mean_certainty: float
+    """How sure the model is of a row, on average: see ``tornio.files.predicted.Answer``."""
+    truncated: int
+    """Number of rows of whose text only the beginning was read."""
+    version: str
+    """The version that predicted all rows, or the address of the model."""
+
+
 class PartCount(Part):
     """One part of the input: at most ``part_rows`` rows, in the order of the input."""
 
     rows: int
     rejected: int
+    file: int = Field(default=0, exclude_if=lambda file: not file)
+    """Prediction runs: number of the file that the rows are of. A part of a score run may have rows of several."""
 
 
 class ScoreInput(Document):

@@ -288,3 +288,19 @@ def scores_table(labels: int) -> Table:
             ]
         ),
     )
+
+
+def predictions_table(labels: int) -> Table:
+    """``runs/{run}/predictions/{part}.parquet``, for so many labels: what the model says of each row of a part."""
+    return Table(
+        "predictions",
+        1,
+        pa.schema(
+            [
+                pa.field("row", pa.int64(), nullable=False),  # place in the whole input, rejected rows counted
+                pa.field("labels", pa.list_(pa.string()), nullable=False),
+                pa.field("probabilities", pa.list_(pa.float32(), labels), nullable=False),
+                pa.field("truncated", pa.bool_(), nullable=False),
+            ]
+        ),
+    )

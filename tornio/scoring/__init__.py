@@ -1,9 +1,12 @@
 """Find the wrong labels of a data set: score each row by how little a model believes its label.
 
+``predicting`` is the other output of the same engine: what a model says of texts without labels.
+
 The walk of a run, from the request to the ranked file:
 
 1. ``planning.plan_score`` freezes files, labels and model in a plan. The job ``jobs.score`` executes the plan.
-2. ``staging.stage_input`` cuts the files into parts (``parts.Parts``), and puts rows aside that cannot be used.
+2. ``staging.stage_input`` cuts the files into parts (``cutting``, ``parts.Parts``), and puts rows aside that cannot be
+   used.
 3. With folds, ``work.EmbedPart`` embeds the texts of each part, in parallel.
 4. With folds, ``fitting.fit_scorer`` fits an ``out_of_sample.OutOfSampleScorer`` once. Its experts are in ``linear``,
    ``words`` and ``neighbours``; ``folds`` keeps each text from what it is scored by, ``opinions`` combines the experts.

@@ -175,7 +175,7 @@ def _with_model(args: ScoreArgs, request: ScoreRequest, task: Task | None, loade
         if task is not None:
             return args.evolve(encoder=encoder_of(task, task.spec.classifier, loader))
         return args.evolve(encoder=loader.encoder_use(request.encoder or DEFAULT_ENCODER, length))
-    if task is not None and (version := _version(task, request.model or "current")) is not None:
+    if task is not None and (version := version_of(task, request.model or "current")) is not None:
         if request.max_length:
             raise InvalidInput(f"{version} determines the length of its texts itself. Leave out --max-length")
         return args.evolve(version=version)
@@ -185,8 +185,8 @@ def _with_model(args: ScoreArgs, request: ScoreRequest, task: Task | None, loade
     return args.evolve(classifier=loader.encoder_use(request.model, length))
 
 
-def _version(task: Task, name: str) -> str | None:
-    """The version of this name or alias. None: the name can only be that of a model."""
+def version_of(task: Task, name: str) -> str | None:
+    """Return the version of this name or alias. None: the task has neither."""
     registry = Registry(task.store, task.keys)
     alias = registry.alias(name)
     if alias is not None:

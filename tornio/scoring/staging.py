@@ -1,4 +1,4 @@
-"""Cut a data set of any size and format into parts of one format, by the positions of the rows."""
+"""Read the rows of a labelled data set of any size and format, and cut them into parts."""
 
 from __future__ import annotations
 
@@ -6,38 +6,22 @@ import hashlib
 import json
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
 
-from tornio.errors import InvalidFile
 from tornio.files.cells import Skip, check_separator, labels_of, record_id_of, text_of
 from tornio.files.rows import Columns, RowStream, stream_rows
-from tornio.files.sources import check_unchanged, on_disk
+from tornio.files.sources import on_disk
 from tornio.files.tables import Options, Row
 from tornio.records import default_record_id, text_digest
-from tornio.schemas.jobs import InputFile, PartCount, ScoreArgs, ScoreInput
+from tornio.schemas.jobs import InputFile, ScoreArgs, ScoreInput
 from tornio.schemas.keys import RunKeys
-from tornio.schemas.tables import REJECTED, SCORE_INPUT
-from tornio.storage import documents
+from tornio.scoring.cutting import Cut, FoundRow, stage_rows, staged_once
 from tornio.storage.port import ObjectStore
 
-PART_BYTES = 64 << 20
-"""UTF-8 bytes of text after which a part ends, however few its rows, to bound the memory of a worker."""
 _SHOWN = 20
 """Labels that the reason of a rejected row lists."""
-
-
-@dataclass
-class _Part:
-    rows: list[dict[str, object]] = field(default_factory=list)
-    rejected: list[dict[str, object]] = field(default_factory=list)
-    size: int = 0
-
-    def full(self, rows: int) -> bool:
-        return len(self.rows) + len(self.rejected) >= rows or self.size >= PART_BYTES
 
 
 class Contradictions:
@@ -68,56 +52,22 @@ def stage_input(args: ScoreArgs, keys: RunKeys, store: ObjectStore, report: Call
     Changed for a file that is not the one that the run was planned with. Raises InvalidFile for a file that cannot be
     read, for a rejected row of a strict run, and if no row is left.
     """
-    staged = documents.find(store, keys.input, ScoreInput)
-    if staged is not None:
-        return staged[0]
-    check_unchanged(args.files)
-    counts: list[PartCount] = []
     contradictions = Contradictions()
-    first_rejected: str | None = None
-    for number, part in enumerate(_parts(args)):
-        contradictions.add(part.rows)
-        if part.rejected and first_rejected is None:
-            first_rejected = "{file}, line {line}: {reason}".format(**part.rejected[0])
-        if args.strict and first_rejected is not None:
-            raise InvalidFile(f"{first_rejected}. Without --strict such rows are put aside")
-        if part.rejected:
-            table = pa.Table.from_pylist(part.rejected, schema=REJECTED.columns)
-            store.put(keys.part("rejected", number), REJECTED.encode(table))
-        table = pa.Table.from_pylist(part.rows, schema=SCORE_INPUT.columns)
-        store.put(keys.part("input", number), SCORE_INPUT.encode(table))
-        counts.append(PartCount(rows=len(part.rows), rejected=len(part.rejected)))
-        report(sum(count.rows + count.rejected for count in counts))
-    check_unchanged(args.files)  # nor did they change while they were read
-    staged_now = ScoreInput(
-        parts=tuple(counts), labels=args.labels, first_rejected=first_rejected, contradictions=contradictions.count()
-    )
-    if not staged_now.rows:
-        why = "It has no rows" if staged_now.first_rejected is None else staged_now.first_rejected
-        raise InvalidFile(f"no row of {args.files[0].uri} can be scored. {why}. Check --text-column and --label-column")
-    return documents.create_or_get(store, keys.input, staged_now)
+
+    def cut() -> ScoreInput:
+        staged = stage_rows(_rows(args), Cut(args.part_rows, args.strict), keys, store, report, contradictions.add)
+        return staged.evolve(labels=args.labels, contradictions=contradictions.count())
+
+    return staged_once(args.files, keys, store, cut, "Check --text-column and --label-column")
 
 
-def _parts(args: ScoreArgs) -> Iterator[_Part]:
-    part = _Part()
-    for row, (file, line, usable) in enumerate(_rows(args)):
-        if isinstance(usable, str):
-            part.rejected.append({"row": row, "file": file.uri, "line": line, "reason": usable})
-        else:
-            part.rows.append({"row": row, **usable})
-            part.size += len(str(usable["text"]).encode())
-        if part.full(args.part_rows):
-            yield part
-            part = _Part()
-    if part.rows or part.rejected:
-        yield part
-
-
-def _rows(args: ScoreArgs) -> Iterator[tuple[InputFile, int, dict[str, object] | str]]:
-    """Each row of the files in order: the file, the line, and its usable values, or the reason why it has none."""
-    for file, stream in _streams(args):
+def _rows(args: ScoreArgs) -> Iterator[FoundRow]:
+    """Each row of the files in order, with its usable values, or the reason why it has none."""
+    place = 0
+    for number, (file, stream) in enumerate(_streams(args)):
         for row in stream.rows:
-            yield file, row.line, usable(row, stream, args)
+            yield FoundRow(place, number, file.uri, row.line, usable(row, stream, args))
+            place += 1
 
 
 def _streams(args: ScoreArgs) -> Iterator[tuple[InputFile, RowStream]]:

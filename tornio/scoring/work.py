@@ -13,13 +13,10 @@ from tornio.arrays import BoolMatrix, BoolVector, FloatMatrix
 from tornio.errors import InvalidInput
 from tornio.models.decide import decide_labels
 from tornio.models.loading import Loader
-from tornio.models.port import Scores
-from tornio.models.sequence import SequenceClassifier
-from tornio.registry import Encoders, Registry
 from tornio.schemas.jobs import ScoreArgs
-from tornio.schemas.keys import TaskKeys
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import EMBEDDINGS, list_column, scores_table
+from tornio.scoring.finished import FinishedModel, finished_model
 from tornio.scoring.fitting import load_scorer
 from tornio.scoring.measures import LEAST, given_matrix, measure
 from tornio.scoring.parts import Parts, scored_as
@@ -111,33 +108,14 @@ def _scorer(plan: RunPlan, args: ScoreArgs, parts: Parts, loader: Loader) -> _Sc
     """The scorer that the plan names. Raises NotFound, IntegrityError."""
     if args.folds:
         return _OutOfSample(args, parts)
-    if args.version is not None and plan.task is not None:
-        manifest = Registry(parts.store, TaskKeys(plan.workspace, plan.task)).manifest(args.version)
-        model = loader.model(manifest)
-        return _Finished(args.version, model, model.thresholds)
-    if args.classifier is None:
-        raise InvalidInput("the run names nothing that scores. Name a version, a model, or a number of folds")
-    document = Encoders(parts.store).get(args.classifier.digest)
-    classifier = SequenceClassifier(
-        loader.cache.folder(document.files),
-        args.labels,
-        multi_label=args.multi_label,
-        max_length=args.classifier.max_length,
-        precision=args.precision,
-    )
-    return _Finished(document.source, classifier)
-
-
-class _ScoresTexts(Protocol):
-    def score(self, texts: Sequence[str]) -> Scores: ...
+    return _Finished(finished_model(args, plan, parts.store, loader))
 
 
 class _Finished:
     """A trained model, which may have been trained on the rows."""
 
-    def __init__(self, name: str, model: _ScoresTexts, thresholds: Mapping[str, float] | None = None) -> None:
-        self.name = name
-        self.thresholds = thresholds or {}
+    def __init__(self, model: FinishedModel) -> None:
+        self.name, self.thresholds = model.name, model.thresholds
         self._model = model
 
     def score(self, part: int, texts: Sequence[str], given: BoolMatrix) -> PartScores:

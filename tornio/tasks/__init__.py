@@ -14,7 +14,7 @@ from tornio.tasks.data import (
     training_set,
     unlabelled_rows,
 )
-from tornio.tasks.deletion import Deletion, Learned, delete_records, learned_from, preview_deletion
+from tornio.tasks.deletion import Deletion, Learned, delete_records, last_deletion, learned_from, preview_deletion
 from tornio.tasks.export import LabelsExport, export_labels
 from tornio.tasks.imports import match_records, new_record
 from tornio.tasks.progress import Progress, batch_progress
@@ -42,6 +42,7 @@ __all__ = [
     "export_labels",
     "holdout_set",
     "labels_of",
+    "last_deletion",
     "learned_from",
     "match_records",
     "new_record",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tornio.errors import InvalidInput, MissingPlugin
 from tornio.labels.automatic import without_versions
 from tornio.labels.events import EventKind, LabelEvent
+from tornio.labels.log import LogView
 from tornio.labels.resolve import by_record, resolve_under
 from tornio.pool import Pool, PoolView
 from tornio.records import Purpose
@@ -82,6 +83,12 @@ def delete_records(task: Task, record_ids: Sequence[str], who: str) -> Deletion:
     preview = preview_deletion(task, record_ids)
     task.labels.append(tombstones(dict.fromkeys(record_ids), f"api:{who}", task.document.label_set_rev))
     return preview
+
+
+def last_deletion(log: LogView) -> int:
+    """Return the sequence number of the last tombstone in a label log; 0 if nothing was deleted."""
+    found = [seq for seq, part in enumerate(log.parts, 1) if any(one.event is EventKind.TOMBSTONE for one in part)]
+    return max(found, default=0)
 
 
 def tombstones(record_ids: Iterable[str], source: str, label_set_rev: int = 1) -> list[LabelEvent]:

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.cli.test_commands import TASK, Tornio, answer, backend, task, tornio
 from tests.unit.gateway.fake import NOW, FakeBackend
 from tests.unit.runs.test_runs import Played
-from tornio.api import LabelRequest, PurgeRequest, RunOut, RunProgressOut, ScoreRequest
+from tornio.api import LabelRequest, PredictRequest, PurgeRequest, RunOut, RunProgressOut, ScoreRequest
 from tornio.cli import main
 from tornio.client import Client
 from tornio.schemas.jobs import LabelArgs
@@ -45,6 +45,16 @@ def test_a_run_is_asked_for(task: Tornio, backend: FakeBackend) -> None:
 def test_the_teacher_is_asked_to_label_the_pool(task: Tornio, backend: FakeBackend) -> None:
     assert answer(task("run", "label", TASK, "--json"))["job"] == "label"
     assert backend.runs.asked == [LabelRequest()]
+
+
+def test_a_prediction_is_asked_for(task: Tornio, backend: FakeBackend) -> None:
+    words = ("run", "predict", TASK, "--data", "s3://bucket/data/", "--sort", "least-certain", "--top-k", "3")
+    assert answer(task(*words, "--version", "v0003", "--format", "csv", "--json"))["job"] == "predict"
+    asked = PredictRequest(data="s3://bucket/data/", sort="least-certain", top_k=3, version="v0003", format="csv")
+    assert backend.runs.asked == [asked]
+    assert answer(task("run", "predict", TASK, "--pool", "--json"))["state"] == "waiting"
+    code, _, err = task("run", "predict", TASK, "--data", "hub:some/texts")
+    assert (code, "tornio predict acme/support FILE --output OUT" in err) == (1, True)
 
 
 def test_a_purge_is_asked_for_followed_and_told(

@@ -19,7 +19,7 @@ from tests.unit.gateway.fake import (
     app_of,
 )
 from tornio import api, errors
-from tornio.api import LabelRequest, RunOut, RunRequest, ScoreRequest, TaskName
+from tornio.api import LabelRequest, PredictRequest, RunOut, RunRequest, ScoreRequest, TaskName
 from tornio.loop.first import no_version
 from tornio.spec import TaskSpec
 
@@ -177,22 +177,29 @@ def test_without_a_current_version_predicting_is_409_with_advice(backend: FakeBa
         ("GET", "/" + "x" * 10_000, None, 404, "(10,001 characters)"),
         ("POST", f"{TASK}/runs", {"data": "/etc/passwd"}, 422, "s3://"),
         ("POST", f"{TASK}/runs", {"data": "s3://bucket/a.csv", "fold": 5}, 422, "fold"),
+        ("POST", f"{TASK}/runs", {"job": "predict", "data": "a.csv"}, 422, "tornio predict acme/support FILE"),
         (
             "POST",
             f"{TASK}/runs",
             {"job": "train"},
             422,
-            "'job' is one of label, adapt, compare, simulate, purge, score",
+            "'job' is one of label, adapt, compare, simulate, purge, score, predict",
         ),
         (
             "POST",
             f"{TASK}/runs",
             {"job": ["score"]},
             422,
-            "'job' is one of label, adapt, compare, simulate, purge, score",
+            "'job' is one of label, adapt, compare, simulate, purge, score, predict",
         ),
         ("POST", f"{TASK}/runs", {"job": "label", "data": "s3://bucket/a.csv"}, 422, "data"),
-        ("POST", f"{TASK}/runs", ["score"], 422, "'job' is one of label, adapt, compare, simulate, purge, score"),
+        (
+            "POST",
+            f"{TASK}/runs",
+            ["score"],
+            422,
+            "'job' is one of label, adapt, compare, simulate, purge, score, predict",
+        ),
         ("GET", f"{TASK}/runs?most=0", None, 422, "most"),
         ("GET", f"{TASK}/runs/score-2", None, 404, "no run score-2"),
         ("GET", f"{TASK}/runs/..%2Ftask", None, 404, "/docs"),
@@ -212,6 +219,7 @@ def test_refusals_are_problem_documents(
         ({"data": "s3://bucket/a.csv", "part_rows": None}, ScoreRequest(data="s3://bucket/a.csv")),
         ({"job": "score", "data": "s3://bucket/a.csv", "folds": 5}, ScoreRequest(data="s3://bucket/a.csv", folds=5)),
         ({"job": "label"}, LabelRequest()),
+        ({"job": "predict", "pool": True, "top_k": 3}, PredictRequest(pool=True, top_k=3)),
     ],
 )
 def test_a_run_is_asked_for_by_its_job(backend: FakeBackend, body: Any, request_: RunRequest) -> None:

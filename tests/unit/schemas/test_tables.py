@@ -27,6 +27,7 @@ from tornio.schemas.tables import (
     SOFT_LABELS,
     WRITTEN_VIEWS,
     Table,
+    predictions_table,
     scores_table,
 )
 from tornio.scoring.scored_run import unjudged_rows
@@ -64,6 +65,10 @@ ROWS: dict[str, tuple[Table, dict[str, Any]]] = {
     "score-input-part": (SCORE_INPUT, INPUT),
     "rejected": (REJECTED, {"row": 7, "file": "data.csv", "line": 9, "reason": "no text"}),
     "scores": (scores_table(2), SCORED),
+    "predictions": (
+        predictions_table(2),
+        {"row": 7, "labels": ["bug"], "probabilities": [0.25, 0.75], "truncated": False},
+    ),
     "comparison": (COMPARISON, COMPARED),
     "simulation": (SIMULATION, SIMULATED),
 }
