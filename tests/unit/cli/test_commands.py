@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.unit.gateway.fake import NOW, OPERATOR, AppTransport, FakeBackend, app_of, audited
+from tests.unit.gateway.fake import ADMIN, NOW, AppTransport, FakeBackend, app_of, audited
 from tornio import errors
 from tornio.api import (
     AgreementStatus,
@@ -53,7 +53,7 @@ def tornio(
 
     def open_client(url: str | None) -> Client:
         transport = AppTransport(app_of(backend))
-        return Client(url or "http://tornio", OPERATOR, transport=transport, retry_seconds=0)
+        return Client(url or "http://tornio", ADMIN, transport=transport, retry_seconds=0)
 
     def run(*argv: object) -> tuple[int, str, str]:
         code = main([str(word) for word in argv], open_client)
@@ -190,8 +190,8 @@ def test_labels_import(task: Tornio, backend: FakeBackend) -> None:
     assert "skipped 1 (line 4): no label" in err
     assert task("labels", "import", TASK, file, "--holdout")[0] == 0
     assert backend.calls[-2:] == [
-        "2 labels to train from seed.csv by operator",
-        "2 labels to holdout from seed.csv by operator",
+        "2 labels to train from seed.csv by admin",
+        "2 labels to holdout from seed.csv by admin",
     ]
 
 
@@ -202,7 +202,7 @@ def test_labels_of_a_model_have_its_name(task: Tornio, backend: FakeBackend) -> 
         assert (code, out) == (1, "")
         assert "--auto" in err
     code, _, err = task("labels", "import", TASK, file, "--auto", "--source", "gpt")
-    assert (code, backend.calls[-1]) == (0, "2 labels to train from gpt by operator")
+    assert (code, backend.calls[-1]) == (0, "2 labels to train from gpt by admin")
     assert "seed.csv: 1 rows contradict an earlier one; line 3: the text 'My bill' is labelled 'bug'" in err
 
 
@@ -454,7 +454,7 @@ def test_labels_change_only_after_it_was_said_what_becomes_of_them(task: Tornio,
     assert "Give --yes" in err
     assert backend.calls[-1] == "preview of labels"
     assert "changed the labels" in task("labels", "migrate", TASK, "--rename", "bug=fault", "--yes")[1]
-    assert backend.calls[-2:] == ["preview of labels", "migrate labels by operator"]
+    assert backend.calls[-2:] == ["preview of labels", "migrate labels by admin"]
     assert "Nothing would change" in task("labels", "migrate", TASK, "--yes")[2]
     assert "old and the new name" in task("labels", "migrate", TASK, "--rename", "bug", "--yes")[2]
     assert (
