@@ -38,6 +38,7 @@ from tornio.schemas import (
     simulation,
     tables,
     task,
+    trial,
     uploads,
 )
 from tornio.schemas.base import Document, Part
@@ -99,6 +100,7 @@ OTHER_VARIABLES = {
 DOCUMENTS: tuple[ModuleType, ...] = (
     task,
     registry,
+    trial,
     runs,
     loop,
     automatic,
@@ -203,7 +205,7 @@ def _section(model: type[Spec], path: str) -> Iterator[str]:
         where = f"{path}{name}"
         inner = _inner(field.annotation)
         if inner is not None:
-            nested.append((inner, where if inner is field.annotation else f"{where}[]"))
+            nested.append((inner, where if inner in (field.annotation, *_choices(field.annotation)) else f"{where}[]"))
         if inner is not None and inner is field.annotation:
             continue  # a section has a table of its own
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
@@ -222,6 +224,10 @@ def _inner(annotation: Any) -> type[Spec] | None:
         if inspect.isclass(one) and issubclass(one, Spec):
             return one
     return None
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (UnionType, Union) else ()
 
 
 def _flat(annotation: Any) -> Iterator[Any]:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from jobs.context import RunContext
 from tornio.errors import IntegrityError, InvalidInput, describe
-from tornio.evaluation import holdout_report, judge
+from tornio.evaluation import against_current, holdout_report, judge
 from tornio.labels.label_sets import translate_labels
 from tornio.models.decide import decide_labels
 from tornio.models.port import Model
 from tornio.schemas.jobs import EvaluateArgs, EvaluateOutput
 from tornio.schemas.loop import AGREEMENT
 from tornio.schemas.task import KAPPA, StopSet
+from tornio.schemas.trial import AgainstCurrent
 from tornio.seeds import derive_seed
 from tornio.spec import TaskSpec
 from tornio.stopping import BUILT_IN, CRITERIA, StopPredictions, single_criteria
@@ -45,7 +46,7 @@ def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
     judged = holdout_set(task, args.label_seq, args.pool_seq, spec, args.spec_rev)
     predictions = _predict(context, candidate, args.pool_seq, judged.record_ids)
     answers, truth = predictions.predicted, judged.labels
-    others, warnings = _answers_of_others(context, args, judged)
+    others, same, warnings = _answers_of_others(context, args, judged)
     correct = {name: _correct(a, truth) for name, a in others.items()}
     current = others.get(args.current) if args.current else None
     both = _comparable(context, args, truth)
@@ -68,6 +69,7 @@ def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
         changed=_changed(judged, current, answers),
         agreement=stop.agreement,
         signals=stop.signals,
+        against=_against(args.current, truth, predictions, same) if args.current and same else None,
     )
 
 
@@ -98,24 +100,32 @@ def _load(context: RunContext, version: str) -> Model:
 
 def _answers_of_others(
     context: RunContext, args: EvaluateArgs, judged: HoldoutSet
-) -> tuple[dict[str, Labels], tuple[str, ...]]:
-    """Return what the other versions predict, by version, and a warning for each that cannot be read any more.
+) -> tuple[dict[str, Labels], StopPredictions | None, tuple[str, ...]]:
+    """Return what the other versions predict, by version, all that ``current`` predicts if it has the labels of now,
+    and a warning for each version that cannot be read any more.
 
     Such a version is left out, so that a new one can replace it. What ``current`` predicts with labels of an earlier
     label set has the names of now, without those that were removed; a former version of that kind is not compared.
     """
-    answers, unreadable = dict[str, Labels](), list[str]()
+    answers, unreadable, same = dict[str, Labels](), list[str](), None
     sets = context.task.label_sets(context.task.label_set_rev(args.spec_rev))
     for name in _others(args):
         try:
             since = context.registry.manifest(name).label_set_rev
             if since != sets[-1].rev and name != args.current:
                 continue
-            said = _predict(context, _load(context, name), args.pool_seq, judged.record_ids).predicted
-            answers[name] = [translate_labels(one, sets, since) for one in said]
+            said = _predict(context, _load(context, name), args.pool_seq, judged.record_ids)
+            answers[name] = [translate_labels(one, sets, since) for one in said.predicted]
+            if name == args.current and since == sets[-1].rev:
+                same = said
         except IntegrityError as error:
             unreadable.append(f"not compared with {name}: {error}")
-    return answers, tuple(unreadable)
+    return answers, same, tuple(unreadable)
+
+
+def _against(current: str, truth: Labels, candidate: StopPredictions, other: StopPredictions) -> AgainstCurrent:
+    both = None if candidate.multi_label else (candidate.probabilities, other.probabilities)
+    return against_current(current, truth, candidate.predicted, other.predicted, both)
 
 
 def _comparable(context: RunContext, args: EvaluateArgs, truth: Labels) -> NDArray[np.bool_]:

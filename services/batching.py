@@ -65,6 +65,7 @@ class Batcher(Generic[K, R]):
         self._batch_tokens = batch_tokens
         self._queue_tokens = queue_tokens
         self._queue: deque[_Request[K, R]] = deque()
+        self._spare: deque[tuple[int, Callable[[], None]]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._begun: float | None = None
@@ -104,8 +105,20 @@ class Batcher(Generic[K, R]):
             raise answer
         return answer
 
+    def later(self, cost: int, work: Callable[[], None]) -> bool:
+        """Do something with a model in its thread, once no request waits. ``cost``: about how many tokens it passes.
+
+        For calls from within a batch. ``work`` must raise nothing. Returns False, and forgets it, if more than
+        ``batch_tokens`` of such work would wait.
+        """
+        if self._spare and sum(waiting for waiting, _ in list(self._spare)) + cost > self._batch_tokens:
+            return False
+        self._spare.append((cost, work))
+        return True
+
     def close(self) -> None:
         """End the worker thread after the batch that it runs."""
+        self._spare.clear()
         self._thread.shutdown(wait=False)
 
     async def _work(self) -> None:
@@ -113,9 +126,12 @@ class Batcher(Generic[K, R]):
         loop = asyncio.get_running_loop()
         batch: list[_Request[K, R]] = []
         try:
-            while self._queue:
-                batch = self._take()
+            while self._queue or self._spare:
                 self._begun = time.monotonic()
+                if not self._queue:
+                    await loop.run_in_executor(self._thread, self._spare.popleft()[1])
+                    continue
+                batch = self._take()
                 answers = await loop.run_in_executor(self._thread, self._answer, batch)
                 for request, answer in zip(batch, answers, strict=True):
                     if not request.answer.done():  # done: the caller has gone
@@ -127,6 +143,7 @@ class Batcher(Generic[K, R]):
             for request in (*batch, *self._queue):
                 request.answer.cancel()
             self._queue.clear()
+            self._spare.clear()
 
     def _take(self) -> list[_Request[K, R]]:
         """Return the oldest request and, in their order, all requests of its key that fit into the budget."""

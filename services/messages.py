@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tornio.schemas.registry import Alias
+from tornio.schemas.trial import TrialTerms
 from tornio.status.reported import ControllerStatus, HeldVersions, ReplicaReport
 
 __all__ = ["AliasUpdate", "Aliases", "ControllerStatus", "Heartbeat", "HeldVersions", "ReplicaReport"]
@@ -19,19 +20,25 @@ class Aliases:
     """The versions that the aliases of one task name.
 
     ``current``: version and revision. ``previous``: the version that ``current`` named before. ``outdated_labels``: see
-    ``Alias``, of ``current``.
+    ``Alias``, of ``current``. ``trial``: see ``Alias``, of ``candidate``.
     """
 
     current: tuple[str, int] | None = None
     previous: str | None = None
     candidate: str | None = None
     outdated_labels: bool = False
+    trial: TrialTerms | None = None
 
     @property
     def named(self) -> frozenset[str]:
         """Every version that an alias names: a replica keeps these in memory."""
         current = self.current[0] if self.current else None
         return frozenset(version for version in (current, self.previous, self.candidate) if version)
+
+    @property
+    def deploying(self) -> tuple[str, TrialTerms | None] | None:
+        """The candidate with the terms of its trial: a change of them must find the candidate loaded."""
+        return (self.candidate, self.trial) if self.candidate else None
 
     @property
     def revision(self) -> int:
@@ -46,6 +53,7 @@ class Aliases:
             previous=current.previous if current else None,
             candidate=candidate.version if candidate else None,
             outdated_labels=current.outdated_labels if current else False,
+            trial=candidate.trial if candidate else None,
         )
 
 

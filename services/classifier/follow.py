@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from services.classifier.aliases import AliasReader, Known, heard, looked_up
 from services.classifier.shelf import Serving, Shelf
-from services.messages import AliasUpdate, Heartbeat
+from services.messages import Aliases, AliasUpdate, Heartbeat
 from tornio.errors import NotFound, NotServable, Unavailable
 from tornio.storage.port import ObjectStore
 
@@ -65,8 +65,11 @@ class Follower:
         controller: Controller | None,
         replica_id: str,
         pace: Pace | None = None,
+        report: Callable[[], Heartbeat] | None = None,
     ) -> None:
+        """``report``: what a heartbeat says, if it is more than what the shelf reports."""
         self._shelf = shelf
+        self._says = report or shelf.report
         self._store = store
         self._reader = AliasReader(store)
         self._controller = controller
@@ -128,6 +131,10 @@ class Follower:
         """Return what serves the task, as ``require`` does, without waiting for a model: it is loaded from now on."""
         return await self._asked_for(task) or self._shelf.serving(task)
 
+    def aliases(self, task: str) -> Aliases | None:
+        """Return the task's aliases as they are known here."""
+        return self._known.get(task)
+
     async def know(self, task: str) -> None:
         """Return if the task exists. The store is asked about one that is unknown. Raises NotFound, Unavailable."""
         if not self._shelf.has(task) and (error := await self._look_up(task)) is not None:
@@ -178,7 +185,7 @@ class Follower:
             self._to_report.clear()
             try:
                 async with asyncio.timeout(self._pace.patience):
-                    await controller.report(self._replica_id, self._shelf.report())
+                    await controller.report(self._replica_id, self._says())
                 self._heartbeat(answered=True)
             except Exception as error:  # noqa: BLE001 - after any error the next heartbeat is due soon
                 self._heartbeat(answered=False, error=error)

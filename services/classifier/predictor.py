@@ -16,6 +16,7 @@ from services.classifier.follow import Controller, Follower
 from services.classifier.measured import Measured
 from services.classifier.settings import ClassifierSettings
 from services.classifier.shelf import Serving, Shelf
+from services.classifier.trials import Trials
 from services.metrics import Meter, Unmeasured
 from tornio.api import TaskName
 from tornio.errors import Unavailable
@@ -35,12 +36,13 @@ STUCK_S = 600.0
 class _Asked:
     """A task, and what served it when the request came. It stays valid, whatever is dropped meanwhile.
 
-    ``named``: whether the request names the version.
+    ``named``: whether the request names the version. ``tried``: whether the candidate answers it, in its trial.
     """
 
     task: str
     serving: Serving[Model]
     named: bool = False
+    tried: bool = False
 
 
 class Predictor:
@@ -74,7 +76,10 @@ class Predictor:
             queue_tokens=settings.queue_tokens,
             done=self._measured.batch,
         )
-        self._follower = Follower(self._shelf, store, controller, replica_id)
+        self._follower = Follower(
+            self._shelf, store, controller, replica_id, report=lambda: self._trials.report(self._shelf.report())
+        )
+        self._trials = Trials(self._shelf, self._follower.aliases, self._batcher.later)
         self._by_name = ByName[Model](
             self._shelf, self._follower, Checkpoints(store, loader).load, settings.on_demand_bytes
         )
@@ -99,7 +104,8 @@ class Predictor:
             try:
                 async with asyncio.timeout(ANSWER_S):
                     serving = await self._require(str(task), version)
-                    asked = _Asked(str(task), serving, version is not None)
+                    named = version is not None
+                    asked = _Asked(str(task), serving, named, not named and self._trials.chosen(str(task)))
                     predictions = await self._batcher.submit(asked, texts)
             except TimeoutError as error:
                 raise Unavailable(f"The model did not answer within {ANSWER_S:g} s. Try again.") from error
@@ -136,6 +142,10 @@ class Predictor:
             raise RuntimeError(f"The model has been working on one batch for more than {STUCK_S:g} s.")
 
     def _bind(self, asked: _Asked) -> Callable[[Sequence[str]], Sequence[Prediction]]:
-        """Answer by what serves when the batch starts, by what served when the request came, or by what it names."""
-        newest = None if asked.named else self._shelf.peek(asked.task)
-        return partial(answer, newest or asked.serving)
+        """Answer by what serves when the batch starts, by what served when the request came, or by what it names.
+
+        While a version is on trial, it may answer instead.
+        """
+        if asked.named:
+            return partial(answer, asked.serving)
+        return self._trials.bind(asked.task, self._shelf.peek(asked.task) or asked.serving, asked.tried)

@@ -183,7 +183,7 @@ class Shelf(Generic[M]):
             for task, aliases in known.items():
                 held = self._held.get(task) or Held[M](Aliases(), asleep=self._sleeps(task))
                 asleep = held.asleep
-                if aliases.candidate not in (None, held.aliases.candidate):  # to be deployed, so it is proved here
+                if aliases.deploying not in (None, held.aliases.deploying):  # it is proved here, or tried
                     self._asked[task], asleep = self._monotonic(), False
                 self._put(task, replace(held, aliases=aliases, asleep=asleep))
             if self._full:

@@ -25,7 +25,7 @@ from tornio.annotation.argilla import ArgillaTool
 from tornio.api import Request
 from tornio.kube.client import connect
 from tornio.loop.first import waits_for
-from tornio.loop.phase import Phase
+from tornio.loop.phase import Phase, trial_progress
 from tornio.schemas.runs import RunPlan
 from tornio.settings import ArgillaSettings, JobSettings, KubeSettings, StorageSettings
 from tornio.storage.s3 import open_store
@@ -121,6 +121,7 @@ class Controller:
             accounts=look.accounts if look else {},
             runs=dict(watched.runs.troubles) if watched.runs else {},
             first_version=waits_for(look.state, look.seen) if look else None,
+            trial=trial_progress(look.state, look.seen) if look else None,
         )
 
     def check_health(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from threading import Lock
 from typing import Protocol
 
 from services.messages import Heartbeat, HeldVersions, ReplicaReport
 from tornio.loop.observation import Replica
+from tornio.schemas.trial import TrialCounts, TrialReport
 
 STALE_S = 5.0
 """Seconds without a heartbeat after which a replica counts as gone. Replicas send one per second."""
@@ -21,6 +23,9 @@ class Fleet(Protocol):
 
     def replicas(self, task: str) -> tuple[Replica, ...]:
         """Return the replicas that send heartbeats, with what they report about the task (full name)."""
+
+    def tried(self, task: str, version: str, started_at: datetime) -> TrialCounts:
+        """Return what all replicas have counted of this trial, those that have gone included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +46,34 @@ class HeartbeatFleet:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._received: dict[str, _Received] = {}
+        self._trials: dict[str, dict[str, TrialReport]] = {}
+        """The last report of each replica, by task: of the trial that began last. A replica that starts again has
+        another id, and counts from 0."""
         self._lock = Lock()
         self._began = monotonic()
 
     def report(self, replica_id: str, heartbeat: Heartbeat) -> bool:
-        """Record a heartbeat. Return whether it differs from the replica's last one."""
+        """Record a heartbeat. Return whether it differs from the replica's last one, in more than a trial's counts."""
         with self._lock:
             before = self._received.get(replica_id)
             self._received[replica_id] = _Received(self._monotonic(), heartbeat)
-        return before is None or before.heartbeat != heartbeat
+            for task, held in heartbeat.items():
+                if held.trial is not None:
+                    self._note(task, replica_id, held.trial)
+        return before is None or _lasting(before.heartbeat) != _lasting(heartbeat)
+
+    def tried(self, task: str, version: str, started_at: datetime) -> TrialCounts:
+        with self._lock:
+            reports = list(self._trials.get(task, {}).values())
+        mine = (one.counts for one in reports if (one.version, one.started_at) == (version, started_at))
+        return sum(mine, TrialCounts())
+
+    def _note(self, task: str, replica_id: str, report: TrialReport) -> None:
+        """Keep a report. Those of trials that began earlier are dropped."""
+        kept = self._trials.get(task, {})
+        newest = max((report.started_at, *(one.started_at for one in kept.values())))
+        kept = {name: one for name, one in {**kept, replica_id: report}.items() if one.started_at == newest}
+        self._trials[task] = kept
 
     def replicas(self, task: str) -> tuple[Replica, ...]:
         if self._monotonic() - self._began < LISTEN_S:
@@ -69,3 +93,8 @@ class HeartbeatFleet:
             self._received = {r: beat for r, beat in self._received.items() if now - beat.at < STALE_S}
             alive = sorted(self._received.items())
         return [(replica, now - beat.at, beat.heartbeat.get(task, HeldVersions())) for replica, beat in alive]
+
+
+def _lasting(heartbeat: Heartbeat) -> Heartbeat:
+    """Return the heartbeat without counts, which change all the time."""
+    return {task: replace(held, trial=None) if held.trial else held for task, held in heartbeat.items()}

@@ -17,6 +17,7 @@ from services.controller.runs import EVERY_S, RunKeeper
 from tornio.annotation.port import AnnotationTool
 from tornio.errors import NotFound, TornioError
 from tornio.loop.phase import Phase, Standing
+from tornio.loop.trial import terms
 from tornio.settings import UploadSettings
 from tornio.storage.port import ObjectStore
 from tornio.storage.probe import probe
@@ -31,6 +32,8 @@ WATCH_S = 0.25
 """Seconds between looks at a task with open batches or with runs."""
 RUN_S = 0.1
 """Seconds between looks at a run or a swap: the next step waits for it."""
+TRIAL_S = 1.0
+"""Seconds between looks at a trial on live traffic: replicas send their counts as often."""
 SLOW_WATCH_S = 2.0
 """Longest pause between looks at open batches, in seconds: the pause grows while nobody answers."""
 IDLE_S = 2.0
@@ -188,8 +191,7 @@ def _pause(look: Look) -> float:
     if look.busy:
         return BUSY_S
     state = look.state
-    if state.train or state.gate or state.query or state.swap:
+    if state.train or state.gate or state.query or (state.swap and terms(state) is None):
         return RUN_S
-    if not state.batches:
-        return IDLE_S
-    return min(max(look.seen.quiet.total_seconds() / 20, WATCH_S), SLOW_WATCH_S)
+    pause = min(max(look.seen.quiet.total_seconds() / 20, WATCH_S), SLOW_WATCH_S) if state.batches else IDLE_S
+    return min(pause, TRIAL_S) if state.swap else pause

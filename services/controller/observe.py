@@ -17,6 +17,7 @@ from tornio.schemas.keys import RunKeys
 from tornio.schemas.loop import LoopState
 from tornio.schemas.runs import RunFailure, RunPlan, RunResult
 from tornio.schemas.task import Batch, Iteration
+from tornio.schemas.trial import TrialCounts, TrialRecord
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Counter, Counts, Task
@@ -80,6 +81,8 @@ class Observer:
             current=registry.alias(CURRENT),
             candidate=registry.alias(CANDIDATE),
             replicas=self.fleet.replicas(task.spec.full_name),
+            tried=self._tried(state),
+            trial_record=self._trial_record(state),
             recorded=self._recorded(state),
             cannot_train=cannot_train(task.spec),
             quiet=self._log.quiet(counts.given_seq, now),
@@ -107,6 +110,18 @@ class Observer:
         deleted = polled.deleted.get(batch.batch, frozenset()) if logged else frozenset[str]()
         progress = counts.progress(batch, deleted)
         return BatchProgress(progress.total, progress.answered, logged, lost=opened and batch.batch in polled.lost)
+
+    def _tried(self, state: LoopState) -> TrialCounts:
+        if state.swap is None or state.swap.trial is None:
+            return TrialCounts()
+        started = state.swap.trial.terms.started_at
+        return self.fleet.tried(self.task.spec.full_name, state.swap.version, started)
+
+    def _trial_record(self, state: LoopState) -> TrialRecord | None:
+        if state.swap is None or state.swap.trial is None or state.swap.trial.verdict is None:
+            return None
+        found = documents.find(self.store, self.task.keys.trial(state.swap.version), TrialRecord)
+        return found[0] if found else None
 
     def _outcome(self, plan: RunPlan) -> RunOutcome:
         keys = plan.run_keys

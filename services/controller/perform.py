@@ -19,6 +19,7 @@ from tornio.loop.acts import (
     MoveAlias,
     MoveBatch,
     RecordIteration,
+    RecordTrial,
     StartRun,
     WithdrawAutomatic,
     WriteAutomatic,
@@ -88,6 +89,8 @@ class Performer:
             case RecordIteration():
                 key = self.task.keys.iteration(act.iteration.number)
                 documents.create_or_get(self.store, key, act.iteration)
+            case RecordTrial():
+                documents.create_or_get(self.store, self.task.keys.trial(act.record.version), act.record)
             case MoveAlias():
                 self._move_alias(act)
             case WriteAutomatic():
@@ -150,7 +153,7 @@ class Performer:
     def _move_alias(self, act: MoveAlias) -> None:
         registry = Registry(self.store, self.task.keys)
         try:
-            registry.move(act.alias, act.version, act.expected_revision, WHO, act.why)
+            registry.move(act.alias, act.version, act.expected_revision, WHO, act.why, trial=act.trial)
         except Changed:  # another writer was first; the loop decides again at the next look
             log.info("%s: %s had moved before %s", self.task.spec.full_name, act.alias, act.version)
 

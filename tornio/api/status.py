@@ -196,6 +196,17 @@ class StopStatus(Answer):
     stopped: str | None = None
 
 
+class TrialStatus(Answer):
+    """A version on trial on live traffic, or how the last trial ended. ``since``: when it began."""
+
+    version: str
+    since: datetime
+    promoted: bool | None = None
+    """Whether it was let serve. None while the trial runs."""
+    why: str
+    """How far it is, or why it ended so."""
+
+
 class TaskStatus(Answer):
     """The status of a task. ``phase`` in a word, ``why`` in a sentence."""
 
@@ -235,8 +246,9 @@ class TaskStatus(Answer):
     serving: Serving | None = None
     first_version: str | None = None
     """What the first version waits for. None once a version serves."""
+    trial: TrialStatus | None = None
     candidate: str | None = None
-    """A version that replicas are loading."""
+    """A version that replicas are loading, or try."""
     metrics: Metrics | None = None
     """Of the version that serves; while none does, of the last one that was judged."""
     curve: list[CurvePoint] = []
@@ -271,7 +283,9 @@ class ChangedAnswer(Answer):
     after: list[str]
 
 
-VersionState = Literal["serving", "previous", "served", "loading", "held", "refused", "waiting", "unjudged", "failed"]
+VersionState = Literal[
+    "serving", "previous", "served", "loading", "on trial", "held", "refused", "waiting", "unjudged", "failed"
+]
 
 
 class VersionOut(Scores):
@@ -281,8 +295,8 @@ class VersionOut(Scores):
     a text has several. ``holdout_imported``, ``holdout_annotators``: hold-out texts that had a label when it was
     trained, by where the label comes from; None if unknown.
 
-    ``held``: the gate lets it serve, but a person's hold does not. ``waiting``: it passed the gate and does not serve
-    yet.
+    ``on trial``: it is tried on live traffic. ``held``: the gate lets it serve, but a person's hold does not.
+    ``waiting``: it passed the gate and does not serve yet.
     """
 
     version: str

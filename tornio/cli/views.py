@@ -59,8 +59,12 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
     if status.controller_away:
         yield "controller", Text(status.controller_away, style="red")
     yield "serves", _serving(status, now)
-    if status.candidate:
+    if status.trial and status.trial.promoted is None:
+        yield "trial", Text(status.trial.why)
+    elif status.candidate:
         yield "loading", Text(status.candidate)
+    if status.trial and status.trial.promoted is False:
+        yield "trial", Text(f"{status.trial.version} was refused: {status.trial.why}", style="yellow")
     if status.asks.hold:
         resume = f"tornio resume {status.workspace}/{status.task}"
         yield "held", Text(f"{status.asks.hold}; continue with: {resume}", style="yellow")

@@ -8,11 +8,13 @@ from tornio.loop import plans
 from tornio.loop.automatic import over
 from tornio.loop.observation import Observation
 from tornio.loop.standstill import replicas_agree
+from tornio.loop.trial import may_serve, terms
 from tornio.schemas.automatic import AutoLabelOutput
 from tornio.schemas.jobs import EvaluateOutput, QueryOutput, TrainOutput
-from tornio.schemas.loop import Attempts, LoopState, QueryIntent, TrainIntent
+from tornio.schemas.loop import Attempts, LoopState, QueryIntent, SwapIntent, TrainIntent
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.task import KAPPA, Iteration
+from tornio.schemas.trial import TrialRecord, TrialTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,15 @@ class MoveAlias:
     version: str
     expected_revision: int
     why: str
+    trial: TrialTerms | None = None
+    """How replicas try the version, while it is the candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTrial:
+    """Write how the trial of a version ended, if absent."""
+
+    record: TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,17 @@ class WithdrawAutomatic:
     versions: tuple[str, ...]
 
 
-Act = StartRun | WriteBatch | MoveBatch | LogBatch | RecordIteration | MoveAlias | WriteAutomatic | WithdrawAutomatic
+Act = (
+    StartRun
+    | WriteBatch
+    | MoveBatch
+    | LogBatch
+    | RecordIteration
+    | MoveAlias
+    | RecordTrial
+    | WriteAutomatic
+    | WithdrawAutomatic
+)
 
 
 def owed(state: LoopState, seen: Observation) -> tuple[Act, ...]:
@@ -87,6 +108,7 @@ def owed(state: LoopState, seen: Observation) -> tuple[Act, ...]:
     return (
         *_training(state, seen),
         *_gating(state, seen),
+        *_trying(state, seen),
         *_swapping(state, seen),
         *_querying(state, seen),
         *_sending_again(state, seen),
@@ -138,6 +160,7 @@ def _gating(state: LoopState, seen: Observation) -> tuple[Act, ...]:
         evaluate_run=plan.run,
         verdict=output.verdict,
         metrics=output.holdout,
+        against=output.against,
         stop=({} if output.agreement is None else {KAPPA: output.agreement}) | output.signals,
     )
     return (RecordIteration(iteration),)
@@ -167,6 +190,20 @@ def _iteration(state: LoopState, seen: Observation, intent: TrainIntent, **field
     )
 
 
+def _trying(state: LoopState, seen: Observation) -> tuple[Act, ...]:
+    """Let the alias ``candidate`` carry the terms of the trial that runs, and no others; then write the record."""
+    swap, candidate, wanted = state.swap, seen.candidate, terms(state)
+    if candidate is not None:
+        named = swap is not None and swap.version == candidate.version
+        wanted = wanted if named else None
+        if candidate.trial != wanted and (named or swap is None or state.asks.hold is not None):  # else it moves on
+            why = "on trial" if wanted else "no longer on trial"
+            return (MoveAlias("candidate", candidate.version, candidate.revision, why, wanted),)
+    if swap is None or swap.trial is None or swap.trial.verdict is None or seen.trial_record is not None:
+        return ()
+    return (RecordTrial(TrialRecord(version=swap.version, trial=swap.trial)),)
+
+
 def _swapping(state: LoopState, seen: Observation) -> tuple[Act, ...]:
     if (intent := state.swap) is None or state.asks.hold is not None:
         return ()
@@ -176,9 +213,15 @@ def _swapping(state: LoopState, seen: Observation) -> tuple[Act, ...]:
         return (MoveAlias("candidate", intent.version, revision, intent.why),)
     verdict = seen.runs.get(plans.evaluate(state, seen.spec, state.gate).run) if state.gate else None
     judged = verdict is not None and verdict.output is not None
-    if replicas_agree(intent, seen) and not judged:  # a verdict that is about to be recorded compared with `current`
-        return (MoveAlias("current", intent.version, intent.current_revision, intent.why),)
+    ready = replicas_agree(intent, seen) and candidate.trial is None and may_serve(intent, seen)
+    if ready and not judged:  # a verdict that is about to be recorded compared with `current`
+        return (MoveAlias("current", intent.version, intent.current_revision, _why(intent)),)
     return ()
+
+
+def _why(intent: SwapIntent) -> str:
+    verdict = intent.trial.verdict if intent.trial else None
+    return "; ".join((intent.why, *(verdict.reasons if verdict else ())))
 
 
 def _querying(state: LoopState, seen: Observation) -> tuple[Act, ...]:

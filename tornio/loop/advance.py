@@ -12,12 +12,13 @@ from datetime import timedelta
 
 from tornio.loop import plans
 from tornio.loop.attempts import ATTEMPTS, again, outcome_of, pause
-from tornio.loop.attention import attend
+from tornio.loop.attention import attend, refused
 from tornio.loop.automatic import absorb_automatic, learned, start_automatic, tainted
 from tornio.loop.generations import RELABELLED, begin_generation, move_batches
 from tornio.loop.intents import start_query, start_teaching, start_training
 from tornio.loop.observation import BatchProgress, Observation
 from tornio.loop.standstill import stop_now, stuck
+from tornio.loop.trial import follow_trial, is_tried, take_waiting, wants_trial
 from tornio.schemas.jobs import QueryOutput, TrainOutput
 from tornio.schemas.loop import (
     GateIntent,
@@ -29,6 +30,7 @@ from tornio.schemas.loop import (
     TrainIntent,
 )
 from tornio.schemas.task import KAPPA, Iteration
+from tornio.schemas.trial import AgainstCurrent
 
 RIVALS = 10
 """How many former versions are remembered and compared with a candidate beside ``current``. A task that lives for years
@@ -43,6 +45,8 @@ def advance(state: LoopState, seen: Observation) -> LoopState:
         _close_batches,
         _absorb_train,
         _absorb_swap,
+        follow_trial,
+        take_waiting,
         _absorb_gate,
         move_batches,
         absorb_automatic,
@@ -142,10 +146,11 @@ def _not_taught(state: LoopState, seen: Observation, intent: TrainIntent, failur
 
 def _gate(state: LoopState, seen: Observation, train: TrainIntent, version: str) -> GateIntent:
     current = seen.current.version if seen.current else None
+    on_trial = (state.swap.version,) if state.swap and is_tried(state) else ()  # it may be `current` soon
     return GateIntent(
         train=train,
         version=version,
-        rivals=tuple(v for v in state.promoted if v not in (current, version)),
+        rivals=tuple(v for v in (*state.promoted, *on_trial) if v not in (current, version)),
         current=current,
         current_revision=seen.current_revision,
         since=seen.now,
@@ -160,6 +165,9 @@ def _absorb_swap(state: LoopState, seen: Observation) -> LoopState:
         return state
     if current and current.revision > intent.current_revision and intent.version in (current.version, current.previous):
         state = state.evolve(swap=None, refusals=0)  # it was promoted, and may have been rolled back since
+        if state.waiting and current.version == intent.version:  # the gate has compared the two
+            unknown = AgainstCurrent(version=current.version, texts=0, agreed=0)
+            state = state.evolve(waiting=state.waiting.evolve(current_revision=current.revision, against=unknown))
         return attend(attend(state, "refusals", None), "swap", None)
     if tainted(state, intent.version) is not None:
         return attend(state.evolve(swap=None), "swap", None)
@@ -207,8 +215,9 @@ def _judged(state: LoopState, seen: Observation, gate: GateIntent, recorded: Ite
     if verdict.integrity:
         state = state.evolve(newest=recorded.version, stop=_signal(state, gate, recorded))
     if not verdict.promoted:
-        return _refused(state, seen, recorded.version, "; ".join(verdict.reasons))
-    state = attend(state, "refusals", None).evolve(refusals=0)
+        return refused(state, seen, recorded.version, "; ".join(verdict.reasons))
+    if not wants_trial(seen, recorded.against):
+        state = attend(state, "refusals", None).evolve(refusals=0)
     if (seen.current and recorded.version == seen.current.version) or tainted(state, recorded.version) is not None:
         return state
     swap = SwapIntent(
@@ -217,8 +226,9 @@ def _judged(state: LoopState, seen: Observation, gate: GateIntent, recorded: Ite
         current_revision=gate.current_revision,
         why="; ".join(verdict.reasons),
         since=seen.now,
+        against=recorded.against,
     )
-    return state.evolve(swap=swap)
+    return state.evolve(waiting=swap) if is_tried(state) else state.evolve(swap=swap)
 
 
 def _signal(state: LoopState, gate: GateIntent, recorded: Iteration) -> StopProgress:
@@ -247,13 +257,6 @@ def _look(recorded: Iteration) -> HoldoutLook | None:
     if not isinstance(labels, int) or not isinstance(accuracy, int | float) or not labels:
         return None
     return HoldoutLook(iteration=recorded.number, right=round(accuracy * labels), labels=labels)
-
-
-def _refused(state: LoopState, seen: Observation, version: str, why: str) -> LoopState:
-    state = state.evolve(refusals=state.refusals + 1)
-    if state.refusals < seen.spec.gates.attention_after:
-        return state
-    return attend(state, "refusals", f"{state.refusals} versions in a row were refused; {version}: {why}")
 
 
 # -- what a person should look at -----------------------------------------------------------------------

@@ -217,7 +217,8 @@ def withdraw(
     if auto == state.auto:
         return state
     state = _reopened(state, auto)
-    in_use = {one.version for one in (state.gate, state.swap, seen.current) if one} | {state.newest or ""}
+    used = (state.gate, state.swap, state.waiting, seen.current)
+    in_use = {one.version for one in used if one} | {state.newest or ""}
     train = state.train
     training = train is not None and withdrawn_of(state, set(train.automatic) & set(named), train.label_seq)
     if training or any(set(_taught(state, name)) & set(named) and tainted(state, name) for name in in_use):

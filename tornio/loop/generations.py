@@ -37,6 +37,7 @@ def begin_generation(state: LoopState, seen: Observation) -> LoopState:
         train=state.train.evolve(failure=RELABELLED) if state.train and state.train.iteration else None,
         gate=state.gate.evolve(failure=RELABELLED) if state.gate and state.gate.train.iteration else None,
         swap=None,
+        waiting=None,
         newest=None,
         promoted=(),
         taught=state.taught or 0 in seen.recorded,

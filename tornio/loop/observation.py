@@ -11,6 +11,7 @@ from tornio.labels.automatic import Given
 from tornio.schemas.automatic import AutoLabelRecord
 from tornio.schemas.registry import Alias
 from tornio.schemas.task import Batch, Iteration
+from tornio.schemas.trial import TrialCounts, TrialRecord
 from tornio.spec import TaskSpec
 
 
@@ -84,6 +85,10 @@ class Observation:
     current: Alias | None = None
     candidate: Alias | None = None
     replicas: tuple[Replica, ...] = ()
+    tried: TrialCounts = field(default_factory=TrialCounts)
+    """What the replicas have counted of the trial that the state names."""
+    trial_record: TrialRecord | None = None
+    """The record of that trial, if it is in the store."""
     recorded: Mapping[int, Iteration] = field(default_factory=dict)
     """Iterations of the state's intents that are in the store."""
     cannot_train: str | None = None

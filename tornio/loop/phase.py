@@ -7,8 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from tornio.loop import first
+from tornio.loop.live import told
 from tornio.loop.observation import Observation
 from tornio.loop.standstill import stopped
+from tornio.loop.trial import terms
 from tornio.schemas.loop import LoopState
 
 
@@ -20,6 +22,7 @@ class Phase(StrEnum):
     GATING = "gating"
     QUERYING = "querying"
     SWAPPING = "swapping"
+    TRYING = "trying"
     LABELLING = "labelling"
     WAITING = "waiting"
 
@@ -55,6 +58,8 @@ def _doing(state: LoopState, seen: Observation) -> Standing:
         return Standing(Phase.PAUSED, "a user paused the task; `tornio resume` continues it")
     if state.batches:
         return Standing(Phase.LABELLING, "; ".join(_progress(state, seen)))
+    if (trial := trial_progress(state, seen)) is not None:
+        return Standing(Phase.TRYING, trial)
     if state.swap:
         return Standing(Phase.SWAPPING, _swap(state, seen))
     if (why := stopped(state, seen.spec, seen.pool_seq, seen.answered)) is not None:
@@ -81,6 +86,17 @@ def _progress(state: LoopState, seen: Observation) -> list[str]:
         answered = f"{progress.answered} of {progress.total} answered" if progress else "not read yet"
         lines.append(f"batch {batch.batch}: {answered}")
     return lines
+
+
+def trial_progress(state: LoopState, seen: Observation) -> str | None:
+    """Return how far the trial is that runs, or None. Without replicas, nothing is known of its counts."""
+    if state.swap is None or (running := terms(state)) is None:
+        return None
+    trial = seen.spec.gates.trial
+    spent = (seen.now - running.started_at).total_seconds() / 60
+    wanted = f"{trial.minutes:g} minutes, {trial.texts} texts" if trial else "a moment"
+    so_far = f"; so far {told(seen.tried)}" if seen.replicas else ""
+    return f"{state.swap.version} is on trial: {spent:.0f} of {wanted}{so_far}"
 
 
 def _swap(state: LoopState, seen: Observation) -> str:

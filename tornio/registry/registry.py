@@ -12,6 +12,7 @@ from tornio.registry import blobs
 from tornio.registry.history import earlier_version
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.registry import Alias, Manifest
+from tornio.schemas.trial import TrialTerms
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 
@@ -76,18 +77,23 @@ class Registry:
         why: str,
         cause: str = "promotion",
         outdated_labels: bool = False,
+        trial: TrialTerms | None = None,
     ) -> Alias:
         """Point an alias at ``version``, if its revision is ``expected_revision`` (0: it does not exist yet).
 
-        Idempotent: if the alias already names the version at this revision or the next, its document is returned,
-        whoever made that move. The replaced document is first copied to the history, so that a kill between the two
-        writes loses nothing. Raises Changed at any other revision, NotFound for a version that does not exist.
+        ``trial``: how replicas try the version on live traffic.
+
+        Idempotent: if the alias already names the version, with the same trial, at this revision or the next, its
+        document is returned, whoever made that move. The replaced document is first copied to the history, so that a
+        kill between the two writes loses nothing. Raises Changed at any other revision, NotFound for a version that
+        does not exist.
         """
         self.manifest(version)
 
         def follow(present: Alias | None) -> Alias:
             revision = 0 if present is None else present.revision
-            if present is not None and present.version == version and revision - expected_revision in (0, 1):
+            same = present is not None and present.version == version
+            if present is not None and same and present.trial == trial and revision - expected_revision in (0, 1):
                 return present
             if revision != expected_revision:
                 raise Changed(
@@ -100,11 +106,12 @@ class Registry:
                 alias=alias,
                 version=version,
                 revision=revision + 1,
-                previous=None if present is None else present.version,
+                previous=None if present is None else present.previous if same else present.version,
                 cause=cause,
                 who=who,
                 why=why,
                 outdated_labels=outdated_labels,
+                trial=trial,
                 moved_at=datetime.now(UTC),
             )
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from tornio.schemas.base import Document, Part
 from tornio.schemas.registry import EncoderUse
 from tornio.schemas.task import BatchItem, GateVerdict
+from tornio.schemas.trial import AgainstCurrent
 
 
 class TrainArgs(Part):
@@ -66,6 +67,8 @@ class EvaluateOutput(Part):
     """Cohen's kappa of the two versions' predictions on the stop set."""
     signals: dict[str, float] = {}
     """What other stopping criteria measured on the stop set, by the criterion's name."""
+    against: AgainstCurrent | None = None
+    """How it compares with ``current``. None without one that has the same label set."""
 
 
 class QueryArgs(Part):

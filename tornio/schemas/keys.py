@@ -129,6 +129,13 @@ class TaskKeys:
         return f"{self.batches}{batch}.json"
 
     @property
+    def trials(self) -> str:
+        return self.root + "trials/"
+
+    def trial(self, version: str) -> str:
+        return f"{self.trials}{version}.json"
+
+    @property
     def stop_set(self) -> str:
         return self.root + "stopset.json"
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from tornio.schemas.base import Document, Part, Timestamp
+from tornio.schemas.trial import AgainstCurrent, Trial
 
 
 class Asks(Part):
@@ -92,13 +93,18 @@ class GateIntent(Attempts):
 
 
 class SwapIntent(Part):
-    """Deploy ``version``: move ``candidate`` first, then ``current`` when the replicas are ready."""
+    """Deploy ``version``: move ``candidate`` first, then ``current`` when the replicas are ready, and after a trial on
+    live traffic if the spec wants one."""
 
     version: str
     iteration: int
     current_revision: int
     why: str
     since: Timestamp
+    against: AgainstCurrent | None = Field(default=None, exclude_if=lambda against: against is None)
+    """How it compares with ``current`` on the hold-out. None: they have different labels, or ``current`` is another one
+    by now."""
+    trial: Trial | None = Field(default=None, exclude_if=lambda trial: trial is None)
 
 
 class AutoIntent(Attempts):
@@ -217,6 +223,8 @@ class LoopState(Document):
     train: TrainIntent | None = None
     gate: GateIntent | None = None
     swap: SwapIntent | None = None
+    waiting: SwapIntent | None = Field(default=None, exclude_if=lambda waiting: waiting is None)
+    """The newest version that passed the gate while another one was tried. It is deployed after that one."""
     newest: str | None = None
     """The newest trained version whose integrity check passed. It picks the next batch, promoted or not."""
     taught: bool = Field(default=False, exclude_if=lambda taught: not taught)

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tornio.schemas.base import Document, Part, Timestamp
+from tornio.schemas.trial import TrialTerms
 
 Pooling = Literal["mean", "cls"]
 
@@ -171,4 +172,6 @@ class Alias(Document):
     why: str
     outdated_labels: bool = Field(default=False, exclude_if=lambda outdated: not outdated)
     """Whether the version has the labels of an earlier generation, which every prediction says."""
+    trial: TrialTerms | None = Field(default=None, exclude_if=lambda trial: trial is None)
+    """Of ``candidate``: how replicas try it on live traffic. None: they do not."""
     moved_at: Timestamp

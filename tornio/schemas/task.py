@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from tornio.errors import IntegrityError
 from tornio.records import Purpose
 from tornio.schemas.base import Document, Part, Timestamp
+from tornio.schemas.trial import AgainstCurrent
 from tornio.spec import TaskSpec
 
 _WITH_GENERATIONS = 3
@@ -205,6 +206,8 @@ class Iteration(Document):
     ``exact_match``."""
     stop: dict[str, Any] = {}
     """Measurements of stopping criteria: ``kappa``, and the signals of others by the criterion's name."""
+    against: AgainstCurrent | None = Field(default=None, exclude_if=lambda against: against is None)
+    """How it compares with what was ``current``. None without one that has the same label set."""
     failure: str | None = None
     started_at: Timestamp
     finished_at: Timestamp

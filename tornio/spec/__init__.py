@@ -19,8 +19,9 @@ from tornio.spec.classifier import (
     TeacherSpec,
     TrainingSpec,
 )
+from tornio.spec.gates import CanarySpec, GateSpec
 from tornio.spec.loop import LoopSpec, StopSpec
-from tornio.spec.task import AnnotationSpec, GateSpec, LabelSpec, TaskSpec
+from tornio.spec.task import AnnotationSpec, LabelSpec, TaskSpec
 
 __all__ = [
     "AUTO_THRESHOLD",
@@ -28,6 +29,7 @@ __all__ = [
     "NO_TEACHER",
     "AnnotationSpec",
     "AutoLabelSpec",
+    "CanarySpec",
     "Change",
     "Choice",
     "ClassifierSpec",

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, model_validator
 from tornio.spec.auto_label import AutoLabelSpec
 from tornio.spec.base import LABEL_PATTERN, Choice, Name, Spec, setting
 from tornio.spec.classifier import NO_TEACHER, ClassifierSpec, TeacherSpec, TrainingSpec
+from tornio.spec.gates import GateSpec
 from tornio.spec.loop import BOOTSTRAPS, NO_BOOTSTRAP, LoopSpec
 
 MAJORITY, CROWDLAB = "majority", "crowdlab"
@@ -100,52 +101,6 @@ class AnnotationSpec(Spec):
     def by_crowdlab(self) -> bool:
         """Whether CROWDLAB decides on training labels, where there are enough answers for it."""
         return self.consensus == CROWDLAB
-
-
-class GateSpec(Spec):
-    """What a candidate must achieve before it is deployed."""
-
-    min_holdout: int = setting(
-        50,
-        unit="labels",
-        change="live",
-        ge=10,
-        doc="With fewer hold-out labels, scores only give warnings, because they are too uncertain. Default 50.",
-    )
-    significance: float = setting(
-        0.05,
-        change="live",
-        gt=0,
-        lt=0.5,
-        doc="The chance, at most, that a candidate is refused by its score although it is as good as every version "
-        "before it. A McNemar test against `current` has one half of it, tests against the last promoted versions "
-        "share the other half; without these, the first has all of it. Default 5 %.",
-    )
-    max_drop: float = setting(
-        0.02,
-        unit="accuracy",
-        change="live",
-        ge=0,
-        le=1,
-        doc="A candidate that is further than this below one of the last promoted versions is refused, if the "
-        "difference is also significant: small losses against each `current` cannot add up. Of tasks with several "
-        "labels per text, it is a difference of the exact match. Default 2 points.",
-    )
-    attention_after: int = setting(
-        3,
-        unit="refusals in a row",
-        change="live",
-        ge=1,
-        doc="After this many refusals in a row, the status asks for attention. Default 3.",
-    )
-    replica_deadline_s: float = setting(
-        120.0,
-        unit="seconds",
-        change="live",
-        gt=0,
-        doc="How long replicas may take to load a candidate. After that, the ones that are ready go on without "
-        "the others. Default two minutes.",
-    )
 
 
 class TaskSpec(Spec):

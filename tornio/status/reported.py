@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tornio.loop.phase import Phase
+from tornio.schemas.trial import TrialReport
 from tornio.tasks.progress import Progress
 
 
@@ -15,12 +16,14 @@ class HeldVersions:
 
     ``serving``: version and revision that it answers with, None for no version. ``ready``: loaded versions, sorted.
     ``failed``: the reason per version that it cannot load. ``asleep``: it holds none until the task is asked for.
+    ``trial``: what it has counted of the trial that runs, or of the last one.
     """
 
     serving: tuple[str, int] | None = None
     ready: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     asleep: bool = False
+    trial: TrialReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class ControllerStatus:
     records that a query may still pick; None before the controller's first look. ``runs``: the problem per run that
     cannot go on. ``first_version``: what the first version waits for; None once a version serves.
     ``gone_accounts``: annotators with answers whose accounts were deleted in the annotation tool. ``accounts``: names
-    of annotators by the tool's permanent ids, as far as the controller has seen them.
+    of annotators by the tool's permanent ids, as far as the controller has seen them. ``trial``: how far the trial is
+    that runs on live traffic.
     """
 
     phase: Phase
@@ -52,3 +56,4 @@ class ControllerStatus:
     first_version: str | None = None
     gone_accounts: tuple[str, ...] = ()
     accounts: Mapping[str, str] = field(default_factory=dict)
+    trial: str | None = None

@@ -15,6 +15,7 @@ from tornio.schemas.loop import LoopState
 from tornio.schemas.registry import Alias, Manifest
 from tornio.schemas.runs import RunResult
 from tornio.schemas.task import Iteration
+from tornio.schemas.trial import TrialRecord
 from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
@@ -23,7 +24,8 @@ from tornio.tasks import Counter, Counts, Progress, Task
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A task as the store describes it. Histories are newest first, iterations oldest first.
+    """A task as the store describes it. Histories are newest first, iterations and trials oldest
+    first.
 
     ``pool``: records. ``training_labels``: per class; ``imported_labels``: those of them that were imported,
     ``automatic_labels``: that a model gave. ``given_by_version``: automatic labels of versions, whether they train or
@@ -56,6 +58,7 @@ class Snapshot:
     again: tuple[AgainStatus, ...]
     state: LoopState
     iterations: tuple[Iteration, ...]
+    trials: tuple[TrialRecord, ...]
     current: tuple[Alias, ...]
     candidate: tuple[Alias, ...]
 
@@ -110,6 +113,7 @@ class Reader:
             ),
             state=state,
             iterations=(*([task.bootstrapped()] if state.taught else []), *task.iterations()),
+            trials=task.trials(),
             current=self._registry.history(CURRENT),
             candidate=self._registry.history(CANDIDATE),
         )

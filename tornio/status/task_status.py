@@ -18,11 +18,13 @@ from tornio.api import (
     TaskName,
     TaskStatus,
     TaskSummary,
+    TrialStatus,
 )
 from tornio.loop.first import waits_for
 from tornio.loop.observation import BatchProgress, Observation
-from tornio.loop.phase import standing
+from tornio.loop.phase import standing, trial_progress
 from tornio.loop.standstill import stop_facts, stopped
+from tornio.loop.trial import terms
 from tornio.schemas.loop import LoopState
 from tornio.schemas.registry import Alias
 from tornio.schemas.task import KAPPA, Iteration
@@ -78,6 +80,7 @@ def task_status(
         batches=list(_batches(snapshot, reported)),
         serving=None if current is None else serving(current, snapshot.iterations, snapshot.generation),
         first_version=None if current else reported.first_version,
+        trial=_trial(snapshot, reported),
         candidate=candidate if swap and candidate == swap.version else None,
         metrics=_metrics(snapshot.iterations, snapshot.spec.multi_label, current),
         curve=[_point(iteration, snapshot.spec) for iteration in snapshot.iterations],
@@ -124,7 +127,12 @@ def observed(snapshot: Snapshot, now: datetime) -> Observation:
 def _from_store(snapshot: Snapshot, observation: Observation) -> ControllerStatus:
     """Return what can be reported without the controller."""
     now = standing(snapshot.state, observation)
-    return ControllerStatus(now.phase, now.why, first_version=waits_for(snapshot.state, observation))
+    return ControllerStatus(
+        now.phase,
+        now.why,
+        first_version=waits_for(snapshot.state, observation),
+        trial=trial_progress(snapshot.state, observation),
+    )
 
 
 def serving(alias: Alias, iterations: Sequence[Iteration] = (), generation: int = 1) -> Serving:
@@ -141,6 +149,25 @@ def serving(alias: Alias, iterations: Sequence[Iteration] = (), generation: int 
         taught_by=trained.taught_by if trained else None,
         training_texts=trained.texts if trained else None,
         outdated_labels=alias.outdated_labels or (trained is not None and trained.generation < generation),
+    )
+
+
+def _trial(snapshot: Snapshot, reported: ControllerStatus) -> TrialStatus | None:
+    """The trial that runs, else the last one that ended."""
+    running = terms(snapshot.state)
+    if running is not None and snapshot.state.swap is not None:
+        return TrialStatus(
+            version=snapshot.state.swap.version, since=running.started_at, why=reported.trial or "it has just begun"
+        )
+    if not snapshot.trials:
+        return None
+    ended = snapshot.trials[-1]
+    verdict = ended.trial.verdict
+    return TrialStatus(
+        version=ended.version,
+        since=ended.trial.terms.started_at,
+        promoted=verdict.promoted if verdict else None,
+        why="; ".join(verdict.reasons) if verdict else "",
     )
 
 

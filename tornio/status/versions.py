@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from tornio.api import ChangedAnswer, VersionOut, VersionState
 from tornio.loop.automatic import withdrawn_of
 from tornio.loop.first import unlabelled
+from tornio.loop.trial import terms
 from tornio.schemas.jobs import EvaluateOutput
 from tornio.schemas.task import Iteration
+from tornio.schemas.trial import TrialVerdict
 from tornio.status.scores import figures, named, training_counts
 from tornio.status.snapshot import Reader, Snapshot, Trained
 
@@ -44,7 +46,10 @@ def version_list(snapshot: Snapshot, trained: Trained, texts: Mapping[str, str])
                 taught_by=manifest.taught_by,
                 state=_state(snapshot, manifest.version, iteration),
                 reasons=list(_reasons(snapshot, manifest.version, iteration)),
-                warnings=_warnings(iteration),
+                warnings=[
+                    *_warnings(iteration),
+                    *(warning for tried in _tried(snapshot, manifest.version) for warning in tried.warnings),
+                ],
                 metrics=named(metrics, multi_label),
                 thresholds=manifest.thresholds,
                 holdout_imported=manifest.counts.get("holdout_imported"),
@@ -72,13 +77,16 @@ def _state(snapshot: Snapshot, version: str, iteration: Iteration | None) -> Ver
     if any(version == alias.version for alias in snapshot.current):
         return "served"
     if snapshot.state.swap and snapshot.state.swap.version == version:  # under a hold, the loop keeps it and waits
-        return "held" if snapshot.state.asks.hold is not None else "loading"
+        if snapshot.state.asks.hold is not None:
+            return "held"
+        return "loading" if terms(snapshot.state) is None else "on trial"
     if iteration is None:
         return "unjudged"
     if iteration.verdict is None:
         return "failed"
     if (
         not iteration.verdict.promoted
+        or any(not one.promoted for one in _tried(snapshot, version))
         or withdrawn_of(snapshot.state, iteration.automatic, iteration.label_seq) is not None
     ):
         return "refused"
@@ -93,10 +101,17 @@ def _reasons(snapshot: Snapshot, version: str, iteration: Iteration | None) -> I
         yield iteration.failure
     if iteration.verdict:
         yield from iteration.verdict.reasons
+    for tried in _tried(snapshot, version):
+        yield from tried.reasons
     if (told := withdrawn_of(snapshot.state, iteration.automatic, iteration.label_seq)) is not None:
         yield told
     if _state(snapshot, version, iteration) == "held":
         yield f"held: {snapshot.state.asks.hold}"
+
+
+def _tried(snapshot: Snapshot, version: str) -> list[TrialVerdict]:
+    """How the version's trial on live traffic ended, if it had one."""
+    return [one.trial.verdict for one in snapshot.trials if one.version == version and one.trial.verdict is not None]
 
 
 def _warnings(iteration: Iteration | None) -> list[str]:

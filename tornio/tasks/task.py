@@ -17,6 +17,7 @@ from tornio.schemas.base import Document
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.loop import Asks, LoopState
 from tornio.schemas.task import Batch, Iteration, LabelSetDocument, SpecDocument, TaskDocument
+from tornio.schemas.trial import TrialRecord
 from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
@@ -183,6 +184,11 @@ class Task:
     def iterations(self) -> tuple[Iteration, ...]:
         """Return every iteration that has ended, by number, without iteration 0."""
         return tuple(self._all(self.keys.iterations, Iteration))
+
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """Return how every trial on live traffic has ended, in the order of time."""
+        ended = self._all(self.keys.trials, TrialRecord)
+        return tuple(sorted(ended, key=lambda one: one.trial.terms.started_at))
 
     def bootstrapped(self) -> Iteration:
         """Return iteration 0: the version that the teacher taught. Raises NotFound."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from services.controller.aliases import AliasBoard
 from services.controller.fleet import LISTEN_S, STALE_S, HeartbeatFleet
 from services.messages import Aliases, HeldVersions
+from tornio.schemas.trial import TrialCounts, TrialReport
 
 pytestmark = pytest.mark.unit
 
@@ -68,3 +70,25 @@ def test_who_knows_the_board_waits_for_a_change_and_who_does_not_is_told_at_once
         assert (await AliasBoard("another").wait(update.token, 60)).token != update.token
 
     asyncio.run(story())
+
+
+def test_the_counts_of_a_trial_add_up_over_replicas_and_those_that_have_gone_stay() -> None:
+    clock, start = Clock(), datetime(2026, 11, 22, tzinfo=UTC)
+    fleet = HeartbeatFleet(clock)
+
+    def counted(replica: str, texts: int, version: str = "v2", at: datetime = start) -> bool:
+        trial = TrialReport(version=version, started_at=at, counts=TrialCounts(texts=texts))
+        return fleet.report(replica, {"w/t": HeldVersions(ready=("v1", "v2"), trial=trial)})
+
+    assert counted("r1", 5)
+    assert counted("r2", 2)
+    assert not counted("r1", 7), "counts are no news"
+    clock.now += STALE_S
+    counted("r3", 1)
+    assert fleet.tried("w/t", "v2", start).texts == 10
+    assert fleet.tried("w/t", "v3", start) == TrialCounts()
+    later = start + timedelta(hours=1)
+    counted("r3", 4, "v3", later)
+    counted("r2", 2)  # it has not heard of the new trial
+    assert fleet.tried("w/t", "v3", later).texts == 4
+    assert fleet.tried("w/t", "v2", start) == TrialCounts()

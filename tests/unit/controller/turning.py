@@ -28,6 +28,7 @@ from tornio.models.port import Embedded
 from tornio.records import Record
 from tornio.registry import CANDIDATE, Encoders, NodeCache, Registry
 from tornio.schemas.registry import EncoderUse
+from tornio.schemas.trial import TrialCounts
 from tornio.spec import TaskSpec
 from tornio.storage.memory import MemoryStore
 from tornio.tasks import Task, Tasks
@@ -106,10 +107,14 @@ class Clock:
 class InstantFleet:
     store: MemoryStore
     task: Task
+    counts: TrialCounts = field(default_factory=TrialCounts)
 
     def replicas(self, task: str) -> tuple[Replica, ...]:
         alias = Registry(self.store, self.task.keys).alias(CANDIDATE)
         return (Replica("r1", frozenset({alias.version}) if alias else frozenset()),)
+
+    def tried(self, task: str, version: str, started_at: datetime) -> TrialCounts:
+        return self.counts
 
 
 def make_spec(**loop: Any) -> TaskSpec:

@@ -16,12 +16,19 @@ from tornio.loop.observation import Observation, Replica
 from tornio.loop.phase import Phase, standing
 from tornio.schemas.loop import LoopState
 from tornio.schemas.task import GateVerdict
-from tornio.spec import AutoLabelSpec
+from tornio.spec import AutoLabelSpec, GateSpec
 
 VERDICTS = [
     GateVerdict(promoted=True, integrity=True, reasons=("fine",)),
     GateVerdict(promoted=False, integrity=True, reasons=("worse",)),
     GateVerdict(promoted=False, integrity=False, reasons=("broken",)),
+]
+
+
+GATES = [
+    {},
+    {"canary": {"share": 0.1, "minutes": 0.1}},
+    {"canary": {"share": 0.0, "minutes": 0.1}, "shadow": True},
 ]
 
 
@@ -35,6 +42,7 @@ class LoopMachine(RuleBasedStateMachine):
         bootstrap=st.sampled_from(["none", "teacher"]),
         stop=st.sampled_from([{"criterion": "none"}, {"window": 2}, {"max_iterations": 3}]),
         auto_label=st.sampled_from([{}, {"target_error": 0.05}, {"target_error": 0.05, "train": True}]),
+        gates=st.sampled_from(GATES),
     )
     def begin(
         self,
@@ -44,8 +52,12 @@ class LoopMachine(RuleBasedStateMachine):
         bootstrap: str,
         stop: dict[str, Any],
         auto_label: dict[str, Any],
+        gates: dict[str, Any],
     ) -> None:
-        spec = make_spec(auto_label, open_batches=open_batches, close_fraction=fraction, bootstrap=bootstrap, stop=stop)
+        spec = make_spec(
+            auto_label, gates, open_batches=open_batches, close_fraction=fraction, bootstrap=bootstrap, stop=stop
+        )
+        self.always_tried = bool(gates)
         self.gone: set[tuple[str, str]] = set()
         self.world = World(spec=spec, pool=pool, agreement=0.995)
         self.looks: list[tuple[LoopState, Observation]] = []
@@ -159,6 +171,17 @@ class LoopMachine(RuleBasedStateMachine):
         wanted = AutoLabelSpec(target_error=error, train=train and error is not None)
         self.world.spec = self.world.spec.model_copy(update={"auto_label": wanted})
 
+    @rule(texts=st.sampled_from([20, 400]), good=st.booleans(), broken=st.booleans())
+    def live_texts_come(self, texts: int, good: bool, broken: bool) -> None:
+        self.world.traffic(
+            texts=texts, agreed=texts if good else texts // 2, broken="NaN" if broken and not good else ""
+        )
+
+    @rule(gates=st.sampled_from(GATES))
+    def users_change_whether_versions_are_tried(self, gates: dict[str, Any]) -> None:
+        self.always_tried &= bool(gates)
+        self.world.spec = self.world.spec.model_copy(update={"gates": GateSpec.model_validate(gates)})
+
     # -- the promises ------------------------------------------------------------------------------------
 
     @invariant()
@@ -209,6 +232,27 @@ class LoopMachine(RuleBasedStateMachine):
                 assert verdict is None or verdict.promoted
 
     @invariant()
+    def a_version_that_its_trial_refused_never_serves(self) -> None:
+        verdicts = {name: one.trial.verdict for name, one in self.world.trials.items()}
+        refused = {name for name, verdict in verdicts.items() if verdict is None or not verdict.promoted}
+        assert not refused & self.served
+
+    @invariant()
+    def no_version_serves_without_its_trial_while_the_spec_always_wanted_one(self) -> None:
+        current = self.world.aliases.get("current")
+        if current is None or not self.always_tried or current.cause != "promotion":
+            return
+        judged = [one for one in self.world.iterations.values() if one.version == current.version]
+        assert current.version in self.world.trials or all(one.against is None for one in judged)
+
+    @invariant()
+    def a_trial_is_against_what_serves_under_the_revision_that_it_names(self) -> None:
+        candidate, current = self.world.aliases.get("candidate"), self.world.aliases.get("current")
+        if candidate is not None and candidate.trial is not None:
+            assert current is not None
+            assert candidate.trial.revision <= current.revision
+
+    @invariant()
     def a_label_that_was_withdrawn_never_stands_again(self) -> None:
         gone = {place for place, stands in self.world.automatic.items() if not stands}
         assert self.gone <= gone
@@ -236,13 +280,15 @@ class LoopMachine(RuleBasedStateMachine):
         world = self.world
         world.state = world.state.evolve(asks=world.state.asks.evolve(paused=False, hold=None))
         world.wait(300)
-        for _ in range(40 + 12 * (world.pool // SIZE + len(world.batches) + 1)):
+        for _ in range(80 + 12 * (world.pool // SIZE + len(world.batches) + 1)):
             world.turn()
         said = standing(world.state, world.look())
         assert said.phase in (Phase.WAITING, Phase.STOPPED, Phase.ATTENTION), said
         state = world.state
         assert (state.query, state.train, state.gate, state.batches) == (None, None, None, ())
         assert (state.auto.intent, state.auto.retrain) == (None, False)
+        assert (state.swap, state.waiting) == (None, None)
+        assert "candidate" not in world.aliases or world.aliases["candidate"].trial is None
         serving = (
             {world.aliases["current"].version} if world.spec.auto_label.on and "current" in world.aliases else set()
         )

@@ -15,6 +15,7 @@ from tornio.loop.acts import (
     MoveAlias,
     MoveBatch,
     RecordIteration,
+    RecordTrial,
     StartRun,
     WithdrawAutomatic,
     WriteAutomatic,
@@ -30,13 +31,16 @@ from tornio.schemas.loop import LoopState
 from tornio.schemas.registry import Alias
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.task import Batch, BatchItem, GateVerdict, Iteration
+from tornio.schemas.trial import TrialCounts, TrialRecord, TrialTerms
 from tornio.spec import TaskSpec
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 SIZE = 4
 
 
-def make_spec(auto_label: Mapping[str, Any] = MappingProxyType({}), **loop: Any) -> TaskSpec:
+def make_spec(
+    auto_label: Mapping[str, Any] = MappingProxyType({}), gates: Mapping[str, Any] = MappingProxyType({}), **loop: Any
+) -> TaskSpec:
     return TaskSpec.model_validate(
         {
             "workspace": "w",
@@ -44,6 +48,7 @@ def make_spec(auto_label: Mapping[str, Any] = MappingProxyType({}), **loop: Any)
             "labels": ["a", "b"],
             "loop": {"batch_size": SIZE, **loop},
             "auto_label": dict(auto_label),
+            "gates": dict(gates),
         }
     )
 
@@ -75,6 +80,9 @@ class World:
     agreement: float = 0.5
     signals: dict[str, float] = field(default_factory=dict)
     holdout: dict[str, Any] = field(default_factory=dict)
+    counts: dict[tuple[str, datetime], TrialCounts] = field(default_factory=dict)
+    """What the replicas have counted, by trial: its version and start."""
+    trials: dict[str, TrialRecord] = field(default_factory=dict)
     generation: int = 1
     moved: set[str] = field(default_factory=set)
     holdout_labels: int = 100
@@ -111,11 +119,17 @@ class World:
                 for name, batch in self.batches.items()
             },
             written=dict(self.batches), runs=runs, current=self.aliases.get("current"),
-            candidate=self.aliases.get("candidate"), replicas=self.fleet,
+            candidate=self.aliases.get("candidate"), replicas=self.fleet, tried=self._tried(),
+            trial_record=self.trials.get(self.state.swap.version) if self.state.swap else None,
             recorded=dict(self.iterations), quiet=self.now - self.labels_moved,
             pool_quiet=self.now - self.pool_moved, pool_age=self.now - START, given_seq=self.given_seq,
             automatic=self._given(), holdout=self.holdout_labels, pool=self.pool, labelled=self._labelled(),
         )  # fmt: skip
+
+    def _tried(self) -> TrialCounts:
+        swap = self.state.swap
+        key = (swap.version, swap.trial.terms.started_at) if swap and swap.trial else ("", START)
+        return self.counts.get(key, TrialCounts())
 
     def _given(self) -> dict[str, Given]:
         counts: dict[str, list[int]] = {}
@@ -156,7 +170,9 @@ class World:
             case RecordIteration():
                 self.iterations.setdefault(act.iteration.number, act.iteration)
             case MoveAlias():
-                self.move(act.alias, act.version, act.expected_revision, "controller")
+                self.move(act.alias, act.version, act.expected_revision, "controller", trial=act.trial)
+            case RecordTrial():
+                self.trials.setdefault(act.record.version, act.record)
             case WriteAutomatic():
                 self._write(act)
             case WithdrawAutomatic():
@@ -193,13 +209,17 @@ class World:
         self.automatic |= labels
         self.label_seq += bool(labels)
 
-    def move(self, alias: str, version: str, expected: int, who: str, cause: str = "promotion") -> None:
+    def move(
+        self, alias: str, version: str, expected: int, who: str, cause: str = "promotion",
+        trial: TrialTerms | None = None,
+    ) -> None:  # fmt: skip
         present = self.aliases.get(alias)
         if (present.revision if present else 0) != expected:
             return
         self.aliases[alias] = Alias(
-            alias=alias, version=version, revision=expected + 1, previous=present.version if present else None,
-            who=who, why="", moved_at=self.now, cause=cause,
+            alias=alias, version=version, revision=expected + 1,
+            previous=None if present is None else present.previous if present.version == version else present.version,
+            who=who, why="", moved_at=self.now, cause=cause, trial=trial,
         )  # fmt: skip
 
     # -- what the rest of the world does -----------------------------------------------------------------
@@ -218,7 +238,8 @@ class World:
             agreement = self.agreement if plan.args["agree_with"] else None
             signals = self.signals if plan.args["agree_with"] else {}
             return {
-                "verdict": verdict.model_dump(), "agreement": agreement, "signals": signals, "holdout": self.holdout
+                "verdict": verdict.model_dump(), "agreement": agreement, "signals": signals, "holdout": self.holdout,
+                "against": self._against(plan.args["current"]),
             }  # fmt: skip
         if plan.job == "auto-label":
             passes = self.passing.get(plan.args["version"], True)
@@ -233,6 +254,18 @@ class World:
         taken = SIZE * len(self.batches)
         picked = [BatchItem(record_id=f"r{taken + i}", purpose=Purpose.QUERY) for i in range(items)]
         return {"items": [item.model_dump(mode="json") for item in picked], "strategy": "random"}
+
+    def _against(self, current: str | None) -> dict[str, Any] | None:
+        """The comparison with a version that has the labels of now."""
+        trained = [one.generation for one in self.iterations.values() if one.version == current]
+        return {"version": current, "texts": 100, "agreed": 90} if current and self.generation in trained else None
+
+    def traffic(self, **counts: Any) -> None:
+        """Live texts come: the replicas count if they try a version."""
+        candidate = self.aliases.get("candidate")
+        if candidate is not None and candidate.trial is not None:
+            key = (candidate.version, candidate.trial.started_at)
+            self.counts[key] = self.counts.get(key, TrialCounts()) + TrialCounts(**counts)
 
     def fail(self, run: str, error: str = "boom") -> None:
         self.failed[run] = (self.running.pop(run), error)
@@ -271,6 +304,7 @@ class World:
         for run in list(self.running):
             self.finish(run)
         self.load_candidate()
+        self.traffic(texts=300, agreed=280)
         for batch in list(self.logged):
             if self.answers.get(batch, 0) < len(self.batches[batch].items):
                 self.answer(batch, SIZE)

@@ -38,6 +38,7 @@ from tornio.schemas.task import (
     SuggestionPart,
     TaskDocument,
 )
+from tornio.schemas.trial import Trial, TrialCounts, TrialRecord, TrialTerms, TrialVerdict
 from tornio.schemas.uploads import Upload
 from tornio.spec import TaskSpec
 
@@ -142,6 +143,16 @@ SAMPLES: dict[str, Document] = {
         stop={"kappa": 0.97},
         started_at=WHEN,
         finished_at=WHEN,
+    ),
+    "trial": TrialRecord(
+        version="v0003-bb",
+        trial=Trial(
+            current="v0002-aa",
+            terms=TrialTerms(share=0.1, shadow=True, revision=3, started_at=WHEN),
+            verdict=TrialVerdict(promoted=True, reasons=("passed its trial",), warnings=("few texts",)),
+            counts=TrialCounts(texts=340, agreed=330, confidence=300.5, comparisons=170, seconds=0.75, calls=170),
+            ended_at=WHEN,
+        ),
     ),
     "lease": Lease(holder="controller-1", epoch=2, beat=40),
     "loop": LoopState(
