@@ -41,6 +41,9 @@ REQUESTS = Metric(
     ("task", "outcome"),
 )  # fmt: skip
 TEXTS = Metric("tornio_texts", MetricKind.COUNTER, "Texts that were predicted.")
+THROTTLED = Metric(
+    "tornio_throttled_texts", MetricKind.COUNTER, "Texts that were refused because a key is beyond its limit.", ("key",)
+)
 TRUNCATED = Metric("tornio_truncated_texts", MetricKind.COUNTER, "Texts of which the model read only the beginning.")
 SECONDS = Metric(
     "tornio_request_seconds", MetricKind.HISTOGRAM, "Seconds that a prediction took in the replica, with the queue.",
@@ -70,7 +73,7 @@ ANSWERED = Metric(
 LEFT = Metric("tornio_askable", MetricKind.GAUGE, "Records of the pool that can still be sent to annotators.")
 
 METRICS: Sequence[Metric] = (
-    REQUESTS, TEXTS, TRUNCATED, SECONDS, BATCH_TEXTS, QUEUED, LABELS, CONFIDENCE, REVISION,
+    REQUESTS, TEXTS, THROTTLED, TRUNCATED, SECONDS, BATCH_TEXTS, QUEUED, LABELS, CONFIDENCE, REVISION,
     PHASE, ITERATION, BATCH_OPEN, ANSWERED, LEFT,
 )  # fmt: skip
 """Everything that is measured, in the order of docs/metrics.md."""

@@ -21,6 +21,7 @@ TornioError
  │   └─ UnfitCheckpoint    a checkpoint that must not be served, with the reason
  ├─ RunFailed              a job ended in an error
  └─ TemporaryError         trying again may succeed
+     ├─ Throttled          an API key asks for more than its limit; says when to come back
      └─ Unavailable        an outside service is unreachable or too slow; names it and its answer
 """
 
@@ -99,6 +100,14 @@ class RunFailed(TornioError):
 
 class TemporaryError(TornioError):
     """An error that may disappear when the same request is sent again."""
+
+
+class Throttled(TemporaryError):
+    """An API key asks for more than its limit. ``retry_after``: seconds until the same request is admitted."""
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(TemporaryError):

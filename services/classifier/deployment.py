@@ -16,6 +16,7 @@ from services.gateway.app import create_app
 from services.gateway.auth import KeyRing
 from services.gateway.backend import StoreBackend
 from services.gateway.handles import Handle, Handles
+from services.limits.leased import LeasedLimits
 from services.metrics import RayMeter
 from tornio.settings import AnnotationLimits, LlmSettings, NodeSettings, StorageSettings, annotation_address
 from tornio.storage.s3 import open_store
@@ -46,10 +47,10 @@ class Classifier:
         self._handles = Handles(controller, teacher)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        store = open_store(StorageSettings())  # from the environment
+        store, meter = open_store(StorageSettings()), RayMeter()  # from the environment
         replica = serve.get_replica_context().replica_id.unique_id
         self._predictor = predictor = Predictor(
-            store, self._handles, replica, NodeSettings(), ClassifierSettings(), RayMeter()
+            store, self._handles, replica, NodeSettings(), ClassifierSettings(), meter
         )
         annotate_url, max_labels = annotation_address(os.environ), AnnotationLimits().max_labels
         endpoints = LlmSettings().endpoints
@@ -62,7 +63,12 @@ class Classifier:
             await predictor.stop()
 
         app = create_app(
-            backend, KeyRing.from_environment(), lifespan=lifespan, most_per_client=_settings.most_per_client
+            backend,
+            KeyRing.from_environment(),
+            lifespan=lifespan,
+            most_per_client=_settings.most_per_client,
+            limits=LeasedLimits(self._handles, replica),
+            meter=meter,
         )
         draining.install(app)
         return app

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 
 from ray import serve
 
@@ -19,6 +20,8 @@ from services.controller.aliases import AliasBoard
 from services.controller.fleet import HeartbeatFleet
 from services.controller.keeper import Keeper, Watched
 from services.controller.measured import Measured
+from services.limits.book import LimitBook
+from services.limits.port import Ask, Grant
 from services.messages import Aliases, AliasUpdate, ControllerStatus, Heartbeat
 from services.metrics import RayMeter
 from tornio.annotation.argilla import ArgillaTool
@@ -50,6 +53,7 @@ class Controller:
         self._loop = asyncio.get_running_loop()
         self._board = AliasBoard(uuid.uuid4().hex[:8])
         self._fleet = HeartbeatFleet(time.monotonic)
+        self._limits = LimitBook()
         self._measured = Measured(RayMeter())
         self._warm = WarmRunner()
         store, jobs = open_store(StorageSettings()), JobSettings()
@@ -91,6 +95,10 @@ class Controller:
     async def nudge(self, workspace: str, task: str) -> None:
         """Look at this task now, because something was written."""
         self._keeper.nudge((workspace, task))
+
+    async def lend(self, gateway: str, asks: Sequence[Ask]) -> Sequence[Grant]:
+        """Return what a gateway may use of the limits of keys."""
+        return await self._limits.lend(gateway, asks)
 
     async def plan(self, job: str, workspace: str, task: str, request: Request) -> RunPlan:
         """Return the plan of a run that a user asks for. Raises the errors of the request, and Unavailable."""

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
 from services.gateway import audit, health, lines, openapi, predicting, runs, tasks, uploads
+from services.gateway.answering import Answering
 from services.gateway.auth import KeyRing
 from services.gateway.guards import KeyGuard, open_to_all
 from services.gateway.heads import HeadAsGet
@@ -20,6 +21,9 @@ from services.gateway.port import Backend
 from services.gateway.problems import ErrorFormat, Problems
 from services.gateway.protocols import hugging_face, open_inference
 from services.gateway.unpacking import Unpacked
+from services.limits.local import LocalLimits
+from services.limits.port import Limits
+from services.metrics import Meter, Unmeasured
 from tornio import __version__
 
 _DOCUMENTATION = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs"})
@@ -70,10 +74,13 @@ def create_app(
     lifespan: Lifespan | None = None,
     most_per_client: int = 48,
     body_seconds: float = BODY_S,
+    limits: Limits | None = None,
+    meter: Meter | None = None,
 ) -> FastAPI:
     """Return the HTTP API on this backend, open to the holders of these keys.
 
     ``most_per_client``: requests that one client may have under way. ``body_seconds``: see ``BodyLimit``.
+    ``limits``: those of keys, by default those of this process alone. ``meter``: measures what they refuse.
     """
     problems = Problems({one.router.prefix: one.errors for one in protocols if one.errors is not None})
     app = FastAPIOffline(
@@ -92,6 +99,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.backend = backend
+    app.state.answering = Answering(backend, limits or LocalLimits(), meter or Unmeasured())
     problems.install(app)
     openapi.install(app)
     for route in app.routes:

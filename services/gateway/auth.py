@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
 from services.gateway.callers import ANYBODY, EVERYWHERE, Caller, Role
+from services.limits.port import KeyLimits
 from tornio.api import TaskName
 from tornio.errors import Forbidden, InvalidInput, Unauthorized
 
@@ -60,6 +61,26 @@ class Entry(BaseModel):
     )
     role: Role = Field(description="What the key may do: `predict`, `annotate`, `operate` or `admin`.")
 
+    texts_per_second: float | None = Field(
+        None,
+        gt=0,
+        le=1e9,
+        allow_inf_nan=False,
+        description="Texts a second that it may have predicted, over all gateways and protocols. Default: no limit.",
+    )
+    burst_texts: int | None = Field(
+        None,
+        ge=1,
+        description="Texts that it may send at once after a pause. Default: ten seconds of `texts_per_second`, so that "
+        "requests may come in bunches.",
+    )
+    concurrent_requests: int | None = Field(
+        None,
+        ge=1,
+        description="Requests for predictions that it may have under way at a time, over all gateways. Default: no "
+        "limit beside that of each replica (`TORNIO_CLASSIFIER_CLIENT_SHARE`).",
+    )
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.key is None) == (self.sha256 is None):
@@ -74,13 +95,16 @@ class Entry(BaseModel):
         everywhere = self.caller.workspaces | {task.workspace for task in self.caller.tasks or ()}
         if EVERYWHERE not in self.workspaces and everywhere != self.caller.workspaces:
             raise ValueError("'tasks' names a task outside of 'workspaces', so the key could never reach it")
+        if self.burst_texts is not None and self.texts_per_second is None:
+            raise ValueError("'burst_texts' has no effect without 'texts_per_second'")
         return self
 
     @property
     def caller(self) -> Caller:
         """Who holds the key. Raises InvalidInput for what is no name of a task."""
         tasks = None if self.tasks is None else frozenset(map(TaskName.parse, self.tasks))
-        return Caller(self.name, frozenset(self.workspaces), self.role, tasks)
+        limits = KeyLimits(self.texts_per_second, self.burst_texts, self.concurrent_requests)
+        return Caller(self.name, frozenset(self.workspaces), self.role, tasks, limits)
 
     def digest(self) -> str:
         return self.sha256 or _digest(self.key.get_secret_value() if self.key else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.limits.port import UNLIMITED, KeyLimits
 from tornio.api import TaskName
 from tornio.errors import Forbidden
 
@@ -34,12 +35,16 @@ _RANKS = {role: rank for rank, role in enumerate(Role)}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The holder of a known key. ``tasks``: the only tasks that it has access to; None for all of its workspaces."""
+    """The holder of a known key. ``tasks``: the only tasks that it has access to; None for all of its workspaces.
+
+    ``limits``: how much it may ask for.
+    """
 
     name: str
     workspaces: frozenset[str]
     role: Role
     tasks: frozenset[TaskName] | None = None
+    limits: KeyLimits = UNLIMITED
 
     def sees(self, task: TaskName) -> bool:
         """Whether the caller has access to the task, which need not exist."""

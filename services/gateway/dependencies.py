@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Path, Request, Security
 from fastapi.security import HTTPBearer
 
+from services.gateway.answering import Answering
 from services.gateway.callers import Caller, Role
 from services.gateway.port import Backend
 from tornio.api import Problem, TaskName
@@ -18,7 +19,10 @@ _SCHEME = HTTPBearer(auto_error=False, description="An API key of this server.")
 
 PROBLEMS: dict[int | str, dict[str, object]] = {
     "4XX": {"model": Problem, "description": "What was found, and what to do."},
-    "429": {"model": Problem, "description": "This client has too many requests under way. Try again."},
+    "429": {
+        "model": Problem,
+        "description": "Too many requests or texts of this client. `Retry-After` says when to come back.",
+    },
     "500": {"model": Problem, "description": "A stored document or a part of Tornio is broken."},
     "503": {"model": Problem, "description": "A part is away or busy. Try again."},
 }
@@ -29,11 +33,16 @@ async def _backend(request: Request) -> Backend:
     return cast(Backend, request.app.state.backend)
 
 
+async def _answering(request: Request) -> Answering:
+    return cast(Answering, request.app.state.answering)
+
+
 async def _caller(request: Request, _scheme: Annotated[object, Security(_SCHEME)]) -> Caller:
     return cast(Caller, request.state.caller)
 
 
 TheBackend = Annotated[Backend, Depends(_backend)]
+TheAnswering = Annotated[Answering, Depends(_answering)]
 _AnyCaller = Annotated[Caller, Depends(_caller)]
 WorkspaceName = Annotated[str, Path(pattern=NAME_PATTERN)]
 

@@ -11,6 +11,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from services.limits.port import Ask, Grant
 from services.messages import AliasUpdate, ControllerStatus, Heartbeat
 from tornio.api import Request, TaskName, ZeroShotOut
 from tornio.errors import TornioError, Unavailable
@@ -26,9 +27,12 @@ PLAN_S = 60.0
 SCORE_S = 60.0
 """Seconds that the teacher may take, including the time in queues."""
 
+LEND_S = 0.25
+"""Seconds that the controller may take to lend texts of a key's limit. Requests of the key wait for it meanwhile."""
+
 
 class Handles:
-    """Implements ``Cluster``, and the controller as replicas follow it, with the handles of deployments."""
+    """Implements ``Cluster``, ``Lender``, and the controller as replicas follow it, with the handles of deployments."""
 
     def __init__(self, controller: Handle, teacher: Handle) -> None:
         self._controller = controller
@@ -61,6 +65,11 @@ class Handles:
     async def nudge(self, task: TaskName) -> None:
         async with _own_errors("The controller", PATIENCE_S):
             await self._controller.nudge.remote(task.workspace, task.task)
+
+    async def lend(self, gateway: str, asks: Sequence[Ask]) -> Sequence[Grant]:
+        async with _own_errors("The controller, which counts what keys ask for,", LEND_S):
+            grants: Sequence[Grant] = await self._controller.lend.remote(gateway, list(asks))
+            return grants
 
     async def watch(self, token: str | None, timeout_s: float) -> AliasUpdate:
         update: AliasUpdate = await self._controller.watch.remote(token, timeout_s)

@@ -8,29 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from services.gateway.dependencies import PROBLEMS, Reader, Task, TheBackend
-from services.gateway.port import Backend
+from services.gateway.dependencies import PROBLEMS, Reader, Task, TheAnswering
 from services.gateway.problems import Failure, problem_document
 from services.gateway.protocols.errors import told
-from tornio.api import COUNT_HEADER, JSON_LINES, PredictIn, Prediction, TaskName
-from tornio.errors import InvalidInput, TemporaryError, TornioError
+from tornio.api import COUNT_HEADER, JSON_LINES, PredictIn, Prediction
+from tornio.errors import InvalidInput, TemporaryError, Throttled, TornioError
 
 MAX_LINES = 100_000
 """Texts in one request."""
 TEXTS_AT_ONCE = 200
 """Texts that are classified together: other requests wait no longer for these than for any request."""
 PATIENCE = 30
-"""How often a busy model is asked again before the answer ends."""
+"""How often a model is asked again that is busy, or texts are that came too fast, before the answer ends."""
 PAUSE_S = 1.0
 """Seconds between."""
+
+Ask = Callable[[Sequence[str]], Awaitable[Sequence[Prediction]]]
+"""Classifies the texts of a part."""
 
 router = APIRouter(prefix="/v1", tags=["predictions"], responses=PROBLEMS)
 
@@ -101,23 +104,20 @@ def _read(number: int, line: bytes) -> _Line:
     responses=_ANSWER,
     response_class=StreamingResponse,
 )
-async def predict_lines(request: Request, task: Task, backend: TheBackend, _: Reader) -> StreamingResponse:
+async def predict_lines(request: Request, task: Task, answering: TheAnswering, caller: Reader) -> StreamingResponse:
     """Classify a long list of texts. Each line of the answer names the version that made it, which may change."""
     parts = await asyncio.to_thread(read_lines, await request.body())
-    first = await backend.predict(task, parts[0].texts)  # what fails at once is answered with a status
+    ask = partial(answering.predict, caller, task)
+    first = await ask(parts[0].texts)  # what fails at once is answered with a status
     count = sum(len(part.texts) for part in parts)
-    return StreamingResponse(
-        _answers(backend, task, parts, first), media_type=JSON_LINES, headers={COUNT_HEADER: str(count)}
-    )
+    return StreamingResponse(_answers(ask, parts, first), media_type=JSON_LINES, headers={COUNT_HEADER: str(count)})
 
 
-async def _answers(
-    backend: Backend, task: TaskName, parts: Sequence[Part], first: Sequence[Prediction]
-) -> AsyncIterator[bytes]:
+async def _answers(ask: Ask, parts: Sequence[Part], first: Sequence[Prediction]) -> AsyncIterator[bytes]:
     yield _lines(parts[0], first)
     for part in parts[1:]:
         try:
-            predictions = await _predicted(backend, task, part.texts)
+            predictions = await _predicted(ask, part.texts)
         except TornioError as error:
             problem = json.loads(bytes(problem_document(Failure.of(error)).body))
             yield json.dumps({"error": problem}).encode() + b"\n"
@@ -125,14 +125,17 @@ async def _answers(
         yield _lines(part, predictions)
 
 
-async def _predicted(backend: Backend, task: TaskName, texts: Sequence[str]) -> Sequence[Prediction]:
-    """Return the predictions. While the model is busy, the answer waits: the client has nothing to send again."""
+async def _predicted(ask: Ask, texts: Sequence[str]) -> Sequence[Prediction]:
+    """Return the predictions. While the model is busy or the key is beyond its limit, the answer waits: the client has
+    nothing to send again."""
     for _ in range(PATIENCE):
         try:
-            return await backend.predict(task, texts)
+            return await ask(texts)
+        except Throttled as error:
+            await asyncio.sleep(error.retry_after)
         except TemporaryError:
             await asyncio.sleep(PAUSE_S)
-    return await backend.predict(task, texts)
+    return await ask(texts)
 
 
 def _lines(part: Part, predictions: Sequence[Prediction]) -> bytes:

@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
+from services.gateway.answering import Answering
 from services.gateway.callers import Caller, Role
-from services.gateway.dependencies import PROBLEMS, AnyCaller, Reader, Task, TheBackend
-from services.gateway.port import Backend
+from services.gateway.dependencies import PROBLEMS, AnyCaller, Reader, Task, TheAnswering
 from tornio.api import PredictIn, Predictions, TaskName, ZeroShotIn, ZeroShotOut
 from tornio.spec import NAME_PATTERN
 
@@ -40,23 +40,23 @@ class _ShortWay(APIRoute):
                 body = PredictIn.model_validate_json(await request.body())
             except (ValidationError, ClientDisconnect):
                 return await usual(request)
-            caller, backend = cast(Caller, request.state.caller), cast(Backend, request.app.state.backend)
+            caller, answering = cast(Caller, request.state.caller), cast(Answering, request.app.state.answering)
             caller.check(Role.PREDICT, task)
-            answer = Predictions(predictions=list(await backend.predict(task, body.texts)))
+            answer = Predictions(predictions=list(await answering.predict(caller, task, body.texts)))
             return Response(answer.model_dump_json(), media_type=_JSON)
 
         return handle
 
 
-async def predict(body: PredictIn, task: Task, backend: TheBackend, _: Reader) -> Predictions:
+async def predict(body: PredictIn, task: Task, answering: TheAnswering, caller: Reader) -> Predictions:
     """Classify texts. Every prediction names the version that made it. A task without a version yet answers 409."""
-    return Predictions(predictions=list(await backend.predict(task, body.texts)))
+    return Predictions(predictions=list(await answering.predict(caller, task, body.texts)))
 
 
 router.add_api_route("/tasks/{workspace}/{task}/predict", predict, methods=["POST"], route_class_override=_ShortWay)
 
 
 @router.post("/zero-shot")
-async def zero_shot(body: ZeroShotIn, backend: TheBackend, _: AnyCaller) -> ZeroShotOut:
+async def zero_shot(body: ZeroShotIn, answering: TheAnswering, caller: AnyCaller) -> ZeroShotOut:
     """Classify texts into labels without training, by the names and descriptions of the labels."""
-    return await backend.zero_shot(body)
+    return await answering.zero_shot(caller, body)

@@ -6,6 +6,7 @@ The default format is a problem document of RFC 9457.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -30,6 +31,7 @@ STATUS: dict[type[errors.TornioError], HTTPStatus] = {
     errors.ChangeRefused: HTTPStatus.CONFLICT,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Throttled: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TemporaryError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TornioError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -69,7 +71,8 @@ class Failure:
         status = status_of(error)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("%s: %s", type(error).__name__, error)
-        return cls(type(error), status, errors.storable(str(error)))
+        headers = {"Retry-After": str(math.ceil(error.retry_after))} if isinstance(error, errors.Throttled) else {}
+        return cls(type(error), status, errors.storable(str(error)), headers=headers)
 
 
 ErrorFormat = Callable[[Failure], Response]

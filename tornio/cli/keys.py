@@ -22,6 +22,7 @@ from tornio.storage.files import appearing
 
 FILE_VARIABLE = "TORNIO_API_KEYS_FILE"
 """As ``services.gateway.auth`` names it: the server and these commands use the same file."""
+LIMITS = ("texts_per_second", "burst_texts", "concurrent_requests")
 SECRET = ("key", "sha256")
 """Fields of an entry that are never shown."""
 
@@ -57,12 +58,29 @@ def new(
             "operate: everything that can be undone. admin: also delete and purge."
         ),
     ] = "predict",
+    texts_per_second: Annotated[
+        float | None, typer.Option(help="Texts a second that it may have predicted.", show_default="no limit")
+    ] = None,
+    burst_texts: Annotated[
+        int | None,
+        typer.Option(help="Texts that it may send at once after a pause.", show_default="ten seconds of the rate"),
+    ] = None,
+    concurrent_requests: Annotated[
+        int | None,
+        typer.Option(help="Requests for predictions that it may have at a time.", show_default="no limit"),
+    ] = None,
     file: File = None,
     as_json: Json = False,
 ) -> None:
     """Make a key. It is shown once: the file has only its digest. A server reads the file again when it changes."""
     path, key = _path(file), secrets.token_urlsafe(32)
-    rights = _places(workspace or [], task or []) | {"role": role}
+    limits = {
+        "texts_per_second": texts_per_second,
+        "burst_texts": burst_texts,
+        "concurrent_requests": concurrent_requests,
+    }
+    given = {limit: value for limit, value in limits.items() if value is not None}
+    rights = _places(workspace or [], task or []) | {"role": role} | given
     with _changing(path) as entries:
         if any(entry["name"] == name for entry in entries):
             raise InvalidInput(f"{path} has a key named {name!r}. Choose another name, or revoke that key first.")
@@ -94,7 +112,9 @@ def list_keys(file: File = None, as_json: Json = False) -> None:
         screen.dump(entries)
         return
     for entry in entries:
-        screen.say(f"{entry['name']}: {entry['role']} in {', '.join(entry.get('tasks') or entry['workspaces'])}")
+        limits = [f"{limit} {entry[limit]}" for limit in LIMITS if entry.get(limit) is not None]
+        places = ", ".join(entry.get("tasks") or entry["workspaces"])
+        screen.say("; ".join([f"{entry['name']}: {entry['role']} in {places}", *limits]))
 
 
 def revoke(name: Name, file: File = None) -> None:

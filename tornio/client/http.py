@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from math import inf
 from threading import Event
 from typing import Any, TypeVar
@@ -174,9 +176,25 @@ class Session:
 
 
 def _retry_after(response: httpx.Response) -> float:
-    """Return the seconds that the server asks us to wait, 0 if it does not say. Dates are not read."""
-    said = response.headers.get("Retry-After", "")
-    return float(said) if said.isdecimal() else 0.0
+    """Return the seconds that the server asks us to wait, 0 if it does not say (RFC 9110, section 10.2.3).
+
+    A date counts from the server's own clock, if it says what that shows, because ours may be wrong.
+    """
+    said = response.headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdecimal():
+        return float(said)
+    until = _date(said)
+    now = _date(response.headers.get("Date", "")) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds()) if until else 0.0
+
+
+def _date(said: str) -> datetime | None:
+    """Return an HTTP date, None for what is none."""
+    try:
+        date = parsedate_to_datetime(said)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _read(response: httpx.Response, answer: type[A]) -> A:

@@ -16,7 +16,10 @@ class Refusal(BaseModel):
 
 REFUSALS: dict[int | str, dict[str, object]] = {
     "4XX": {"model": Refusal, "description": "What was found, and what to do."},
-    "429": {"model": Refusal, "description": "This client has too many requests under way. Try again."},
+    "429": {
+        "model": Refusal,
+        "description": "Too many requests or texts of this client. `Retry-After` says when to come back.",
+    },
     "500": {"model": Refusal, "description": "A stored document or a part of Tornio is broken."},
     "503": {"model": Refusal, "description": "A part is away or busy, or the model is not ready. Try again."},
 }

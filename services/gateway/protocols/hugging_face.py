@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.gateway.dependencies import AnyCaller, Reader, Task, TheBackend
+from services.gateway.dependencies import AnyCaller, Reader, Task, TheAnswering
 from services.gateway.protocols.errors import REFUSALS, refusal, told
 from tornio.api import PredictIn, ZeroShotIn
 from tornio.errors import InvalidInput
@@ -79,7 +79,7 @@ _ZERO_SHOT = {
 
 @router.post("/models/{workspace}/{task}")
 async def classify(
-    body: Annotated[ClassificationIn, Body(examples=[_CLASSIFY])], task: Task, backend: TheBackend, _: Reader
+    body: Annotated[ClassificationIn, Body(examples=[_CLASSIFY])], task: Task, answering: TheAnswering, caller: Reader
 ) -> list[list[Scored]]:
     """Classify texts by the version that serves. Each text has a list of labels, the most probable first."""
     parameters = body.parameters or ClassificationParameters()
@@ -87,14 +87,14 @@ async def classify(
         texts = PredictIn(texts=body.texts).texts
     except ValidationError as error:
         raise InvalidInput(told(error, "inputs")) from None
-    predictions = await backend.predict(task, texts)
+    predictions = await answering.predict(caller, task, texts)
     _check_function(parameters.function_to_apply, predictions[0].multi_label)
     return [_scored(one.probabilities)[: parameters.top_k] for one in predictions]
 
 
 @router.post("/zero-shot-classification")
 async def zero_shot(
-    body: Annotated[ZeroShotClassificationIn, Body(examples=[_ZERO_SHOT])], backend: TheBackend, _: AnyCaller
+    body: Annotated[ZeroShotClassificationIn, Body(examples=[_ZERO_SHOT])], answering: TheAnswering, caller: AnyCaller
 ) -> list[Scored] | list[list[Scored]]:
     """Classify without training, by the names of the labels. A list of texts has a list of answers."""
     parameters = body.parameters
@@ -108,7 +108,7 @@ async def zero_shot(
         )
     except ValidationError as error:
         raise InvalidInput(told(error, "inputs")) from None
-    answer = await backend.zero_shot(asked)
+    answer = await answering.zero_shot(caller, asked)
     rows = [_scored(one.probabilities) for one in answer.predictions]
     return rows[0] if isinstance(body.inputs, str) else rows
 

@@ -7,13 +7,15 @@ in Tornio's own API. ``docs/protocols.md`` says what load and unload do.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.callers import Caller, Role
-from services.gateway.dependencies import AnyCaller, TheBackend, caller_with
+from services.gateway.dependencies import AnyCaller, TheAnswering, TheBackend, caller_with
 from services.gateway.guards import open_to_all
 from services.gateway.port import Backend
 from services.gateway.protocols import inference
@@ -22,9 +24,12 @@ from services.gateway.protocols.inference import INPUT, OUTPUTS, InferOut
 from services.gateway.protocols.tensors import BYTES
 from services.gateway.served import ServedModel
 from tornio import __version__
-from tornio.api import TaskName
+from tornio.api import Prediction, TaskName
 from tornio.errors import InvalidInput, NotServable, Unavailable
 from tornio.registry import CURRENT
+
+Ask = Callable[[Sequence[str]], Awaitable[Sequence[Prediction]]]
+"""Classifies texts by a version."""
 
 HEADER = "Inference-Header-Content-Length"
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
@@ -180,9 +185,9 @@ async def model_ready(task: _Task, backend: TheBackend, _: _Reader) -> ModelRead
 
 
 @router.post("/models/{model}/infer", openapi_extra=_REQUEST, responses=_ANSWER)
-async def infer(request: Request, task: _Task, backend: TheBackend, _: _Reader) -> Response:
+async def infer(request: Request, task: _Task, answering: TheAnswering, caller: _Reader) -> Response:
     """Classify texts by the version that serves."""
-    return await _infer(request, task, backend)
+    return await _infer(request, partial(answering.predict, caller, task), task)
 
 
 @router.get("/models/{model}/versions/{version}")
@@ -198,9 +203,12 @@ async def version_ready(version: _Version, task: _Task, backend: TheBackend, _: 
 
 
 @router.post("/models/{model}/versions/{version}/infer", openapi_extra=_REQUEST, responses=_ANSWER)
-async def version_infer(version: _Version, request: Request, task: _Task, backend: TheBackend, _: _Reader) -> Response:
+async def version_infer(
+    version: _Version, request: Request, task: _Task, answering: TheAnswering, caller: _Reader
+) -> Response:
     """Classify texts by a version, which is loaded if need be."""
-    return await _infer(request, task, backend, _named(version))
+    ask = partial(answering.predict, caller, task, version=_named(version))
+    return await _infer(request, ask, task)
 
 
 def _named(version: str) -> str | None:
@@ -234,9 +242,9 @@ async def _ready(task: TaskName, backend: Backend, version: str | None = None) -
     return ModelReady(name=inference.model_name(task), ready=True)
 
 
-async def _infer(request: Request, task: TaskName, backend: Backend, version: str | None = None) -> Response:
+async def _infer(request: Request, ask: Ask, task: TaskName) -> Response:
     asked = inference.read_request(await request.body(), request.headers.get(HEADER))
-    predictions = await backend.predict(task, asked.texts, version)
+    predictions = await ask(asked.texts)
     answer = inference.write_answer(asked, inference.model_name(task), predictions)
     if answer.header_length is None:
         return Response(answer.body, media_type="application/json")

@@ -10,6 +10,7 @@ import pytest
 
 from services.gateway.auth import KeyFile, KeyRing
 from services.gateway.callers import Role
+from services.limits.port import KeyLimits
 from tornio.api import TaskName
 from tornio.cli import main
 from tornio.errors import Unauthorized
@@ -57,6 +58,16 @@ def test_a_key_for_tasks_is_in_their_workspaces(file: Path, capsys: pytest.Captu
     assert capsys.readouterr().out == "team: admin in acme/reviews, shop/mails\n"
 
 
+def test_limits_of_a_key(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    limits = ["--texts-per-second", "50", "--burst-texts", "400", "--concurrent-requests", "8"]
+    assert main(["keys", "new", "shop", "--workspace", "shop", *limits, "--json"]) == 0
+    caller = KeyRing(KeyFile(file)).caller(f"Bearer {json.loads(capsys.readouterr().out)['key']}")
+    assert caller.limits == KeyLimits(50, 400, 8)
+    assert main(["keys", "list"]) == 0
+    listed = "shop: predict in shop; texts_per_second 50.0; burst_texts 400; concurrent_requests 8\n"
+    assert capsys.readouterr().out == listed
+
+
 def test_a_key_that_was_written_by_hand_stays_as_it_is(file: Path) -> None:
     entry = {"name": "old", "key": "sixteen characters", "workspaces": ["a"], "role": "predict"}
     file.write_text(json.dumps([entry]))
@@ -71,6 +82,8 @@ def test_a_key_that_was_written_by_hand_stays_as_it_is(file: Path) -> None:
     [
         (["keys", "new", "old", "--workspace", "a"], "has a key named 'old'"),
         (["keys", "new", "x", "--workspace", "a", "--role", "king"], "role"),
+        (["keys", "new", "x", "--workspace", "a", "--texts-per-second", "0"], "texts_per_second"),
+        (["keys", "new", "x", "--workspace", "a", "--burst-texts", "9"], "no effect without"),
         (["keys", "new", "x"], "Where may the key be used?"),
         (["keys", "new", "x", "--task", "reviews"], "not the name of a task"),
         (["keys", "new", "x", "--workspace", "b", "--task", "a/reviews"], "outside of 'workspaces'"),

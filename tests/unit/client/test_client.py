@@ -192,6 +192,28 @@ def test_the_pause_is_what_the_server_asks_for(slept: list[float]) -> None:
     assert slept == [7, 7]
 
 
+@pytest.mark.parametrize(
+    ("headers", "pause"),
+    [
+        ({"Retry-After": "Sun, 06 Nov 1994 08:49:50 GMT", "Date": "Sun, 06 Nov 1994 08:49:37 GMT"}, 13),
+        ({"Retry-After": "Sun, 06 Nov 1994 08:49:50", "Date": "Sun, 06 Nov 1994 08:49:37 GMT"}, 13),
+    ],
+)
+def test_the_pause_may_be_a_date_of_the_servers_clock(
+    slept: list[float], headers: dict[str, str], pause: float
+) -> None:
+    transport = Answers(httpx.Response(429, headers=headers), httpx.Response(200, json={"tasks": []}))
+    assert Client("http://x", "key", transport=transport).tasks() == []
+    assert slept == [pause]
+
+
+@pytest.mark.parametrize("said", ["Sun, 06 Nov 1994 08:49:37 GMT", "soon", "-3", "", "1.5"])
+def test_what_is_over_or_cannot_be_read_makes_no_long_pause(slept: list[float], said: str) -> None:
+    transport = Answers(httpx.Response(503, headers={"Retry-After": said}), httpx.Response(200, json={"tasks": []}))
+    assert Client("http://x", "key", transport=transport).tasks() == []
+    assert 0 < slept[0] < 1
+
+
 def test_what_was_refused_before_anything_happened_is_sent_again(slept: list[float]) -> None:
     """A rollback or a training must not happen twice, but a client beyond its share has had none."""
     refused = httpx.Response(429, headers={"Retry-After": "1"})

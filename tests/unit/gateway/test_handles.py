@@ -12,6 +12,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from services.gateway import handles
 from services.gateway.handles import Handle, Handles
+from services.limits.port import Ask, KeyLimits
 from services.messages import ControllerStatus
 from tornio.api import TaskName, ZeroShotOut
 from tornio.errors import NotServable, Unavailable
@@ -21,6 +22,7 @@ from tornio.spec import LabelSpec
 pytestmark = pytest.mark.unit
 
 TASK = TaskName("acme", "support")
+LENT = Ask("shop", KeyLimits(10), 5, 10, 1)
 
 
 class FakeHandle:
@@ -63,12 +65,13 @@ def raised(error: Exception) -> Exception:
 
 
 def test_arguments_are_values_that_can_be_pickled() -> None:
-    played, handle = cluster(ZeroShotOut(predictions=[], agent=""), ControllerStatus(Phase.WAITING, ""), None)
+    played, handle = cluster(ZeroShotOut(predictions=[], agent=""), ControllerStatus(Phase.WAITING, ""), None, [])
 
     async def ask() -> None:
         await played.score(("a",), (LabelSpec(name="x"),), ("{}",), False)
         await played.controller_status(TASK)
         await played.nudge(TASK)
+        await played.lend("gateway", (LENT,))
 
     asyncio.run(ask())
     assert pickle.loads(pickle.dumps(handle.asked)) == handle.asked  # noqa: S301 - as Ray sends them
@@ -76,6 +79,7 @@ def test_arguments_are_values_that_can_be_pickled() -> None:
         ("score", (["a"], [LabelSpec(name="x")], ["{}"], False)),
         ("status", ("acme", "support")),
         ("nudge", ("acme", "support")),
+        ("lend", ("gateway", [LENT])),
     ]
 
 
