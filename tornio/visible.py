@@ -18,6 +18,13 @@ def visible(text: str) -> str:
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def markdown_code(text: str) -> str:
+    """Return a text as code in Markdown, whatever it contains: between more backticks than follow each other in it."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    inner = visible(text).replace("\n", " ")
+    return f"{fence} {inner} {fence}" if len(fence) > 1 else f"{fence}{inner}{fence}"
+
+
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols of Unicode that leave the place empty."""
 _SELECTORS = re.compile("[\u034f\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")

@@ -10,6 +10,7 @@ from services.gateway.auditing import Auditor
 from services.gateway.cluster import Models
 from tornio.api import TaskName
 from tornio.errors import NotFound, NotServable
+from tornio.exchange.bundle import Bundle, bundle
 from tornio.loop.first import no_version
 from tornio.registry import CURRENT, PREVIOUS, Registry
 from tornio.schemas.audit import Act
@@ -47,6 +48,9 @@ class ServedModels(Protocol):
     async def unload(self, task: TaskName, who: str) -> None:
         """Drop from this process the versions of the task that no alias names."""
 
+    async def export(self, task: TaskName, who: str, version: str | None = None) -> Bundle:
+        """Return the documents and files of a version as a tar stream."""
+
 
 @dataclass(frozen=True)
 class StoreServed:
@@ -71,6 +75,12 @@ class StoreServed:
     async def unload(self, task: TaskName, who: str) -> None:
         async with self.audit.act(Act.UNLOAD, who, task):
             await self.models.unload(task)
+
+    async def export(self, task: TaskName, who: str, version: str | None = None) -> Bundle:
+        async with self.audit.act(Act.EXPORT_MODEL, who, task, version=version) as found:
+            made: Bundle = await self.blocking(lambda: bundle(Task(self.store, TaskKeys(*task)), version))
+            found["version"] = made.version
+        return made
 
     def _describe(self, task: TaskName, version: str | None) -> ServedModel:
         Task(self.store, TaskKeys(*task))  # raises NotFound

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import StreamingResponse
 
 from services.gateway import openapi
@@ -130,6 +130,17 @@ async def annotators(task: Task, backend: TheBackend, _: Annotating) -> Annotato
 async def versions(task: Task, backend: TheBackend, _: Operator) -> Versions:
     """List the versions, why each was promoted or refused, and which hold-out answers changed."""
     return Versions(versions=list(await backend.versions(task)))
+
+
+@router.get("/{workspace}/{task}/model", response_class=StreamingResponse)
+async def export_model(
+    task: Task, backend: TheBackend, caller: Operator, version: Annotated[str | None, Query(max_length=200)] = None
+) -> StreamingResponse:
+    """Hand out a version, by default the one that serves, as a tar stream: its documents and files, and its base model.
+
+    `tornio export model` makes of it a folder that other libraries load."""
+    made = await backend.served.export(task, caller.name, version)
+    return StreamingResponse(made.tar, media_type="application/x-tar")
 
 
 @router.post("/{workspace}/{task}/rollback")

@@ -14,6 +14,7 @@ from tornio.api import LabelIn, LabelledRecord, LabelsImported
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, NoEscapeFormulas, Task, Url, connect
 from tornio.cli.deleting import deleted_before, pool_delete, purge
+from tornio.cli.exporting import export_model
 from tornio.cli.relabel import labels_migrate
 from tornio.cli.review import export_corrected
 from tornio.errors import InvalidFile, InvalidInput
@@ -68,8 +69,11 @@ def register(app: typer.Typer) -> None:
     labels.command("import")(labels_import)
     labels.command("migrate")(labels_migrate)
     app.add_typer(labels, name="labels")
-    export = typer.Typer(no_args_is_help=True, help="Export the labels of a task, or the corrected data of a review.")
+    export = typer.Typer(
+        no_args_is_help=True, help="Export the labels or the model of a task, or the corrected data of a review."
+    )
     export.command("labels")(export_labels)
+    export.command("model")(export_model)
     export.command("corrected")(export_corrected)
     app.add_typer(export, name="export")
 

@@ -15,6 +15,7 @@ from tornio.cli import screen
 from tornio.cli.connect import Json, NoEscapeFormulas
 from tornio.client.address import looked_in, session_environment
 from tornio.errors import InvalidInput, TemporaryError
+from tornio.files.pushing import HUB, check_name
 from tornio.files.whole import writing
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tornio.scoring.scored_run import ScoredRun
 
 _DEFAULT_TOP = 100
-_HUB = "hub:"
 
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="Id of the run, as printed by `tornio score`.", show_default=False)
@@ -153,7 +153,7 @@ def export_corrected(
     from tornio.review.write import writer_for
 
     suffix = Path(output).suffix
-    if not output.startswith(_HUB) and suffix:
+    if not output.startswith(HUB) and suffix:
         rows = writer_for(Path(output), escape=not no_escape_formulas)(corrected(scored), schema(scored.multi_label))
     else:
         output, rows = _as_dataset(scored, output, private=not public)
@@ -170,9 +170,9 @@ def _as_dataset(scored: ScoredRun, output: str, *, private: bool) -> tuple[str, 
     from tornio.review.corrected import corrected
     from tornio.review.sync import run_precision
 
-    name = output.removeprefix(_HUB)
+    name = output.removeprefix(HUB)
     if name != output:
-        hub.check_name(name)
+        check_name(name, "data set")
     dataset = hub.as_dataset(corrected(scored), scored.labels, scored.multi_label)
     if name == output:
         hub.save(dataset, Path(output))

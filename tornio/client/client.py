@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -12,7 +13,7 @@ import httpx
 
 from tornio import api
 from tornio.api import TaskName
-from tornio.client import address
+from tornio.client import address, streams
 from tornio.client.chunks import chunks, json_size
 from tornio.client.http import Patience, Session
 from tornio.client.predictions import REQUEST_BYTES, REQUEST_TEXTS, Progress, predict_each, readable, whole
@@ -226,11 +227,23 @@ class Client(UploadMethods):
             count = int(response.headers[api.COUNT_HEADER])
             total(count)
             lines = 0
-            for line in _lines(response):
+            for line in streams.lines(response):
                 yield api.LabelledRecord.model_validate_json(line)
                 lines += 1
             if lines != count:
                 raise Unavailable(f"The export ended after {lines} of {count} labels. Try again.")
+
+    def download_version(
+        self, task: str, folder: Path, version: str | None = None, progress: Progress = _silent
+    ) -> None:
+        """Write the documents and files of a version into a folder: what ``tornio export model`` is made from.
+
+        ``version``: its name, or ``previous``; None means the one that serves. Raises NotFound, NotServable, and
+        Unavailable when the stream ends early.
+        """
+        asked = "" if version is None else f"?{urlencode({'version': version})}"
+        with self._session.stream(_path(task, "model") + asked) as response:
+            streams.unpack(response, folder, progress)
 
     # State
 
@@ -330,16 +343,6 @@ def _run_path(task: str, run: str) -> str:
     if not re.fullmatch(api.RUN_PATTERN, run):
         raise InvalidInput(f"{run!r} is no run id. List the runs with `tornio runs {task}`")
     return _path(task, f"runs/{run}")
-
-
-def _lines(response: httpx.Response) -> Iterator[str]:
-    """Yield lines that end with a line feed only, because texts may contain other line ends."""
-    rest = ""
-    for piece in response.iter_text():
-        *lines, rest = (rest + piece).split("\n")
-        yield from lines
-    if rest:
-        yield rest
 
 
 def _record_size(record: api.RecordIn | api.LabelIn) -> int:

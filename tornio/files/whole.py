@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,3 +34,27 @@ def writing(path: Path) -> Iterator[Path]:
             yield part
     except OSError as error:
         raise InvalidFile(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def check_empty(folder: Path) -> None:
+    """Raise InvalidFile for a folder that has files already, and for a file of this name."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidFile(f"{folder} already exists and is not an empty folder. Delete it, or choose another name.")
+
+
+@contextmanager
+def writing_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes ``folder`` when the block ends without an error.
+
+    Raises InvalidFile for a folder that is not empty, or one that cannot be written.
+    """
+    check_empty(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=folder.parent) as part:
+            whole = Path(part) / "whole"
+            whole.mkdir()
+            yield whole
+            whole.rename(folder)
+    except OSError as error:
+        raise InvalidFile(f"Cannot write {folder}: {error.strerror or error}") from error

@@ -49,8 +49,8 @@ class LinearHead:
         (folder / CONFIG_FILE).write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, dimension: int) -> LinearHead:
-        """Load a head for vectors of this dimension.
+    def load(cls, folder: Path, dimension: int | None = None) -> LinearHead:
+        """Load a head for vectors of this dimension; None: of whatever dimension it has.
 
         Raises UnfitCheckpoint for missing or unreadable files, arrays of another shape or type, NaN and infinity.
         """
@@ -61,7 +61,7 @@ class LinearHead:
             weight, bias = arrays["weight"], arrays["bias"]
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise UnfitCheckpoint(f"the head cannot be read ({type(error).__name__}: {error}): train again") from error
-        expected = (len(labels), dimension)
+        expected = (len(labels), weight.shape[-1] if dimension is None else dimension)
         if weight.shape != expected or bias.shape != expected[:1]:
             raise UnfitCheckpoint(
                 f"the head has the shapes {weight.shape} and {bias.shape}, not {expected} and {expected[:1]}: "

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from tornio.scoring.ranking import Precision
-from tornio.visible import visible
+from tornio.visible import markdown_code
 
 
 def card(
@@ -48,14 +47,7 @@ corrected here. {unsettled}
 | `who` | who answered, as user ids of the annotation tool |
 | `when` | time of the latest answer |
 
-Labels, in this order: {", ".join(map(_code, labels))}.
+Labels, in this order: {", ".join(map(markdown_code, labels))}.
 
 Made by Tornio, run `{run}`.
 """
-
-
-def _code(text: str) -> str:
-    """Return a text as code in Markdown, whatever it contains: between more backticks than follow each other in it."""
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    inner = visible(text).replace("\n", " ")
-    return f"{fence} {inner} {fence}" if len(fence) > 1 else f"{fence}{inner}{fence}"

@@ -17,6 +17,7 @@ class Act(StrEnum):
     DELETE_RECORDS = "delete-records"
     IMPORT_LABELS = "import-labels"
     EXPORT_LABELS = "export-labels"
+    EXPORT_MODEL = "export-model"
     ROLLBACK = "rollback"
     PAUSE = "pause"
     RESUME = "resume"

@@ -51,6 +51,7 @@ from tornio.api import (
     ZeroShotPrediction,
 )
 from tornio.errors import ChangeRefused, Conflict, InvalidInput, NotFound, NotServable, Unavailable
+from tornio.exchange.bundle import Bundle
 from tornio.loop.first import no_version
 from tornio.records import default_record_id
 from tornio.settings import UploadSettings
@@ -163,6 +164,8 @@ class FakeBackend:
     fail_times: int = 10**9
     calls: list[str] = field(default_factory=list)
     is_ready: bool = True
+    exported: bytes = b""
+    """A bundle, as a tar."""
 
     def _task(self, name: TaskName) -> FakeTask:
         if self.fails is not None and self.fail_times > 0:
@@ -323,6 +326,11 @@ class FakeBackend:
     async def unload(self, task: TaskName, who: str) -> None:
         self._task(task)
         self.calls.append("unload")
+
+    async def export(self, task: TaskName, who: str, version: str | None = None) -> Bundle:
+        named = await self.describe(task, version)
+        self.calls.append(f"export {named.version} by {who}")
+        return Bundle(named.version, iter([self.exported]))
 
     async def check(self, task: TaskName, version: str | None = None) -> None:
         await self.describe(task, version)

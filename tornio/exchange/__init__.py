@@ -1,0 +1,1 @@
+"""Taking a version away: as a folder that other libraries load, with a card."""
