@@ -236,11 +236,9 @@ class Client(UploadMethods):
     def download_version(
         self, task: str, folder: Path, version: str | None = None, progress: Progress = _silent
     ) -> None:
-        """Write the documents and files of a version into a folder: what ``tornio export model`` is made from.
+        """Write the documents and files of a version (``previous``; None: the one that serves) into a folder.
 
-        ``version``: its name, or ``previous``; None means the one that serves. Raises NotFound, NotServable, and
-        Unavailable when the stream ends early.
-        """
+        Raises NotFound, NotServable, and Unavailable when the stream ends early."""
         asked = "" if version is None else f"?{urlencode({'version': version})}"
         with self._session.stream(_path(task, "model") + asked) as response:
             streams.unpack(response, folder, progress)
