@@ -36,7 +36,7 @@ def test_tensors_of_any_type_are_copied_under_other_names(
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / weights.FILE)
-        new = {"new": np.float32([[1, 2], [3, 4]])}
+        new = {"new": np.array([[1, 2], [3, 4]], np.float32)}
         weights.write(folder / "out", weights.stored(folder), lambda name: f"bert.{name}", new)
         found = load_file(folder / "out")
     assert found.keys() == {f"bert.{name}" for name in arrays} | {"new"}
@@ -46,12 +46,12 @@ def test_tensors_of_any_type_are_copied_under_other_names(
 
 
 def test_the_parts_of_a_large_model_become_one_file(tmp_path: Path) -> None:
-    save_file({"a": np.float32([1])}, tmp_path / "model-1.safetensors")
-    save_file({"b": np.float32([2])}, tmp_path / "model-2.safetensors")
+    save_file({"a": np.array([1], np.float32)}, tmp_path / "model-1.safetensors")
+    save_file({"b": np.array([2], np.float32)}, tmp_path / "model-2.safetensors")
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     weights.write(tmp_path / "out", weights.stored(tmp_path), lambda name: None if name == "a" else name)
-    assert load_file(tmp_path / "out") == {"b": np.float32([2])}
+    assert load_file(tmp_path / "out") == {"b": np.array([2], np.float32)}
     (tmp_path / "model-2.safetensors").unlink()
     with pytest.raises(InvalidInput, match=r"model-2\.safetensors"):
         weights.stored(tmp_path)
