@@ -16,7 +16,7 @@ from tornio.scoring.finished import model_name
 from tornio.scoring.parts import Parts
 from tornio.scoring.predicting.planning import plan_predict
 from tornio.scoring.predicting.sources import files_of
-from tornio.scoring.predicting.work import PredictPart, stage_texts, summarise
+from tornio.scoring.predicting.work import PredictPart, stage_texts, summarise, write_top
 from tornio.scoring.predicting.writing import PREDICTED, PREDICTIONS, WriteFile, missing_files
 from tornio.settings import StorageSettings
 from tornio.storage.port import ObjectStore
@@ -52,12 +52,13 @@ def run(args: PredictArgs, context: RunContext) -> PredictOutput:
     rows = [part.rows for part in staged.parts]
     do_missing(context, STAGES, PREDICT, parts.missing(PREDICTIONS, len(rows)), rows)
     do_missing(context, STAGES, WRITE, missing_files(args, plan, store), _of_files(args, staged))
+    write_top(plan, args, parts)
     return summarise(args, plan, staged, parts, model_name(args, store))
 
 
 def forget(plan: RunPlan, store: ObjectStore) -> None:
-    """Delete the files that a run has written, because they hold a text that is purged."""
-    store.delete([info.key for info in store.list(plan.run_keys.folder(PREDICTED))])
+    """Delete the files that a run has written, and its first rows, because they hold a text that is purged."""
+    store.delete([plan.run_keys.top, *(info.key for info in store.list(plan.run_keys.folder(PREDICTED)))])
 
 
 def _of_files(args: PredictArgs, staged: ScoreInput) -> list[int]:

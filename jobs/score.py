@@ -10,7 +10,7 @@ from jobs.context import JobContext, RunContext
 from jobs.parts import Stages
 from jobs.spread import check_precision, do_missing
 from tornio.api import ScoreRequest, TaskName
-from tornio.review.report import run_report
+from tornio.review.report import write_shown
 from tornio.schemas.jobs import ScoreArgs, ScoreOutput
 from tornio.schemas.runs import RunPlan, RunResult
 from tornio.scoring.fitting import fit_scorer
@@ -62,13 +62,11 @@ def run(args: ScoreArgs, context: RunContext) -> ScoreOutput:
         rank_whole(args, staged, parts)
     output = summarise(args, staged, parts)
     task = None if context.plan.task is None else context.task
-    page = run_report(ScoredRun(context.plan, output, parts.store, task))
-    parts.store.put(output.report, page.encode())
+    write_shown(ScoredRun(context.plan, output, parts.store, task))
     return output
 
 
 def forget(plan: RunPlan, store: ObjectStore) -> None:
-    """Write the report of a finished run again, because it may show a text that is purged."""
+    """Write again what is shown of a finished run, because it may have a text that is purged."""
     if documents.find(store, plan.run_keys.result, RunResult) is not None:
-        scored = ScoredRun.open(store, plan.run, plan.workspace)
-        store.put(scored.output.report, run_report(scored).encode())
+        write_shown(ScoredRun.open(store, plan.run, plan.workspace))

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.sizing import Facts
@@ -65,6 +66,10 @@ class Job:
 
     ``forget(plan, store)``: writes again, or deletes, what a run of the job shows of the texts in its ``input/``. A
     purge calls it when one of them is to go.
+
+    ``files``: what users may fetch of a finished run, relative to its folder; folders end with '/'.
+    ``write(plan, output, store, path, escape)``: writes all rows of a finished run into a .parquet, .csv or .jsonl.
+    None: its result has no rows, or they are stored in the format that the user wants.
     """
 
     args: type[Part]
@@ -76,6 +81,8 @@ class Job:
     plan: Callable[[Any, TaskName, JobContext], RunPlan] | None = None
     irreversible: bool = False
     forget: Callable[[RunPlan, ObjectStore], None] | None = None
+    files: tuple[str, ...] = ()
+    write: Callable[[RunPlan, dict[str, Any], ObjectStore, Path, bool], None] | None = None
 
     @property
     def spreads(self) -> bool:
@@ -170,6 +177,7 @@ JOBS: dict[str, Job] = {
         stages=_stages("jobs.compare"),
         request=CompareRequest,
         plan=late("jobs.compare", "plan"),
+        files=("comparison.html", "results.parquet"),
     ),
     "simulate": Job(
         SimulateArgs,
@@ -177,6 +185,7 @@ JOBS: dict[str, Job] = {
         stages=_stages("jobs.simulate"),
         request=SimulateRequest,
         plan=late("jobs.simulate", "plan"),
+        files=("simulation.html", "results.parquet"),
     ),
     "purge": Job(
         PurgeArgs,
@@ -192,6 +201,8 @@ JOBS: dict[str, Job] = {
         request=ScoreRequest,
         plan=late("jobs.score", "plan"),
         forget=late("jobs.score", "forget"),
+        files=("report.html", "scores/", "rejected/"),
+        write=late("tornio.scoring.results", "write_fetched"),
     ),
     "predict": Job(
         PredictArgs,
@@ -200,5 +211,6 @@ JOBS: dict[str, Job] = {
         request=PredictRequest,
         plan=late("jobs.predict", "plan"),
         forget=late("jobs.predict", "forget"),
+        files=("predicted/", "rejected/"),
     ),
 }

@@ -21,8 +21,10 @@ from tornio.api import (
     RecordsAdded,
     RecordsDeleted,
     RollbackIn,
+    RunFiles,
     RunOut,
     RunRequest,
+    RunRows,
     Serving,
     TaskName,
     TaskStatus,
@@ -51,6 +53,15 @@ class RunsBackend(Protocol):
 
     async def get(self, task: TaskName, run: str) -> RunOut:
         """Return a run. Raises NotFound."""
+
+    async def rows(self, task: TaskName, run: str, most: int) -> RunRows:
+        """Return the first rows of a result. Raises NotFound, and Conflict for a run that is not done."""
+
+    async def files(self, task: TaskName, run: str, who: str) -> RunFiles:
+        """Return the files of a result. Raises NotFound, and Conflict for a run that is not done."""
+
+    async def file(self, task: TaskName, run: str, name: str, etag: str, start: int) -> bytes:
+        """Return at most ``FILE_BYTES`` bytes of a file of a result as it was listed. Raises NotFound, Conflict."""
 
     async def cancel(self, task: TaskName, run: str, who: str) -> RunOut:
         """End a run. Raises NotFound, and Conflict for a run that is over or that belongs to the loop."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from jobs.table import JOBS
 from services.gateway.auditing import Auditor
 from services.gateway.cluster import Cluster
-from tornio.api import RunOut, RunRequest, TaskName
+from tornio.api import RunFiles, RunOut, RunRequest, RunRows, TaskName
 from tornio.errors import TornioError
-from tornio.runs import RunReader, RunRecord, ask_for_run, cancel_run, run_out
+from tornio.runs import RunReader, RunRecord, ask_for_run, cancel_run, files_of, first_rows, read_file, run_out
 from tornio.schemas.audit import Act
 from tornio.schemas.keys import TaskKeys
 from tornio.storage.port import ObjectStore
@@ -49,6 +50,31 @@ class StoreRuns:
         record = await self.blocking(RunReader(self.store, *task).run, run)
         return (await self._shown(task, [record]))[0]
 
+    async def rows(self, task: TaskName, run: str, most: int) -> RunRows:
+        def read() -> RunRows:
+            return first_rows(self.store, RunReader(self.store, *task).run(run), most)
+
+        rows: RunRows = await self.blocking(read)
+        return rows
+
+    async def files(self, task: TaskName, run: str, who: str) -> RunFiles:
+        def read() -> RunFiles:
+            record = RunReader(self.store, *task).run(run)
+            return files_of(self.store, record, _offered(record))
+
+        async with self.audit.act(Act.EXPORT_RUN, who, task, run=run) as found:
+            files: RunFiles = await self.blocking(read)
+            found["files"] = len(files.files)
+        return files
+
+    async def file(self, task: TaskName, run: str, name: str, etag: str, start: int) -> bytes:
+        def read() -> bytes:
+            record = RunReader(self.store, *task).run(run)
+            return read_file(self.store, record, _offered(record), name, etag, start)
+
+        body: bytes = await self.blocking(read)
+        return body
+
     async def cancel(self, task: TaskName, run: str, who: str) -> RunOut:
         async with self.audit.act(Act.CANCEL_RUN, who, task, run=run):
             await self.blocking(cancel_run, self.store, *task, run, who, self.clock())
@@ -69,3 +95,9 @@ class StoreRuns:
                 waiting = f"The controller, which starts runs, does not answer: {error}"
                 troubles = {record.plan.run: waiting for record in records}
         return [run_out(record, troubles.get(record.plan.run)) for record in records]
+
+
+def _offered(record: RunRecord) -> tuple[str, ...]:
+    """What users may fetch of a run. Nothing of a job that this release does not know."""
+    job = JOBS.get(record.plan.job)
+    return () if job is None else job.files

@@ -100,6 +100,17 @@ def test_head_tells_size_and_etag(store: ObjectStore) -> None:
     assert (info.key, info.size, info.etag) == ("a", 5, etag)
 
 
+@pytest.mark.parametrize(
+    ("start", "most", "found"), [(0, 2, b"ab"), (2, 9, b"cde"), (4, 1, b"e"), (5, 3, b""), (9, 3, b""), (1, 0, b"")]
+)
+def test_a_part_of_an_object_is_got(store: ObjectStore, start: int, most: int, found: bytes) -> None:
+    etag = store.put("a", b"abcde")
+    part = store.get_range("a", start, most)
+    assert (part.body, part.etag) == (found, etag)
+    with pytest.raises(NotFound):
+        store.get_range("nothing", start, most)
+
+
 def test_an_unchanged_object_is_not_sent_again(store: ObjectStore) -> None:
     etag = store.put("a", b"one")
     assert store.get_if_changed("a", etag) is None

@@ -7,12 +7,18 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tornio.api.base import Answer, Request, TaskName
+from tornio.api.base import MIB, Answer, Request, TaskName
 from tornio.api.uploads import UPLOAD
 from tornio.errors import InvalidInput
 
 RUN_PATTERN = r"[a-z][a-z0-9-]{0,99}"
 """Pattern of the id of a run: job and digest."""
+RUN_FILE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+"""Pattern of the name of a file of a result."""
+FILE_BYTES = 8 * MIB
+"""Most bytes of a file of a result in one answer."""
+MAX_TOP = 20
+"""Most rows of a result that are shown before it is fetched."""
 MAX_RUNS = 500
 """Most runs in one answer."""
 
@@ -271,6 +277,26 @@ class RunOut(Answer):
     why: str | None = None
     output: dict[str, Any] | None = None
     """The result, once the run is done."""
+
+
+class RunRows(Answer):
+    """The first rows of a result, as text. Without columns, the job has no rows, or an earlier release did the run."""
+
+    columns: list[str] = []
+    rows: list[list[str]] = []
+
+
+class RunFileOut(Answer):
+    """A file of the result. ``size``: in bytes. ``etag`` changes with its content; whoever gets the file names it."""
+
+    name: str
+    size: int
+    etag: str
+
+
+class RunFiles(Answer):
+    files: list[RunFileOut]
+    """Those of a table that is stored in parts are numbered in their order."""
 
 
 class Runs(Answer):

@@ -15,6 +15,7 @@ from tornio.api import RunOut, RunRequest, TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.options import options_of
+from tornio.cli.results import Run, Top, fetch, show_top, waited_for
 from tornio.cli.screen import Group, RenderableType, Text
 from tornio.cli.stores import known_store
 from tornio.cli.uploading import with_upload
@@ -31,20 +32,17 @@ _MOST_LETTERS = 200
 _IN_WORDS = {"ranking": "rows are sorted by the column", "suspicion": "this column is computed by the ranking"}
 """Names of results that are not clear by themselves, as `run show` prints them."""
 
-Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="Id of the run, as `tornio runs` shows it.", show_default=False)
-]
 RunsOf = dict[str, list[RunOut]]
 """Runs by the full name of their task, or by their workspace for runs without a task."""
 
 
 def register(app: typer.Typer) -> None:
     app.command("runs")(runs)
-    group = typer.Typer(no_args_is_help=True, help="Start a run on the cluster, show it, or cancel it.")
+    group = typer.Typer(no_args_is_help=True, help="Start a run on the cluster, wait for it, fetch its result.")
     for name, job in JOBS.items():
         if job.request is not None:
             group.command(name, help=job.request.__doc__)(_command(job.request))
-    for command in (show, cancel):
+    for command in (show, wait, fetch, cancel):
         group.command(command.__name__)(command)
     app.add_typer(group, name="run")
 
@@ -89,7 +87,7 @@ def _command(request: type[RunRequest]) -> Callable[..., None]:
         if as_json:
             screen.dump(run)
         else:
-            screen.say(f"run {run.run} is {run.state}. Follow it with: tornio runs {task} --watch")
+            screen.say(f"run {run.run} is {run.state}. Wait for it with: tornio run wait {task} {run.run}")
 
     return ask
 
@@ -105,19 +103,31 @@ def show(
         ),
     ],
     run: Run,
+    top: Top = 10,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Show the progress of a run, its result, or why it failed.
+    """Show the progress of a run, its result with the first rows, or why it failed.
 
     A run without a task is read from the store that `tornio score` uses here, and the others from the server.
     """
-    if "/" in task:
-        with connect(ctx, url) as client:
-            document = client.run(task, run)
-    else:
-        document = _run_of_no_task(task, run)
-    screen.dump(document) if as_json else screen.show(_run_view(document, datetime.now(UTC)))
+    if "/" not in task:
+        _show(_run_of_no_task(task, run), as_json)
+        return
+    with connect(ctx, url) as client:
+        document = client.run(task, run)
+        _show(document, as_json)
+        if not as_json:
+            show_top(client, task, document, top)
+
+
+def wait(ctx: Context, task: Task, run: Run, top: Top = 10, url: Url = None, as_json: Json = False) -> None:
+    """Wait until a run is over, and show its result with the first rows. Ends with an error if it has failed."""
+    with connect(ctx, url) as client:
+        document = waited_for(client, task, run, quiet=as_json)
+        _show(document, as_json)
+        if not as_json:
+            show_top(client, task, document, top)
 
 
 def cancel(ctx: Context, task: Task, run: Run, url: Url = None, as_json: Json = False) -> None:
@@ -177,6 +187,10 @@ def _run_of_no_task(workspace: str, run: str) -> RunOut:
 
 
 # How they look
+
+
+def _show(run: RunOut, as_json: bool) -> None:
+    screen.dump(run) if as_json else screen.show(_run_view(run, datetime.now(UTC)))
 
 
 def _plain(runs_of: RunsOf) -> dict[str, object]:

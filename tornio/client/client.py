@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +16,7 @@ from tornio.client import address, streams
 from tornio.client.chunks import chunks, json_size
 from tornio.client.http import Patience, Session
 from tornio.client.predictions import REQUEST_BYTES, REQUEST_TEXTS, Progress, predict_each, readable, whole
+from tornio.client.results import ResultMethods, run_path
 from tornio.client.uploads import UploadMethods
 from tornio.errors import InvalidInput, Unavailable
 from tornio.records import Prediction, Purpose
@@ -28,7 +28,7 @@ def _silent(_: int) -> None:
     """The default for ``progress``, which does nothing."""
 
 
-class Client(UploadMethods):
+class Client(UploadMethods, ResultMethods):
     """A client of a Tornio server. Tasks are named ``workspace/task``.
 
     Without arguments, address and key are taken from TORNIO_URL and TORNIO_API_KEY (or TORNIO_API_KEY_FILE), or else
@@ -284,11 +284,11 @@ class Client(UploadMethods):
 
     def run(self, task: str, run: str) -> api.RunOut:
         """Return one run: how far it is, why it failed, or its result."""
-        return self._session.get(_run_path(task, run), api.RunOut)
+        return self._session.get(run_path(task, run), api.RunOut)
 
     def cancel_run(self, task: str, run: str) -> api.RunOut:
         """End a run that a user asked for. Raises Conflict for a run that is over, or that the loop started."""
-        return self._session.post(_run_path(task, run) + "/cancel", api.RunOut, repeatable=True)
+        return self._session.post(run_path(task, run) + "/cancel", api.RunOut, repeatable=True)
 
     def audit(self, workspace: str, task: str | None = None) -> Iterator[api.AuditEventOut]:
         """Yield who did what in a workspace, newest first. ``task``: the name of a task, without its workspace.
@@ -335,12 +335,6 @@ class Client(UploadMethods):
 def _path(task: str, suffix: str = "") -> str:
     name = TaskName.parse(task)
     return f"/v1/tasks/{name.workspace}/{name.task}" + (f"/{suffix}" if suffix else "")
-
-
-def _run_path(task: str, run: str) -> str:
-    if not re.fullmatch(api.RUN_PATTERN, run):
-        raise InvalidInput(f"{run!r} is no run id. List the runs with `tornio runs {task}`")
-    return _path(task, f"runs/{run}")
 
 
 def _record_size(record: api.RecordIn | api.LabelIn) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,6 +97,10 @@ class Session:
     def get(self, path: str, answer: type[A], also: int | None = None) -> A:
         """Send a GET request. ``also``: an error status that is accepted here."""
         return _read(self._send("GET", path, repeatable=True, also=also), answer)
+
+    def get_bytes(self, path: str, query: Mapping[str, str]) -> bytes:
+        """Return the bytes of an answer as they are."""
+        return self._send("GET", f"{path}?{httpx.QueryParams(query)}", repeatable=True).content
 
     def post(
         self, path: str, answer: type[A], body: Any = None, *, repeatable: bool, patience: Patience | None = None

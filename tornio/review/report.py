@@ -16,6 +16,7 @@ from tornio.scoring import figures
 from tornio.scoring.measures import label_matrix
 from tornio.scoring.report import MOST_ROWS, ScoreReport, Suspect, render
 from tornio.scoring.scored_run import ScoredRow, ScoredRun
+from tornio.scoring.top import write_top
 
 
 def run_report(run: ScoredRun) -> str:
@@ -46,6 +47,12 @@ def run_report(run: ScoredRun) -> str:
             reviewed=reviewed if reviewed.shown else None,
         )
     )
+
+
+def write_shown(run: ScoredRun) -> None:
+    """Write what is shown of a run: the report, and its top rows."""
+    run.store.put(run.output.report, run_report(run).encode())
+    write_top(run)
 
 
 def _suspect(row: ScoredRow, verdict: Verdict | None) -> Suspect:

@@ -3,6 +3,7 @@
 from tornio.runs.asks import ask_for_run, cancel_run
 from tornio.runs.reading import RunReader, workspaces_with_runs
 from tornio.runs.record import ATTEMPTS, RunRecord, RunState, pause_after, run_out
+from tornio.runs.results import files_of, first_rows, read_file
 
 __all__ = [
     "ATTEMPTS",
@@ -11,7 +12,10 @@ __all__ = [
     "RunState",
     "ask_for_run",
     "cancel_run",
+    "files_of",
+    "first_rows",
     "pause_after",
+    "read_file",
     "run_out",
     "workspaces_with_runs",
 ]

@@ -24,6 +24,7 @@ class Act(StrEnum):
     TRAIN_NOW = "train-now"
     START_RUN = "start-run"
     CANCEL_RUN = "cancel-run"
+    EXPORT_RUN = "export-run"
     UPLOAD = "upload"
     DELETE_UPLOAD = "delete-upload"
     LOAD = "load"

@@ -219,6 +219,10 @@ class RunKeys:
     def input(self) -> str:
         return self.root + "input.json"
 
+    @property
+    def top(self) -> str:
+        return self.root + "top.json"
+
     def attempt(self, number: int) -> str:
         return f"{self.root}attempts/{number}/"
 

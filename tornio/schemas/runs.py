@@ -68,6 +68,20 @@ class RunResult(Document):
     software: dict[str, str] = {}
 
 
+class RunTop(Document):
+    """``runs/{run}/top.json``: the rows of the result that a user looks at first, as text. Written before the result.
+
+    A purge writes it again, without the texts of deleted records.
+    """
+
+    FORMAT: ClassVar[str] = "run-top"
+
+    run: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    """Each has a cell per column. Texts are cut to 200 characters."""
+
+
 class RunFailure(Document):
     """``runs/{run}/attempts/{n}/failure.json``: the error of an attempt that ended without a result."""
 

@@ -13,7 +13,10 @@ import pyarrow.parquet as pq
 from tornio.errors import InvalidFile
 from tornio.files.spreadsheets import write_csv
 from tornio.files.whole import check_folder, writing
+from tornio.schemas.jobs import ScoreOutput
+from tornio.schemas.runs import RunPlan
 from tornio.scoring.scored_run import ScoredRun
+from tornio.storage.port import ObjectStore
 
 _PER_LABEL = ("probabilities", "label_losses")
 
@@ -37,6 +40,11 @@ def write_scores(run: ScoredRun, path: Path, *, escape: bool = True) -> None:
         else:
             with part.open("w", encoding="utf-8") as out:
                 out.writelines(_json_lines(rows))
+
+
+def write_fetched(plan: RunPlan, output: dict[str, Any], store: ObjectStore, path: Path, escape: bool) -> None:
+    """Write all rows of a run whose parts were fetched into this store: see ``write_scores``."""
+    write_scores(ScoredRun(plan, ScoreOutput.model_validate(output), store, None), path, escape=escape)
 
 
 def check_writable(path: Path) -> None:

@@ -194,18 +194,21 @@ class ScoredRun:
                 rows[values["row"]] = ScoredRow.of(values, self.output.ranking)
         return [rows[number] for number in numbers]
 
-    def most_suspicious(self, above_loss: float | None = None) -> Iterator[ScoredRow]:
-        """Yield all rows, or the judged ones with a larger loss than this, most suspicious first."""
+    def most_suspicious(self, above_loss: float | None = None, at_once: int = _CHUNK) -> Iterator[ScoredRow]:
+        """Yield all rows, or the judged ones with a larger loss than this, most suspicious first.
+
+        ``at_once``: how many are read together. Fewer of them lie in fewer parts.
+        """
         order = self.ranked.order
         if above_loss is not None:
             order = order[(self.ranked.loss[order] > above_loss) & ~self.ranked.unjudged[order]]
-        for start in range(0, len(order), _CHUNK):
-            yield from self.rows(self.ranked.row[order[start : start + _CHUNK]].tolist())
+        for start in range(0, len(order), at_once):
+            yield from self.rows(self.ranked.row[order[start : start + at_once]].tolist())
 
-    def showable(self) -> Iterator[ScoredRow]:
+    def showable(self, at_once: int = _CHUNK) -> Iterator[ScoredRow]:
         """Yield the rows that people may see together with a prediction, most suspicious first."""
         barred = self.barred()
-        return (row for row in self.most_suspicious() if not barred(row.digest))
+        return (row for row in self.most_suspicious(at_once=at_once) if not barred(row.digest))
 
     def barred(self) -> Callable[[str], bool]:
         """Return a function that tells by the digest of a text whether people must not see it in a review.

@@ -33,9 +33,13 @@ class LocalStore:
             raise InvalidInput(f"{folder} cannot be a folder for runs ({error}). Choose another one.") from error
 
     def get(self, key: str) -> StoredObject:
+        return self.get_range(key, 0, -1)
+
+    def get_range(self, key: str, start: int, most: int) -> StoredObject:
         try:
             with self._path(key).open("rb") as file:
-                return StoredObject(file.read(), _etag(os.fstat(file.fileno())))
+                file.seek(start)
+                return StoredObject(file.read(most), _etag(os.fstat(file.fileno())))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise NotFound(f"Object {key} does not exist.") from None
 

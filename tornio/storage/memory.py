@@ -43,6 +43,13 @@ class MemoryStore:
 
         return self._do("get_if_changed", key, read)
 
+    def get_range(self, key: str, start: int, most: int) -> StoredObject:
+        def read() -> StoredObject:
+            present = self._present(key)
+            return StoredObject(present.body[start : start + most], present.etag)
+
+        return self._do("get_range", key, read)
+
     def head(self, key: str) -> ObjectInfo | None:
         def read() -> ObjectInfo | None:
             present = self._objects.get(key)

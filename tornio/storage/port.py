@@ -42,6 +42,9 @@ class ObjectStore(Protocol):
     def get_if_changed(self, key: str, etag: str | None) -> StoredObject | None:
         """Return the object if its ETag differs from ``etag``, otherwise None. Raises NotFound."""
 
+    def get_range(self, key: str, start: int, most: int) -> StoredObject:
+        """Return at most so many bytes from an offset on, none from the end on. Raises NotFound."""
+
     def head(self, key: str) -> ObjectInfo | None:
         """Return the metadata of the object, or None if it does not exist."""
 

@@ -109,6 +109,19 @@ class S3Store:
 
         return self._try(key, read)
 
+    def get_range(self, key: str, start: int, most: int) -> StoredObject:
+        at = self._prefix + key
+
+        def read() -> StoredObject:
+            response = self._client.get_object(Bucket=self._bucket, Key=at, Range=f"bytes={start}-{start + most - 1}")
+            with closing(response["Body"]) as body:
+                return StoredObject(body.read(), response["ETag"])
+
+        info = self.head(key)
+        if info is None:
+            raise NotFound(f"{key} does not exist in {self._where}.")
+        return self._try(key, read) if start < info.size and most else StoredObject(b"", info.etag)
+
     def head(self, key: str) -> ObjectInfo | None:
         def read() -> ObjectInfo:
             response = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)

@@ -35,7 +35,7 @@ def test_a_run_is_asked_for(task: Tornio, backend: FakeBackend) -> None:
     words = ("run", "score", TASK, "--data", "s3://bucket/data.csv", "--cross-validate", "5", "--label-column", "y")
     code, out, _ = task(*words)
     assert code == 0
-    assert "is waiting. Follow it with: tornio runs acme/support --watch" in out
+    assert "is waiting. Wait for it with: tornio run wait acme/support score-" in out
     (asked,) = backend.runs.asked
     assert isinstance(asked, ScoreRequest)
     assert (asked.data, asked.folds, asked.label_column, asked.model) == ("s3://bucket/data.csv", 5, "y", None)

@@ -38,8 +38,11 @@ from tornio.api import (
     RecordsAdded,
     RecordsDeleted,
     RollbackIn,
+    RunFileOut,
+    RunFiles,
     RunOut,
     RunRequest,
+    RunRows,
     Serving,
     StopStatus,
     TaskName,
@@ -50,7 +53,7 @@ from tornio.api import (
     ZeroShotOut,
     ZeroShotPrediction,
 )
-from tornio.errors import ChangeRefused, Conflict, InvalidInput, NotFound, NotServable, Unavailable
+from tornio.errors import Changed, ChangeRefused, Conflict, InvalidInput, NotFound, NotServable, Unavailable
 from tornio.exchange.bundle import Bundle
 from tornio.loop.first import no_version
 from tornio.records import default_record_id
@@ -90,6 +93,12 @@ class FakeRuns:
 
     held: dict[str, list[RunOut]] = field(default_factory=dict)
     asked: list[RunRequest] = field(default_factory=list)
+    rows_of: dict[str, list[list[str]]] = field(default_factory=dict)
+    files_of: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    """Files of a result, by run."""
+    fetched: list[str] = field(default_factory=list)
+    piece: int = 8 << 20
+    """Bytes of an answer."""
 
     async def start(self, task: TaskName, request: RunRequest, who: str) -> RunOut:
         self.asked.append(request)
@@ -108,6 +117,28 @@ class FakeRuns:
             if held.run == run:
                 return held
         raise NotFound(f"there is no run {run} in {task}: `tornio runs` lists those that there are")
+
+    async def rows(self, task: TaskName, run: str, most: int) -> RunRows:
+        await self._done(task, run)
+        return RunRows(columns=["loss", "text"], rows=self.rows_of.get(run, [])[:most])
+
+    async def files(self, task: TaskName, run: str, who: str) -> RunFiles:
+        await self._done(task, run)
+        files = self.files_of.get(run, {})
+        return RunFiles(files=[RunFileOut(name=name, size=len(files[name]), etag=f'"{name}"') for name in files])
+
+    async def file(self, task: TaskName, run: str, name: str, etag: str, start: int) -> bytes:
+        await self._done(task, run)
+        if name not in self.files_of.get(run, {}):
+            raise NotFound(f"no file {name}")
+        if etag != f'"{name}"':
+            raise Changed("not the file that was listed")
+        self.fetched.append(name)
+        return self.files_of[run][name][start : start + self.piece]
+
+    async def _done(self, task: TaskName, run: str) -> None:
+        if (state := (await self.get(task, run)).state) != "done":
+            raise Conflict(f"run {run} is {state}, and has no result before it is done")
 
     async def cancel(self, task: TaskName, run: str, who: str) -> RunOut:
         found = await self.get(task, run)

@@ -14,7 +14,7 @@ from services.gateway.app import create_app
 from services.gateway.auth import FixedKeys, KeyRing, read_keys
 from services.gateway.backend import StoreBackend
 from services.gateway.examples import EXAMPLES
-from tests.unit.gateway.fake import KEYS, OPERATOR, PREDICTOR, AppTransport
+from tests.unit.gateway.fake import ADMIN, KEYS, OPERATOR, PREDICTOR, AppTransport
 from tests.unit.gateway.test_backend import FakeCluster, FakePredictor
 from tornio.audit import AuditLog
 from tornio.errors import Unavailable
@@ -37,7 +37,8 @@ NAMES["name"] = "ab" * 32 + ".csv"
 UNSEEN = {
     ("GET", path)
     for path in ("/healthz", "/readyz", "/v1/tasks", "/v1/workspaces/{workspace}/audit", TASK, f"{TASK}/annotators",
-                 f"{TASK}/versions", f"{TASK}/runs", f"{TASK}/runs/{{run}}", "/v2", "/v2/health/live",
+                 f"{TASK}/versions", f"{TASK}/runs", f"{TASK}/runs/{{run}}", f"{TASK}/runs/{{run}}/rows",
+                 f"{TASK}/runs/{{run}}/files/{{name}}", "/v2", "/v2/health/live",
                  "/v2/health/ready", MODEL, f"{MODEL}/ready", f"{MODEL}/versions/{{version}}",
                  f"{MODEL}/versions/{{version}}/ready")
 } | {
@@ -49,7 +50,8 @@ UNSEEN = {
                  "/hf/models/{workspace}/{task}", "/hf/zero-shot-classification")
 }  # fmt: skip
 """Requests that change nothing, and show no more than predictions or how a task stands. An upload leaves a line
-when it begins, and not for each part. All others leave a line."""
+when it begins, and not for each part. A result leaves one when its files are listed: without the list, nobody gets a
+file. All others leave a line."""
 
 
 @pytest.fixture
@@ -88,10 +90,10 @@ ROUTES = {
 def test_a_request_that_changes_something_or_takes_it_out_leaves_a_line(
     store: MemoryStore, method: str, path: str
 ) -> None:
-    send(store, method, path.format(**NAMES), example(path))
+    send(store, method, path.format(**NAMES), example(path), ADMIN)
     (event,) = events(store)
     assert event.act in set(Act)
-    assert (event.who, event.workspace) == ("operator", "acme")
+    assert (event.who, event.workspace) == ("admin", "acme")
     assert event.task == ("" if path.startswith(UPLOADS) else "support")
     assert event.outcome in ("done", "refused")
 
@@ -102,7 +104,7 @@ def test_no_request_is_listed_as_unseen_that_is_gone() -> None:
 
 def test_every_act_is_that_of_a_request(store: MemoryStore) -> None:
     for method, path in sorted(ROUTES - UNSEEN):
-        send(store, method, path.format(**NAMES), example(path))
+        send(store, method, path.format(**NAMES), example(path), ADMIN)
     assert {event.act for event in events(store)} == set(Act)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from jobs.predict import plan as plan_on_cluster
 from jobs.purge import run as purge
 from jobs.requests import plan_request
 from jobs.running.execute import execute, next_attempt
+from jobs.table import JOBS
 from tests.unit.registry.example import manifest
 from tests.unit.review.scored import LABELS, make_task
-from tornio.api import PredictRequest, TaskName
+from tornio.api import RUN_FILE_PATTERN, PredictRequest, TaskName
 from tornio.arrays import FloatMatrix
 from tornio.errors import Changed, Forbidden, InvalidFile, InvalidInput, NotFound, NotServable
 from tornio.files import Options, open_data
@@ -34,6 +36,7 @@ from tornio.models.port import Scores
 from tornio.pool import Pool
 from tornio.records import Record
 from tornio.registry import CURRENT, NodeCache, Registry
+from tornio.runs import RunReader, files_of, first_rows, read_file
 from tornio.schemas.jobs import PredictOutput, PurgeArgs
 from tornio.schemas.registry import Manifest
 from tornio.schemas.runs import RunPlan
@@ -150,6 +153,26 @@ def expected(texts: Sequence[str], **shown: Any) -> list[Any]:
         answer_of("v1", names, dict(zip(LABELS, p, strict=True)), several=False, truncated=False, shown=Shown(**shown))
         for names, p in zip(chosen, _p(texts).tolist(), strict=True)
     ]
+
+
+def test_the_first_rows_are_shown_and_the_files_can_be_fetched(
+    tmp_path: Path, context: JobContext, task: Task, store: MemoryStore
+) -> None:
+    plan = planned(context, data=str(write(tmp_path / "tickets.csv", [" ", *TEXTS, "and  one\nwith lines " * 20])))
+    output = done(plan, context)
+    record = RunReader(store, "shop", "mood").run(plan.run)
+    top = first_rows(store, record, 3)
+    assert top.columns == ["label", "score", "text"]
+    wanted = expected(TEXTS[:3])
+    assert top.rows == [[one.labels[0], f"{one.score:.3f}", text] for one, text in zip(wanted, TEXTS, strict=False)]
+    assert len(first_rows(store, record, 20).rows) == 4  # of the first part, where a row was put aside
+    offered = JOBS["predict"].files
+    files = files_of(store, record, offered).files
+    assert files[0].name == "predicted-000000-tickets.parquet"
+    assert re.fullmatch(RUN_FILE_PATTERN, files[0].name)
+    body = read_file(store, record, offered, files[0].name, files[0].etag)
+    assert body == store.get(output.predicted[0]).body
+    assert body[:9] + read_file(store, record, offered, files[0].name, files[0].etag, 9) == body
 
 
 @pytest.mark.parametrize("format", ["parquet", "csv", "tsv", "jsonl"])

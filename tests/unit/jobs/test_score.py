@@ -18,12 +18,16 @@ from jobs.context import JobContext
 from jobs.parts import Done, InlineMapper
 from jobs.running.execute import execute, next_attempt
 from jobs.score import STAGES
+from jobs.table import JOBS
 from tests.checkpoints import change_config, change_weights, tiny
 from tests.checkpoints import classifier as small_classifier
 from tests.classifiers import tiny_classifier
+from tests.unit.cli.test_commands import Tornio, backend, task, tornio
+from tests.unit.gateway.fake import FakeBackend
 from tornio.api import ScoreRequest, TaskName
 from tornio.errors import Changed, InvalidFile, InvalidInput
 from tornio.files.rows import stream_rows
+from tornio.runs import RunReader, files_of, first_rows, read_file, run_out
 from tornio.schemas.jobs import ScoreOutput
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import REJECTED
@@ -32,9 +36,11 @@ from tornio.scoring.planning import plan_score
 from tornio.scoring.ranking import RANKINGS, suspicion
 from tornio.scoring.results import write_scores
 from tornio.scoring.scored_run import ScoredRow, ScoredRun
+from tornio.storage import documents
 from tornio.storage.local import LocalStore
 
 pytestmark = pytest.mark.model
+__all__ = ["backend", "task", "tornio"]  # fixtures
 LABELS = ("billing", "delivery", "login")
 ROWS = [(f"text number {n}, about {LABELS[n % 3]} " + "and more " * (n % 7), LABELS[(n * 5) % 3]) for n in range(53)]
 
@@ -303,6 +309,31 @@ def test_the_report_tells_of_the_rows_and_of_those_put_aside(tmp_path: Path, cla
     assert "the label … is none of" in page
     assert top(scores, 1)[0].text.split(",")[0] in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_result_that_is_fetched_is_written_as_one_that_is_here(
+    tmp_path: Path, classifier: Path, data: Path, task: Tornio, backend: FakeBackend
+) -> None:
+    context = job(tmp_path)
+    _, scores = done(planned(asked(data, classifier), context), context)
+    documents.create(context.store, scores.run_keys.plan, scores.plan)
+    record = RunReader(context.store, "w", None).run(scores.run)
+    rows = first_rows(context.store, record, 3)
+    assert [row[-1] for row in rows.rows] == [row.text.strip() for row in top(scores, 3)]
+    assert [row[0] for row in rows.rows] == [f"{row.ranking:.3f}" for row in top(scores, 3)]
+    offered = JOBS["score"].files
+    listed = files_of(context.store, record, offered).files
+    assert {"report.html", "scores-000000.parquet", "scores-000005.parquet"} <= {file.name for file in listed}
+    backend.runs.files_of[scores.run] = {
+        file.name: read_file(context.store, record, offered, file.name, file.etag) for file in listed
+    }
+    backend.runs.held["acme/support"] = [run_out(record)]
+    for name in ("all.csv", "all.jsonl", "all.parquet"):
+        code, said, _ = task("run", "fetch", "acme/support", scores.run, "-o", str(tmp_path / name))
+        assert (code, said) == (0, f"wrote {tmp_path / name}\n")
+        write_scores(scores, tmp_path / f"here-{name}")
+        assert (tmp_path / name).read_bytes() == (tmp_path / f"here-{name}").read_bytes()
+    assert not list(tmp_path.glob("*.partial"))
 
 
 @pytest.mark.parametrize("ranking", ["pooled-loss", "confident-learning"])

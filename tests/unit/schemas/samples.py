@@ -24,7 +24,7 @@ from tornio.schemas.loop import (
 )
 from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderName, EncoderPin, EncoderUse, Manifest, Probes
 from tornio.schemas.review import Review
-from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted
+from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted, RunTop
 from tornio.schemas.simulation import Arm, Point, ReplayResult
 from tornio.schemas.task import (
     Batch,
@@ -280,6 +280,7 @@ SAMPLES: dict[str, Document] = {
         used_at=WHEN,
         whole=True,
     ),
+    "run-top": RunTop(run="score-0123", columns=("loss", "text"), rows=(("2.5", "Where is it?"), ("0.1", "Thanks"))),
     "task": TaskDocument(
         workspace="support",
         task="tickets",

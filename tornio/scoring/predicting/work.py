@@ -9,17 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tornio.api import MAX_TOP
 from tornio.arrays import FloatMatrix
 from tornio.models.decide import decide_labels
 from tornio.models.loading import Loader
 from tornio.schemas.jobs import PredictArgs, PredictOutput, ScoreInput
-from tornio.schemas.runs import RunPlan
+from tornio.schemas.runs import RunPlan, RunTop
 from tornio.schemas.tables import predictions_table
 from tornio.scoring.cutting import Cut, FoundRow, stage_rows, staged_once
 from tornio.scoring.finished import finished_model
 from tornio.scoring.parts import Parts
 from tornio.scoring.predicting.sources import files_of, opened
 from tornio.scoring.predicting.writing import PREDICTIONS, check_layout, output_key
+from tornio.scoring.top import shown
 from tornio.storage.port import ObjectStore
 
 
@@ -99,6 +101,21 @@ def summarise(args: PredictArgs, plan: RunPlan, staged: ScoreInput, parts: Parts
         mean_certainty=certainty / staged.rows,
         truncated=truncated,
         version=version,
+    )
+
+
+def write_top(plan: RunPlan, args: PredictArgs, parts: Parts) -> None:
+    """Write the first rows of the input with their labels, so that showing them does not read the whole result."""
+    format, key = predictions_table(len(args.labels)), plan.run_keys.part(PREDICTIONS, 0)
+    predicted = format.decode(parts.store.get(key).body, key).slice(0, MAX_TOP).to_pylist()
+    texts = parts.input(0).column("text").slice(0, MAX_TOP).to_pylist()
+    rows = []
+    for row, text in zip(predicted, texts, strict=True):
+        by_name = dict(zip(args.labels, row["probabilities"], strict=True))
+        score = f"{min(by_name[name] for name in row['labels']):.3f}" if row["labels"] else ""
+        rows.append(("|".join(row["labels"]), score, shown(text)))
+    parts.store.put(
+        plan.run_keys.top, RunTop(run=plan.run, columns=("label", "score", "text"), rows=tuple(rows)).encode()
     )
 
 

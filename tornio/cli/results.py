@@ -1,0 +1,176 @@
+"""``tornio run wait`` and ``tornio run fetch``: the result of a run on the cluster."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.table import JOBS, Job
+from tornio.api import RunFileOut, RunOut, TaskName
+from tornio.cli import screen
+from tornio.cli.connect import Context, Json, NoEscapeFormulas, Task, Url, connect
+from tornio.client import Client
+from tornio.errors import Forbidden, InvalidFile, InvalidInput, RunFailed
+from tornio.files.whole import check_folder
+from tornio.schemas.keys import TaskKeys
+from tornio.schemas.runs import RunPlan
+from tornio.storage.local import LocalStore
+
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="Id of the run, as `tornio runs` shows it.", show_default=False)
+]
+Top = Annotated[int, typer.Option(min=0, max=20, help="Show so many of the first rows of the result.")]
+_OVER = ("done", "failed", "cancelled")
+_LOOK_S = 1.0
+"""Seconds between two looks at a run that is waited for."""
+_TABLES = (".parquet", ".csv", ".jsonl")
+
+
+def waited_for(client: Client, task: str, run: str, *, quiet: bool) -> RunOut:
+    """Return the run when it is over. Raises RunFailed for one that has failed or was cancelled."""
+    with screen.bars(quiet) as shown:
+        stages = {}
+        while (now := client.run(task, run)).state not in _OVER:
+            if shown is not None and now.progress is not None:
+                stage = now.progress.stage
+                if stage not in stages:
+                    stages[stage] = shown.add_task(stage, total=now.progress.total)
+                shown.update(stages[stage], completed=now.progress.done, total=now.progress.total)
+            time.sleep(_LOOK_S)
+    if now.state != "done":
+        raise RunFailed(f"run {run} is {now.state}: {now.error or now.why or 'no reason is given'}")
+    return now
+
+
+def show_top(client: Client, task: str, run: RunOut, top: int) -> None:
+    """Show the first rows of a run that is done, if its job has any and the key may see them."""
+    if not top or run.state != "done":
+        return
+    try:
+        found = client.run_rows(task, run.run, top)
+    except Forbidden:
+        screen.note("The first rows of the result are shown to keys with the role 'operate' only")
+        return
+    if found.rows:
+        screen.show(screen.table(found.columns, found.rows))
+        screen.note(f"all of it: tornio run fetch {task} {run.run} -o FILE.csv")
+
+
+def fetch(
+    ctx: Context,
+    task: Task,
+    run: Run,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A file that ends in .csv, .jsonl or .parquet: all rows. One that ends in .html: the report. A name "
+            "without an ending: a folder for all files as they are stored.",
+            show_default=False,
+        ),
+    ],
+    no_escape_formulas: NoEscapeFormulas = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the result of a run that is done to this machine.
+
+    If the command is interrupted, start it again: what has arrived is not fetched again.
+    """
+    check_folder(output)
+    with connect(ctx, url) as client:
+        document = client.run(task, run)
+        files = client.run_files(task, run)
+        if not files:
+            raise InvalidInput(f"a run of {document.job!r} has no files. See it with: tornio run show {task} {run}")
+        names = _fetch(client, task, document, files, output, escape=not no_escape_formulas, quiet=as_json)
+    if as_json:
+        screen.dump({"run": run, "path": str(output), "files": names})
+    else:
+        screen.say(f"wrote {output}" + (f": {len(names):,} files" if output.is_dir() else ""))
+
+
+def _fetch(
+    client: Client, task: str, run: RunOut, files: Sequence[RunFileOut], output: Path, *, escape: bool, quiet: bool
+) -> list[str]:
+    """Write the output, and return the names of the files that it was made of."""
+    suffix = output.suffix.lower()
+    same = _of_first_folder([file for file in files if Path(file.name).suffix == suffix])
+    job = JOBS.get(run.job)
+    if not suffix:
+        wanted, folder, inside = list(files), output, ""
+    elif job is not None and job.write is not None and suffix in _TABLES:
+        wanted = [file for file in files if file.name.endswith(".parquet")]
+        folder, inside = output.with_name(output.name + ".partial"), TaskKeys(*TaskName.parse(task)).run(run.run).root
+    elif len(same) == 1:
+        with screen.progress("fetching", same[0].size, quiet) as advance:
+            _bring_file(client, task, run.run, same[0], output, advance)
+        return [same[0].name]
+    else:
+        endings = sorted({Path(file.name).suffix for file in files})
+        raise InvalidInput(
+            f"the result of {run.run} has {len(same):,} files that end in {suffix}, and its files end in "
+            f"{', '.join(endings)}. Give a name without an ending, which is a folder for all of them"
+        )
+    _bring(client, task, run.run, wanted, folder / inside, quiet=quiet)
+    if suffix and job is not None:
+        _write(job, task, run, folder, output, escape=escape)
+        shutil.rmtree(folder)
+    return [file.name for file in wanted]
+
+
+def _bring(client: Client, task: str, run: str, files: Sequence[RunFileOut], folder: Path, *, quiet: bool) -> None:
+    """Fetch the files that the folder lacks. One of the same size is there already."""
+    if folder.exists() and not folder.is_dir():
+        raise InvalidFile(f"{folder} is a file, and a folder is needed. Give another --output")
+    with screen.progress("fetching", sum(file.size for file in files), quiet) as advance:
+        for file in files:
+            path = folder / file.name.replace("-", "/", 1)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file() and path.stat().st_size == file.size:
+                advance(file.size)
+            else:
+                _bring_file(client, task, run, file, path, advance)
+
+
+def _bring_file(
+    client: Client, task: str, run: str, file: RunFileOut, path: Path, advance: Callable[[int], None]
+) -> None:
+    """Fetch a file, or what is missing of it. Raises InvalidFile."""
+    version = sha256(file.etag.encode()).hexdigest()[:8]
+    part = path.with_name(f".{path.name}.{version}.partial")
+    try:
+        with part.open("ab") as out:
+            advance(out.tell())
+            for piece in client.run_file(task, run, file, out.tell()):
+                out.write(piece)
+                advance(len(piece))
+        part.replace(path)
+    except OSError as error:
+        raise InvalidFile(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _of_first_folder(files: Sequence[RunFileOut]) -> list[RunFileOut]:
+    """The files that are together with the first one: a result lists what users want most first."""
+    return [file for file in files if file.name.partition("-")[0] == files[0].name.partition("-")[0]]
+
+
+def _write(job: Job, task: str, run: RunOut, folder: Path, output: Path, *, escape: bool) -> None:
+    """Write all rows, from the parts in the folder. Raises InvalidInput where only the client is installed."""
+    name = TaskName.parse(task)
+    plan = RunPlan(run=run.run, job=run.job, workspace=name.workspace, task=name.task, args={})
+    assert job.write is not None
+    try:
+        job.write(plan, run.output or {}, LocalStore(folder), output, escape)
+    except ImportError as error:
+        raise InvalidInput(
+            f"writing {output} needs the extra that is not installed ({error}). Run: pip install 'tornio[cluster]'; or "
+            "give a name without an ending, which is a folder for the files as they are stored"
+        ) from error
