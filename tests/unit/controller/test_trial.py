@@ -22,6 +22,7 @@ from tornio.status.versions import read_versions
 
 pytestmark = pytest.mark.unit
 
+TRIED = GateSpec.model_validate({"canary": {"share": 0.1, "minutes": 30}})
 GOOD = TrialCounts(texts=500, agreed=480, comparisons=500, calls=500, current_calls=500)
 BROKEN = GOOD.evolve(broken="version v2 gives numbers that are not finite for this text")
 
@@ -34,8 +35,7 @@ def _quick() -> Iterator[None]:
 
 def make_trial(folder: Path) -> tuple[Turning, Reconciler, InstantFleet]:
     """A task whose second version has just gone on trial."""
-    gates = GateSpec.model_validate({"canary": {"share": 0.1, "minutes": 30}})
-    spec: TaskSpec = make_spec().model_copy(update={"gates": gates})
+    spec: TaskSpec = make_spec().model_copy(update={"gates": TRIED})
     turning = Turning(folder, spec).begin()
     controller = turning.controller()
     fleet = controller.fleet
@@ -123,3 +123,59 @@ def test_the_alias_loses_the_terms_when_the_trial_is_over(tmp_path: Path) -> Non
     candidate = Registry(turning.store, turning.task.keys).alias(CANDIDATE)
     assert candidate is not None
     assert candidate.trial == terms(look.state)
+
+
+class Killed(BaseException):
+    pass
+
+
+def ended(folder: Path, counts: TrialCounts, at: int | None) -> tuple[int, tuple[object, ...]]:
+    """Run a task of two versions to its end; the controller is killed after write ``at`` from the first version on.
+
+    Returns the number of writes, and how it ended.
+    """
+    spec = make_spec(stop={"max_iterations": 2}).model_copy(update={"gates": TRIED})
+    turning, calls = Turning(folder, spec).begin(), 0
+
+    def count(operation: str, key: str = "") -> None:
+        nonlocal calls
+        if operation.startswith("put") and any(part in key for part in ("loop.json", "aliases/", "trials/")):
+            calls += bool(registry.alias(CURRENT))
+            if calls == at:
+                turning.store.after = None
+                raise Killed
+
+    registry = Registry(turning.store, turning.task.keys)
+    controller, waited, still = turning.controller(), False, 0
+    turning.store.after = count
+    while still < 5:
+        assert isinstance(controller.fleet, InstantFleet)
+        controller.fleet.counts = counts
+        try:
+            look = controller.look()
+        except Killed:
+            controller = turning.controller()
+            continue
+        if look.state.batches:
+            turning.answer()
+        candidate = look.seen.candidate
+        if candidate is not None and candidate.trial is not None and not waited:
+            turning.clock.now += timedelta(minutes=31)
+            waited = True
+        still = 0 if look.busy or look.state.batches or look.state.swap or look.state.iteration < 2 else still + 1
+    candidate, current = registry.alias(CANDIDATE), registry.alias(CURRENT)
+    assert candidate is not None
+    assert current is not None
+    verdicts = [(one.version, one.trial.verdict, one.trial.counts) for one in turning.task.trials()]
+    return calls, (candidate.version, candidate.trial, current.version, current.revision, verdicts, look.state.refusals)
+
+
+@pytest.mark.parametrize("counts", [GOOD, BROKEN], ids=["promoted", "refused"])
+def test_killed_after_any_write_the_next_controller_ends_the_trial_the_same(
+    tmp_path: Path, counts: TrialCounts
+) -> None:
+    calls, expected = ended(tmp_path, counts, None)
+    assert calls > 8
+    assert len(expected[4]) == 1  # type: ignore[arg-type]
+    for at in range(1, calls + 1):
+        assert ended(tmp_path, counts, at)[1] == expected, f"killed after write {at}"
