@@ -84,10 +84,10 @@ class StandIn:
     async def report(self, replica_id: str, heartbeat: Heartbeat) -> None:
         self._reports[replica_id] = (time.monotonic(), heartbeat)
 
-    async def reports(self) -> list[Heartbeat]:
-        """Return the reports of replicas from the last three seconds."""
+    async def reports(self) -> dict[str, Heartbeat]:
+        """Return the reports of replicas from the last three seconds, by replica."""
         now = time.monotonic()
-        return [report for at, report in self._reports.values() if now - at < 3]
+        return {replica: report for replica, (at, report) in self._reports.items() if now - at < 3}
 
     async def pid(self) -> int:
         return os.getpid()
@@ -186,8 +186,12 @@ class Rig:
 
     def reports(self, task: str = FULL_NAME) -> list[HeldVersions]:
         """Return what each replica with a heartbeat reports about the task."""
-        heartbeats = self.controller.reports.remote().result(timeout_s=START_S)
-        return [heartbeat.get(task, HeldVersions()) for heartbeat in heartbeats]
+        return [heartbeat.get(task, HeldVersions()) for heartbeat in self.heartbeats().values()]
+
+    def heartbeats(self) -> Mapping[str, Heartbeat]:
+        """Return the last heartbeat of each replica that sends them."""
+        found: Mapping[str, Heartbeat] = self.controller.reports.remote().result(timeout_s=START_S)
+        return found
 
     def all_ready(self, version: str) -> bool:
         reports = self.reports()

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bench.swapping.rig import START_S, Rig, Traffic, cluster, environment, until
 from bench.swapping.workshop import BROKEN, FULL_NAME, LABELS, Workshop, tiny_encoder
+from jobs.running.inline import InlineRunner
+from services.controller.fleet import HeartbeatFleet
+from services.controller.reconciler import Look, Reconciler
 from services.messages import HeldVersions
 from tests.integration.conftest import S3Access
+from tornio.annotation.fake import FakeAnnotationTool
 from tornio.client import Client
 from tornio.errors import NotFound, NotServable
+from tornio.schemas.loop import LoopState, SwapIntent
+from tornio.schemas.runs import RunPlan, RunResult
+from tornio.schemas.trial import AgainstCurrent
 from tornio.settings import StorageSettings
 from tornio.spec import TaskSpec
+from tornio.storage import documents
 from tornio.storage.s3 import open_store
 from tornio.tasks import Tasks
 
 pytestmark = pytest.mark.integration
+
+COMPARED = 60
+"""Texts that a trial compares: four seconds of the traffic."""
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +119,78 @@ def test_a_rollback_is_one_exchange_of_what_is_resident(rig: Rig, traffic: Traff
     assert (back.version, back.revision) == (before.version, before.revision + 2)
     rig.notify_controller()
     traffic.wait_for(back.revision)
+
+
+class Clock:
+    """The time, and what a test adds to it."""
+
+    later = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.later
+
+
+def no_run(plan: RunPlan, attempt: int) -> RunResult:
+    raise AssertionError(f"{plan.run} is started: nothing is trained or asked here")
+
+
+def looks(rig: Rig, tried: SwapIntent) -> tuple[Reconciler, Callable[[], Look], Clock]:
+    """Return the controller with a version that passed the gate, its next look by what the replicas report, and its
+    clock."""
+    gates = {"canary": {"share": 0.5, "minutes": 30, "texts": COMPARED}, "shadow": True}
+    spec = {"workspace": "support", "name": "tickets", "labels": LABELS, "gates": gates}
+    Tasks(rig.workshop.store).apply(TaskSpec.model_validate(spec), "test")
+    task, clock, fleet = Tasks(rig.workshop.store).open("support", "tickets"), Clock(), HeartbeatFleet(time.monotonic)
+    _, etag = documents.load(task.store, task.keys.loop, LoopState)
+    documents.replace(task.store, task.keys.loop, LoopState(swap=tried), etag)
+    controller = Reconciler(task.store, task, FakeAnnotationTool(), InlineRunner(no_run), fleet, clock)
+
+    def look() -> Look:
+        for replica, heartbeat in rig.heartbeats().items():
+            fleet.report(replica, heartbeat)
+        found = controller.look()
+        rig.notify_controller()
+        return found
+
+    return controller, look, clock
+
+
+@pytest.mark.parametrize("worse", [True, False])
+def test_a_trial_under_load_refuses_the_worse_and_promotes_the_better_and_no_request_fails(
+    rig: Rig, traffic: Traffic, worse: bool
+) -> None:
+    """Each answers every text otherwise than what serves. Of the better one alone, the hold-out has shown that."""
+    serving, version = rig.workshop.registry.alias("current"), fresh(rig)
+    assert serving is not None
+    tried = SwapIntent(
+        version=version,
+        iteration=1,
+        current_revision=serving.revision,
+        why="passed the gate",
+        since=datetime.now(UTC),
+        against=AgainstCurrent(version=serving.version, texts=100, agreed=95 if worse else 0, correction=0.0),
+    )
+    controller, look, clock = looks(rig, tried)
+
+    def ended() -> bool:
+        found = look()
+        if found.seen.tried.texts >= COMPARED:
+            clock.later = timedelta(minutes=31)
+        return found.state.swap is None
+
+    until(ended, "the trial has ended")
+    record = next(one for one in controller.task.trials() if one.version == version)
+    assert record.trial.verdict is not None
+    assert record.trial.verdict.promoted is not worse, record.trial
+    assert record.trial.counts is not None
+    assert record.trial.counts.errors == 0
+    assert version in {one.version for one in traffic.answered if one.revision == serving.revision}
+    if worse:
+        assert "agrees with current on 0.000" in record.trial.verdict.reasons[0]
+        until(lambda: {one.version for one in traffic.answered[-15:]} == {serving.version}, "what serves answers alone")
+        assert rig.workshop.registry.alias("current") == serving
+    else:
+        traffic.wait_for(serving.revision + 1)
 
 
 @pytest.mark.parametrize("how", BROKEN)

@@ -20,6 +20,7 @@ from tornio.api import (
     StopStatus,
     Swap,
     TaskStatus,
+    TrialStatus,
     UndecidedStatus,
     VersionOut,
 )
@@ -65,6 +66,17 @@ def test_a_task_that_serves_nothing_yet() -> None:
         "kappa-average: 0.800 0.910, stops at 0.99",
     ):
         assert words in text
+
+
+def test_a_trial_that_runs_and_one_that_refused_a_version() -> None:
+    running = TrialStatus(version="v3", since=NOW, why="v3 is on trial: 12 of 30 minutes, 200 texts")
+    text = shown(STATUS.model_copy(update={"trial": running, "candidate": "v3"}))
+    assert "v3 is on trial: 12 of 30 minutes" in text
+    assert "loading" not in text
+    refused = running.model_copy(update={"promoted": False, "why": "broken on live texts: NaN"})
+    assert "v3 was refused: broken on live texts: NaN" in shown(STATUS.model_copy(update={"trial": refused}))
+    passed = running.model_copy(update={"promoted": True})
+    assert "trial" not in shown(STATUS.model_copy(update={"trial": passed}))
 
 
 def test_a_task_that_serves() -> None:
