@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.classifiers import tiny_classifier
@@ -16,7 +18,7 @@ from tests.integration.conftest import Command
 from tests.running import LABELS, Running, labelled_csv, messages, spec, until
 from tornio.api import RunOut
 from tornio.errors import Conflict, Forbidden
-from tornio.schemas.jobs import ScoreOutput
+from tornio.schemas.jobs import PredictOutput, ScoreOutput
 from tornio.schemas.tables import scores_table
 from tornio.settings import StorageSettings
 from tornio.storage.port import ObjectStore
@@ -115,6 +117,15 @@ def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
     assert "parts: 60" in command("run", "show", TASK, run)
     with pytest.raises(Conflict, match="done already"):
         client.cancel_run(TASK, run)
+
+    # The same data is predicted by the same engine, and written again with all of its columns.
+    asked = request(tornio_up, job="predict", prefix="predicted_", part_rows=500)
+    predicting = client.start_run(TASK, asked).run
+    ended = until(lambda: _done(client.run(TASK, predicting)), "it is predicted", PATIENCE_S)
+    (key,) = PredictOutput.model_validate(ended.output).predicted
+    table = pq.read_table(pa.BufferReader(store.get(key).body))
+    assert (len(table), set(table.column("predicted_label").to_pylist()) <= set(LABELS)) == (ROWS, True)
+    assert {"text", "label", "predicted_score"} <= set(table.column_names)
 
 
 def _done(run: RunOut) -> RunOut | None:
