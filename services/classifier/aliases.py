@@ -54,6 +54,8 @@ class AliasReader:
         self._tasks = Tasks(store)
         self._seen: dict[str, tuple[str, Alias]] = {}
         """ETag and document, by key."""
+        self._named: set[tuple[str, str]] = set()
+        """Tasks with an alias at the last complete reading: no further look is needed to know that they exist."""
 
     def read(self, task: str) -> Aliases:
         """Return the aliases of a task (full name). Raises NotFound, IntegrityError, Unavailable."""
@@ -68,7 +70,7 @@ class AliasReader:
         """Return the aliases of every task, and the tasks whose aliases cannot be read. Raises Unavailable."""
         aliases: dict[str, Aliases] = {}
         broken: set[str] = set()
-        for workspace, name in self._tasks.names():
+        for workspace, name in self._tasks.names(known=self._named):
             task = f"{workspace}/{name}"
             try:
                 aliases[task] = self.read(task)
@@ -77,6 +79,8 @@ class AliasReader:
             except IntegrityError:
                 log.exception("The aliases of %s cannot be read. The task stays as it is in this replica.", task)
                 broken.add(task)
+        self._named = {(workspace, name) for task, named in aliases.items() if named.named
+                       for workspace, _, name in [task.partition("/")]}  # fmt: skip
         return aliases, frozenset(broken)
 
     def _alias(self, keys: TaskKeys, alias: str) -> Alias | None:

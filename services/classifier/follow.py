@@ -42,11 +42,16 @@ class Pace:
 
     watch: float = 20.0
     """A long poll returns after this time at the latest."""
-    heartbeat: float = 1.0
+    heartbeat: float = 3.0
+    """Time between heartbeats without news. One with news is sent at once."""
+    again: float = 0.25
+    """Time until a call that failed is made again."""
     patience: float = 3.0
     """The controller counts as away when a heartbeat takes longer than this."""
     slow_poll: float = 15.0
-    """Time between reads of the store while the controller answers."""
+    """Time between reads of the store while the controller answers. It doubles with each read that finds no change."""
+    slowest_poll: float = 60.0
+    """Longest time between reads of the store."""
     fast_poll: float = 2.0
     """Time between reads of the store while the controller does not answer."""
     look_up: float = 0.2
@@ -177,8 +182,9 @@ class Follower:
                 if token is not None:
                     log.info("The watch of the controller broke off (%s). The store is asked meanwhile.", _short(error))
                     self._to_poll.set()
+                    self._to_report.set()  # shows at once whether another controller answers
                 token = None
-                await asyncio.sleep(self._pace.heartbeat / 4)
+                await asyncio.sleep(self._pace.again)
 
     async def _report(self, controller: Controller) -> None:
         while True:
@@ -189,7 +195,7 @@ class Follower:
                 self._heartbeat(answered=True)
             except Exception as error:  # noqa: BLE001 - after any error the next heartbeat is due soon
                 self._heartbeat(answered=False, error=error)
-                await asyncio.sleep(self._pace.heartbeat / 4)
+                await asyncio.sleep(self._pace.again)
             await _wait(self._to_report, self._pace.heartbeat)
 
     def _heartbeat(self, answered: bool, error: Exception | None = None) -> None:
@@ -205,10 +211,14 @@ class Follower:
     # The store
 
     async def _poll(self) -> None:
+        slow = self._pace.slow_poll
         while True:
-            await _wait(self._to_poll, self._pace.slow_poll if self._controller_answers else self._pace.fast_poll)
+            before = self._known
+            await _wait(self._to_poll, slow if self._controller_answers else self._pace.fast_poll)
             self._to_poll.clear()
             await self._poll_once()
+            calm = self._controller_answers and self._known == before
+            slow = min(2 * slow, self._pace.slowest_poll) if calm else self._pace.slow_poll
 
     async def _poll_once(self) -> bool:
         before = self._known

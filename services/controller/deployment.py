@@ -86,11 +86,10 @@ class Controller:
         return await self._board.wait(token, timeout_s)
 
     async def report(self, replica_id: str, heartbeat: Heartbeat) -> None:
-        """Record a replica's heartbeat. A heartbeat with news wakes the tasks that it speaks of."""
-        if self._fleet.report(replica_id, heartbeat):
-            for name in heartbeat:
-                workspace, _, task = name.partition("/")
-                self._keeper.nudge((workspace, task))
+        """Record a replica's heartbeat, and wake the tasks of which it has news."""
+        for name in self._fleet.report(replica_id, heartbeat):
+            workspace, _, task = name.partition("/")
+            self._keeper.nudge((workspace, task))
 
     async def nudge(self, workspace: str, task: str) -> None:
         """Look at this task now, because something was written."""

@@ -12,9 +12,9 @@ from services.messages import Heartbeat, HeldVersions, ReplicaReport
 from tornio.loop.observation import Replica
 from tornio.schemas.trial import TrialCounts, TrialReport
 
-STALE_S = 5.0
-"""Seconds without a heartbeat after which a replica counts as gone. Replicas send one per second."""
-LISTEN_S = 2.5
+STALE_S = 8.0
+"""Seconds without a heartbeat after which a replica counts as gone. Replicas send one every three seconds."""
+LISTEN_S = 4.0
 """Seconds that a new controller waits before it assumes that every replica has sent a heartbeat."""
 
 
@@ -39,8 +39,8 @@ class _Received:
 class HeartbeatFleet:
     """The fleet as its heartbeats describe it. Thread-safe.
 
-    It is empty after a restart, which does not mean that all replicas are ready. It stays empty for two heartbeats,
-    so that the first replica to report is not taken for all of them.
+    It is empty after a restart, which does not mean that all replicas are ready. It stays empty for more than one
+    heartbeat, so that the first replica to report is not taken for all of them.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -52,15 +52,17 @@ class HeartbeatFleet:
         self._lock = Lock()
         self._began = monotonic()
 
-    def report(self, replica_id: str, heartbeat: Heartbeat) -> bool:
-        """Record a heartbeat. Return whether it differs from the replica's last one, in more than a trial's counts."""
+    def report(self, replica_id: str, heartbeat: Heartbeat) -> set[str]:
+        """Record a heartbeat. Return the tasks (full names) of which it says something else than the replica's last
+        one, in more than a trial's counts."""
         with self._lock:
-            before = self._received.get(replica_id)
+            received = self._received.get(replica_id)
             self._received[replica_id] = _Received(self._monotonic(), heartbeat)
             for task, held in heartbeat.items():
                 if held.trial is not None:
                     self._note(task, replica_id, held.trial)
-        return before is None or _lasting(before.heartbeat) != _lasting(heartbeat)
+        before, now = _lasting(received.heartbeat if received is not None else {}), _lasting(heartbeat)
+        return {task for task in now.keys() | before.keys() if now.get(task) != before.get(task)}
 
     def tried(self, task: str, version: str, started_at: datetime) -> TrialCounts:
         with self._lock:

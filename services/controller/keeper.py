@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from jobs.running.port import JobRunner
+from services.controller.activity import Activity
+from services.controller.alarm import Alarm
 from services.controller.fleet import Fleet
 from services.controller.lease import LeaseKeeper
+from services.controller.pace import STEADY_S, next_pause, quiet_pause
 from services.controller.reconciler import Look, Reconciler
 from services.controller.runs import EVERY_S, RunKeeper
 from tornio.annotation.port import AnnotationTool
 from tornio.errors import NotFound, TornioError
 from tornio.loop.phase import Phase, Standing
-from tornio.loop.trial import terms
 from tornio.settings import UploadSettings
 from tornio.storage.port import ObjectStore
 from tornio.storage.probe import probe
@@ -26,34 +28,25 @@ from tornio.uploads import expire
 
 log = logging.getLogger(__name__)
 
-BUSY_S = 0.02
-"""Seconds to the next look while things move: an actor that works needs a moment."""
-WATCH_S = 0.25
-"""Seconds between looks at a task with open batches or with runs."""
-RUN_S = 0.1
-"""Seconds between looks at a run or a swap: the next step waits for it."""
-TRIAL_S = 1.0
-"""Seconds between looks at a trial on live traffic: replicas send their counts as often."""
-SLOW_WATCH_S = 2.0
-"""Longest pause between looks at open batches, in seconds: the pause grows while nobody answers."""
-IDLE_S = 2.0
-"""Seconds between looks at a task that waits, is paused or has stopped; a nudge wakes it."""
+ANSWERS_S = 2.0
+"""Seconds between looks at what has moved in the annotation tool, for all tasks that wait for answers together. Tasks
+that somebody is answering are also looked at in between: see ``pace``."""
 DISCOVER_S = 5.0
-"""Seconds between listings of tasks; the gateway nudges for a new one."""
+"""Shortest pause in seconds between listings of tasks: it grows while no task is new. The gateway nudges for one."""
 EXPIRE = timedelta(hours=1)
 """Time between two looks at which uploads are out of date: they are kept for days."""
 PROVE_AGAIN_S = 10.0
 """Seconds until a store that failed its probe is probed again: it may have been away, or get replaced."""
-TROUBLE_S = 2.0
-"""Seconds until the next look after a look that failed."""
 
 
 @dataclass
 class Watched:
-    """A task, the thread that looks at it, and what the last look found."""
+    """A task, the thread that looks at it, and what the last look found. ``moved``: when something last happened, in
+    monotonic seconds."""
 
     name: tuple[str, str]
-    wake: threading.Event = field(default_factory=threading.Event)
+    alarm: Alarm = field(default_factory=Alarm)
+    moved: float = field(default_factory=time.monotonic)
     runs: RunKeeper | None = None
     last: Look | None = None
     thread: threading.Thread | None = None
@@ -78,22 +71,44 @@ class Keeper:
     uploads: UploadSettings = field(default_factory=UploadSettings)
     _expired: datetime | None = None
     _end: threading.Event = field(default_factory=threading.Event)
-    _discover: threading.Event = field(default_factory=threading.Event)
+    _discover: Alarm = field(default_factory=Alarm)
 
     def run(self) -> None:
         """Find tasks until ``end``, and give each its thread. A store that lets two writers win is not touched."""
         self._prove_store()
-        tasks = Tasks(self.store)
+        threading.Thread(target=self._follow_answers, daemon=True, name="answers").start()
+        tasks, moved = Tasks(self.store), time.monotonic()
         while not self._end.is_set():
+            before = set(self.watched)
             try:
-                names = list(tasks.names())
+                names = list(tasks.names(known=before))
                 for name in names:
                     self._watch(name)
                 self._expire({workspace for workspace, _ in names})
             except TornioError as error:
                 log.warning("The tasks cannot be listed: %s", error)
-            self._discover.wait(DISCOVER_S)
-            self._discover.clear()
+                moved = time.monotonic()
+            if not self.watched.keys() <= before:
+                moved = time.monotonic()
+            if self._discover.wait(max(DISCOVER_S, quiet_pause(time.monotonic() - moved))):
+                moved = time.monotonic()
+
+    def _follow_answers(self) -> None:
+        """Wake the tasks that have new answers. Without it, each would be looked at later."""
+        activity, troubled = Activity(self.annotation), False
+        while not self._end.wait(ANSWERS_S):
+            looks = {name: watched.last for name, watched in list(self.watched.items())}
+            datasets = {name: look.datasets for name, look in looks.items() if look is not None and look.datasets}
+            try:
+                for name in activity.moved(datasets):
+                    self.nudge(name)
+                troubled = False
+            except TornioError as error:
+                if not troubled:
+                    log.warning("What has moved in the annotation tool cannot be read, so tasks look later: %s", error)
+                troubled = True
+            except Exception:  # a defect of Tornio, which must not end this thread
+                log.exception("What has moved in the annotation tool cannot be read.")
 
     def _expire(self, workspaces: Collection[str]) -> None:
         """Delete uploads that are out of date, once an hour."""
@@ -128,23 +143,24 @@ class Keeper:
 
     def nudge(self, name: tuple[str, str]) -> None:
         """Look at this task now. A new task is looked for first."""
-        if name in self.watched:
-            self.watched[name].wake.set()
+        watched = self.watched.get(name)
+        if watched is not None:
+            watched.alarm.ring()
         else:
-            self._discover.set()
+            self._discover.ring()
 
     def end(self) -> None:
         self._end.set()
-        self._discover.set()
-        for watched in self.watched.values():
-            watched.wake.set()
+        self._discover.ring()
+        for watched in list(self.watched.values()):
+            watched.alarm.ring()
 
     def _keep(self, watched: Watched) -> None:
         reconciler: Reconciler | None = None
         lease: LeaseKeeper | None = None
         nudged = True
         while not self._end.is_set():
-            pause = WATCH_S
+            pause = STEADY_S
             try:
                 if reconciler is None or lease is None:
                     task = self._open(watched)
@@ -156,24 +172,25 @@ class Keeper:
                 if lease.held():
                     watched.last = reconciler.look()
                     watched.standing = watched.last.standing
-                    pause = _pause(watched.last)
+                    pause = _pause(watched, watched.last)
                     if watched.runs is not None and watched.runs.look(nudged):
                         pause = min(pause, EVERY_S)
                 else:
-                    watched.standing = Standing(Phase.WAITING, lease.waits_for())
+                    pause, why = lease.waits_for()
+                    watched.standing = Standing(Phase.WAITING, why)
             except TornioError as error:
                 log.warning("%s/%s: %s", *watched.name, error)
-                watched.standing = Standing(Phase.ATTENTION, str(error))
-                pause = TROUBLE_S
+                watched.standing, pause = Standing(Phase.ATTENTION, str(error)), STEADY_S
                 if isinstance(error, NotFound):  # the task may have been deleted: open it again
                     reconciler = None
             except Exception as error:  # a defect of Tornio: show it in the status, and keep the other tasks going
                 log.exception("%s/%s", *watched.name)
                 watched.standing = Standing(Phase.ATTENTION, f"defect: {type(error).__name__}: {error}")
-                pause, reconciler = TROUBLE_S, None
+                reconciler, pause = None, STEADY_S
             self.after_look(watched)
-            nudged = watched.wake.wait(pause)
-            watched.wake.clear()
+            nudged = watched.alarm.wait(pause)
+            if nudged:
+                watched.moved = time.monotonic()
 
     def _open(self, watched: Watched) -> Task | None:
         """Return the task. Return None, and forget the task, if it was deleted."""
@@ -183,15 +200,14 @@ class Keeper:
             log.info("%s/%s: %s", *watched.name, error)
             watched.gone = True
             self.watched.pop(watched.name, None)
+            self._discover.ring()  # it may have been made again meanwhile
             self.after_look(watched)
             return None
 
 
-def _pause(look: Look) -> float:
+def _pause(watched: Watched, look: Look) -> float:
+    now = time.monotonic()
     if look.busy:
-        return BUSY_S
-    state = look.state
-    if state.train or state.gate or state.query or (state.swap and terms(state) is None):
-        return RUN_S
-    pause = min(max(look.seen.quiet.total_seconds() / 20, WATCH_S), SLOW_WATCH_S) if state.batches else IDLE_S
-    return min(pause, TRIAL_S) if state.swap else pause
+        watched.moved = now
+    still = min(look.seen.quiet.total_seconds(), look.seen.pool_quiet.total_seconds(), now - watched.moved)
+    return next_pause(look, max(still, 0.0))

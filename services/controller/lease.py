@@ -14,6 +14,9 @@ LEASE_S = 6.0
 """Seconds of our own monotonic clock for which another's lease must be unchanged before we take it over. It may be
 short: a lease that is lost by mistake causes some work twice, but no effect twice."""
 
+ASK_AGAIN_S = 0.25
+"""Seconds until a lease that may have no holder is asked for again: a new controller begins as soon as it may."""
+
 
 @dataclass
 class LeaseKeeper:
@@ -50,12 +53,13 @@ class LeaseKeeper:
             return False
         return self._write(Lease(holder=self.holder, epoch=lease.epoch + 1, beat=0), now)
 
-    def waits_for(self) -> str:
-        """Say why ``held`` was False."""
+    def waits_for(self) -> tuple[float, str]:
+        """Return in how many seconds to ask again, and say why ``held`` was False."""
         if self._renewals:
-            return f"another controller ({self._other}) works on this task"
+            return LEASE_S / 3, f"another controller ({self._other}) works on this task"
         left = max(0.0, LEASE_S - (self.monotonic() - self._since))
-        return f"the controller waits for the lease of the former one, which ends in {left:.0f} s if that one has ended"
+        why = f"the controller waits for the lease of the former one, which ends in {left:.0f} s if that one has ended"
+        return ASK_AGAIN_S, why
 
     def _read(self) -> tuple[Lease, str | None]:
         """Return the stored lease and its ETag.

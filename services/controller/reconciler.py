@@ -32,7 +32,8 @@ class Look:
     """The outcome of one look. ``busy``: something changed, so look again immediately.
 
     ``gone_accounts``: the annotators whose accounts were deleted in the annotation tool, and whose answers stay.
-    ``accounts``: names of annotators, by id.
+    ``accounts``: names of annotators, by id. ``datasets``: the data sets of all its batches. ``unsettled``: an outside
+    service failed, or an act is still to be done.
     """
 
     state: LoopState
@@ -41,6 +42,8 @@ class Look:
     busy: bool
     gone_accounts: tuple[str, ...] = ()
     accounts: Mapping[str, str] = field(default_factory=dict)
+    datasets: frozenset[str] = frozenset()
+    unsettled: bool = False
 
 
 @dataclass
@@ -101,4 +104,4 @@ class Reconciler:
         changed = wanted != state or acts != self._owed
         self._owed = acts
         busy = changed and not troubles
-        return Look(wanted, seen, present, busy, gone_accounts=polled.gone, accounts=polled.accounts)
+        return Look(wanted, seen, present, busy, polled.gone, polled.accounts, polled.datasets, bool(troubles or acts))

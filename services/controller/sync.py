@@ -34,6 +34,7 @@ class Polled:
 
     ``lost``: batches whose whole data set does not exist. ``gone``: annotators with answers whose accounts do not exist
     any more, by name, or by id where this controller has not seen the name. ``accounts``: names of annotators, by id.
+    ``datasets``: the data sets of all batches.
     """
 
     shown: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Polled:
     lost: frozenset[str] = frozenset()
     gone: tuple[str, ...] = ()
     accounts: Mapping[str, str] = field(default_factory=dict)
+    datasets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Sync:
         shown = {name: records for name, records in read.items() if records is not None}
         deleted = {name: self._deleted(batches[name], records) for name, records in shown.items()}
         lost = frozenset(name for name in read if name not in shown)
-        self.last = Polled(shown, deleted, lost, self._accounts.gone_names, dict(self._accounts.names))
+        datasets = frozenset(dataset for batch in batches.values() for dataset in batch.by_dataset())
+        self.last = Polled(shown, deleted, lost, self._accounts.gone_names, dict(self._accounts.names), datasets)
         return self.last
 
     def _erase(self, batches: Sequence[Batch]) -> None:

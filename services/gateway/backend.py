@@ -74,6 +74,8 @@ T = TypeVar("T")
 THREADS = 16
 """Most calls to the store at once. They wait far more than they work."""
 _ACTS = {Ask.PAUSE: Act.PAUSE, Ask.RESUME: Act.RESUME, Ask.TRAIN_NOW: Act.TRAIN_NOW}
+NUDGE_AGAIN_S = (1.0, 5.0, 20.0)
+"""Seconds after each failed try to wake the controller. One that starts looks at every task anyway."""
 READY_S = 2.0
 """Seconds that the store may take to answer a readiness probe."""
 
@@ -291,10 +293,14 @@ class StoreBackend:
         """Make the controller look at the task. Not awaited: without it, the controller only looks later."""
 
         async def nudge() -> None:
-            try:
-                await self.cluster.nudge(task)
-            except TornioError as error:
-                log.warning("%s: the controller was not notified and will see for itself: %s", task, error)
+            for pause in NUDGE_AGAIN_S:
+                try:
+                    await self.cluster.nudge(task)
+                    return
+                except TornioError as error:
+                    log.warning("%s: the controller was not notified (%s). Trying again in %g s.", task, error, pause)
+                await asyncio.sleep(pause)
+            log.warning("%s: the controller was not notified. It sees for itself within a minute.", task)
 
         self._in_background(nudge())
 

@@ -480,9 +480,12 @@ def test_the_last_activity_moves_with_responses_alone(stage: Stage) -> None:
 
     seen = [activity()]
     acts: list[Callable[[], None]] = [
+        lambda: stage.draft("r1", "ann", ["good"]),
+        lambda: stage.draft("r1", "ann", ["bad"]),
         lambda: stage.answer("r1", "ann", ["good"]),
         lambda: stage.answer("r1", "ann", ["bad"]),
-        lambda: stage.discard("r2", "ann"),
+        lambda: stage.discard("r1", "ann"),
+        lambda: stage.discard("r2", "bob"),
         lambda: stage.withdraw("r1", "ann"),
     ]
     for act in acts:
@@ -492,7 +495,23 @@ def test_the_last_activity_moves_with_responses_alone(stage: Stage) -> None:
         swept(stage)
         stage.tool.log(stage.workspace, DATASET, [record("r1"), record("r2")])
         assert activity() == seen[-1]
-    assert len(set(seen)) == 5
+        assert stage.tool.activity([stage.workspace]) == {(stage.workspace, DATASET): seen[-1]}
+    assert len(set(seen)) == len(acts) + 1
+
+
+def test_one_look_shows_the_activity_of_all_data_sets(stage: Stage) -> None:
+    tool, workspace = stage.tool, stage.workspace
+    assert tool.activity([]) == tool.activity([workspace]) == tool.activity(["elsewhere"]) == {}
+    stage.tool.ensure_dataset(spec(stage))
+    stage.tool.ensure_dataset(replace(spec(stage), name="another"))
+    stage.tool.log(workspace, DATASET, [record("r1")])
+    expected = {(workspace, name): tool.last_activity(workspace, name) for name in (DATASET, "another")}
+    assert tool.activity([workspace]) == tool.activity([workspace, "elsewhere"]) == expected
+    stage.answer("r1", "ann", ["good"])
+    after = tool.activity([workspace])
+    assert [name for name in after if after[name] != expected[name]] == [(workspace, DATASET)]
+    tool.delete_dataset(workspace, "another")
+    assert list(tool.activity([workspace])) == [(workspace, DATASET)]
 
 
 # What only a real server can show.

@@ -192,6 +192,22 @@ def test_listings_of_odd_keys_within_a_folder_are_in_order_too(store: ObjectStor
         assert [info.key for info in store.list("p/", start_after=key)] == keys[n + 1 :]
 
 
+def test_folders_are_found_by_one_listing_whatever_they_hold(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", 2)
+    names = ["a", "a b", "a-b", "é", "z"]
+    for name in names:
+        for key in (f"{name}/task.json", f"{name}/runs/1", f"{name}/runs/2"):
+            store.put(f"w/tasks/{key}", b"x")
+    store.put("w/tasks/file", b"x")
+    store.put("other/tasks/x/task.json", b"x")
+    assert sorted(store.folders("w/tasks/")) == sorted(names)
+    assert sorted(store.folders("")) == ["other", "w"]
+    assert list(store.folders("w/tasks/a/runs/")) == []
+    assert list(store.folders("nothing/")) == []
+
+
 def test_listings_and_deletions_have_many_pages(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "_PAGE", 10)
     keys = [f"many/{number:05d}" for number in range(25)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Self, TypeVar
@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 import httpx
 
 from tornio.annotation import argilla_wire as wire
+from tornio.annotation.argilla_activity import ActivityListing
 from tornio.annotation.argilla_api import ArgillaApi
 from tornio.annotation.argilla_wire import Handle, Json
 from tornio.annotation.checks import check_outgoing, check_same_question
@@ -44,6 +45,7 @@ class ArgillaTool:
     ) -> None:
         self._api = ArgillaApi(url, api_key, timeout_s=timeout_s, retry_s=retry_s, transport=transport)
         self._public_url = (public_url or url).rstrip("/")
+        self._activity = ActivityListing(self._api)
         self._handles: dict[tuple[str, str], Handle] = {}
 
     def __enter__(self) -> Self:
@@ -120,6 +122,9 @@ class ArgillaTool:
             return wire.moment(self._api.get(f"datasets/{handle.dataset_id}")["last_activity_at"])
 
         return self._on_dataset(workspace, dataset, fetch)
+
+    def activity(self, workspaces: Collection[str]) -> Mapping[tuple[str, str], datetime]:
+        return self._activity(workspaces)
 
     def delete(self, workspace: str, dataset: str, record_ids: Iterable[str]) -> None:
         def remove(handle: Handle) -> None:

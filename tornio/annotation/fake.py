@@ -7,7 +7,7 @@ A test responds as any annotator with ``answer``, ``discard``, ``draft`` and ``w
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -106,6 +106,10 @@ class FakeAnnotationTool:
     def last_activity(self, workspace: str, dataset: str) -> datetime | None:
         with self._operation("last_activity"):
             return self._find(workspace, dataset).last_activity
+
+    def activity(self, workspaces: Collection[str]) -> Mapping[tuple[str, str], datetime]:
+        with self._operation("activity"):
+            return {name: data.last_activity for name, data in self._datasets.items() if name[0] in workspaces}
 
     def delete(self, workspace: str, dataset: str, record_ids: Iterable[str]) -> None:
         with self._operation("delete"):

@@ -5,7 +5,7 @@ Answers are polled, so every read may be repeated, and every write is an upsert 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -143,6 +143,12 @@ class AnnotationTool(Protocol):
 
     def last_activity(self, workspace: str, dataset: str) -> datetime | None:
         """Return when the data set last changed. If this is unchanged, a sweep would find nothing new."""
+
+    def activity(self, workspaces: Collection[str]) -> Mapping[tuple[str, str], datetime]:
+        """Return when each data set of these workspaces last changed, by workspace and name, as ``last_activity`` does.
+
+        One question for all of them. A workspace that does not exist, or that our account does not see, has none.
+        """
 
     def delete(self, workspace: str, dataset: str, record_ids: Iterable[str]) -> None:
         """Delete records and their responses. A record that does not exist is not an error."""

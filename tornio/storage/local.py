@@ -75,6 +75,11 @@ class LocalStore:
             if key.startswith(prefix) and key > (start_after or ""):
                 yield self._info(keys[key])
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        folder = self._path(prefix)
+        if folder.is_dir():
+            yield from (unquote(path.name) for path in folder.iterdir() if path.is_dir())
+
     def delete(self, keys: Iterable[str]) -> None:
         with self._writing():
             for key in keys:

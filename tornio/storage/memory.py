@@ -84,6 +84,13 @@ class MemoryStore:
 
         return iter(self._do("list", prefix, read))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        def read() -> tuple[str, ...]:
+            below = [key.removeprefix(prefix).split("/") for key in self._objects if key.startswith(prefix)]
+            return tuple(sorted({first for first, *rest in below if rest}))
+
+        return iter(self._do("folders", prefix, read))
+
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._do("delete", key, partial(self._objects.pop, key, None))

@@ -60,6 +60,12 @@ class ObjectStore(Protocol):
     def list(self, prefix: str, start_after: str | None = None) -> Iterator[ObjectInfo]:
         """List all objects under the prefix in key order. ``start_after`` is a full key and is excluded."""
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the folders directly below ``prefix``, in no certain order, by one listing.
+
+        ``prefix`` is empty or ends with a slash. Some servers keep a folder whose objects were all deleted.
+        """
+
     def delete(self, keys: Iterable[str]) -> None:
         """Delete these objects. A key that does not exist is not an error."""
 

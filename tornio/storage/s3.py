@@ -45,7 +45,8 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
 """Seconds between two attempts. The delay doubles from the first to the longest, less a random part of up to half."""
 
 
-class _Start(TypedDict, total=False):
+class _Listing(TypedDict, total=False):
+    Delimiter: str
     StartAfter: str
     ContinuationToken: str
 
@@ -155,15 +156,15 @@ class S3Store:
         return new
 
     def list(self, prefix: str, start_after: str | None = None) -> Iterator[ObjectInfo]:
-        start: _Start = {} if start_after is None else {"StartAfter": self._prefix + start_after}
-        while True:
-            page = self._try(prefix, partial(self._page, prefix, start))
+        for page in self._pages(prefix, {} if start_after is None else {"StartAfter": self._prefix + start_after}):
             for line in page.get("Contents", ()):
                 key = line["Key"].removeprefix(self._prefix)
                 yield ObjectInfo(key, line["Size"], line["ETag"], line["LastModified"])
-            if not page["IsTruncated"]:
-                return
-            start = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        for page in self._pages(prefix, {"Delimiter": "/"}):
+            for line in page.get("CommonPrefixes", ()):
+                yield line["Prefix"].removeprefix(self._prefix + prefix).removesuffix("/")
 
     def delete(self, keys: Iterable[str]) -> None:
         rest = iter(keys)
@@ -259,8 +260,17 @@ class S3Store:
             raise
         return present.etag if present.body == body else None
 
-    def _page(self, prefix: str, start: _Start) -> ListObjectsV2OutputTypeDef:
-        return self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix + prefix, MaxKeys=_PAGE, **start)
+    def _pages(self, prefix: str, listing: _Listing) -> Iterator[ListObjectsV2OutputTypeDef]:
+        while True:
+            page = self._try(prefix, partial(self._page, prefix, listing))
+            yield page
+            if not page["IsTruncated"]:
+                return
+            listing = {**listing, "ContinuationToken": page["NextContinuationToken"]}
+            listing.pop("StartAfter", None)
+
+    def _page(self, prefix: str, listing: _Listing) -> ListObjectsV2OutputTypeDef:
+        return self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix + prefix, MaxKeys=_PAGE, **listing)
 
     def _delete(self, keys: tuple[str, ...]) -> None:
         response = self._client.delete_objects(

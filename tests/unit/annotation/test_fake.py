@@ -52,9 +52,10 @@ def test_hooks_see_every_operation_and_may_use_the_tool() -> None:
     assert len(list(tool.sweep("team", "mood"))) == 1
     tool.read("team", "mood", ["r1"])
     tool.last_activity("team", "mood")
+    tool.activity(["team"])
     tool.delete("team", "mood", ["r1"])
     tool.delete_dataset("team", "mood")
-    assert seen == ["ensure_dataset", "log", "sweep", "read", "last_activity", "delete", "delete_dataset"]
+    assert seen == ["ensure_dataset", "log", "sweep", "read", "last_activity", "activity", "delete", "delete_dataset"]
 
 
 def test_the_clock_only_goes_forward() -> None:

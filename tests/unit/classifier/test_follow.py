@@ -21,7 +21,17 @@ from tornio.storage.memory import MemoryStore
 pytestmark = pytest.mark.unit
 
 TASK = "support/tickets"
-FAST = Pace(watch=5, heartbeat=0.01, patience=0.5, slow_poll=600, fast_poll=0.01, look_up=600, new_task=5)
+FAST = Pace(
+    watch=5,
+    heartbeat=0.01,
+    again=0.01,
+    patience=0.5,
+    slow_poll=600,
+    slowest_poll=600,
+    fast_poll=0.01,
+    look_up=600,
+    new_task=5,
+)
 """The slow poll never comes by itself: what these tests see, they see for another reason."""
 
 

@@ -45,11 +45,14 @@ def test_a_replica_that_falls_silent_is_gone() -> None:
     assert replica.failed == {"v2": "probes differ"}
 
 
-def test_only_news_are_news() -> None:
+def test_only_the_tasks_with_news_are_named() -> None:
     fleet = HeartbeatFleet(Clock())
-    assert fleet.report("r1", {"w/t": HeldVersions(ready=("v1",))})
-    assert not fleet.report("r1", {"w/t": HeldVersions(ready=("v1",))})
-    assert fleet.report("r1", {"w/t": HeldVersions(ready=("v1", "v2"))})
+    one, two = HeldVersions(ready=("v1",)), HeldVersions(ready=("v1", "v2"))
+    assert fleet.report("r1", {"w/a": one, "w/b": one}) == {"w/a", "w/b"}
+    assert fleet.report("r1", {"w/a": one, "w/b": one}) == set()
+    assert fleet.report("r1", {"w/a": one, "w/b": two}) == {"w/b"}
+    assert fleet.report("r1", {"w/b": two}) == {"w/a"}
+    assert fleet.report("r2", {"w/b": two}) == {"w/b"}, "what one replica says is news whatever another has said"
 
 
 def test_who_knows_the_board_waits_for_a_change_and_who_does_not_is_told_at_once() -> None:

@@ -51,11 +51,11 @@ def test_who_waits_says_for_what() -> None:
     assert not other.held()
     clock.now += 1.0
     assert not other.held()
-    assert "the lease of the former one, which ends in 5 s" in other.waits_for()
+    assert "the lease of the former one, which ends in 5 s" in other.waits_for()[1]
     clock.now += LEASE_S / 2
     assert one.held()
     assert not other.held()
-    assert other.waits_for() == "another controller (one) works on this task"
+    assert other.waits_for()[1] == "another controller (one) works on this task"
 
 
 def test_a_holder_that_slept_finds_out_that_it_lost_it() -> None:

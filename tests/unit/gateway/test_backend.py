@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 from pydantic import ValidationError
 
+from services.gateway import backend as gateway_backend
 from services.gateway.backend import StoreBackend
 from services.messages import ControllerStatus, HeldVersions, ReplicaReport
 from tests.unit.registry.example import manifest
@@ -348,7 +349,22 @@ def test_a_write_succeeds_while_the_controller_is_away(
 ) -> None:
     cluster.controller = Unavailable("gone")
     add(backend, "one")
-    assert "will see for itself" in caplog.text
+    assert "the controller was not notified (gone). Trying again" in caplog.text
+
+
+def test_the_controller_is_woken_as_soon_as_it_answers(
+    backend: StoreBackend, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_backend, "NUDGE_AGAIN_S", (0.0, 0.0, 0.0))
+    answers, cluster.controller = cluster.controller, Unavailable("gone")
+
+    async def comes_back() -> None:
+        await backend.apply(SPEC, "me")
+        cluster.controller = answers
+        while not cluster.nudged:
+            await asyncio.sleep(0)
+
+    asyncio.run(asyncio.wait_for(comes_back(), 60))
 
 
 def judged(

@@ -186,7 +186,10 @@ class TestFind:
         asked: list[str] = []
         store.before = lambda operation, key: asked.append(operation)
         assert len(list(Tasks(store).names())) == 2
-        assert len(asked) == 5, "a listing and a look a task, and a listing that finds nothing"
+        assert sorted(asked) == ["folders", "folders", "head", "head"], "a listing a workspace, and a look a task"
+        asked.clear()
+        assert len(list(Tasks(store).names(known=[("care", "zoo"), ("care", "tickets")]))) == 2
+        assert asked == ["folders", "folders"]
 
     def test_an_unknown_task_comes_with_advice(self, store: MemoryStore) -> None:
         with pytest.raises(NotFound, match=r"The task care/tickets does not exist\. Create it with `tornio apply"):
