@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from services.controller.perform import dataset_specs
 from tornio.annotation.port import AnnotationTool, DatasetSpec
+from tornio.schemas.task import Batch
 from tornio.tasks import Task
 
 
@@ -18,14 +19,14 @@ class Guidelines:
     annotation: AnnotationTool
     _shown: dict[str, DatasetSpec] = field(default_factory=dict)
 
-    def refresh(self, shown: Mapping[str, Collection[str]]) -> None:
-        """Bring data sets up to date. ``shown``: the records that the annotation tool has just shown, by batch.
+    def refresh(self, batches: Iterable[Batch], shown: Mapping[str, Collection[str]]) -> None:
+        """Bring data sets of batches up to date. ``shown``: the records that the annotation tool has just shown.
 
         A data set without records is left alone: it may have been deleted, and would be created without its batch.
         Batches of an earlier generation keep their labels. Raises what the annotation tool raises.
         """
         task = self.task
-        for batch in task.batches():
+        for batch in batches:
             if not shown.get(batch.batch) or batch.generation != task.document.generation:
                 continue
             for name, wanted in dataset_specs(task.spec, batch).items():

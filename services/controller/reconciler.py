@@ -80,7 +80,7 @@ class Reconciler:
         troubles: list[str] = []
         try:
             polled = self._sync.poll(state)
-            self._guidelines.refresh(polled.shown)
+            self._guidelines.refresh(polled.batches, polled.shown)
         except TornioError as error:
             polled = self._sync.last
             troubles.append(f"the annotation tool: {error}")

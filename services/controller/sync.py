@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,7 +34,7 @@ class Polled:
 
     ``lost``: batches whose whole data set does not exist. ``gone``: annotators with answers whose accounts do not exist
     any more, by name, or by id where this controller has not seen the name. ``accounts``: names of annotators, by id.
-    ``datasets``: the data sets of all batches.
+    ``batches``: all batches, as they were before.
     """
 
     shown: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -42,7 +42,12 @@ class Polled:
     lost: frozenset[str] = frozenset()
     gone: tuple[str, ...] = ()
     accounts: Mapping[str, str] = field(default_factory=dict)
-    datasets: frozenset[str] = frozenset()
+    batches: tuple[Batch, ...] = ()
+
+    @property
+    def datasets(self) -> frozenset[str]:
+        """The data sets of all batches."""
+        return frozenset(dataset for batch in self.batches for dataset in batch.by_dataset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +90,17 @@ class Sync:
         present = self.task.document.generation  # another controller may have written batches of a later one meanwhile
         batches = {batch.batch: batch for batch in self.task.batches() if batch.generation <= present}
         wanted = [b.batch for b in state.batches] + ([state.query.batch] if state.query else [])
-        self._erase(list(batches.values()))
+        self._erase(batches.values())
         read = {name: self._read(batches[name]) for name in wanted if name in batches}
-        self._sweep(list(batches.values()))
+        self._sweep(batches.values())
         shown = {name: records for name, records in read.items() if records is not None}
         deleted = {name: self._deleted(batches[name], records) for name, records in shown.items()}
         lost = frozenset(name for name in read if name not in shown)
-        datasets = frozenset(dataset for batch in batches.values() for dataset in batch.by_dataset())
-        self.last = Polled(shown, deleted, lost, self._accounts.gone_names, dict(self._accounts.names), datasets)
+        names, every = dict(self._accounts.names), tuple(batches.values())
+        self.last = Polled(shown, deleted, lost, self._accounts.gone_names, names, every)
         return self.last
 
-    def _erase(self, batches: Sequence[Batch]) -> None:
+    def _erase(self, batches: Iterable[Batch]) -> None:
         """Delete the records in the annotation tool that were deleted from the task, with their responses.
 
         They are deleted again two minutes later, because the tool's search index may not have known them yet. Whatever
@@ -150,7 +155,7 @@ class Sync:
             shown |= {record.record_id for record in records}
         return frozenset(shown)
 
-    def _sweep(self, batches: Sequence[Batch]) -> None:
+    def _sweep(self, batches: Iterable[Batch]) -> None:
         """Pull late answers to every data set of the task, those of earlier generations included."""
         sent: dict[str, _Sent] = {}
         for batch in batches:

@@ -127,6 +127,8 @@ def application(
         **{name: os.environ[name] for name in LlmSettings().variables() if name in os.environ},
         # Serve replaces its proxy after three failed checks. With its own period, 10 s, nobody is answered for 40 s.
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+        # Ray collects metrics every ten seconds. By default, replicas and handles write them ten times a second.
+        "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "5000",
         "RAY_worker_niceness": "0",  # by default Ray's workers have a lower priority
         "PYTHONPATH": os.pathsep.join(filter(None, (str(code), os.environ.get("PYTHONPATH")))),
     }

@@ -72,6 +72,7 @@ class LabelLog:
         """The first tombstone of each deleted record, and its sequence number."""
         self._deleted = frozenset[str]()
         self._view: LogView | None = None
+        self._began = False
         self._lock = RLock()
 
     def last_seq(self) -> int:
@@ -163,8 +164,9 @@ class LabelLog:
         return tuple(event for event in new if event.record_id not in self._deletions)
 
     def _catch_up(self) -> None:
-        if not self._parts:
+        if not self._began:  # only at first, because a log that was empty then is read part by part as it grows
             self._load_snapshot()
+            self._began = True
         last = self._keys.part(len(self._parts)) if self._parts else None
         for info in self._store.list(self._keys.parts, start_after=last):
             table = LABELS.decode(self._store.get(info.key).body, info.key)

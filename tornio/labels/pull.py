@@ -8,7 +8,7 @@ from tornio.annotation.port import AnnotatedRecord, AnnotationTool
 from tornio.labels.accounts import Accounts
 from tornio.labels.diff import diff_answers
 from tornio.labels.events import EventKind, LabelEvent
-from tornio.labels.log import LabelLog
+from tornio.labels.log import LabelLog, LogView
 from tornio.records import Purpose
 
 COMPACT_EVERY = 64
@@ -48,8 +48,7 @@ def pull(
     Raises what ``read`` raises.
     """
 
-    def missing() -> list[LabelEvent]:
-        logged = log.read()
+    def missing(logged: LogView) -> list[LabelEvent]:
         records = [record for record in read() if record.record_id in purposes]
         events = diff_answers(
             logged.events,
@@ -64,10 +63,10 @@ def pull(
         gone = accounts.gone(withdrawn, responding(records))
         return [event for event in events if event.event is not EventKind.WITHDRAW or event.annotator not in gone]
 
-    after = log.last_seq()
-    if not (events := missing()):
+    logged = log.read()
+    if not (events := missing(logged)):
         return None
-    seq = log.append(events, after=after, refresh=missing)
-    if seq is not None and seq // COMPACT_EVERY > after // COMPACT_EVERY:
+    seq = log.append(events, after=logged.seq, refresh=lambda: missing(log.read()))
+    if seq is not None and seq // COMPACT_EVERY > logged.seq // COMPACT_EVERY:
         log.compact(seq)
     return seq

@@ -79,7 +79,7 @@ def test_the_counts_of_a_trial_add_up_over_replicas_and_those_that_have_gone_sta
     clock, start = Clock(), datetime(2026, 11, 22, tzinfo=UTC)
     fleet = HeartbeatFleet(clock)
 
-    def counted(replica: str, texts: int, version: str = "v2", at: datetime = start) -> bool:
+    def counted(replica: str, texts: int, version: str = "v2", at: datetime = start) -> set[str]:
         trial = TrialReport(version=version, started_at=at, counts=TrialCounts(texts=texts))
         return fleet.report(replica, {"w/t": HeldVersions(ready=("v1", "v2"), trial=trial)})
 

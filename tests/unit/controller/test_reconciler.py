@@ -395,6 +395,20 @@ def test_a_data_set_that_was_deleted_is_not_made_anew_for_its_guidelines(tmp_pat
     turning = Turning(tmp_path).begin()
     open_batch_of(turning)
     turning.annotation.delete_dataset("w", "t")
-    Guidelines(turning.task, turning.annotation).refresh({"g1-b0001": frozenset()})
+    Guidelines(turning.task, turning.annotation).refresh(turning.task.batches(), {"g1-b0001": frozenset()})
     with pytest.raises(NotFound):
         turning.annotation.spec("w", "t")
+
+
+def test_a_look_at_a_task_at_rest_asks_the_store_little(tmp_path: Path) -> None:
+    """200 quiet tasks are looked at once a minute each, so what a look asks for is what they cost."""
+    turning = Turning(tmp_path).begin()
+    open_batch_of(turning)
+    controller = turning.controller()
+    while controller.look().busy:
+        pass
+    asked: list[tuple[str, str]] = []
+    turning.store.before = lambda operation, key: asked.append((operation, key))
+    assert not controller.look().busy
+    by_task = [one for one in asked if "/aliases/candidate" not in one[1]]  # the played fleet reads it too
+    assert len(by_task) <= 9, by_task

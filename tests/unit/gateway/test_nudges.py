@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from services.gateway.app import create_app
 from services.gateway.auth import FixedKeys, KeyRing, read_keys
 from services.gateway.backend import StoreBackend
-from tests.unit.gateway.fake import KEYS, OPERATOR, FakeBackend, app_of
+from tests.unit.gateway.fake import ADMIN, KEYS, FakeBackend, app_of
 from tests.unit.gateway.test_backend import FakeCluster, FakePredictor
 from tests.unit.registry.example import manifest
 from tornio.api import TaskName
@@ -70,7 +70,7 @@ class Gateway:
             await asyncio.sleep(0)
 
         async def carry() -> httpx.Response:
-            headers = {"Authorization": f"Bearer {OPERATOR}"}
+            headers = {"Authorization": f"Bearer {ADMIN}"}
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://tornio", headers=headers) as http:
                 return await http.request(method, path, json=body)
