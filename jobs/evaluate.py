@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.context import RunContext
+from tornio.drift.counts import confidence_of, count
+from tornio.drift.reference import reference
 from tornio.errors import IntegrityError, InvalidInput, describe
 from tornio.evaluation import against_current, holdout_report, judge
 from tornio.labels.label_sets import translate_labels
 from tornio.models.decide import decide_labels
 from tornio.models.port import Model
 from tornio.schemas.jobs import EvaluateArgs, EvaluateOutput
+from tornio.schemas.live import LiveReference
 from tornio.schemas.loop import AGREEMENT
 from tornio.schemas.task import KAPPA, StopSet
 from tornio.schemas.trial import AgainstCurrent
@@ -70,6 +73,7 @@ def run(args: EvaluateArgs, context: RunContext) -> EvaluateOutput:
         agreement=stop.agreement,
         signals=stop.signals,
         against=_against(args.current, truth, predictions, same) if args.current and same else None,
+        reference=_reference(context, args, candidate, judged, predictions),
     )
 
 
@@ -87,6 +91,22 @@ def _report(judged: HoldoutSet, predictions: StopPredictions, spec: TaskSpec) ->
         probabilities,
         imported=[record_id in judged.imported for record_id in judged.record_ids],
     )
+
+
+def _reference(
+    context: RunContext, args: EvaluateArgs, model: Model, judged: HoldoutSet, predictions: StopPredictions
+) -> LiveReference | None:
+    """Return what live texts of the version will be compared with; None without held-out labels."""
+    if not judged.labels:
+        return None
+    rows = context.task.pool.read(args.pool_seq).rows_of(judged.record_ids)
+    texts, predicted = context.pool_texts(args.pool_seq, rows), predictions.predicted
+    stated = confidence_of(predictions.probabilities, model.labels, model.multi_label, model.thresholds)
+    reading = model.read(texts)
+    counts = count(model.labels, predicted, stated, texts, reading.truncated, reading)
+    return reference(
+        counts, stated, _correct(predicted, judged.labels), predicted, judged.labels, model.multi_label
+    ).part
 
 
 def _others(args: EvaluateArgs) -> list[str]:

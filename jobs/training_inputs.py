@@ -12,7 +12,7 @@ from jobs.context import RunContext
 from jobs.soft_labels import SoftLabels
 from tornio.arrays import FloatMatrix
 from tornio.models.device import Precision
-from tornio.models.port import TextEncoder
+from tornio.models.port import ReadingEncoder
 from tornio.pool.view import PoolView
 from tornio.pool.written_views import WrittenViews
 from tornio.schemas.jobs import TrainArgs
@@ -40,7 +40,7 @@ class PoolBase:
     use: EncoderUse
 
     @property
-    def encoder(self) -> TextEncoder:
+    def encoder(self) -> ReadingEncoder:
         return self.context.job.loader.encoder(self.use)
 
     def embeddings(self, record_ids: Sequence[str]) -> FloatMatrix:
@@ -144,7 +144,7 @@ class RunInputs(Generic[S]):
         return self._context.encoder_use(self.classifier)
 
     @property
-    def encoder(self) -> TextEncoder:
+    def encoder(self) -> ReadingEncoder:
         return self._frozen(self.use).encoder
 
     @cached_property

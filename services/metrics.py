@@ -45,6 +45,11 @@ THROTTLED = Metric(
     "tornio_throttled_texts", MetricKind.COUNTER, "Texts that were refused because a key is beyond its limit.", ("key",)
 )
 TRUNCATED = Metric("tornio_truncated_texts", MetricKind.COUNTER, "Texts of which the model read only the beginning.")
+TOKENS = Metric("tornio_tokens", MetricKind.COUNTER, "Tokens that the model read, counted each minute.")
+UNKNOWN = Metric(
+    "tornio_unknown_texts", MetricKind.COUNTER,
+    "Texts with a token that is not in the model's vocabulary, counted each minute.",
+)  # fmt: skip
 SECONDS = Metric(
     "tornio_request_seconds", MetricKind.HISTOGRAM, "Seconds that a prediction took in the replica, with the queue.",
     bounds=_SECONDS,
@@ -59,6 +64,19 @@ LABELS = Metric(
 CONFIDENCE = Metric(
     "tornio_confidence", MetricKind.HISTOGRAM, "The largest probability of each prediction.", bounds=_TENTHS
 )
+DRIFT = Metric(
+    "tornio_drift", MetricKind.GAUGE,
+    "How far live texts are from the hold-out, as an effect size: see [Drift](drift.md). Each replica has the value of "
+    "all replicas together.", ("task", "measure"),
+)  # fmt: skip
+DRIFT_ALARM = Metric(
+    "tornio_drift_alarm", MetricKind.GAUGE, "1 where that effect is large, and larger than chance; else 0.",
+    ("task", "measure"),
+)  # fmt: skip
+ESTIMATED_ACCURACY = Metric(
+    "tornio_estimated_accuracy", MetricKind.GAUGE,
+    "Estimated share of right answers, from how sure the version is: see [Drift](drift.md).",
+)  # fmt: skip
 REVISION = Metric(
     "tornio_revision", MetricKind.GAUGE, "Revision of `current`: it grows with every promotion and rollback."
 )
@@ -73,7 +91,8 @@ ANSWERED = Metric(
 LEFT = Metric("tornio_askable", MetricKind.GAUGE, "Records of the pool that can still be sent to annotators.")
 
 METRICS: Sequence[Metric] = (
-    REQUESTS, TEXTS, THROTTLED, TRUNCATED, SECONDS, BATCH_TEXTS, QUEUED, LABELS, CONFIDENCE, REVISION,
+    REQUESTS, TEXTS, THROTTLED, TRUNCATED, TOKENS, UNKNOWN, SECONDS, BATCH_TEXTS, QUEUED, LABELS,
+    CONFIDENCE, DRIFT, DRIFT_ALARM, ESTIMATED_ACCURACY, REVISION,
     PHASE, ITERATION, BATCH_OPEN, ANSWERED, LEFT,
 )  # fmt: skip
 """Everything that is measured, in the order of docs/metrics.md."""

@@ -13,6 +13,7 @@ from services.classifier.answers import answer
 from services.classifier.by_name import ByName
 from services.classifier.checkpoints import Checkpoints
 from services.classifier.follow import Controller, Follower
+from services.classifier.live import Live
 from services.classifier.measured import Measured
 from services.classifier.settings import ClassifierSettings
 from services.classifier.shelf import Serving, Shelf
@@ -70,6 +71,14 @@ class Predictor:
             Checkpoints(store, loader).load, time.monotonic, settings.model_bytes, settings.is_pinned
         )
         self._measured = Measured(meter or Unmeasured())
+        self._live = Live(
+            store,
+            replica_id,
+            self._version,
+            meter or Unmeasured(),
+            seconds=settings.window_seconds,
+            days=settings.window_days,
+        )
         self._batcher = Batcher[_Asked, Prediction](
             self._bind,
             batch_tokens=settings.batch_tokens,
@@ -79,7 +88,7 @@ class Predictor:
         self._follower = Follower(
             self._shelf, store, controller, replica_id, report=lambda: self._trials.report(self._shelf.report())
         )
-        self._trials = Trials(self._shelf, self._follower.aliases, self._batcher.later)
+        self._trials = Trials(self._shelf, self._follower.aliases, self._batcher.later, live=self._live.add)
         self._by_name = ByName[Model](
             self._shelf, self._follower, Checkpoints(store, loader).load, settings.on_demand_bytes
         )
@@ -88,10 +97,12 @@ class Predictor:
     async def start(self) -> None:
         """Return when everything that can be loaded in time is loaded. See ``Follower.start``."""
         await self._follower.start(self._ready_seconds)
+        self._live.start()
 
     async def stop(self) -> None:
         """End the background work."""
         await self._follower.stop()
+        await self._live.stop()
         self._by_name.close()
         self._batcher.close()
 
@@ -140,6 +151,10 @@ class Predictor:
         self._follower.check()
         if self._batcher.busy_s > STUCK_S:
             raise RuntimeError(f"The model has been working on one batch for more than {STUCK_S:g} s.")
+
+    def _version(self, task: str) -> str | None:
+        serving = self._shelf.peek(task)
+        return serving.version if serving else None
 
     def _bind(self, asked: _Asked) -> Callable[[Sequence[str]], Sequence[Prediction]]:
         """Answer by what serves when the batch starts, by what served when the request came, or by what it names.

@@ -75,6 +75,16 @@ class ClassifierSettings(BaseSettings):
         "one slow task must not delay all others.",
     )
 
+    window_seconds: int = Field(
+        3600,
+        ge=60,
+        description="Seconds of a window of live texts, which is compared with the hold-out. Default one hour: a "
+        "window needs 100 texts, and a shift is seen within one. For tasks with less traffic, a day (86400).",
+    )
+    window_days: int = Field(
+        14, ge=1, description="Days that the counts of a window are kept. They hold no text. Default 14."
+    )
+
     @property
     def most_per_client(self) -> int:
         """Requests that one client may have under way in a replica."""

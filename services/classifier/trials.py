@@ -19,6 +19,7 @@ from services.batching import tokens
 from services.classifier.answers import answer
 from services.classifier.shelf import Serving, Shelf
 from services.messages import Aliases, Heartbeat
+from tornio.drift.counts import Counts
 from tornio.errors import IntegrityError
 from tornio.models.port import Model
 from tornio.records import Prediction
@@ -52,8 +53,9 @@ class _Answered:
 class Trials:
     """The trials of all tasks in this replica.
 
-    ``later(cost, work)``: see ``Batcher.later``. ``draw``: a number in [0, 1) for each request. ``chosen`` is for the
-    event loop's thread, what ``bind`` returns for the model's, and ``report`` for any.
+    ``later(cost, work)``: see ``Batcher.later``. ``draw``: a number in [0, 1) for each request. ``live``: see
+    ``Live.add``; it takes what users get, not what is only compared. ``chosen`` is for the event loop's thread, what
+    ``bind`` returns for the model's, and ``report`` for any.
     """
 
     def __init__(
@@ -63,10 +65,12 @@ class Trials:
         later: Callable[[int, Callable[[], None]], bool],
         draw: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.perf_counter,
+        live: Callable[[str, str, Counts], None] | None = None,
     ) -> None:
         self._shelf = shelf
         self._aliases = aliases
         self._later = later
+        self._live = live
         self._draw = draw
         self._clock = clock
         self._reports: dict[str, TrialReport] = {}
@@ -81,7 +85,7 @@ class Trials:
         """Return what answers a batch. ``serving``: what serves. ``tried``: whether the candidate was chosen."""
         pair = self._pair(task, serving)
         if pair is None or not (tried or pair.terms.shadow):
-            return partial(answer, serving)
+            return partial(answer, serving, counted=self._counter(task, serving))
         return partial(self._by_candidate if tried else self._by_current, pair)
 
     def report(self, heartbeat: Heartbeat) -> Heartbeat:
@@ -108,7 +112,7 @@ class Trials:
 
     def _by_candidate(self, pair: _Pair, texts: Sequence[str]) -> Sequence[Prediction]:
         try:
-            answered = self._timed(pair.candidate, texts)
+            answered = self._timed(pair.candidate, texts, self._counter(pair.task, pair.candidate))
         except Exception as error:  # noqa: BLE001 - whatever it is, what serves answers the users
             self._count(pair, self._failed(pair, error))
             return self._instead(pair, texts)
@@ -117,14 +121,14 @@ class Trials:
         return answered.predictions
 
     def _by_current(self, pair: _Pair, texts: Sequence[str]) -> Sequence[Prediction]:
-        answered = self._timed(pair.current, texts)
+        answered = self._timed(pair.current, texts, self._counter(pair.task, pair.current))
         self._compare_later(pair, texts, partial(self._ask_candidate, pair, texts, answered))
         return answered.predictions
 
     def _instead(self, pair: _Pair, texts: Sequence[str]) -> Sequence[Prediction]:
         """Answer by what serves. Its error counts too: the texts may be what is wrong."""
         try:
-            predictions = answer(pair.current, texts)
+            predictions = answer(pair.current, texts, self._counter(pair.task, pair.current))
         except Exception:
             self._count(pair, TrialCounts(current_calls=1, current_errors=1))
             raise
@@ -157,9 +161,14 @@ class Trials:
         broken = str(error) if isinstance(error, IntegrityError) else ""
         return TrialCounts(calls=1, errors=1, broken=broken)
 
-    def _timed(self, serving: Serving[Model], texts: Sequence[str]) -> _Answered:
+    def _counter(self, task: str, serving: Serving[Model]) -> Callable[[Counts], None] | None:
+        return None if self._live is None else partial(self._live, task, serving.version)
+
+    def _timed(
+        self, serving: Serving[Model], texts: Sequence[str], counted: Callable[[Counts], None] | None = None
+    ) -> _Answered:
         begun = self._clock()
-        predictions = answer(serving, texts)
+        predictions = answer(serving, texts, counted)
         return _Answered(predictions, self._clock() - begun)
 
     def _count(self, pair: _Pair, counts: TrialCounts) -> None:

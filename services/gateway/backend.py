@@ -21,6 +21,7 @@ from tornio.api import (
     Applied,
     Asked,
     DeleteIn,
+    DriftStatus,
     LabelMigrationIn,
     LabelsImported,
     LabelsIn,
@@ -47,7 +48,7 @@ from tornio.settings import LlmEndpoint
 from tornio.spec import TaskSpec, TeacherSpec
 from tornio.status.annotators import read_annotators
 from tornio.status.asks import Ask, ask_of_loop, ask_training
-from tornio.status.snapshot import Reader
+from tornio.status.snapshot import Reader, Snapshot
 from tornio.status.task_status import observed, serving, task_status, task_summary
 from tornio.status.versions import read_versions
 from tornio.storage.port import ObjectStore
@@ -216,11 +217,15 @@ class StoreBackend:
         return task_summary(task, controller, current)
 
     async def status(self, task: TaskName) -> TaskStatus:
-        snapshot, controller = await asyncio.gather(
-            self._blocking(lambda: self._reader(task).snapshot()), self._controller(task)
-        )
+        def read() -> tuple[Snapshot, DriftStatus | None]:
+            reader = self._reader(task)
+            snapshot = reader.snapshot()
+            current = snapshot.current[0] if snapshot.current else None
+            return snapshot, None if current is None else reader.drift(current.version, self.clock())
+
+        (snapshot, drift), controller = await asyncio.gather(self._blocking(read), self._controller(task))
         # In a thread: a stopping criterion of a package runs in it.
-        return await self._blocking(task_status, snapshot, controller, self.clock(), self.annotate_url)
+        return await self._blocking(task_status, snapshot, controller, self.clock(), self.annotate_url, drift)
 
     async def annotators(self, task: TaskName) -> Annotators:
         controller = await self._controller(task)

@@ -43,6 +43,7 @@ from tornio.api.data import (
     checked_spec,
 )
 from tornio.api.deleting import MAX_DELETED, DeleteIn, LearnedOut, RecordsDeleted
+from tornio.api.drift import DriftStatus, DriftWindow, EffectOut
 from tornio.api.predictions import PredictIn, Prediction, Predictions, ZeroShotIn, ZeroShotOut, ZeroShotPrediction
 from tornio.api.runs import (
     FILE_BYTES,
@@ -147,6 +148,9 @@ __all__ = [
     "CriterionStatus",
     "CurvePoint",
     "DeleteIn",
+    "DriftStatus",
+    "DriftWindow",
+    "EffectOut",
     "FieldError",
     "HoldoutStatus",
     "LabelAgreementOut",

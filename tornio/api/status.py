@@ -10,6 +10,7 @@ from pydantic import Field
 from tornio.api.annotators import AgreementStatus
 from tornio.api.automatic import AutomaticStatus
 from tornio.api.base import Answer, Request
+from tornio.api.drift import DriftStatus
 from tornio.metricnames import MainMetric
 
 
@@ -252,6 +253,8 @@ class TaskStatus(Answer):
     metrics: Metrics | None = None
     """Of the version that serves; while none does, of the last one that was judged."""
     curve: list[CurvePoint] = []
+    drift: DriftStatus | None = None
+    """How live texts differ from the hold-out. None while nothing serves, or where no live text was counted."""
     stop: StopStatus
     swaps: list[Swap] = []
     """The last moves of ``current``, newest first."""

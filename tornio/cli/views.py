@@ -20,6 +20,7 @@ from tornio.api import (
     VersionOut,
 )
 from tornio.cli.automatic_view import automatic_lines
+from tornio.cli.drift_view import drift_lines
 from tornio.cli.screen import Group, ProgressBar, RenderableType, Table, Text, percent, table
 from tornio.metricnames import shown
 
@@ -82,6 +83,8 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
         yield "account", Text(f"answers of {name} stay; its account is gone", style="yellow")
     if status.agreement:
         yield "agreement", _agreement(status.agreement)
+    if status.drift:
+        yield from drift_lines(status.drift)
     yield "pool", Text(f"{status.pool:,} records" + _open(status.queryable))
     for batch in status.batches:
         yield "batch", _batch(batch)

@@ -11,9 +11,9 @@ from tornio.arrays import FloatMatrix
 from tornio.models.device import Precision
 from tornio.models.device import precision as precision_for
 from tornio.models.engine import Engine, engine_for
-from tornio.models.port import Embedded
+from tornio.models.port import Embedded, Reading
 from tornio.models.pretrained import load_body
-from tornio.models.tokens import Tokenizer
+from tornio.models.tokens import Tokenizer, joined
 from tornio.models.windows import WINDOW, one_ahead, windows
 from tornio.schemas.registry import EncoderUse, Pooling
 
@@ -63,14 +63,19 @@ class Encoder:
         Many texts are processed in windows of some thousand, and the next window is tokenised meanwhile.
         """
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        truncated = np.empty(len(texts), dtype=bool)
+        readings = list[Reading]()
         parts = windows(len(texts), WINDOW)
         for rows, tokens in zip(parts, one_ahead(lambda rows: self._tokenizer.encode(texts[rows]), parts), strict=True):
             vectors[rows] = self._engine.pooled(tokens, self._pooling, self._layers)
-            truncated[rows] = tokens.truncated
+            readings.append(tokens.reading)
             if self._normalise:
                 _normalise(vectors[rows], len(self._layers))
-        return Embedded(vectors, truncated)
+        reading = joined(readings)
+        return Embedded(vectors, reading.truncated, reading)
+
+    def read(self, texts: Sequence[str]) -> Reading:
+        """Return what the tokenizer alone makes of the texts, in their order."""
+        return joined([self._tokenizer.encode(texts[rows]).reading for rows in windows(len(texts), WINDOW)])
 
 
 def _normalise(vectors: FloatMatrix, layers: int) -> None:

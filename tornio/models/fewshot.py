@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tornio.models.head import LinearHead
 from tornio.models.headed import HeadedEncoder
-from tornio.models.port import TextEncoder
+from tornio.models.port import ReadingEncoder
 from tornio.schemas.registry import EncoderUse
 
 
@@ -26,6 +26,6 @@ class FewShotModel(HeadedEncoder):
         self.head.save(folder)
 
     @classmethod
-    def load(cls, folder: Path, use: EncoderUse, encoder: TextEncoder) -> FewShotModel:
+    def load(cls, folder: Path, use: EncoderUse, encoder: ReadingEncoder) -> FewShotModel:
         """Load what ``save`` wrote. Raises UnfitCheckpoint (see ``LinearHead.load``)."""
         return cls(LinearHead.load(folder, encoder.dimension), use, encoder)

@@ -12,7 +12,7 @@ from typing import Any
 from tornio.models.encoder import encoder_from
 from tornio.models.head import LinearHead
 from tornio.models.headed import HeadedEncoder
-from tornio.models.port import TextEncoder
+from tornio.models.port import ReadingEncoder
 from tornio.models.sources import TOKENIZER_FILES
 from tornio.schemas.registry import EncoderUse
 
@@ -25,7 +25,7 @@ class FineTunedModel(HeadedEncoder):
     training method contrastive. A label without a training example has a column too, with a probability near 0.
     """
 
-    def __init__(self, folder: Path, head: LinearHead, use: EncoderUse, encoder: TextEncoder) -> None:
+    def __init__(self, folder: Path, head: LinearHead, use: EncoderUse, encoder: ReadingEncoder) -> None:
         """``use``: how the encoder is used; its digest is that of the base, which documents the model's origin."""
         super().__init__(head, use, encoder)
         self._folder = folder

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tornio.arrays import FloatMatrix
 from tornio.errors import UnfitCheckpoint
 from tornio.models.head import LinearHead
-from tornio.models.port import Scores, TextEncoder
+from tornio.models.port import Reading, ReadingEncoder, Scores
 from tornio.schemas.registry import EncoderUse
 
 DROPOUT = 0.1
@@ -24,7 +24,7 @@ class HeadedEncoder:
     chosen: tuple[str, str] | None = None
     """Its kind, and why, of a model that has just been trained, where the training decided."""
 
-    def __init__(self, head: LinearHead, use: EncoderUse, encoder: TextEncoder) -> None:
+    def __init__(self, head: LinearHead, use: EncoderUse, encoder: ReadingEncoder) -> None:
         if head.weight.shape[1] != encoder.dimension:
             raise UnfitCheckpoint(
                 f"the head takes vectors of {head.weight.shape[1]} numbers, but its encoder returns {encoder.dimension}"
@@ -45,7 +45,7 @@ class HeadedEncoder:
     def score(self, texts: Sequence[str]) -> Scores:
         embedded = self._encoder.embed(texts)
         scores = self.score_vectors(embedded.vectors)
-        return Scores(scores.logits, scores.probabilities, embedded.truncated)
+        return Scores(scores.logits, scores.probabilities, embedded.truncated, reading=embedded.reading)
 
     def score_vectors(self, vectors: FloatMatrix) -> Scores:
         """Score float32 [n, dim] embeddings of this model's encoder, used as ``use`` specifies.
@@ -79,3 +79,6 @@ class HeadedEncoder:
 
     def embed(self, texts: Sequence[str]) -> FloatMatrix:
         return self._encoder.embed(texts).vectors
+
+    def read(self, texts: Sequence[str]) -> Reading:
+        return self._encoder.read(texts)

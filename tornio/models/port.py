@@ -10,17 +10,32 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from tornio.arrays import BoolVector, FloatMatrix
+from tornio.arrays import BoolVector, FloatMatrix, IntArray
 from tornio.schemas.registry import EncoderUse
 from tornio.spec import LabelSpec
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a tokenizer makes of texts. ``tokens``: int64 [n], those that the model reads, special ones included;
+    ``unknown``: bool [n], whether one of them stands for something that is not in the vocabulary; ``truncated``: bool
+    [n], whether the text was cut."""
+
+    tokens: IntArray
+    unknown: BoolVector
+    truncated: BoolVector
+
+
+@dataclass(frozen=True, slots=True)
 class Embedded:
-    """Texts as vectors. ``vectors``: float32 [n, dim]; ``truncated``: bool [n], whether the text was cut."""
+    """Texts as vectors. ``vectors``: float32 [n, dim]; ``truncated``: bool [n], whether the text was cut.
+
+    ``reading``: None where the texts were not tokenised, as with cached embeddings.
+    """
 
     vectors: FloatMatrix
     truncated: BoolVector
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +44,14 @@ class Scores:
 
     The probabilities of a row sum to one or, with several labels allowed, are independent of each other. A teacher may
     have none for a text: then its row is NaN. ``tally``: counts of how they were made, which add up over calls; empty
-    for a model of this process.
+    for a model of this process. ``reading``: None where it is not known.
     """
 
     logits: FloatMatrix
     probabilities: FloatMatrix
     truncated: BoolVector
     tally: Mapping[str, float] = field(default_factory=dict)
+    reading: Reading | None = None
 
 
 class TextEncoder(Protocol):
@@ -46,6 +62,13 @@ class TextEncoder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Embedded:
         """Return float32 [n, dim], in the order of ``texts``; n may be 0."""
+
+
+class ReadingEncoder(TextEncoder, Protocol):
+    """An encoder whose tokenizer can be asked alone."""
+
+    def read(self, texts: Sequence[str]) -> Reading:
+        """Return what the tokenizer alone makes of the texts, in their order."""
 
 
 class Model(Protocol):
@@ -86,6 +109,9 @@ class Model(Protocol):
 
     def embed(self, texts: Sequence[str]) -> FloatMatrix:
         """Return float32 [n, dim]."""
+
+    def read(self, texts: Sequence[str]) -> Reading:
+        """Return what the tokenizer alone makes of the texts, in their order."""
 
     def save(self, folder: Path) -> None:
         """Write the model's own files (safetensors and JSON). A frozen encoder is referred to by name, not copied."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tornio.errors import InvalidInput
 from tornio.models.limits import most_tokens, vocabulary
+from tornio.models.port import Reading
 from tornio.models.pretrained import load_config
 
 _CHARACTERS_PER_TOKEN = 16
@@ -26,16 +27,27 @@ _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.spm"
 class Tokens:
     """Token ids. ``ids``: one int64 array per text, never empty; ``type_ids``: the same, or None if all are 0.
 
-    ``truncated``: bool [n], whether the text was cut.
+    ``truncated``: bool [n], whether the text was cut. ``unknown_id``: the token of what is not in the vocabulary; None
+    where every text can be written in tokens.
     """
 
     ids: list[NDArray[np.int64]]
     type_ids: list[NDArray[np.int64]] | None
     truncated: NDArray[np.bool_]
+    unknown_id: int | None = None
 
     @property
     def lengths(self) -> list[int]:
         return [len(ids) for ids in self.ids]
+
+    @property
+    def reading(self) -> Reading:
+        """How many tokens each text has, and whether one of them is unknown."""
+        lengths = np.array(self.lengths, dtype=np.int64)
+        unknown = np.zeros(len(lengths), dtype=bool)
+        if self.unknown_id is not None and len(lengths):
+            unknown[np.repeat(np.arange(len(lengths)), lengths)[np.concatenate(self.ids) == self.unknown_id]] = True
+        return Reading(lengths, unknown, self.truncated)
 
 
 class Tokenizer:
@@ -65,6 +77,7 @@ class Tokenizer:
         self._check_ids(folder, vocabulary(config))
         self.max_length = min(max_length, most_tokens(config) or max_length)
         self._pad_id: int = loaded.pad_token_id if loaded.pad_token_id is not None else 0
+        self._unknown_id: int | None = loaded.unk_token_id
         self._has_types = "token_type_ids" in loaded.model_input_names
         # The folder may set another length, and padding, which would then apply to every later call.
         self._backend.no_padding()
@@ -99,7 +112,7 @@ class Tokenizer:
                 if types is not None:
                     types.append(np.array(encoding.type_ids or [0], dtype=np.int64))
                 truncated.append(cut)
-        return Tokens(ids, types, np.array(truncated, dtype=bool))
+        return Tokens(ids, types, np.array(truncated, dtype=bool), self._unknown_id)
 
     def _encode(self, inputs: Sequence[tuple[str, ...]]) -> list[tuple[Any, bool]]:
         """Return the encodings, and whether each was cut. Only the beginning of a long text is tokenised."""
@@ -135,6 +148,17 @@ def _well_formed(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def joined(readings: Sequence[Reading]) -> Reading:
+    """Return these readings as one, in their order."""
+    if not readings:
+        return Reading(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool), np.zeros(0, dtype=bool))
+    return Reading(
+        np.concatenate([one.tokens for one in readings]),
+        np.concatenate([one.unknown for one in readings]),
+        np.concatenate([one.truncated for one in readings]),
+    )
 
 
 def padded(rows: Sequence[NDArray[np.int64]], pad: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

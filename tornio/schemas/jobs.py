@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from tornio.schemas.base import Document, Part
+from tornio.schemas.live import LiveReference
 from tornio.schemas.registry import EncoderUse
 from tornio.schemas.task import BatchItem, GateVerdict
 from tornio.schemas.trial import AgainstCurrent
@@ -69,6 +70,8 @@ class EvaluateOutput(Part):
     """What other stopping criteria measured on the stop set, by the criterion's name."""
     against: AgainstCurrent | None = None
     """How it compares with ``current``. None without one that has the same label set."""
+    reference: LiveReference | None = Field(default=None, exclude_if=lambda reference: reference is None)
+    """What live texts of the version are compared with. None without hold-out labels."""
 
 
 class QueryArgs(Part):

@@ -167,6 +167,13 @@ class TaskKeys:
         return f"{self.root}automatic/{run}.json"
 
     @property
+    def live(self) -> str:
+        return self.root + "live/"
+
+    def live_window(self, window: str, replica: str) -> str:
+        return f"{self.live}{window}/{replica}.json"
+
+    @property
     def lease(self) -> str:
         return self.root + "lease.json"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 
-from tornio.api import AgainStatus, AgreementStatus, HoldoutStatus, UndecidedStatus
+from tornio.api import AgainStatus, AgreementStatus, DriftStatus, HoldoutStatus, UndecidedStatus
 from tornio.labels.automatic import Given
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.automatic import AutoLabelRecord
@@ -17,6 +18,7 @@ from tornio.schemas.runs import RunResult
 from tornio.schemas.task import Iteration
 from tornio.schemas.trial import TrialRecord
 from tornio.spec import TaskSpec
+from tornio.status.drift import DriftReader
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Counter, Counts, Progress, Task
@@ -80,6 +82,11 @@ class Reader:
         self._registry = Registry(store, task.keys)
         self._counter = Counter(task)
         self._judgements: dict[str, EvaluateOutput] = {}
+        self._drift = DriftReader(store, task.keys)
+
+    def drift(self, version: str, now: datetime) -> DriftStatus | None:
+        """Return how live texts that a version answered differ from the hold-out. Raises as ``DriftReader.read``."""
+        return self._drift.read(version, now)
 
     def snapshot(self) -> Snapshot:
         """Return the task as it is now. Raises the errors of the store."""

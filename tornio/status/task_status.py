@@ -10,6 +10,7 @@ from tornio.api import (
     BatchStatus,
     CriterionStatus,
     CurvePoint,
+    DriftStatus,
     Metrics,
     ReplicaStatus,
     Serving,
@@ -41,7 +42,11 @@ SWAPS = 50
 
 
 def task_status(
-    snapshot: Snapshot, controller: ControllerStatus | str, now: datetime, annotate_url: str | None = None
+    snapshot: Snapshot,
+    controller: ControllerStatus | str,
+    now: datetime,
+    annotate_url: str | None = None,
+    drift: DriftStatus | None = None,
 ) -> TaskStatus:
     """Return the status of a task.
 
@@ -84,6 +89,7 @@ def task_status(
         candidate=candidate if swap and candidate == swap.version else None,
         metrics=_metrics(snapshot.iterations, snapshot.spec.multi_label, current),
         curve=[_point(iteration, snapshot.spec) for iteration in snapshot.iterations],
+        drift=drift,
         stop=_stop(snapshot.spec.loop.stop, snapshot.state, observation),
         swaps=list(_swaps(snapshot.current, snapshot.candidate))[:SWAPS],
         replicas=[_replica(replica, current) for replica in reported.replicas],

@@ -20,7 +20,10 @@ from tornio.errors import NotFound, UnfitCheckpoint
 from tornio.models.loading import Loader
 from tornio.models.port import Model
 from tornio.registry import CURRENT, NodeCache
+from tornio.schemas.keys import TaskKeys
+from tornio.schemas.live import LiveWindow
 from tornio.settings import NodeSettings
+from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.model
@@ -127,3 +130,10 @@ def test_a_replica_answers_by_the_version_that_a_request_names(workshop: Worksho
         ("v0", 0, LABELS[0]),
         ("v2", 2, LABELS[0]),
     ]
+    live = [
+        documents.load(workshop.store, info.key, LiveWindow)[0] for info in workshop.store.list(TaskKeys(*task).live)
+    ]
+    assert [
+        (version, counts.texts, counts.labels[LABELS[0]]) for one in live for version, counts in one.versions.items()
+    ] == [("v2", 1, 1)]  # a request that names a version is not counted
+    assert all(counts.tokens == 4 for one in live for counts in one.versions.values())  # a, text, and two special ones

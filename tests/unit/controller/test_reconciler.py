@@ -10,13 +10,15 @@ import pytest
 
 from services.controller.guidelines import Guidelines
 from services.controller.reconciler import Reconciler
-from tests.unit.controller.turning import LABELS, Turning, make_spec, quick_fit
+from tests.unit.controller.turning import LABELS, WORDS, Turning, make_spec, quick_fit
 from tornio.errors import NotFound, Unavailable
 from tornio.labels.resolve import resolve
 from tornio.loop.phase import Phase
+from tornio.records import Record
 from tornio.registry import CURRENT, Registry
 from tornio.schemas import keys
 from tornio.spec import AnnotationSpec
+from tornio.status.drift import DriftReader
 from tornio.tasks import Counter, Tasks
 from tornio.tasks.data import Undecided
 
@@ -102,6 +104,23 @@ def test_two_controllers_at_once_have_one_effect(undisturbed: tuple[Turning, int
         if still and all(look.standing.phase is Phase.STOPPED for look in looks):
             break
     assert turning.facts() == expected.facts()
+
+
+def test_a_version_is_judged_with_what_its_live_texts_are_compared_with(tmp_path: Path) -> None:
+    with quick_fit():
+        turning = Turning(tmp_path, make_spec(stop={"max_iterations": 1})).begin()
+        held = [(Record(f"h{n}", f"{words} held"), [label]) for n, (label, words) in enumerate(WORDS.items())]
+        turning.task.import_labels(held, "holdout", "import:test")
+        turning.turn()
+    (iteration,) = turning.task.iterations()
+    assert iteration.version is not None
+    found = DriftReader(turning.store, turning.task.keys).reference(iteration.version)
+    assert found is not None
+    assert found.counts.texts == iteration.metrics["n"] == 3
+    assert found.score == pytest.approx(iteration.metrics["accuracy"])
+    assert found.confusion is not None
+    assert found.confusion.tolist() == iteration.metrics["confusion"]
+    assert found.counts.tokens == 12  # three words and one more
 
 
 def test_an_annotation_tool_that_is_away_is_said_and_waited_for(tmp_path: Path) -> None:

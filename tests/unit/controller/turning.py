@@ -24,7 +24,7 @@ from tornio.loop.observation import Replica
 from tornio.loop.phase import Phase
 from tornio.models.head import LinearHead
 from tornio.models.loading import Loader
-from tornio.models.port import Embedded
+from tornio.models.port import Embedded, Reading
 from tornio.records import Record
 from tornio.registry import CANDIDATE, Encoders, NodeCache, Registry
 from tornio.schemas.registry import EncoderUse
@@ -49,6 +49,10 @@ class HashEncoder:
             for word in text.split():
                 vectors[row, crc32(word.encode()) % DIMENSION] += 1.0
         return Embedded(vectors, np.zeros(len(texts), dtype=bool))
+
+    def read(self, texts: Sequence[str]) -> Reading:
+        tokens = np.array([len(text.split()) for text in texts], dtype=np.int64)
+        return Reading(tokens, np.zeros(len(texts), dtype=bool), np.zeros(len(texts), dtype=bool))
 
 
 class HashLoader(Loader):

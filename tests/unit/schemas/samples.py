@@ -10,6 +10,7 @@ from tornio.schemas.automatic import AutoLabelOutput, AutoLabelRecord, AutoMeasu
 from tornio.schemas.base import Document
 from tornio.schemas.comparison import Cell, CellResult, Contender
 from tornio.schemas.jobs import PartCount, ScoreInput, TrainArgs
+from tornio.schemas.live import LiveWindow, TextCounts
 from tornio.schemas.llm import Answer, Spending
 from tornio.schemas.loop import (
     Asks,
@@ -85,6 +86,25 @@ SAMPLES: dict[str, Document] = {
             labels="support/tasks/tickets/runs/auto-label-0123/labels.parquet",
         ),
         written_at=WHEN,
+    ),
+    "live-window": LiveWindow(
+        start=WHEN,
+        seconds=3600,
+        replica="r1",
+        versions={
+            "v0003-bb": TextCounts(
+                texts=3,
+                labels={"billing": 2, "bug": 1},
+                confidence=(0, 1, 2),
+                confidence_sum=2.5,
+                confidence_squares=2.125,
+                lengths=(0, 0, 3),
+                truncated=1,
+                read=3,
+                unknown=0,
+                tokens=27,
+            )
+        },
     ),
     "llm-spending": Spending(requests=1200, tokens=345678),
     "llm-answer": Answer(probabilities=(0.75, 0.25), measured=True, structured=True),

@@ -24,7 +24,7 @@ from tornio.training.targets import Labelled, check_sufficient, decided
 if TYPE_CHECKING:
     from tornio.models.device import Precision
     from tornio.models.head import LinearHead
-    from tornio.models.port import TextEncoder
+    from tornio.models.port import ReadingEncoder
     from tornio.schemas.registry import EncoderUse
     from tornio.training.group import Group
 
@@ -86,7 +86,7 @@ class FrozenBase(Protocol):
         """How the encoder is used."""
 
     @property
-    def encoder(self) -> TextEncoder:
+    def encoder(self) -> ReadingEncoder:
         """The frozen encoder."""
 
     def embeddings(self, record_ids: Sequence[str]) -> FloatMatrix:
@@ -135,7 +135,7 @@ class Inputs(Protocol[S_co]):
         """How the task uses its base encoder."""
 
     @property
-    def encoder(self) -> TextEncoder:
+    def encoder(self) -> ReadingEncoder:
         """The frozen base encoder."""
 
     @property
