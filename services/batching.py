@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -35,6 +35,7 @@ def tokens(texts: Sequence[str]) -> int:
 class _Request(Generic[K, R]):
     key: K
     texts: Sequence[str]
+    client: str
     answer: asyncio.Future[Sequence[R] | Exception] = field(default_factory=asyncio.Future)
     cost: int = 0
 
@@ -46,7 +47,9 @@ class Batcher(Generic[K, R]):
     """One queue and one worker thread in front of models that are identified by a key.
 
     ``bind`` is called when a batch starts. It returns the model call that answers the whole batch, so no batch mixes
-    keys or versions. Requests of a key are answered in their order; the oldest request is always in the next batch.
+    keys or versions. Clients take turns: the next batch begins with the oldest request of the client that has waited
+    longest for its turn, and is filled with requests of each client in turns. So nobody waits for another's backlog.
+    Requests of one client and key are answered in their order.
     A request is never split, so a request that exceeds ``batch_tokens`` runs alone. A batch that fails is tried again
     request by request, so a request's texts can break that request alone.
     """
@@ -59,7 +62,9 @@ class Batcher(Generic[K, R]):
         queue_tokens: int,
         done: Callable[[int, int], None] = lambda texts, queued: None,
     ) -> None:
-        """``done``: called after each batch with the number of its texts, and of the requests that wait then."""
+        """``queue_tokens``: tokens that may wait. Clients that wait have equal parts of it.
+
+        ``done``: called after each batch with the number of its texts, and of the requests that wait then."""
         self._bind = bind
         self._done = done
         self._batch_tokens = batch_tokens
@@ -69,6 +74,9 @@ class Batcher(Generic[K, R]):
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._begun: float | None = None
+        self._turns: dict[str, int] = {}
+        """When each client was in a batch last, counted in batches."""
+        self._batches = 0
 
     @property
     def queued(self) -> int:
@@ -80,18 +88,13 @@ class Batcher(Generic[K, R]):
         """For how many seconds the model has been working on its present batch; 0 if it has none."""
         return 0.0 if self._begun is None else time.monotonic() - self._begun
 
-    async def submit(self, key: K, texts: Sequence[str]) -> Sequence[R]:
-        """Return the results of these texts, in order.
+    async def submit(self, key: K, texts: Sequence[str], client: str = "") -> Sequence[R]:
+        """Return the results of these texts, in order. ``client``: who asks, as requests share the queue by clients.
 
-        Raises Unavailable when the queue is full, and the errors of ``bind`` and of the model call.
+        Raises Unavailable when the client's part of the queue is full, and the errors of ``bind`` and of the model.
         """
-        request = _Request[K, R](key, texts)
-        waiting = sum(queued.cost for queued in self._queue)
-        if self._queue and waiting + request.cost > self._queue_tokens:
-            raise Unavailable(
-                f"This replica is overloaded: {len(self._queue)} requests (about {waiting} tokens) wait for its model. "
-                "Try again in a moment, send smaller requests, or add replicas."
-            )
+        request = _Request[K, R](key, texts, client)
+        self._check_room(request)
         self._queue.append(request)
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(), name="batcher")
@@ -145,16 +148,36 @@ class Batcher(Generic[K, R]):
             self._queue.clear()
             self._spare.clear()
 
+    def _check_room(self, request: _Request[K, R]) -> None:
+        """Raises Unavailable if the client's part of the queue is full. One request of each client always fits."""
+        clients = {queued.client for queued in self._queue} | {request.client}
+        own = [queued.cost for queued in self._queue if queued.client == request.client]
+        if own and sum(own) + request.cost > self._queue_tokens / len(clients):
+            raise Unavailable(
+                f"This replica is overloaded: {len(own)} of your requests (about {sum(own)} tokens) wait for its "
+                "model. Try again in a moment, send smaller requests, or add replicas."
+            )
+
     def _take(self) -> list[_Request[K, R]]:
-        """Return the oldest request and, in their order, all requests of its key that fit into the budget."""
-        first = self._queue.popleft()
-        batch, room = [first], self._batch_tokens - first.cost
-        for request in [queued for queued in self._queue if queued.key == first.key]:
+        """Return the request whose turn it is, and the requests of its key that fit into the budget, in turns."""
+        first = min(self._queue, key=lambda queued: self._turns.get(queued.client, 0))  # of several, the oldest
+        before = Counter[str]()
+        ranked: list[tuple[int, int, _Request[K, R]]] = []
+        for queued in self._queue:
+            if queued.key == first.key:
+                ranked.append((before[queued.client], self._turns.get(queued.client, 0), queued))
+                before[queued.client] += 1
+        batch: list[_Request[K, R]] = []
+        room = self._batch_tokens
+        for _, _, request in sorted(ranked, key=lambda entry: entry[:2]):
             room -= request.cost
-            if room < 0:
+            if batch and room < 0:
                 break
             batch.append(request)
-            self._queue.remove(request)
+        self._batches += 1
+        self._turns.update({request.client: self._batches for request in batch})
+        taken = set(batch)
+        self._queue = deque(queued for queued in self._queue if queued not in taken)
         return batch
 
     def _answer(self, batch: Sequence[_Request[K, R]]) -> Sequence[Sequence[R] | Exception]:

@@ -18,6 +18,7 @@ from services.classifier.measured import Measured
 from services.classifier.settings import ClassifierSettings
 from services.classifier.shelf import Serving, Shelf
 from services.classifier.trials import Trials
+from services.clients import CLIENT
 from services.metrics import Meter, Unmeasured
 from tornio.api import TaskName
 from tornio.errors import Unavailable
@@ -117,7 +118,7 @@ class Predictor:
                     serving = await self._require(str(task), version)
                     named = version is not None
                     asked = _Asked(str(task), serving, named, not named and self._trials.chosen(str(task)))
-                    predictions = await self._batcher.submit(asked, texts)
+                    predictions = await self._batcher.submit(asked, texts, CLIENT.get())
             except TimeoutError as error:
                 raise Unavailable(f"The model did not answer within {ANSWER_S:g} s. Try again.") from error
             answered(predictions)

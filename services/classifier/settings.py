@@ -46,8 +46,9 @@ class ClassifierSettings(BaseSettings):
     queue_tokens: int = Field(
         131_072,
         ge=1,
-        description="Most tokens that wait in a replica, roughly. Further requests are refused. Default 16 batches: "
-        "a request that would wait longer is better refused at once.",
+        description="Most tokens that wait in a replica, roughly. The API keys whose requests wait have equal parts "
+        "of it; what is beyond is refused with status 503. Default 16 batches: a request that would wait longer is "
+        "better refused at once.",
     )
     model_bytes: int = Field(
         2 << 30,

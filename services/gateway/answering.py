@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 
 from services import metrics
+from services.clients import CLIENT
 from services.gateway.callers import Caller
 from services.gateway.port import Backend
 from services.limits.port import Limits
@@ -32,6 +33,7 @@ class Answering:
         self, caller: Caller, task: TaskName, texts: Sequence[str], version: str | None = None
     ) -> Sequence[Prediction]:
         """Return a prediction per text, in their order."""
+        CLIENT.set(caller.name)
         async with self._admitted(caller, len(texts)):
             return await self.backend.predict(task, texts, version)
 

@@ -143,6 +143,71 @@ def test_a_full_queue_says_so_at_once_and_recovers() -> None:
     run(test)
 
 
+def test_nobody_waits_for_the_backlog_of_another_client() -> None:
+    async def test() -> None:
+        gate = Gate()
+        batcher = gate.batcher(batch_tokens=2 * tokens(["x"]))
+        accepted = await submit(batcher, ("a", ["0"]))
+        await gate.busy()
+        loud = [asyncio.create_task(batcher.submit("a", [f"l{n}"], "loud")) for n in range(6)]
+        await asyncio.sleep(0)
+        quiet = [asyncio.create_task(batcher.submit(key, [f"q{key}"], "quiet")) for key in "ab"]
+        await asyncio.sleep(0)
+        gate.let()
+        await asyncio.gather(*accepted, *loud, *quiet)
+        order = [text for _, texts in gate.calls[1:] for text in texts]
+        assert order.index("qa") <= 1
+        assert order.index("qb") <= 4
+        assert [text for text in order if text.startswith("l")] == [f"l{n}" for n in range(6)]
+
+    run(test)
+
+
+def test_clients_that_wait_have_equal_parts_of_the_queue() -> None:
+    async def test() -> None:
+        gate = Gate()
+        batcher = gate.batcher(queue_tokens=4 * tokens(["x"]))
+        accepted = await submit(batcher, ("a", ["0"]))
+        await gate.busy()
+
+        async def more(client: str) -> asyncio.Task[Any]:
+            task = asyncio.create_task(batcher.submit("a", ["x"], client))
+            await asyncio.sleep(0)
+            return task
+
+        loud = [await more("loud") for _ in range(5)]
+        assert [task.done() for task in loud] == [False] * 4 + [True]
+        quiet = [await more("quiet") for _ in range(3)]
+        assert [task.done() for task in quiet] == [False] * 2 + [True]
+        gate.let()
+        outcomes = await asyncio.gather(*accepted, *loud, *quiet, return_exceptions=True)
+        assert [isinstance(one, Unavailable) for one in outcomes].count(True) == 2
+
+    run(test)
+
+
+@given(
+    requests=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["x", "y", "z"])), max_size=20),
+    batch_tokens=st.integers(1, 30),
+)
+def test_every_client_is_answered_in_its_order(requests: list[tuple[str, str]], batch_tokens: int) -> None:
+    async def test() -> None:
+        gate = Gate()
+        batcher = gate.batcher(batch_tokens)
+        tasks = [asyncio.create_task(batcher.submit(key, [str(n)], client)) for n, (key, client) in enumerate(requests)]
+        await asyncio.sleep(0)
+        gate.let()
+        answers = await asyncio.gather(*tasks)
+        assert answers == [[(key, str(n))] for n, (key, _) in enumerate(requests)]
+        order = [int(text) for _, texts in gate.calls for text in texts]
+        assert sorted(order) == list(range(len(requests)))
+        for kind in set(requests):
+            mine = [n for n in order if requests[n] == kind]
+            assert mine == sorted(mine)
+
+    run(test)
+
+
 def test_an_error_reaches_only_the_request_whose_texts_made_it() -> None:
     async def test() -> None:
         gate = Gate()
