@@ -1,4 +1,4 @@
-"""Commands for base models: add one to the bucket, adapt one to texts, list those in the bucket."""
+"""Commands for base models: add one to the bucket, adapt one to texts, list those in the bucket, export one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import typer
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Url, connect
 from tornio.cli.stores import is_default_folder, use_store
+from tornio.errors import NotFound
+from tornio.files.whole import writing_folder
 from tornio.settings import NodeSettings
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
     group.command("add")(add)
     group.command("list")(list_encoders)
     group.command("adapt")(adapt)
+    group.command("export")(export)
     app.add_typer(group, name="encoders")
 
 
@@ -112,6 +115,29 @@ def list_encoders(as_json: Json = False) -> None:
         return
     rows = [_row(document, names) for document, names in sorted(stored, key=lambda one: one[0].source)]
     screen.show(screen.table(("=name", "source", "=commit", "kind", "#width", "#MB", "=digest"), rows))
+
+
+def export(
+    name: Annotated[str, typer.Argument(help="Name of the base model in the bucket.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write. It must be empty or not exist.")],
+    as_json: Json = False,
+) -> None:
+    """Write a base model of the bucket, such as an adapted one, as a folder that transformers and
+    sentence-transformers load."""
+    encoders = _encoders()
+    from tornio.exchange.encoders import write_encoder
+    from tornio.storage.environment import store_from_environment
+
+    named = encoders.named(name.removeprefix("hub:"))
+    if named is None:
+        raise NotFound(f"There is no base model {name!r} in the bucket. `tornio encoders list` lists them.")
+    document = encoders.get(named.digest)
+    with writing_folder(output) as folder:
+        write_encoder(store_from_environment(), document, folder)
+    if as_json:
+        screen.dump({**_plain(document, [named]), "path": str(output)})
+    else:
+        screen.say(f"wrote {name} to {output}: {_summary(document)}")
 
 
 def _row(document: EncoderDocument, names: Sequence[EncoderName]) -> tuple[str, ...]:

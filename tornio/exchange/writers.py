@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 from tornio.exchange import built_in, usage, weights
 from tornio.exchange.card import card
 from tornio.exchange.families import Family, family_of
+from tornio.exchange.modules import write_json, write_modules
 from tornio.exchange.source import Source
 from tornio.models.folder import read_object
 from tornio.models.outputs import MULTI, SINGLE
@@ -92,36 +92,18 @@ def _write_modules(source: Source, folder: Path) -> None:
     weights.write(folder / weights.FILE, tensors)
     _write_config(source, folder, changes)
     _write_tokenizer(source, folder)
-    _write_json(folder / "sentence_bert_config.json", {"max_seq_length": source.max_length, "do_lower_case": False})
     labels, width = source.head.weight.shape
-    steps = ["Transformer", "Pooling", *(["Normalize"] if source.use.normalise else []), "Dense"]
-    paths = ["" if number == 0 else f"{number}_{step}" for number, step in enumerate(steps)]
-    for path in filter(None, paths):
-        (folder / path).mkdir()
-    _write_json(
-        folder / "modules.json",
-        [
-            {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{step}"}
-            for number, (step, path) in enumerate(zip(steps, paths, strict=True))
-        ],
-    )
-    _write_json(
-        folder / paths[1] / "config.json",
-        {
-            "word_embedding_dimension": width,
-            "pooling_mode_cls_token": source.use.pooling == "cls",
-            "pooling_mode_mean_tokens": source.use.pooling == "mean",
-        },
-    )
+    use = source.use
+    last = write_modules(folder, width, use.pooling, use.normalise, source.max_length, then=["Dense"])[-1]
     dense = {
         "in_features": width,
         "out_features": labels,
         "bias": True,
         "activation_function": "torch.nn.modules.linear.Identity",
     }
-    _write_json(folder / paths[-1] / "config.json", dense)
+    write_json(last / "config.json", dense)
     head = {"linear.weight": source.head.weight, "linear.bias": source.head.bias}
-    weights.write(folder / paths[-1] / weights.FILE, {}, new=head)
+    weights.write(last / weights.FILE, {}, new=head)
 
 
 # Encoder and head side by side, with the lines of code that put them together
@@ -172,7 +154,7 @@ def write_version(source: Source, folder: Path) -> Form:
         "normalise": use.normalise,
         "layers": list(use.pooled),
     }
-    _write_json(folder / ABOUT, about)
+    write_json(folder / ABOUT, about)
     (folder / CARD).write_text(card(source, form.name, form.usage(source), reasons), encoding="utf-8")
     return form
 
@@ -202,7 +184,7 @@ def _write_config(source: Source, folder: Path, changes: Mapping[str, Any]) -> N
     }
     if source.manifest.multi_label:
         told["thresholds"] = source.manifest.thresholds
-    _write_json(folder / "config.json", {**config, **told, **changes})
+    write_json(folder / "config.json", {**config, **told, **changes})
 
 
 def _write_tokenizer(source: Source, folder: Path) -> None:
@@ -211,8 +193,4 @@ def _write_tokenizer(source: Source, folder: Path) -> None:
         if path.is_file() and any(fnmatch(path.name, pattern) for pattern in TOKENIZER_FILES):
             shutil.copyfile(path, folder / path.name)
     said = {"model_max_length": source.max_length, "truncation_side": "right", "padding_side": "right"}
-    _write_json(folder / _TOKENIZER_CONFIG, {**read_object(folder / _TOKENIZER_CONFIG), **said})
-
-
-def _write_json(path: Path, values: Any) -> None:
-    path.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / _TOKENIZER_CONFIG, {**read_object(folder / _TOKENIZER_CONFIG), **said})

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.checkpoints import change_weights, tiny
 from tests.unit.cli.test_commands import Tornio, answer, backend, task, tornio
-from tests.unit.gateway.fake import FakeBackend
+from tests.unit.gateway.fake import NOW, FakeBackend
 from tornio.api import AdaptRequest
 from tornio.cli.encoders import default_name
 from tornio.errors import Unavailable
 from tornio.models.loading import Loader
+from tornio.models.sources import describe, publish_encoder
 from tornio.registry import Encoders, NodeCache
+from tornio.schemas.registry import Pooling
 from tornio.storage.local import LocalStore
 
 pytestmark = pytest.mark.unit
@@ -131,3 +136,27 @@ def test_an_adaptation_is_asked_of_the_server(task: Tornio, backend: FakeBackend
     code, _, err = task("encoders", "adapt", *options[:-1], "guessing")
     assert code != 0
     assert "objective" in err
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_a_base_model_is_taken_away(tornio: Tornio, store: LocalStore, tmp_path: Path, pooling: Pooling) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    source = replace(describe(model(tmp_path / "mine"), "mine"), pooling=pooling, normalise=True)
+    document = publish_encoder(source, Encoders(store), "float32", parent="0" * 64, run="adapt-1")
+    Encoders(store).give_name("reviews", document, -1, NOW)
+    done = answer(tornio("encoders", "export", "reviews", "-o", tmp_path / "out", "--json"))
+    assert (done["digest"], done["path"]) == (document.digest, str(tmp_path / "out"))
+    texts = ["the parcel came late", "", "thanks " * 60]
+    use = document.use(-1, document.max_length)
+    expected = Loader(store, NodeCache(tmp_path / "cache", store), "float32").encoder(use).embed(texts).vectors
+    loaded: Any = SentenceTransformer(str(tmp_path / "out"))
+    np.testing.assert_allclose(loaded.encode(texts), expected, atol=1e-5)
+    assert "adapted to the texts of a task, in the run adapt-1" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_what_is_not_in_the_bucket_is_not_taken_away(tornio: Tornio, store: LocalStore, tmp_path: Path) -> None:
+    code, _, err = tornio("encoders", "export", "none", "-o", tmp_path / "out")
+    assert code == 1
+    assert "tornio encoders list" in err
+    assert not (tmp_path / "out").exists()
