@@ -9,20 +9,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from tornio.models.fewshot import FewShotModel
+from tornio.models.finetuned import FineTunedModel, use_of, write_model
 from tornio.models.head import CONFIG_FILE, WEIGHTS_FILE, LinearHead
-from tornio.models.kinds import FEW_SHOT
+from tornio.models.kinds import FEW_SHOT, FINE_TUNED
 from tornio.models.loading import Loader
+from tornio.models.port import Model
 from tornio.models.probes import make_probes
 from tornio.models.sources import resolve_encoder
 from tornio.registry import CANDIDATE, CURRENT, NodeCache, Registry
 from tornio.schemas import keys
 from tornio.schemas.keys import TaskKeys
-from tornio.schemas.registry import Alias, Manifest
+from tornio.schemas.registry import Alias, EncoderUse, Manifest
 from tornio.spec import TaskSpec
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Tasks
@@ -31,14 +34,18 @@ LABELS = ("billing", "bug", "praise")
 FULL_NAME = "support/tickets"
 
 
-def tiny_encoder(folder: Path) -> Path:
-    """Create a BERT of two narrow layers with random weights and MiniLM's tokenizer, which loads quickly."""
+def tiny_bert(seed: int) -> Any:
+    """Return a BERT of two narrow layers with random weights."""
     import torch
     from transformers import BertConfig, BertModel
 
-    torch.manual_seed(0)
-    config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
-    BertModel(config).save_pretrained(folder)
+    torch.manual_seed(seed)
+    return BertModel(BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64))
+
+
+def tiny_encoder(folder: Path) -> Path:
+    """Create a BERT of two narrow layers with random weights and MiniLM's tokenizer, which loads quickly."""
+    tiny_bert(0).save_pretrained(folder)
     source = resolve_encoder("minilm").folder
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
         shutil.copy(source / name, folder / name)
@@ -87,12 +94,32 @@ class Workshop:
         weight = noise.normal(scale=0.01, size=(len(LABELS), encoder.dimension)).astype(np.float32)
         bias = np.array([8.0 if index == favourite else 0.0 for index in range(len(LABELS))], dtype=np.float32)
         model = FewShotModel(LinearHead(LABELS, False, weight, bias), use, encoder)
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(Path(folder))
+            damage(Path(folder))
+            return self.registry.publish(change(self._manifest(version, FEW_SHOT, use, model)), Path(folder))
+
+    def publish_fine_tuned(self, version: str, seed: int) -> Manifest:
+        """Publish a version with an encoder of its own: a BERT of two narrow layers with random weights, of 4 MB."""
+        base = self.loader.encoder_use(self.encoder, 64)
+        use = use_of(base)
+        noise = np.random.default_rng(seed)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            body = tiny_bert(seed)
+            weight = noise.normal(size=(len(LABELS), body.config.hidden_size)).astype(np.float32)
+            head = LinearHead(LABELS, False, weight, np.zeros(len(LABELS), np.float32))
+            write_model(folder, body, head, self.loader.base_folder(base))
+            model = FineTunedModel.load(folder, use, self.loader.precision)
+            return self.registry.publish(self._manifest(version, FINE_TUNED, use, model), folder)
+
+    def _manifest(self, version: str, kind: str, use: EncoderUse, model: Model) -> Manifest:
         workspace, _, name = self.task.partition("/")
-        manifest = Manifest(
+        return Manifest(
             version=version,
             workspace=workspace,
             task=name,
-            kind=FEW_SHOT,
+            kind=kind,
             generation=1,
             iteration=1,
             labels=LABELS,
@@ -109,10 +136,6 @@ class Workshop:
             software={},
             created_at=datetime.now(UTC),
         )
-        with tempfile.TemporaryDirectory() as folder:
-            model.save(Path(folder))
-            damage(Path(folder))
-            return self.registry.publish(change(manifest), Path(folder))
 
     def move(self, alias: str, version: str) -> Alias:
         present = self.registry.alias(alias)

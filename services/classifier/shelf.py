@@ -4,8 +4,8 @@ The shelf has no thread, clock or store of its own. ``apply`` sets the aliases, 
 the thread that calls it, ``serving`` returns a reference that stays valid for as long as a caller holds it.
 
 Every task is loaded in advance while there is room. When there is no more, versions for a rollback are dropped first.
-Then the tasks that were asked for least recently are put to sleep: they hold no model until somebody asks for them
-again, or until a version is to be deployed.
+Then the tasks that were asked for least recently are put to sleep (see `room`): they hold no model until somebody asks
+for them again, or until a version is to be deployed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from services.classifier.aliases import Known
+from services.classifier.room import small_last
 from services.messages import Aliases, Heartbeat, HeldVersions
 from tornio.errors import IntegrityError, NotFound, NotServable, TornioError, Unavailable
 from tornio.loop.first import no_version
@@ -279,17 +280,15 @@ class Shelf(Generic[M]):
                 self._held[task] = replace(held, asleep=False)
 
     def _make_room(self, loaded: str) -> None:
-        """Drop versions for a rollback, then put tasks to sleep, until the models fit.
-
-        The least recently asked comes first, and the one just loaded last. One task stays, however large it is.
-        """
+        """Drop versions for a rollback, then put tasks to sleep, until the models fit: the least recently asked first,
+        the one just loaded last. One task stays, however large it is."""
         order = sorted(
             (task for task, held in self._held.items() if held.size and not self._pinned(task)),
             key=lambda task: (task in self._asked, task == loaded, self._asked.get(task, 0.0)),
         )
         used = sum(held.size for held in self._held.values())
-        steps = [(task, self._without_previous) for task in order] + [(task, self._asleep) for task in order[:-1]]
-        for task, drop in steps:
+        sleepy = small_last({task: self._held[task].size for task in order[:-1]}, self._room)
+        for task, drop in [(one, self._without_previous) for one in order] + [(one, self._asleep) for one in sleepy]:
             if used <= self._room:
                 break
             self._full = True

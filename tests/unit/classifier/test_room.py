@@ -193,3 +193,26 @@ def test_pinned_tasks_are_names_or_patterns() -> None:
     settings = ClassifierSettings(pinned="shop/*, acme/reviews")
     assert [settings.is_pinned(task) for task in ("shop/a", "acme/reviews", "acme/other")] == [True, True, False]
     assert not ClassifierSettings().is_pinned("shop/a")
+
+
+def test_a_large_task_sleeps_before_small_ones_that_nobody_asked_for_since() -> None:
+    large = {f"w/t{number}": 600 * SIZE for number in (3, 4)}
+    full = Full(5, room=1000, size=large)
+    for number in range(5):
+        full.ask(f"w/t{number}")
+    assert full.awake == {"w/t0", "w/t1", "w/t2", "w/t4"}
+
+
+def test_a_large_task_that_is_asked_for_stays_although_it_is_larger_than_the_room() -> None:
+    full = Full(3, room=1000, size={"w/t2": 2000 * SIZE})
+    for number in range(3):
+        full.ask(f"w/t{number}")
+    assert full.awake == {"w/t2"}
+
+
+def test_small_tasks_that_take_half_of_the_room_sleep_as_all_others() -> None:
+    full = Full(1002, room=1000, size={"w/t1000": 450 * SIZE, "w/t1001": 450 * SIZE})
+    for number in range(1002):
+        full.ask(f"w/t{number}")
+    assert {"w/t1000", "w/t1001"} <= full.awake
+    assert "w/t0" not in full.awake
