@@ -276,10 +276,10 @@ def test_what_was_predicted_is_kept_when_a_later_request_fails(
     file = put("a.txt", "".join(f"text {n}\n" for n in range(1000)))
     predict = backend.predict
 
-    async def at_most_500(name: TaskName, texts: list[str]) -> Any:
+    async def at_most_500(name: TaskName, texts: list[str], version: str | None = None) -> Any:
         if "text 500" in texts:
             raise errors.Unavailable("This replica is overloaded")
-        return await predict(name, texts)
+        return await predict(name, texts, version)
 
     monkeypatch.setattr(backend, "predict", at_most_500)
     code, out, err = task("predict", TASK, "-f", file)
