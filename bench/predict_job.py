@@ -44,6 +44,8 @@ def main() -> None:
     if args.drive:
         drive_one(*args.drive)
         return
+    if unknown := [what for what in args.what if what not in ("ratio", "million")]:
+        parser.error(f"there is no {unknown[0]}: choose ratio or million")
     for what in args.what or ("ratio", "million"):
         with tempfile.TemporaryDirectory() as folder:
             if what == "ratio":

@@ -42,12 +42,15 @@ LABELS = ("Business", "Sci/Tech", "Sports", "World")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", default=["ratio", "memory", "kills"], choices=["ratio", "memory", "kills"])
+    parser.add_argument("what", nargs="*", help="ratio, memory, kills; default all")
     parser.add_argument("--rows", type=int, help="rows of ratio (default 50,000), memory (1,000,000), kills (100,000)")
     args = parser.parse_args()
-    for what in args.what:
+    benches = {"ratio": ratio, "memory": memory, "kills": kills}
+    if unknown := [what for what in args.what if what not in benches]:
+        parser.error(f"there is no {unknown[0]}: choose from {', '.join(benches)}")
+    for what in args.what or benches:
         with tempfile.TemporaryDirectory() as folder:
-            {"ratio": ratio, "memory": memory, "kills": kills}[what](Path(folder), args.rows)
+            benches[what](Path(folder), args.rows)
 
 
 def ratio(folder: Path, rows: int | None) -> None:
