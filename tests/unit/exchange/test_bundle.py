@@ -134,7 +134,7 @@ def test_wrong_usage_is_said(
 
 def test_only_an_operator_takes_a_version_away(tornio: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert tornio("-o", "reviews", key=PREDICTOR) == 1
-    assert "may only predict" in capsys.readouterr().err
+    assert "This needs a key with the role 'operate'" in capsys.readouterr().err
 
 
 def test_a_version_is_pushed_to_the_hub(

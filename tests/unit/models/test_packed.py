@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tornio.arrays import FloatMatrix
-from tornio.models.engine import classifier_for, engine_for
+from tornio.models.engine import _warn_once, classifier_for, engine_for
 from tornio.models.packed import attention, forward
 from tornio.models.packed.architectures import Linear, why_not
 from tornio.models.packed.dense import dense
@@ -246,6 +246,7 @@ def test_what_is_not_known_for_sure_is_not_packed() -> None:
 def test_other_architectures_are_padded_which_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     configuration = transformers.MPNetConfig(**COMMON | {"max_position_embeddings": LONGEST + 2})
     body = model_of(configuration)
+    _warn_once.cache_clear()  # another test of this process may have had it said
     with caplog.at_level(logging.WARNING):
         engine, again = engine_for(body), engine_for(body)
     assert [record.getMessage() for record in caplog.records if "MPNetModel" in record.getMessage()] == [

@@ -29,6 +29,9 @@ use = EncoderUse(digest="0", pooling="mean", normalise=True, max_length=32)
 settings = Settings(objective, 1, 80, 1e-3)
 result = adapt(texts, Path(base), use, Path(out), settings, 0, precision="float32")
 assert (result is None) == (int(rank) > 0)
+if int(size) > 1:
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()  # or the threads of gloo may abort the process at its end
 """
 
 

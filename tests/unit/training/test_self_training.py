@@ -313,6 +313,8 @@ assert (model is None) == (int(rank) > 0)
 if model is not None:
     result = [dict(model.head.metrics), model.score(given["asked"]).logits.tolist()]
     Path(out, "result.json").write_text(json.dumps(result))
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()  # or the threads of gloo may abort the process at its end
 """
 
 
