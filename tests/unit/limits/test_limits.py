@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.limits import leased
 from services.limits.book import GATEWAY_S, LimitBook
-from services.limits.leased import ASK_AGAIN_S, AWAY_S, BLOCK_S, LeasedLimits
+from services.limits.bucket import Rate
+from services.limits.leased import ASK_AGAIN_S, AWAY_S, BLOCK_S, LeasedLimits, ahead
 from services.limits.local import LocalLimits
 from services.limits.port import Ask, Grant, KeyLimits, Limits
 from tornio.errors import Throttled, Unavailable
@@ -17,7 +21,12 @@ from tornio.errors import Throttled, Unavailable
 pytestmark = pytest.mark.unit
 
 SLOW = KeyLimits(texts_per_second=10, burst_texts=100)
+RATE = Rate(10, 100)
 TWO = KeyLimits(concurrent_requests=2)
+CLOSE = 1e-3
+"""Texts by which floats may be wrong after so many steps."""
+
+Traffic = Sequence[tuple[int, int, int]]
 
 
 class World:
@@ -143,16 +152,111 @@ def test_most_requests_ask_nobody() -> None:
     tell(story)
 
 
-def test_what_was_borrowed_and_not_used_lapses() -> None:
+def test_only_a_key_that_comes_often_borrows_in_advance() -> None:
     async def story(world: World) -> None:
         limits = world.gateway()
-        await admitted(limits, 1)
+        for _ in range(3):
+            before = world.asked
+            assert await admitted(limits, 1) == 0
+            assert world.asked == before + 1
+            world.clock += BLOCK_S
+        world.clock -= BLOCK_S / 2
+        assert await admitted(limits, 1) == 0  # with five more
         before = world.asked
-        assert await admitted(limits, 1) == 0
+        for _ in range(5):
+            world.clock += BLOCK_S
+            assert await admitted(limits, 1) == 0
         assert world.asked == before
-        world.clock += BLOCK_S
-        assert await admitted(limits, 1) == 0
-        assert world.asked == before + 1
+
+    tell(story)
+
+
+@pytest.mark.parametrize("share", [0.4, 0.8])
+@pytest.mark.parametrize("gateways", [2, 4])
+def test_a_key_that_stays_below_its_rate_is_refused_nothing(gateways: int, share: float) -> None:
+    async def story(world: World) -> None:
+        several, chance = [world.gateway(str(number)) for number in range(gateways)], random.Random(0)
+        exact = LocalLimits(lambda: world.clock)
+        for _ in range(2_000):
+            world.clock += chance.expovariate(10 * share)
+            assert await admitted(exact, 1) == 0
+            assert await admitted(chance.choice(several), 1) == 0
+
+    tell(story)
+
+
+TRAFFIC = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 2), st.integers(1, 60)), min_size=1, max_size=80)
+"""Pauses in hundredths of a second, the gateway, texts."""
+
+
+@given(TRAFFIC)
+def test_what_fits_into_the_burst_without_what_gateways_hold_is_admitted(traffic: Traffic) -> None:
+    async def story(world: World) -> None:
+        gateways = [world.gateway(str(number)) for number in range(3)]
+        smaller = KeyLimits(SLOW.texts_per_second, 100 - 3 * int(ahead(RATE)))
+        exact = LocalLimits(lambda: world.clock)
+        for pause, at, texts in traffic:
+            world.clock += pause / 100
+            if await admitted(exact, texts, smaller) == 0:
+                assert await admitted(gateways[at], texts) == 0
+
+    tell(story)
+
+
+@given(TRAFFIC)
+def test_in_any_stretch_of_time_gateways_admit_no_more_than_one_bucket_and_what_they_held(traffic: Traffic) -> None:
+    async def story(world: World) -> None:
+        gateways = [world.gateway(str(number)) for number in range(3)]
+        came: list[tuple[float, int]] = []
+        for pause, at, texts in traffic:
+            world.clock += pause / 100
+            if await admitted(gateways[at], texts) == 0:
+                came.append((world.clock, texts))
+        for first, (begin, _) in enumerate(came):
+            total = 0
+            for end, texts in came[first:]:
+                total += texts
+                assert total <= RATE.burst + RATE.per_second * (end - begin) + 3 * ahead(RATE) + CLOSE
+
+    tell(story)
+
+
+def test_texts_that_a_request_waits_with_are_not_used_twice() -> None:
+    async def story(world: World) -> None:
+        one, two = world.gateway("one"), world.gateway("two")
+        assert [await admitted(one, 1) for _ in range(2)] == [0, 0]  # leaves five in advance
+        assert await admitted(two, 48) == 0
+        large, small = await asyncio.gather(admitted(one, 50), admitted(one, 5))
+        assert large == 0
+        assert small > 0
+
+    tell(story)
+
+
+def test_after_a_large_request_was_refused_a_small_one_that_fits_is_admitted(made: Callable[[World], Limits]) -> None:
+    async def story(world: World) -> None:
+        limits = made(world)
+        assert await admitted(limits, 80) == 0
+        assert await admitted(limits, 50) == pytest.approx(3)
+        assert await admitted(limits, 60) == pytest.approx(4)
+        assert await admitted(limits, 10) == 0
+        assert await admitted(limits, 50) > 0
+
+    tell(story)
+
+
+def test_a_gateway_that_holds_fewer_requests_than_before_still_counts_texts() -> None:
+    async def story(world: World) -> None:
+        both = KeyLimits(texts_per_second=10, burst_texts=100, concurrent_requests=4)
+        one, two = world.gateway("one"), world.gateway("two")
+        async with one.admitted("shop", both, 1):
+            async with one.admitted("shop", both, 1), one.admitted("shop", both, 1):
+                pass
+            world.clock += GATEWAY_S + 1  # the lender has forgotten the first, and the burst is whole again
+            async with two.admitted("shop", both, 1):
+                async with two.admitted("shop", both, 1):
+                    assert await admitted(one, 60, both) == 0
+                assert await admitted(two, 60, both) > 0
 
     tell(story)
 
