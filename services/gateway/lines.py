@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -27,10 +28,10 @@ MAX_LINES = 100_000
 """Texts in one request."""
 TEXTS_AT_ONCE = 200
 """Texts that are classified together: other requests wait no longer for these than for any request."""
-PATIENCE = 30
-"""How often a model is asked again that is busy, or texts are that came too fast, before the answer ends."""
+PATIENCE_S = 600.0
+"""Seconds without a prediction after which the answer ends, if the model is busy or the key is beyond its limit."""
 PAUSE_S = 1.0
-"""Seconds between."""
+"""Seconds before a part is asked for again, at least."""
 
 Ask = Callable[[Sequence[str]], Awaitable[Sequence[Prediction]]]
 """Classifies the texts of a part."""
@@ -125,17 +126,23 @@ async def _answers(ask: Ask, parts: Sequence[Part], first: Sequence[Prediction])
         yield _lines(part, predictions)
 
 
-async def _predicted(ask: Ask, texts: Sequence[str]) -> Sequence[Prediction]:
+async def _predicted(
+    ask: Ask,
+    texts: Sequence[str],
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Sequence[Prediction]:
     """Return the predictions. While the model is busy or the key is beyond its limit, the answer waits: the client has
-    nothing to send again."""
-    for _ in range(PATIENCE):
+    nothing to send again. It waits out at least the first time that the limit names."""
+    end = now() + PATIENCE_S
+    while True:
         try:
             return await ask(texts)
-        except Throttled as error:
-            await asyncio.sleep(error.retry_after)
-        except TemporaryError:
-            await asyncio.sleep(PAUSE_S)
-    return await ask(texts)
+        except TemporaryError as error:
+            if now() >= end:
+                raise
+            named = error.retry_after if isinstance(error, Throttled) else 0.0
+        await sleep(max(PAUSE_S, named))
 
 
 def _lines(part: Part, predictions: Sequence[Prediction]) -> bytes:

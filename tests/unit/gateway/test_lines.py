@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -13,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway import lines
-from services.gateway.lines import TEXTS_AT_ONCE, read_lines
+from services.gateway.lines import TEXTS_AT_ONCE, _predicted, read_lines
+from services.limits.local import LocalLimits
+from services.limits.port import KeyLimits
 from tests.unit.gateway.fake import KEYS, PREDICTOR, AppTransport, FakeBackend, FakeTask, app_of
 from tornio.api import Prediction, TaskName
-from tornio.errors import InvalidInput, NotFound, Unavailable
+from tornio.errors import InvalidInput, NotFound, Throttled, Unavailable
 from tornio.spec import TaskSpec
 
 pytestmark = pytest.mark.unit
@@ -97,12 +102,60 @@ def test_a_busy_model_is_waited_for(backend: Backend, monkeypatch: pytest.Monkey
 def test_an_answer_that_ends_early_says_why(
     backend: Backend, trouble: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "PAUSE_S", 0)
+    monkeypatch.setattr(lines, "PATIENCE_S", 0)
     backend.troubles = [trouble] * 100
     response = post(backend, texts(TEXTS_AT_ONCE + 1))
     found = rows(response)
     assert (len(found), response.headers["tornio-count"]) == (TEXTS_AT_ONCE + 1, str(TEXTS_AT_ONCE + 1))
     assert found[-1]["error"]["detail"] == str(trouble)
+
+
+@dataclass
+class Throttling:
+    """A key with a limit, in a time that sleepers move on. ``beside`` is sent after each pause, as single texts."""
+
+    limits: KeyLimits
+    beside: Callable[[float], int] = lambda pause: 0
+    clock: float = 0.0
+    bucket: LocalLimits = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bucket = LocalLimits(lambda: self.clock)
+
+    async def ask(self, texts: Sequence[str]) -> Sequence[Prediction]:
+        self.bucket.take("shop", self.limits, len(texts), 0)
+        return []
+
+    async def sleep(self, seconds: float) -> None:
+        for _ in range(count := self.beside(seconds)):
+            self.clock += seconds / count
+            with suppress(Throttled):
+                await self.ask(["a"])
+        if not count:
+            self.clock += seconds
+
+    async def predicted(self, parts: int) -> None:
+        for _ in range(parts):
+            await _predicted(self.ask, ["a"] * TEXTS_AT_ONCE, lambda: self.clock, self.sleep)
+
+
+def test_a_stream_waits_while_its_key_is_used_elsewhere() -> None:
+    shared = Throttling(KeyLimits(texts_per_second=50), lambda pause: int(45 * pause))
+    asyncio.run(shared.predicted(10))
+    assert shared.clock > 8 * 30  # the burst is two parts, and each further one takes 40 s
+
+
+def test_a_slow_key_waits_for_as_long_as_its_limit_says() -> None:
+    slow = Throttling(KeyLimits(texts_per_second=0.1))
+    asyncio.run(slow.predicted(3))
+    assert slow.clock > 2 * lines.PATIENCE_S
+
+
+def test_a_stream_whose_key_never_has_room_ends_after_a_time() -> None:
+    full = Throttling(KeyLimits(texts_per_second=50, burst_texts=200), lambda pause: int(200 * pause))
+    with pytest.raises(Throttled):
+        asyncio.run(full.predicted(2))
+    assert lines.PATIENCE_S <= full.clock < lines.PATIENCE_S + 10
 
 
 @pytest.mark.parametrize(
