@@ -20,12 +20,22 @@ from pathlib import Path
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from services.gateway.callers import ANYBODY, EVERYWHERE, Caller, Role
 from services.limits.port import KeyLimits
 from tornio.api import TaskName
 from tornio.errors import Forbidden, InvalidInput, Unauthorized
+from tornio.spec import NAME_PATTERN
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +91,26 @@ class Entry(BaseModel):
         "limit beside that of each replica (`TORNIO_CLASSIFIER_CLIENT_SHARE`).",
     )
 
+    @field_validator("workspaces")
+    @classmethod
+    def _name_workspaces(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name != EVERYWHERE and not re.fullmatch(NAME_PATTERN, name):
+                raise ValueError(
+                    f"{name!r} is neither '*' nor the name of a workspace: write lower-case letters, digits, '-' and '_'"
+                )
+        return names
+
+    @field_validator("tasks")
+    @classmethod
+    def _name_tasks(cls, names: list[str] | None) -> list[str] | None:
+        try:
+            for name in names or ():
+                TaskName.parse(name)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from None  # to pydantic, which names the entry
+        return names
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.key is None) == (self.sha256 is None):
@@ -101,7 +131,7 @@ class Entry(BaseModel):
 
     @property
     def caller(self) -> Caller:
-        """Who holds the key. Raises InvalidInput for what is no name of a task."""
+        """Who holds the key."""
         tasks = None if self.tasks is None else frozenset(map(TaskName.parse, self.tasks))
         limits = KeyLimits(self.texts_per_second, self.burst_texts, self.concurrent_requests)
         return Caller(self.name, frozenset(self.workspaces), self.role, tasks, limits)
