@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -81,10 +81,9 @@ class Keeper:
         while not self._end.is_set():
             before = set(self.watched)
             try:
-                names = list(tasks.names(known=before))
-                for name in names:
+                for name in list(tasks.names(known=before)):
                     self._watch(name)
-                self._expire({workspace for workspace, _ in names})
+                self._expire(tasks.workspaces())
             except TornioError as error:
                 log.warning("The tasks cannot be listed: %s", error)
                 moved = time.monotonic()
@@ -110,7 +109,7 @@ class Keeper:
             except Exception:  # a defect of Tornio, which must not end this thread
                 log.exception("What has moved in the annotation tool cannot be read.")
 
-    def _expire(self, workspaces: Collection[str]) -> None:
+    def _expire(self, workspaces: Iterable[str]) -> None:
         """Delete uploads that are out of date, once an hour."""
         now = self.clock()
         if self._expired is not None and now - self._expired < EXPIRE:

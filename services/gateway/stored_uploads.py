@@ -11,9 +11,11 @@ from typing import Any
 
 from services.gateway.auditing import Auditor
 from tornio.api import TaskName, UploadIn, UploadOut, UploadPartOut, Uploads
+from tornio.errors import NotFound, TornioError
 from tornio.schemas.audit import Act
 from tornio.settings import UploadSettings
 from tornio.storage.port import ObjectStore
+from tornio.tasks import Tasks
 from tornio.uploads import UploadRoom, expire
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,11 @@ class StoreUploads:
 
     async def begin(self, workspace: str, name: str, wanted: UploadIn, who: str) -> UploadOut:
         def begin() -> UploadOut:
-            expire(self.store, workspace, self.settings, self.clock())
+            self._check_task(workspace)
+            try:
+                expire(self.store, workspace, self.settings, self.clock())
+            except TornioError as error:  # it is not about this upload
+                log.warning("The uploads of %s that are out of date were not deleted: %s", workspace, error)
             return self._room(workspace).begin(name, wanted.size, wanted.file, who)
 
         async with self.audit.act(Act.UPLOAD, who, TaskName(workspace, ""), upload=name, bytes=wanted.size):
@@ -83,6 +89,14 @@ class StoreUploads:
         del self._joining[key]
         if not done.cancelled() and (error := done.exception()) is not None:
             log.info("%s of %s is not complete: %s", *reversed(key), error)
+
+    def _check_task(self, workspace: str) -> None:
+        """Raises NotFound for a workspace without a task."""
+        if not any(True for _ in Tasks(self.store).within(workspace)):
+            raise NotFound(
+                f"Workspace {workspace!r} has no task, so nothing could read an upload. Create a task in it first, "
+                "with `tornio apply`, or check the name."
+            )
 
     def _room(self, workspace: str) -> UploadRoom:
         return UploadRoom(self.store, workspace, self.settings, self.clock)

@@ -77,10 +77,19 @@ class Tasks:
 
         ``known``: tasks that are not looked at. They are yielded as long as anything of them is there.
         """
-        for workspace in self._store.folders(""):
-            for task in self._store.folders(f"{workspace}/tasks/") if workspace not in _TAKEN else ():
-                if (workspace, task) in known or self._store.head(TaskKeys(workspace, task).document):
-                    yield workspace, task
+        for workspace in self.workspaces():
+            for task in self.within(workspace, known):
+                yield workspace, task
+
+    def workspaces(self) -> Iterator[str]:
+        """Yield every workspace, also one whose tasks are all gone. It costs a listing."""
+        yield from (name for name in self._store.folders("") if name not in _TAKEN)
+
+    def within(self, workspace: str, known: Container[tuple[str, str]] = ()) -> Iterator[str]:
+        """Yield the name of every task of a workspace. ``known``: see ``names``."""
+        for task in self._store.folders(f"{workspace}/tasks/"):
+            if (workspace, task) in known or self._store.head(TaskKeys(workspace, task).document):
+                yield task
 
     def apply(self, spec: TaskSpec, who: str, migrate: bool = False, expected_rev: int | None = None) -> Applied:
         """Create the task, or change its spec. Applying the same spec again changes nothing.

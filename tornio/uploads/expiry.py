@@ -25,6 +25,8 @@ def expire(store: ObjectStore, workspace: str, settings: UploadSettings, now: da
     """Delete the uploads of a workspace that are out of date, and return their names.
 
     Those of a run that is not over stay. Uploads that were never completed go, too.
+
+    Raises the errors of the store. Nothing is deleted while a run cannot be read, because it may need an upload.
     """
     room = UploadRoom(store, workspace, settings, lambda: now)
     before = now - timedelta(days=settings.days)
@@ -50,12 +52,13 @@ def _needed(store: ObjectStore, workspace: str) -> frozenset[str]:
     """The uploads that the plans of runs name that are not over."""
     named = re.compile(f"/{re.escape(workspace_uploads(workspace))}({UPLOAD_PATTERN})/")
     found = set[str]()
-    for owner, task in Tasks(store).names():
-        if owner != workspace:
-            continue
-        reader = RunReader(store, owner, task)
+    for task in Tasks(store).within(workspace):
+        reader = RunReader(store, workspace, task)
         for run, _ in reader.asks():
-            record = reader.run(run)
+            try:
+                record = reader.run(run)
+            except NotFound:  # its plan is gone, so no attempt of it can begin
+                continue
             if not record.state.over:
                 found |= {match[1] for match in named.finditer(json.dumps(record.plan.args))}
     return frozenset(found)

@@ -61,7 +61,7 @@ from tornio.settings import UploadSettings
 from tornio.spec import TaskSpec
 from tornio.status.asks import Ask
 from tornio.storage.memory import MemoryStore
-from tornio.tasks import LabelsExport
+from tornio.tasks import LabelsExport, Tasks
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 ADMIN, OPERATOR = "admin-key-of-tests", "operator-key-of-tests"
@@ -175,9 +175,10 @@ async def _at_once(call: Callable[..., Any], *args: Any) -> Any:
 
 
 def uploads_in_memory() -> StoreUploads:
-    """``blocking`` calls in the same thread. The acts are in an audit log of their own."""
-    audit = Auditor(MemoryStore(), lambda: NOW, _at_once)
-    return StoreUploads(MemoryStore(), lambda: NOW, _at_once, audit, UploadSettings(max_mib=64, quota_mib=100))
+    """``blocking`` calls in the same thread. The acts are in an audit log of their own. Workspace acme has a task."""
+    audit, store = Auditor(MemoryStore(), lambda: NOW, _at_once), MemoryStore()
+    Tasks(store).apply(TaskSpec.model_validate({"workspace": "acme", "name": "support", "labels": ["a", "b"]}), "test")
+    return StoreUploads(store, lambda: NOW, _at_once, audit, UploadSettings(max_mib=64, quota_mib=100))
 
 
 @dataclass

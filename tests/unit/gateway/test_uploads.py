@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
@@ -17,9 +18,13 @@ from tests.unit.cli.test_commands import TASK, Tornio, answer, backend, task, to
 from tests.unit.gateway.fake import KEYS, NOW, OPERATOR, PREDICTOR, AppTransport, FakeBackend, app_of
 from tornio import Client, errors
 from tornio.api import PART_BYTES, ScoreRequest, UploadIn
-from tornio.schemas.keys import UploadKeys
+from tornio.schemas.keys import TaskKeys, UploadKeys
+from tornio.schemas.runs import RunAsk
 from tornio.settings import UploadSettings
+from tornio.spec import TaskSpec
+from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
+from tornio.tasks import Tasks
 
 pytestmark = pytest.mark.unit
 __all__ = ["backend", "task", "tornio"]  # fixtures
@@ -133,12 +138,39 @@ def test_no_name_leads_out_of_the_folder(backend: FakeBackend, name: str) -> Non
             f"/v1/workspaces/acme/uploads/{name}", json={"size": 1}, headers={"Authorization": f"Bearer {OPERATOR}"}
         )
     assert sent.status_code in (404, 405, 422)
-    assert list(stored(backend).list("")) == []
+    assert list(stored(backend).list("acme/uploads/")) == []
+
+
+def with_task() -> MemoryStore:
+    store = MemoryStore()
+    Tasks(store).apply(TaskSpec.model_validate({"workspace": "acme", "name": "support", "labels": ["a", "b"]}), "test")
+    return store
+
+
+def test_a_file_for_a_workspace_without_a_task_is_refused() -> None:
+    store = MemoryStore()
+    audit = Auditor(MemoryStore(), lambda: NOW, asyncio.to_thread)
+    uploads = StoreUploads(store, lambda: NOW, asyncio.to_thread, audit, UploadSettings())
+    with pytest.raises(errors.NotFound, match=r"'acme' has no task.*Create a task"):
+        asyncio.run(uploads.begin("acme", NAME, UploadIn(size=len(DATA)), "ops"))
+    assert list(store.list("")) == []
+
+
+def test_a_run_that_cannot_be_read_does_not_keep_others_from_sending_files() -> None:
+    store, keys = with_task(), TaskKeys("acme", "support")
+    audit = Auditor(MemoryStore(), lambda: NOW, asyncio.to_thread)
+    uploads = StoreUploads(store, lambda: NOW - timedelta(days=99), asyncio.to_thread, audit, UploadSettings())
+    asyncio.run(uploads.begin("acme", f"{'a' * 64}.csv", UploadIn(size=1), "ops"))
+    documents.create(store, keys.run_ask("r1"), RunAsk(run="r1", job="score", who="ops", asked_at=NOW))
+    store.put(keys.run("r1").plan, b'{"format": "run-plan", "schema": 99}')
+    uploads.clock = lambda: NOW
+    assert not asyncio.run(uploads.begin("acme", NAME, UploadIn(size=len(DATA)), "ops")).whole
+    assert len(asyncio.run(uploads.all("acme")).uploads) == 2  # the run may need what is out of date
 
 
 def test_a_large_file_is_put_together_while_the_client_asks_again() -> None:
     """The answer does not wait for the whole work, and a second request waits for the same work."""
-    store, held = MemoryStore(), Event()
+    store, held = with_task(), Event()
 
     def slow(operation: str, key: str) -> None:
         if operation == "put_pieces":
@@ -158,7 +190,10 @@ def test_a_large_file_is_put_together_while_the_client_asks_again() -> None:
             await asyncio.sleep(0)
 
     asyncio.run(play())
-    assert [info.key for info in store.list("")] == [UploadKeys("acme", NAME).data, UploadKeys("acme", NAME).document]
+    assert [info.key for info in store.list("acme/uploads/")] == [
+        UploadKeys("acme", NAME).data,
+        UploadKeys("acme", NAME).document,
+    ]
 
 
 def test_a_run_over_a_file_of_this_machine_sends_it_first(task: Tornio, backend: FakeBackend, file: Path) -> None:
@@ -180,4 +215,4 @@ def test_a_run_over_a_file_of_this_machine_sends_it_first(task: Tornio, backend:
 def test_what_cannot_be_sent_is_told_before_anything_is(task: Tornio, backend: FakeBackend, tmp_path: Path) -> None:
     assert "is a folder" in task("run", "score", TASK, "--data", str(tmp_path))[2]
     assert "no file" in task("run", "score", TASK, "--data", str(tmp_path / "none.csv"))[2]
-    assert (backend.runs.asked, list(stored(backend).list(""))) == ([], [])
+    assert (backend.runs.asked, list(stored(backend).list("acme/uploads/"))) == ([], [])

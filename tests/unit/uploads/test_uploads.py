@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -16,7 +17,7 @@ from jobs.requests import _with_object
 from services.controller.keeper import Keeper
 from tests.unit.runs.test_runs import Played
 from tornio.api import ENDINGS, PART_BYTES, UPLOAD, LabelRequest, ScoreRequest, TaskName
-from tornio.errors import Conflict, InvalidInput, NotFound
+from tornio.errors import Conflict, InvalidInput, NotFound, SchemaTooNew
 from tornio.files.tables import BY_SUFFIX
 from tornio.runs import ask_for_run, cancel_run
 from tornio.schemas.jobs import InputFile, ScoreArgs
@@ -238,6 +239,41 @@ def test_a_run_that_is_not_over_keeps_its_upload(store: MemoryStore, end: str) -
     }
     ends[end]()
     assert expire(store, "acme", SETTINGS, late) == [name]
+
+
+def test_a_run_without_a_plan_keeps_nothing_and_one_of_a_later_release_keeps_all(store: MemoryStore) -> None:
+    Tasks(store).apply(TaskSpec.model_validate({"workspace": "acme", "name": "support", "labels": ["a", "b"]}), "test")
+    name, late = send(store), NOW + timedelta(days=40)
+    plan = plan_with(name)
+    ask_for_run(store, plan, "ops", NOW)
+    key = TaskKeys("acme", "support").run(plan.run).plan
+    store.put(key, b'{"format": "run-plan", "schema": 99}')
+    with pytest.raises(SchemaTooNew):
+        expire(store, "acme", SETTINGS, late)
+    assert room_of(store).get(name).whole
+    store.delete([key])
+    assert expire(store, "acme", SETTINGS, late) == [name]
+
+
+def test_the_keeper_also_looks_into_workspaces_whose_tasks_are_gone(store: MemoryStore) -> None:
+    send(store, workspace="left")
+    ended: list[Keeper] = []
+
+    def after_expiry(operation: str, key: str) -> None:
+        if operation == "delete" and key.startswith("left/"):
+            ended[0].end()
+
+    store.after = after_expiry
+    others = {name: Mock(name=name) for name in ("annotation", "runner", "fleet")}
+    late = NOW + timedelta(days=15)
+    ended.append(
+        Keeper(store=store, holder="me", after_look=lambda _: None, clock=lambda: late, uploads=SETTINGS, **others)
+    )
+    ender = threading.Timer(20, ended[0].end)
+    ender.start()
+    ended[0].run()
+    ender.cancel()
+    assert list(store.list("left/")) == []
 
 
 def test_a_deletion_that_was_interrupted_is_repeated(store: MemoryStore) -> None:
