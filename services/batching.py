@@ -22,6 +22,9 @@ R = TypeVar("R")
 Run = Callable[[Sequence[str]], Sequence[R]]
 """One model call. It returns a result for each text, in order."""
 
+SPARE_EVERY = 20
+"""Batches after which spare work is done although requests wait. So a model that is never free for it is compared all
+the same, and work that takes as long as a batch takes 1 of 21 parts of the throughput."""
 _LONGEST = 2_000
 """Characters of a text that count: models read no more of it."""
 
@@ -77,6 +80,8 @@ class Batcher(Generic[K, R]):
         self._turns: dict[str, int] = {}
         """When each client was in a batch last, counted in batches."""
         self._batches = 0
+        self._since_spare = 0
+        """Batches since spare work was done last."""
 
     @property
     def queued(self) -> int:
@@ -109,10 +114,10 @@ class Batcher(Generic[K, R]):
         return answer
 
     def later(self, cost: int, work: Callable[[], None]) -> bool:
-        """Do something with a model in its thread, once no request waits. ``cost``: about how many tokens it passes.
+        """Do something with a model in its thread, once no request waits, or after ``SPARE_EVERY`` batches.
 
-        For calls from within a batch. ``work`` must raise nothing. Returns False, and forgets it, if more than
-        ``batch_tokens`` of such work would wait.
+        ``cost``: about how many tokens it passes. For calls from within a batch. ``work`` must raise nothing. Returns
+        False, and forgets it, if more than ``batch_tokens`` of such work would wait.
         """
         if self._spare and sum(waiting for waiting, _ in list(self._spare)) + cost > self._batch_tokens:
             return False
@@ -131,7 +136,8 @@ class Batcher(Generic[K, R]):
         try:
             while self._queue or self._spare:
                 self._begun = time.monotonic()
-                if not self._queue:
+                if self._spare and (not self._queue or self._since_spare >= SPARE_EVERY):
+                    self._since_spare = 0
                     await loop.run_in_executor(self._thread, self._spare.popleft()[1])
                     continue
                 batch = self._take()
@@ -175,6 +181,7 @@ class Batcher(Generic[K, R]):
                 break
             batch.append(request)
         self._batches += 1
+        self._since_spare += 1
         self._turns.update({request.client: self._batches for request in batch})
         taken = set(batch)
         self._queue = deque(queued for queued in self._queue if queued not in taken)

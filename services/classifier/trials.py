@@ -1,7 +1,8 @@
 """A version on trial in a replica: it answers a share of the requests, and both versions predict the same texts.
 
-Nobody waits for a comparison. The second version predicts a whole batch again in the model's thread once no request
-waits; while too much of that waits, texts are left out, and counted. A candidate that fails fails no request: what
+The second version predicts a whole batch again in the model's thread once no request waits, and at the latest after
+``SPARE_EVERY`` batches, because a version that is too slow leaves no moment without requests. While too much of that
+waits, texts are left out, and counted. A candidate that fails fails no request: what
 serves answers it.
 """
 

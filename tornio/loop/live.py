@@ -70,8 +70,11 @@ def judge_trial(
         return None
     few = (
         f"only {counts.texts} of {trial.texts} live texts were compared in {PATIENCE * trial.minutes:g} minutes"
-        f"{_dropped(counts)}, so the gate's decision stands"
+        f"{_dropped(counts)}"
     )
+    if counts.comparisons < LEAST and counts.texts + counts.dropped >= trial.texts:  # it may be what keeps them busy
+        return TrialVerdict(promoted=False, reasons=(f"{few}, so nothing shows that it keeps up",))
+    few += ", so the gate's decision stands"
     return TrialVerdict(promoted=True, reasons=(few,), warnings=(few, *warnings))
 
 

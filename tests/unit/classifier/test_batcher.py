@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.batching import Batcher, tokens
+from services.batching import SPARE_EVERY, Batcher, tokens
 from tornio.errors import NotFound, Unavailable
 
 pytestmark = pytest.mark.unit
@@ -294,5 +294,25 @@ def test_every_request_gets_its_own_answers_in_order_of_its_task(
             if not mine:  # retries of a poisoned batch call again what was called before
                 assert order == sorted(order)
         assert batcher.queued == 0
+
+    run(test)
+
+
+def test_spare_work_waits_for_a_free_moment_and_not_longer_than_some_batches() -> None:
+    async def test() -> None:
+        gate, done = Gate(), list[int]()
+        batcher = gate.batcher(batch_tokens=1)  # a request a batch
+        tasks = await submit(batcher, *(("a", [str(number)]) for number in range(3 * SPARE_EVERY)))
+        await gate.busy()
+        for _ in range(2):
+            assert batcher.later(0, lambda: done.append(len(gate.calls)))
+        gate.let()
+        await asyncio.gather(*tasks)
+        assert done == [SPARE_EVERY, 2 * SPARE_EVERY]
+        await batcher.submit("a", ["again"])
+        assert batcher.later(0, lambda: done.append(len(gate.calls)))
+        await batcher.submit("a", ["and again"])
+        while len(done) < 3:
+            await asyncio.sleep(0.001)
 
     run(test)

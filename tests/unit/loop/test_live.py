@@ -112,6 +112,22 @@ def test_a_quiet_endpoint_takes_twice_the_time_and_then_the_gate_decides() -> No
     )
 
 
+def test_where_texts_came_and_none_could_be_compared_the_candidate_is_refused() -> None:
+    """It may be what keeps the replicas busy, and nothing else has measured its time."""
+    busy = TrialCounts(answered=20000, calls=2000, dropped=20000)
+    assert judged(busy, 59) is None
+    verdict = judged(busy, 61)
+    assert verdict is not None
+    assert not verdict.promoted
+    assert verdict.reasons == (
+        "only 0 of 200 live texts were compared in 60 minutes (20000 left out, because the replicas were busy), so "
+        "nothing shows that it keeps up",
+    )
+    measured = judged(counted(LEAST, dropped=20000), 61)
+    assert measured is not None
+    assert measured.promoted
+
+
 def test_a_task_with_several_labels_per_text_has_no_confidences_and_is_judged_by_the_rest() -> None:
     several = AgainstCurrent(version="v1", texts=400, agreed=360)
     counts = counted(1000, confident=0, confidence=0.0, current_confidence=0.0, squares=0.0)
