@@ -168,12 +168,14 @@ class Keeper:
                     reconciler = Reconciler(self.store, task, self.annotation, self.runner, self.fleet, self.clock)
                     watched.runs = RunKeeper(self.store, task.keys, self.runner, self.clock)
                     lease = LeaseKeeper(self.store, task.keys.lease, self.holder, time.monotonic)
-                if lease.held():
+                if lease.held(nudged):
                     watched.last = reconciler.look()
                     watched.standing = watched.last.standing
                     pause = _pause(watched, watched.last)
                     if watched.runs is not None and watched.runs.look(nudged):
                         pause = min(pause, EVERY_S)
+                    if not lease.rest(pause):
+                        pause, _ = lease.waits_for()
                 else:
                     pause, why = lease.waits_for()
                     watched.standing = Standing(Phase.WAITING, why)

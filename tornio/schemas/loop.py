@@ -271,4 +271,7 @@ class Lease(Document):
     epoch: int
     """Number of holders so far."""
     beat: int
-    """Number of renewals, so that the ETag changes while the holder is alive."""
+    """Number of renewals, each before a look at the task, so that the ETag changes while the holder is alive."""
+    rests_s: float = Field(default=0.0, exclude_if=lambda seconds: not seconds)
+    """Seconds for which the holder leaves a quiet task alone, so nobody who has no reason to look takes it over
+    meanwhile. An earlier release takes it over all the same, and then looks often."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -12,16 +14,30 @@ from hypothesis import strategies as st
 
 from services.controller.activity import Activity
 from services.controller.alarm import Alarm
+from services.controller.keeper import Keeper, Watched
 from services.controller.pace import BUSY_S, QUIET_S, SOON_S, STEADY_S, WATCH_S, next_pause, quiet_pause
-from services.controller.reconciler import Look
+from services.controller.reconciler import Look, Reconciler
 from tests.unit.loop.world import World
 from tornio.annotation.fake import FakeAnnotationTool
 from tornio.annotation.port import DatasetSpec, OutgoingRecord
 from tornio.loop.first import QUIET
 from tornio.loop.phase import standing
 from tornio.records import Purpose
-from tornio.schemas.loop import AutoIntent, AutoLabelling, GateIntent, LoopState, OpenBatch, SwapIntent, TrainIntent
-from tornio.spec import LabelSpec
+from tornio.schemas.keys import TaskKeys
+from tornio.schemas.loop import (
+    AutoIntent,
+    AutoLabelling,
+    GateIntent,
+    Lease,
+    LoopState,
+    OpenBatch,
+    SwapIntent,
+    TrainIntent,
+)
+from tornio.spec import LabelSpec, TaskSpec
+from tornio.storage import documents
+from tornio.storage.memory import MemoryStore
+from tornio.tasks import Tasks
 
 pytestmark = pytest.mark.unit
 
@@ -129,3 +145,18 @@ def test_a_look_says_what_keeps_it_from_rest() -> None:
     calm = look(AT_REST[1])
     assert next_pause(calm, 600) == QUIET_S
     assert next_pause(replace(calm, unsettled=True), 600) == STEADY_S
+
+
+def test_the_controller_of_a_quiet_task_says_in_the_lease_how_long_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, name, looked = MemoryStore(), ("acme", "support"), threading.Event()
+    Tasks(store).apply(TaskSpec.model_validate({"workspace": "acme", "name": "support", "labels": ["a", "b"]}), "test")
+    hour, found = timedelta(hours=1), look(LoopState())
+    quiet = replace(found, seen=replace(found.seen, quiet=hour, pool_quiet=hour))
+    monkeypatch.setattr(Reconciler, "look", lambda _: quiet)
+    others = {name: Mock(name=name) for name in ("annotation", "runner", "fleet")}
+    keeper = Keeper(store=store, holder="one", after_look=lambda _: looked.set(), **others)
+    keeper.watched[name] = Watched(name, moved=time.monotonic() - 3600)
+    keeper._watch(name)
+    assert looked.wait(20)
+    assert documents.load(store, TaskKeys(*name).lease, Lease)[0].rests_s == QUIET_S
+    keeper.end()
