@@ -163,7 +163,7 @@ class Live:
             self._meter.record(metrics.TOKENS, tokens, task=task)
             self._meter.record(metrics.UNKNOWN, unknown, task=task)
         for task, drift in found.items():
-            window = _newest(drift)
+            window = _newest(drift, self._clock())
             effects = {effect.measure: effect for effect in window.effects} if window else {}
             before = self._shown.pop(task, set())  # what is gone must not stay at its last value
             for measure in before | effects.keys():
@@ -177,7 +177,8 @@ class Live:
                 self._shown[task] = set(effects)
 
 
-def _newest(drift: DriftStatus | None) -> DriftWindow | None:
-    """Return the newest window that could be compared."""
-    compared = [window for window in drift.windows if window.effects] if drift else []
-    return compared[-1] if compared else None
+def _newest(drift: DriftStatus | None, now: datetime) -> DriftWindow | None:
+    """Return the newest window that could be compared, and is not over for as long as it lasted."""
+    windows = drift.windows if drift else []
+    fresh = [window for window in windows if window.effects and now - window.end < window.end - window.start]
+    return fresh[-1] if fresh else None

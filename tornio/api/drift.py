@@ -46,7 +46,8 @@ class DriftWindow(Answer):
 class DriftStatus(Answer):
     """Live texts of ``version`` compared with the ``holdout`` texts that judged it.
 
-    ``windows``: the last one that is over, and the present one; at most two, oldest first.
+    ``windows``: the last one that is over in which the version answered, however old, and the present one; at most two,
+    oldest first.
     """
 
     version: str

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from tornio.api import DriftStatus, DriftWindow
-from tornio.cli.screen import Text, percent
+from tornio.cli.screen import Text, ago, percent
 
 _SHOWN = 5
 
 
-def drift_lines(drift: DriftStatus) -> Iterator[tuple[str, Text]]:
+def drift_lines(drift: DriftStatus, now: datetime) -> Iterator[tuple[str, Text]]:
     """Yield the lines of the status, each with its name."""
     if not drift.windows:
-        yield "drift", Text(f"{drift.version} has answered no text in the last window")
+        yield "drift", Text(f"{drift.version} has answered no text in the last windows")
     for window in drift.windows:
-        yield "drift", _window(window)
+        yield "drift", _window(window, now)
         for effect in window.alarms:
             size, threshold = f"{effect.size:.2f}", f"{effect.threshold:.2f}"
             yield "", Text(f"{effect.says} (effect {size}, alarm from {threshold} on)", style="red")
@@ -23,9 +24,9 @@ def drift_lines(drift: DriftStatus) -> Iterator[tuple[str, Text]]:
             yield "", Text(f"true labels there, estimated: {_mix(window.labels)}")
 
 
-def _window(window: DriftWindow) -> Text:
-    end = f"{window.end:%H:%M}" if window.over else "now"
-    when = f"{window.start:%Y-%m-%d %H:%M} to {end} UTC, {window.texts:,} texts"
+def _window(window: DriftWindow, now: datetime) -> Text:
+    end = f"{window.end:%H:%M} UTC ({ago(window.end, now)})" if window.over else "now UTC"
+    when = f"{window.start:%Y-%m-%d %H:%M} to {end}, {window.texts:,} texts"
     if window.why is not None:
         return Text(f"{when}: not compared; {window.why}")
     found = "not as the hold-out" if window.alarms else "as the hold-out"

@@ -16,10 +16,9 @@ from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Task, Url, connect
 from tornio.cli.options import options_of
 from tornio.cli.results import Run, Top, fetch, show_top, waited_for
-from tornio.cli.screen import Group, RenderableType, Text
+from tornio.cli.screen import Group, RenderableType, Text, ago
 from tornio.cli.stores import known_store
 from tornio.cli.uploading import with_upload
-from tornio.cli.views import ago
 from tornio.client import Client
 from tornio.errors import NotFound
 from tornio.runs import RunReader, run_out, workspaces_with_runs

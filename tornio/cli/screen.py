@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import rich.text
@@ -193,6 +194,15 @@ def bars(quiet: bool, *columns: TaskProgressColumn, transient: bool = False) -> 
         redirect_stdout=False,  # results are printed meanwhile, and belong to the standard output
     ) as shown:
         yield shown
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """Return a time span, such as ``3 min ago``."""
+    seconds = max(0, int((now - then).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
 
 
 def percent(share: float | None) -> str:

@@ -11,7 +11,7 @@ import typer
 from tornio.api import UPLOAD, RunRequest, TaskName, UploadOut, Uploads
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, Url, connect
-from tornio.cli.views import ago
+from tornio.cli.screen import ago
 from tornio.client import Client
 from tornio.errors import InvalidFile
 

@@ -21,7 +21,7 @@ from tornio.api import (
 )
 from tornio.cli.automatic_view import automatic_lines
 from tornio.cli.drift_view import drift_lines
-from tornio.cli.screen import Group, ProgressBar, RenderableType, Table, Text, percent, table
+from tornio.cli.screen import Group, ProgressBar, RenderableType, Table, Text, ago, percent, table
 from tornio.metricnames import shown
 
 _COLOURS = {"attention": "bold red", "paused": "yellow", "stopped": "green", "labelling": "cyan"}
@@ -84,7 +84,7 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
     if status.agreement:
         yield "agreement", _agreement(status.agreement)
     if status.drift:
-        yield from drift_lines(status.drift)
+        yield from drift_lines(status.drift, now)
     yield "pool", Text(f"{status.pool:,} records" + _open(status.queryable))
     for batch in status.batches:
         yield "batch", _batch(batch)
@@ -235,15 +235,6 @@ def _criterion(one: CriterionStatus) -> str:
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
-
-
-def ago(then: datetime, now: datetime) -> str:
-    """Return a time span, such as ``3 min ago``."""
-    seconds = max(0, int((now - then).total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
 
 
 def versions_view(versions: Sequence[VersionOut]) -> RenderableType:

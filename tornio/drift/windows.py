@@ -14,6 +14,8 @@ from tornio.schemas.live import LiveWindow, TextCounts
 from tornio.storage.port import ObjectStore
 
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d+)")
+LOOKED_BACK = 24
+"""Windows that are over, in which the answers of a version are looked for: each one costs a reading."""
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -69,12 +71,12 @@ def listed(store: ObjectStore, keys: TaskKeys) -> dict[Window, list[str]]:
     return found
 
 
-def latest(windows: Iterable[Window], now: datetime) -> tuple[Window | None, Window | None]:
-    """Return the last window that is over, and the one that is not over yet, where there are texts in them."""
-    ordered = sorted(windows)
+def latest(windows: Iterable[Window], now: datetime) -> tuple[list[Window], Window | None]:
+    """Return the last windows that are over, newest first, and the present one, where there are texts in them."""
+    ordered = sorted(windows, reverse=True)
     over = [window for window in ordered if window.end <= now]
     present = [window for window in ordered if window.start <= now < window.end]
-    return (over[-1] if over else None), (present[-1] if present else None)
+    return over[:LOOKED_BACK], (present[0] if present else None)
 
 
 def read(store: ObjectStore, keys: Iterable[str], version: str, labels: tuple[str, ...] | None = None) -> Counts | None:

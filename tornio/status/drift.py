@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from threading import Lock
 
@@ -31,20 +32,26 @@ class DriftReader:
     def read(self, version: str, now: datetime) -> DriftStatus | None:
         """Return how the live texts that a version answered differ; None where no live text of the task is known.
 
+        Of the windows that are over, it is the last one in which this version answered, however old.
+
         Raises NotFound for an unknown version, IntegrityError, Unavailable.
         """
         windows = listed(self._store, self._keys)
         over, present = latest(windows, now)
-        if over is None and present is None:
+        if not over and present is None:
             return None
         held = self.reference(version)
         labels = held.counts.labels if held else None
-        compared = []
-        for window in (over, present):
-            counts = None if window is None else read(self._store, windows[window], version, labels)
-            if window is not None and counts is not None:
-                compared.append(_window(window, counts, held, now))
-        return DriftStatus(version=version, holdout=held.counts.texts if held else 0, windows=compared)
+
+        def answered(candidates: Iterable[Window]) -> list[DriftWindow]:
+            for window in candidates:
+                counts = read(self._store, windows[window], version, labels)
+                if counts is not None:
+                    return [_window(window, counts, held, now)]
+            return []
+
+        found = [*answered(over), *answered([present] if present else [])]
+        return DriftStatus(version=version, holdout=held.counts.texts if held else 0, windows=found)
 
     def reference(self, version: str) -> Reference | None:
         """Return what live texts of a version are compared with; None where its judgement has none."""

@@ -140,6 +140,39 @@ def test_metrics_show_the_drift_and_forget_it_when_nobody_asks_any_more() -> Non
     assert not live.compare()
 
 
+@pytest.mark.parametrize(
+    ("later", "alarm"), [(timedelta(minutes=119), 1), (timedelta(minutes=120), 0), (timedelta(days=12), 0)]
+)
+def test_metrics_show_a_window_for_as_long_as_it_lasted(later: timedelta, alarm: int) -> None:
+    house = House(World(0).texts(300)[1])
+    live = house.replica()
+    for counts in batches(3, SHIFTED):
+        live.add(TASK, "v1", counts)
+    house.turn(live)
+    house.now += later
+    live.add(TASK, "v1", World(1).texts(10)[0])
+    house.turn(live)
+    assert house.alarms()["label-mix"] == alarm
+    drift = DriftReader(house.store, KEYS).read("v1", house.now)
+    assert drift is not None
+    assert [(window.start == NOON, window.texts) for window in drift.windows] == [(True, 600), (False, 10)]
+    assert drift.windows[1].why == "100 texts are needed"
+
+
+def test_the_last_window_is_the_last_one_in_which_the_version_answered() -> None:
+    house = House(World(0).texts(300)[1])
+    live = house.replica()
+    for version in ("v1", "v0"):
+        for counts in batches(6, SHIFTED):
+            live.add(TASK, version, counts)
+        live.write()
+        house.now += timedelta(hours=1)
+    drift = DriftReader(house.store, KEYS).read("v1", house.now)
+    assert drift is not None
+    (window,) = drift.windows
+    assert (window.start, window.over, bool(window.alarms)) == (NOON, True, True)
+
+
 def test_counts_wait_while_the_store_is_away_and_are_written_once_they_can_be() -> None:
     house = House(World(0).texts(300)[1])
     live = house.replica()

@@ -245,17 +245,19 @@ def test_measured(accuracy: float | None, interval: tuple[float, float] | None, 
 
 
 def test_drift_is_shown_in_words_with_its_size() -> None:
-    then = NOW - timedelta(hours=1)
+    then = NOW - timedelta(hours=3)
     effect = EffectOut(
         measure="label-mix", size=0.25, threshold=0.1, chance=0.08, alarm=True, says="label mix: a 0.20 -> 0.45"
     )
     over = DriftWindow(
-        start=then, end=NOW, over=True, texts=1234, effects=[effect], accuracy=0.84, interval=(0.81, 0.87),
-        labels={"a": 0.52, "b": 0.48},
+        start=then, end=then + timedelta(hours=1), over=True, texts=1234, effects=[effect], accuracy=0.84,
+        interval=(0.81, 0.87), labels={"a": 0.52, "b": 0.48},
     )  # fmt: skip
     present = DriftWindow(start=NOW, end=NOW + timedelta(hours=1), over=False, texts=20, why="100 texts are needed")
     text = shown(STATUS.model_copy(update={"drift": DriftStatus(version="v1", holdout=120, windows=[over, present])}))
-    assert "2026-01-01 11:00 to 12:00 UTC, 1,234 texts: not as the hold-out; estimated accuracy 84.0 %" in text
+    assert (
+        "2026-01-01 09:00 to 10:00 UTC (2 h ago), 1,234 texts: not as the hold-out; estimated accuracy 84.0 %" in text
+    )
     assert "label mix: a 0.20 -> 0.45 (effect 0.25, alarm from 0.10 on)" in text
     assert "true labels there, estimated: a 0.52, b 0.48" in text
     assert "2026-01-01 12:00 to now UTC, 20 texts: not compared; 100 texts are needed" in text

@@ -109,8 +109,8 @@ def test_documents_of_replicas_add_up_and_expire() -> None:
     assert again is not None
     assert equal(again, one + two)
     assert windows.read(store, found[HOUR], "v3") is None
-    assert latest(found, HOUR.start) == (None, HOUR)
-    assert latest(found, HOUR.end) == (HOUR, later)
-    assert latest(found, later.end + timedelta(days=1)) == (later, None)
+    assert latest(found, HOUR.start) == ([], HOUR)
+    assert latest(found, HOUR.end) == ([HOUR], later)
+    assert latest(found, later.end + timedelta(days=1)) == ([later, HOUR], None)
     assert windows.expire(store, KEYS, later.end) == 2
     assert list(listed(store, KEYS)) == [later]
