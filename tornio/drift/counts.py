@@ -60,6 +60,11 @@ class Counts:
         return np.append(self.given, self.unlabelled)
 
     @property
+    def each(self) -> IntArray:
+        """int64 [labels + 1, 2]: the texts without and with each label, and at the end those with and without any."""
+        return np.stack([self.texts - self.mix, self.mix], axis=1)
+
+    @property
     def mean_confidence(self) -> float:
         """0.0 without texts."""
         return self.confidence_sum / self.texts if self.texts else 0.0

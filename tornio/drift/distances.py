@@ -13,12 +13,17 @@ DRAWS = 400
 DEVIATIONS = 3.0
 """Standard deviations above the mean that count as chance."""
 Distance = Callable[[DoubleArray, DoubleArray], DoubleArray]
-"""Takes two arrays of shares, float64 [..., bins], and returns float64 [...]."""
+"""Takes two arrays of shares, float64 [..., bins], and returns float64 [...]. ``farthest`` takes one axis more."""
 
 
 def total_variation(one: DoubleArray, other: DoubleArray) -> DoubleArray:
     """Return the share of texts that would have to move to another bin to make the histograms equal, 0 to 1."""
     return np.asarray(np.abs(one - other).sum(axis=-1) / 2)
+
+
+def farthest(one: DoubleArray, other: DoubleArray) -> DoubleArray:
+    """Return the largest total variation of several histograms, float64 [..., histograms, bins]."""
+    return np.asarray(total_variation(one, other).max(axis=-1))
 
 
 def wasserstein(one: DoubleArray, other: DoubleArray) -> DoubleArray:
@@ -39,12 +44,14 @@ def chance(distance: Distance, one: IntArray, other: IntArray) -> float:
     """Return the distance that two samples of these sizes hardly exceed where nothing has changed.
 
     Both are drawn from the pooled histogram, again and again: the mean of the distances, and three of their standard
-    deviations more. It assumes that texts come independently of each other. 0.0 where one has no texts.
+    deviations more. It assumes that texts come independently of each other. 0.0 where one has no texts. Several
+    histograms, int64 [histograms, bins], are drawn independently of each other.
     """
     if not one.sum() or not other.sum():
         return 0.0
     random = np.random.default_rng(0)
     pooled = shares(one + other)
-    drawn = [shares(random.multinomial(int(counts.sum()), pooled, DRAWS)) for counts in (one, other)]
+    size = (DRAWS, *one.shape[:-1])
+    drawn = [shares(random.multinomial(counts.sum(axis=-1), pooled, size)) for counts in (one, other)]
     found = distance(*drawn)
     return float(found.mean() + DEVIATIONS * found.std())

@@ -10,7 +10,7 @@ import numpy as np
 from tornio.arrays import DoubleArray, IntArray
 from tornio.drift.accuracy import Estimate, confidence_error, estimated_accuracy
 from tornio.drift.counts import CONFIDENCE_BINS, Counts
-from tornio.drift.distances import DEVIATIONS, Distance, chance, shares, total_variation, wasserstein
+from tornio.drift.distances import DEVIATIONS, Distance, chance, farthest, shares, total_variation, wasserstein
 from tornio.drift.label_shift import estimated_mix
 from tornio.drift.reference import Reference
 
@@ -36,7 +36,7 @@ class Effect:
     @property
     def alarm(self) -> bool:
         """Whether the effect is large, and larger than chance."""
-        return self.size >= self.threshold and self.size > self.chance
+        return round(self.size, 9) >= self.threshold and self.size > self.chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Drift:
 class Measure:
     """A way to compare two counts.
 
-    ``histogram``: of counts, int64 [bins]. ``unit``: what a distance of 1 is in the unit of ``threshold``. ``says``:
-    the sentence, from live and held-out counts and shares.
+    ``histogram``: of counts, int64 [bins], or several, int64 [histograms, bins]. ``unit``: what a distance of 1 is in
+    the unit of ``threshold``. ``says``: the sentence, from live counts and the shares of both.
     """
 
     name: str
@@ -79,7 +79,8 @@ def compare(live: Counts, held: Reference) -> Drift | None:
     """
     if live.texts < MIN_TEXTS or held.counts.texts < MIN_HOLDOUT:
         return None
-    effects = [found for one in MEASURES if (found := _effect(one, live, held.counts)) is not None]
+    measures = SEVERAL if held.confusion is None else MEASURES
+    effects = [found for one in measures if (found := _effect(one, live, held.counts)) is not None]
     labels = {}
     if held.confusion is not None:
         labels = dict(zip(live.labels, estimated_mix(held.confusion, live.given).tolist(), strict=True))
@@ -148,11 +149,7 @@ def _unknown(counts: Counts) -> IntArray:
 
 ACCURACY = "accuracy"
 ACCURACY_THRESHOLD = 0.05
-MEASURES: Sequence[Measure] = (
-    Measure(
-        "label-mix", "share of texts that would need another predicted label to restore the hold-out's mix",
-        lambda counts: counts.mix, total_variation, 1.0, 0.1, _moved,
-    ),
+_OF_ALL: Sequence[Measure] = (
     Measure(
         "confidence", "mean distance by which the confidence of texts has moved",
         lambda counts: counts.confidence, wasserstein, 1.0 / CONFIDENCE_BINS, 0.05, _surer,
@@ -170,4 +167,21 @@ MEASURES: Sequence[Measure] = (
         _unknown, total_variation, 1.0, 0.1, _share("texts with unknown tokens"),
     ),
 )  # fmt: skip
+MEASURES: Sequence[Measure] = (
+    Measure(
+        "label-mix", "share of texts that would need another predicted label to restore the hold-out's mix",
+        lambda counts: counts.mix, total_variation, 1.0, 0.1, _moved,
+    ),
+    *_OF_ALL,
+)  # fmt: skip
 """What is compared beside the estimated accuracy, in the order of status and docs/drift.md."""
+SEVERAL: Sequence[Measure] = (
+    Measure(
+        "label-mix", "largest change of the share of texts with a certain label, or with none",
+        lambda counts: counts.each, farthest, 1.0, 0.1,
+        lambda counts, ours, theirs: _moved(counts, ours[:, 1], theirs[:, 1]),
+    ),
+    *_OF_ALL,
+)  # fmt: skip
+"""The same where a text may have several labels. Then labels may come together: their shares of all labels given can
+stay while those of the texts change."""

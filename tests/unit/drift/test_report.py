@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tornio.drift.accuracy import estimated_accuracy
 from tornio.drift.counts import Counts, count
-from tornio.drift.distances import chance, shares, total_variation, wasserstein
+from tornio.drift.distances import chance, farthest, shares, total_variation, wasserstein
 from tornio.drift.label_shift import estimated_mix
 from tornio.drift.reference import Reference, reference
 from tornio.drift.report import MIN_HOLDOUT, MIN_TEXTS, compare
@@ -98,6 +98,55 @@ def test_a_small_effect_is_no_alarm_however_many_texts_there_are() -> None:
     mix = next(effect for effect in drift.effects if effect.measure == "label-mix")
     assert mix.size > mix.chance
     assert not mix.alarm
+
+
+def several(rows: list[tuple[str, ...]]) -> tuple[Counts, Reference]:
+    n = len(rows)
+    counts = count(LABELS, rows, np.full(n, 0.9), ["hello"] * n, np.zeros(n, dtype=bool), None)
+    return counts, reference(counts, np.full(n, 0.9), np.ones(n, dtype=bool), rows, rows, multi_label=True)
+
+
+ROWS: dict[str, tuple[list[tuple[str, ...]], list[tuple[str, ...]], float]] = {
+    "together": ([("a",), ("b",)], [("a", "b")], 0.5),
+    "more": ([LABELS, *[()] * 9], [LABELS, *[()] * 4], 0.1),
+    "one": ([("a",), ("b",)], [("a",), ("b", "c")], 0.5),
+    "none": ([("a", "b"), ("a", "b")], [("a", "b"), ()], 0.5),
+}
+
+
+@pytest.mark.parametrize(("before", "now", "size"), ROWS.values(), ids=ROWS)
+def test_where_texts_have_several_labels_the_share_of_texts_counts(
+    before: list[tuple[str, ...]], now: list[tuple[str, ...]], size: float
+) -> None:
+    drift = compare(several(now * 500)[0], several(before * 200)[1])
+    assert drift is not None
+    (mix,) = drift.alarms
+    assert (mix.measure, mix.size) == ("label-mix", pytest.approx(size))
+    assert not alarms(several(now * 500)[0], several(now * 200)[1])
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_same_texts_with_several_labels_are_no_alarm(together: bool) -> None:
+    random, found = np.random.default_rng(0), 0
+    for _ in range(100):
+        draws = random.random((180, 1 if together else len(LABELS))) < 0.3
+        rows = [tuple(name for name, has in zip(LABELS, np.broadcast_to(row, 3), strict=True) if has) for row in draws]
+        found += bool(alarms(several(rows[:120])[0], several(rows[120:])[1]))
+    assert found <= 3
+
+
+def test_chance_of_a_label_is_that_of_two_binomials() -> None:
+    """Of one label, the difference of two shares: mean and deviation of a folded normal distribution."""
+    one, other = np.array([[700, 300]]), np.array([[140, 60]])
+    deviation = np.sqrt(0.3 * 0.7 * (1 / 1000 + 1 / 200))
+    folded = np.sqrt(2 / np.pi) + 3 * np.sqrt(1 - 2 / np.pi)
+    assert chance(farthest, one, other) == pytest.approx(deviation * folded, rel=0.15)
+
+
+def test_words_name_the_share_of_texts_with_each_label() -> None:
+    drift = compare(several([("a", "b")] * 200)[0], several([("a",), ("b",)] * 200)[1])
+    assert drift is not None
+    assert drift.effects[0].says == "label mix: a 0.50 -> 1.00, b 0.50 -> 1.00"
 
 
 def test_too_few_texts_are_not_compared() -> None:
