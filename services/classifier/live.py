@@ -145,7 +145,11 @@ class Live:
                 self._readers.pop(task, None)
             elif task in active and now - self._compared.get(task, -COMPARE_S) >= COMPARE_S:
                 self._compared[task] = now
-                found[task] = self._drift(task)
+                try:
+                    found[task] = self._drift(task)
+                except Exception as error:  # noqa: BLE001 - one task may not hide the others
+                    log.warning("The live texts of %s could not be compared: %s", task, error)
+                    found[task] = None  # what nobody can read must not stay at its last value
         return found
 
     def _drift(self, task: str) -> DriftStatus | None:

@@ -46,10 +46,12 @@ class DriftWindow(Answer):
 class DriftStatus(Answer):
     """Live texts of ``version`` compared with the ``holdout`` texts that judged it.
 
+    ``why``: why that could not be read; None if it could.
     ``windows``: the last one that is over in which the version answered, however old, and the present one; at most two,
     oldest first.
     """
 
     version: str
+    why: str | None = None
     holdout: int = 0
     windows: list[DriftWindow] = []

@@ -13,7 +13,9 @@ _SHOWN = 5
 
 def drift_lines(drift: DriftStatus, now: datetime) -> Iterator[tuple[str, Text]]:
     """Yield the lines of the status, each with its name."""
-    if not drift.windows:
+    if drift.why is not None:
+        yield "drift", Text(f"unknown: {drift.why}", style="red")
+    elif not drift.windows:
         yield "drift", Text(f"{drift.version} has answered no text in the last windows")
     for window in drift.windows:
         yield "drift", _window(window, now)

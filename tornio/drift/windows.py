@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tornio.drift.counts import Counts
-from tornio.errors import NotFound
+from tornio.errors import IntegrityError, NotFound
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.live import LiveWindow, TextCounts
 from tornio.storage.port import ObjectStore
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d+)")
 LOOKED_BACK = 24
@@ -82,13 +85,17 @@ def latest(windows: Iterable[Window], now: datetime) -> tuple[list[Window], Wind
 def read(store: ObjectStore, keys: Iterable[str], version: str, labels: tuple[str, ...] | None = None) -> Counts | None:
     """Return the counts of a version over these documents; None where it answered nothing.
 
-    ``labels``: those of the version, in its order. Raises IntegrityError, Unavailable.
+    ``labels``: those of the version, in its order. A document that cannot be read is left out, with a line in the log:
+    its texts are missed, and those of other replicas are not. Raises Unavailable.
     """
     parts = list[TextCounts]()
     for key in keys:
         try:
             document = LiveWindow.decode(store.get(key).body, key)
         except NotFound:  # it expired meanwhile
+            continue
+        except IntegrityError as error:
+            log.warning("Live texts of one replica are not counted: %s", error)
             continue
         if version in document.versions:
             parts.append(document.versions[version])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
 from tornio.api import AgainStatus, AgreementStatus, DriftStatus, HoldoutStatus, UndecidedStatus
+from tornio.errors import TornioError
 from tornio.labels.automatic import Given
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.automatic import AutoLabelRecord
@@ -22,6 +24,8 @@ from tornio.status.drift import DriftReader
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Counter, Counts, Progress, Task
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,13 @@ class Reader:
         self._drift = DriftReader(store, task.keys)
 
     def drift(self, version: str, now: datetime) -> DriftStatus | None:
-        """Return how live texts that a version answered differ from the hold-out. Raises as ``DriftReader.read``."""
-        return self._drift.read(version, now)
+        """Return how live texts that a version answered differ from the hold-out. Raises nothing: it says why it cannot
+        tell, because the rest of a status does not depend on it."""
+        try:
+            return self._drift.read(version, now)
+        except (TornioError, ValueError) as error:  # ValueError: damaged numbers in a document
+            log.warning("The drift of %s/%s cannot be read: %s", self.task.workspace, self.task.name, error)
+            return DriftStatus(version=version, why=str(error))
 
     def snapshot(self) -> Snapshot:
         """Return the task as it is now. Raises the errors of the store."""

@@ -173,6 +173,21 @@ def test_the_last_window_is_the_last_one_in_which_the_version_answered() -> None
     assert (window.start, window.over, bool(window.alarms)) == (NOON, True, True)
 
 
+def test_one_task_that_cannot_be_compared_does_not_silence_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    house = House(World(0).texts(300)[1])
+    live = house.replica()
+    others = ("acme/a", "acme/z")  # they have no version v1
+    for task in (others[0], TASK, others[1]):
+        for counts in batches(3, SHIFTED):
+            live.add(task, "v1", counts)
+    live.write()
+    found = live.compare()
+    assert set(found) == {TASK, *others}
+    assert found[TASK] is not None
+    assert [found[task] for task in others] == [None, None]
+    assert all(f"{task} could not be compared" in caplog.text for task in others)
+
+
 def test_counts_wait_while_the_store_is_away_and_are_written_once_they_can_be() -> None:
     house = House(World(0).texts(300)[1])
     live = house.replica()

@@ -262,3 +262,8 @@ def test_drift_is_shown_in_words_with_its_size() -> None:
     assert "true labels there, estimated: a 0.52, b 0.48" in text
     assert "2026-01-01 12:00 to now UTC, 20 texts: not compared; 100 texts are needed" in text
     assert "drift" not in shown(STATUS)
+
+
+def test_why_the_drift_is_unknown_is_shown() -> None:
+    drift = DriftStatus(version="v1", why="no version v1")
+    assert "unknown: no version v1" in shown(STATUS.model_copy(update={"drift": drift}))

@@ -93,6 +93,21 @@ def test_a_window_contains_its_moment_and_has_a_name(moment: datetime, seconds: 
     assert Window.named(window.name) == window == Window.at(window.start, seconds)
 
 
+@pytest.mark.parametrize("damage", ["cut", "empty", "newer"])
+def test_a_document_that_cannot_be_read_is_left_out(damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    store, one = MemoryStore(), counted([("x", ("a",), 0.5, False)])
+    for replica in ("r1", "r2"):
+        windows.write(store, KEYS, HOUR, replica, {"v1": one})
+    key = KEYS.live_window(HOUR.name, "r1")
+    body = store.get(key).body
+    bodies = {"cut": body[:90], "empty": b"", "newer": body.replace(b'"schema": 1', b'"schema": 9')}
+    store.put(key, bodies[damage])
+    found = windows.read(store, listed(store, KEYS)[HOUR], "v1", LABELS)
+    assert found is not None
+    assert equal(found, one)
+    assert key in caplog.text
+
+
 def test_documents_of_replicas_add_up_and_expire() -> None:
     store, one, two = MemoryStore(), counted([("x", ("a",), 0.5, False)]), counted([("y", ("b",), 0.7, True)])
     later = Window(HOUR.end, 3600)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -31,6 +32,8 @@ from tornio.api import (
     ZeroShotOut,
     ZeroShotPrediction,
 )
+from tornio.drift.counts import count
+from tornio.drift.windows import Window, write
 from tornio.errors import Changed, NotFound, NotServable, TornioError, Unavailable
 from tornio.labels.events import EventKind, LabelEvent
 from tornio.loop.phase import Phase
@@ -448,6 +451,22 @@ def test_the_status_tells_of_versions_swaps_and_replicas_that_lag(
     assert found.metrics is not None
     assert (found.metrics.version, found.metrics.holdout, found.metrics.interval) == ("v2", 40, (0.65, 0.9))
     assert found.metrics.values["macro_f1"] == 0.7
+
+
+def test_the_status_says_why_the_drift_cannot_be_read(backend: StoreBackend, store: MemoryStore) -> None:
+    for number in (1, 2):
+        judged(store, number, promoted=True)
+    serve(store, "v1", "v2")
+    none = np.zeros(0, dtype=np.float64)
+    counts = count(("billing", "bug"), [], none, [], none.astype(bool), None)
+    write(store, KEYS, Window.at(NOW, 3600), "r1", {"v2": counts})
+    found = status(backend).drift
+    assert found is not None
+    assert (found.why, len(found.windows)) == (None, 1)
+    store.delete([KEYS.version("v2")])
+    found = status(backend).drift
+    assert found is not None
+    assert "v2" in str(found.why)
 
 
 def test_the_score_of_the_status_is_that_of_the_version_that_serves(backend: StoreBackend, store: MemoryStore) -> None:
