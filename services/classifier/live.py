@@ -66,6 +66,8 @@ class Live:
         self._seconds, self._kept = seconds, timedelta(days=days)
         self._clock, self._monotonic = clock, monotonic
         self._lock = Lock()
+        self._writing = Lock()
+        """Held for a whole write: a write that began later may not be overtaken by an earlier one."""
         self._counts: dict[_Span, dict[str, Counts]] = {}
         self._changed: set[_Span] = set()
         self._written: set[_Span] = set()
@@ -80,8 +82,8 @@ class Live:
 
     def add(self, task: str, version: str, counts: Counts) -> None:
         """Count texts that a version has answered now."""
-        span = _Span(task, Window.at(self._clock(), self._seconds))
         with self._lock:
+            span = _Span(task, Window.at(self._clock(), self._seconds))
             versions = self._counts.setdefault(span, {})
             versions[version] = versions[version] + counts if version in versions else counts
             self._changed.add(span)
@@ -114,6 +116,10 @@ class Live:
 
     def write(self) -> None:
         """Write the counts of every window that has changed. Blocking; raises nothing of the store."""
+        with self._writing:
+            self._write()
+
+    def _write(self) -> None:
         with self._lock:
             due = {span: dict(self._counts[span]) for span in self._changed}
             self._changed.clear()
@@ -128,22 +134,22 @@ class Live:
                 with self._lock:
                     self._changed.add(span)
         with self._lock:
-            now = self._clock()
-            for span in [one for one in self._counts if one.window.end <= now and one not in self._changed]:
+            now, length = self._clock(), timedelta(seconds=self._seconds)  # late texts, or a clock that steps back
+            for span in [one for one in self._counts if one.window.end + length <= now and one not in self._changed]:
                 del self._counts[span]
                 self._written.discard(span)
 
     def compare(self) -> Mapping[str, DriftStatus | None]:
-        """Return how the tasks differ that are due: those with texts, and for two windows more. Blocking."""
+        """Return how the tasks differ that are due: those with texts in the last two windows. Blocking."""
         now, found = self._monotonic(), dict[str, DriftStatus | None]()
         with self._lock:
             active = {span.task for span in self._counts}
         for task in active | self._compared.keys():
-            if task not in active and now - self._compared[task] > 2 * self._seconds:
+            if task not in active:
                 found[task] = None
                 del self._compared[task]
                 self._readers.pop(task, None)
-            elif task in active and now - self._compared.get(task, -COMPARE_S) >= COMPARE_S:
+            elif now - self._compared.get(task, -COMPARE_S) >= COMPARE_S:
                 self._compared[task] = now
                 try:
                     found[task] = self._drift(task)

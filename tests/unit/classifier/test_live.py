@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tests.unit.drift.test_report import MIX, World
 from tests.unit.schemas.samples import SAMPLES
 from tornio.drift.counts import Counts
 from tornio.drift.reference import Reference
-from tornio.drift.windows import listed
+from tornio.drift.windows import listed, read
 from tornio.errors import Unavailable
 from tornio.schemas.jobs import EvaluateOutput
 from tornio.schemas.keys import TaskKeys
@@ -42,11 +43,26 @@ class Away(MemoryStore):
         return super().put(key, body)
 
 
+class Slow(Away):
+    """A store whose first put of live texts waits until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.begun, self.go_on = True, Event(), Event()
+
+    def put(self, key: str, body: bytes) -> str:
+        if key.startswith(KEYS.live) and self.first:
+            self.first = False
+            self.begun.set()
+            assert self.go_on.wait(60)
+        return super().put(key, body)
+
+
 class House:
     """A store with a version that was judged, replicas and a clock."""
 
-    def __init__(self, held: Reference | None) -> None:
-        self.store, self.now, self.meter = Away(), NOON, RecordingMeter()
+    def __init__(self, held: Reference | None, store: Away | None = None) -> None:
+        self.store, self.now, self.meter = store or Away(), NOON, RecordingMeter()
         manifest, iteration, result = SAMPLES["manifest"], SAMPLES["iteration"], SAMPLES["run-result"]
         assert isinstance(manifest, Manifest)
         assert isinstance(iteration, Iteration)
@@ -74,6 +90,11 @@ class House:
     def turn(self, live: Live) -> None:
         live.write()
         live.measure(live.compare())
+
+    def texts(self) -> list[int]:
+        """The stored texts of each window, oldest first."""
+        found = [read(self.store, keys, "v1") for keys in listed(self.store, KEYS).values()]
+        return [counts.texts for counts in found if counts is not None]
 
     def alarms(self) -> dict[str, float]:
         """The last value of each measure."""
@@ -205,6 +226,50 @@ def test_counts_wait_while_the_store_is_away_and_are_written_once_they_can_be() 
     drift = DriftReader(house.store, KEYS).read("v1", house.now)
     assert drift is not None
     assert [window.texts for window in drift.windows] == [200, 400]
+
+
+def test_a_slow_write_does_not_replace_a_later_one() -> None:
+    house = House(None, store := Slow())
+    live = house.replica()
+    first, second, _ = batches(4, MIX)
+    live.add(TASK, "v1", first)
+    slow = Thread(target=live.write)
+    slow.start()
+    assert store.begun.wait(60)
+    live.add(TASK, "v1", second)
+    last = Thread(target=live.write)
+    last.start()
+    last.join(0.2)  # without a lock it ends here, before the first one
+    store.go_on.set()
+    slow.join(60)
+    last.join(60)
+    assert house.texts() == [400]
+
+
+@pytest.mark.parametrize("late", [timedelta(seconds=1), timedelta(minutes=59)])
+def test_a_clock_that_steps_back_loses_no_counts(late: timedelta) -> None:
+    house = House(None)
+    live = house.replica()
+    first, second, third = batches(4, MIX)
+    live.add(TASK, "v1", first)
+    live.write()
+    house.now = NOON + timedelta(hours=1) + late
+    live.add(TASK, "v1", second)
+    live.write()
+    house.now = NOON + timedelta(minutes=59)
+    live.add(TASK, "v1", third)
+    live.write()
+    assert house.texts() == [400, 200]
+
+
+def test_counts_leave_the_memory_a_window_after_they_cannot_change() -> None:
+    house = House(None)
+    live = house.replica()
+    live.add(TASK, "v1", World(0).texts(20)[0])
+    house.turn(live)
+    house.now += timedelta(hours=2)
+    house.turn(live)
+    assert not live.compare()
 
 
 def test_only_windows_that_changed_are_written_and_old_ones_expire() -> None:
