@@ -75,7 +75,8 @@ DRIFT_ALARM = Metric(
 )  # fmt: skip
 ESTIMATED_ACCURACY = Metric(
     "tornio_estimated_accuracy", MetricKind.GAUGE,
-    "Estimated share of right answers, from how sure the version is: see [Drift](drift.md).",
+    "Estimated share of right answers, from how sure the version is: see [Drift](drift.md). NaN once no window of the "
+    "present can be compared.",
 )  # fmt: skip
 REVISION = Metric(
     "tornio_revision", MetricKind.GAUGE, "Revision of `current`: it grows with every promotion and rollback."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -181,8 +182,9 @@ class Live:
                 self._meter.record(metrics.DRIFT, effect.size if effect else 0.0, task=task, measure=measure)
                 alarm = float(effect.alarm) if effect else 0.0
                 self._meter.record(metrics.DRIFT_ALARM, alarm, task=task, measure=measure)
-            if window is not None and window.accuracy is not None:
-                self._meter.record(metrics.ESTIMATED_ACCURACY, window.accuracy, task=task)
+            accuracy = window.accuracy if window else None
+            if accuracy is not None or before:
+                self._meter.record(metrics.ESTIMATED_ACCURACY, math.nan if accuracy is None else accuracy, task=task)
             if effects:
                 self._shown[task] = set(effects)
 

@@ -150,7 +150,8 @@ def test_metrics_show_the_drift_and_forget_it_when_nobody_asks_any_more() -> Non
         live.add(TASK, "v1", counts)
     house.turn(live)
     assert house.alarms()["label-mix"] == 1
-    assert house.meter.of(metrics.ESTIMATED_ACCURACY, task=TASK)
+    (accuracy,) = house.meter.of(metrics.ESTIMATED_ACCURACY, task=TASK)
+    assert 0 < accuracy < 1
     assert sum(house.meter.of(metrics.TOKENS, task=TASK)) == 9 * 600
     house.now += timedelta(seconds=COMPARE_S / 2)
     house.turn(live)
@@ -158,6 +159,7 @@ def test_metrics_show_the_drift_and_forget_it_when_nobody_asks_any_more() -> Non
     house.now += timedelta(hours=3)
     house.turn(live)
     assert set(house.alarms().values()) == {0}
+    assert np.isnan(house.meter.of(metrics.ESTIMATED_ACCURACY, task=TASK)[1:]).tolist() == [True]
     assert not live.compare()
 
 
