@@ -23,6 +23,7 @@ from services import metrics
 from services.classifier.settings import ClassifierSettings
 from services.embedded import argilla_server
 from services.gateway import auth
+from services.gateway.webhooks import WebhookSettings
 from services.teacher.settings import TeacherSettings
 from tornio import settings
 from tornio.client import address
@@ -53,6 +54,7 @@ SETTINGS = (
     settings.StorageSettings,
     settings.ArgillaSettings,
     settings.AnnotationLimits,
+    WebhookSettings,
     settings.NodeSettings,
     settings.JobSettings,
     settings.TrainSettings,

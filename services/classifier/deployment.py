@@ -16,6 +16,7 @@ from services.gateway.app import create_app
 from services.gateway.auth import KeyRing
 from services.gateway.backend import StoreBackend
 from services.gateway.handles import Handle, Handles
+from services.gateway.webhooks import Webhook, WebhookSettings
 from services.limits.leased import LeasedLimits
 from services.metrics import RayMeter
 from tornio.settings import AnnotationLimits, LlmSettings, NodeSettings, StorageSettings, annotation_address
@@ -69,6 +70,7 @@ class Classifier:
             most_per_client=_settings.most_per_client,
             limits=LeasedLimits(self._handles, replica),
             meter=meter,
+            webhook=Webhook(WebhookSettings(), self._handles.answered),
         )
         draining.install(app)
         return app

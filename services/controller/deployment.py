@@ -95,6 +95,10 @@ class Controller:
         """Look at this task now, because something was written."""
         self._keeper.nudge((workspace, task))
 
+    async def answered(self, workspace: str, dataset: str) -> None:
+        """Look at the tasks that have this data set now, because the annotation tool says that it has changed."""
+        self._keeper.answered(workspace, dataset)
+
     async def lend(self, gateway: str, asks: Sequence[Ask]) -> Sequence[Grant]:
         """Return what a gateway may use of the limits of keys."""
         return await self._limits.lend(gateway, asks)

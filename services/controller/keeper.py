@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 ANSWERS_S = 2.0
 """Seconds between looks at what has moved in the annotation tool, for all tasks that wait for answers together. Tasks
 that somebody is answering are also looked at in between: see ``pace``."""
+ANSWERED_S = 1.0
+"""Shortest time in seconds between two looks that messages of the annotation tool cause at a task. What moves in
+between is found by ``ANSWERS_S``, so that a flood of messages costs no more."""
 DISCOVER_S = 5.0
 """Shortest pause in seconds between listings of tasks: it grows while no task is new. The gateway nudges for one."""
 EXPIRE = timedelta(hours=1)
@@ -42,11 +46,12 @@ PROVE_AGAIN_S = 10.0
 @dataclass
 class Watched:
     """A task, the thread that looks at it, and what the last look found. ``moved``: when something last happened, in
-    monotonic seconds."""
+    monotonic seconds. ``answered``: when the annotation tool last said so."""
 
     name: tuple[str, str]
     alarm: Alarm = field(default_factory=Alarm)
     moved: float = field(default_factory=time.monotonic)
+    answered: float = -math.inf
     runs: RunKeeper | None = None
     last: Look | None = None
     thread: threading.Thread | None = None
@@ -147,6 +152,18 @@ class Keeper:
             watched.alarm.ring()
         else:
             self._discover.ring()
+
+    def answered(self, workspace: str, dataset: str) -> None:
+        """Look now at the tasks that have this data set, because the annotation tool says that something moved there.
+
+        Nothing depends on it: ``_follow_answers`` finds the same a little later. A data set of no task is ignored.
+        """
+        now = time.monotonic()
+        for (where, _), watched in list(self.watched.items()):
+            known = where == workspace and watched.last is not None and dataset in watched.last.datasets
+            if known and now - watched.answered >= ANSWERED_S:
+                watched.answered = now
+                watched.alarm.ring()
 
     def end(self) -> None:
         self._end.set()

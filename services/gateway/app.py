@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from services.gateway import audit, health, lines, openapi, predicting, runs, tasks, uploads
+from services.gateway import audit, health, lines, openapi, predicting, runs, tasks, uploads, webhooks
 from services.gateway.answering import Answering
 from services.gateway.auth import KeyRing
 from services.gateway.guards import KeyGuard, open_to_all
@@ -56,6 +56,7 @@ PROTOCOLS = (
             runs.router,
             audit.router,
             uploads.router,
+            webhooks.router,
         ),
     ),
     WireProtocol(open_inference.router, open_inference.errors),
@@ -76,11 +77,13 @@ def create_app(
     body_seconds: float = BODY_S,
     limits: Limits | None = None,
     meter: Meter | None = None,
+    webhook: webhooks.Webhook | None = None,
 ) -> FastAPI:
     """Return the HTTP API on this backend, open to the holders of these keys.
 
     ``most_per_client``: requests that one client may have under way. ``body_seconds``: see ``BodyLimit``.
     ``limits``: those of keys, by default those of this process alone. ``meter``: measures what they refuse.
+    ``webhook``: takes the events of the annotation tool; by default, none are taken.
     """
     problems = Problems({one.router.prefix: one.errors for one in protocols if one.errors is not None})
     app = FastAPIOffline(
@@ -100,6 +103,7 @@ def create_app(
     )
     app.state.backend = backend
     app.state.answering = Answering(backend, limits or LocalLimits(), meter or Unmeasured())
+    app.state.webhook = webhook or webhooks.NO_WEBHOOK
     problems.install(app)
     openapi.install(app)
     for route in app.routes:

@@ -66,6 +66,11 @@ class Handles:
         async with _own_errors("The controller", PATIENCE_S):
             await self._controller.nudge.remote(task.workspace, task.task)
 
+    async def answered(self, workspace: str, dataset: str) -> None:
+        """Make the controller look at the tasks that have this data set of the annotation tool."""
+        async with _own_errors("The controller", PATIENCE_S):
+            await self._controller.answered.remote(workspace, dataset)
+
     async def lend(self, gateway: str, asks: Sequence[Ask]) -> Sequence[Grant]:
         async with _own_errors("The controller, which counts what keys ask for,", LEND_S):
             grants: Sequence[Grant] = await self._controller.lend.remote(gateway, list(asks))

@@ -31,12 +31,18 @@ RECENT_S = 60.0
 """Seconds after its last request for which a client counts as one that uses the replica."""
 _PREDICTIONS = re.compile(r"/(predict|zero-shot|infer)$|^/hf/")
 """Paths of routes that take a list of texts."""
+_EVENTS = re.compile(r"^/v1/argilla/webhook$")
+"""The path that takes events of the annotation tool. Each has a text, and how its data set is set up."""
+MAX_EVENT_BYTES = 4 * MIB
+"""The longest text takes 1.2 MB in JSON."""
+_LESS = ((_PREDICTIONS, MAX_PREDICT_BYTES), (_EVENTS, MAX_EVENT_BYTES))
 _TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 def most_bytes(scope: Scope) -> int:
     """Return the most bytes that a body of this request may have."""
-    return MAX_PREDICT_BYTES if _PREDICTIONS.search(paths.app_path(scope)) else MAX_BODY_BYTES
+    path = paths.app_path(scope)
+    return next((most for route, most in _LESS if route.search(path)), MAX_BODY_BYTES)
 
 
 def too_large(limit: int) -> HTTPException:

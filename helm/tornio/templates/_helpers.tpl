@@ -115,6 +115,9 @@ capabilities: {drop: [ALL]}
 - {name: TORNIO_ARGILLA_PUBLIC_URL, value: {{ . | quote }}}
 {{- end }}
 - {name: TORNIO_ARGILLA_API_KEY_FILE, value: {{ print "/etc/tornio/argilla/" .Values.argilla.apiKeyKey | quote }}}
+{{- with .Values.argilla.webhookSecretKey }}
+- {name: TORNIO_ARGILLA_WEBHOOK_SECRET_FILE, value: {{ print "/etc/tornio/argilla/" . | quote }}}
+{{- end }}
 {{- end }}
 {{- if .Values.apiKeys.existingSecret }}
 - {name: TORNIO_API_KEYS_FILE, value: {{ print "/etc/tornio/keys/" .Values.apiKeys.fileKey | quote }}}

@@ -334,6 +334,21 @@ def test_people_may_reach_argilla_at_another_address() -> None:
     assert env["TORNIO_ARGILLA_PUBLIC_URL"] == "https://argilla.example.com"
 
 
+def test_argillas_webhook_has_its_secret_and_reaches_the_service() -> None:
+    peers = [{"podSelector": {"matchLabels": {"app": "argilla-worker"}}}]
+    argilla = {"url": "http://argilla.ns.svc", "existingSecret": "argilla"}
+
+    def environment(**also: str) -> dict[str, str]:
+        objects = rendered(*switched({"argilla": argilla | also, "networkPolicy": {"from": peers}}))
+        assert one(objects, "NetworkPolicy")["spec"]["ingress"][0] == {"ports": [{"port": 8000}], "from": peers}
+        group = one(objects, "RayService")["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]
+        return {each["name"]: each.get("value") for each in group["template"]["spec"]["containers"][0]["env"]}
+
+    variable = "TORNIO_ARGILLA_WEBHOOK_SECRET_FILE"
+    assert environment(webhookSecretKey="webhook-secret")[variable] == "/etc/tornio/argilla/webhook-secret"
+    assert variable not in environment()
+
+
 def test_pods_of_a_finished_run_do_not_stay_for_long() -> None:
     for values, seconds in (((), 60), (SMALL, 10)):
         template = one(rendered(*values), "ConfigMap", "t-jobs")["data"]["rayjob.json"]

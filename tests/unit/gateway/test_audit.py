@@ -47,7 +47,7 @@ UNSEEN = {
     ("POST", path)
     for path in (f"{TASK}/predict", f"{TASK}/predict-lines", "/v1/zero-shot", f"{MODEL}/infer",
                  f"{MODEL}/versions/{{version}}/infer", "/v2/repository/index",
-                 "/hf/models/{workspace}/{task}", "/hf/zero-shot-classification")
+                 "/hf/models/{workspace}/{task}", "/hf/zero-shot-classification", "/v1/argilla/webhook")
 }  # fmt: skip
 """Requests that change nothing, and show no more than predictions or how a task stands. An upload leaves a line
 when it begins, and not for each part. A result leaves one when its files are listed: without the list, nobody gets a

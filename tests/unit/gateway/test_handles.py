@@ -65,12 +65,13 @@ def raised(error: Exception) -> Exception:
 
 
 def test_arguments_are_values_that_can_be_pickled() -> None:
-    played, handle = cluster(ZeroShotOut(predictions=[], agent=""), ControllerStatus(Phase.WAITING, ""), None, [])
+    played, handle = cluster(ZeroShotOut(predictions=[], agent=""), ControllerStatus(Phase.WAITING, ""), None, None, [])
 
     async def ask() -> None:
         await played.score(("a",), (LabelSpec(name="x"),), ("{}",), False)
         await played.controller_status(TASK)
         await played.nudge(TASK)
+        await played.answered("acme", "support again")
         await played.lend("gateway", (LENT,))
 
     asyncio.run(ask())
@@ -79,6 +80,7 @@ def test_arguments_are_values_that_can_be_pickled() -> None:
         ("score", (["a"], [LabelSpec(name="x")], ["{}"], False)),
         ("status", ("acme", "support")),
         ("nudge", ("acme", "support")),
+        ("answered", ("acme", "support again")),
         ("lend", ("gateway", [LENT])),
     ]
 

@@ -60,6 +60,7 @@ ROLES = {
     f"PUT {UPLOADS}/{{name}}/parts/{{part}}": Role.OPERATE,
     f"POST {UPLOADS}/{{name}}/complete": Role.OPERATE,
     f"DELETE {UPLOADS}/{{name}}": Role.OPERATE,
+    "POST /v1/argilla/webhook": OPEN,
     "GET /v2": Role.PREDICT,
     f"GET {MODEL}": Role.PREDICT,
     f"GET {MODEL}/ready": Role.PREDICT,
