@@ -9,6 +9,9 @@
 {{- if and .Values.tasks (not .Values.apply.existingSecret) }}
 {{- fail "tasks are applied with an API key: name its Secret in apply.existingSecret" }}
 {{- end }}
+{{- if and .Values.argilla.webhookSecretKey (not .Values.argilla.url) }}
+{{- fail "argilla.webhookSecretKey is set, and argilla.url is empty: there is no Argilla whose events could be taken" }}
+{{- end }}
 {{- range $name, $endpoint := .Values.llm.endpoints }}
 {{- if and $.Values.networkPolicy.enabled $.Values.networkPolicy.egress (not $endpoint.egress) }}
 {{- fail (printf "llm.endpoints.%s.egress is empty, and networkPolicy.egress is not: no request would reach this server" $name) }}

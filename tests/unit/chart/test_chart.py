@@ -230,6 +230,7 @@ def test_tasks_are_applied_and_never_stand_in_serve_s_configuration() -> None:
         ("termination.graceSeconds=20", "termination.graceSeconds must be"),
         ("teacher.gpus=1", "gpuServe.maxPods"),
         ("argilla.url=http://a", "argilla.existingSecret"),
+        ("argilla.webhookSecretKey=webhook-secret", "argilla.url is empty"),
         ("tasks.a.name=x,tasks.a.workspace=w", "apply.existingSecret"),
         ("tasks.a.name=x", "workspace"),
         ("tasks.a.workspace=w,tasks.a.name=$(id)", "tasks/a/name"),

@@ -25,6 +25,8 @@ pytestmark = pytest.mark.unit
 
 OPEN = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
 OPEN |= {"/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs/favicon.png"}
+SIGNED = {"/v1/argilla/webhook"}
+"""Open paths that ask for a signature instead of a key: without a secret, this one answers 404 (see test_webhooks)."""
 BEARER = {"Authorization": f"Bearer {OPERATOR}"}
 
 
@@ -189,7 +191,7 @@ def test_every_other_path_of_the_schema_is_closed() -> None:
     for path, methods in paths.items():
         for method in methods:
             filled = re.sub("{.*?}", "x", path)
-            assert (get(app, filled, method=method).status_code == 401) is (path not in OPEN)
+            assert (get(app, filled, method=method).status_code == 401) is (path not in OPEN | SIGNED)
 
 
 def test_an_unknown_path_does_not_say_whether_it_exists() -> None:
