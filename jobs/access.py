@@ -8,11 +8,14 @@ from tornio.errors import Forbidden
 
 
 def check_readable(data: str, workspace: str, bucket: str, root: str) -> None:
-    """Raises Forbidden for an s3:// address in Tornio's own bucket that is outside the folder of the workspace.
+    """Raises Forbidden for an s3:// address in Tornio's own bucket that is outside the folder of the workspace, and
+    for one with ``..``, which some readers follow upwards.
 
     A run on the cluster reads with the keys of the cluster. All workspaces share the bucket, so a user may only read
     the folder of the own workspace.
     """
+    if ".." in data.split("/"):
+        raise Forbidden(f"{data} has '..' in its path, so it may lead elsewhere. Write the address without it")
     asked, _, key = data.removeprefix("s3://").partition("/")
     allowed = f"{root}{workspace}/"
     if asked == bucket and not key.startswith(allowed):

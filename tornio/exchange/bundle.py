@@ -52,7 +52,7 @@ def bundle(task: Task, version: str | None = None) -> Bundle:
     files = {f"{MODEL}/{name}": blob for name, blob in manifest.blobs.items()}
     if base is not None:
         check_names(base.files)
-        wanted = base.files if not KINDS[manifest.kind].own_encoder else _terms(base.files)
+        wanted = base.files if not KINDS[manifest.kind].own_encoder else terms(base.files)
         files |= {f"{ENCODER}/{name}": blob for name, blob in wanted.items()}
     return Bundle(manifest.version, _tar(task.store, {name: one for name, one in told.items() if one}, files))
 
@@ -83,7 +83,7 @@ def _base(store: ObjectStore, digest: str) -> EncoderDocument | None:
         return None
 
 
-def _terms(files: Mapping[str, Blob]) -> dict[str, Blob]:
+def terms(files: Mapping[str, Blob]) -> dict[str, Blob]:
     """The files of a base model that say under which licence it is."""
     return {name: blob for name, blob in files.items() if name.upper().startswith(("LICENSE", "README.MD"))}
 

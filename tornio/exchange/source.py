@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 
 from tornio.errors import IntegrityError, Unavailable
-from tornio.exchange.bundle import BASE, ENCODER, ITERATION, MANIFEST, MODEL, SPEC
+from tornio.exchange.bundle import BASE, ENCODER, ITERATION, MANIFEST, MODEL, SPEC, terms
 from tornio.models.folder import read_config
 from tornio.models.head import LinearHead
 from tornio.models.kinds import KINDS
@@ -61,8 +61,8 @@ def read_source(folder: Path) -> Source:
     if manifest.encoder is None or (base is None and not own):
         raise IntegrityError(f"The base model of version {manifest.version} is not in the store. Train again.")
     _check(folder / MODEL, manifest.blobs)
-    if base is not None and not own:
-        _check(folder / ENCODER, base.files)
+    if base is not None:
+        _check(folder / ENCODER, terms(base.files) if own else base.files)
     encoder = folder / (MODEL if own else ENCODER)
     length = manifest.encoder.max_length
     described = {label.name: label for label in spec.labels}

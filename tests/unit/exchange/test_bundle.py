@@ -55,6 +55,20 @@ def test_a_fine_tuned_version_comes_without_its_base(published: Published, base:
     assert not [name for name in names if name.startswith("encoder/")]
 
 
+@pytest.mark.parametrize("cut", ["README.md", "LICENSE"])
+def test_a_fine_tuned_version_comes_with_the_licence_of_its_base(
+    published: Published, base: Callable[..., Path], cut: str
+) -> None:
+    folder = base()
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Tiny\n")
+    (folder / "LICENSE").write_text("You may.")
+    published.fine_tuned(folder, normalise=False)
+    assert published.source().licence == "apache-2.0"
+    (published.folder / "unpacked" / "encoder" / cut).unlink()
+    with pytest.raises(Unavailable, match=f"ended before {cut}"):
+        read_source(published.folder / "unpacked")
+
+
 def test_what_is_not_there_is_said(published: Published, base: Callable[..., Path]) -> None:
     with pytest.raises(NotServable, match="has no version yet"):
         bundle(published.task)

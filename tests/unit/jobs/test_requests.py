@@ -57,6 +57,12 @@ def test_data_of_others_in_the_bucket_of_all_may_not(data: str, prefix: str) -> 
         check_readable(data, "acme", "tornio", prefix)
 
 
+@pytest.mark.parametrize("data", ["s3://tornio/acme/../other/data.csv", "s3://theirs/../tornio/other/", "s3://x/a/.."])
+def test_no_address_leads_upwards(data: str) -> None:
+    with pytest.raises(Forbidden, match="Write the address without it"):
+        check_readable(data, "acme", "tornio", "")
+
+
 @pytest.mark.parametrize("model", ["/etc", "../models/x", "~/model", "s3://tornio/other/model"])
 def test_a_model_of_the_server_s_disk_or_of_others_may_not_score(model: str) -> None:
     with pytest.raises(Forbidden):
