@@ -52,7 +52,7 @@ def run(args: PredictArgs, context: RunContext) -> PredictOutput:
     rows = [part.rows for part in staged.parts]
     do_missing(context, STAGES, PREDICT, parts.missing(PREDICTIONS, len(rows)), rows)
     do_missing(context, STAGES, WRITE, missing_files(args, plan, store), _of_files(args, staged))
-    write_top(plan, args, parts)
+    write_top(plan, args, staged, parts)
     return summarise(args, plan, staged, parts, model_name(args, store))
 
 

@@ -19,7 +19,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One entry of a listing. ``size`` is in bytes; ``modified`` is the store's clock, for display only."""
+    """One entry of a listing. ``size`` is in bytes; ``modified`` is by the store's clock: rely on days only."""
 
     key: str
     size: int

@@ -24,12 +24,13 @@ log = logging.getLogger(__name__)
 def expire(store: ObjectStore, workspace: str, settings: UploadSettings, now: datetime) -> list[str]:
     """Delete the uploads of a workspace that are out of date, and return their names.
 
-    Those of a run that is not over stay. Uploads that were never completed go, too.
+    Those of a run that is not over stay. Uploads that were never completed go, too, and so does what a deletion left.
 
     Raises the errors of the store. Nothing is deleted while a run cannot be read, because it may need an upload.
     """
     room = UploadRoom(store, workspace, settings, lambda: now)
     before = now - timedelta(days=settings.days)
+    room.drop_remains(before)
     old = [upload.name for upload in room.documents() if upload.used_at < before]
     if not old:
         return []

@@ -81,9 +81,11 @@ class UploadRoom:
         """
         keys = UploadKeys(self.workspace, name)
         upload = self._load(keys)
-        if not upload.whole:
-            if missing := self._missing(upload):
+        if not upload.whole and (missing := self._missing(upload)):
+            upload = self._load(keys)  # another request, which drops the parts, may have put them together meanwhile
+            if not upload.whole:
                 raise Conflict(f"{len(missing):,} parts of {name} are missing, such as {missing[0]}. Send them first.")
+        if not upload.whole:
             try:
                 self.store.put_pieces(keys.data, lambda: self._checked(upload))
             except _OtherBytes as error:
@@ -92,9 +94,13 @@ class UploadRoom:
             except NotFound:  # another request has put them together meanwhile
                 if not self._load(keys).whole:
                     raise
-            upload = documents.update(
-                self.store, keys.document, Upload, lambda one: one.evolve(whole=True, used_at=self.clock())
-            )
+            try:
+                upload = documents.update(
+                    self.store, keys.document, Upload, lambda one: one.evolve(whole=True, used_at=self.clock())
+                )
+            except NotFound:  # it was deleted meanwhile, by a request that did not see the whole file
+                self.store.delete([keys.data, *(info.key for info in self.store.list(keys.parts))])
+                raise self._not_found(keys) from None
             self._drop_parts(keys)
         return self._out(upload)
 
@@ -123,13 +129,25 @@ class UploadRoom:
 
     def documents(self) -> Iterator[Upload]:
         """Yield the document of each upload. It leaps over the parts (see ``Tasks.names``)."""
+        for keys in self._folders():
+            stored = documents.find(self.store, keys.document, Upload)
+            if stored is not None:
+                yield stored[0]
+
+    def drop_remains(self, before: datetime) -> None:
+        """Delete what lies in folders without a document since then: a request wrote it beside a deletion."""
+        for keys in self._folders():
+            if self.store.head(keys.document) is None:
+                found = list(self.store.list(keys.root))
+                if all(info.modified is not None and info.modified < before for info in found):
+                    self.store.delete([info.key for info in found])
+
+    def _folders(self) -> Iterator[UploadKeys]:
         folder = workspace_uploads(self.workspace)
         after: str | None = None
         while (info := next(iter(self.store.list(folder, start_after=after)), None)) is not None:
             keys = UploadKeys(self.workspace, info.key.removeprefix(folder).partition("/")[0])
-            stored = documents.find(self.store, keys.document, Upload)
-            if stored is not None:
-                yield stored[0]
+            yield keys
             after = keys.root + "~"
 
     def _create(self, keys: UploadKeys, size: int, file: str, who: str) -> None:
@@ -161,8 +179,11 @@ class UploadRoom:
     def _load(self, keys: UploadKeys) -> Upload:
         stored = documents.find(self.store, keys.document, Upload)
         if stored is None:
-            raise NotFound(f"There is no upload {keys.name} in workspace {self.workspace!r}. Send the file again.")
+            raise self._not_found(keys)
         return stored[0]
+
+    def _not_found(self, keys: UploadKeys) -> NotFound:
+        return NotFound(f"There is no upload {keys.name} in workspace {self.workspace!r}. Send the file again.")
 
     def _checked(self, upload: Upload) -> Iterator[bytes]:
         """Yield the parts. At the end, raises _OtherBytes if they are not those of the digest in the name."""

@@ -175,6 +175,19 @@ def test_the_first_rows_are_shown_and_the_files_can_be_fetched(
     assert body[:9] + read_file(store, record, offered, files[0].name, files[0].etag, 9) == body
 
 
+def test_the_first_rows_are_of_the_first_part_that_has_any(
+    tmp_path: Path, context: JobContext, task: Task, store: MemoryStore
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write(folder / "a.csv", [" ", ""])
+    write(folder / "b.csv", TEXTS[:2])
+    plan = planned(context, data=str(folder))
+    done(plan, context)
+    rows = first_rows(store, RunReader(store, "shop", "mood").run(plan.run), 20).rows
+    assert [text for _, _, text in rows] == TEXTS[:2]
+
+
 @pytest.mark.parametrize("format", ["parquet", "csv", "tsv", "jsonl"])
 def test_all_columns_are_kept_and_each_row_has_its_answer(
     tmp_path: Path, context: JobContext, task: Task, format: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from unittest.mock import Mock
@@ -28,6 +29,7 @@ from tornio.settings import UploadSettings
 from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
+from tornio.storage.port import ObjectInfo
 from tornio.tasks import Tasks
 from tornio.uploads import UploadRoom, expire, find_upload
 
@@ -167,6 +169,53 @@ def test_two_requests_may_put_the_same_file_together(store: MemoryStore) -> None
     store.before = another
     assert room.complete(name).whole
     assert store.get(UploadKeys("acme", name).data).body == DATA
+
+
+def test_a_file_that_another_request_has_put_together_meanwhile_is_whole(store: MemoryStore) -> None:
+    room, name = room_of(store), name_of(b"text\n")
+    room.begin(name, 5, "reviews.csv", "ops")
+    room.put_part(name, 0, b"text\n")
+
+    def another(operation: str, key: str) -> None:
+        if operation == "list":
+            store.before = None
+            assert room_of(store).complete(name).whole
+
+    store.before = another
+    assert room.complete(name).whole
+
+
+def test_a_deletion_while_the_parts_are_put_together_leaves_nothing(store: MemoryStore) -> None:
+    room, keys = room_of(store), UploadKeys("acme", name_of(b"text\n"))
+    room.begin(keys.name, 5, "reviews.csv", "ops")
+    room.put_part(keys.name, 0, b"text\n")
+
+    def deleted(operation: str, key: str) -> None:
+        if key == keys.data:  # the deletion has listed the folder before the whole file came
+            store.after = None
+            store.delete([keys.part(0), keys.document])
+
+    store.after = deleted
+    with pytest.raises(NotFound, match="Send the file again"):
+        room.complete(keys.name)
+    assert list(store.list("")) == []
+
+
+def test_what_lies_in_folders_without_an_upload_is_deleted_when_it_is_old() -> None:
+    class Dated(MemoryStore):
+        """A store that says when an object was written."""
+
+        def list(self, prefix: str, start_after: str | None = None) -> Iterator[ObjectInfo]:
+            return iter([replace(info, modified=NOW) for info in super().list(prefix, start_after)])
+
+    store = Dated()
+    store.put(UploadKeys("acme", name_of(b"a")).data, b"a")
+    store.put(UploadKeys("acme", name_of(b"b")).part(0), b"b")
+    whole = send(store, days=13)
+    expire(store, "acme", SETTINGS, NOW + timedelta(days=13))
+    assert len(list(store.list("acme/"))) == 4
+    expire(store, "acme", SETTINGS, NOW + timedelta(days=15))
+    assert {info.key.split("/")[2] for info in store.list("")} == {whole}
 
 
 def test_an_upload_is_found_in_its_own_workspace_once_it_is_whole(store: MemoryStore) -> None:

@@ -104,11 +104,15 @@ def summarise(args: PredictArgs, plan: RunPlan, staged: ScoreInput, parts: Parts
     )
 
 
-def write_top(plan: RunPlan, args: PredictArgs, parts: Parts) -> None:
-    """Write the first rows of the input with their labels, so that showing them does not read the whole result."""
-    format, key = predictions_table(len(args.labels)), plan.run_keys.part(PREDICTIONS, 0)
+def write_top(plan: RunPlan, args: PredictArgs, staged: ScoreInput, parts: Parts) -> None:
+    """Write the first rows of the input with their labels, so that showing them does not read the whole result.
+
+    They are those of the first part that has any.
+    """
+    first = next(number for number, part in enumerate(staged.parts) if part.rows)
+    format, key = predictions_table(len(args.labels)), plan.run_keys.part(PREDICTIONS, first)
     predicted = format.decode(parts.store.get(key).body, key).slice(0, MAX_TOP).to_pylist()
-    texts = parts.input(0).column("text").slice(0, MAX_TOP).to_pylist()
+    texts = parts.input(first).column("text").slice(0, MAX_TOP).to_pylist()
     rows = []
     for row, text in zip(predicted, texts, strict=True):
         by_name = dict(zip(args.labels, row["probabilities"], strict=True))
