@@ -289,7 +289,7 @@ class RunRows(Answer):
 class RunFileOut(Answer):
     """A file of the result. ``size``: in bytes. ``etag`` changes with its content; whoever gets the file names it."""
 
-    name: str
+    name: str = Field(pattern=f"^{RUN_FILE_PATTERN}$")
     size: int
     etag: str
 

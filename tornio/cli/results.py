@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -15,8 +16,10 @@ from jobs.table import JOBS, Job
 from tornio.api import RunFileOut, RunOut, TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, NoEscapeFormulas, Task, Url, connect
+from tornio.cli.fetched import Fetched, open_fetched
 from tornio.client import Client
-from tornio.errors import Forbidden, InvalidFile, InvalidInput, RunFailed
+from tornio.errors import Forbidden, InvalidFile, InvalidInput, RunFailed, Unavailable
+from tornio.files.locked import locked
 from tornio.files.whole import check_folder
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.runs import RunPlan
@@ -88,6 +91,12 @@ def fetch(
     with connect(ctx, url) as client:
         document = client.run(task, run)
         files = client.run_files(task, run)
+        job = JOBS.get(document.job)
+        if job is not None and _is_purged(job, files):
+            raise InvalidInput(
+                f"the files of {run} were deleted by a purge, because they held a deleted text. The same request is "
+                "the same run: ask for a run over data without that text"
+            )
         if not files:
             raise InvalidInput(f"a run of {document.job!r} has no files. See it with: tornio run show {task} {run}")
         names = _fetch(client, task, document, files, output, escape=not no_escape_formulas, quiet=as_json)
@@ -102,8 +111,9 @@ def _fetch(
 ) -> list[str]:
     """Write the output, and return the names of the files that it was made of."""
     suffix = output.suffix.lower()
-    same = _of_first_folder([file for file in files if Path(file.name).suffix == suffix])
     job = JOBS.get(run.job)
+    offered = files if job is None else [file for file in files if not _is_below(file, _folders(job)[1:])]
+    same = [file for file in offered if Path(file.name).suffix == suffix]
     if not suffix:
         wanted, folder, inside = list(files), output, ""
     elif job is not None and job.write is not None and suffix in _TABLES:
@@ -114,52 +124,70 @@ def _fetch(
             _bring_file(client, task, run.run, same[0], output, advance)
         return [same[0].name]
     else:
-        endings = sorted({Path(file.name).suffix for file in files})
+        endings = sorted({Path(file.name).suffix for file in offered})
         raise InvalidInput(
             f"the result of {run.run} has {len(same):,} files that end in {suffix}, and its files end in "
             f"{', '.join(endings)}. Give a name without an ending, which is a folder for all of them"
         )
-    _bring(client, task, run.run, wanted, folder / inside, quiet=quiet)
-    if suffix and job is not None:
-        _write(job, task, run, folder, output, escape=escape)
-        shutil.rmtree(folder)
+    with open_fetched(folder, task, run.run) as fetched:
+        _bring(client, task, run.run, wanted, folder / inside, fetched, quiet=quiet)
+        if suffix and job is not None:
+            _write(job, task, run, folder, output, escape=escape)
+            shutil.rmtree(folder)
     return [file.name for file in wanted]
 
 
-def _bring(client: Client, task: str, run: str, files: Sequence[RunFileOut], folder: Path, *, quiet: bool) -> None:
-    """Fetch the files that the folder lacks. One of the same size is there already."""
-    if folder.exists() and not folder.is_dir():
-        raise InvalidFile(f"{folder} is a file, and a folder is needed. Give another --output")
+def _bring(
+    client: Client, task: str, run: str, files: Sequence[RunFileOut], folder: Path, fetched: Fetched, *, quiet: bool
+) -> None:
+    """Fetch the files that have not come."""
     with screen.progress("fetching", sum(file.size for file in files), quiet) as advance:
         for file in files:
             path = folder / file.name.replace("-", "/", 1)
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_file() and path.stat().st_size == file.size:
+            if fetched.has(file, path):
                 advance(file.size)
             else:
                 _bring_file(client, task, run, file, path, advance)
+                fetched.add(file)
 
 
 def _bring_file(
     client: Client, task: str, run: str, file: RunFileOut, path: Path, advance: Callable[[int], None]
 ) -> None:
-    """Fetch a file, or what is missing of it. Raises InvalidFile."""
+    """Fetch a file, or what is missing of it. Raises InvalidFile, Conflict while another process fetches it too, and
+    Unavailable if it has another size than was listed."""
     version = sha256(file.etag.encode()).hexdigest()[:8]
     part = path.with_name(f".{path.name}.{version}.partial")
     try:
-        with part.open("ab") as out:
-            advance(out.tell())
-            for piece in client.run_file(task, run, file, out.tell()):
+        with locked(part) as out:
+            start = out.seek(0, os.SEEK_END)
+            advance(start)
+            for piece in client.run_file(task, run, file, start):
                 out.write(piece)
                 advance(len(piece))
-        part.replace(path)
+            out.flush()
+            if (size := part.stat().st_size) != file.size:
+                part.unlink()
+                raise Unavailable(f"{file.name} has {size:,} bytes instead of {file.size:,}. Try again")
+            part.replace(path)
     except OSError as error:
         raise InvalidFile(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _of_first_folder(files: Sequence[RunFileOut]) -> list[RunFileOut]:
-    """The files that are together with the first one: a result lists what users want most first."""
-    return [file for file in files if file.name.partition("-")[0] == files[0].name.partition("-")[0]]
+def _folders(job: Job) -> list[str]:
+    """The folders of a result. The first one holds the result itself, the others what is beside it."""
+    return [name for name in job.files if name.endswith("/")]
+
+
+def _is_below(file: RunFileOut, folders: Sequence[str]) -> bool:
+    return any(file.name.startswith(folder.replace("/", "-")) for folder in folders)
+
+
+def _is_purged(job: Job, files: Sequence[RunFileOut]) -> bool:
+    """Whether the result is gone. A run that is done has written at least one file of it."""
+    first = _folders(job)[:1]
+    return bool(first) and not any(_is_below(file, first) for file in files)
 
 
 def _write(job: Job, task: str, run: RunOut, folder: Path, output: Path, *, escape: bool) -> None:

@@ -7,7 +7,6 @@ there.
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tornio.errors import Conflict, InvalidFile
+from tornio.errors import InvalidFile
+from tornio.files.locked import locked
 from tornio.files.predicted import Answer
 
 SUFFIX = ".partial"
@@ -52,15 +52,7 @@ def open_partial(output: Path, head: Mapping[str, str], *, restart: bool = False
     another head, and Conflict while another process writes it.
     """
     path = output.with_name(output.name + SUFFIX)
-    try:
-        file = path.open("a+b")
-    except OSError as error:
-        raise InvalidFile(f"cannot write {path}: {error.strerror or error}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Conflict(f"another process writes {path}. Wait for it, or give another --output") from error
+    with locked(path) as file:
         if restart:
             file.truncate(0)
         done = _checked(file, path, {"format": str(_FORMAT), **head})

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tests.unit.cli.test_commands import TASK, Tornio, answer, backend, task, tornio
 from tests.unit.cli.test_runs import hold
 from tests.unit.gateway.fake import KEYS, PREDICTOR, AppTransport, FakeBackend, app_of
 from tornio.api import RunFileOut, RunProgressOut
 from tornio.cli import main
+from tornio.cli.fetched import MARKER, open_fetched
 from tornio.client import Client
-from tornio.errors import Conflict
+from tornio.errors import Conflict, InvalidInput
+from tornio.files.locked import locked
 
 pytestmark = pytest.mark.unit
 __all__ = ["backend", "task", "tornio"]  # fixtures
@@ -75,7 +78,8 @@ def test_a_folder_gets_all_files_as_they_are_stored(
     folder = tmp_path / "result"
     code, out, _ = task("run", "fetch", TASK, "compare-1", "-o", str(folder))
     assert (code, out) == (0, f"wrote {folder}: 3 files\n")
-    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+    assert found.pop(MARKER)
     assert found == {name.replace("-", "/"): body for name, body in FILES.items()}
     held.runs.fetched.clear()
     (folder / "results.parquet").unlink()
@@ -127,3 +131,120 @@ def test_a_large_file_comes_in_pieces_and_goes_on_where_it_was(task: Tornio, hel
     assert task(*words)[0] == 0
     assert (wanted.read_bytes(), len(held.runs.fetched)) == (body, 2)
     assert {path.name for path in tmp_path.iterdir()} == {"predicted.csv", "task.yaml"}
+
+
+def test_a_folder_has_the_files_of_one_run(task: Tornio, held: FakeBackend, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert task("run", "fetch", TASK, "compare-1", "-o", str(folder))[0] == 0
+    hold(held, run="compare-2", job="compare", state="done")
+    held.runs.files_of["compare-2"] = {"results.parquet": b"PAR2"}  # of the same size
+    code, _, err = task("run", "fetch", TASK, "compare-2", "-o", str(folder))
+    assert (code, "is the folder of another run. Give another --output" in err) == (1, True)
+    assert (folder / "results.parquet").read_bytes() == b"PAR1"
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "results.parquet").write_bytes(b"mine")
+    code, _, err = task("run", "fetch", TASK, "compare-1", "-o", str(mine))
+    assert (code, "has files that are not of this run" in err) == (1, True)
+    assert [path.name for path in mine.iterdir()] == ["results.parquet"]
+
+
+def test_a_file_that_has_changed_since_is_fetched_again(tmp_path: Path) -> None:
+    path = tmp_path / "out" / "report.html"
+    one, other = (RunFileOut(name="report.html", size=3, etag=etag) for etag in "ab")
+    with open_fetched(path.parent, TASK, "score-1") as fetched:
+        assert not fetched.has(one, path)
+        path.write_bytes(b"old")
+        fetched.add(one)
+    with (path.parent / MARKER).open("ab") as marker:
+        marker.write(b'["report.html", "b')  # killed here
+    with open_fetched(path.parent, TASK, "score-1") as fetched:
+        assert (fetched.has(one, path), fetched.has(other, path)) == (True, False)
+        fetched.add(other)
+        with pytest.raises(Conflict, match="Wait for it"), open_fetched(path.parent, TASK, "score-1"):
+            pass
+    with open_fetched(path.parent, TASK, "score-1") as fetched:
+        assert (fetched.has(one, path), fetched.has(other, path)) == (False, True)
+    (path.parent / MARKER).write_bytes(b"text\n")
+    with pytest.raises(InvalidInput, match="cannot be read"), open_fetched(path.parent, TASK, "score-1"):
+        pass
+
+
+@pytest.mark.parametrize("output", ["preds.parquet", "preds"])
+@pytest.mark.parametrize("left", [{}, {"rejected-000000.parquet": b"rejected"}])
+def test_what_a_purge_has_left_is_no_result(
+    task: Tornio, held: FakeBackend, tmp_path: Path, output: str, left: dict[str, bytes]
+) -> None:
+    hold(held, run="predict-1", job="predict", state="done")
+    held.runs.files_of["predict-1"] = left
+    code, _, err = task("run", "fetch", TASK, "predict-1", "-o", str(tmp_path / output))
+    assert (code, "the files of predict-1 were deleted by a purge" in err) == (1, True)
+    assert not (tmp_path / output).exists()
+
+
+def test_rejected_rows_are_never_taken_for_the_result(task: Tornio, held: FakeBackend, tmp_path: Path) -> None:
+    hold(held, run="predict-1", job="predict", state="done")
+    held.runs.files_of["predict-1"] = {"predicted-000000-a.csv": b"a", "rejected-000000.parquet": b"rejected"}
+    code, _, err = task("run", "fetch", TASK, "predict-1", "-o", str(tmp_path / "preds.parquet"))
+    assert (code, "has 0 files that end in .parquet" in err) == (1, True)
+
+
+def test_a_file_is_fetched_by_one_process_at_a_time(task: Tornio, held: FakeBackend, tmp_path: Path) -> None:
+    words = ("run", "fetch", TASK, "compare-1", "-o", str(tmp_path / "mine.html"))
+    held.runs.piece = 3
+    body = held.runs.files_of["compare-1"]["comparison.html"]
+
+    class Slow(dict[str, bytes]):
+        """While the first piece is on its way, something happens to the part."""
+
+        def __getitem__(self, name: str) -> bytes:
+            if held.runs.fetched == ["comparison.html"]:
+                happens(next(tmp_path.glob(".mine.html.*.partial")))
+            return body
+
+    def begins(part: Path) -> None:
+        with pytest.raises(Conflict, match="another process writes"), locked(part):
+            pass
+
+    def appends(part: Path) -> None:
+        with part.open("ab") as out:
+            out.write(body)
+
+    held.runs.files_of["compare-1"] = Slow(FILES)
+    happens = appends
+    code, _, err = task(*words)
+    assert (code, "has 12 bytes instead of 6. Try again" in err) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["task.yaml"]
+    held.runs.fetched.clear()
+    happens = begins
+    assert task(*words)[0] == 0
+    assert (tmp_path / "mine.html").read_bytes() == body
+
+
+def test_a_file_that_another_process_has_finished_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = tmp_path / "part"
+
+    def finished(*_: object) -> None:
+        part.rename(tmp_path / "whole")
+
+    monkeypatch.setattr("tornio.files.locked.fcntl.flock", finished)
+    with pytest.raises(Conflict), locked(part):
+        pass
+
+
+def test_the_user_s_own_folder_stays(task: Tornio, held: FakeBackend, tmp_path: Path) -> None:
+    hold(held, run="score-1", job="score", state="done")
+    held.runs.files_of["score-1"] = {"scores-000000.parquet": b"z"}
+    mine = tmp_path / "s.csv.partial" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("x")
+    code, _, err = task("run", "fetch", TASK, "score-1", "-o", str(tmp_path / "s.csv"))
+    assert (code, "has files that are not of this run" in err, mine.read_text()) == (1, True, "x")
+
+
+@pytest.mark.parametrize("name", ["predicted-../../evil.csv", "/etc/passwd", "..", ".tornio-run", "", "a\\b", "a\n"])
+def test_no_name_of_a_file_leads_elsewhere(name: str) -> None:
+    with pytest.raises(ValidationError):
+        RunFileOut(name=name, size=1, etag="e")

@@ -87,7 +87,7 @@ def summarise(args: PredictArgs, plan: RunPlan, staged: ScoreInput, parts: Parts
         labels.update(table.column("labels").combine_chunks().flatten().to_pylist())
         truncated += pc.sum(table.column("truncated")).as_py() or 0
         flat = table.column("probabilities").combine_chunks().flatten().to_numpy()
-        p = flat.reshape(len(table), -1)
+        p = flat.reshape(len(table), len(args.labels))
         if len(p):
             certainty += float((np.maximum(p, 1 - p).min(axis=1) if args.multi_label else p.max(axis=1)).sum())
     return PredictOutput(
