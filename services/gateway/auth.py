@@ -97,7 +97,7 @@ class Entry(BaseModel):
         for name in names:
             if name != EVERYWHERE and not re.fullmatch(NAME_PATTERN, name):
                 raise ValueError(
-                    f"{name!r} is neither '*' nor the name of a workspace: write lower-case letters, digits, '-' and '_'"
+                    f"{name!r} is neither '*' nor a workspace's name: write lower-case letters, digits, '-' and '_'"
                 )
         return names
 
