@@ -44,6 +44,11 @@ def software() -> dict[str, str]:
     return {"tornio": tornio.__version__, **{name: metadata.version(name) for name in SOFTWARE}}
 
 
+def version_name(iteration: int, run: str) -> str:
+    """Return the name of the version that a run makes. Every attempt makes the same one."""
+    return f"v{iteration:04d}-{run.rpartition('-')[2][:8]}"
+
+
 @dataclass
 class JobContext:
     """The state of a process that runs jobs. It is kept between runs, so that models stay loaded."""

@@ -30,6 +30,7 @@ from tornio.schemas.comparison import CompareArgs
 from tornio.schemas.jobs import (
     AdaptArgs,
     EvaluateArgs,
+    ImportArgs,
     LabelArgs,
     PredictArgs,
     PurgeArgs,
@@ -153,6 +154,7 @@ def _labelling(args: AutoLabelArgs, facts: Facts) -> float:
 
 JOBS: dict[str, Job] = {
     "train": Job(TrainArgs, late("jobs.train", "run"), _training, work=late("jobs.train", "train")),
+    "import-version": Job(ImportArgs, late("jobs.import_version", "run")),
     "evaluate": Job(EvaluateArgs, late("jobs.evaluate", "run"), _evaluation),
     "query": Job(QueryArgs, late("jobs.query", "run"), _query),
     "auto-label": Job(AutoLabelArgs, late("jobs.auto_label", "run"), _labelling),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jobs.context import RunContext, software
+from jobs.context import RunContext, software, version_name
 from jobs.training_hooks import forget_checkpoints, run_hooks, several_workers, spread, step_record
 from jobs.training_inputs import RunInputs
 from tornio.errors import InvalidInput, NotFound
@@ -31,10 +31,10 @@ def run(args: TrainArgs, context: RunContext) -> TrainOutput:
     """
     method, inputs = _opened(args, context)
     try:
-        published = context.registry.manifest(_version(args, context))
+        published = context.registry.manifest(version_name(args.iteration, context.run))
     except NotFound:  # the normal case: no earlier attempt has published
         _spread(method, inputs, args, context)
-        published = context.registry.manifest(_version(args, context))
+        published = context.registry.manifest(version_name(args.iteration, context.run))
     forget_checkpoints(context)
     return TrainOutput(
         version=published.version,
@@ -89,7 +89,7 @@ def _manifest(
 ) -> Manifest:
     spec = inputs.spec
     return Manifest(
-        version=_version(args, context),
+        version=version_name(args.iteration, context.run),
         workspace=spec.workspace,
         task=spec.name,
         kind=kind,
@@ -127,7 +127,3 @@ def _counts(args: TrainArgs, context: RunContext, inputs: RunInputs[Any]) -> dic
         "holdout_annotators": len(judged) - len(judged.imported),
         **inputs.consensus,
     }
-
-
-def _version(args: TrainArgs, context: RunContext) -> str:
-    return f"v{args.iteration:04d}-{context.run.rpartition('-')[2][:8]}"

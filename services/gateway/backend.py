@@ -106,7 +106,7 @@ class StoreBackend:
         self.audit = audit = Auditor(self.store, self.clock, self._blocking)
         self.runs = StoreRuns(self.store, self.cluster, self.clock, self._blocking, self._nudge, audit)
         self.uploads = StoreUploads(self.store, self.clock, self._blocking, audit)
-        self.served = StoreServed(self.store, self.models, self._blocking, audit)
+        self.served = StoreServed(self.store, self.models, self._blocking, audit, self._nudge)
 
     # Specs, records and labels
 

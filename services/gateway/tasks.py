@@ -24,6 +24,7 @@ from tornio.api import (
     LabelMigrationIn,
     LabelsImported,
     LabelsIn,
+    ModelIn,
     RecordsAdded,
     RecordsDeleted,
     RecordsIn,
@@ -141,6 +142,13 @@ async def export_model(
     `tornio export model` makes of it a folder that other libraries load."""
     made = await backend.served.export(task, caller.name, version)
     return StreamingResponse(made.tar, media_type="application/x-tar")
+
+
+@router.post("/{workspace}/{task}/model")
+async def import_model(body: ModelIn, task: Task, backend: TheBackend, caller: Operator) -> Asked:
+    """Import an exported version that was sent as an upload: it is judged as one that was trained here is, and serves
+    if it passes."""
+    return await backend.served.take(task, caller.name, body)
 
 
 @router.post("/{workspace}/{task}/rollback")

@@ -23,6 +23,13 @@ class TrainNowIn(Request):
     force: bool = Field(False, description="Train even if no label is new. Stopping criteria do not count that.")
 
 
+class ModelIn(Request):
+    upload: str = Field(pattern=r"^[0-9a-f]{64}\.tar$", description="Name of the upload, a tar of an exported version.")
+    labels: list[str] = Field(min_length=1, max_length=10_000, description="Those of the model, in any order.")
+    multi_label: bool = Field(False, description="Whether it gives a text any number of them.")
+    why: str = Field("", max_length=1000)
+
+
 class BatchStatus(Answer):
     """An open batch. A discard is an answer. ``total`` and ``answered`` are None if the batch was not read yet."""
 

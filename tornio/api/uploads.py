@@ -12,7 +12,9 @@ UPLOAD = "upload:"
 """What the data of a request begins with if it is an upload of the task's workspace: ``upload:NAME``."""
 ENDINGS = ("parquet", "pq", "csv", "tsv", "tab", "jsonl", "ndjson", "arrow", "feather", "json", "txt")
 """Endings of files that can be read."""
-UPLOAD_PATTERN = rf"[0-9a-f]{{64}}\.({'|'.join(ENDINGS)})"
+MODEL_ENDING = "tar"
+"""Ending of the upload of a model."""
+UPLOAD_PATTERN = rf"[0-9a-f]{{64}}\.({'|'.join((*ENDINGS, MODEL_ENDING))})"
 """Pattern of the name of an upload: the SHA-256 of the file, and its ending."""
 PART_BYTES = 4 * MIB
 """Bytes of each part of an upload but the last. A line of 1 Mbit/s sends so much within the time of a body."""

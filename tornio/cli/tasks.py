@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
+from typer.core import TyperGroup
 
 from tornio.api import Asked
 from tornio.cli import screen
@@ -16,8 +18,25 @@ from tornio.loop.first import no_version
 from tornio.specfile import read_spec
 
 
+class _ListsVersions(TyperGroup):
+    """``tornio versions TASK`` is ``tornio versions list TASK``. No task is called like a command: it has a slash."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        told = args and args[0] not in (*self.commands, *ctx.help_option_names)
+        return super().parse_args(ctx, ["list", *args] if told else args)
+
+
 def register(app: typer.Typer) -> None:
-    for command in (apply, tasks, status, versions, train_now, pause, resume, rollback):
+    group = typer.Typer(
+        cls=_ListsVersions,
+        help="List the versions of a task (`tornio versions TASK`), or import one that was exported.",
+    )
+    group.command("list")(versions)
+    group.command("import")(import_version)
+    for command in (apply, tasks, status):
+        app.command(command.__name__)(command)
+    app.add_typer(group, name="versions")
+    for command in (train_now, pause, resume, rollback):
         app.command(command.__name__.replace("_", "-"))(command)
 
 
@@ -106,6 +125,24 @@ def versions(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -
         screen.show(versions_view(listed))
     else:
         screen.say(no_version(task, waits or f"look at `tornio status {task}`"))
+
+
+def import_version(
+    ctx: Context,
+    task: Task,
+    folder: Annotated[Path, typer.Argument(help="Folder that `tornio export model` wrote.", show_default=False)],
+    why: Annotated[str, typer.Option(help="Reason, for the list of versions.", show_default=False)] = "",
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Send an exported version to a task that has the same labels. It is judged as one that was trained there is, and
+    serves if it passes.
+
+    The key needs the role 'operate'.
+    """
+    with connect(ctx, url) as client, screen.progress("sending bytes", None, quiet=as_json) as advance:
+        asked = client.import_version(task, folder, why, advance)
+    _show(asked, as_json)
 
 
 def train_now(

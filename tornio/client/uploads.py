@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 from tornio import api
 from tornio.client.http import Session
 from tornio.client.predictions import Progress
 from tornio.errors import InvalidFile, InvalidInput
+from tornio.exchange.packing import files_of, pack, read_about
 from tornio.spec import NAME_PATTERN
 from tornio.storage.files import sha256_of
 
@@ -39,6 +41,21 @@ class UploadMethods:
             return self._send_file(workspace, path, ending, progress)
         except OSError as error:
             raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
+
+    def import_version(self, task: str, folder: Path | str, why: str = "", progress: Progress = _silent) -> api.Asked:
+        """Send a version that ``tornio export model`` wrote. It is judged as one that was trained here is, and serves
+        if it passes. ``folder``: as it was written. ``progress``: see ``upload``.
+
+        Raises InvalidInput for another folder and for other labels than the task's, and what ``upload`` raises.
+        """
+        name, folder = api.TaskName.parse(task), Path(folder)
+        about, files = read_about(folder), files_of(folder)
+        with tempfile.TemporaryDirectory(prefix="tornio-") as scratch:
+            tar = Path(scratch) / "model.tar"
+            pack(files, tar)
+            sent = self._send_file(name.workspace, tar, api.MODEL_ENDING, progress)
+        body = {"upload": sent.name, "labels": list(about.labels), "multi_label": about.multi_label, "why": why}
+        return self._session.post(f"/v1/tasks/{name.workspace}/{name.task}/model", api.Asked, body, repeatable=False)
 
     def uploads(self, workspace: str) -> api.Uploads:
         """List the uploads of a workspace, newest first, and how much of its quota they take."""

@@ -42,6 +42,11 @@ def most_labels(width: int) -> int:
     return min(width // 2, width - _FIRST)
 
 
+def rows(values: NDArray[np.float32], labels: int) -> NDArray[np.float32]:
+    """Return the head's weight, float32 [labels, width], out of the values of the layer that ``mean_layer`` made."""
+    return values[_FIRST : _FIRST + labels]
+
+
 def classify(family: Family, head: LinearHead, scale: float = 1.0, first: int | None = None) -> Weights:
     """Return the weights after the first token's state, by name: dense [width, width], then [labels, width].
 

@@ -16,14 +16,11 @@ from tornio.exchange import built_in, usage, weights
 from tornio.exchange.card import card
 from tornio.exchange.families import Family, family_of
 from tornio.exchange.modules import write_json, write_modules
+from tornio.exchange.packing import ABOUT, CARD
 from tornio.exchange.source import Source
-from tornio.models.folder import read_object
+from tornio.models.folder import TOKENIZER_FILES, read_object
 from tornio.models.outputs import MULTI, SINGLE
-from tornio.models.sources import TOKENIZER_FILES
 
-ABOUT = "tornio.json"
-"""The file of every export that says how to read its outputs."""
-CARD = "README.md"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 
 

@@ -182,6 +182,7 @@ def _iteration(state: LoopState, seen: Observation, intent: TrainIntent, **field
             "texts": trained.texts if trained else None,
             "taught_by": trained.taught_by if trained else None,
             "automatic": intent.automatic,
+            "imported_by": intent.imported.who if intent.imported else None,
             "train_run": run,
             "started_at": intent.started_at,
             "finished_at": seen.now,

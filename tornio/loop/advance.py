@@ -15,6 +15,7 @@ from tornio.loop.attempts import ATTEMPTS, again, outcome_of, pause
 from tornio.loop.attention import attend, refused
 from tornio.loop.automatic import absorb_automatic, learned, start_automatic, tainted
 from tornio.loop.generations import RELABELLED, begin_generation, move_batches
+from tornio.loop.imports import cause_of, start_import
 from tornio.loop.intents import start_query, start_teaching, start_training
 from tornio.loop.observation import BatchProgress, Observation
 from tornio.loop.standstill import stop_now, stuck
@@ -50,6 +51,7 @@ def advance(state: LoopState, seen: Observation) -> LoopState:
         _absorb_gate,
         move_batches,
         absorb_automatic,
+        start_import,
         start_training,
         start_teaching,
         start_query,
@@ -122,8 +124,7 @@ def _absorb_train(state: LoopState, seen: Observation) -> LoopState:
             return state
         if intent.failure == RELABELLED:
             return state.evolve(train=None)
-        message = f"training {intent.iteration} failed: {intent.failure}. `tornio train-now` tries again"
-        return attend(state.evolve(train=None), "train", message)
+        return attend(state.evolve(train=None), cause_of(intent, "train"), _gone_wrong(intent, intent.failure))
     outcome = outcome_of(seen, plans.train(state, seen.spec, intent), intent.attempt)
     if outcome.error is not None:
         before = 0 if intent.iteration else state.teaching_attempts
@@ -132,7 +133,13 @@ def _absorb_train(state: LoopState, seen: Observation) -> LoopState:
         return state
     version = TrainOutput.model_validate(outcome.output).version
     state = learned(state.evolve(train=None, gate=_gate(state, seen, intent, version)), version, intent)
-    return attend(state, "train", None)
+    return attend(state, cause_of(intent, "train"), None)
+
+
+def _gone_wrong(intent: TrainIntent, failure: str) -> str:
+    if intent.imported is not None:
+        return f"the import of iteration {intent.iteration} failed: {failure}"
+    return f"training {intent.iteration} failed: {failure}. `tornio train-now` tries again"
 
 
 def _not_taught(state: LoopState, seen: Observation, intent: TrainIntent, failure: str) -> LoopState:
@@ -210,10 +217,13 @@ def _judged(state: LoopState, seen: Observation, gate: GateIntent, recorded: Ite
     verdict = recorded.verdict
     state = state.evolve(taught=state.taught or not recorded.number)
     if verdict is None or recorded.version is None:
-        return attend(state, "gate", f"judging {gate.version} failed: {recorded.failure}")
-    state = attend(state, "gate", None)
-    if verdict.integrity:
+        return attend(state, cause_of(gate.train, "gate"), f"judging {gate.version} failed: {recorded.failure}")
+    state = attend(state, cause_of(gate.train, "gate"), None)
+    imported = gate.train.imported is not None
+    if verdict.integrity and (verdict.promoted or not imported):  # else what was trained here picks better batches
         state = state.evolve(newest=recorded.version, stop=_signal(state, gate, recorded))
+    if not verdict.promoted and imported:
+        return state
     if not verdict.promoted:
         return refused(state, seen, recorded.version, "; ".join(verdict.reasons))
     if not wants_trial(seen, recorded.against):
@@ -235,7 +245,7 @@ def _signal(state: LoopState, gate: GateIntent, recorded: Iteration) -> StopProg
     """What was measured at this judgement, added to what is remembered; without new labels it says nothing."""
     stop, seq = state.stop, gate.train.label_seq
     given = gate.train.given_seq or seq
-    if not recorded.number:  # to agree with the teacher is not what the criterion measures
+    if not recorded.number or gate.train.imported:  # to agree with another model is not what the criterion measures
         return stop
     if recorded.verdict is not None and recorded.verdict.promoted and (look := _look(recorded)) is not None:
         stop = stop.evolve(holdout=look)

@@ -50,7 +50,7 @@ def teachable(state: LoopState, seen: Observation) -> bool:
     """Whether the teacher may teach version 0: the task wants that, has a pool, and nothing was or can be trained."""
     if seen.spec.bootstrap_method is None or not seen.pool_seq or lacking(seen) is None:
         return False
-    return not (state.iteration or state.newest is not None or state.taught or seen.current is not None)
+    return not (state.counted_iterations or state.newest is not None or state.taught or seen.current is not None)
 
 
 def taught_now(state: LoopState, seen: Observation) -> bool:
@@ -84,6 +84,8 @@ def waits_for(state: LoopState, seen: Observation) -> str | None:
         return trouble[0]
     if state.train and not state.train.iteration:
         return "the teacher labels the pool, and a first version learns from that"
+    if state.train and state.train.imported:
+        return f"the model that {state.train.imported.who} sent is being imported"
     if state.train:
         return f"it is being trained (iteration {state.train.iteration}){_unlabelled(seen)}"
     if state.gate:
@@ -125,7 +127,7 @@ def _labels_to_come(state: LoopState, seen: Observation) -> str:
 
 
 def _imports_suffice(state: LoopState, seen: Observation) -> bool:
-    return not state.iteration and len(_used(seen.imported_labels)) >= LEAST_LABELS
+    return not state.counted_iterations and len(_used(seen.imported_labels)) >= LEAST_LABELS
 
 
 def _used(counts: Mapping[str, int]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tornio.loop.observation import Observation
 from tornio.schemas.loop import LoopState, QueryIntent, StopProgress
 
-_OF_A_GENERATION = ("train", "gate", "swap", "query", "refusals", "labels", "stop")
+_OF_A_GENERATION = ("train", "gate", "swap", "query", "refusals", "labels", "stop", "import")
 """Causes of attention that a new generation settles."""
 
 

@@ -59,7 +59,7 @@ def start_training(state: LoopState, seen: Observation) -> LoopState:
         trained_spec_rev=seen.spec_rev,
         auto=state.auto.evolve(retrain=False),
     )
-    return attend(state, "labels", None)
+    return attend(attend(state, "import", None), "labels", None)
 
 
 def start_teaching(state: LoopState, seen: Observation) -> LoopState:
@@ -104,7 +104,7 @@ def nothing_new(state: LoopState, seen: Observation) -> bool:
 
 def _new_labels(state: LoopState, seen: Observation) -> bool:
     """Whether the log has labels that the last training did not have."""
-    return not state.iteration or seen.news_seq > state.trained_label_seq
+    return not state.counted_iterations or seen.news_seq > state.trained_label_seq
 
 
 def _relabelled(state: LoopState, seen: Observation) -> bool:

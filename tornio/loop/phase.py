@@ -48,6 +48,8 @@ def _doing(state: LoopState, seen: Observation) -> Standing:
     if state.train and not state.train.iteration:
         attempt = state.train.attempt
         return Standing(Phase.TRAINING, f"version 0 learns from the teacher's labels of the pool, attempt {attempt}")
+    if state.train and state.train.imported:
+        return Standing(Phase.TRAINING, f"importing the model that {state.train.imported.who} sent")
     if state.train:
         return Standing(Phase.TRAINING, f"iteration {state.train.iteration}, attempt {state.train.attempt}")
     if state.gate:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tornio.schemas.automatic import AutoLabelArgs
 from tornio.schemas.base import Part
-from tornio.schemas.jobs import EvaluateArgs, QueryArgs, TrainArgs
+from tornio.schemas.jobs import EvaluateArgs, ImportArgs, QueryArgs, TrainArgs
 from tornio.schemas.loop import AutoIntent, GateIntent, LoopState, QueryIntent, TrainIntent
 from tornio.schemas.runs import RunPlan
 from tornio.spec import TaskSpec
@@ -18,6 +18,21 @@ def _plan(job: str, spec: TaskSpec, args: Part) -> RunPlan:
 
 
 def train(state: LoopState, spec: TaskSpec, intent: TrainIntent) -> RunPlan:
+    """The run that makes the version: a training, or the import of what was trained elsewhere."""
+    if (ask := intent.imported) is not None:
+        taken = ImportArgs(
+            upload=ask.upload,
+            size=ask.size,
+            who=ask.who,
+            why=ask.why,
+            generation=state.generation,
+            iteration=intent.iteration,
+            label_seq=intent.label_seq,
+            pool_seq=intent.pool_seq,
+            spec_rev=intent.spec_rev,
+            parent=intent.parent,
+        )
+        return _plan("import-version", spec, taken)
     args = TrainArgs(
         generation=state.generation,
         iteration=intent.iteration,

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tornio.models.encoder import encoder_from
+from tornio.models.folder import TOKENIZER_FILES
 from tornio.models.head import LinearHead
 from tornio.models.headed import HeadedEncoder
 from tornio.models.port import ReadingEncoder
-from tornio.models.sources import TOKENIZER_FILES
 from tornio.schemas.registry import EncoderUse
 
 

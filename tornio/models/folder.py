@@ -9,6 +9,16 @@ from typing import Any
 from tornio.errors import InvalidInput
 from tornio.registry.blobs import check_links
 
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab*",
+    "merges.txt",
+    "*.model",
+    "*.spm",
+)
+"""All files that a tokenizer may consist of."""
 ADAPTER = "adapter_config.json"
 _INDEX = "model.safetensors.index.json"
 _MODULES = ("Transformer", "Pooling", "Normalize", "Dropout")

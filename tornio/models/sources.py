@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tornio.errors import InvalidInput, NotFound, Unavailable
-from tornio.models.folder import architecture, modules, read_config, read_object
+from tornio.models.folder import TOKENIZER_FILES, architecture, modules, read_config, read_object
 from tornio.models.limits import most_tokens
 from tornio.models.pretrained import load_config
 from tornio.registry import Encoders
@@ -26,16 +26,6 @@ MINILM = "minilm"
 HUB = "hub:"
 """Prefix of a hub id that could be mistaken for a folder."""
 
-TOKENIZER_FILES = (
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab*",
-    "merges.txt",
-    "*.model",
-    "*.spm",
-)
-"""All files that a tokenizer may consist of."""
 _FILES = (
     "config.json",
     "generation_config.json",

@@ -18,6 +18,7 @@ class Act(StrEnum):
     IMPORT_LABELS = "import-labels"
     EXPORT_LABELS = "export-labels"
     EXPORT_MODEL = "export-model"
+    IMPORT_MODEL = "import-model"
     ROLLBACK = "rollback"
     PAUSE = "pause"
     RESUME = "resume"

@@ -42,6 +42,23 @@ class TrainOutput(Part):
     """What this run asked of a chat model: requests, tokens, answers by kind. Empty for other teachers."""
 
 
+class ImportArgs(Part):
+    """Take in a model that was trained elsewhere, as a version of the task."""
+
+    upload: str
+    """Name of the upload, a tar: the SHA-256 of its bytes, and its ending."""
+    size: int
+    """In bytes."""
+    who: str
+    why: str
+    generation: int
+    iteration: int
+    label_seq: int
+    pool_seq: int
+    spec_rev: int
+    parent: str | None
+
+
 class EvaluateArgs(Part):
     """Evaluate a version on the hold-out, against the served version and earlier ones."""
 

@@ -15,6 +15,20 @@ from tornio.schemas.base import Document, Part, Timestamp
 from tornio.schemas.trial import AgainstCurrent, Trial
 
 
+class ImportAsk(Part):
+    """A model from outside that a user wants judged, and served if it passes. ``upload``: its tar, by the upload's
+    name."""
+
+    upload: str
+    size: int
+    """In bytes."""
+    generation: int
+    """The task's generation when it was sent. If the labels change before its turn, it is not taken."""
+    who: str
+    """Name of the API key."""
+    why: str = ""
+
+
 class Asks(Part):
     """Requests of users to the loop; written by the gateway, read by the controller."""
 
@@ -23,6 +37,9 @@ class Asks(Part):
     """Number of train-now requests so far; the state counts how many were served."""
     forced: int = Field(default=0, exclude_if=lambda number: not number)
     """The number of the last train-now request that trains even without new labels; 0 means that there was none."""
+    imports: tuple[ImportAsk, ...] = Field(default=(), exclude_if=lambda imports: not imports)
+    """Models whose turn is still to come, in the order in which they were sent. The controller takes the first one out
+    with the write that states its intent."""
     hold: str | None = None
     """Why no version is promoted until a user resumes; set by a rollback. None means no hold."""
 
@@ -63,7 +80,7 @@ class QueryIntent(Part):
 
 
 class TrainIntent(Attempts):
-    """Train a candidate from a frozen view of the task."""
+    """Train a candidate from a frozen view of the task, or take one in that was trained elsewhere."""
 
     iteration: int
     batches: tuple[str, ...]
@@ -77,6 +94,8 @@ class TrainIntent(Attempts):
     """The versions whose automatic labels it trains on."""
     method: str = Field(default="", exclude_if=lambda method: not method)
     """The training method, if it is not the spec's: the one that lets the teacher teach version 0."""
+    imported: ImportAsk | None = Field(default=None, exclude_if=lambda ask: ask is None)
+    """The model that is taken in instead of a training. An earlier release trains instead."""
     started_at: Timestamp
 
 
@@ -213,7 +232,8 @@ class LoopState(Document):
     iteration: int = 0
     """The last iteration that was started."""
     repeats: int = Field(default=0, exclude_if=lambda number: not number)
-    """How many iterations had no label that the one before did not have: stopping criteria do not count them."""
+    """How many iterations had no label that the one before did not have, imports included: stopping criteria do not
+    count them."""
     batch_number: int = 0
     """The last batch that was requested."""
     asks: Asks = Asks()
@@ -252,7 +272,8 @@ class LoopState(Document):
     auto: AutoLabelling = Field(default=AutoLabelling(), exclude_if=lambda auto: auto == AutoLabelling())
     """An earlier release keeps it as it is. It gives no automatic labels, and trains on those that it finds."""
     attention: dict[str, str] = {}
-    """What a person should look at, by cause (query, train, method, gate, swap, refusals, labels, stop, automatic).
+    """What a person should look at, by cause (query, train, method, gate, swap, refusals, labels, stop, automatic,
+    import).
 
     The loop goes on as far as it can, and removes a cause once it is resolved."""
 

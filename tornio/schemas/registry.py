@@ -111,6 +111,19 @@ class Probes(Part):
     """Largest allowed absolute difference of a logit, by the precision that the loader computes in."""
 
 
+class ImportedFrom(Part):
+    """How a version came that was not trained here."""
+
+    who: str
+    """Name of the API key."""
+    why: str
+    digest: str
+    """SHA-256 of the tar that was sent."""
+    task: str
+    version: str
+    """What the version was before, as its folder says."""
+
+
 class Manifest(Document):
     """``versions/{version}.json``: an immutable checkpoint."""
 
@@ -140,6 +153,8 @@ class Manifest(Document):
     none."""
     taught_by: str | None = Field(default=None, exclude_if=lambda teacher: teacher is None)
     """Name of the teacher whose labels it learned from. None: it learned from labels of the log alone."""
+    imported: ImportedFrom | None = Field(default=None, exclude_if=lambda imported: imported is None)
+    """None: it was trained here."""
     thresholds: dict[str, float] = {}
     """With several labels per text: the least probability of a label that a text gets, by label; .5 for a label that is
     not here."""

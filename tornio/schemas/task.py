@@ -197,6 +197,8 @@ class Iteration(Document):
     """Name of the teacher whose labels the version learned from."""
     automatic: tuple[str, ...] = Field(default=(), exclude_if=lambda versions: not versions)
     """The versions whose automatic labels it was trained on."""
+    imported_by: str | None = Field(default=None, exclude_if=lambda who: who is None)
+    """Who sent the version, which was trained elsewhere. None: it was trained here."""
     train_run: str
     evaluate_run: str | None = None
     version: str | None = None

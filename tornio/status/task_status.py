@@ -88,7 +88,7 @@ def task_status(
         trial=_trial(snapshot, reported),
         candidate=candidate if swap and candidate == swap.version else None,
         metrics=_metrics(snapshot.iterations, snapshot.spec.multi_label, current),
-        curve=[_point(iteration, snapshot.spec) for iteration in snapshot.iterations],
+        curve=[_point(iteration, snapshot.spec) for iteration in snapshot.iterations if iteration.imported_by is None],
         drift=drift,
         stop=_stop(snapshot.spec.loop.stop, snapshot.state, observation),
         swaps=list(_swaps(snapshot.current, snapshot.candidate))[:SWAPS],

@@ -32,6 +32,7 @@ from tornio.api import (
     LabelsImported,
     LabelsIn,
     LearnedOut,
+    ModelIn,
     Prediction,
     Readiness,
     RecordIn,
@@ -363,6 +364,10 @@ class FakeBackend:
         named = await self.describe(task, version)
         self.calls.append(f"export {named.version} by {who}")
         return Bundle(named.version, iter([self.exported]))
+
+    async def take(self, task: TaskName, who: str, asked: ModelIn) -> Asked:
+        self.calls.append(f"take {asked.upload} by {who}")
+        return Asked(said=f"import {asked.why}", asks=self._task(task).asks)
 
     async def check(self, task: TaskName, version: str | None = None) -> None:
         await self.describe(task, version)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -18,10 +20,12 @@ from tests.unit.registry.example import manifest
 from tornio.api import TaskName
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.keys import TaskKeys
+from tornio.settings import UploadSettings
 from tornio.spec import TaskSpec
 from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
 from tornio.tasks import Tasks
+from tornio.uploads import UploadRoom
 
 pytestmark = pytest.mark.unit
 
@@ -29,12 +33,14 @@ NAME = TaskName("acme", "support")
 SPEC = {"workspace": "acme", "name": "support", "labels": ["billing", "bug"], "guidelines": "Old."}
 LABELLED = [{"text": "one", "labels": ["bug"]}, {"text": "two", "labels": ["billing"]}]
 TASK = "/v1/tasks/{workspace}/{task}"
+UPLOAD = f"{sha256(b'model').hexdigest()}.tar"
 ACTS: dict[tuple[str, str], Any] = {
     ("put", TASK): SPEC | {"guidelines": "New."},
     ("post", f"{TASK}/records"): [{"record_id": "r9", "text": "a new text"}],
     ("post", f"{TASK}/records/delete"): {"record_ids": ["r1"]},
     ("post", f"{TASK}/labels"): {"purpose": "train", "labels": LABELLED},
     ("post", f"{TASK}/labels/migrate"): {"rename": {"bug": "defect"}},
+    ("post", f"{TASK}/model"): {"upload": UPLOAD, "labels": ["bug", "billing"]},
     ("post", f"{TASK}/rollback"): {"why": "worse"},
     ("post", f"{TASK}/pause"): None,
     ("post", f"{TASK}/resume"): None,
@@ -58,6 +64,10 @@ class Gateway:
             documents.create(store, keys.version(version), manifest(version, minute=revision))
             registry.move(CANDIDATE, version, revision, "controller", "passed")
             registry.move(CURRENT, version, revision, "controller", "passed")
+        room = UploadRoom(store, NAME.workspace, UploadSettings(), lambda: datetime.now(UTC))
+        room.begin(UPLOAD, len(b"model"), "model.tar", "test")
+        room.put_part(UPLOAD, 0, b"model")
+        room.complete(UPLOAD)
         backend = StoreBackend(store, self.cluster, FakePredictor(), answers_s=0.0)
         self._app = create_app(backend, KeyRing(FixedKeys(read_keys(KEYS, "keys"))))
 

@@ -42,6 +42,7 @@ ROLES = {
     f"GET {TASK}/annotators": Role.ANNOTATE,
     f"GET {TASK}/versions": Role.OPERATE,
     f"GET {TASK}/model": Role.OPERATE,
+    f"POST {TASK}/model": Role.OPERATE,
     f"POST {TASK}/rollback": Role.OPERATE,
     f"POST {TASK}/pause": Role.OPERATE,
     f"POST {TASK}/resume": Role.OPERATE,

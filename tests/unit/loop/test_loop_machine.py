@@ -14,8 +14,8 @@ from tornio.loop.advance import RIVALS
 from tornio.loop.automatic import withdrawn_of
 from tornio.loop.observation import Observation, Replica
 from tornio.loop.phase import Phase, standing
-from tornio.schemas.loop import LoopState
-from tornio.schemas.task import GateVerdict
+from tornio.schemas.loop import LoopState, TrainIntent
+from tornio.schemas.task import GateVerdict, Iteration
 from tornio.spec import AutoLabelSpec, GateSpec
 
 VERDICTS = [
@@ -63,6 +63,7 @@ class LoopMachine(RuleBasedStateMachine):
         self.looks: list[tuple[LoopState, Observation]] = []
         self.debts: list[Act] = []
         self.served: set[str] = set()
+        self.sent: dict[str, int] = {}
 
     # -- controllers -------------------------------------------------------------------------------------
 
@@ -135,6 +136,12 @@ class LoopMachine(RuleBasedStateMachine):
         self.world.state = self.world.state.evolve(
             asks=asks.evolve(paused=paused, train_now=number, forced=forced, hold=hold)
         )
+
+    @rule()
+    def a_user_sends_a_model(self) -> None:
+        name = f"model-{len(self.sent)}"
+        self.sent[name] = self.world.generation
+        self.world.send_model(name, self.world.generation)
 
     @rule()
     def an_answer_changes(self) -> None:
@@ -216,8 +223,35 @@ class LoopMachine(RuleBasedStateMachine):
 
     @invariant()
     def signals_are_fewer_than_trainings_with_new_labels(self) -> None:
-        seqs = {iteration.label_seq for iteration in self.world.iterations.values()}
+        seqs = {iteration.label_seq for iteration in self._trained()}
         assert len(self.world.state.stop.signals) <= max(0, len(seqs) - 1)
+
+    def _pending(self) -> list[TrainIntent]:
+        state = self.world.state
+        return [train for train in (state.train, state.gate.train if state.gate else None) if train]
+
+    def _trained(self) -> list[Iteration]:
+        return [iteration for iteration in self.world.iterations.values() if iteration.imported_by is None]
+
+    @invariant()
+    def a_model_that_was_sent_has_one_place(self) -> None:
+        """It waits, is worked on, or stands in one iteration; only where the labels changed, it may be given up."""
+        state = self.world.state
+        places = [ask.upload for ask in state.asks.imports]
+        worked_on = [train for train in self._pending() if train.iteration not in self.world.iterations]
+        places += [train.imported.upload for train in worked_on if train.imported]
+        places += [one.imported_by for one in self.world.iterations.values() if one.imported_by]
+        assert len(places) == len(set(places))
+        assert all(self.sent[name] < state.generation for name in set(self.sent) - set(places))
+
+    @invariant()
+    def a_model_that_was_sent_is_no_step_of_learning(self) -> None:
+        state = self.world.state
+        sent = {one.version for one in self.world.iterations.values() if one.imported_by}
+        assert state.stop.last_version not in sent or state.stop.last_version is None
+        learning = {train.iteration for train in self._pending() if not train.imported}
+        learning |= {one.number for one in self._trained()}
+        assert state.counted_iterations <= len(learning - {0})
 
     @invariant()
     def what_has_served_is_known(self) -> None:
@@ -271,7 +305,7 @@ class LoopMachine(RuleBasedStateMachine):
         asked = self.world.spec.loop.bootstrap == "teacher"
         assert asked or not (state.taught or 0 in self.world.iterations)
         if state.train and not state.train.iteration:
-            assert (state.iteration, state.newest, state.train.batches) == (0, None, ())
+            assert (state.counted_iterations, state.newest, state.train.batches) == (0, None, ())
 
     def teardown(self) -> None:
         """Whatever happened: with a fair world from now on, the loop comes to an end and says where it stands."""
@@ -280,28 +314,29 @@ class LoopMachine(RuleBasedStateMachine):
         world = self.world
         world.state = world.state.evolve(asks=world.state.asks.evolve(paused=False, hold=None))
         world.wait(300)
-        for _ in range(80 + 12 * (world.pool // SIZE + len(world.batches) + 1)):
+        for _ in range(80 + 12 * (world.pool // SIZE + len(world.batches) + len(self.sent) + 1)):
             world.turn()
         said = standing(world.state, world.look())
         assert said.phase in (Phase.WAITING, Phase.STOPPED, Phase.ATTENTION), said
         state = world.state
         assert (state.query, state.train, state.gate, state.batches) == (None, None, None, ())
         assert (state.auto.intent, state.auto.retrain) == (None, False)
-        assert (state.swap, state.waiting) == (None, None)
+        assert (state.swap, state.waiting, state.asks.imports) == (None, None, ())
         assert "candidate" not in world.aliases or world.aliases["candidate"].trial is None
         serving = (
             {world.aliases["current"].version} if world.spec.auto_label.on and "current" in world.aliases else set()
         )
         standing_labels = {version for (version, _), stands in world.automatic.items() if stands}
         assert standing_labels <= serving
-        newest = max(set(world.iterations) - {0}, default=None)
+        trained = {one.number for one in self._trained()} - {0}
+        newest = max(trained, default=None)
         assert (
             newest is None
             or withdrawn_of(state, world.iterations[newest].automatic, world.iterations[newest].label_seq) is None
         )
         budget = world.spec.loop.stop.max_iterations
         spent = budget is not None and state.counted_iterations >= budget
-        assert state.trained_label_seq >= world.given_seq or spent or not set(world.iterations) - {0}
+        assert state.trained_label_seq >= world.given_seq or spent or not trained
         if len(state.promoted) < RIVALS:  # else the oldest were let go
             assert self.served <= set(state.promoted) | {world.aliases[a].version for a in world.aliases}
 

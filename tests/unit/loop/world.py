@@ -27,7 +27,7 @@ from tornio.loop.observation import BatchProgress, Observation, Replica, RunOutc
 from tornio.loop.plans import auto_label, waited_for
 from tornio.records import Purpose
 from tornio.schemas.automatic import AutoLabelOutput, AutoLabelRecord
-from tornio.schemas.loop import LoopState
+from tornio.schemas.loop import ImportAsk, LoopState
 from tornio.schemas.registry import Alias
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.task import Batch, BatchItem, GateVerdict, Iteration
@@ -230,7 +230,7 @@ class World:
         self.results.setdefault(run, self._output(self.plans[run], items))
 
     def _output(self, plan: RunPlan, items: int) -> dict[str, Any]:
-        if plan.job == "train":
+        if plan.job in ("train", "import-version"):
             return {"version": f"v{plan.args['iteration']}-{plan.run[-6:]}", "labels": {"a": 1, "b": 1}}
         if plan.job == "evaluate":
             good = GateVerdict(promoted=True, integrity=True, reasons=("fine",))
@@ -281,6 +281,12 @@ class World:
         self.label_seq += 1
         self.given_seq = self.label_seq
         self.labels_moved = self.now
+
+    def send_model(self, upload: str, generation: int) -> None:
+        """A user sends a model, which a gateway writes down that has seen this generation."""
+        ask = ImportAsk(upload=upload, size=1, generation=generation, who=upload)
+        asks = self.state.asks
+        self.state = self.state.evolve(asks=asks.evolve(imports=(*asks.imports, ask)))
 
     def fill(self, more: int) -> None:
         """Texts come."""
