@@ -78,6 +78,11 @@ ESTIMATED_ACCURACY = Metric(
     "Estimated share of right answers, from how sure the version is: see [Drift](drift.md). NaN once no window of the "
     "present can be compared.",
 )  # fmt: skip
+LIVE_TEXTS = Metric(
+    "tornio_live_texts", MetricKind.COUNTER,
+    "Texts that were sampled for the pool. `outcome`: `added`, or why a text was left out: see "
+    "[Feedback](feedback.md).", ("task", "outcome"),
+)  # fmt: skip
 REVISION = Metric(
     "tornio_revision", MetricKind.GAUGE, "Revision of `current`: it grows with every promotion and rollback."
 )
@@ -93,7 +98,7 @@ LEFT = Metric("tornio_askable", MetricKind.GAUGE, "Records of the pool that can 
 
 METRICS: Sequence[Metric] = (
     REQUESTS, TEXTS, THROTTLED, TRUNCATED, TOKENS, UNKNOWN, SECONDS, BATCH_TEXTS, QUEUED, LABELS,
-    CONFIDENCE, DRIFT, DRIFT_ALARM, ESTIMATED_ACCURACY, REVISION,
+    CONFIDENCE, DRIFT, DRIFT_ALARM, ESTIMATED_ACCURACY, LIVE_TEXTS, REVISION,
     PHASE, ITERATION, BATCH_OPEN, ANSWERED, LEFT,
 )  # fmt: skip
 """Everything that is measured, in the order of docs/metrics.md."""

@@ -35,7 +35,7 @@ def _differences(old: Spec, new: Spec, at: str = "") -> Iterator[FieldChange]:
         before, after = getattr(old, name), getattr(new, name)
         if before == after:
             continue
-        if isinstance(before, Spec):
+        if isinstance(before, Spec) and isinstance(after, Spec):
             yield from _differences(before, after, f"{at}{name}.")
         elif isinstance(old, TaskSpec) and isinstance(new, TaskSpec) and name == "labels":
             yield from _label_differences(old, new, info)

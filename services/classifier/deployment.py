@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from ray import serve
 
+from services.classifier.feedback import Feedback, Sampler
 from services.classifier.predictor import Predictor
+from services.classifier.redaction import Redaction
 from services.classifier.settings import ClassifierSettings
 from services.gateway import draining
 from services.gateway.app import create_app
@@ -50,17 +52,21 @@ class Classifier:
     def __serve_build_asgi_app__(self) -> FastAPI:
         store, meter = open_store(StorageSettings()), RayMeter()  # from the environment
         replica = serve.get_replica_context().replica_id.unique_id
+        sampler = Sampler()
         self._predictor = predictor = Predictor(
-            store, self._handles, replica, NodeSettings(), ClassifierSettings(), meter
+            store, self._handles, replica, NodeSettings(), ClassifierSettings(), meter, sampler.offer
         )
         annotate_url, max_labels = annotation_address(os.environ), AnnotationLimits().max_labels
         endpoints = LlmSettings().endpoints
         backend = StoreBackend(store, self._handles, predictor, annotate_url, max_labels, endpoints)
+        feedback = Feedback(sampler, backend.live_texts, Redaction.installed(), meter)
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             await predictor.start()  # Serve sends no request before this is done
+            feedback.start()
             yield
+            await feedback.stop()
             await predictor.stop()
 
         app = create_app(

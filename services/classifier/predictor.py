@@ -61,7 +61,9 @@ class Predictor:
         node: NodeSettings,
         settings: ClassifierSettings,
         meter: Meter | None = None,
+        offer: Callable[[str, Sequence[str]], None] = lambda task, texts: None,
     ) -> None:
+        """``offer``: takes a task and its texts that were answered, without waiting. See ``Sampler.offer``."""
         import torch  # here, because the process that deploys the application must not load it
 
         from tornio.models.loading import Loader
@@ -93,6 +95,7 @@ class Predictor:
         self._by_name = ByName[Model](
             self._shelf, self._follower, Checkpoints(store, loader).load, settings.on_demand_bytes
         )
+        self._offer = offer
         self._ready_seconds = settings.ready_seconds
 
     async def start(self) -> None:
@@ -122,6 +125,8 @@ class Predictor:
             except TimeoutError as error:
                 raise Unavailable(f"The model did not answer within {ANSWER_S:g} s. Try again.") from error
             answered(predictions)
+            if not named:
+                self._offer(str(task), texts)
             return predictions
 
     async def ask(self, task: TaskName, version: str | None = None) -> None:

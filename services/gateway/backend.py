@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from services.gateway.auditing import Auditor
 from services.gateway.cluster import Cluster, Models
+from services.gateway.live_texts import StoreLiveTexts
 from services.gateway.run_records import StoreRuns
 from services.gateway.served import StoreServed
 from services.gateway.stored_uploads import StoreUploads
@@ -107,6 +108,7 @@ class StoreBackend:
         self.runs = StoreRuns(self.store, self.cluster, self.clock, self._blocking, self._nudge, audit)
         self.uploads = StoreUploads(self.store, self.clock, self._blocking, audit)
         self.served = StoreServed(self.store, self.models, self._blocking, audit, self._nudge)
+        self.live_texts = StoreLiveTexts(self._open, self._blocking, self._nudge, audit, self.clock)
 
     # Specs, records and labels
 

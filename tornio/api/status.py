@@ -232,6 +232,8 @@ class TaskStatus(Answer):
     multi_label: bool
     pool: int
     """Records."""
+    live_texts: int = 0
+    """Those of them that were sampled from the texts that users sent for a prediction."""
     queryable: int | None = None
     """Records that a query may still pick. None while the controller is away."""
     training_texts: int = 0

@@ -85,7 +85,7 @@ def _lines(status: TaskStatus, now: datetime) -> Iterator[tuple[str, RenderableT
         yield "agreement", _agreement(status.agreement)
     if status.drift:
         yield from drift_lines(status.drift, now)
-    yield "pool", Text(f"{status.pool:,} records" + _open(status.queryable))
+    yield "pool", Text(f"{status.pool:,} records" + _open(status.queryable) + _sampled(status.live_texts))
     for batch in status.batches:
         yield "batch", _batch(batch)
     yield "stop", _stop(status)
@@ -178,6 +178,10 @@ def _agreement(agreement: AgreementStatus) -> Text:
 
 def _open(queryable: int | None) -> str:
     return "" if queryable is None else f", {queryable:,} of them can still be sent to annotators"
+
+
+def _sampled(live_texts: int) -> str:
+    return f"; {live_texts:,} were sampled from live texts" if live_texts else ""
 
 
 def _holdout(holdout: HoldoutStatus) -> Text:

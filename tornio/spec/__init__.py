@@ -19,6 +19,7 @@ from tornio.spec.classifier import (
     TeacherSpec,
     TrainingSpec,
 )
+from tornio.spec.feedback import FeedbackSpec
 from tornio.spec.gates import CanarySpec, GateSpec
 from tornio.spec.loop import LoopSpec, StopSpec
 from tornio.spec.task import AnnotationSpec, LabelSpec, TaskSpec
@@ -33,6 +34,7 @@ __all__ = [
     "Change",
     "Choice",
     "ClassifierSpec",
+    "FeedbackSpec",
     "FineTuningSpec",
     "GateSpec",
     "LabelSpec",

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, model_validator
 from tornio.spec.auto_label import AutoLabelSpec
 from tornio.spec.base import LABEL_PATTERN, Choice, Name, Spec, setting
 from tornio.spec.classifier import NO_TEACHER, ClassifierSpec, TeacherSpec, TrainingSpec
+from tornio.spec.feedback import FeedbackSpec
 from tornio.spec.gates import GateSpec
 from tornio.spec.loop import BOOTSTRAPS, NO_BOOTSTRAP, LoopSpec
 
@@ -149,6 +150,13 @@ class TaskSpec(Spec):
         doc="Labels that the serving version gives to confident texts of the pool. Default none.",
         change="live",
         exclude_if=lambda auto_label: auto_label == AutoLabelSpec(),  # release 0.2 does not know the section
+    )
+    feedback: FeedbackSpec | None = setting(
+        None,
+        doc="Let sampled live texts, those that users send for a prediction, come into the pool, such as "
+        "{share: 0.01}. Default none: no text is kept.",
+        change="live",
+        exclude_if=lambda feedback: feedback is None,  # release 0.2 does not know the section
     )
 
     @model_validator(mode="after")

@@ -50,6 +50,7 @@ class Snapshot:
     label_seq: int
     given_seq: int
     pool: int
+    live_texts: int
     training_texts: int
     training_labels: Mapping[str, int]
     imported_labels: Mapping[str, int]
@@ -113,6 +114,7 @@ class Reader:
             label_seq=counts.log.seq,
             given_seq=counts.given_seq,
             pool=counts.records,
+            live_texts=counts.live_texts,
             training_texts=counts.training_texts,
             training_labels=counts.training_labels,
             imported_labels=counts.imported_labels,

@@ -72,6 +72,7 @@ def task_status(
         labels=list(snapshot.spec.label_names),
         multi_label=snapshot.spec.multi_label,
         pool=snapshot.pool,
+        live_texts=snapshot.live_texts,
         queryable=reported.queryable,
         training_texts=snapshot.training_texts,
         training_labels=dict(snapshot.training_labels),

@@ -17,6 +17,7 @@ from tornio.tasks.data import (
 from tornio.tasks.deletion import Deletion, Learned, delete_records, last_deletion, learned_from, preview_deletion
 from tornio.tasks.export import LabelsExport, export_labels
 from tornio.tasks.imports import match_records, new_record
+from tornio.tasks.live import Chosen, choose_live
 from tornio.tasks.progress import Progress, batch_progress
 from tornio.tasks.rollback import roll_back
 from tornio.tasks.task import Task
@@ -25,6 +26,7 @@ from tornio.tasks.tasks import Applied, Tasks
 __all__ = [
     "Applied",
     "Askable",
+    "Chosen",
     "Counter",
     "Counts",
     "Deletion",
@@ -38,6 +40,7 @@ __all__ = [
     "adaptable_rows",
     "askable",
     "batch_progress",
+    "choose_live",
     "delete_records",
     "export_labels",
     "holdout_set",

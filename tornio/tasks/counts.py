@@ -29,6 +29,7 @@ from tornio.tasks.data import (
     select_training,
     training_labels,
 )
+from tornio.tasks.live import LIVE
 from tornio.tasks.progress import Progress, batch_progress, live_records
 from tornio.tasks.task import Task
 
@@ -54,6 +55,12 @@ class Counts:
         """Records of the pool that are not deleted."""
         gone = deleted_records(self.log.events)
         return len(self.view) - sum(record_id in self.view for record_id in gone)
+
+    @cached_property
+    def live_texts(self) -> int:
+        """Those of ``records`` that were sampled from what users sent for a prediction."""
+        gone = deleted_records(self.log.events)
+        return sum(record_id.startswith(LIVE) and record_id not in gone for record_id in self.view.record_ids)
 
     @cached_property
     def queryable(self) -> int:

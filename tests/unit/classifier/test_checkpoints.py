@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -110,8 +111,12 @@ def test_a_replica_answers_by_the_version_that_a_request_names(workshop: Worksho
     node = NodeSettings(cache_dir=tmp_path / "node", precision="float32")
     task = TaskName(*FULL_NAME.split("/"))
 
+    offered = list[tuple[str, Sequence[str]]]()
+
     async def ask() -> list[tuple[str, int, str]]:
-        predictor = Predictor(workshop.store, None, "r1", node, ClassifierSettings())
+        predictor = Predictor(
+            workshop.store, None, "r1", node, ClassifierSettings(), offer=lambda *texts: offered.append(texts)
+        )
         await predictor.start()
         try:
             names = (None, "previous", "v0", "v2")
@@ -130,6 +135,7 @@ def test_a_replica_answers_by_the_version_that_a_request_names(workshop: Worksho
         ("v0", 0, LABELS[0]),
         ("v2", 2, LABELS[0]),
     ]
+    assert offered == [(FULL_NAME, ["a text"])], "a request that names a version is not offered to the pool"
     live = [
         documents.load(workshop.store, info.key, LiveWindow)[0] for info in workshop.store.list(TaskKeys(*task).live)
     ]

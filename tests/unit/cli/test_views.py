@@ -71,6 +71,12 @@ def test_a_task_that_serves_nothing_yet() -> None:
         assert words in text
 
 
+def test_live_texts_in_the_pool_are_told_apart() -> None:
+    assert "sampled" not in shown(STATUS)
+    text = shown(STATUS.model_copy(update={"live_texts": 1100}))
+    assert "1,234 records; 1,100 were sampled from live texts" in text
+
+
 def test_a_trial_that_runs_and_one_that_refused_a_version() -> None:
     running = TrialStatus(version="v3", since=NOW, why="v3 is on trial: 12 of 30 minutes, 200 texts")
     text = shown(STATUS.model_copy(update={"trial": running, "candidate": "v3"}))

@@ -25,8 +25,8 @@ def test_every_field_of_a_spec_is_told_with_what_changing_it_does() -> None:
     assert told["labels[].description"] == "live"
     assert told["loop.stop.kappa"] == "live"
     assert {name for name in TaskSpec.model_fields if name in told} == {
-        "workspace", "name", "labels", "multi_label", "guidelines",
-    }  # fmt: skip
+        "workspace", "name", "labels", "multi_label", "guidelines", "feedback",
+    }, "sections are told by their fields, and those that may be missing also as a whole"  # fmt: skip
 
 
 def test_links_between_pages_lead_somewhere() -> None:

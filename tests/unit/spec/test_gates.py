@@ -44,5 +44,7 @@ def test_a_change_says_what_changes() -> None:
 
     begun = describe_changes(spec({}), spec({"canary": {}}))
     changed = describe_changes(spec({"canary": {}}), spec({"canary": {"share": 0.2}}))
+    ended = describe_changes(spec({"canary": {}}), spec({}))
     assert [(one.path, one.change) for one in begun] == [("gates.canary", "live")]
+    assert [(one.path, one.old, one.new) for one in ended] == [("gates.canary", CanarySpec(), None)]
     assert [(one.path, one.old, one.new) for one in changed] == [("gates.canary.share", 0.1, 0.2)]
