@@ -75,8 +75,8 @@ DRIFT_ALARM = Metric(
 )  # fmt: skip
 ESTIMATED_ACCURACY = Metric(
     "tornio_estimated_accuracy", MetricKind.GAUGE,
-    "Estimated share of right answers, from how sure the version is: see [Drift](drift.md). NaN once no window of the "
-    "present can be compared.",
+    "Estimated share of right answers, from how sure the version is: see [Drift](drift.md). No value, or NaN, once no "
+    "window of the present can be compared.",
 )  # fmt: skip
 LIVE_TEXTS = Metric(
     "tornio_live_texts", MetricKind.COUNTER,
