@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -21,7 +20,7 @@ from tornio.specfile import read_spec
 class _ListsVersions(TyperGroup):
     """``tornio versions TASK`` is ``tornio versions list TASK``. No task is called like a command: it has a slash."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         told = args and args[0] not in (*self.commands, *ctx.help_option_names)
         return super().parse_args(ctx, ["list", *args] if told else args)
 
@@ -33,8 +32,9 @@ def register(app: typer.Typer) -> None:
     )
     group.command("list")(versions)
     group.command("import")(import_version)
-    for command in (apply, tasks, status):
-        app.command(command.__name__)(command)
+    app.command("apply")(apply)
+    app.command("tasks")(tasks)
+    app.command("status")(status)
     app.add_typer(group, name="versions")
     for command in (train_now, pause, resume, rollback):
         app.command(command.__name__.replace("_", "-"))(command)

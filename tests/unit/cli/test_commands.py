@@ -524,3 +524,21 @@ def test_audit_shows_who_did_what(tornio: Tornio, backend: FakeBackend) -> None:
     assert len(rows) == 3
     code, out, _ = tornio("audit", "acme", "--most", 2, "--json")
     assert [event["detail"]["revision"] for event in json.loads(out)] == [0, 1]
+
+
+def test_an_exported_version_is_sent_and_asked_for(task: Tornio, backend: FakeBackend, tmp_path: Path) -> None:
+    about = {
+        "task": "acme/staging", "version": "v0001-a", "form": "transformers", "labels": ["billing", "bug"],
+        "multi_label": False, "max_length": 64, "pooling": "mean", "normalise": False, "layers": [-1],
+    }  # fmt: skip
+    config = {
+        "model_type": "bert",
+        "id2label": {"0": "billing", "1": "bug"},
+        "problem_type": "single_label_classification",
+    }
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "tornio.json").write_text(json.dumps(about))
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    code, out, _ = task("versions", "import", TASK, str(tmp_path / "model"), "--why", "from staging")
+    assert (code, "import from staging" in out) == (0, True)
+    assert any(call.startswith("take ") for call in backend.calls)

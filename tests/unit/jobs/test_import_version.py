@@ -7,6 +7,7 @@ import json
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,7 +121,13 @@ def test_it_gives_the_same_probabilities_and_is_judged(
     assert (manifest.imported.who, manifest.imported.why, manifest.imported.task) == ("ops", "from staging", "w/t")
     assert manifest.imported.digest == name.partition(".")[0]
     assert imported(context, plan_of(task, name, size), task) == manifest  # another attempt
-    judge = {"version": manifest.version, "current": None, "rivals": [], "agree_with": None, **numbers(task)}
+    judge: dict[str, Any] = {
+        "version": manifest.version,
+        "current": None,
+        "rivals": [],
+        "agree_with": None,
+        **numbers(task),
+    }
     plan = plan_job("evaluate", TaskName("w", "t"), json.dumps(judge))
     assert EvaluateOutput.model_validate(execute(plan, 1, context).output).verdict.promoted
 

@@ -12,7 +12,7 @@ import torch
 
 from tornio.models.device import gpus
 from tornio.models.device import precision as precision_for
-from tornio.models.sources import TOKENIZER_FILES
+from tornio.models.folder import TOKENIZER_FILES
 from tornio.models.tokens import Tokenizer
 from tornio.schemas.registry import EncoderUse
 from tornio.seeds import derive_seed
