@@ -17,6 +17,7 @@ from services import proxy
 from services.embedded import ports
 from services.embedded.stack import EmbeddedStack
 from services.embedded.up import CODE, START_S, application, is_ready
+from services.gateway.callers import Role
 from tests.annotating import Annotator, nothing_is_lost, whole_batch
 from tests.integration.test_outages import Traffic
 from tests.running import messages, serving, spec
@@ -63,6 +64,9 @@ class Sharing:
         state.mkdir(exist_ok=True)
         chosen = ports.assign(state / "ports.json", ("api", "dashboard"))
         program = application(self.stack.addresses, state, chosen["api"], chosen["dashboard"], code=code, name=name)
+        if code != CODE:  # release 0.2 knows no role beyond this one, which could do everything there
+            keys = program.env["TORNIO_API_KEYS"].replace(Role.ADMIN, Role.OPERATE)
+            program = replace(program, env={**program.env, "TORNIO_API_KEYS": keys})
         if not (code / "services" / "proxy.py").exists():  # release 0.1 has nothing for Serve's proxy to import
             program = replace(program, env={k: v for k, v in program.env.items() if k not in proxy.ENVIRONMENT})
         url = f"http://{ports.HOST}:{chosen['api']}"
