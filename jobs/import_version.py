@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jobs.context import RunContext, software, version_name
+from jobs.context import RunContext, version_name
+from jobs.manifests import manifest_of
 from tornio.api import UPLOAD
 from tornio.errors import InvalidInput, NotFound, UnfitCheckpoint
 from tornio.exchange.packing import check_labels, read_about, unpack
 from tornio.exchange.readers import read_export
 from tornio.models.finetuned import FineTunedModel
 from tornio.models.kinds import FINE_TUNED
-from tornio.models.probes import make_probes
 from tornio.schemas.jobs import ImportArgs, TrainOutput
 from tornio.schemas.registry import ImportedFrom, Manifest
 from tornio.spec import TaskSpec
@@ -33,11 +33,11 @@ def run(args: ImportArgs, context: RunContext) -> TrainOutput:
     try:
         published = context.registry.manifest(name)
     except NotFound:  # the normal case: no earlier attempt has published
-        published = _publish(name, args, context)
+        published = _publish(args, context)
     return TrainOutput(version=published.version, labels={}, kind=published.kind, why=published.why)
 
 
-def _publish(name: str, args: ImportArgs, context: RunContext) -> Manifest:
+def _publish(args: ImportArgs, context: RunContext) -> Manifest:
     spec = context.task.spec_at(args.spec_rev)
     with tempfile.TemporaryDirectory(prefix="tornio-import-") as scratch:
         tar, came, made = (Path(scratch) / part for part in ("model.tar", "came", "made"))
@@ -53,10 +53,14 @@ def _publish(name: str, args: ImportArgs, context: RunContext) -> Manifest:
             model = _model(came, made, spec, digest, context)
         except UnfitCheckpoint as error:
             raise InvalidInput(f"The model cannot be used: {error}") from error
-        source = ImportedFrom(who=args.who, why=args.why, digest=digest, task=about.task, version=about.version)
-        manifest = _manifest(name, args, context, spec, model, source)
+        said = f": {args.why}" if args.why else ""
+        why = f"imported by {args.who}, was {about.version} of {about.task}{said}"
         thresholds = {label: value for label, value in about.thresholds.items() if 0 <= value <= 1}
-        return context.registry.publish(manifest.evolve(thresholds=thresholds if spec.multi_label else {}), made)
+        manifest = manifest_of(args, context, spec, model, model.use, kind=FINE_TUNED, why=why, seed=0).evolve(
+            thresholds=thresholds if spec.multi_label else {},
+            imported=ImportedFrom(who=args.who, why=args.why, digest=digest, task=about.task, version=about.version),
+        )
+        return context.registry.publish(manifest, made)
 
 
 def _fetch(args: ImportArgs, context: RunContext, path: Path) -> None:
@@ -73,33 +77,3 @@ def _model(came: Path, made: Path, spec: TaskSpec, digest: str, context: RunCont
     order = [head.labels.index(name) for name in spec.label_names]
     replace(head, labels=spec.label_names, weight=head.weight[order], bias=head.bias[order]).save(made)
     return FineTunedModel.load(made, use, context.job.loader.precision)
-
-
-def _manifest(
-    name: str, args: ImportArgs, context: RunContext, spec: TaskSpec, model: FineTunedModel, source: ImportedFrom
-) -> Manifest:
-    said = f": {args.why}" if args.why else ""
-    return Manifest(
-        version=name,
-        workspace=spec.workspace,
-        task=spec.name,
-        kind=FINE_TUNED,
-        why=f"imported by {source.who}, was {source.version} of {source.task}{said}",
-        generation=args.generation,
-        iteration=args.iteration,
-        labels=spec.label_names,
-        label_set_rev=context.task.label_set_rev(args.spec_rev),
-        multi_label=spec.multi_label,
-        encoder=model.use,
-        blobs={},
-        imported=source,
-        probes=make_probes(model, context.job.loader.precision),
-        parent=args.parent,
-        run=context.run,
-        label_seq=args.label_seq,
-        pool_seq=args.pool_seq,
-        spec_rev=args.spec_rev,
-        seed=0,
-        software=software(),
-        created_at=datetime.now(UTC),
-    )

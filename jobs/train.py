@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jobs.context import RunContext, software, version_name
+from jobs.context import RunContext, version_name
+from jobs.manifests import manifest_of
 from jobs.training_hooks import forget_checkpoints, run_hooks, several_workers, spread, step_record
 from jobs.training_inputs import RunInputs
 from tornio.errors import InvalidInput, NotFound
-from tornio.models.probes import make_probes
 from tornio.schemas.jobs import TrainArgs, TrainOutput
 from tornio.schemas.registry import Manifest
 from tornio.tasks import holdout_set, labels_of
@@ -88,32 +87,12 @@ def _manifest(
     args: TrainArgs, context: RunContext, inputs: RunInputs[Any], model: TrainedModel, kind: str, why: str
 ) -> Manifest:
     spec = inputs.spec
-    return Manifest(
-        version=version_name(args.iteration, context.run),
-        workspace=spec.workspace,
-        task=spec.name,
-        kind=kind,
-        why=why,
-        generation=args.generation,
-        iteration=args.iteration,
-        labels=spec.label_names,
-        label_set_rev=context.task.label_set_rev(args.spec_rev),
-        multi_label=spec.multi_label,
-        encoder=model.use,
-        blobs={},
+    manifest = manifest_of(args, context, spec, model, model.use, kind=kind, why=why, seed=inputs.seed)
+    return manifest.evolve(
         metrics=dict(model.head.metrics),
         counts=_counts(args, context, inputs),
         thresholds=thresholds_of(spec, model.head),
         taught_by=inputs.taught_by,
-        probes=make_probes(model, context.job.loader.precision),
-        parent=args.parent,
-        run=context.run,
-        label_seq=args.label_seq,
-        pool_seq=args.pool_seq,
-        spec_rev=args.spec_rev,
-        seed=inputs.seed,
-        software=software(),
-        created_at=datetime.now(UTC),
     )
 
 

@@ -10,10 +10,10 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Protocol
 
 from services import metrics
+from services.background import Background
 from services.classifier.redaction import CannotRedact, Redaction
 from services.metrics import Meter
 from tornio.api import TaskName
@@ -28,8 +28,6 @@ LOOKS = 10
 """Looks between additions to the pools: each addition is one more part of the pool, and parts cost."""
 QUEUE = 256
 """Most texts of a task that wait. Each task has its own, so that a busy one leaves room for the others."""
-LAST_S = 5.0
-"""Seconds that the last addition may take when the replica ends."""
 
 
 class LivePool(Protocol):
@@ -107,20 +105,15 @@ class Feedback:
         self._most = most
         self._waiting: dict[str, list[str]] = {}
         """Texts that have passed the redaction."""
-        self._running: asyncio.Task[None] | None = None
+        self._background = Background("feedback", self._run, self.flush)
 
     def start(self) -> None:
         """Begin to look each minute."""
-        self._running = asyncio.create_task(self._run(), name="feedback")
+        self._background.start()
 
     async def stop(self) -> None:
         """End, after a last addition."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_S):
-                await self.flush()
+        await self._background.stop()
 
     async def _run(self) -> None:
         while True:

@@ -7,12 +7,12 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from services import metrics
+from services.background import Background
 from services.metrics import Meter
 from tornio.api.drift import DriftStatus, DriftWindow
 from tornio.drift.counts import Counts
@@ -27,8 +27,6 @@ FLUSH_S = 60.0
 """Seconds between writes. A replica that is killed loses the counts of this time."""
 COMPARE_S = 300.0
 """Seconds between comparisons of a task for the metrics. Each reads the documents of all replicas."""
-LAST_S = 5.0
-"""Seconds that the last write may take when the replica ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ class Live:
         """When each task was compared."""
         self._shown: dict[str, set[str]] = {}
         """The measures of each task that the metrics have."""
-        self._running: asyncio.Task[None] | None = None
+        self._background = Background("live", self._run, lambda: asyncio.to_thread(self.write))
 
     def add(self, task: str, version: str, counts: Counts) -> None:
         """Count texts that a version has answered now."""
@@ -93,16 +91,11 @@ class Live:
 
     def start(self) -> None:
         """Begin to write each minute."""
-        self._running = asyncio.create_task(self._run(), name="live")
+        self._background.start()
 
     async def stop(self) -> None:
         """End, after a last write."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_S):
-                await asyncio.to_thread(self.write)
+        await self._background.stop()
 
     async def _run(self) -> None:
         while True:

@@ -10,11 +10,10 @@ from typing import Any, Protocol
 from services.gateway.auditing import Auditor
 from services.gateway.cluster import Models
 from tornio.api import UPLOAD, Asked, ModelIn, TaskName
-from tornio.errors import Conflict, NotFound, NotServable
+from tornio.errors import Conflict
 from tornio.exchange.bundle import Bundle, bundle
 from tornio.exchange.packing import check_labels
-from tornio.loop.first import no_version
-from tornio.registry import CURRENT, PREVIOUS, Registry
+from tornio.registry import Registry
 from tornio.schemas.audit import Act
 from tornio.schemas.keys import TaskKeys, UploadKeys
 from tornio.schemas.loop import Asks, ImportAsk
@@ -22,7 +21,7 @@ from tornio.schemas.uploads import Upload
 from tornio.status.asks import asks_status
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
-from tornio.tasks import Task
+from tornio.tasks import Task, named_version
 from tornio.uploads import find_upload
 
 MOST_IMPORTS = 10
@@ -132,13 +131,6 @@ class StoreServed:
     def _describe(self, task: TaskName, version: str | None) -> ServedModel:
         Task(self.store, TaskKeys(*task))  # raises NotFound
         registry = Registry(self.store, TaskKeys(*task))
-        current = registry.alias(CURRENT)
-        if current is None and version in (None, PREVIOUS):
-            raise NotServable(no_version(str(task), f"`tornio status {task}` says what the first one waits for"))
-        aliased = {} if current is None else {None: current.version, PREVIOUS: current.previous}
-        name = aliased.get(version, version)
-        names = tuple(dict.fromkeys([*filter(None, aliased.values()), *registry.names()]))
-        if name not in names:
-            raise NotFound(f"{task} has no version {name or PREVIOUS}. `tornio versions {task}` lists them.")
+        name, names = named_version(registry, str(task), version)
         manifest = registry.manifest(name)
         return ServedModel(name, names, manifest.kind, manifest.labels, manifest.multi_label)

@@ -293,6 +293,11 @@ class RunFileOut(Answer):
     size: int
     etag: str
 
+    @property
+    def place(self) -> str:
+        """Where the file is below the folder of the run. One of a folder has its name after the first dash."""
+        return self.name.replace("-", "/", 1)
+
 
 class RunFiles(Answer):
     files: list[RunFileOut]

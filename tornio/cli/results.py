@@ -143,7 +143,7 @@ def _bring(
     """Fetch the files that have not come."""
     with screen.progress("fetching", sum(file.size for file in files), quiet) as advance:
         for file in files:
-            path = folder / file.name.replace("-", "/", 1)
+            path = folder / file.place
             path.parent.mkdir(parents=True, exist_ok=True)
             if fetched.has(file, path):
                 advance(file.size)
@@ -181,7 +181,7 @@ def _folders(job: Job) -> list[str]:
 
 
 def _is_below(file: RunFileOut, folders: Sequence[str]) -> bool:
-    return any(file.name.startswith(folder.replace("/", "-")) for folder in folders)
+    return any(file.place.startswith(folder) for folder in folders)
 
 
 def _is_purged(job: Job, files: Sequence[RunFileOut]) -> bool:

@@ -15,17 +15,13 @@ from tornio.api import TaskName
 from tornio.client import address, streams
 from tornio.client.chunks import chunks, json_size
 from tornio.client.http import Patience, Session
-from tornio.client.predictions import REQUEST_BYTES, REQUEST_TEXTS, Progress, predict_each, readable, whole
+from tornio.client.predictions import REQUEST_BYTES, REQUEST_TEXTS, Progress, predict_each, readable, silent, whole
 from tornio.client.results import ResultMethods, run_path
 from tornio.client.uploads import UploadMethods
 from tornio.errors import InvalidInput, Unavailable
 from tornio.records import Prediction, Purpose
 from tornio.spec import LabelSpec, TaskSpec
 from tornio.specfile import read_spec
-
-
-def _silent(_: int) -> None:
-    """The default for ``progress``, which does nothing."""
 
 
 class Client(UploadMethods, ResultMethods):
@@ -98,7 +94,7 @@ class Client(UploadMethods, ResultMethods):
         self,
         task: str,
         records: Iterable[api.RecordIn],
-        progress: Progress = _silent,
+        progress: Progress = silent,
         *,
         duplicates: bool = False,
     ) -> api.RecordsAdded:
@@ -120,7 +116,7 @@ class Client(UploadMethods, ResultMethods):
         labels: Iterable[api.LabelIn],
         purpose: Purpose | str = "train",
         source: str | None = None,
-        progress: Progress = _silent,
+        progress: Progress = silent,
         *,
         auto: bool = False,
     ) -> api.LabelsImported:
@@ -155,7 +151,7 @@ class Client(UploadMethods, ResultMethods):
 
     # Output
 
-    def predict(self, task: str, texts: Iterable[str], progress: Progress = _silent) -> list[Prediction]:
+    def predict(self, task: str, texts: Iterable[str], progress: Progress = silent) -> list[Prediction]:
         """Classify texts, in their order. Raises NotServable before the task's first version serves.
 
         Raises InvalidInput for a text without a visible character, before anything is sent.
@@ -166,7 +162,7 @@ class Client(UploadMethods, ResultMethods):
         self,
         task: str,
         texts: Iterable[str],
-        progress: Progress = _silent,
+        progress: Progress = silent,
         *,
         at_once: int = 1,
         retry_seconds: float | None = None,
@@ -190,7 +186,7 @@ class Client(UploadMethods, ResultMethods):
         labels: Sequence[str | LabelSpec],
         templates: Sequence[str] | None = None,
         multi_label: bool = False,
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> list[api.ZeroShotPrediction]:
         """Classify texts without training, by the names and descriptions of the labels.
 
@@ -204,7 +200,7 @@ class Client(UploadMethods, ResultMethods):
         labels: Sequence[str | LabelSpec],
         templates: Sequence[str] | None = None,
         multi_label: bool = False,
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> Iterator[api.ZeroShotPrediction]:
         """Yield the predictions of ``zero_shot`` as they arrive, so that they are kept when a later request fails."""
         request = {
@@ -218,7 +214,7 @@ class Client(UploadMethods, ResultMethods):
             yield from whole(answer.predictions, chunk)
             progress(len(chunk))
 
-    def labels(self, task: str, total: Progress = _silent) -> Iterator[api.LabelledRecord]:
+    def labels(self, task: str, total: Progress = silent) -> Iterator[api.LabelledRecord]:
         """Iterate over the labels that the task takes as true now, with their texts.
 
         ``total`` is called with their number first. Raises Unavailable when the stream ends early.
@@ -234,7 +230,7 @@ class Client(UploadMethods, ResultMethods):
                 raise Unavailable(f"The export ended after {lines} of {count} labels. Try again.")
 
     def download_version(
-        self, task: str, folder: Path, version: str | None = None, progress: Progress = _silent
+        self, task: str, folder: Path, version: str | None = None, progress: Progress = silent
     ) -> None:
         """Write the documents and files of a version (``previous``; None: the one that serves) into a folder.
 

@@ -29,6 +29,10 @@ R = TypeVar("R")
 M = TypeVar("M", Prediction, api.ZeroShotPrediction)
 
 
+def silent(_: int) -> None:
+    """The default for ``progress``, which does nothing."""
+
+
 def predict_each(
     ask: Ask, texts: Iterable[str], progress: Progress, at_once: int, retry_seconds: float | None
 ) -> Iterator[Prediction]:

@@ -8,15 +8,11 @@ from pathlib import Path
 
 from tornio import api
 from tornio.client.http import Session
-from tornio.client.predictions import Progress
+from tornio.client.predictions import Progress, silent
 from tornio.errors import InvalidFile, InvalidInput
 from tornio.exchange.packing import files_of, pack, read_about
 from tornio.spec import NAME_PATTERN
 from tornio.storage.files import sha256_of
-
-
-def _silent(_: int) -> None:
-    """The default for ``progress``, which does nothing."""
 
 
 class UploadMethods:
@@ -24,7 +20,7 @@ class UploadMethods:
 
     _session: Session
 
-    def upload(self, workspace: str, path: Path | str, progress: Progress = _silent) -> api.UploadOut:
+    def upload(self, workspace: str, path: Path | str, progress: Progress = silent) -> api.UploadOut:
         """Send a file, so that runs of tasks of the workspace can read it as ``upload:NAME``.
 
         A file that is there already is not sent again, and an interrupted upload goes on where it was. ``progress`` is
@@ -42,7 +38,7 @@ class UploadMethods:
         except OSError as error:
             raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
 
-    def import_version(self, task: str, folder: Path | str, why: str = "", progress: Progress = _silent) -> api.Asked:
+    def import_version(self, task: str, folder: Path | str, why: str = "", progress: Progress = silent) -> api.Asked:
         """Send a version that ``tornio export model`` wrote. It is judged as one that was trained here is, and serves
         if it passes. ``folder``: as it was written. ``progress``: see ``upload``.
 

@@ -8,18 +8,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tornio.errors import IntegrityError, NotFound, NotServable
+from tornio.errors import IntegrityError, NotFound
 from tornio.models.kinds import KINDS
-from tornio.registry import CURRENT, PREVIOUS, Encoders, Registry
-from tornio.registry.blobs import check_names
+from tornio.registry import Encoders, Registry
+from tornio.registry.blobs import check_names, is_intact
 from tornio.schemas import keys
 from tornio.schemas.base import Document
 from tornio.schemas.registry import Blob, EncoderDocument, Manifest
 from tornio.schemas.task import SpecDocument
 from tornio.storage import documents
-from tornio.storage.files import sha256_of
 from tornio.storage.port import ObjectStore
-from tornio.tasks import Task
+from tornio.tasks import Task, named_version
 
 MANIFEST, SPEC, ITERATION, BASE = "manifest.json", "spec.json", "iteration.json", "base.json"
 MODEL, ENCODER = "model", "encoder"
@@ -59,20 +58,10 @@ def bundle(task: Task, version: str | None = None) -> Bundle:
 
 def _manifest(task: Task, version: str | None) -> Manifest:
     registry = Registry(task.store, task.keys)
-    if version in (None, PREVIOUS):
-        current = registry.alias(CURRENT)
-        if current is None:
-            raise NotServable(
-                f"{task.full_name} has no version yet. `tornio status {task.full_name}` says what it waits for."
-            )
-        version = current.version if version is None else current.previous
-    if version not in registry.names():
-        raise NotFound(
-            f"{task.full_name} has no version {version or PREVIOUS}. `tornio versions {task.full_name}` lists them."
-        )
-    manifest = registry.manifest(version)
+    name, _ = named_version(registry, task.full_name, version)
+    manifest = registry.manifest(name)
     if manifest.kind not in KINDS:
-        raise NotFound(f"{version} is of the kind {manifest.kind!r}, which this release does not know: upgrade Tornio.")
+        raise NotFound(f"{name} is of the kind {manifest.kind!r}, which this release does not know: upgrade Tornio.")
     return manifest
 
 
@@ -96,7 +85,7 @@ def _tar(store: ObjectStore, told: Mapping[str, Document], files: Mapping[str, B
         for name, blob in files.items():
             path = Path(folder) / "blob"
             store.download(keys.blob(blob.sha256), path)
-            if path.stat().st_size != blob.size or sha256_of(path) != blob.sha256:
+            if not is_intact(blob, path):
                 raise IntegrityError(f"{name} of the version does not match its digest. Restore it from a backup.")
             yield _header(name, blob.size)
             with path.open("rb") as file:

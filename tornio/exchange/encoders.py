@@ -6,10 +6,9 @@ from pathlib import Path
 
 from tornio.errors import IntegrityError
 from tornio.exchange.modules import write_modules
-from tornio.registry.blobs import check_names
+from tornio.registry.blobs import check_names, is_intact
 from tornio.schemas import keys
 from tornio.schemas.registry import EncoderDocument
-from tornio.storage.files import sha256_of
 from tornio.storage.port import ObjectStore
 
 CARD = "README.md"
@@ -26,7 +25,7 @@ def write_encoder(store: ObjectStore, document: EncoderDocument, folder: Path) -
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         store.download(keys.blob(blob.sha256), path)
-        if sha256_of(path) != blob.sha256:
+        if not is_intact(blob, path):
             raise IntegrityError(f"{name} of the base model does not match its digest. Restore it from a backup.")
     if not (folder / "modules.json").exists():
         write_modules(folder, document.dimension, document.pooling, document.normalise, document.max_length)

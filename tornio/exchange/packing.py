@@ -9,14 +9,13 @@ import re
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
 from tornio.errors import InvalidInput
-from tornio.models.folder import TOKENIZER_FILES, read_config, read_object
+from tornio.models.folder import is_tokenizer_file, read_config, read_object
 from tornio.models.outputs import read_outputs
 from tornio.schemas.base import Part
 from tornio.schemas.registry import Pooling
@@ -37,12 +36,15 @@ _SUFFIXES = (".json", ".txt", ".model", ".spm", ".safetensors")
 _MODULE_FILE = re.compile(r"[1-9]_(Pooling|Normalize|Dense)/(config\.json|model\.safetensors)")
 
 
+FormName = Literal["transformers", "sentence-transformers", "encoder-and-head"]
+
+
 class About(Part):
     """``tornio.json``: what an export is of, and how to read its outputs."""
 
     task: str
     version: str
-    form: Literal["transformers", "sentence-transformers", "encoder-and-head"]
+    form: FormName
     labels: tuple[str, ...] = Field(min_length=1)
     """In the order of the outputs."""
     multi_label: bool
@@ -151,7 +153,7 @@ def unpack(path: Path, folder: Path) -> None:
 
 
 def _check_name(name: str) -> None:
-    tokens = any(fnmatch(name, pattern) for pattern in TOKENIZER_FILES) and name.endswith(_SUFFIXES) and "/" not in name
+    tokens = is_tokenizer_file(name) and name.endswith(_SUFFIXES) and "/" not in name
     if name not in (*_OWN, ABOUT) and not tokens and not _MODULE_FILE.fullmatch(name):
         raise InvalidInput(
             f"{name!r:.99} is no file of an export. Code and pickles are never read, and nothing else is needed: "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from tornio.exchange import built_in, weights
 from tornio.exchange.families import family_of
 from tornio.exchange.modules import write_json
 from tornio.exchange.packing import About, read_about
-from tornio.models.folder import TOKENIZER_FILES, read_config
+from tornio.models.folder import is_tokenizer_file, read_config
 from tornio.models.head import LinearHead
 from tornio.models.limits import most_tokens
 from tornio.models.pretrained import load_config
@@ -47,7 +46,7 @@ def read_export(folder: Path, out: Path, digest: str) -> tuple[LinearHead, Encod
     kept = {name: value for name, value in {**config, **changes}.items() if name not in _OF_CLASSIFIERS}
     write_json(out / "config.json", kept)
     for path in folder.iterdir():
-        if any(fnmatch(path.name, pattern) for pattern in TOKENIZER_FILES):
+        if is_tokenizer_file(path.name):
             shutil.copyfile(path, out / path.name)
     use = EncoderUse(
         digest=digest,

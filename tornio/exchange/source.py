@@ -17,12 +17,11 @@ from tornio.models.head import LinearHead
 from tornio.models.kinds import KINDS
 from tornio.models.limits import most_tokens
 from tornio.models.pretrained import load_config
-from tornio.registry.blobs import check_names
+from tornio.registry.blobs import check_names, is_intact
 from tornio.schemas.base import Document
 from tornio.schemas.registry import Blob, EncoderDocument, EncoderUse, Manifest
 from tornio.schemas.task import Iteration, SpecDocument
 from tornio.spec import LabelSpec
-from tornio.storage.files import sha256_of
 
 D = TypeVar("D", bound=Document)
 _FRONT = re.compile(r"\A---\s*\n(.*?)\n---\s*(\n|\Z)", re.DOTALL)
@@ -90,7 +89,7 @@ def _check(folder: Path, files: dict[str, Blob]) -> None:
     check_names(files)
     for name, blob in files.items():
         path = folder / name
-        if not path.is_file() or path.stat().st_size != blob.size or sha256_of(path) != blob.sha256:
+        if not path.is_file() or not is_intact(blob, path):
             raise Unavailable(f"The export ended before {name} was complete. Try again.")
 
 

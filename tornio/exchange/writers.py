@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from tornio.exchange import built_in, usage, weights
 from tornio.exchange.card import card
 from tornio.exchange.families import Family, family_of
 from tornio.exchange.modules import write_json, write_modules
-from tornio.exchange.packing import ABOUT, CARD
+from tornio.exchange.packing import ABOUT, CARD, About, FormName
 from tornio.exchange.source import Source
-from tornio.models.folder import TOKENIZER_FILES, read_object
+from tornio.models.folder import is_tokenizer_file, read_object
 from tornio.models.outputs import MULTI, SINGLE
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -30,7 +29,7 @@ class Form:
     writes the files into an empty folder. ``usage``: lines of Python that load them.
     """
 
-    name: str
+    name: FormName
     refuses: Callable[[Source], str | None]
     write: Callable[[Source, Path], None]
     usage: Callable[[Source], str]
@@ -139,19 +138,19 @@ def write_version(source: Source, folder: Path) -> Form:
     form, reasons = form_of(source)
     form.write(source, folder)
     manifest, use = source.manifest, source.use
-    about = {
-        "task": f"{manifest.workspace}/{manifest.task}",
-        "version": manifest.version,
-        "form": form.name,
-        "labels": list(manifest.labels),
-        "multi_label": manifest.multi_label,
-        "thresholds": manifest.thresholds,
-        "max_length": source.max_length,
-        "pooling": use.pooling,
-        "normalise": use.normalise,
-        "layers": list(use.pooled),
-    }
-    write_json(folder / ABOUT, about)
+    about = About(
+        task=f"{manifest.workspace}/{manifest.task}",
+        version=manifest.version,
+        form=form.name,
+        labels=manifest.labels,
+        multi_label=manifest.multi_label,
+        thresholds=manifest.thresholds,
+        max_length=source.max_length,
+        pooling=use.pooling,
+        normalise=use.normalise,
+        layers=use.pooled,
+    )
+    write_json(folder / ABOUT, about.model_dump(mode="json"))
     (folder / CARD).write_text(card(source, form.name, form.usage(source), reasons), encoding="utf-8")
     return form
 
@@ -187,7 +186,7 @@ def _write_config(source: Source, folder: Path, changes: Mapping[str, Any]) -> N
 def _write_tokenizer(source: Source, folder: Path) -> None:
     """The tokenizer's files. It cuts where the version does, on the right, once truncation is asked for."""
     for path in source.encoder.iterdir():
-        if path.is_file() and any(fnmatch(path.name, pattern) for pattern in TOKENIZER_FILES):
+        if path.is_file() and is_tokenizer_file(path.name):
             shutil.copyfile(path, folder / path.name)
     said = {"model_max_length": source.max_length, "truncation_side": "right", "padding_side": "right"}
     write_json(folder / _TOKENIZER_CONFIG, {**read_object(folder / _TOKENIZER_CONFIG), **said})

@@ -5,12 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from tornio.models.encoder import encoder_from
-from tornio.models.folder import TOKENIZER_FILES
+from tornio.models.folder import is_tokenizer_file
 from tornio.models.head import LinearHead
 from tornio.models.headed import HeadedEncoder
 from tornio.models.port import ReadingEncoder
@@ -66,5 +65,5 @@ def write_model(folder: Path, body: Any, head: LinearHead, base: Path) -> None:
     body.save_pretrained(folder, safe_serialization=True)
     head.save(folder)
     for path in base.iterdir():
-        if any(fnmatch(path.name, pattern) for pattern in TOKENIZER_FILES):
+        if is_tokenizer_file(path.name):
             shutil.copyfile(path, folder / path.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,16 @@ TOKENIZER_FILES = (
     "*.model",
     "*.spm",
 )
-"""All files that a tokenizer may consist of."""
+"""All files that a tokenizer may consist of, as patterns. See ``is_tokenizer_file``."""
 ADAPTER = "adapter_config.json"
 _INDEX = "model.safetensors.index.json"
 _MODULES = ("Transformer", "Pooling", "Normalize", "Dropout")
 """Modules of sentence-transformers that an ``Encoder`` applies, and dropout, which does nothing after the training."""
+
+
+def is_tokenizer_file(name: str) -> bool:
+    """Whether a tokenizer may have a file of this name, which has no folder."""
+    return any(fnmatch(name, pattern) for pattern in TOKENIZER_FILES)
 
 
 def read_json(path: Path) -> Any:

@@ -49,6 +49,11 @@ def blob_of(path: Path) -> Blob:
     return Blob(sha256=sha256_of(path), size=path.stat().st_size)
 
 
+def is_intact(blob: Blob, path: Path) -> bool:
+    """Whether the file has the size and the digest of the blob."""
+    return path.stat().st_size == blob.size and sha256_of(path) == blob.sha256
+
+
 def upload(store: ObjectStore, files: Mapping[str, Path], known: Mapping[str, Blob] | None = None) -> dict[str, Blob]:
     """Upload the files that the store does not have yet, and return the blob of each name.
 

@@ -12,10 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tornio.errors import IntegrityError
-from tornio.registry.blobs import check_names, digest_of
+from tornio.registry.blobs import check_names, digest_of, is_intact
 from tornio.schemas import keys
 from tornio.schemas.registry import Blob
-from tornio.storage.files import sha256_of
 from tornio.storage.port import ObjectStore
 
 _log = logging.getLogger(__name__)
@@ -49,7 +48,7 @@ class NodeCache:
         with self._lock(blob.sha256):
             if not path.exists():
                 self._fetch(blob, path)
-            elif self._checked.get(blob.sha256) != _stat(path) and not _is_intact(blob, path):
+            elif self._checked.get(blob.sha256) != _stat(path) and not is_intact(blob, path):
                 _log.warning("Cached blob %s is damaged. Downloading it again.", blob.sha256)
                 self._fetch(blob, path)
             _touch(path)
@@ -92,7 +91,7 @@ class NodeCache:
         try:
             download = incoming / "blob"
             self._store.download(keys.blob(blob.sha256), download)
-            if not _is_intact(blob, download):
+            if not is_intact(blob, download):
                 raise IntegrityError(
                     f"{keys.blob(blob.sha256)} in the store does not match its digest "
                     f"({download.stat().st_size} bytes, {blob.size} expected). Restore it from a backup or train again."
@@ -150,10 +149,6 @@ class NodeCache:
 def _stat(path: Path) -> _Stat:
     stat = path.stat()
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def _is_intact(blob: Blob, path: Path) -> bool:
-    return path.stat().st_size == blob.size and sha256_of(path) == blob.sha256
 
 
 def _touch(path: Path) -> None:

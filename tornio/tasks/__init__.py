@@ -18,6 +18,7 @@ from tornio.tasks.deletion import Deletion, Learned, delete_records, last_deleti
 from tornio.tasks.export import LabelsExport, export_labels
 from tornio.tasks.imports import match_records, new_record
 from tornio.tasks.live import Chosen, choose_live
+from tornio.tasks.named import named_version
 from tornio.tasks.progress import Progress, batch_progress
 from tornio.tasks.rollback import roll_back
 from tornio.tasks.task import Task
@@ -48,6 +49,7 @@ __all__ = [
     "last_deletion",
     "learned_from",
     "match_records",
+    "named_version",
     "new_record",
     "preview_deletion",
     "reserve",

@@ -99,7 +99,8 @@ class UploadRoom:
                     self.store, keys.document, Upload, lambda one: one.evolve(whole=True, used_at=self.clock())
                 )
             except NotFound:  # it was deleted meanwhile, by a request that did not see the whole file
-                self.store.delete([keys.data, *(info.key for info in self.store.list(keys.parts))])
+                self.store.delete([keys.data])
+                self._drop_parts(keys)
                 raise self._not_found(keys) from None
             self._drop_parts(keys)
         return self._out(upload)
@@ -128,7 +129,7 @@ class UploadRoom:
         )
 
     def documents(self) -> Iterator[Upload]:
-        """Yield the document of each upload. It leaps over the parts (see ``Tasks.names``)."""
+        """Yield the document of each upload. The parts are not listed."""
         for keys in self._folders():
             stored = documents.find(self.store, keys.document, Upload)
             if stored is not None:
@@ -143,12 +144,7 @@ class UploadRoom:
                     self.store.delete([info.key for info in found])
 
     def _folders(self) -> Iterator[UploadKeys]:
-        folder = workspace_uploads(self.workspace)
-        after: str | None = None
-        while (info := next(iter(self.store.list(folder, start_after=after)), None)) is not None:
-            keys = UploadKeys(self.workspace, info.key.removeprefix(folder).partition("/")[0])
-            yield keys
-            after = keys.root + "~"
+        return (UploadKeys(self.workspace, name) for name in self.store.folders(workspace_uploads(self.workspace)))
 
     def _create(self, keys: UploadKeys, size: int, file: str, who: str) -> None:
         self._check_quota(size)

@@ -9,15 +9,13 @@ from tornio.models.folder import read_config
 from tornio.models.loading import Loader
 from tornio.models.outputs import read_outputs
 from tornio.models.sequence import check_classifier
-from tornio.registry import Registry
+from tornio.registry import CURRENT, Registry
 from tornio.schemas.jobs import PredictArgs
 from tornio.schemas.keys import seq_of
 from tornio.schemas.runs import RunPlan
 from tornio.scoring.planning import DEFAULT_LENGTH, version_of
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks, last_deletion
-
-CURRENT = "current"
 
 
 def plan_predict(

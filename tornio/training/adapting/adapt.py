@@ -12,7 +12,7 @@ import torch
 
 from tornio.models.device import gpus
 from tornio.models.device import precision as precision_for
-from tornio.models.folder import TOKENIZER_FILES
+from tornio.models.folder import is_tokenizer_file
 from tornio.models.tokens import Tokenizer
 from tornio.schemas.registry import EncoderUse
 from tornio.seeds import derive_seed
@@ -110,7 +110,7 @@ def _tuning(settings: Settings, new_head: bool) -> FineTuningSpec:
 def _copy_rest(base: Path, out: Path) -> None:
     """Copy tokenizer and pooling, which an adaptation does not change."""
     for path in base.iterdir():
-        if any(fnmatch(path.name, pattern) for pattern in (*TOKENIZER_FILES, *_SENTENCE_FILES)):
+        if is_tokenizer_file(path.name) or any(fnmatch(path.name, pattern) for pattern in _SENTENCE_FILES):
             if path.is_dir():
                 (out / path.name).mkdir()
                 shutil.copyfile(path / "config.json", out / path.name / "config.json")
