@@ -6,16 +6,16 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tornio.client import Client
+    from tornio.client import AsyncClient, Client
 
 __version__ = "0.2.0"
-__all__ = ["Client", "__version__"]
+__all__ = ["AsyncClient", "Client", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """``tornio.Client``, imported when it is asked for: the cluster's processes have no use for it."""
-    if name == "Client":
-        from tornio.client import Client
+    """``tornio.Client`` and ``tornio.AsyncClient``, imported when they are asked for: the cluster does not use them."""
+    if name in ("Client", "AsyncClient"):
+        from tornio import client
 
-        return Client
+        return getattr(client, name)
     raise AttributeError(f"module 'tornio' has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """The Python client. It is light: it imports httpx and pydantic, but neither torch nor ray."""
 
-from tornio.client.client import Client
+from tornio.client.client import AsyncClient, Client
 from tornio.client.predictions import Progress
 
-__all__ = ["Client", "Progress"]
+__all__ = ["AsyncClient", "Client", "Progress"]

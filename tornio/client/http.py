@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +18,8 @@ from pydantic import BaseModel, ValidationError
 
 from tornio import __version__, errors
 from tornio.api import Problem, error_class
+from tornio.client.address import Address
+from tornio.client.wire import Request, Stream, Wire
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -51,102 +53,92 @@ class Patience:
 
 @dataclass(slots=True)
 class _Retry:
-    """The pauses between the attempts of one request, which double. ``seconds``: how long after the first failure.
-    ``over``: see ``Patience``."""
+    """The pauses between the attempts of one request, which double. ``seconds``: how long after the first failure."""
 
     seconds: float
-    over: Event | None
     _failed: float | None = None
     _next: float = 0.1
 
-    def pause(self, at_least: float = 0.0, within: float = inf) -> bool:
-        """Sleep before the next attempt. Returns False, at once, if it would begin too late."""
+    def pause(self, at_least: float = 0.0, within: float = inf) -> float | None:
+        """Return the seconds to wait before the next attempt; None if it would begin too late."""
         now = time.monotonic()
         self._failed = now if self._failed is None else self._failed
         if now + at_least >= self._failed + min(self.seconds, within):
-            return False
+            return None
         seconds = max(at_least, self._next * random.uniform(0.5, 1.0))
         self._next = min(self._next * 2, 2.0)
-        if self.over is not None:
-            return not self.over.wait(seconds)
-        time.sleep(seconds)
-        return True
+        return seconds
+
+
+def http_options(where: Address, timeout: float) -> dict[str, Any]:
+    """Return what both clients of httpx are made with. Raises InvalidInput for an address that is none."""
+    headers = {"User-Agent": f"tornio/{__version__}"}
+    if where.api_key:
+        headers["Authorization"] = f"Bearer {where.api_key}"
+    try:
+        url = httpx.URL(where.url)
+    except httpx.InvalidURL as error:
+        raise errors.InvalidInput(f"{where.url!r} is not a valid address: {error}") from error
+    return {
+        "base_url": url,
+        "headers": headers,
+        "timeout": httpx.Timeout(timeout, connect=min(timeout, UNREACHABLE_S)),
+    }
 
 
 class Session:
     """HTTP requests to one server."""
 
-    def __init__(
-        self, url: str, api_key: str | None, timeout: float, retry_seconds: float, transport: httpx.BaseTransport | None
-    ) -> None:
-        headers = {"User-Agent": f"tornio/{__version__}"}
-        if api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
+    def __init__(self, url: str, timeout: float, retry_seconds: float, wire: Wire) -> None:
+        self.wire = wire
         self._url = url
-        self._retry_seconds = retry_seconds
         self._timeout = timeout
-        limits = httpx.Timeout(timeout, connect=min(timeout, UNREACHABLE_S))
-        try:
-            self._http = httpx.Client(base_url=url, headers=headers, timeout=limits, transport=transport)
-        except httpx.InvalidURL as error:
-            raise errors.InvalidInput(f"{url!r} is not a valid address: {error}") from error
+        self._retry_seconds = retry_seconds
 
-    def close(self) -> None:
-        self._http.close()
-
-    def get(self, path: str, answer: type[A], also: int | None = None) -> A:
+    async def get(self, path: str, answer: type[A], also: int | None = None) -> A:
         """Send a GET request. ``also``: an error status that is accepted here."""
-        return _read(self._send("GET", path, repeatable=True, also=also), answer)
+        return _read(await self._send(Request("GET", path), repeatable=True, also=also), answer)
 
-    def get_bytes(self, path: str, query: Mapping[str, str]) -> bytes:
+    async def get_bytes(self, path: str, query: Mapping[str, str]) -> bytes:
         """Return the bytes of an answer as they are."""
-        return self._send("GET", f"{path}?{httpx.QueryParams(query)}", repeatable=True).content
+        return (await self._send(Request("GET", f"{path}?{httpx.QueryParams(query)}"), repeatable=True)).content
 
-    def post(
+    async def post(
         self, path: str, answer: type[A], body: Any = None, *, repeatable: bool, patience: Patience | None = None
     ) -> A:
         """Send a POST request. ``repeatable``: whether the server may receive it twice without harm. ``patience``: how
         long it is repeated, if not as every request."""
-        return _read(self._send("POST", path, body, repeatable=repeatable, patience=patience), answer)
+        request = Request("POST", path, body)
+        return _read(await self._send(request, repeatable=repeatable, patience=patience), answer)
 
-    def put(self, path: str, answer: type[A], body: Any) -> A:
-        return _read(self._send("PUT", path, body, repeatable=True), answer)
+    async def put(self, path: str, answer: type[A], body: Any) -> A:
+        return _read(await self._send(Request("PUT", path, body), repeatable=True), answer)
 
-    def put_bytes(self, path: str, answer: type[A], content: bytes) -> A:
+    async def put_bytes(self, path: str, answer: type[A], content: bytes) -> A:
         """Send bytes as they are."""
-        return _read(self._send("PUT", path, content=content, repeatable=True), answer)
+        return _read(await self._send(Request("PUT", path, content=content), repeatable=True), answer)
 
-    def delete(self, path: str, answer: type[A]) -> A:
-        return _read(self._send("DELETE", path, repeatable=True), answer)
+    async def delete(self, path: str, answer: type[A]) -> A:
+        return _read(await self._send(Request("DELETE", path), repeatable=True), answer)
 
-    @contextmanager
-    def stream(self, path: str) -> Iterator[httpx.Response]:
+    @asynccontextmanager
+    async def stream(self, path: str) -> AsyncIterator[Stream]:
         try:
-            with self._http.stream("GET", path) as response:
-                if response.is_error:
-                    response.read()
-                _raise(response)
-                yield response
+            async with self.wire.stream(path) as stream:
+                _raise(stream.response)
+                yield stream
         except httpx.TransportError as error:
             raise self._unavailable(error) from error
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        repeatable: bool,
-        content: bytes | None = None,
-        also: int | None = None,
-        patience: Patience | None = None,
+    async def _send(
+        self, request: Request, *, repeatable: bool, also: int | None = None, patience: Patience | None = None
     ) -> httpx.Response:
         within = UNREACHABLE_S if patience is None else inf
-        headers = None if content is None else {"Content-Type": "application/octet-stream"}
-        retry = _Retry(self._retry_seconds, None) if patience is None else _Retry(patience.seconds, patience.over)
+        retry = _Retry(self._retry_seconds if patience is None else patience.seconds)
+        over = None if patience is None else patience.over
         while True:
             try:
-                response = self._http.request(method, path, json=body, content=content, headers=headers)
+                response = await self.wire.send(request)
             except UnicodeEncodeError as error:
                 raise errors.InvalidInput(
                     f"A text contains half a surrogate pair ({error.object[error.start]!a}). "
@@ -155,14 +147,17 @@ class Session:
             except httpx.TransportError as error:
                 # If no connection was made, the server received nothing, so any request may be sent again.
                 unconnected = isinstance(error, _UNCONNECTED)
-                again = (repeatable or unconnected) and retry.pause(within=within if unconnected else inf)
-                if not again:
+                again = repeatable or unconnected
+                pause = retry.pause(within=within if unconnected else inf) if again else None
+                if pause is None or not await self.wire.sleep(pause, over):
                     raise self._unavailable(error) from error
             else:
                 busy = response.status_code in _BUSY and response.status_code != also
                 # A 429 that says when to come back was sent before anything happened.
                 untouched = response.status_code == 429 and "Retry-After" in response.headers
-                if not (busy and (repeatable or untouched) and retry.pause(_retry_after(response))):
+                again = busy and (repeatable or untouched)
+                pause = retry.pause(_retry_after(response)) if again else None
+                if pause is None or not await self.wire.sleep(pause, over):
                     if response.status_code != also:
                         _raise(response)
                     return response

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from itertools import islice
 from threading import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tornio import api
 from tornio.client.chunks import chunks, json_size
 from tornio.client.http import Patience
+from tornio.client.wire import Wire
 from tornio.errors import InvalidInput, TornioError
 from tornio.records import Prediction
 from tornio.visible import has_visible
 
 Progress = Callable[[int], None]
 """Called with the number of items done since the last call."""
-Ask = Callable[[list[str], Patience | None], list[Prediction]]
+Ask = Callable[[list[str], Patience | None], Coroutine[Any, Any, list[Prediction]]]
 """Sends one request, and returns its answers in order."""
 REQUEST_TEXTS = 250
 """Texts in one request for predictions. The server accepts more, but the answer to many takes long."""
 REQUEST_BYTES = 128 << 10
 """Bytes of text in one request for predictions: about 32,000 tokens, which take a slow processor some seconds."""
-T = TypeVar("T")
-R = TypeVar("R")
 M = TypeVar("M", Prediction, api.ZeroShotPrediction)
 
 
@@ -33,9 +31,9 @@ def silent(_: int) -> None:
     """The default for ``progress``, which does nothing."""
 
 
-def predict_each(
-    ask: Ask, texts: Iterable[str], progress: Progress, at_once: int, retry_seconds: float | None
-) -> Iterator[Prediction]:
+async def predict_each(
+    wire: Wire, ask: Ask, texts: Iterable[str], progress: Progress, at_once: int, retry_seconds: float | None
+) -> AsyncGenerator[Prediction, None]:
     """Yield the predictions of texts in their order. Only the texts of the requests under way are in memory.
 
     ``at_once``: how many requests. The first one is always alone, so that a wrong address or task is found out once and
@@ -45,42 +43,23 @@ def predict_each(
     over = Event()
     patience = None if retry_seconds is None else Patience(retry_seconds, over)
 
-    def answered(chunk: list[str], how: Patience | None) -> list[Prediction]:
-        return whole(ask(chunk, how), chunk)
+    async def answered(chunk: list[str], how: Patience | None = patience) -> list[Prediction]:
+        return whole(await ask(chunk, how), chunk)
 
-    first = (answered(chunk, None) for chunk in islice(requests, 1))
     try:
-        for answers in first:
-            yield from answers
-            progress(len(answers))
-        for answers in in_order(lambda chunk: answered(chunk, patience), requests, at_once, over):
-            yield from answers
-            progress(len(answers))
+        how = None
+        for chunk in islice(requests, None if at_once == 1 else 1):
+            for prediction in await answered(chunk, how):
+                yield prediction
+            progress(len(chunk))
+            how = patience
+        async with aclosing(wire.in_order(answered, requests, at_once, over)) as later:
+            async for answers in later:
+                for prediction in answers:
+                    yield prediction
+                progress(len(answers))
     finally:
         over.set()
-
-
-def in_order(do: Callable[[T], R], items: Iterable[T], at_once: int, over: Event) -> Iterator[R]:
-    """Yield ``do(item)`` of each item in their order. ``at_once`` threads do them, and one more item waits for one.
-
-    With one, this thread does each when it is asked for. ``over`` is set when the results are no longer wanted.
-    """
-    if at_once == 1:
-        yield from map(do, items)
-        return
-    with ThreadPoolExecutor(at_once, thread_name_prefix="predict") as pool:
-        running: deque[Future[R]] = deque()
-        try:
-            for item in items:
-                running.append(pool.submit(do, item))
-                if len(running) > at_once:
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
-        finally:
-            over.set()
-            for one in running:
-                one.cancel()
 
 
 def readable(texts: Iterable[str]) -> Iterator[str]:

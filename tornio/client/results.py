@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator
 from urllib.parse import quote
 
 from tornio import api
@@ -17,20 +17,20 @@ class ResultMethods:
 
     _session: Session
 
-    def run_rows(self, task: str, run: str, most: int = 10) -> api.RunRows:
+    async def run_rows(self, task: str, run: str, most: int = 10) -> api.RunRows:
         """Return the first rows of a result, such as the most suspicious ones. Raises Conflict before it is done."""
-        return self._session.get(f"{run_path(task, run)}/rows?most={most}", api.RunRows)
+        return await self._session.get(f"{run_path(task, run)}/rows?most={most}", api.RunRows)
 
-    def run_files(self, task: str, run: str) -> list[api.RunFileOut]:
+    async def run_files(self, task: str, run: str) -> list[api.RunFileOut]:
         """List the files of a result. Raises Conflict before it is done."""
-        return self._session.get(f"{run_path(task, run)}/files", api.RunFiles).files
+        return (await self._session.get(f"{run_path(task, run)}/files", api.RunFiles)).files
 
-    def run_file(self, task: str, run: str, file: api.RunFileOut, start: int = 0) -> Iterator[bytes]:
+    async def run_file(self, task: str, run: str, file: api.RunFileOut, start: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a file of a result in pieces, from ``start`` on. Raises Conflict if it has changed since
         it was listed, and Unavailable if it ends early."""
         path = f"{run_path(task, run)}/files/{quote(file.name, safe='')}"
         while start < file.size:
-            piece = self._session.get_bytes(path, {"etag": file.etag, "start": str(start)})
+            piece = await self._session.get_bytes(path, {"etag": file.etag, "start": str(start)})
             if not piece:
                 raise Unavailable(f"{file.name} ended after {start:,} of {file.size:,} bytes. Try again.")
             yield piece

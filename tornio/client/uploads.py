@@ -20,7 +20,7 @@ class UploadMethods:
 
     _session: Session
 
-    def upload(self, workspace: str, path: Path | str, progress: Progress = silent) -> api.UploadOut:
+    async def upload(self, workspace: str, path: Path | str, progress: Progress = silent) -> api.UploadOut:
         """Send a file, so that runs of tasks of the workspace can read it as ``upload:NAME``.
 
         A file that is there already is not sent again, and an interrupted upload goes on where it was. ``progress`` is
@@ -34,50 +34,56 @@ class UploadMethods:
             endings = ", ".join(f".{one}" for one in api.ENDINGS)
             raise InvalidFile(f"{path}: the ending {path.suffix!r} tells no format. Use one of {endings}")
         try:
-            return self._send_file(workspace, path, ending, progress)
+            return await self._send_file(workspace, path, ending, progress)
         except OSError as error:
             raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
 
-    def import_version(self, task: str, folder: Path | str, why: str = "", progress: Progress = silent) -> api.Asked:
+    async def import_version(
+        self, task: str, folder: Path | str, why: str = "", progress: Progress = silent
+    ) -> api.Asked:
         """Send a version that ``tornio export model`` wrote. It is judged as one that was trained here is, and serves
         if it passes. ``folder``: as it was written. ``progress``: see ``upload``.
 
         Raises InvalidInput for another folder and for other labels than the task's, and what ``upload`` raises.
         """
         name, folder = api.TaskName.parse(task), Path(folder)
-        about, files = read_about(folder), files_of(folder)
+        aside = self._session.wire.aside
+        about, files = await aside(read_about, folder), await aside(files_of, folder)
         with tempfile.TemporaryDirectory(prefix="tornio-") as scratch:
             tar = Path(scratch) / "model.tar"
-            pack(files, tar)
-            sent = self._send_file(name.workspace, tar, api.MODEL_ENDING, progress)
+            await aside(pack, files, tar)
+            sent = await self._send_file(name.workspace, tar, api.MODEL_ENDING, progress)
         body = {"upload": sent.name, "labels": list(about.labels), "multi_label": about.multi_label, "why": why}
-        return self._session.post(f"/v1/tasks/{name.workspace}/{name.task}/model", api.Asked, body, repeatable=False)
+        return await self._session.post(
+            f"/v1/tasks/{name.workspace}/{name.task}/model", api.Asked, body, repeatable=False
+        )
 
-    def uploads(self, workspace: str) -> api.Uploads:
+    async def uploads(self, workspace: str) -> api.Uploads:
         """List the uploads of a workspace, newest first, and how much of its quota they take."""
-        return self._session.get(_path(workspace), api.Uploads)
+        return await self._session.get(_path(workspace), api.Uploads)
 
-    def delete_upload(self, workspace: str, name: str) -> api.UploadOut:
+    async def delete_upload(self, workspace: str, name: str) -> api.UploadOut:
         """Delete an upload, and return what it was. A run that has not read it yet will fail."""
-        return self._session.delete(_path(workspace, name), api.UploadOut)
+        return await self._session.delete(_path(workspace, name), api.UploadOut)
 
-    def _send_file(self, workspace: str, path: Path, ending: str, progress: Progress) -> api.UploadOut:
+    async def _send_file(self, workspace: str, path: Path, ending: str, progress: Progress) -> api.UploadOut:
         size = path.stat().st_size
         if not size:
             raise InvalidFile(f"{path} is empty")
-        where = _path(workspace, f"{sha256_of(path)}.{ending}")
-        upload = self._session.put(where, api.UploadOut, {"size": size, "file": path.name[-500:]})
+        aside = self._session.wire.aside
+        where = _path(workspace, f"{await aside(sha256_of, path)}.{ending}")
+        upload = await self._session.put(where, api.UploadOut, {"size": size, "file": path.name[-500:]})
         progress(upload.received)
         while upload.missing:
             with path.open("rb") as file:
                 for part in upload.missing:
                     file.seek(part * upload.part_bytes)
-                    body = file.read(upload.part_bytes)
+                    body = await aside(file.read, upload.part_bytes)
                     self._session.put_bytes(f"{where}/parts/{part}", api.UploadPartOut, body)
                     progress(len(body))
-            upload = self._session.get(where, api.UploadOut)
+            upload = await self._session.get(where, api.UploadOut)
         while not upload.whole:
-            upload = self._session.post(f"{where}/complete", api.UploadOut, repeatable=True)
+            upload = await self._session.post(f"{where}/complete", api.UploadOut, repeatable=True)
         return upload
 
 

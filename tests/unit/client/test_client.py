@@ -175,7 +175,7 @@ def test_keys(client: Client, backend: FakeBackend) -> None:
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between attempts, none of which is waited for."""
     pauses: list[float] = []
-    monkeypatch.setattr("tornio.client.http.time.sleep", pauses.append)
+    monkeypatch.setattr("tornio.client.wire.time.sleep", pauses.append)
     return pauses
 
 

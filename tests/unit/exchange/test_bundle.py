@@ -8,7 +8,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
@@ -89,7 +88,7 @@ def test_a_cut_stream_is_noticed(published: Published, base: Callable[..., Path]
     folder = tmp_path / "got"
 
     def get() -> None:
-        streams.unpack(httpx.Response(200, stream=httpx.ByteStream(cut)), folder, lambda _: None)
+        streams.unpack(BytesIO(cut), folder)
         read_source(folder)
 
     with pytest.raises(Unavailable, match="ended"):
