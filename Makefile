@@ -4,8 +4,9 @@
 #   make lint     ruff, mypy, import contracts                             make bench     the measurements in bench/
 #   make clean    remove the environments and .tornio/ (data included)       make test-k8s  on the cluster of KUBECONFIG
 #   make release VERSION=0.2.0  commit, tag, wheel and image of a release    make test-light  client and embedded parts alone
+#   make docs     the documentation as a web site, in build/docs
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit test-model test-integration test-ui test-k8s test-light release lint format bench clean env env-argilla env-clients chromium
+.PHONY: help demo up test test-unit test-model test-integration test-ui test-k8s test-light release lint format docs bench clean env env-argilla env-clients chromium
 
 VENV := .venv
 ARGILLA := .venv-argilla
@@ -22,7 +23,7 @@ BENCHES ?= few_shot_sets few_shot_trec retrain_cost hot_swap serving_speed noisy
 export PIP_NO_WARN_SCRIPT_LOCATION := 1
 
 help:
-	@sed -n '2,6s/^#   //p' Makefile
+	@sed -n '2,7s/^#   //p' Makefile
 
 demo: env env-argilla
 	$(BIN)/python -m examples.support.demo $(ARGS)
@@ -64,6 +65,10 @@ format: env
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Strict: a broken link or anchor is an error. Nothing is fetched.
+docs: env
+	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/docs $(ARGS)
+
 bench: env env-argilla
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m bench.$$name; done
 
@@ -89,7 +94,7 @@ $(VENV)/.made: pyproject.toml constraints/cluster.txt scripts/install-torch
 	$(call new_venv,$(VENV))
 	@echo "Installing Tornio with Ray, torch and its tools into $(VENV) (once; 2-5 minutes, 3 GB on disk)"
 	@scripts/install-torch $(BIN)/python constraints/cluster.txt
-	@$(BIN)/python $(PIP) install -c constraints/cluster.txt -e '.[cluster,embedded,dev]'
+	@$(BIN)/python $(PIP) install -c constraints/cluster.txt -e '.[cluster,embedded,docs,dev]'
 	@touch $@
 
 $(ARGILLA)/.made: constraints/argilla.txt
