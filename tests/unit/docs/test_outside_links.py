@@ -18,7 +18,7 @@ LINK = re.compile(r"\]\((\w+:[^)\s]*)\)?")
 def test_links_to_other_hosts_are_complete_addresses() -> None:
     pages = [*ROOT.glob("*.md"), *generate.HERE.rglob("*.md")]
     links = [(page.name, link) for page in pages for link in LINK.findall(page.read_text("utf-8"))]
-    assert len(links) > 10
+    assert links
     for page, link in links:
         parts = urlsplit(link)
         assert parts.scheme in ("https", "mailto"), f"{page}: {link}"
