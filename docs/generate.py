@@ -69,12 +69,13 @@ OTHER_VARIABLES = {
         (
             address.URL_VARIABLE,
             "Address of the server. Default: the `tornio up` of `TORNIO_STATE`, or else of this folder or a folder "
-            "above it.",
+            "above it, or else the only one that runs.",
         ),
         (
             address.STATE_VARIABLE,
             "State folder of `tornio up`, for `tornio up` and for all commands that look for its server or its store. "
-            "Default: `.tornio` in this folder; the other commands also look in the folders above it.",
+            "Default: `.tornio` in this folder; the other commands also look in the folders above it, and commands "
+            "that use a server then take the only `tornio up` that runs.",
         ),
         (address.KEY_VARIABLE, "API key that is sent to the server."),
         (address.KEY_FILE_VARIABLE, "File that contains the API key, so that the key is not part of the environment."),

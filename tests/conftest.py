@@ -1,6 +1,7 @@
 """What every test shares: no hub, one thread for numerics, and a hypothesis that times nothing."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import HealthCheck, settings
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# A `tornio up` that a developer runs on this machine is none of the tests' business, nor are theirs of the developer's.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="tornio-tests-state-")
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 

@@ -38,7 +38,7 @@ class TaskName(NamedTuple):
     def parse(cls, name: str) -> TaskName:
         """Read ``workspace/task``. Raises InvalidInput."""
         workspace, slash, task = name.partition("/")
-        if not (slash and re.match(NAME_PATTERN, workspace) and re.match(NAME_PATTERN, task)):
+        if not (slash and re.fullmatch(NAME_PATTERN, workspace) and re.fullmatch(NAME_PATTERN, task)):
             raise errors.InvalidInput(
                 f"{name!r} is not the name of a task. Write workspace/task, both of lower-case letters, digits, '-' "
                 "and '_'"

@@ -21,7 +21,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train and serve text classifiers from unlabelled text and a few annotators, and keep improving them. Tasks "
     "are named workspace/task. The server is that of TORNIO_URL with the key TORNIO_API_KEY (or TORNIO_API_KEY_FILE), "
-    "or else the one that `tornio up` started with the state folder TORNIO_STATE, or in this folder or above it.",
+    "or else the one that `tornio up` started with the state folder TORNIO_STATE, or in this folder or above it, or "
+    "else the only `tornio up` that runs.",
 )
 
 

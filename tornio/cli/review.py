@@ -242,13 +242,13 @@ def _annotation() -> Iterator[AnnotationTool]:
     from tornio.settings import ArgillaSettings
 
     if not os.environ.get("TORNIO_ARGILLA_URL"):
-        session = session_environment() or {}
+        session = session_environment(anywhere=True) or {}
         variables = {name: value for name, value in session.items() if name.startswith("TORNIO_ARGILLA_")}
         if not variables:
             raise InvalidInput(
                 "No Argilla is configured. Set TORNIO_ARGILLA_URL and TORNIO_ARGILLA_API_KEY (or "
-                "TORNIO_ARGILLA_API_KEY_FILE), or run `tornio up` and work in its folder or below. "
-                f"There is no {looked_in()}."
+                "TORNIO_ARGILLA_API_KEY_FILE), or start `tornio up`. There is no "
+                f"{looked_in()}, and no other `tornio up` of yours runs on this machine."
             )
         os.environ.update(variables)
     settings = ArgillaSettings()

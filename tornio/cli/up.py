@@ -12,6 +12,7 @@ import typer
 
 from tornio.cli import screen
 from tornio.cli.connect import Json
+from tornio.client import stacks
 from tornio.client.address import STATE_FOLDER, STATE_VARIABLE, state_folder
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def up(
     state: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for data, logs and credentials. Set TORNIO_STATE to it, so that the other commands find it.",
+            help="Folder for data, logs and credentials.",
             show_default=f"{STATE_VARIABLE}, or {STATE_FOLDER} here",
         ),
     ] = None,
@@ -36,8 +37,9 @@ def up(
 ) -> None:
     """Start object store, Argilla, Ray and the application on 127.0.0.1, and stop all of them on Ctrl-C.
 
-    The next start continues from the saved state. With --json, one line on standard output gives all addresses as soon
-    as the application answers. Other output then goes to standard error.
+    The next start continues from the saved state. Other commands find it from any folder, unless several run. With
+    --json, one line on standard output gives all addresses as soon as the application answers. Other output then goes
+    to standard error.
     """
     try:
         from services.embedded.up import Everything
@@ -53,12 +55,15 @@ def up(
     state = state or state_folder()
     given = {"argilla": argilla_port, "seaweedfs_s3": s3_port}
     tell(f"Starting Tornio in {state}/ (half a minute the first time) ...")
-    with Everything(
-        state,
-        port=port,
-        given_ports={name: number for name, number in given.items() if number is not None},
-        report=lambda line: tell(f"  {line}"),
-    ) as tornio:
+    with (
+        Everything(
+            state,
+            port=port,
+            given_ports={name: number for name, number in given.items() if number is not None},
+            report=lambda line: tell(f"  {line}"),
+        ) as tornio,
+        stacks.registered(state, tell),
+    ):
         if as_json:
             screen.dump_line(_addresses(tornio))
         for line in _lines(tornio, state):
@@ -84,10 +89,11 @@ def _addresses(tornio: Everything) -> dict[str, str]:
 
 
 def _lines(tornio: Everything, state: Path) -> Iterator[str | screen.Text]:
-    """Where everything is, for people."""
+    """Where everything is, for people: first the page, which leads to everything else."""
     addresses = tornio.addresses
     yield ""
     for name, where in (
+        ("Page", f"{tornio.url}/  (log in with the API key)"),
         ("API", f"{tornio.url}  (docs: {tornio.url}/docs)"),
         ("Argilla", f"{addresses.argilla_url}  (user {addresses.argilla_username})"),
         ("S3", f"{addresses.s3_endpoint}/{addresses.s3_bucket}"),
@@ -95,5 +101,6 @@ def _lines(tornio: Everything, state: Path) -> Iterator[str | screen.Text]:
         yield screen.Text.assemble((f"{name:<9}", "bold"), where)
     yield f"Credentials, with the API key: {tornio.stack.credentials_file}"
     if state.resolve() != state_folder().resolve():
-        yield f"Other commands find it with: export {STATE_VARIABLE}={shlex.quote(str(state.resolve()))}"
+        chosen = f"export {STATE_VARIABLE}={shlex.quote(str(state.resolve()))}"
+        yield f"While no other one runs, all commands find it. To choose it: {chosen}"
     yield "Ctrl-C stops everything; `tornio up` continues from here."

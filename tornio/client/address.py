@@ -1,4 +1,4 @@
-"""Find the server's address and API key: from arguments, the environment, or the session of ``tornio up``."""
+"""Find the server's address and API key: from arguments, the environment, or a running ``tornio up``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tornio.errors import InvalidInput, NotFound
+from tornio.client import stacks
+from tornio.errors import Conflict, InvalidInput, NotFound
 
 URL_VARIABLE = "TORNIO_URL"
 KEY_VARIABLE = "TORNIO_API_KEY"
@@ -36,24 +37,36 @@ def find(
 ) -> Address:
     """Return the address and key to use.
 
-    The key of a session is only sent to the session's own address. Raises NotFound if the address of the server is not
-    known, InvalidInput for a key file or a session file that cannot be used.
+    Without an address, it is that of the ``tornio up`` of TORNIO_STATE, of ``start`` or of a folder above it, or else
+    of the only one that runs. The key of a session is only sent to the session's own address.
+
+    Raises NotFound if the address of the server is not known, Conflict if several are running and none is chosen,
+    InvalidInput for a key file or a session file that cannot be used.
     """
     url = url or environ.get(URL_VARIABLE) or None
     key = api_key or environ.get(KEY_VARIABLE) or _key_of_file(environ.get(KEY_FILE_VARIABLE))
     if url and key:
         return Address(_checked(url), _plain(key))
-    session = _session(start or Path.cwd(), environ)
+    sessions = _sessions(start or Path.cwd(), environ)
     if url is None:
-        if session is None:
+        if not sessions:
             raise NotFound(_nowhere(start or Path.cwd(), environ))
+        session = _only(sessions)
         return Address(session.url, _plain(key or session.api_key))
-    same = session is not None and session.url == _checked(url)
-    return Address(_checked(url), _plain(key or (session.api_key if session and same else None)))
+    same = next((session for session in sessions.values() if session.url == _checked(url)), None)
+    return Address(_checked(url), _plain(key or (same.api_key if same else None)))
 
 
-def session_environment(start: Path | None = None, environ: Mapping[str, str] = os.environ) -> Mapping[str, str] | None:
-    """Return the variables for store and Argilla of the ``tornio up`` here; None if there is no session."""
+def session_environment(
+    start: Path | None = None, environ: Mapping[str, str] = os.environ, *, anywhere: bool = False
+) -> Mapping[str, str] | None:
+    """Return the variables for store and Argilla of the ``tornio up`` here; None if there is no session.
+
+    ``anywhere``: or else of the only one that runs. Then it raises Conflict if there are several.
+    """
+    if anywhere:
+        sessions = _sessions(start or Path.cwd(), environ)
+        return _only(sessions).environment if sessions else None
     session = _session(start or Path.cwd(), environ)
     return None if session is None else session.environment
 
@@ -64,7 +77,7 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def looked_in(start: Path | None = None, environ: Mapping[str, str] = os.environ) -> str:
-    """Say where a session of ``tornio up`` is looked for, for the message that there is none."""
+    """Say where a session of ``tornio up`` is looked for first, for the message that there is none."""
     if environ.get(STATE_VARIABLE):
         return f"{state_folder(environ).resolve() / SESSION_FILE} (from {STATE_VARIABLE})"
     return f"{STATE_FOLDER / SESSION_FILE} in {start or Path.cwd()} and the folders above it"
@@ -74,11 +87,12 @@ def _nowhere(start: Path, environ: Mapping[str, str]) -> str:
     advice = (
         f"start `tornio up` with this {STATE_VARIABLE}"
         if environ.get(STATE_VARIABLE)
-        else f"run `tornio up` in one of these folders, or set {STATE_VARIABLE} to the folder of its --state"
+        else "start Tornio with `tornio up`"
     )
+    elsewhere = "" if environ.get(STATE_VARIABLE) else ", and no other `tornio up` of yours runs on this machine"
     return (
         f"The address of the server is not known: {URL_VARIABLE} is not set, --url is not given, and there is no "
-        f"{looked_in(start, environ)}. Set {URL_VARIABLE}, or {advice}."
+        f"{looked_in(start, environ)}{elsewhere}. Set {URL_VARIABLE}, or {advice}."
     )
 
 
@@ -111,6 +125,28 @@ def _session(start: Path, environ: Mapping[str, str]) -> Address | None:
         if path.is_file():
             return _read_session(path)
     return None
+
+
+def _sessions(start: Path, environ: Mapping[str, str]) -> dict[Path, Address]:
+    """The sessions that may be meant, by state folder: the one here, or else all that run."""
+    session = _session(start, environ)
+    if session is not None:
+        return {state_folder(environ): session}
+    if environ.get(STATE_VARIABLE):
+        return {}
+    files = {state: state / SESSION_FILE for state in stacks.running(environ)}
+    return {state: _read_session(path) for state, path in files.items() if path.is_file()}  # others are still starting
+
+
+def _only(sessions: Mapping[Path, Address]) -> Address:
+    """Raises Conflict if there are several."""
+    if len(sessions) > 1:
+        listed = "; ".join(f"{state} ({session.url})" for state, session in sessions.items())
+        raise Conflict(
+            f"{len(sessions)} of your `tornio up` are running: {listed}. To choose one, set {STATE_VARIABLE} to its "
+            "folder, or run the command in the folder in which it was started."
+        )
+    return next(iter(sessions.values()))
 
 
 def _read_session(path: Path) -> Address:

@@ -50,9 +50,10 @@ class Client:
     """A client of a Tornio server. Tasks are named ``workspace/task``. Threads may share one.
 
     Without arguments, address and key are taken from TORNIO_URL and TORNIO_API_KEY (or TORNIO_API_KEY_FILE), or else
-    from the ``tornio up`` of TORNIO_STATE, or of this folder or above it. Requests that may be sent twice without harm
-    are repeated while the server is busy or does not answer, for ``retry_seconds`` after the first failure (at most 10
-    if it accepts no connection). ``timeout`` (in seconds) applies to each request.
+    from the ``tornio up`` of TORNIO_STATE, of this folder or above it, or else from the only one that runs. Requests
+    that may be sent twice without harm are repeated while the server is busy or does not answer, for
+    ``retry_seconds`` after the first failure (at most 10 if it accepts no connection). ``timeout`` (in seconds) applies
+    to each request.
 
     Every method raises the errors of ``tornio.errors``: Unauthorized, Forbidden, NotFound, InvalidInput, Conflict
     (NotServable if a task has no version yet), Unavailable.

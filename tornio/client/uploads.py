@@ -88,7 +88,7 @@ class UploadMethods:
 
 
 def _path(workspace: str, name: str = "") -> str:
-    if not re.match(NAME_PATTERN, workspace):
+    if not re.fullmatch(NAME_PATTERN, workspace):
         raise InvalidInput(f"{workspace!r} is not the name of a workspace")
     if name and not re.fullmatch(api.UPLOAD_PATTERN, name):
         raise InvalidInput(f"{name!r} is no upload. List them with: tornio uploads {workspace}")

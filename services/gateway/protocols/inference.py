@@ -234,7 +234,7 @@ def model_name(task: TaskName) -> str:
 def task_name(model: str) -> TaskName:
     """Return the task that a model's name names. Raises NotFound for what is no such name."""
     workspace, _, task = model.partition(".")
-    if not (_NAME.match(workspace) and _NAME.match(task)):
+    if not (_NAME.fullmatch(workspace) and _NAME.fullmatch(task)):
         raise NotFound(
             f"There is no model {storable(cut(model, 80))!r}. "
             "A model is named after its task: acme/reviews is acme.reviews."

@@ -55,7 +55,8 @@ def test_up_says_where_everything_is(
         assert "Argilla is ready" in err
         assert f"export TORNIO_STATE={tmp_path}" in err
     else:
-        assert Started.url in out
+        lines = [line for line in out.splitlines() if Started.url in line]
+        assert lines[0].split()[:2] == ["Page", f"{Started.url}/"]
 
 
 def test_the_state_folder_is_that_of_the_environment(
