@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
-from services.checking.finding import Finding, missing, note, ok, unknown
 from services.checking.redis import check_service, service_of
 from services.checking.wants import Wants
 from tornio.errors import Forbidden, NotFound
+from tornio.findings import Finding, missing, note, ok, unknown
 from tornio.kube.port import CRD, DEPLOYMENT, NAMESPACE, NODE, SECRET, SERVICE_ACCOUNT, Cluster, Json, KubeApi
 
 KUBERAY = (1, 6)

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from services.checking.finding import Finding, missing, note, ok, unknown
 from services.checking.redis import check_address, service_of
 from services.checking.wants import MINILM, Wants
 from services.gateway.auth import read_keys
 from tornio.annotation.argilla_api import ArgillaApi
 from tornio.errors import Forbidden, InvalidInput, TornioError, Unavailable
+from tornio.findings import Finding, missing, note, ok, unknown
 from tornio.registry import Encoders
 from tornio.schemas import keys
 from tornio.settings import StorageSettings

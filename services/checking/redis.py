@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from urllib.parse import urlsplit
 
-from services.checking.finding import Finding, missing, ok, unknown
 from tornio.errors import NotFound
+from tornio.findings import Finding, missing, ok, unknown
 from tornio.kube.port import SERVICE, KubeApi
 
 PORT = 6379

@@ -11,6 +11,8 @@ import typer
 
 from tornio import __version__
 from tornio.cli import annotators, audit, data, deploy, encoders, keys, predict, review, runs, tasks, uploading
+from tornio.cli.init import init
+from tornio.cli.open_page import open_page
 
 _CLUSTER_COMMANDS = ("up", "score", "compare", "simulate", "label", "job")
 """Modules with a function of the same name, which imports parts that a client does not have only when it is called."""
@@ -51,6 +53,8 @@ def _join_lines(commands: typer.Typer) -> None:
             _join_lines(group.typer_instance)
 
 
+app.command("init")(init)
+app.command("open")(open_page)
 for _module in (tasks, annotators, data, predict, review, runs, audit, uploading, encoders, keys, deploy):
     _module.register(app)
 for _name in _CLUSTER_COMMANDS:

@@ -10,7 +10,7 @@ import typer
 
 from tornio.api import AuditEventOut
 from tornio.cli import screen
-from tornio.cli.connect import Context, Json, Url, connect
+from tornio.cli.connect import TASK_OR_WORKSPACE, Context, Json, Url, connect
 from tornio.cli.screen import RenderableType, Text, table
 
 _COLOURS = {"done": "green", "refused": "yellow", "failed": "red"}
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def audit(
     ctx: Context,
     where: Annotated[
-        str, typer.Argument(metavar="WORKSPACE[/TASK]", help="The workspace, or one of its tasks.", show_default=False)
+        str, typer.Argument(metavar=TASK_OR_WORKSPACE, help="The workspace, or one of its tasks.", show_default=False)
     ],
     most: Annotated[int, typer.Option(min=1, max=100_000, help="Show at most this many acts.")] = 50,
     url: Url = None,

@@ -9,7 +9,7 @@ import typer
 
 from tornio.api import CompareRequest
 from tornio.cli import screen
-from tornio.cli.connect import Json
+from tornio.cli.connect import Json, MaybeTask
 from tornio.cli.labelled_files import LabelledFiles, run_on_labels
 from tornio.cli.options import options_of
 from tornio.files.cells import SEPARATOR
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 @options_of(CompareRequest)
 def compare(
     request: CompareRequest,
-    task: Annotated[
-        str | None, typer.Argument(metavar="[WORKSPACE/TASK]", help="Compare on the labels of this task.")
-    ] = None,
+    task: MaybeTask = None,
     data: Annotated[str | None, typer.Option(help="Compare on this labelled file instead of a task.")] = None,
     test: Annotated[
         str | None,

@@ -12,7 +12,11 @@ from tornio.client import Client
 OpenClient = Callable[[str | None], Client]
 
 Context = typer.Context
-Task = Annotated[str, typer.Argument(metavar="WORKSPACE/TASK", help="Full name of the task.", show_default=False)]
+TASK_NAME = "WORKSPACE/TASK"
+"""How the help of every command calls the full name of a task."""
+TASK_OR_WORKSPACE = "WORKSPACE[/TASK]"
+Task = Annotated[str, typer.Argument(metavar=TASK_NAME, help="Full name of the task.", show_default=False)]
+MaybeTask = Annotated[str | None, typer.Argument(metavar=TASK_NAME, help="Full name of the task.", show_default=False)]
 Url = Annotated[str | None, typer.Option("--url", help="Address of the server.", show_default="TORNIO_URL")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
 

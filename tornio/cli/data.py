@@ -22,7 +22,7 @@ from tornio.files import Columns, Format, Options, Read, Reader
 from tornio.files.cells import SEPARATOR
 from tornio.files.rows import ID_NAMES, LABEL_NAMES, TEXT_NAMES
 from tornio.files.skipped import skipped_lines
-from tornio.records import Purpose
+from tornio.records import Purpose, text_digest
 
 File = Annotated[
     str,
@@ -152,6 +152,16 @@ def labels_import(
     holdout: Annotated[
         bool, typer.Option("--holdout", help="Use these labels to evaluate models, never to train them.")
     ] = False,
+    holdout_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Use this share of the labels to evaluate models, and the others to train them. The same text always "
+            "falls on the same side.",
+            show_default=False,
+        ),
+    ] = None,
     auto: Annotated[
         bool,
         typer.Option(
@@ -184,8 +194,8 @@ def labels_import(
     """Import texts whose labels are known already. New texts are added to the pool."""
     columns = Columns(text_column, id_column, label_column, split_names(metadata_columns))
     options = Options(format, encoding, delimiter, not no_header, columns.named)
-    purpose = Purpose.HOLDOUT if holdout else "train"
-    _check_auto(auto, holdout, source)
+    _check_auto(auto, holdout or holdout_share is not None, source)
+    share = 1.0 if holdout else holdout_share or 0.0
     with connect(ctx, url) as client:
         state = client.status(task)
         with opened(file, options) as reader:
@@ -193,12 +203,20 @@ def labels_import(
         _check_labels(read.items, state.labels, file)
         with screen.progress("sending labels", len(read.items), quiet=as_json) as advance:
             source = source or (None if file == "-" else Path(file).name)
-            imported = client.import_labels(task, read.items, purpose, source, advance, auto=auto)
+            done = {
+                purpose: client.import_labels(task, items, purpose, source, advance, auto=auto)
+                for purpose, items in _divided(read.items, share).items()
+            }
     if as_json:
-        screen.dump({**imported.model_dump(), **_read_as_json(read)})
+        total = sum(done.values(), LabelsImported())
+        each = (
+            {"by_purpose": {str(purpose): one.model_dump() for purpose, one in done.items()}} if len(done) > 1 else {}
+        )
+        screen.dump({**total.model_dump(), **each, **_read_as_json(read)})
         return
     _say_read(read, "labels", file)
-    _say_imported(imported, task, "for evaluation" if holdout else "for training")
+    for purpose, imported in done.items():
+        _say_imported(imported, task, "for evaluation" if purpose is Purpose.HOLDOUT else "for training")
 
 
 def export_labels(
@@ -241,6 +259,15 @@ def split_names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
 
 
+def _divided(labels: Sequence[LabelIn], holdout_share: float) -> dict[Purpose | str, list[LabelIn]]:
+    """The labels for evaluation and those for training; only what there is. A digest of the text decides."""
+    divided: dict[Purpose | str, list[LabelIn]] = {}
+    for label in labels:
+        held = int(text_digest(label.text)[:8], 16) < holdout_share * 2**32
+        divided.setdefault(Purpose.HOLDOUT if held else "train", []).append(label)
+    return divided
+
+
 def _check_labels(labels: Sequence[LabelIn], task_labels: Sequence[str], where: str) -> None:
     """Refuse labels that the task does not have, before anything is sent."""
     unknown: dict[str, int] = {}
@@ -262,7 +289,7 @@ def _check_auto(auto: bool, holdout: bool, source: str | None) -> None:
     """Raises InvalidInput for labels by a model that would evaluate models, or that no source names."""
     if auto and (holdout or not source):
         raise InvalidInput(
-            "Labels by a model do not evaluate models. Leave out --auto or --holdout."
+            "Labels by a model do not evaluate models. Leave out --auto, or --holdout and --holdout-share."
             if holdout
             else "--auto needs --source with the name of the model that gave the labels."
         )

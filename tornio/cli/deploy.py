@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
-from tornio.cli import screen
+from tornio.cli import findings_view, screen
 from tornio.cli.connect import Json as AsJson
 from tornio.errors import Forbidden, InvalidInput, NotFound
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 _OUTSIDE = ("TORNIO_S3_", "TORNIO_ARGILLA_", "TORNIO_API_KEYS", "AWS_")
 """Prefixes of the variables by which a deployment reaches services outside of it."""
-_UNCHECKED = 3
-"""The exit code if nothing was found to be wrong, but something could not be checked."""
-_SHOWN = {"ok": ("ok", "green"), "note": ("note", "cyan"), "unknown": ("?", "yellow"), "missing": ("missing", "red")}
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +57,7 @@ def check(
     this shell, or else with the values of the deployment.
     """
     try:
-        from services.checking import Level
+        import services.checking  # noqa: F401
         from tornio.kube.client import connect
     except ImportError as error:
         raise typer.BadParameter(
@@ -73,14 +70,12 @@ def check(
     cluster = connect(KubeSettings().model_copy(update={name: value for name, value in given.items() if value}))
     results = list(findings(cluster, None if manifest is None else _read(manifest)))
     if as_json:
-        shown = [{"level": f.level, "what": f.what, "found": f.found, "todo": f.todo} for f in results]
-        screen.dump({"namespace": cluster.namespace, "findings": shown})
+        screen.dump({"namespace": cluster.namespace, "findings": findings_view.as_json(results)})
     else:
         for finding in results:
-            _print(finding)
-    levels = {finding.level for finding in results}
-    if levels & {Level.MISSING, Level.UNKNOWN}:
-        raise typer.Exit(1 if Level.MISSING in levels else _UNCHECKED)
+            findings_view.say(finding)
+    if code := findings_view.exit_code(results):
+        raise typer.Exit(code)
 
 
 def findings(
@@ -88,7 +83,7 @@ def findings(
 ) -> Iterator[Finding]:
     """Yield all findings. ``manifests``: None means those of the installed RayService. Raises Unavailable."""
     from services.checking import check_cluster, check_outside, merged, resolved
-    from services.checking.finding import note, unknown
+    from tornio.findings import note, unknown
 
     inside = manifests is None and bool(environ.get("RAYSERVICE"))
     problem = ""
@@ -153,10 +148,3 @@ def _wants(manifests: list[Json]) -> Wants:
             f"The manifests do not contain a valid RayService ({type(error).__name__}: {error}). "
             "Check them with `kubectl apply --dry-run=server`."
         ) from error
-
-
-def _print(finding: Finding) -> None:
-    word, colour = _SHOWN[finding.level]
-    screen.say(screen.Text.assemble((f"{word:<8}", colour), (finding.what, "bold"), f": {finding.found}"))
-    if finding.todo:
-        screen.say(f"         -> {finding.todo}")

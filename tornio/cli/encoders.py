@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tornio.cli import screen
-from tornio.cli.connect import Context, Json, Url, connect
+from tornio.cli.connect import TASK_NAME, Context, Json, Url, connect
 from tornio.cli.stores import is_default_folder, use_store
 from tornio.errors import NotFound
 from tornio.files.whole import writing_folder
@@ -76,7 +76,7 @@ def adapt(
     ctx: Context,
     texts: Annotated[
         str,
-        typer.Option(metavar="WORKSPACE/TASK", help="Task whose pool has the texts.", show_default=False),
+        typer.Option(metavar=TASK_NAME, help="Task whose pool has the texts.", show_default=False),
     ],
     name: Annotated[str, typer.Option(help="Name of the result, by which a task.yaml refers to it.")],
     base: Annotated[

@@ -9,11 +9,12 @@ import typer
 from jobs.table import JOBS
 from tornio.api import TaskName
 from tornio.cli import screen
+from tornio.cli.connect import Task
 
 
 def job(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"Name of the job: {', '.join(JOBS)}.")],
-    task: Annotated[str, typer.Argument(metavar="WORKSPACE/TASK", help="Full name of the task.")],
+    task: Task,
     args: Annotated[
         str, typer.Option(help="Arguments of the job, as a JSON object. They determine the id of the run.")
     ] = "{}",

@@ -13,7 +13,7 @@ import typer
 from tornio import files
 from tornio.api import ZeroShotPrediction
 from tornio.cli import screen
-from tornio.cli.connect import Context, Json, NoEscapeFormulas, Url, connect
+from tornio.cli.connect import TASK_NAME, Context, Json, NoEscapeFormulas, Url, connect
 from tornio.cli.data import Delimiter, Encoding, FileFormat, NoHeader, TextColumn
 from tornio.cli.predict_file import FileJob, Order, Predictor, predict_file
 from tornio.cli.predict_model import predictor_of_model
@@ -40,7 +40,7 @@ TextFile = Annotated[
 TaskOrFile = Annotated[
     str | None,
     typer.Argument(
-        metavar="WORKSPACE/TASK", help="Full name of the task; with --model, the file instead.", show_default=False
+        metavar=TASK_NAME, help="Full name of the task; with --model, the file instead.", show_default=False
     ),
 ]
 TextsOrFile = Annotated[

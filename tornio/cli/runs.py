@@ -13,7 +13,7 @@ import typer
 from jobs.table import JOBS
 from tornio.api import RunOut, RunRequest, TaskName
 from tornio.cli import screen
-from tornio.cli.connect import Context, Json, Task, Url, connect
+from tornio.cli.connect import TASK_OR_WORKSPACE, Context, Json, MaybeTask, Task, Url, connect
 from tornio.cli.options import options_of
 from tornio.cli.results import Run, Top, fetch, show_top, waited_for
 from tornio.cli.screen import Group, RenderableType, Text, ago
@@ -48,10 +48,7 @@ def register(app: typer.Typer) -> None:
 
 def runs(
     ctx: Context,
-    task: Annotated[
-        str | None,
-        typer.Argument(metavar="[WORKSPACE/TASK]", help="Show this task only.", show_default="all"),
-    ] = None,
+    task: MaybeTask = None,
     watch: Annotated[
         bool,
         typer.Option(
@@ -96,7 +93,7 @@ def show(
     task: Annotated[
         str,
         typer.Argument(
-            metavar="WORKSPACE[/TASK]",
+            metavar=TASK_OR_WORKSPACE,
             help="Full name of the task. For a run without a task: its workspace.",
             show_default=False,
         ),

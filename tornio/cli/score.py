@@ -12,7 +12,7 @@ import typer
 
 from tornio.api import ScoreRequest, TaskName
 from tornio.cli import screen
-from tornio.cli.connect import Json, NoEscapeFormulas
+from tornio.cli.connect import TASK_NAME, Json, NoEscapeFormulas
 from tornio.cli.here import Watch, bars, check_extra, context_here
 from tornio.cli.options import options_of
 from tornio.cli.stores import is_default_folder
@@ -47,7 +47,7 @@ def score(
     task: Annotated[
         str | None,
         typer.Option(
-            metavar="WORKSPACE/TASK",
+            metavar=TASK_NAME,
             help="Use the labels, model and encoder of this task. Without a task, the labels come from the data (or "
             "--labels), and the rows are scored by cross-validation with 5 folds (or by --model).",
         ),

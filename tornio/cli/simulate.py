@@ -9,7 +9,7 @@ import typer
 
 from tornio.api import SimulateRequest
 from tornio.cli import screen
-from tornio.cli.connect import Json
+from tornio.cli.connect import Json, MaybeTask
 from tornio.cli.labelled_files import LabelledFiles, run_on_labels
 from tornio.cli.options import options_of
 from tornio.files.cells import SEPARATOR
@@ -25,9 +25,7 @@ _SHOWN = 5
 @options_of(SimulateRequest)
 def simulate(
     request: SimulateRequest,
-    task: Annotated[
-        str | None, typer.Argument(metavar="[WORKSPACE/TASK]", help="Replay on the labels of this task.")
-    ] = None,
+    task: MaybeTask = None,
     data: Annotated[str | None, typer.Option(help="Replay on this labelled file instead of a task.")] = None,
     test: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""The result of a check."""
+"""The result of a check of a machine or of a deployment."""
 
 from __future__ import annotations
 

@@ -1,0 +1,132 @@
+"""What a file seems to hold, before anybody has said so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tornio.files import open_data
+from tornio.files.looking import Found, guess, has_no_header, look, read_all
+from tornio.files.tables import Options
+
+pytestmark = pytest.mark.unit
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+def rows(*lines: str, times: int = 4) -> str:
+    """A CSV whose rows come several times, with different ids."""
+    head, *body = lines
+    return "\n".join([head, *(line.replace("#", f"{n}") for n in range(times) for line in body)]) + "\n"
+
+
+def labels_in(path: Path) -> Found:
+    return read_all(open_data(path), "text", None, "label")
+
+
+def test_the_columns_of_a_table_are_found_by_name_and_by_what_they_hold(tmp_path: Path) -> None:
+    body = rows(
+        "review_id,stars,country,headline,opinion,score",
+        "r#a,5,de,Good,I would buy it again at once because it works,0.5",
+        "r#b,1,fr,Bad thing,It broke after two days and nobody answers,0.25",
+    )
+    guessed = guess(look(open_data(written(tmp_path, "a.csv", body))))
+    assert guessed.text == "opinion"
+    assert guessed.record_id == "review_id"
+    assert guessed.label is None
+    assert set(guessed.labels) >= {"stars", "country"}
+    assert "opinion" not in guessed.labels
+
+
+def test_usual_names_go_first(tmp_path: Path) -> None:
+    body = rows("id,notes,Text,label", "#1,a very long remark about nothing at all,short,x", "#2,another long one,b,y")
+    guessed = guess(look(open_data(written(tmp_path, "a.csv", body))))
+    assert (guessed.text, guessed.record_id, guessed.label) == ("Text", "id", "label")
+
+
+def test_it_is_unclear_which_of_two_similar_columns_is_the_text(tmp_path: Path) -> None:
+    body = rows("question,answer", "where is my parcel,it is on its way", "can I pay later,yes you can do that")
+    guessed = guess(look(open_data(written(tmp_path, "a.csv", body))))
+    assert guessed.text is None
+    assert set(guessed.texts) == {"question", "answer"}
+
+
+def test_a_file_without_text_columns(tmp_path: Path) -> None:
+    guessed = guess(look(open_data(written(tmp_path, "a.csv", "a,b\n1,2\n3,4\n"))))
+    assert (guessed.texts, guessed.text) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "several", "counts"),
+    [
+        (["bad", "good", "bad"], False, {"bad": 2, "good": 1}),
+        (["bad|x", "good|x", ""], True, {"bad": 1, "x": 2, "good": 1}),
+        (["a|b", "c", "a|b"], False, {"a|b": 2, "c": 1}),
+        (["0", "1", "0"], False, {"0": 2, "1": 1}),
+        (["[/bad]", "=cmd", "[/bad]"], False, {"[/bad]": 2, "=cmd": 1}),
+    ],
+)
+def test_the_labels_of_a_csv(tmp_path: Path, cells: list[str], several: bool, counts: dict[str, int]) -> None:
+    body = "text,label\n" + "".join(f"the text {n},{cell}\n" for n, cell in enumerate(cells))
+    found = labels_in(written(tmp_path, "a.csv", body))
+    assert found.multi_label is several
+    assert dict(found.counts(several)) == counts
+    assert found.labelled(several) == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("cells", "several", "counts"),
+    [
+        ([True, False, None], False, {"true": 1, "false": 1}),
+        ([[0, 1], [1], []], True, {"0": 1, "1": 2}),
+        ([["a"], ["b"], ["a"]], False, {"a": 2, "b": 1}),
+        ([1.0, 0.0, float("nan")], False, {"1": 1, "0": 1}),
+    ],
+)
+def test_the_labels_of_json(tmp_path: Path, cells: list[object], several: bool, counts: dict[str, int]) -> None:
+    lines = [json.dumps({"text": f"the text {n}", "label": cell}) for n, cell in enumerate(cells)]
+    found = labels_in(written(tmp_path, "a.jsonl", "\n".join(lines)))
+    assert found.multi_label is several
+    assert dict(found.counts(several)) == counts
+
+
+def test_labels_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    found = labels_in(written(tmp_path, "a.csv", "text,label\na b,\"['x', 'y']\"\n"))
+    assert not found.single
+    assert found.unread is not None
+    assert "looks like a list" in found.unread
+
+
+def test_rows_without_text_repeated_ids_and_the_script_are_counted(tmp_path: Path) -> None:
+    body = "id,text\n1,مرحبا بكم\n1,كيف الحال\n2,\n3,أين طلبي\n"
+    found = read_all(open_data(written(tmp_path, "a.csv", body)), "text", "id", None)
+    assert (found.texts, found.unusable, found.repeated_ids, found.script) == (3, 1, 1, "ARABIC")
+    assert found.example == "مرحبا بكم"
+
+
+def test_a_header_that_is_a_row(tmp_path: Path) -> None:
+    assert has_no_header(open_data(written(tmp_path, "a.csv", "the parcel came late,bad\nwell done,good\n")).columns)
+    assert not has_no_header(open_data(written(tmp_path, "b.csv", "customer text,label\na,b\n")).columns)
+    assert not has_no_header(open_data(written(tmp_path, "c.txt", "the parcel came late\n")).columns)
+
+
+def test_a_text_per_line(tmp_path: Path) -> None:
+    reader = open_data(written(tmp_path, "a.txt", "one text\n\nanother text\n"))
+    assert look(reader) == []
+    assert read_all(reader, "", None, None).texts == 2
+
+
+def test_more_labels_than_a_task_may_have_are_not_all_kept(tmp_path: Path) -> None:
+    body = "text,label\n" + "".join(f"t {n},l{n}\n" for n in range(3_000))
+    assert len(labels_in(written(tmp_path, "a.csv", body)).single) == 1_001
+
+
+def test_columns_without_a_header_are_numbers(tmp_path: Path) -> None:
+    reader = open_data(written(tmp_path, "a.csv", "the parcel came late,bad\n"), Options(header=False, wanted=("1",)))
+    assert reader.columns == ("1", "2")

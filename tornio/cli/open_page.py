@@ -1,0 +1,82 @@
+"""``tornio open``: show the page of the server, of a task, or of its annotation, in the browser."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
+
+import typer
+
+from tornio.api import TaskName
+from tornio.cli import screen
+from tornio.cli.connect import Context, Json, MaybeTask, Url, connect
+from tornio.errors import InvalidInput, NotFound
+
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+_REMOTE = ("SSH_CONNECTION", "SSH_TTY")
+
+
+def open_page(
+    ctx: Context,
+    task: MaybeTask = None,
+    annotate: Annotated[
+        bool, typer.Option("--annotate", help="Open Argilla, where the texts of the task are labelled.")
+    ] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Open the web page of the server or of a task in the browser, and print its address.
+
+    Where there is no browser, it only prints the address. The page asks for the API key, which is never part of an
+    address.
+    """
+    named = None if task is None else TaskName.parse(task)
+    with connect(ctx, url) as client:
+        if not annotate:
+            address = client.url + ("/" if named is None else f"/tasks/{named.workspace}/{named.task}")
+        elif named is None:
+            raise InvalidInput("--annotate opens the texts of one task. Give its name: tornio open WORKSPACE/TASK")
+        else:
+            address = client.status(str(named)).annotate_url or ""
+    if not address:
+        raise NotFound(f"{named} has nothing to annotate yet. `tornio status {named}` says what it waits for.")
+    address = without_user(address)
+    opened = not no_browser and has_browser() and shown(address)
+    if as_json:
+        screen.dump({"url": address, "opened": opened})
+    else:
+        screen.say(address)
+
+
+def has_browser(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
+    """Whether a browser can show a page to the user: not through SSH, and not without a display.
+
+    A browser that the variable BROWSER names is always used.
+    """
+    if environ.get("BROWSER"):
+        return True
+    if any(environ.get(name) for name in _REMOTE):
+        return False
+    return platform in ("darwin", "win32") or any(environ.get(name) for name in _DISPLAYS)
+
+
+def shown(address: str) -> bool:
+    """Open the address in the browser. Returns whether that worked."""
+    try:
+        return webbrowser.open(address)
+    except (webbrowser.Error, OSError) as error:
+        screen.note(f"the browser cannot be opened: {error}", style="yellow")
+        return False
+
+
+def without_user(address: str) -> str:
+    """Return the address of a web page without a name and password in it. Raises InvalidInput for another address."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https"):
+        raise InvalidInput(f"{address!r} is not the address of a web page")
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
