@@ -6,7 +6,7 @@
 #   make release VERSION=0.2.0  commit, tag, wheel and image of a release    make test-light  client and embedded parts alone
 #   make docs     the documentation as a web site, in build/docs
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit test-model test-integration test-ui test-k8s test-light release lint format docs bench clean env env-argilla env-clients chromium
+.PHONY: help demo up test test-unit test-model test-integration test-ui test-k8s test-light release sbom lint format docs bench clean env env-argilla env-clients chromium
 
 VENV := .venv
 ARGILLA := .venv-argilla
@@ -54,6 +54,10 @@ test-light:
 
 release: env
 	@$(BIN)/python scripts/release $(VERSION) $(ARGS)
+
+# The bill of materials of the image, as CycloneDX.
+sbom: env
+	@$(BIN)/python -m docs.sbom dist/tornio-$$($(BIN)/python -c 'import tornio; print(tornio.__version__)').cdx.json
 
 lint: env
 	$(BIN)/ruff check .
