@@ -4,9 +4,9 @@
 #   make lint     ruff, mypy, import contracts                             make bench     the measurements in bench/
 #   make clean    remove the environments and .tornio/ (data included)       make test-k8s  on the cluster of KUBECONFIG
 #   make release VERSION=0.2.0  commit, tag, wheel and image of a release    make test-light  client and embedded parts alone
-#   make docs     the documentation as a web site, in build/docs
+#   make docs     the documentation as a web site, in build/docs           make notebooks  run those of examples/, as HTML
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit test-model test-integration test-ui test-k8s test-light release sbom lint format docs bench clean env env-argilla env-clients chromium
+.PHONY: help demo up test test-unit test-model test-integration test-ui test-k8s test-light release sbom lint format docs bench notebooks clean env env-argilla env-clients chromium
 
 VENV := .venv
 ARGILLA := .venv-argilla
@@ -23,7 +23,7 @@ BENCHES ?= few_shot_sets few_shot_trec retrain_cost hot_swap serving_speed noisy
 export PIP_NO_WARN_SCRIPT_LOCATION := 1
 
 help:
-	@sed -n '2,7s/^#   //p' Makefile
+	@sed -n '2,8s/^#   //p' Makefile
 
 demo: env env-argilla
 	$(BIN)/python -m examples.support.demo $(ARGS)
@@ -75,6 +75,17 @@ docs: env
 
 bench: env env-argilla
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m bench.$$name; done
+
+# Runs each notebook that needs no server, or those of NOTEBOOKS. The parameters are those of the notebook's own cell.
+NOTEBOOKS ?= $(filter-out few-shot-loop,$(basename $(notdir $(wildcard examples/notebooks/*.ipynb))))
+notebooks: env
+	rm -rf build/notebooks build/support
+	mkdir -p build/support
+	cp -r examples/notebooks build/notebooks
+	cp -r examples/support/data build/support/data
+	cd build/notebooks && $(abspath $(BIN))/jupyter-nbconvert --to html --execute --ExecutePreprocessor.timeout=-1 \
+	    --CoalesceStreamsPreprocessor.enabled=True --ExecutePreprocessor.startup_timeout=300 \
+	    $(addsuffix .ipynb,$(NOTEBOOKS))
 
 clean:
 	rm -rf $(VENV) $(ARGILLA) $(CLIENTS) $(MLSERVER) .tornio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

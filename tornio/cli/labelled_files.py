@@ -13,13 +13,15 @@ from tornio.api import LabelIn, RunRequest, TaskName
 from tornio.cli import screen
 from tornio.cli.here import bars, check_extra, context_here
 from tornio.cli.stores import folder_store
-from tornio.errors import InvalidInput
+from tornio.errors import InvalidFile, InvalidInput
 from tornio.files.whole import check_folder, writing
 from tornio.records import Record, default_record_id
+from tornio.specfile import read_spec
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
     from tornio.schemas.runs import RunPlan
+    from tornio.spec import TaskSpec
 
 WORKSPACE = "compare"
 """Workspace of the tasks that hold the labels of files. They are in a store of their own."""
@@ -38,11 +40,13 @@ def check_outputs(report: Path | None, output: Path | None, *inputs: str | None)
 
 
 class LabelledFiles:
-    """How the files of --data and --test are read."""
+    """How the files of --data and --test are read. ``spec``: the task.yaml that the task of these files follows."""
 
-    def __init__(self, text: str | None, label: str | None, multi_label: bool, separator: str) -> None:
+    def __init__(
+        self, text: str | None, label: str | None, multi_label: bool, separator: str, spec: Path | None = None
+    ) -> None:
         self._text, self._label, self._separator = text, label, separator
-        self.multi_label = multi_label
+        self.multi_label, self.spec = multi_label, spec
 
     def labels(self, file: str, quiet: bool) -> list[LabelIn]:
         """Return the rows of a file that have a label. Raises InvalidFile."""
@@ -67,10 +71,9 @@ class LabelledFiles:
 
 def task_of_files(read: LabelledFiles, data: str, test: str | None, quiet: bool) -> tuple[JobContext, TaskName]:
     """Make a task of the files, in a store of its own below the state folder. The same files are the same task."""
-    from tornio.spec import TaskSpec
-
     if os.environ.get("RAY_ADDRESS"):
         raise InvalidInput("RAY_ADDRESS names a cluster, whose nodes do not have the files of --data. Unset it.")
+    given = _given_spec(read)
     learned, judged = read.labels(data, quiet), read.labels(test, quiet) if test else []
     names = sorted({name for item in learned for name in item.labels})
     if len(names) < 2:
@@ -79,12 +82,9 @@ def task_of_files(read: LabelledFiles, data: str, test: str | None, quiet: bool)
     os.environ["TORNIO_STORE_DIR"] = str(folder_store().parent / "comparisons")
     context = context_here()
     rows = [[[item.text, item.labels] for item in items] for items in (learned, judged)]
-    content = json.dumps([read.multi_label, *rows])
+    content = json.dumps([read.multi_label, *rows, *([given.model_dump(mode="json")] if given else [])])
     name = TaskName(WORKSPACE, "files-" + sha256(content.encode()).hexdigest()[:16])
-    spec = TaskSpec.model_validate(
-        {"workspace": name.workspace, "name": name.task, "labels": names, "multi_label": read.multi_label}
-    )
-    context.tasks.apply(spec, "compare")
+    context.tasks.apply(_spec_for(name, names, read, given), "compare")
     opened = context.tasks.open(*name)
     opened.import_labels(list(map(_item, learned)), "train", Path(data).name)
     if judged:
@@ -92,6 +92,34 @@ def task_of_files(read: LabelledFiles, data: str, test: str | None, quiet: bool)
         if left.trains and not quiet:
             screen.note(f"{test}: {left.trains:,} texts are left out, because {data} has them, too", style="yellow")
     return context, name
+
+
+def _given_spec(read: LabelledFiles) -> TaskSpec | None:
+    """Return what --spec names. Raises InvalidFile, InvalidSpec, and InvalidInput where the options contradict it."""
+    if read.spec is None:
+        return None
+    try:
+        spec = read_spec(read.spec.read_text("utf-8"), str(read.spec))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidFile(f"Cannot read {read.spec}: {error}") from error
+    if read.multi_label and not spec.multi_label:
+        raise InvalidInput(f"{read.spec} says that a text has one label: set multi_label there, or omit --multi-label")
+    read.multi_label = spec.multi_label
+    return spec
+
+
+def _spec_for(name: TaskName, found: list[str], read: LabelledFiles, given: TaskSpec | None) -> TaskSpec:
+    """Return the spec of the task of the files, whose labels are ``found``. Raises InvalidInput for other labels than
+    those of --spec."""
+    from tornio.spec import TaskSpec
+
+    if given is None:
+        return TaskSpec.model_validate(
+            {"workspace": name.workspace, "name": name.task, "labels": found, "multi_label": read.multi_label}
+        )
+    if unknown := sorted(set(found) - set(given.label_names)):
+        raise InvalidInput(f"the data has the label {unknown[0]!r}, which {read.spec} does not have. Add it there")
+    return given.model_copy(update={"workspace": name.workspace, "name": name.task})
 
 
 def _item(given: LabelIn) -> tuple[Record, list[str]]:
@@ -117,6 +145,8 @@ def run_on_labels(
     """
     if (task is None) == (data is None):
         raise InvalidInput("name a task, or give a labelled file with --data; not both")
+    if read.spec is not None and data is None:
+        raise InvalidInput("--spec needs --data: a task has a spec of its own")
     if test is not None and data is None:
         raise InvalidInput("--test needs --data: a task is judged by cross-validation over its own labels")
     check_extra()

@@ -35,6 +35,10 @@ def simulate(
     label_column: Annotated[str | None, typer.Option(help="With --data: column that holds the label.")] = None,
     multi_label: Annotated[bool, typer.Option("--multi-label", help="With --data: a text may have several.")] = False,
     separator: Annotated[str, typer.Option(help="With --data: text between the labels of a row.")] = SEPARATOR,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="With --data: task.yaml whose classifier, training, teacher and other settings are used."),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report, one HTML file, to this path.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write all results, as Parquet.")] = None,
     as_json: Json = False,
@@ -47,7 +51,7 @@ def simulate(
 
     Start the same command again to continue an interrupted run: replays that are done are not repeated.
     """
-    read = LabelledFiles(text_column, label_column, multi_label, separator)
+    read = LabelledFiles(text_column, label_column, multi_label, separator, spec)
     plan = late("jobs.simulate", "plan")
     values = run_on_labels(request, plan, task, data, test, read, report, output, quiet=as_json)
     from tornio.schemas.simulation import SimulateOutput
