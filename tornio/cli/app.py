@@ -11,6 +11,7 @@ import typer
 
 from tornio import __version__
 from tornio.cli import annotators, audit, data, deploy, encoders, keys, predict, review, runs, tasks, uploading
+from tornio.cli.doctor import doctor
 from tornio.cli.init import init
 from tornio.cli.open_page import open_page
 
@@ -55,6 +56,7 @@ def _join_lines(commands: typer.Typer) -> None:
 
 app.command("init")(init)
 app.command("open")(open_page)
+app.command("doctor")(doctor)
 for _module in (tasks, annotators, data, predict, review, runs, audit, uploading, encoders, keys, deploy):
     _module.register(app)
 for _name in _CLUSTER_COMMANDS:
