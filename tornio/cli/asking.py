@@ -52,4 +52,8 @@ class Questions:
 
     @staticmethod
     def _prompt(question: str, default: str) -> str:
-        return str(typer.prompt(visible(question), default=default, show_default=bool(default), err=True))
+        suffix = " " if question.endswith("?") else ": "
+        asked = typer.prompt(
+            visible(question), default=default, show_default=bool(default), prompt_suffix=suffix, err=True
+        )
+        return str(asked)
