@@ -22,6 +22,7 @@ from services import metrics
 from services.classifier.settings import ClassifierSettings
 from services.embedded import argilla_server
 from services.gateway import auth
+from services.gateway.sessions.settings import PageSettings
 from services.gateway.webhooks import WebhookSettings
 from services.teacher.settings import TeacherSettings
 from tornio import settings
@@ -36,6 +37,7 @@ from tornio.schemas import (
     registry,
     review,
     runs,
+    sessions,
     simulation,
     tables,
     task,
@@ -63,6 +65,7 @@ SETTINGS = (
     settings.UpgradeSettings,
     ClassifierSettings,
     TeacherSettings,
+    PageSettings,
 )
 OTHER_VARIABLES = {
     "The command line and `tornio.Client`": (
@@ -114,6 +117,7 @@ DOCUMENTS: tuple[ModuleType, ...] = (
     llm,
     audit,
     uploads,
+    sessions,
 )
 
 
@@ -328,8 +332,9 @@ def formats() -> str:
         - All other documents are changed by compare-and-swap on their ETag. The field `writer` contains a token of the
           write that stored the document. If the outcome of a write is unclear, its writer compares the token to find
           out whether the write succeeded.
-        - The keys below are relative to `{workspace}/tasks/{task}/`. Only `blobs/`, `encoders/` and `_llm/` are at the
-          top level, and only `audit/`, `uploads/` and `runs/` of runs without a task are directly below `{workspace}/`.
+        - The keys below are relative to `{workspace}/tasks/{task}/`. Only `blobs/`, `encoders/`, `_llm/` and
+          `_sessions/` are at the top level, and only `audit/`, `uploads/` and `runs/` of runs without a task are
+          directly below `{workspace}/`.
         """
     parts = [NOTE, textwrap.dedent(intro), "\n## Tables (Parquet)\n"]
     constants = [(getattr(tables, name), doc) for name, doc in _constants(tables)]

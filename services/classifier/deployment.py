@@ -18,6 +18,8 @@ from services.gateway.app import create_app
 from services.gateway.auth import KeyRing
 from services.gateway.backend import StoreBackend
 from services.gateway.handles import Handle, Handles
+from services.gateway.sessions.settings import PageSettings
+from services.gateway.sessions.stored import StoreSessions
 from services.gateway.webhooks import Webhook, WebhookSettings
 from services.limits.leased import LeasedLimits
 from services.metrics import RayMeter
@@ -77,6 +79,7 @@ class Classifier:
             limits=LeasedLimits(self._handles, replica),
             meter=meter,
             webhook=Webhook(WebhookSettings(), self._handles.answered),
+            sessions=StoreSessions(store, PageSettings().session_hours),
         )
         draining.install(app)
         return app

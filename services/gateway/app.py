@@ -17,9 +17,15 @@ from services.gateway.auth import KeyRing
 from services.gateway.guards import KeyGuard, open_to_all
 from services.gateway.heads import HeadAsGet
 from services.gateway.intake import BODY_S, BodyLimit, ClientShare
+from services.gateway.page.login import Login
+from services.gateway.page.rendering import show_failure
+from services.gateway.page.routes import router as page
 from services.gateway.port import Backend
 from services.gateway.problems import ErrorFormat, Problems
 from services.gateway.protocols import hugging_face, open_inference
+from services.gateway.sessions.memory import MemorySessions
+from services.gateway.sessions.port import Sessions
+from services.gateway.sessions.settings import PageSettings
 from services.gateway.unpacking import Unpacked
 from services.limits.local import LocalLimits
 from services.limits.port import Limits
@@ -57,6 +63,7 @@ PROTOCOLS = (
             audit.router,
             uploads.router,
             webhooks.router,
+            page,
         ),
     ),
     WireProtocol(open_inference.router, open_inference.errors),
@@ -78,14 +85,18 @@ def create_app(
     limits: Limits | None = None,
     meter: Meter | None = None,
     webhook: webhooks.Webhook | None = None,
+    sessions: Sessions | None = None,
 ) -> FastAPI:
-    """Return the HTTP API on this backend, open to the holders of these keys.
+    """Return the HTTP API and the web page on this backend, open to the holders of these keys.
 
     ``most_per_client``: requests that one client may have under way. ``body_seconds``: see ``BodyLimit``.
     ``limits``: those of keys, by default those of this process alone. ``meter``: measures what they refuse.
     ``webhook``: takes the events of the annotation tool; by default, none are taken.
+    ``sessions``: of people who are logged in to the page, by default those of this process alone.
     """
-    problems = Problems({one.router.prefix: one.errors for one in protocols if one.errors is not None})
+    formats = {one.router.prefix: one.errors for one in protocols if one.errors is not None}
+    problems, settings = Problems(formats, show_failure), PageSettings()
+    sessions = sessions or MemorySessions(settings.session_hours)
     app = FastAPIOffline(
         title="Tornio",
         version=__version__,
@@ -93,7 +104,7 @@ def create_app(
         description="Errors are RFC 9457 problem documents. Send an API key as `Authorization: Bearer <key>`.",
         middleware=[
             Middleware(HeadAsGet),
-            Middleware(KeyGuard, keys=keys, problems=problems),
+            Middleware(KeyGuard, keys=keys, problems=problems, sessions=sessions),
             Middleware(ClientShare, problems=problems, most=most_per_client),
             Middleware(BodyLimit, problems=problems, seconds=body_seconds),
             Middleware(Unpacked, problems=problems),
@@ -103,6 +114,7 @@ def create_app(
     )
     app.state.backend = backend
     app.state.answering = Answering(backend, limits or LocalLimits(), meter or Unmeasured())
+    app.state.login = Login(keys, sessions, settings.session_hours)
     app.state.webhook = webhook or webhooks.NO_WEBHOOK
     problems.install(app)
     openapi.install(app)

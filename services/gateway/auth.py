@@ -120,7 +120,7 @@ class Entry(BaseModel):
                 "the key can never match, because no request can carry it: use ASCII letters, digits and signs, "
                 "without white space at either end"
             )
-        if self.sha256 == _digest(""):
+        if self.sha256 == key_digest(""):
             raise ValueError("'sha256' is the digest of nothing: give the digest of the key")
         everywhere = self.caller.workspaces | {task.workspace for task in self.caller.tasks or ()}
         if EVERYWHERE not in self.workspaces and everywhere != self.caller.workspaces:
@@ -137,7 +137,7 @@ class Entry(BaseModel):
         return Caller(self.name, frozenset(self.workspaces), self.role, tasks, limits)
 
     def digest(self) -> str:
-        return self.sha256 or _digest(self.key.get_secret_value() if self.key else "")
+        return self.sha256 or key_digest(self.key.get_secret_value() if self.key else "")
 
 
 _ENTRIES = TypeAdapter(list[Entry])
@@ -146,7 +146,8 @@ Keys = tuple[tuple[str, Caller], ...]
 """Hex SHA-256 of each key, and its holder."""
 
 
-def _digest(token: str) -> str:
+def key_digest(token: str) -> str:
+    """Return the hex SHA-256 of a key, which stands for it everywhere in this process."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -256,25 +257,34 @@ class KeyRing:
         return caller
 
     def caller(self, authorization: str | None) -> Caller:
-        """Return the holder of the key in an Authorization header. Raises Unauthorized.
+        """Return the holder of the key in an Authorization header. Raises Unauthorized."""
+        if self.is_keyless:
+            return ANYBODY
+        scheme, _, token = (authorization or "").partition(" ")
+        given = scheme.lower() == "bearer" and token.strip()
+        holder = self.holder(key_digest(token.strip())) if given else None
+        if holder is not None:
+            return holder
+        if not self._source.keys():
+            raise Unauthorized(f"This server has no API keys yet. Its operator must set {FILE_VARIABLE} or {VARIABLE}.")
+        if not given:
+            raise Unauthorized("The request has no API key. Send 'Authorization: Bearer <key>', or set TORNIO_API_KEY.")
+        raise Unauthorized("The API key is unknown to this server. Check TORNIO_API_KEY and the server's address.")
+
+    @property
+    def is_keyless(self) -> bool:
+        """Whether the server has no keys and answers to everybody on this machine."""
+        return self._insecure and not self._source.keys()
+
+    def holder(self, digest: str) -> Caller | None:
+        """Return the holder of the key with this hex SHA-256, None if there is none now.
 
         Every key is compared, each in constant time, so that the answer's timing reveals nothing.
         """
-        keys = self._source.keys()
-        if not keys and self._insecure:
-            return ANYBODY
-        if not keys:
-            raise Unauthorized(f"This server has no API keys yet. Its operator must set {FILE_VARIABLE} or {VARIABLE}.")
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthorized("The request has no API key. Send 'Authorization: Bearer <key>', or set TORNIO_API_KEY.")
-        digest = _digest(token.strip())
         holder = None
-        for known, caller in keys:
+        for known, caller in self._source.keys():
             if hmac.compare_digest(known, digest):
                 holder = caller
-        if holder is None:
-            raise Unauthorized("The API key is unknown to this server. Check TORNIO_API_KEY and the server's address.")
         return holder
 
 

@@ -1,7 +1,8 @@
 """What happens before a request is routed and its body is read: who calls. Plain ASGI.
 
 Every route is closed: a request without a known key is refused, whatever its path or protocol. Only a route whose
-endpoint is marked with ``open_to_all`` is open.
+endpoint is marked with ``open_to_all`` is open. A route of the web page, whose endpoint is marked with ``of_page``, also
+takes the session of somebody who has logged in. No other route looks at cookies.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway import paths
 from services.gateway.auth import KeyRing
+from services.gateway.callers import Caller
 from services.gateway.problems import Failure, Problems
-from tornio.errors import Forbidden, Unauthorized
+from services.gateway.sessions import cookies
+from services.gateway.sessions.port import Sessions
+from tornio.errors import TornioError, Unauthorized
 
 E = TypeVar("E")
 
@@ -37,20 +41,21 @@ def is_marked_open(endpoint: object) -> bool:
 class KeyGuard:
     """Refuses requests without a known key, except for open routes. Leaves the caller in ``request.state.caller``.
 
+    A request for the web page may have a session in place of a key. Its token is then in ``request.state.session``.
     A server without keys in insecure mode checks Host and Origin instead; see ``KeyRing.admit``.
     """
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, problems: Problems) -> None:
+    def __init__(self, app: ASGIApp, keys: KeyRing, problems: Problems, sessions: Sessions) -> None:
         self._app = app
         self._keys = keys
         self._problems = problems
+        self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":  # all else is a request, in whatever protocol
-            headers = Headers(scope=scope)
             try:
-                caller = self._keys.admit(headers.get("authorization"), headers.get("host", ""), headers.get("origin"))
-            except (Unauthorized, Forbidden) as error:
+                caller = await self._admitted(scope)
+            except TornioError as error:
                 if not _is_open(scope):
                     await self._refuse(error, scope, receive, send)
                     return
@@ -58,7 +63,20 @@ class KeyGuard:
                 scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
 
-    async def _refuse(self, error: Unauthorized | Forbidden, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _admitted(self, scope: Scope) -> Caller:
+        headers = Headers(scope=scope)
+        authorization = headers.get("authorization")
+        token = cookies.token_in(scope) if authorization is None and "cookie" in headers else None
+        if token is None or self._keys.is_keyless or not paths.is_marked_page(_endpoint(scope)):
+            return self._keys.admit(authorization, headers.get("host", ""), headers.get("origin"))
+        key = await self._sessions.find(token)
+        caller = None if key is None else self._keys.holder(key)
+        if caller is None:
+            raise Unauthorized("You are not logged in any more. Log in with an API key of this server.")
+        scope.setdefault("state", {})["session"] = token
+        return caller
+
+    async def _refuse(self, error: TornioError, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" or "websocket.http.response" in (scope.get("extensions") or {}):
             await self._problems.response(scope, Failure.of(error))(scope, receive, send)
         else:
@@ -67,4 +85,8 @@ class KeyGuard:
 
 def _is_open(scope: Scope) -> bool:
     """Whether the request's route says that it is open. A path without a route is closed."""
-    return is_marked_open(paths.endpoint(scope["app"].routes, scope))
+    return is_marked_open(_endpoint(scope))
+
+
+def _endpoint(scope: Scope) -> object | None:
+    return paths.endpoint(scope["app"].routes, scope)

@@ -35,7 +35,11 @@ _EVENTS = re.compile(r"^/v1/argilla/webhook$")
 """The path that takes events of the annotation tool. Each has a text, and how its data set is set up."""
 MAX_EVENT_BYTES = 4 * MIB
 """The longest text takes 1.2 MB in JSON."""
-_LESS = ((_PREDICTIONS, MAX_PREDICT_BYTES), (_EVENTS, MAX_EVENT_BYTES))
+_FORMS = re.compile(r"^/(login|logout|tasks/.*)$")
+"""The paths of the web page that take a form."""
+MAX_FORM_BYTES = 2 * MIB
+"""The longest text takes 1.2 MB in a form."""
+_LESS = ((_PREDICTIONS, MAX_PREDICT_BYTES), (_EVENTS, MAX_EVENT_BYTES), (_FORMS, MAX_FORM_BYTES))
 _TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 

@@ -1,9 +1,9 @@
-"""Where a request is routed to, found before it is routed."""
+"""Where a request is routed to, found before it is routed, and whether that is the web page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import routing
 from starlette.routing import BaseRoute, Match
@@ -11,6 +11,21 @@ from starlette.types import Scope
 
 _each_route: Callable[[list[BaseRoute]], Any] = getattr(routing, "iter_route_contexts", iter)
 """Newer FastAPI keeps an included router as one entry of an app's routes; this lists the routes in it, in order."""
+
+
+E = TypeVar("E")
+_PAGE = "of_page"
+
+
+def of_page(endpoint: E) -> E:
+    """Mark an endpoint as part of the web page: its routes take a session in a cookie, and show errors to people."""
+    setattr(endpoint, _PAGE, True)
+    return endpoint
+
+
+def is_marked_page(endpoint: object) -> bool:
+    """Whether ``of_page`` marked the endpoint."""
+    return getattr(endpoint, _PAGE, False) is True
 
 
 def app_path(scope: Scope) -> str:

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from services.gateway.paths import app_path, methods
+from services.gateway.paths import app_path, endpoint, is_marked_page, methods
 from tornio import errors
 from tornio.api import PROBLEM_JSON, FieldError, Problem, problem_type
 from tornio.spec.base import PATTERNS
@@ -77,6 +77,8 @@ class Failure:
 
 ErrorFormat = Callable[[Failure], Response]
 """Writes a failure as a protocol's response. ``Problems`` adds the headers."""
+PageFormat = Callable[[Scope, Failure], Response]
+"""Shows a person a failure of the request of this ASGI scope."""
 
 
 def problem_document(failure: Failure) -> Response:
@@ -95,13 +97,17 @@ class Problems:
     """Answers every error in the format of the protocol that the request's path belongs to.
 
     ``formats``: by path prefix. The longest prefix counts; all other paths get problem documents.
+    ``page``: for routes of the web page, which has no prefix of its own: their endpoints are marked with ``of_page``.
     """
 
-    def __init__(self, formats: Mapping[str, ErrorFormat] | None = None) -> None:
+    def __init__(self, formats: Mapping[str, ErrorFormat] | None = None, page: PageFormat | None = None) -> None:
         self._formats = sorted((formats or {}).items(), key=lambda item: -len(item[0]))
+        self._page = page
 
     def response(self, scope: Scope, failure: Failure) -> Response:
         """Return the response to the request of this ASGI scope, which need not have been routed yet."""
+        if self._page is not None and is_marked_page(endpoint(scope["app"].routes, scope)):
+            return self._page(scope, failure)
         response = self._format(app_path(scope))(failure)
         response.headers.update({**_HEADERS.get(failure.status, {}), **failure.headers})
         return response

@@ -14,6 +14,8 @@ ENCODER_NAMES = "encoders/names/"
 LLM = "_llm/"
 LLM_ANSWERS = "_llm/answers/"
 """No workspace can have this name."""
+SESSIONS = "_sessions/"
+"""Nor this one."""
 
 
 def blob(sha256: str) -> str:
@@ -35,6 +37,10 @@ def llm_spending(endpoint: str) -> str:
 def llm_answers(question: str) -> str:
     """Folder of a chat model's answers. ``question``: digest of everything in the question but the text."""
     return f"{LLM_ANSWERS}{question}/"
+
+
+def session(token_digest: str) -> str:
+    return f"{SESSIONS}{token_digest}.json"
 
 
 def seq_name(seq: int) -> str:

@@ -74,6 +74,13 @@ ROLES = {
     "POST /v2/repository/models/{model}/unload": Role.OPERATE,
     "POST /hf/models/{workspace}/{task}": Role.PREDICT,
     "POST /hf/zero-shot-classification": Role.PREDICT,
+    "GET /static/{name}": OPEN,
+    "GET /favicon.ico": OPEN,
+    "GET /login": OPEN,
+    "POST /login": OPEN,
+    "POST /logout": Role.PREDICT,
+    "GET /": Role.PREDICT,
+    "GET /tasks/{workspace}/{task}": Role.PREDICT,
 }
 SPEC = TaskSpec.model_validate({"workspace": "acme", "name": "support", "labels": ["a", "b"]})
 

@@ -26,6 +26,7 @@ from tornio.schemas.loop import (
 from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderName, EncoderPin, EncoderUse, Manifest, Probes
 from tornio.schemas.review import Review
 from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted, RunTop
+from tornio.schemas.sessions import PageSession
 from tornio.schemas.simulation import Arm, Point, ReplayResult
 from tornio.schemas.task import (
     Batch,
@@ -289,6 +290,7 @@ SAMPLES: dict[str, Document] = {
         who="api:ops",
         created_at=WHEN,
     ),
+    "page-session": PageSession(key="ab" * 32, created_at=WHEN, expires_at=WHEN),
     "stop-set": StopSet(record_ids=("r1", "r2"), pool_seq=1, seed=7),
     "upload": Upload(
         name="ab" * 32 + ".csv",

@@ -1,0 +1,1 @@
+"""The web page of the gateway: how tasks stand, for people, and what they may ask of them. Rendered on the server."""

@@ -1,0 +1,43 @@
+"""What people see: the list of tasks, and the page of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from fastapi import APIRouter, Request, Response
+
+from services.gateway.dependencies import AnyCaller, Reader, Task, TheBackend
+from services.gateway.page import assets, login
+from services.gateway.page.gather import gather
+from services.gateway.page.rendering import page
+from services.gateway.paths import of_page
+from tornio.api import TaskSummary
+from tornio.loop.phase import Phase
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+@of_page
+async def tasks(request: Request, backend: TheBackend, caller: AnyCaller) -> Response:
+    """Show the tasks that the caller has access to, by workspace."""
+    found = await backend.tasks(caller.sees)
+    return page(request.scope, "tasks.html.j2", workspaces=_by_workspace(found))
+
+
+@router.get("/tasks/{workspace}/{task}")
+@of_page
+async def one_task(request: Request, task: Task, backend: TheBackend, caller: Reader) -> Response:
+    """Show how a task stands, and why."""
+    return page(request.scope, "task.html.j2", page=await gather(backend, caller, task))
+
+
+def _by_workspace(tasks: Sequence[TaskSummary]) -> dict[str, list[TaskSummary]]:
+    """Return the tasks of each workspace by name. Those that need a person's attention come first."""
+    ordered = sorted(tasks, key=lambda one: (one.workspace, one.phase != Phase.ATTENTION, one.task))
+    return {workspace: list(group) for workspace, group in groupby(ordered, key=lambda one: one.workspace)}
+
+
+for _part in (login.router, assets.router):
+    router.include_router(_part)

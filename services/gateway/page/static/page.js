@@ -1,0 +1,1 @@
+// Live refresh and the like come here. Everything works without this file.
