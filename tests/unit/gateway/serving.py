@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from services.gateway.app import create_app
@@ -35,6 +36,13 @@ def served(body_seconds: float = 60, keys: str = KEYS, most_per_client: int = 48
     secret = SecretStr(base64.b64encode(bytes(64)).decode())
     webhook = Webhook(WebhookSettings(secret=secret), _nobody)
     app = create_app(backend, ring, most_per_client=most_per_client, body_seconds=body_seconds, webhook=webhook)
+    with listening(app) as port:
+        yield port
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[int]:
+    """Serve an app on a free port of 127.0.0.1. Yields the port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
