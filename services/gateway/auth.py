@@ -281,8 +281,8 @@ class KeyRing:
 
         Every key is compared, each in constant time, so that the answer's timing reveals nothing.
         """
-        holder = None
-        for known, caller in self._source.keys():
+        holder, keys = None, self._source.keys()
+        for known, caller in keys:
             if hmac.compare_digest(known, digest):
                 holder = caller
         return holder

@@ -1,8 +1,8 @@
 """What happens before a request is routed and its body is read: who calls. Plain ASGI.
 
 Every route is closed: a request without a known key is refused, whatever its path or protocol. Only a route whose
-endpoint is marked with ``open_to_all`` is open. A route of the web page, whose endpoint is marked with ``of_page``, also
-takes the session of somebody who has logged in. No other route looks at cookies.
+endpoint is marked with ``open_to_all`` is open. A route of the web page, whose endpoint is marked with ``of_page``,
+also takes the session of somebody who has logged in. No other route looks at cookies.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from fastapi import Depends, Request
 from services.gateway.sessions.port import form_token
 from tornio.errors import Forbidden, InvalidInput
 
-TOKEN_FIELD = "form_token"
 _KIND = "application/x-www-form-urlencoded"
 _FIELDS = 20
 _ELSEWHERE = (
@@ -36,7 +35,7 @@ async def read_form(request: Request) -> Mapping[str, str]:
 async def _sent(request: Request) -> Mapping[str, str]:
     fields = await read_form(request)
     session = getattr(request.state, "session", None)
-    given = fields.get(TOKEN_FIELD, "").encode()
+    given = fields.get("form_token", "").encode()
     if session is not None and not hmac.compare_digest(form_token(session).encode(), given):
         raise Forbidden(_ELSEWHERE)
     return fields
