@@ -17,6 +17,7 @@ from services.gateway.auth import KeyRing
 from services.gateway.guards import KeyGuard, open_to_all
 from services.gateway.heads import HeadAsGet
 from services.gateway.intake import BODY_S, BodyLimit, ClientShare
+from services.gateway.page.live import Live
 from services.gateway.page.login import Login
 from services.gateway.page.rendering import show_failure
 from services.gateway.page.routes import router as page
@@ -115,6 +116,7 @@ def create_app(
     app.state.backend = backend
     app.state.answering = Answering(backend, limits or LocalLimits(), meter or Unmeasured())
     app.state.login = Login(keys, sessions, settings.session_hours)
+    app.state.live = Live(backend)
     app.state.webhook = webhook or webhooks.NO_WEBHOOK
     problems.install(app)
     openapi.install(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -32,6 +33,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Of every page: it loads nothing from elsewhere, runs no script that stands in it, and stays in no cache."""
+_TASK = re.compile(r"/tasks/[^/]+/[^/]+")
 TONES = {
     Phase.ATTENTION: "bad",
     Phase.PAUSED: "warn",
@@ -81,9 +83,12 @@ _TEMPLATES.globals |= {"asset": address, "release": __version__, "tone": lambda 
 
 
 def page(scope: Scope, template: str, status: int = HTTPStatus.OK, **values: object) -> Response:
-    """Return a page. A template has ``viewer``, ``message`` from the table of messages, and these values."""
+    """Return a page. A template has ``viewer``, ``message`` from the table of messages, and these values.
+
+    ``watched``: a ``Watched``, for a page that keeps itself up to date.
+    """
     done = Request(scope).query_params.get("done", "")
-    shown = {"viewer": Viewer.of(scope), "message": MESSAGES.get(done, "")} | values
+    shown = {"viewer": Viewer.of(scope), "message": MESSAGES.get(done, ""), "watched": None} | values
     return HTMLResponse(_TEMPLATES.get_template(template).render(shown), status, HEADERS)
 
 
@@ -98,6 +103,8 @@ def show_failure(scope: Scope, failure: Failure) -> Response:
         wanted = scope.get("query_string", b"").decode("latin-1")
         here = app_path(scope) + (f"?{wanted}" if wanted else "")
         return see(f"/login?next={quote(here, safe='/')}" if scope["method"] == "GET" and here != "/" else "/login")
-    response = page(scope, "failure.html.j2", failure.status, failure=failure, status=failure.status)
+    task = _TASK.match(app_path(scope)) if failure.status not in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND) else None
+    back = task[0] if task else None
+    response = page(scope, "failure.html.j2", failure.status, failure=failure, status=failure.status, back=back)
     response.headers.update(failure.headers)
     return response

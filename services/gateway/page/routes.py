@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import cast
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 
 from services.gateway.dependencies import AnyCaller, Reader, Task, TheBackend
-from services.gateway.page import assets, login
+from services.gateway.page import acts, assets, login
 from services.gateway.page.gather import gather
-from services.gateway.page.rendering import page
+from services.gateway.page.live import Live, Watched, mark_of
+from services.gateway.page.rendering import HEADERS, page
 from services.gateway.paths import of_page
 from tornio.api import TaskSummary
 from tornio.loop.phase import Phase
@@ -30,7 +33,17 @@ async def tasks(request: Request, backend: TheBackend, caller: AnyCaller) -> Res
 @of_page
 async def one_task(request: Request, task: Task, backend: TheBackend, caller: Reader) -> Response:
     """Show how a task stands, and why."""
-    return page(request.scope, "task.html.j2", page=await gather(backend, caller, task))
+    found = await gather(backend, caller, task)
+    watched = Watched(f"/tasks/{task}/events", mark_of(found.status))
+    return page(request.scope, "task.html.j2", page=found, watched=watched)
+
+
+@router.get("/tasks/{workspace}/{task}/events")
+@of_page
+async def events(request: Request, task: Task, caller: Reader) -> StreamingResponse:
+    """Tell the page of the task when there is something new to see."""
+    stream = cast(Live, request.app.state.live).events(task, caller)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
 
 
 def _by_workspace(tasks: Sequence[TaskSummary]) -> dict[str, list[TaskSummary]]:
@@ -39,5 +52,5 @@ def _by_workspace(tasks: Sequence[TaskSummary]) -> dict[str, list[TaskSummary]]:
     return {workspace: list(group) for workspace, group in groupby(ordered, key=lambda one: one.workspace)}
 
 
-for _part in (login.router, assets.router):
+for _part in (login.router, assets.router, acts.router):
     router.include_router(_part)

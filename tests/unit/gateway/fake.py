@@ -16,6 +16,7 @@ from services.gateway.app import PROTOCOLS, WireProtocol, create_app
 from services.gateway.auditing import Auditor
 from services.gateway.auth import FixedKeys, KeyRing, read_keys
 from services.gateway.served import ServedModel
+from services.gateway.sessions.port import Sessions
 from services.gateway.stored_uploads import StoreUploads
 from tornio.api import (
     Annotators,
@@ -385,6 +386,9 @@ class FakeBackend:
         serving = self._task(task).serving
         if serving is None or serving.previous is None:
             raise NotFound("none came before it")
+        if asked.expected_revision not in (None, serving.revision):
+            raise Conflict(f"`current` is at revision {serving.revision}, and not at {asked.expected_revision}")
+        self.calls.append(f"rollback by {who}")
         self.serve(str(task), serving.previous, serving.revision + 1, serving.version)
         moved = self.held[task].serving
         assert moved is not None
@@ -392,6 +396,7 @@ class FakeBackend:
 
     async def ask(self, task: TaskName, ask: Ask, who: str, force: bool = False) -> Asked:
         held = self._task(task)
+        self.calls.append(f"{ask} by {who}")
         held.asks = AsksStatus(paused=ask is Ask.PAUSE, train_now=ask is Ask.TRAIN_NOW)
         return Asked(said=f"{ask} {task}{' by force' if force else ''}", asks=held.asks)
 
@@ -405,10 +410,15 @@ class FakeBackend:
 
 
 def app_of(
-    backend: FakeBackend, keys: str = KEYS, insecure: bool = False, also: Sequence[WireProtocol] = ()
+    backend: FakeBackend,
+    keys: str = KEYS,
+    insecure: bool = False,
+    also: Sequence[WireProtocol] = (),
+    sessions: Sessions | None = None,
 ) -> FastAPI:
     """``also``: protocols beside those of Tornio."""
-    return create_app(backend, KeyRing(FixedKeys(read_keys(keys, "keys")), insecure), [*PROTOCOLS, *also])
+    ring = KeyRing(FixedKeys(read_keys(keys, "keys")), insecure)
+    return create_app(backend, ring, [*PROTOCOLS, *also], sessions=sessions)
 
 
 class AppTransport(httpx.BaseTransport):

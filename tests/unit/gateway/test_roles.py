@@ -22,6 +22,7 @@ pytestmark = pytest.mark.unit
 
 OPEN = "open to all"
 TASK, MODEL = "/v1/tasks/{workspace}/{task}", "/v2/models/{model}"
+PAGE = "/tasks/{workspace}/{task}"
 UPLOADS = "/v1/workspaces/{workspace}/uploads"
 ROLES = {
     "GET /healthz": OPEN,
@@ -80,7 +81,15 @@ ROLES = {
     "POST /login": OPEN,
     "POST /logout": Role.PREDICT,
     "GET /": Role.PREDICT,
-    "GET /tasks/{workspace}/{task}": Role.PREDICT,
+    f"GET {PAGE}": Role.PREDICT,
+    f"GET {PAGE}/events": Role.PREDICT,
+    f"POST {PAGE}/pause": Role.OPERATE,
+    f"POST {PAGE}/resume": Role.OPERATE,
+    f"POST {PAGE}/train-now": Role.OPERATE,
+    f"GET {PAGE}/rollback": Role.OPERATE,
+    f"POST {PAGE}/rollback": Role.OPERATE,
+    f"GET {PAGE}/try": Role.PREDICT,
+    f"POST {PAGE}/try": Role.PREDICT,
 }
 SPEC = TaskSpec.model_validate({"workspace": "acme", "name": "support", "labels": ["a", "b"]})
 

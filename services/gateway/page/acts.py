@@ -1,0 +1,107 @@
+"""What people ask of a task on its page. The same methods of the backend do it as for the API, and write it down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from services.gateway.dependencies import Operator, Reader, Task, TheAnswering, TheBackend
+from services.gateway.page.forms import Sent
+from services.gateway.page.rendering import page, see
+from services.gateway.paths import of_page
+from tornio.api import MAX_TEXT, Prediction, RollbackIn, TaskName
+from tornio.errors import Conflict, InvalidInput
+from tornio.status.asks import Ask
+
+router = APIRouter(prefix="/tasks/{workspace}/{task}", include_in_schema=False)
+
+
+@router.post("/pause")
+@of_page
+async def pause(task: Task, backend: TheBackend, caller: Operator, _: Sent) -> Response:
+    """Start no more batches and trainings."""
+    await backend.ask(task, Ask.PAUSE, caller.name)
+    return _back(task, "paused")
+
+
+@router.post("/resume")
+@of_page
+async def resume(task: Task, backend: TheBackend, caller: Operator, _: Sent) -> Response:
+    """Go on after a pause or a rollback."""
+    await backend.ask(task, Ask.RESUME, caller.name)
+    return _back(task, "resumed")
+
+
+@router.post("/train-now")
+@of_page
+async def train_now(task: Task, backend: TheBackend, caller: Operator, _: Sent) -> Response:
+    """Train with the present labels."""
+    await backend.ask(task, Ask.TRAIN_NOW, caller.name)
+    return _back(task, "training")
+
+
+@router.get("/rollback")
+@of_page
+async def ask_rollback(request: Request, task: Task, backend: TheBackend, _: Operator) -> Response:
+    """Say what a rollback would do, and ask whether that is wanted."""
+    serving = (await backend.status(task)).serving
+    if serving is None or serving.previous is None:
+        raise Conflict(f"No version of {task} served before the present one, so there is nothing to go back to.")
+    return page(request.scope, "rollback.html.j2", task=task, serving=serving)
+
+
+@router.post("/rollback")
+@of_page
+async def rollback(task: Task, backend: TheBackend, caller: Operator, sent: Sent) -> Response:
+    """Serve the previous version again, if the one that the person saw still serves."""
+    revision = sent.get("expected_revision", "")
+    if not revision.isdecimal() or len(revision) > 9:
+        raise InvalidInput("The form does not say which version it is about. Open the page again.")
+    asked = RollbackIn(why=sent.get("why", "").strip()[:1000] or None, expected_revision=int(revision))
+    await backend.rollback(task, asked, caller.name)
+    return _back(task, "rolled-back")
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of trying a text: a prediction, or why there is none."""
+
+    text: str = ""
+    prediction: Prediction | None = None
+    fault: str = ""
+
+    @property
+    def ranked(self) -> list[tuple[str, float]]:
+        """The most probable labels with their probabilities."""
+        found = self.prediction.probabilities.items() if self.prediction else ()
+        return sorted(found, key=lambda one: -one[1])[:10]
+
+
+@router.get("/try")
+@of_page
+async def ask_text(request: Request, task: Task, _: Reader) -> Response:
+    """Ask for a text."""
+    return page(request.scope, "try.html.j2", task=task, tried=Tried())
+
+
+@router.post("/try")
+@of_page
+async def try_text(request: Request, task: Task, answering: TheAnswering, caller: Reader, sent: Sent) -> Response:
+    """Show what the version that serves makes of a text. The text is not kept, and not part of an address."""
+    text = sent.get("text", "")
+    if not text.strip():
+        tried = Tried(text, fault="Write a text first.")
+    elif len(text) > MAX_TEXT:
+        tried = Tried(text[:MAX_TEXT], fault=f"The text is longer than {MAX_TEXT:,} characters.")
+    else:
+        try:
+            (prediction,) = await answering.predict(caller, task, [text])
+            tried = Tried(text, prediction)
+        except Conflict as error:  # nothing serves yet, and the message says why
+            tried = Tried(text, fault=str(error))
+    return page(request.scope, "try.html.j2", task=task, tried=tried)
+
+
+def _back(task: TaskName, done: str) -> Response:
+    return see(f"/tasks/{task}?done={done}")
