@@ -105,6 +105,6 @@ def show_failure(scope: Scope, failure: Failure) -> Response:
         return see(f"/login?next={quote(here, safe='/')}" if scope["method"] == "GET" and here != "/" else "/login")
     task = _TASK.match(app_path(scope)) if failure.status not in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND) else None
     back = task[0] if task else None
-    response = page(scope, "failure.html.j2", failure.status, failure=failure, status=failure.status, back=back)
+    response = page(scope, "failure.html.j2", failure.status, failure=failure, back=back)
     response.headers.update(failure.headers)
     return response
