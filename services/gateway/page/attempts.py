@@ -32,7 +32,8 @@ class Attempts:
     def failed(self, address: str) -> None:
         """Count a failed login."""
         now = self._now()
-        bucket, _, _ = draw(self._buckets.pop(address, None) or full(FAILURES, now), FAILURES, 1, 1, now)
+        held = self._buckets.pop(address) if address in self._buckets else full(FAILURES, now)
+        bucket, _, _ = draw(held, FAILURES, 1, 1, now)
         while len(self._buckets) >= MOST_ADDRESSES:
             del self._buckets[next(iter(self._buckets))]  # the one that failed longest ago
         self._buckets[address] = bucket
