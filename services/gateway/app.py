@@ -20,7 +20,7 @@ from services.gateway.intake import BODY_S, BodyLimit, ClientShare
 from services.gateway.page.live import Live
 from services.gateway.page.login import Login
 from services.gateway.page.rendering import show_failure
-from services.gateway.page.routes import router as page
+from services.gateway.page.routes import ROUTERS as PAGE
 from services.gateway.port import Backend
 from services.gateway.problems import ErrorFormat, Problems
 from services.gateway.protocols import hugging_face, open_inference
@@ -64,7 +64,7 @@ PROTOCOLS = (
             audit.router,
             uploads.router,
             webhooks.router,
-            page,
+            *PAGE,
         ),
     ),
     WireProtocol(open_inference.router, open_inference.errors),

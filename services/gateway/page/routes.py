@@ -52,5 +52,5 @@ def _by_workspace(tasks: Sequence[TaskSummary]) -> dict[str, list[TaskSummary]]:
     return {workspace: list(group) for workspace, group in groupby(ordered, key=lambda one: one.workspace)}
 
 
-for _part in (login.router, assets.router, acts.router):
-    router.include_router(_part)
+ROUTERS = (router, acts.router, login.router, assets.router)
+"""All routes of the page."""
