@@ -108,11 +108,9 @@ def _is_installed(package: str) -> bool:
 
 
 def _torch_sees_gpu() -> bool | None:
-    if find_spec("torch") is None:
-        return None
     try:
         import torch
-    except (ImportError, OSError):  # a library of the system that it needs is missing
+    except (ImportError, OSError):  # it is not installed, or a library of the system that it needs is missing
         return None
     return bool(torch.cuda.is_available())
 

@@ -18,7 +18,8 @@ from tornio.specfile import read_spec
 
 
 class _ListsVersions(TyperGroup):
-    """``tornio versions TASK`` is ``tornio versions list TASK``. No task is called like a command: it has a slash."""
+    """Without ``list``, ``tornio versions WORKSPACE/TASK`` means the same. No task is called like a command: it has a
+    slash."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         told = args and args[0] not in (*self.commands, *ctx.help_option_names)
@@ -28,7 +29,7 @@ class _ListsVersions(TyperGroup):
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
         cls=_ListsVersions,
-        help="List the versions of a task (`tornio versions TASK`), or import one that was exported.",
+        help="List the versions of a task (`tornio versions WORKSPACE/TASK`), or import one that was exported.",
     )
     group.command("list")(versions)
     group.command("import")(import_version)

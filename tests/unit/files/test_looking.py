@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tornio.errors import InvalidSpec
 from tornio.files import open_data
 from tornio.files.looking import Found, guess, has_no_header, look, read_all
 from tornio.files.tables import Options
+from tornio.spec.labels import label_faults
+from tornio.specfile import read_spec
+from tornio.specfile.draft import Draft, DraftLabel, write_draft
 
 pytestmark = pytest.mark.unit
 
@@ -130,3 +138,37 @@ def test_more_labels_than_a_task_may_have_are_not_all_kept(tmp_path: Path) -> No
 def test_columns_without_a_header_are_numbers(tmp_path: Path) -> None:
     reader = open_data(written(tmp_path, "a.csv", "the parcel came late,bad\n"), Options(header=False, wanted=("1",)))
     assert reader.columns == ("1", "2")
+
+
+_CELLS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    st.sampled_from(["", "a", "b", "a|b", "0", "1", "1.5", "true", '["a", "b"]', "['a']", "the parcel came late"]),
+)
+
+
+@given(st.lists(st.lists(_CELLS, min_size=3, max_size=3), min_size=1, max_size=12), st.booleans())
+def test_any_table_is_looked_at_and_its_labels_make_a_task(cells: list[list[str]], several: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.csv"
+        with path.open("w", encoding="utf-8", newline="") as out:
+            csv.writer(out).writerows([["id", "words", "label"], *cells])
+        reader = open_data(path, Options(delimiter=","))
+        columns = look(reader)
+        guessed = guess(columns)
+        assert {guessed.record_id, guessed.label} <= {None, "id", "label"}
+        assert guessed.text is None or guessed.text in guessed.texts
+        found = read_all(reader, "words", guessed.record_id, "label")
+    assert found.texts + found.unusable == len([row for row in cells if any(cell.strip() for cell in row)])
+    counts = found.counts(several)
+    assert found.labelled(several) <= found.texts
+    assert sum(found.single.values()) == found.labelled_singly
+    names = list(counts)
+    if len(names) < 2 or any(label_faults(names)):
+        return  # no task may have these
+    labels = [DraftLabel(name, rows=rows) for name, rows in counts.items()]
+    try:
+        text = write_draft(Draft("acme", "table", labels, "table.csv", several))
+    except InvalidSpec:
+        assert any("\n" in name or "\r" in name for name in names)
+        return
+    assert read_spec(text).label_names == tuple(names)
