@@ -24,7 +24,7 @@ HEALTH = "/-/healthz"
 TRIES = 2
 """How often a request is sent at most. More would let a request that kills its replica kill many."""
 _HARMLESS = ("GET", "HEAD", "OPTIONS")
-_WITHOUT_EFFECT = ("/predict", "/zero-shot")
+_WITHOUT_EFFECT = ("/predict", "/zero-shot", "/try")
 """Ends of the paths whose POST changes nothing."""
 
 _DIED = "The replica that had this request died. Check whether the request took effect, and try again."

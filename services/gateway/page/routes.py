@@ -19,6 +19,8 @@ from tornio.api import TaskSummary
 from tornio.loop.phase import Phase
 
 router = APIRouter(include_in_schema=False)
+_UNBUFFERED = {"X-Accel-Buffering": "no"}
+"""Asks nginx to pass each event on at once."""
 
 
 @router.get("/")
@@ -43,7 +45,7 @@ async def one_task(request: Request, task: Task, backend: TheBackend, caller: Re
 async def events(request: Request, task: Task, caller: Reader) -> StreamingResponse:
     """Tell the page of the task when there is something new to see."""
     stream = cast(Live, request.app.state.live).events(task, caller)
-    return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS | _UNBUFFERED)
 
 
 def _by_workspace(tasks: Sequence[TaskSummary]) -> dict[str, list[TaskSummary]]:
