@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from markupsafe import Markup, escape
 from starlette.types import Scope
 
 from services.gateway.callers import ANYBODY, Caller, Role
@@ -22,6 +23,7 @@ from tornio import __version__
 from tornio.api import TaskName
 from tornio.loop.phase import Phase
 from tornio.pages import templates
+from tornio.visible import visible
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -78,7 +80,18 @@ class Viewer:
         return self.caller.sees(task) and self.caller.role.includes(Role(role))
 
 
+def with_commands(text: str) -> Markup:
+    """Return a message, in which what stands between back-ticks is shown as code. All of it is escaped."""
+    pieces = visible(text).split("`")
+    if len(pieces) % 2 == 0:  # a back-tick without another one
+        return escape(visible(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if nth % 2 else escape(piece) for nth, piece in enumerate(pieces)
+    )
+
+
 _TEMPLATES = templates(Path(__file__).parent / "templates")
+_TEMPLATES.filters["with_commands"] = with_commands
 _TEMPLATES.globals |= {"asset": address, "release": __version__, "tone": lambda phase: TONES.get(phase, "busy")}
 
 

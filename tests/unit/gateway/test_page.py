@@ -13,6 +13,7 @@ from services.gateway.app import create_app
 from services.gateway.auth import KeyRing, Keys, read_keys
 from services.gateway.page import attempts
 from services.gateway.page.attempts import Attempts
+from services.gateway.page.rendering import with_commands
 from services.gateway.sessions.memory import MemorySessions
 from services.gateway.sessions.port import Sessions
 from services.gateway.sessions.stored import StoreSessions
@@ -424,6 +425,19 @@ def test_texts_of_users_do_nothing_on_a_page() -> None:
     assert "<script>alert" not in shown.text
     assert "\x07" not in shown.text
     assert "<script>alert(1)</script>" in html.unescape(shown.text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run `tornio <up>` now", "run <code>tornio &lt;up&gt;</code> now"),
+        ("one ` alone <b>", "one ` alone &lt;b&gt;"),
+        ("`a`", "<code>a</code>"),
+        ("", ""),
+    ],
+)
+def test_commands_in_messages_are_shown_as_code(text: str, shown: str) -> None:
+    assert with_commands(text) == shown
 
 
 def test_a_message_comes_from_the_table_alone() -> None:
