@@ -17,7 +17,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from docs import chart_values, markdown
+from docs import chart_values, markdown, reference
 from services import metrics
 from services.classifier.settings import ClassifierSettings
 from services.embedded import argilla_server
@@ -129,6 +129,9 @@ def pages() -> dict[str, str]:
         "formats.md": formats(),
         "values.md": values_page(),
         "metrics.md": metrics_page(),
+        "command-line.md": reference.command_line(NOTE),
+        "http-api.md": reference.http_api(NOTE),
+        "python-api.md": reference.python_api(NOTE),
         "../helm/tornio/values.schema.json": chart_values.schema(),
     }
 
