@@ -19,7 +19,7 @@ from services.gateway.app import create_app
 from services.gateway.auth import FixedKeys, KeyRing
 from services.gateway.port import Backend
 from tornio import Client, errors
-from tornio.cli import app
+from tornio.cli.app import app
 
 Json = Mapping[str, Any]
 _HTTP = ("get", "put", "post", "patch", "delete")
@@ -49,7 +49,7 @@ def _commands(name: str, command: Any) -> Iterator[str]:
     if name != "tornio":
         yield f"\n{'##' if name.count(' ') == 1 else '###'} `{name}`\n\n{_plain(command.help or '')}\n"
     if not inner:
-        context = typer.Context(command, info_name=name)
+        context = typer.Context(command, info_name=name, terminal_width=100)
         yield f"\n```\n{command.get_usage(context).removeprefix('Usage: ')}\n```\n"
         yield from _parameters(command, context)
     for short, one in inner.items():
@@ -70,7 +70,7 @@ def _plain(text: str) -> str:
 
 
 def http_api(note: str) -> str:
-    described = create_app(cast("Backend", None), KeyRing(FixedKeys({}), insecure=True)).openapi()
+    described = create_app(cast("Backend", None), KeyRing(FixedKeys(()), insecure=True)).openapi()
     intro = """
         # HTTP API
 
