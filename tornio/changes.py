@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
 
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from tornio.spec import Change, Spec, TaskSpec
+from tornio.spec.limits import cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,10 @@ class FieldChange:
     old: Any
     new: Any
     change: Change
+
+    def __str__(self) -> str:
+        """The change as users read it, such as ``loop.batch_size: 20 -> 10``."""
+        return f"{self.path}: {_shown(self.old)} -> {_shown(self.new)}"
 
 
 def describe_changes(old: TaskSpec, new: TaskSpec) -> tuple[FieldChange, ...]:
@@ -57,6 +64,13 @@ def _label_differences(old: TaskSpec, new: TaskSpec, info: FieldInfo) -> Iterato
     for label in new.labels:
         if label.name in before:
             yield from _differences(before[label.name], label, f"labels.{label.name}.")
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a task.yaml could have it, or ``none``. Of a long one, return both ends."""
+    if value is None:
+        return "none"
+    return cut(json.dumps(to_jsonable_python(value, exclude_none=True), ensure_ascii=False), 200)
 
 
 def _change_of(info: FieldInfo) -> Change:

@@ -346,11 +346,6 @@ def _applied(task: TaskName, applied: Change) -> Applied:
         task=task.task,
         created=applied.created,
         spec_rev=applied.spec_rev,
-        changes=[f"{one.path}: {_short(one.old)} -> {_short(one.new)} ({one.change})" for one in applied.changes],
+        changes=[f"{one} ({one.change})" for one in applied.changes],
         labels=list(applied.fates),
     )
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -29,8 +29,16 @@ def sections(model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple
     """Yield the model and those of its fields, with the place of each; ``[]`` stands for an entry of a list."""
     yield at, model
     for name, info in model.model_fields.items():
-        annotation, items = info.annotation, get_args(info.annotation)
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from sections(annotation, (*at, name))
-        elif items and isinstance(items[0], type) and issubclass(items[0], BaseModel):
-            yield from sections(items[0], (*at, name, "[]"))
+        for steps, section in _models(info.annotation):
+            yield from sections(section, (*at, name, *steps))
+
+
+def _models(annotation: Any) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
+    """Yield the models in the type of a field, which may be optional or a list, with the steps that lead to each."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield (), annotation
+        return
+    entry = ("[]",) if get_origin(annotation) is tuple else ()
+    for part in get_args(annotation):
+        for steps, model in _models(part):
+            yield (*entry, *steps), model

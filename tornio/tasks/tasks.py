@@ -227,7 +227,7 @@ def _unasked(spec: TaskSpec, told: Sequence[str]) -> str:
 def _refuse(spec: TaskSpec, changes: Sequence[FieldChange]) -> None:
     refused = [change for change in changes if change.change in _ADVICE]
     if refused:
-        lines = [f"{change.path}: {change.old!r} -> {change.new!r} {_ADVICE[change.change]}" for change in refused]
+        lines = [f"{change} {_ADVICE[change.change]}" for change in refused]
         raise ChangeRefused("\n".join([f"{spec.full_name} stays as it is:", *lines]))
 
 

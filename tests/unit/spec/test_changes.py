@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel
 
 from tornio.changes import FieldChange, describe_changes
-from tornio.spec import Change, LabelSpec, TaskSpec
+from tornio.spec import Change, TaskSpec
+from tornio.specfile.places import sections
 
 pytestmark = pytest.mark.unit
 
@@ -42,16 +42,38 @@ def test_labels_are_one_change_and_descriptions_are_live() -> None:
 
 
 def test_every_field_of_the_spec_says_what_changing_it_does() -> None:
-    def check(model: type[BaseModel]) -> None:
+    models = dict(sections(TaskSpec))
+    assert {("labels", "[]"), ("gates", "canary"), ("feedback",)} <= set(models)
+    for at, model in models.items():
         for name, info in model.model_fields.items():
             extra = info.json_schema_extra
-            assert isinstance(extra, dict), name
-            assert extra["change"] in get_args(Change), name
-            if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-                check(info.annotation)
+            assert isinstance(extra, dict), (at, name)
+            assert extra["change"] in get_args(Change), (at, name)
 
-    check(TaskSpec)
-    check(LabelSpec)
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ({}, {"loop": {"batch_size": 40}}, "loop.batch_size: 20 -> 40"),
+        ({}, {"classifier": {"encoder": "hub:é"}}, 'classifier.encoder: "minilm" -> "hub:é"'),
+        (
+            {},
+            {"feedback": {"share": 0.1}},
+            'feedback: none -> {"share": 0.1, "per_day": 100, "longest": 2000}',
+        ),
+        ({"gates": {"shadow": True}}, {}, "gates.shadow: true -> false"),
+        ({}, {"labels": ["a", "c"]}, 'labels: ["a", "b"] -> ["a", "c"]'),
+        ({}, {"guidelines": "a\nb"}, 'guidelines: "" -> "a\\nb"'),
+    ],
+)
+def test_a_change_is_told_in_the_words_of_the_file(before: dict[str, Any], after: dict[str, Any], says: str) -> None:
+    (change,) = describe_changes(spec(**before), spec(**after))
+    assert str(change) == says
+
+
+def test_a_long_value_is_told_by_its_ends() -> None:
+    (change,) = describe_changes(spec(), spec(guidelines="x" * 5000))
+    assert len(str(change)) < 300
 
 
 def test_each_teacher_of_several_is_compared_and_another_number_of_them_is_one_change() -> None:
