@@ -24,7 +24,8 @@ class DriftWindow(Answer):
     """A window of live ``texts``. ``over``: False for the one that is not over yet.
 
     ``why``: why it is not compared; None if it is. ``accuracy``: estimated share of right answers, with its 95 %
-    ``interval``. ``labels``: estimated shares of the true labels; empty where texts may have several.
+    ``interval``. ``labels``: estimated shares of the true labels; empty where texts may have several,
+    or where a label has fewer than five labelled hold-out texts.
     """
 
     start: datetime

@@ -62,7 +62,9 @@ def show_top(client: Client, task: str, run: RunOut, top: int) -> None:
         return
     if found.rows:
         screen.show(screen.table(found.columns, found.rows))
-        screen.note(f"all of it: tornio run fetch {task} {run.run} -o FILE.csv")
+        job = JOBS.get(run.job)
+        where = "FOLDER" if job is None or job.write is None else "FILE.csv"
+        screen.note(f"all of it: tornio run fetch {task} {run.run} -o {where}")
 
 
 def fetch(

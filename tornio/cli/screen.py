@@ -32,6 +32,8 @@ __all__ = ["Advance", "Group", "ProgressBar", "RenderableType", "Table", "Text"]
 
 T = TypeVar("T")
 Answer = BaseModel | Prediction | Mapping[str, Any]
+_UNBOUNDED = 10_000
+"""Columns of a terminal on which everything has room."""
 WATCH_SECONDS = 2.0
 """Seconds between two looks of a command with --watch."""
 
@@ -87,7 +89,12 @@ def say(text: str | Text) -> None:
 
 
 def show(thing: RenderableType) -> None:
-    out().print(thing, crop=False)  # a terminal wraps an id that is too long; cropped, it could not be copied
+    """Print a view. A table that the terminal is too narrow for is as wide as it must be, and the terminal wraps its
+    lines: no column is squeezed to nothing, and no id is cut."""
+    console = out()
+    unbounded = console.options.update(max_width=_UNBOUNDED)
+    console.width = max(console.width, console.measure(thing, options=unbounded).minimum)
+    console.print(thing, crop=False)
 
 
 def dump(answer: Answer | Sequence[Answer]) -> None:

@@ -18,6 +18,9 @@ MIN_TEXTS = 100
 """Texts that a window must have before it is compared. Default 100: with fewer, only changes of a quarter show."""
 MIN_HOLDOUT = 30
 """Labelled hold-out texts that a comparison needs."""
+MIN_OF_LABEL = 5
+"""Labelled hold-out texts of each label that the estimate of the true labels needs. Default 5: where a label has fewer,
+nothing says how often the version takes it for another, and its live texts would count as those of other labels."""
 _NAMED = 3
 """Most labels that a sentence names."""
 
@@ -42,7 +45,7 @@ class Effect:
 @dataclass(frozen=True, slots=True)
 class Drift:
     """Live texts compared with the hold-out. ``accuracy``: estimated. ``labels``: the estimated shares of the true
-    labels; empty where texts may have several."""
+    labels; empty where texts may have several, or where a label has too few texts in the hold-out."""
 
     texts: int
     effects: tuple[Effect, ...]
@@ -82,7 +85,7 @@ def compare(live: Counts, held: Reference) -> Drift | None:
     measures = SEVERAL if held.confusion is None else MEASURES
     effects = [found for one in measures if (found := _effect(one, live, held.counts)) is not None]
     labels = {}
-    if held.confusion is not None:
+    if held.confusion is not None and held.confusion.sum(axis=1).min() >= MIN_OF_LABEL:
         labels = dict(zip(live.labels, estimated_mix(held.confusion, live.given).tolist(), strict=True))
     return Drift(live.texts, (*effects, _accuracy(live, held)), estimated_accuracy(live, held), labels)
 

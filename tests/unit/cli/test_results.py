@@ -34,7 +34,10 @@ def held(task: Tornio, backend: FakeBackend) -> FakeBackend:
 def test_a_run_that_is_done_shows_its_first_rows(task: Tornio, held: FakeBackend) -> None:
     code, out, err = task("run", "show", TASK, "compare-1")
     assert (code, "thanks" in out, "\x1b" in out) == (0, True, False)
-    assert "tornio run fetch acme/support compare-1 -o FILE.csv" in err
+    assert "tornio run fetch acme/support compare-1 -o FOLDER" in err  # it has no rows to write into a file
+    held.runs.rows_of["score-1"] = [["1.0", "late"]]
+    hold(held, run="score-1", state="done")
+    assert "tornio run fetch acme/support score-1 -o FILE.csv" in task("run", "wait", TASK, "score-1")[2]
     assert "thanks" not in task("run", "show", TASK, "compare-1", "--top", "1")[1]
     assert task("run", "show", TASK, "compare-1", "--top", "0")[2] == ""
     hold(held, run="score-9", state="running")

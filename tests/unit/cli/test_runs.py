@@ -13,7 +13,7 @@ from tests.unit.cli.test_commands import TASK, Tornio, answer, backend, task, to
 from tests.unit.gateway.fake import NOW, FakeBackend
 from tests.unit.runs.test_runs import Played
 from tornio.api import LabelRequest, PredictRequest, PurgeRequest, RunOut, RunProgressOut, ScoreRequest
-from tornio.cli import main
+from tornio.cli import main, screen
 from tornio.client import Client
 from tornio.schemas.jobs import LabelArgs
 from tornio.schemas.keys import workspace_run
@@ -245,6 +245,18 @@ def test_ids_are_whole_on_a_narrow_terminal(
     assert run.run in task("runs")[1]
     assert TASK in task("runs")[1]
     assert TASK in task("tasks")[1]
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_an_id_takes_no_other_column_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    """The audit log lost who did what, and the uploads their sizes, beside a digest of 64 characters."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    row = ("f" * 64 + ".csv", "my reviews.csv", "12.5", "ci", "in 14 days", "a digest: " + "0" * 64)
+    screen.show(screen.table(("=upload", "file", "#MiB", "=sent by", "expires", "=detail"), [row]))
+    shown = capsys.readouterr().out.splitlines()[1].split()
+    assert shown == [row[0], "my", "12.5", "ci", "in", "a", "digest:", "0" * 64]
 
 
 def test_results_inside_of_results_are_plain_lines(task: Tornio, backend: FakeBackend) -> None:

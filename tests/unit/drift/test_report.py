@@ -232,6 +232,18 @@ def test_an_estimated_mix_is_a_mix(confusion: NDArray[np.int64], predicted: NDAr
         assert found.sum() == pytest.approx(1)
 
 
+def test_without_hold_out_texts_of_a_label_its_share_is_not_made_up() -> None:
+    """Live texts of such a label would count as those of others."""
+    live, _ = World(0).texts(1_000)
+    known = compare(live, World(0).texts(400)[1])
+    unknown = compare(live, World(0).texts(400, mix=(0.6, 0.4, 0.0))[1])
+    assert known is not None
+    assert unknown is not None
+    assert set(known.labels) == set(LABELS)
+    assert unknown.labels == {}
+    assert unknown.accuracy is not None
+
+
 def test_a_reference_survives_the_store() -> None:
     _, held = World(0).texts(50)
     read = Reference.of(LiveReference.model_validate_json(held.part.model_dump_json()))

@@ -100,7 +100,7 @@ class TestApply:
         ("change", "says"),
         [
             ({"labels": ["a", "b", "c"]}, "its labels would change:\n'c' is new"),
-            ({"multi_label": True}, "multi_label: False -> True cannot change in a task that exists"),
+            ({"multi_label": True}, "multi_label: false -> true cannot change in a task that exists"),
             ({"loop": {"seed": 1}}, "loop.seed: 0 -> 1 cannot change in a task that exists: create a new task"),
         ],
     )
