@@ -32,8 +32,10 @@ __all__ = ["Advance", "Group", "ProgressBar", "RenderableType", "Table", "Text"]
 
 T = TypeVar("T")
 Answer = BaseModel | Prediction | Mapping[str, Any]
-_UNBOUNDED = 10_000
-"""Columns of a terminal on which everything has room."""
+_LEAST = 12
+"""Characters that a column of texts gets at least, unless it has less to show."""
+_GAP = 2
+"""Characters between two columns."""
 WATCH_SECONDS = 2.0
 """Seconds between two looks of a command with --watch."""
 
@@ -89,12 +91,7 @@ def say(text: str | Text) -> None:
 
 
 def show(thing: RenderableType) -> None:
-    """Print a view. A table that the terminal is too narrow for is as wide as it must be, and the terminal wraps its
-    lines: no column is squeezed to nothing, and no id is cut."""
-    console = out()
-    unbounded = console.options.update(max_width=_UNBOUNDED)
-    console.width = max(console.width, console.measure(thing, options=unbounded).minimum)
-    console.print(thing, crop=False)
+    out().print(thing, crop=False)  # a terminal wraps an id that is too long; cropped, it could not be copied
 
 
 def dump(answer: Answer | Sequence[Answer]) -> None:
@@ -125,20 +122,27 @@ def _json(answer: Answer | Sequence[Answer], indent: int | None = None) -> str:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     """Return a plain table. A column whose name begins with ``#`` holds numbers and is right-aligned. One that begins
-    with ``=`` holds ids, which are never wrapped or cut, because a user copies them."""
+    with ``=`` holds ids, which are never wrapped or cut, because a user copies them. A terminal that is too narrow for
+    them wraps the lines itself, and no other column is squeezed to nothing."""
     result = Table(box=None, pad_edge=False, header_style="bold")
     cells = [tuple(row) for row in rows]
+    least = 0
     for place, name in enumerate(columns):
-        whole = name.startswith("=")
+        whole, title = name.startswith("="), name.lstrip("#=")
+        widest = max((cell_len(visible(str(row[place]))) for row in cells), default=0)
         result.add_column(
-            name.lstrip("#="),
+            title,
             justify="right" if name.startswith("#") else "left",
             overflow="fold",
             no_wrap=whole,
-            min_width=max((cell_len(visible(str(row[place]))) for row in cells), default=0) if whole else None,
+            min_width=widest if whole else None,
         )
+        widest = max(widest, cell_len(title))
+        least += (widest if whole else min(widest, _LEAST)) + _GAP
     for row in cells:
         result.add_row(*row)
+    if least - _GAP > out().width:
+        result.width = least - _GAP
     return result
 
 
