@@ -153,7 +153,8 @@ class Performer:
     def _move_alias(self, act: MoveAlias) -> None:
         registry = Registry(self.store, self.task.keys)
         try:
-            registry.move(act.alias, act.version, act.expected_revision, WHO, act.why, trial=act.trial)
+            who, cause = (act.chosen_by, "manual") if act.chosen_by else (WHO, "promotion")
+            registry.move(act.alias, act.version, act.expected_revision, who, act.why, cause, trial=act.trial)
         except Changed:  # another writer was first; the loop decides again at the next look
             log.info("%s: %s had moved before %s", self.task.spec.full_name, act.alias, act.version)
 

@@ -19,6 +19,7 @@ EXAMPLES: dict[str, Any] = {
     f"{_TASK}/labels/migrate": {"rename": {"delivery": "shipping"}, "dry_run": True},
     f"{_TASK}/labels": {"purpose": "train", "source": "2025.csv", "labels": [_LABELLED]},
     f"{_TASK}/rollback": {"why": "It calls complaints praise.", "expected_revision": 2},
+    f"{_TASK}/versions/{{version}}/promote": {"why": "It calls fewer complaints praise.", "force": True},
     f"{_TASK}/model": {"upload": f"{'0f' * 32}.tar", "labels": ["delivery", "billing"], "why": "from staging"},
     f"{_TASK}/train-now": {"force": False},
     "/v1/workspaces/{workspace}/uploads/{name}": {"size": 11, "file": "reviews.csv"},

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from services.gateway.auditing import Auditor
 from services.gateway.cluster import Models
-from tornio.api import UPLOAD, Asked, ModelIn, TaskName
+from tornio.api import UPLOAD, Asked, ModelIn, PromoteIn, TaskName
 from tornio.errors import Conflict
 from tornio.exchange.bundle import Bundle, bundle
 from tornio.exchange.packing import check_labels
@@ -18,7 +18,7 @@ from tornio.schemas.audit import Act
 from tornio.schemas.keys import TaskKeys, UploadKeys
 from tornio.schemas.loop import Asks, ImportAsk
 from tornio.schemas.uploads import Upload
-from tornio.status.asks import asks_status
+from tornio.status.asks import ask_promotion, asks_status
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, named_version
@@ -67,6 +67,9 @@ class ServedModels(Protocol):
         many wait.
         """
 
+    async def promote(self, task: TaskName, who: str, version: str, asked: PromoteIn) -> Asked:
+        """Ask the loop to let a version serve. Raises NotFound for an unknown one, Conflict for one that may not."""
+
 
 @dataclass(frozen=True)
 class StoreServed:
@@ -102,6 +105,15 @@ class StoreServed:
     async def take(self, task: TaskName, who: str, asked: ModelIn) -> Asked:
         async with self.audit.act(Act.IMPORT_MODEL, who, task, upload=asked.upload):
             answer: Asked = await self.blocking(self._take, task, who, asked)
+        self.nudge(task)
+        return answer
+
+    async def promote(self, task: TaskName, who: str, version: str, asked: PromoteIn) -> Asked:
+        def ask() -> Asked:
+            return ask_promotion(Task(self.store, TaskKeys(*task)), version, who, asked.why, asked.force)
+
+        async with self.audit.act(Act.PROMOTE, who, task, version=version, force=asked.force):
+            answer: Asked = await self.blocking(ask)
         self.nudge(task)
         return answer
 

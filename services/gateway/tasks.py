@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from services.gateway import openapi
@@ -25,6 +25,7 @@ from tornio.api import (
     LabelsImported,
     LabelsIn,
     ModelIn,
+    PromoteIn,
     RecordsAdded,
     RecordsDeleted,
     RecordsIn,
@@ -158,6 +159,19 @@ async def rollback(
     """Serve the version again that served before; each rollback goes one further back. Nothing is promoted until
     `resume`."""
     return await backend.rollback(task, body or RollbackIn(), caller.name)
+
+
+@router.post("/{workspace}/{task}/versions/{version}/promote")
+async def promote(
+    version: Annotated[str, Path(max_length=200)],
+    task: Task,
+    backend: TheBackend,
+    caller: Operator,
+    body: Annotated[PromoteIn | None, Body()] = None,
+) -> Asked:
+    """Let a version serve that was trained before: an older one, one that is held, or, with `force`, one that the gate
+    refused for its scores. Nothing newer is promoted until `resume`. Asking again changes nothing."""
+    return await backend.served.promote(task, caller.name, version, body or PromoteIn())
 
 
 @router.post("/{workspace}/{task}/pause")

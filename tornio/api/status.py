@@ -19,6 +19,11 @@ class RollbackIn(Request):
     expected_revision: int | None = Field(None, description="Expected revision of `current`. At any other, 409.")
 
 
+class PromoteIn(Request):
+    why: str = Field("", max_length=1000)
+    force: bool = Field(False, description="Also a version that the gate or a trial refused for its scores.")
+
+
 class TrainNowIn(Request):
     force: bool = Field(False, description="Train even if no label is new. Stopping criteria do not count that.")
 

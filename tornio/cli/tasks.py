@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
     app.command("tasks")(tasks)
     app.command("status")(status)
     app.add_typer(group, name="versions")
-    for command in (train_now, pause, resume, rollback):
+    for command in (train_now, pause, resume, promote, rollback):
         app.command(command.__name__.replace("_", "-"))(command)
 
 
@@ -165,13 +165,29 @@ def pause(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -> N
 
 
 def resume(ctx: Context, task: Task, url: Url = None, as_json: Json = False) -> None:
-    """Continue after a pause, or allow promotions again after a rollback."""
+    """Continue after a pause, or allow promotions again after `rollback` or `promote`."""
     with connect(ctx, url) as client:
         _show(client.resume(task), as_json)
 
 
 def _show(asked: Asked, as_json: bool) -> None:
     screen.dump(asked) if as_json else screen.say(asked.said)
+
+
+def promote(
+    ctx: Context,
+    task: Task,
+    version: Annotated[str, typer.Argument(help="The version, as `tornio versions` lists it.")],
+    why: Annotated[str, typer.Option("--why", help="Reason, for the history of the alias.")] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also a version that the gate or a trial refused for its scores.")
+    ] = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Let a version serve that was trained before. Nothing newer is promoted until `tornio resume`."""
+    with connect(ctx, url) as client:
+        _show(client.promote(task, version, why, force=force), as_json)
 
 
 def rollback(

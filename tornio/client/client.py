@@ -123,6 +123,7 @@ class Client:
 
     # Control
     rollback = blocking(Operations.rollback)
+    promote = blocking(Operations.promote)
     pause = blocking(Operations.pause)
     resume = blocking(Operations.resume)
     train_now = blocking(Operations.train_now)

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from tornio import api
@@ -298,6 +298,15 @@ class Operations(UploadMethods, ResultMethods):
         return await self._session.post(
             _path(task, "rollback"), api.Serving, body, repeatable=expected_revision is not None
         )
+
+    async def promote(self, task: str, version: str, why: str = "", *, force: bool = False) -> api.Asked:
+        """Let a version serve that was trained before. Nothing newer is promoted until ``resume``.
+
+        The classifier loads it first, so that it serves some seconds later. ``force``: also one that the gate or a
+        trial refused for its scores. Raises NotFound, and Conflict with the reason for one that may not serve.
+        """
+        path = _path(task, f"versions/{quote(version, safe='')}/promote")
+        return await self._session.post(path, api.Asked, {"why": why, "force": force}, repeatable=True)
 
     async def pause(self, task: str) -> api.Asked:
         """Start neither batches nor trainings. Predictions are still answered."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tornio.loop import plans
 from tornio.loop.automatic import over
 from tornio.loop.observation import Observation
+from tornio.loop.promotion import held
 from tornio.loop.standstill import replicas_agree
 from tornio.loop.trial import may_serve, terms
 from tornio.schemas.automatic import AutoLabelOutput
@@ -63,6 +64,8 @@ class MoveAlias:
     version: str
     expected_revision: int
     why: str
+    chosen_by: str = ""
+    """The user who chose the version, if one did."""
     trial: TrialTerms | None = None
     """How replicas try the version, while it is the candidate."""
 
@@ -199,14 +202,14 @@ def _trying(state: LoopState, seen: Observation) -> tuple[Act, ...]:
         wanted = wanted if named else None
         if candidate.trial != wanted and (named or swap is None or state.asks.hold is not None):  # else it moves on
             why = "on trial" if wanted else "no longer on trial"
-            return (MoveAlias("candidate", candidate.version, candidate.revision, why, wanted),)
+            return (MoveAlias("candidate", candidate.version, candidate.revision, why, trial=wanted),)
     if swap is None or swap.trial is None or swap.trial.verdict is None or seen.trial_record is not None:
         return ()
     return (RecordTrial(TrialRecord(version=swap.version, trial=swap.trial)),)
 
 
 def _swapping(state: LoopState, seen: Observation) -> tuple[Act, ...]:
-    if (intent := state.swap) is None or state.asks.hold is not None:
+    if (intent := state.swap) is None or held(state):
         return ()
     candidate = seen.candidate
     if candidate is None or candidate.version != intent.version:
@@ -216,7 +219,7 @@ def _swapping(state: LoopState, seen: Observation) -> tuple[Act, ...]:
     judged = verdict is not None and verdict.output is not None
     ready = replicas_agree(intent, seen) and candidate.trial is None and may_serve(intent, seen)
     if ready and not judged:  # a verdict that is about to be recorded compared with `current`
-        return (MoveAlias("current", intent.version, intent.current_revision, _why(intent)),)
+        return (MoveAlias("current", intent.version, intent.current_revision, _why(intent), intent.chosen_by),)
     return ()
 
 

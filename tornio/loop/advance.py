@@ -18,8 +18,9 @@ from tornio.loop.generations import RELABELLED, begin_generation, move_batches
 from tornio.loop.imports import cause_of, start_import
 from tornio.loop.intents import start_query, start_teaching, start_training
 from tornio.loop.observation import BatchProgress, Observation
+from tornio.loop.promotion import aim_again, held, start_promotion
 from tornio.loop.standstill import stop_now, stuck
-from tornio.loop.trial import follow_trial, is_tried, take_waiting, wants_trial
+from tornio.loop.trial import follow_trial, goes_first, take_waiting, wants_trial
 from tornio.schemas.jobs import QueryOutput, TrainOutput
 from tornio.schemas.loop import (
     GateIntent,
@@ -46,6 +47,7 @@ def advance(state: LoopState, seen: Observation) -> LoopState:
         _close_batches,
         _absorb_train,
         _absorb_swap,
+        start_promotion,
         follow_trial,
         take_waiting,
         _absorb_gate,
@@ -153,7 +155,7 @@ def _not_taught(state: LoopState, seen: Observation, intent: TrainIntent, failur
 
 def _gate(state: LoopState, seen: Observation, train: TrainIntent, version: str) -> GateIntent:
     current = seen.current.version if seen.current else None
-    on_trial = (state.swap.version,) if state.swap and is_tried(state) else ()  # it may be `current` soon
+    on_trial = (state.swap.version,) if state.swap and goes_first(state) else ()  # it may be `current` soon
     return GateIntent(
         train=train,
         version=version,
@@ -172,24 +174,28 @@ def _absorb_swap(state: LoopState, seen: Observation) -> LoopState:
         return state
     if current and current.revision > intent.current_revision and intent.version in (current.version, current.previous):
         state = state.evolve(swap=None, refusals=0)  # it was promoted, and may have been rolled back since
+        if intent.chosen_by:  # what passed the gate meanwhile was not compared with it
+            state = state.evolve(waiting=None)
         if state.waiting and current.version == intent.version:  # the gate has compared the two
             unknown = AgainstCurrent(version=current.version, texts=0, agreed=0)
             state = state.evolve(waiting=state.waiting.evolve(current_revision=current.revision, against=unknown))
         return attend(attend(state, "refusals", None), "swap", None)
     if tainted(state, intent.version) is not None:
         return attend(state.evolve(swap=None), "swap", None)
-    if state.asks.hold is not None:
+    if held(state):
         return state
     if seen.current_revision != intent.current_revision:
+        if (aimed := aim_again(state, intent, seen)) is not None:
+            return aimed
         who = current.who if current else "somebody"
         message = (
             f"{intent.version} passed the gate and was not promoted, because {who} moved `current` meanwhile. "
-            "`tornio train-now` trains and judges again"
+            "`tornio train-now` trains and judges again, and `tornio promote` lets a version serve"
         )
         return attend(state.evolve(swap=None), "swap", message)
     failed = [replica.failed.get(intent.version) for replica in seen.holders]
     if failed and all(failed):
-        state = state.evolve(swap=None, refusals=state.refusals + 1)
+        state = state.evolve(swap=None, refusals=state.refusals + (not intent.chosen_by))
         return attend(state, "swap", f"no replica can load {intent.version}: {failed[0]}")
     return state
 
@@ -238,7 +244,7 @@ def _judged(state: LoopState, seen: Observation, gate: GateIntent, recorded: Ite
         since=seen.now,
         against=recorded.against,
     )
-    return state.evolve(waiting=swap) if is_tried(state) else state.evolve(swap=swap)
+    return state.evolve(waiting=swap) if goes_first(state) else state.evolve(swap=swap)
 
 
 def _signal(state: LoopState, gate: GateIntent, recorded: Iteration) -> StopProgress:

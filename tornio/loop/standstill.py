@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from tornio.loop.observation import Observation
+from tornio.loop.promotion import held
 from tornio.schemas.loop import LoopState, SwapIntent
 from tornio.spec import TaskSpec
 from tornio.stopping import StopFacts, StopState, stop_state
@@ -66,7 +67,7 @@ def _hanging_run(state: LoopState, seen: Observation) -> str | None:
 
 def _hanging_swap(state: LoopState, seen: Observation) -> str | None:
     swap = state.swap
-    if swap is None or state.asks.hold is not None or replicas_agree(swap, seen):
+    if swap is None or held(state) or replicas_agree(swap, seen):
         return None
     if not seen.replicas and seen.now > swap.since + SILENCE:
         return f"hangs: {swap.version} waits to be deployed, and no replica of the classifier reports"

@@ -27,9 +27,10 @@ def wants_trial(seen: Observation, against: AgainstCurrent | None) -> bool:
     return seen.spec.gates.trial is not None and served and against is not None
 
 
-def is_tried(state: LoopState) -> bool:
-    """Whether a version is on trial, or its trial has ended and nothing has followed yet."""
-    return state.swap is not None and state.swap.trial is not None
+def goes_first(state: LoopState) -> bool:
+    """Whether a version that passes the gate now waits for the one that is being deployed: that one is on trial, or its
+    trial has ended and nothing has followed yet, or a user chose it."""
+    return state.swap is not None and (state.swap.trial is not None or bool(state.swap.chosen_by))
 
 
 def terms(state: LoopState) -> TrialTerms | None:
@@ -40,6 +41,8 @@ def terms(state: LoopState) -> TrialTerms | None:
 
 def may_serve(swap: SwapIntent, seen: Observation) -> bool:
     """Whether nothing but the replicas keeps the version from serving: it needs no trial, or has passed it."""
+    if swap.chosen_by:
+        return True
     if swap.trial is None:
         return not wants_trial(seen, swap.against)
     return swap.trial.verdict is not None and swap.trial.verdict.promoted and seen.trial_record is not None
@@ -48,7 +51,7 @@ def may_serve(swap: SwapIntent, seen: Observation) -> bool:
 def follow_trial(state: LoopState, seen: Observation) -> LoopState:
     """Begin the trial of a version that all replicas hold, end it with a verdict, and take in its record."""
     swap = state.swap
-    if swap is None or (swap.trial is None and state.asks.hold is not None):
+    if swap is None or swap.chosen_by or (swap.trial is None and state.asks.hold is not None):
         return state
     if swap.trial is None:
         loaded = seen.candidate is not None and seen.candidate.version == swap.version and replicas_agree(swap, seen)

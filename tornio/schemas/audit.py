@@ -20,6 +20,7 @@ class Act(StrEnum):
     EXPORT_MODEL = "export-model"
     IMPORT_MODEL = "import-model"
     ROLLBACK = "rollback"
+    PROMOTE = "promote"
     PAUSE = "pause"
     RESUME = "resume"
     TRAIN_NOW = "train-now"

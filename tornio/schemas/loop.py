@@ -29,6 +29,19 @@ class ImportAsk(Part):
     why: str = ""
 
 
+class PromoteAsk(Part):
+    """A version that a user wants to serve. It was checked when it was asked for; what may change since is checked
+    again."""
+
+    version: str
+    iteration: int
+    generation: int
+    """The task's generation when it was asked for. If the labels change before its turn, it does not serve."""
+    who: str
+    """Name of the API key."""
+    why: str = ""
+
+
 class Asks(Part):
     """Requests of users to the loop; written by the gateway, read by the controller."""
 
@@ -40,8 +53,12 @@ class Asks(Part):
     imports: tuple[ImportAsk, ...] = Field(default=(), exclude_if=lambda imports: not imports)
     """Models whose turn is still to come, in the order in which they were sent. The controller takes the first one out
     with the write that states its intent."""
+    promote: PromoteAsk | None = Field(default=None, exclude_if=lambda ask: ask is None)
+    """The version that a user chose last. The controller takes it out with the write that states its intent. An earlier
+    release drops it, and the hold stays."""
     hold: str | None = None
-    """Why no version is promoted until a user resumes; set by a rollback. None means no hold."""
+    """Why no version is promoted until a user resumes, but one that a user chooses; set by a rollback and by a choice.
+    None means no hold."""
 
 
 class Attempts(Part):
@@ -124,6 +141,8 @@ class SwapIntent(Part):
     """How it compares with ``current`` on the hold-out. None: they have different labels, or ``current`` is another one
     by now."""
     trial: Trial | None = Field(default=None, exclude_if=lambda trial: trial is None)
+    chosen_by: str = Field(default="", exclude_if=lambda who: not who)
+    """The user who chose the version: no hold and no trial keeps it from serving. An earlier release waits for both."""
 
 
 class AutoIntent(Attempts):

@@ -6,12 +6,16 @@ from enum import StrEnum
 from typing import Literal
 
 from tornio.api import Asked, AsksStatus
-from tornio.errors import Conflict
+from tornio.errors import Conflict, NotFound
+from tornio.loop.automatic import withdrawn_of
 from tornio.loop.first import teachable, too_few
 from tornio.loop.intents import nothing_new
 from tornio.loop.observation import Observation
+from tornio.loop.promotion import chosen
 from tornio.loop.standstill import stopped
-from tornio.schemas.loop import LoopState
+from tornio.registry import CURRENT, Registry
+from tornio.schemas.loop import Asks, LoopState, PromoteAsk
+from tornio.schemas.task import Iteration
 from tornio.tasks import Task
 from tornio.tasks.counts import Counter
 
@@ -29,7 +33,7 @@ _ANSWERS = {
     Ask.RESUME: "{task} goes on.",
     Ask.TRAIN_NOW: "{task} will {how} as soon as the run that is under way has ended.",
 }
-_RELEASED = "{task} goes on. New versions may be promoted again, which the rollback had stopped."
+_RELEASED = "{task} goes on. New versions may be promoted again."
 _STOPPED = (
     "{task} is not paused, but it has stopped by itself: {why}. To go on, add texts with "
     "`tornio pool add {task} FILE`, or change loop.stop in task.yaml and apply the file."
@@ -72,6 +76,55 @@ def ask_training(task: Task, seen: Observation, force: bool = False) -> Asked:
         )
     task.train_now(force)
     return _answer(task, Ask.TRAIN_NOW, state.asks.hold)
+
+
+def ask_promotion(task: Task, version: str, who: str, why: str, force: bool) -> Asked:
+    """Record that a user wants a version to serve, and hold what is newer until ``resume``. Return what follows.
+
+    ``force``: also a version that the gate or a trial refused for its scores. Raises NotFound for a version that was
+    never judged, and Conflict, with the reason, for one that may not serve.
+    """
+    iteration = next((one for one in task.iterations() if one.version == version), None)
+    if iteration is None:
+        raise NotFound(
+            f"{task.full_name} has no version {version} that was judged. List the versions with: tornio versions "
+            f"{task.full_name}"
+        )
+    _check_promotion(task, iteration, version, force)
+    ask = PromoteAsk(version=version, iteration=iteration.number, generation=iteration.generation, who=who, why=why)
+
+    def asked(asks: Asks) -> Asks:
+        return asks.evolve(promote=ask, hold=chosen(ask))
+
+    task.update_asks(asked)
+    current = Registry(task.store, task.keys).alias(CURRENT)
+    serves = current is not None and current.version == version
+    how = "already" if serves else "as soon as the classifier has loaded it"
+    said = f"{version} serves {how}. Nothing newer is promoted until `tornio resume {task.full_name}`."
+    return Asked(said=said, asks=asks_status(task.loop_state()))
+
+
+def _check_promotion(task: Task, iteration: Iteration, version: str, force: bool) -> None:
+    """Raises Conflict for a version that may not serve."""
+    verdict = iteration.verdict
+    if iteration.generation != task.document.generation:
+        raise Conflict(
+            f"{version} has labels of before the labels of {task.full_name} were changed, so it cannot serve."
+        )
+    if verdict is None:
+        raise Conflict(f"{version} was not judged ({iteration.failure}), so it cannot serve.")
+    if not verdict.integrity:
+        raise Conflict(f"{version} is broken and must not serve: {'; '.join(verdict.reasons)}.")
+    withdrawn = withdrawn_of(task.loop_state(), iteration.automatic, iteration.label_seq)
+    if withdrawn is not None:
+        raise Conflict(f"{version} must not serve: {withdrawn}.")
+    tried = [one.trial.verdict for one in task.trials() if one.version == version and one.trial.verdict is not None]
+    refusals = [reason for one in (verdict, *tried) if not one.promoted for reason in one.reasons]
+    if refusals and not force:
+        raise Conflict(
+            f"{version} was refused: {'; '.join(refusals)}. To let it serve all the same, add --force (in the API: "
+            '"force": true).'
+        )
 
 
 def _answer(task: Task, ask: Ask, held: str | None, how: str = _LABELS) -> Asked:

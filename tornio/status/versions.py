@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from tornio.api import ChangedAnswer, VersionOut, VersionState
 from tornio.loop.automatic import withdrawn_of
 from tornio.loop.first import unlabelled
+from tornio.loop.promotion import held
 from tornio.loop.trial import terms
 from tornio.schemas.jobs import EvaluateOutput
 from tornio.schemas.task import Iteration
@@ -77,7 +78,7 @@ def _state(snapshot: Snapshot, version: str, iteration: Iteration | None) -> Ver
     if any(version == alias.version for alias in snapshot.current):
         return "served"
     if snapshot.state.swap and snapshot.state.swap.version == version:  # under a hold, the loop keeps it and waits
-        if snapshot.state.asks.hold is not None:
+        if held(snapshot.state):
             return "held"
         return "loading" if terms(snapshot.state) is None else "on trial"
     if iteration is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tornio.errors import Conflict, TornioError
 from tornio.registry import CURRENT, Registry
+from tornio.schemas.loop import Asks
 from tornio.schemas.registry import Alias
 from tornio.tasks.task import Task
 
@@ -24,18 +25,18 @@ def roll_back(task: Task, who: str, reason: str | None = None, expected_revision
     registry.check_rollback(moves, expected_revision)
     present = moves[0]
     why = f"{who} rolled back from {present.version}" + (f": {reason}" if reason else "")
-    earlier_hold = task.loop_state().asks.hold
+    earlier = task.loop_state().asks
     task.hold(why)  # before the move: nothing may be promoted over the rollback
     try:
         return registry.rollback(who, why, present.revision, moves, task.document.label_set_rev)
     except Conflict:
-        _release(task, why, earlier_hold)
+        _release(task, why, earlier)
         raise
     except TornioError as error:
-        return _after_fault(task, registry, why, earlier_hold, error)
+        return _after_fault(task, registry, why, earlier, error)
 
 
-def _after_fault(task: Task, registry: Registry, why: str, earlier_hold: str | None, error: TornioError) -> Alias:
+def _after_fault(task: Task, registry: Registry, why: str, earlier: Asks, error: TornioError) -> Alias:
     """Return the alias if it moved although the store's answer was lost.
 
     Raises ``error``, with the hold released, if it did not move. Raises an error that names the hold if neither can
@@ -45,7 +46,7 @@ def _after_fault(task: Task, registry: Registry, why: str, earlier_hold: str | N
         now = registry.alias(CURRENT)
         if now is not None and now.why == why:
             return now
-        _release(task, why, earlier_hold)
+        _release(task, why, earlier)
     except TornioError as again:
         raise type(error)(
             f"The rollback of {task.full_name} was interrupted, and whether it was made is unknown ({error}). Look "
@@ -54,6 +55,10 @@ def _after_fault(task: Task, registry: Registry, why: str, earlier_hold: str | N
     raise error
 
 
-def _release(task: Task, why: str, earlier_hold: str | None) -> None:
-    """Restore the hold from before the rollback, unless somebody has set another one since."""
-    task.update_asks(lambda asks: asks.evolve(hold=earlier_hold) if asks.hold == why else asks)
+def _release(task: Task, why: str, earlier: Asks) -> None:
+    """Restore the hold and the choice from before the rollback, unless somebody has set another hold since."""
+
+    def restored(asks: Asks) -> Asks:
+        return asks.evolve(hold=earlier.hold, promote=earlier.promote) if asks.hold == why else asks
+
+    task.update_asks(restored)

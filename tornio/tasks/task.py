@@ -216,8 +216,9 @@ class Task:
         return self.update_asks(asked)
 
     def hold(self, why: str) -> Asks:
-        """Ask the loop to promote nothing until ``resume``. ``why``: the reason, for the status."""
-        return self.update_asks(lambda asks: asks.evolve(hold=why))
+        """Ask the loop to promote nothing until ``resume``, also not what a user chose before. ``why``: the reason, for
+        the status."""
+        return self.update_asks(lambda asks: asks.evolve(hold=why, promote=None))
 
     def update_asks(self, change: Callable[[Asks], Asks]) -> Asks:
         """Change what users ask of the loop. What the controller writes to loop.json meanwhile is kept."""

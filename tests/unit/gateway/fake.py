@@ -35,6 +35,7 @@ from tornio.api import (
     LearnedOut,
     ModelIn,
     Prediction,
+    PromoteIn,
     Readiness,
     RecordIn,
     RecordsAdded,
@@ -393,6 +394,15 @@ class FakeBackend:
         moved = self.held[task].serving
         assert moved is not None
         return moved
+
+    async def promote(self, task: TaskName, who: str, version: str, asked: PromoteIn) -> Asked:
+        held = self._task(task)
+        known = {one.version for one in held.versions} | ({held.serving.version} if held.serving else set())
+        if version not in known:
+            raise NotFound(f"{task} has no version {version} that was judged")
+        self.calls.append(f"promote {version}{' by force' if asked.force else ''} by {who}: {asked.why}")
+        held.asks = AsksStatus(hold=f"{who} promoted {version}")
+        return Asked(said=f"{version} serves soon", asks=held.asks)
 
     async def ask(self, task: TaskName, ask: Ask, who: str, force: bool = False) -> Asked:
         held = self._task(task)

@@ -22,6 +22,7 @@ from tornio.api import (
     LabelIn,
     LabelsIn,
     Prediction,
+    PromoteIn,
     RecordIn,
     Request,
     RollbackIn,
@@ -32,6 +33,7 @@ from tornio.api import (
     ZeroShotOut,
     ZeroShotPrediction,
 )
+from tornio.audit import AuditLog
 from tornio.drift.counts import count
 from tornio.drift.windows import Window, write
 from tornio.errors import Changed, NotFound, NotServable, TornioError, Unavailable
@@ -534,6 +536,19 @@ def test_rollback_serves_the_previous_version_and_holds_promotion(backend: Store
     assert "may be promoted again" in asked.said
     (asked,) = run(lambda: backend.ask(NAME, Ask.RESUME, "ann"))
     assert "promoted" not in asked.said
+
+
+def test_a_version_that_is_promoted_is_asked_of_the_loop_and_audited(backend: StoreBackend, store: MemoryStore) -> None:
+    judged(store, 1, promoted=True)
+    judged(store, 2, promoted=False)
+    serve(store, "v1")
+    (asked,) = run(lambda: backend.served.promote(NAME, "ann", "v2", PromoteIn(why="fewer complaints", force=True)))
+    assert asked.asks.hold == "ann promoted v2: fewer complaints"
+    assert documents.load(store, KEYS.loop, LoopState)[0].asks.promote is not None
+    assert status(backend).asks.hold == asked.asks.hold
+    (event,) = AuditLog(store, NAME.workspace).newest(10).events
+    assert (event.act, event.who, event.outcome) == ("promote", "ann", "done")
+    assert event.detail == {"version": "v2", "force": True}
 
 
 def test_a_second_rollback_goes_one_further_back_and_a_third_says_that_there_is_none(

@@ -20,6 +20,7 @@ from tests.unit.registry.example import manifest
 from tornio.api import TaskName
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.keys import TaskKeys
+from tornio.schemas.task import GateVerdict, Iteration
 from tornio.settings import UploadSettings
 from tornio.spec import TaskSpec
 from tornio.storage import documents
@@ -42,6 +43,7 @@ ACTS: dict[tuple[str, str], Any] = {
     ("post", f"{TASK}/labels/migrate"): {"rename": {"bug": "defect"}},
     ("post", f"{TASK}/model"): {"upload": UPLOAD, "labels": ["bug", "billing"]},
     ("post", f"{TASK}/rollback"): {"why": "worse"},
+    ("post", f"{TASK}/versions/{{version}}/promote"): {"why": "better"},
     ("post", f"{TASK}/pause"): None,
     ("post", f"{TASK}/resume"): None,
     ("post", f"{TASK}/train-now"): {"force": True},
@@ -50,6 +52,13 @@ ACTS: dict[tuple[str, str], Any] = {
 }
 """A body for each route that changes a task."""
 CHANGE_NOTHING = {("post", f"{TASK}/predict"), ("post", f"{TASK}/predict-lines")}
+
+
+JUDGED = Iteration(
+    number=1, generation=1, batches=(), label_seq=1, pool_seq=1, spec_rev=1, labels={}, train_run="train-1",
+    version="v1", verdict=GateVerdict(promoted=True, integrity=True, reasons=("fine",)),
+    started_at=datetime.now(UTC), finished_at=datetime.now(UTC),
+)  # fmt: skip
 
 
 class Gateway:
@@ -64,6 +73,7 @@ class Gateway:
             documents.create(store, keys.version(version), manifest(version, minute=revision))
             registry.move(CANDIDATE, version, revision, "controller", "passed")
             registry.move(CURRENT, version, revision, "controller", "passed")
+        documents.create(store, keys.iteration(1), JUDGED)
         room = UploadRoom(store, NAME.workspace, UploadSettings(), lambda: datetime.now(UTC))
         room.begin(UPLOAD, len(b"model"), "model.tar", "test")
         room.put_part(UPLOAD, 0, b"model")
@@ -104,6 +114,6 @@ def test_what_a_user_changes_wakes_the_task_at_once(method: str, path: str) -> N
     assert gateway.ask("post", TASK.format(**filled) + "/records", texts).is_success
     assert gateway.ask("post", TASK.format(**filled) + "/labels", ACTS["post", f"{TASK}/labels"]).is_success
     run = gateway.ask("post", TASK.format(**filled) + "/runs", ACTS["post", f"{TASK}/runs"]).json()["run"]
-    answer = gateway.ask(method, path.format(**filled, run=run), ACTS[method, path])
+    answer = gateway.ask(method, path.format(**filled, run=run, version="v1"), ACTS[method, path])
     assert answer.is_success, answer.text
     assert NAME in gateway.cluster.nudged

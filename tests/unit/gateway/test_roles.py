@@ -45,6 +45,7 @@ ROLES = {
     f"GET {TASK}/model": Role.OPERATE,
     f"POST {TASK}/model": Role.OPERATE,
     f"POST {TASK}/rollback": Role.OPERATE,
+    f"POST {TASK}/versions/{{version}}/promote": Role.OPERATE,
     f"POST {TASK}/pause": Role.OPERATE,
     f"POST {TASK}/resume": Role.OPERATE,
     f"POST {TASK}/train-now": Role.OPERATE,

@@ -63,6 +63,7 @@ class LoopMachine(RuleBasedStateMachine):
         self.looks: list[tuple[LoopState, Observation]] = []
         self.debts: list[Act] = []
         self.served: set[str] = set()
+        self.chosen: set[str] = set()
         self.sent: dict[str, int] = {}
 
     # -- controllers -------------------------------------------------------------------------------------
@@ -161,9 +162,21 @@ class LoopMachine(RuleBasedStateMachine):
     def a_user_rolls_back(self) -> None:
         current = self.world.aliases["current"]
         if current.previous:
-            asks = self.world.state.asks.evolve(hold="rolled back")
+            asks = self.world.state.asks.evolve(hold="rolled back", promote=None)
             self.world.state = self.world.state.evolve(asks=asks)
             self.world.move("current", current.previous, current.revision, "ops", "rollback")
+
+    @precondition(lambda self: self._may_be_chosen())
+    @rule(data=st.data())
+    def a_user_chooses_a_version(self, data: st.DataObject) -> None:
+        """Also one that the gate or a trial refused for its scores."""
+        iteration = data.draw(st.sampled_from(self._may_be_chosen()))
+        self.chosen.add(iteration.version)
+        self.world.choose(iteration)
+
+    def _may_be_chosen(self) -> list[Iteration]:
+        whole = [one for one in self.world.iterations.values() if one.verdict and one.verdict.integrity]
+        return [one for one in whole if one.generation == self.world.state.generation]
 
     @rule(more=st.integers(1, 40), passing=st.booleans(), labels=st.sampled_from([("a", "b"), ("a",), ("b",)]))
     def the_hold_out_grows(self, more: int, passing: bool, labels: tuple[str, ...]) -> None:
@@ -262,14 +275,20 @@ class LoopMachine(RuleBasedStateMachine):
     def a_version_that_was_not_judged_good_never_serves(self) -> None:
         for alias in ("candidate", "current"):
             if alias in self.world.aliases:
-                verdict = self.world.verdicts.get(self.world.aliases[alias].version)
-                assert verdict is None or verdict.promoted
+                version = self.world.aliases[alias].version
+                verdict = self.world.verdicts.get(version)
+                assert verdict is None or verdict.promoted or (verdict.integrity and version in self.chosen)
 
     @invariant()
     def a_version_that_its_trial_refused_never_serves(self) -> None:
         verdicts = {name: one.trial.verdict for name, one in self.world.trials.items()}
         refused = {name for name, verdict in verdicts.items() if verdict is None or not verdict.promoted}
-        assert not refused & self.served
+        assert not (refused - self.chosen) & self.served
+
+    @invariant()
+    def what_a_user_chose_serves_only_by_that_name(self) -> None:
+        current = self.world.aliases.get("current")
+        assert current is None or current.cause != "manual" or current.version in self.chosen
 
     @invariant()
     def no_version_serves_without_its_trial_while_the_spec_always_wanted_one(self) -> None:
@@ -321,7 +340,7 @@ class LoopMachine(RuleBasedStateMachine):
         state = world.state
         assert (state.query, state.train, state.gate, state.batches) == (None, None, None, ())
         assert (state.auto.intent, state.auto.retrain) == (None, False)
-        assert (state.swap, state.waiting, state.asks.imports) == (None, None, ())
+        assert (state.swap, state.waiting, state.asks.imports, state.asks.promote) == (None, None, (), None)
         assert "candidate" not in world.aliases or world.aliases["candidate"].trial is None
         serving = (
             {world.aliases["current"].version} if world.spec.auto_label.on and "current" in world.aliases else set()

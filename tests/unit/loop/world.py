@@ -27,7 +27,7 @@ from tornio.loop.observation import BatchProgress, Observation, Replica, RunOutc
 from tornio.loop.plans import auto_label, waited_for
 from tornio.records import Purpose
 from tornio.schemas.automatic import AutoLabelOutput, AutoLabelRecord
-from tornio.schemas.loop import ImportAsk, LoopState
+from tornio.schemas.loop import ImportAsk, LoopState, PromoteAsk
 from tornio.schemas.registry import Alias
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.task import Batch, BatchItem, GateVerdict, Iteration
@@ -170,7 +170,8 @@ class World:
             case RecordIteration():
                 self.iterations.setdefault(act.iteration.number, act.iteration)
             case MoveAlias():
-                self.move(act.alias, act.version, act.expected_revision, "controller", trial=act.trial)
+                who, cause = (act.chosen_by, "manual") if act.chosen_by else ("controller", "promotion")
+                self.move(act.alias, act.version, act.expected_revision, who, cause, act.trial)
             case RecordTrial():
                 self.trials.setdefault(act.record.version, act.record)
             case WriteAutomatic():
@@ -287,6 +288,14 @@ class World:
         ask = ImportAsk(upload=upload, size=1, generation=generation, who=upload)
         asks = self.state.asks
         self.state = self.state.evolve(asks=asks.evolve(imports=(*asks.imports, ask)))
+
+    def choose(self, iteration: Iteration, who: str = "ops") -> None:
+        """A user chooses a version, which a gateway writes down with a hold."""
+        assert iteration.version is not None
+        ask = PromoteAsk(
+            version=iteration.version, iteration=iteration.number, generation=iteration.generation, who=who
+        )
+        self.state = self.state.evolve(asks=self.state.asks.evolve(promote=ask, hold="chosen"))
 
     def fill(self, more: int) -> None:
         """Texts come."""

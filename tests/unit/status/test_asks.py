@@ -9,15 +9,16 @@ import pytest
 
 from tests.unit.tasks.sample import task_of
 from tornio.api import Asked
-from tornio.errors import Conflict
+from tornio.errors import Conflict, NotFound, NotServable
 from tornio.records import Record
-from tornio.schemas.loop import LoopState, StopProgress, TrainIntent
+from tornio.schemas.loop import AutoLabelling, LoopState, StopProgress, TrainIntent, Withdrawal
+from tornio.schemas.task import GateVerdict, Iteration
 from tornio.spec import TaskSpec
-from tornio.status.asks import Ask, ask_of_loop, ask_training
+from tornio.status.asks import Ask, ask_of_loop, ask_promotion, ask_training
 from tornio.status.snapshot import Reader
 from tornio.status.task_status import observed
 from tornio.storage import documents
-from tornio.tasks import Task, Tasks
+from tornio.tasks import Task, Tasks, roll_back
 
 pytestmark = pytest.mark.unit
 
@@ -128,3 +129,79 @@ def test_resume_of_a_task_that_stopped_by_itself_says_how_to_go_on() -> None:
     assert "has stopped by itself" in answer.said
     assert "tornio pool add shop/inbox FILE" in answer.said
     assert "loop.stop" in answer.said
+
+
+FINE = GateVerdict(promoted=True, integrity=True, reasons=("better",))
+WORSE = GateVerdict(promoted=False, integrity=True, reasons=("worse by 5 points",))
+BROKEN = GateVerdict(promoted=False, integrity=False, reasons=("the digests differ",))
+
+
+def judged(task: Task, number: int, verdict: GateVerdict | None, **fields: Any) -> str:
+    values = {
+        "number": number, "generation": 1, "batches": (), "label_seq": 1, "pool_seq": 1, "spec_rev": 1, "labels": {},
+        "train_run": f"train-{number}", "version": f"v{number}", "verdict": verdict, "started_at": NOW,
+        "finished_at": NOW,
+    }  # fmt: skip
+    documents.create(task.store, task.keys.iteration(number), Iteration.model_validate(values | fields))
+    return f"v{number}"
+
+
+def test_a_version_that_passed_may_be_chosen_again_and_again() -> None:
+    task = task_of(SPEC)
+    version = judged(task, 1, FINE)
+    first = ask_promotion(task, version, "ana", "it knows bills", False)
+    assert "v1 serves as soon as" in first.said
+    assert "tornio resume shop/inbox" in first.said
+    asks = task.loop_state().asks
+    assert asks.promote is not None
+    assert (asks.promote.version, asks.promote.iteration, asks.promote.who) == ("v1", 1, "ana")
+    assert asks.hold == first.asks.hold == "ana promoted v1: it knows bills"
+    assert ask_promotion(task, version, "ana", "it knows bills", False) == first
+    assert task.loop_state().asks == asks
+    assert "New versions may be promoted again" in ask_of_loop(task, Ask.RESUME).said
+
+
+def test_a_rollback_takes_back_a_choice_that_the_loop_has_not_seen() -> None:
+    task = task_of(SPEC)
+    ask_promotion(task, judged(task, 1, FINE), "ana", "", False)
+    with pytest.raises(NotServable):
+        roll_back(task, "ben")
+    assert task.loop_state().asks.promote is not None
+    task.hold("ben rolled back")
+    assert task.loop_state().asks.promote is None
+
+
+def test_a_version_that_was_refused_for_its_scores_serves_only_by_force() -> None:
+    task = task_of(SPEC)
+    version = judged(task, 1, WORSE)
+    with pytest.raises(Conflict, match=r"v1 was refused: worse by 5 points\. .* --force"):
+        ask_promotion(task, version, "ana", "", False)
+    assert task.loop_state().asks.hold is None
+    assert ask_promotion(task, version, "ana", "", True).asks.hold == "ana promoted v1"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "fields", "why"),
+    [
+        (BROKEN, {}, "v1 is broken and must not serve: the digests differ"),
+        (None, {"failure": "out of memory"}, r"v1 was not judged \(out of memory\)"),
+        (FINE, {"generation": 2}, "labels of before"),
+        (FINE, {"automatic": ("v0",)}, "v1 must not serve: it was trained on automatic labels of v0"),
+    ],
+)
+def test_no_force_lets_a_version_serve_that_is_broken_or_does_not_fit(
+    verdict: GateVerdict | None, fields: dict[str, Any], why: str
+) -> None:
+    task = task_of(SPEC)
+    withdrawn = AutoLabelling(withdrawn={"v0": Withdrawal(why="they were wrong", label_seq=9)})
+    documents.update(task.store, task.keys.loop, LoopState, lambda state: state.evolve(auto=withdrawn))
+    version = judged(task, 1, verdict, **fields)
+    with pytest.raises(Conflict, match=why):
+        ask_promotion(task, version, "ana", "", True)
+    asks = task.loop_state().asks
+    assert (asks.promote, asks.hold) == (None, None)
+
+
+def test_an_unknown_version_is_named() -> None:
+    with pytest.raises(NotFound, match="no version v7 that was judged"):
+        ask_promotion(task_of(SPEC), "v7", "ana", "", True)
