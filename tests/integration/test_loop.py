@@ -204,6 +204,12 @@ def test_a_rollback_holds_promotion_until_resume(tornio_up: Running, command: Co
     until(lambda: _of(client, task, held.version), "the third version answers")
     assert [swap.cause for swap in client.status(task).swaps] == ["promotion", "rollback", "promotion", "promotion"]
 
+    assert "as soon as the classifier has loaded it" in command("promote", task, second.version, "--why", "we miss it")
+    until(lambda: _of(client, task, second.version), "the second version answers again")
+    status = client.status(task)
+    assert (status.swaps[0].cause, status.swaps[0].version) == ("manual", second.version)
+    assert "we miss it" in (status.asks.hold or "")
+
 
 def _of(client: Client, task: str, version: str) -> Any:
     answer = client.predict(task, ["Where is my parcel?"])[0]

@@ -118,8 +118,10 @@ def _check_promotion(task: Task, iteration: Iteration, version: str, force: bool
     withdrawn = withdrawn_of(task.loop_state(), iteration.automatic, iteration.label_seq)
     if withdrawn is not None:
         raise Conflict(f"{version} must not serve: {withdrawn}.")
-    tried = [one.trial.verdict for one in task.trials() if one.version == version and one.trial.verdict is not None]
-    refusals = [reason for one in (verdict, *tried) if not one.promoted for reason in one.reasons]
+    refusals = [] if verdict.promoted else list(verdict.reasons)
+    for one in task.trials():
+        if one.version == version and one.trial.verdict is not None and not one.trial.verdict.promoted:
+            refusals += one.trial.verdict.reasons
     if refusals and not force:
         raise Conflict(
             f"{version} was refused: {'; '.join(refusals)}. To let it serve all the same, add --force (in the API: "

@@ -171,6 +171,7 @@ class LoopMachine(RuleBasedStateMachine):
     def a_user_chooses_a_version(self, data: st.DataObject) -> None:
         """Also one that the gate or a trial refused for its scores."""
         iteration = data.draw(st.sampled_from(self._may_be_chosen()))
+        assert iteration.version is not None
         self.chosen.add(iteration.version)
         self.world.choose(iteration)
 

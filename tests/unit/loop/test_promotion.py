@@ -41,8 +41,8 @@ def until(world: World, reached: Callable[[], bool]) -> None:
     raise AssertionError(world.state)
 
 
-def world_with_versions(revisions: int = 3, **spec: object) -> World:
-    world = World(spec=make_spec(**spec), pool=400)
+def world_with_versions(revisions: int = 3) -> World:
+    world = World(pool=400)
     until(world, lambda: "current" in world.aliases and world.aliases["current"].revision >= revisions)
     return world
 
