@@ -397,7 +397,8 @@ class FakeBackend:
 
     async def promote(self, task: TaskName, who: str, version: str, asked: PromoteIn) -> Asked:
         held = self._task(task)
-        known = {one.version for one in held.versions} | ({held.serving.version} if held.serving else set())
+        served = (held.serving.version, held.serving.previous) if held.serving else ()
+        known = {one.version for one in held.versions} | {*served}
         if version not in known:
             raise NotFound(f"{task} has no version {version} that was judged")
         self.calls.append(f"promote {version}{' by force' if asked.force else ''} by {who}: {asked.why}")
