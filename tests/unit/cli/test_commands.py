@@ -453,8 +453,8 @@ def test_promote(task: Tornio, backend: FakeBackend) -> None:
         VersionOut(version="v1", iteration=1, state="refused", training_labels=9, created_at=NOW)
     ]
     assert "v1 serves soon" in task("promote", TASK, "v1", "--why", "it knows bills", "--force")[1]
-    assert backend.calls[-1] == "promote v1 by force by operator: it knows bills"
-    assert answer(task("promote", TASK, "v1", "--json"))["asks"]["hold"] == "operator promoted v1"
+    assert backend.calls[-1] == "promote v1 by force by admin: it knows bills"
+    assert answer(task("promote", TASK, "v1", "--json"))["asks"]["hold"] == "admin promoted v1"
 
 
 def test_labels_change_only_after_it_was_said_what_becomes_of_them(task: Tornio, backend: FakeBackend) -> None:
