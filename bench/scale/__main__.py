@@ -101,7 +101,7 @@ class Report:
 
 def of_texts(report: Report, sizes: Sizes, prices: Prices) -> None:
     pools = [texts.pool_costs(count) for count in sizes.pool]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (f"{one.texts:,}", f"{one.stored / one.texts:.0f}", f"{one.objects}", f"{one.held / one.texts:.0f}",
          f"{1e6 * one.open_seconds / one.texts:.1f}", f"{1e6 * one.recount_seconds / one.texts:.1f}")
         for one in pools
@@ -155,7 +155,7 @@ def of_queries(report: Report, sizes: Sizes, _: Prices) -> None:
 
 
 def of_labels(report: Report, sizes: Sizes, _: Prices) -> None:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for part in (1, 20):
         found = [texts.log_costs(count, part) for count in sizes.labels]
         rows.extend(
