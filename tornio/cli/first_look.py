@@ -33,7 +33,8 @@ def look_at(
     Raises InvalidFile, and InvalidInput if a question has no answer.
     """
     with opened(file, options) as reader:
-        header = options.header and not (_is_delimited(reader) and has_no_header(reader.columns))
+        is_named = any(name in (reader.columns or ()) for name in named)  # a question may be the name of a column
+        header = options.header and (is_named or not (_is_delimited(reader) and has_no_header(reader.columns)))
     if not header:  # as `pool add --no-header` reads it: with numbers as the names of several columns, else as lines
         options = Options(options.format, options.encoding, options.delimiter, False, ("1",))
         with opened(file, options) as reader:

@@ -69,6 +69,8 @@ class FakeTask:
     def apply(self, spec: TaskSpec) -> api.Applied:
         if spec.multi_label != self.spec.multi_label:
             raise ChangeRefused("multi_label cannot change on a task that exists: create a new task")
+        if gone := set(self.spec.label_names) - set(spec.label_names):
+            raise ChangeRefused(f"{sorted(gone)} would be removed, and a fake server migrates no labels")
         changes = [] if spec == self.spec else ["the spec changed"]
         self.rev += len(changes)
         self.spec = spec

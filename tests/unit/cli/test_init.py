@@ -139,6 +139,16 @@ def test_what_it_cannot_do_it_says_and_writes_nothing(tornio: Tornio, text: str,
     assert not Path("task.yaml").exists()
 
 
+def test_a_question_that_the_user_names_as_a_column_is_no_row(tornio: Tornio) -> None:
+    question = "What did you like most?"
+    file = put("survey.csv", f"{question},label\nthe lid of it,praise\nthe price of it,complaint\n")
+    code, out, err = tornio("init", file, "--yes", "--text-column", question)
+    assert code == 0, err
+    assert drafted().label_names == ("praise", "complaint")
+    assert "read 2 texts" in out
+    assert "--no-header" not in out
+
+
 def test_it_replaces_a_file_only_when_told_to(tornio: Tornio) -> None:
     file = put("reviews.csv", REVIEWS)
     put("task.yaml", "mine")

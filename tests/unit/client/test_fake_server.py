@@ -176,6 +176,13 @@ def test_what_goes_in_comes_out(client: Client) -> None:
     assert client.status(TASK).training_labels == {"praise": 3, "complaint": 0}
 
 
+def test_labels_that_are_in_use_do_not_vanish(client: Client) -> None:
+    client.import_labels(TASK, [LabelIn(text="Great!", labels=["praise"])])
+    with pytest.raises(errors.ChangeRefused, match="praise"):
+        client.apply({"workspace": "acme", "name": "reviews", "labels": ["complaint", "question"]})
+    assert client.status(TASK).training_labels == {"praise": 1, "complaint": 0}
+
+
 def test_the_page_about_it_shows_code_that_works(tmp_path: Path) -> None:
     page = Path(__file__).parents[3] / "docs" / "how-to" / "testing-with-the-client.md"
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
