@@ -232,7 +232,7 @@ class StoreBackend:
     async def annotators(self, task: TaskName) -> Annotators:
         controller = await self._controller(task)
         away, names = (controller, {}) if isinstance(controller, str) else (None, controller.accounts)
-        return await self._blocking(lambda: read_annotators(self._open(task), names, away))
+        return await self._blocking(lambda: read_annotators(self._open(task), names, away, self.clock()))
 
     async def versions(self, task: TaskName) -> Sequence[VersionOut]:
         return await self._blocking(lambda: read_versions(self._reader(task)))

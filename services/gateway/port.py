@@ -48,8 +48,8 @@ class RunsBackend(Protocol):
     async def start(self, task: TaskName, request: RunRequest, who: str) -> RunOut:
         """Ask for a run. One that is under way or done stays as it is. Raises InvalidFile, NotFound, Forbidden."""
 
-    async def newest(self, task: TaskName, most: int) -> Sequence[RunOut]:
-        """Return the runs of the loop and of users, newest first."""
+    async def newest(self, task: TaskName, most: int, job: str | None = None) -> Sequence[RunOut]:
+        """Return the runs of the loop and of users, newest first. ``job``: only those of this job."""
 
     async def get(self, task: TaskName, run: str) -> RunOut:
         """Return a run. Raises NotFound."""

@@ -39,10 +39,10 @@ class StoreRuns:
         self.nudge(task)
         return await self.get(task, plan.run)
 
-    async def newest(self, task: TaskName, most: int) -> Sequence[RunOut]:
+    async def newest(self, task: TaskName, most: int, job: str | None = None) -> Sequence[RunOut]:
         def read() -> list[RunRecord]:
             self._open(task)
-            return RunReader(self.store, *task).runs(most)
+            return RunReader(self.store, *task).runs(most, job)
 
         return await self._shown(task, await self.blocking(read))
 

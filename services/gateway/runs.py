@@ -56,10 +56,14 @@ async def start(body: _Request, task: Task, backend: TheBackend, caller: Operato
 
 @router.get("")
 async def list_runs(
-    task: Task, backend: TheBackend, _: Reader, most: Annotated[int, Query(ge=1, le=MAX_RUNS)] = 20
+    task: Task,
+    backend: TheBackend,
+    _: Reader,
+    most: Annotated[int, Query(ge=1, le=MAX_RUNS)] = 20,
+    job: Annotated[str | None, Query(max_length=100, description="Only the runs of this job.")] = None,
 ) -> Runs:
     """List the runs of the loop and those that users asked for, newest first."""
-    return Runs(runs=list(await backend.runs.newest(task, most)))
+    return Runs(runs=list(await backend.runs.newest(task, most, job)))
 
 
 @router.get("/{run}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tornio.api.base import Answer
 
 
@@ -17,6 +19,8 @@ class AnnotatorOut(Answer):
     """One annotator's valid ``answers`` and ``discards``. ``name``: the id where the name is not known.
 
     ``compared``: answers for texts on which a majority of the others agrees. ``agrees``: those that are equal to it.
+    ``last_hour``, ``last_day``: texts answered or discarded in the last hour and in the last 24 hours. ``last_at``:
+    when the last one was.
     """
 
     annotator: str
@@ -25,6 +29,9 @@ class AnnotatorOut(Answer):
     discards: int
     compared: int
     agrees: int
+    last_hour: int = 0
+    last_day: int = 0
+    last_at: datetime | None = None
 
 
 class PairOut(Answer):

@@ -312,6 +312,9 @@ class VersionOut(Scores):
     a text has several. ``holdout_imported``, ``holdout_annotators``: hold-out texts that had a label when it was
     trained, by where the label comes from; None if unknown.
 
+    ``compared_with``: the version that served when it was judged. ``changed``: hold-out texts that the two answer
+    differently. None if it is not known, or the labels were changed in between.
+
     ``on trial``: it is tried on live traffic. ``held``: the gate lets it serve, but a person's hold does not.
     ``waiting``: it passed the gate and does not serve yet.
     """
@@ -333,6 +336,7 @@ class VersionOut(Scores):
     metrics: dict[str, Any] = {}
     thresholds: dict[str, float] = {}
     """With several labels per text: the least probability of each label that a text gets. Empty: .5."""
+    compared_with: str | None = None
     changed: list[ChangedAnswer] = []
     created_at: datetime
 

@@ -10,6 +10,7 @@ from html import escape
 from markupsafe import Markup
 
 from tornio.schemas.comparison import Band
+from tornio.svg import line, picture, text
 
 WIDTH, HEIGHT = 800, 400
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 50
@@ -46,15 +47,12 @@ def curves(rows: Sequence[Line], colours: Mapping[str, int], axis: str) -> Marku
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - value) / (1 - floor)
 
     parts = [_grid(y(tick), f"{tick:.1f}") for tick in _ticks(floor)]
-    parts += [_text(x[size], HEIGHT - BOTTOM + 22, f"{size:,}", "middle") for size in _named(sizes, x)]
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, axis, "middle"))
+    parts += [text(x[size], HEIGHT - BOTTOM + 22, f"{size:,}", "middle") for size in _named(sizes, x)]
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, axis, "middle"))
     for name, number in colours.items():
         own = {row.size: row.micro_f1 for row in drawn if row.name == name and row.micro_f1 is not None}
         parts.append(_curve(name, dict(sorted(own.items())), number, x, y))
-    title = "Micro F1 over the number of labels"
-    return Markup(  # every text in it was escaped
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">{"".join(parts)}</svg>'
-    )
+    return picture(WIDTH, HEIGHT, "Micro F1 over the number of labels", parts)
 
 
 def _curve(name: str, bands: Mapping[int, Band], number: int, x: Mapping[int, float], y: Height) -> str:
@@ -62,11 +60,8 @@ def _curve(name: str, bands: Mapping[int, Band], number: int, x: Mapping[int, fl
     if not bands:
         return ""
     if 0 in bands:  # it needs no label
-        level, title = y(bands[0].mean), f"{name}: {bands[0].mean:.3f}"
-        return (
-            f'<line class="curve flat {style}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{level:.1f}" y2="{level:.1f}">'
-            f"<title>{escape(title)}</title></line>"
-        )
+        level, title = y(bands[0].mean), escape(f"{name}: {bands[0].mean:.3f}")
+        return line(f"curve flat {style}", (LEFT, WIDTH - RIGHT), (level, level), f"<title>{title}</title>")
     path = " ".join(f"{x[size]:.1f},{y(band.mean):.1f}" for size, band in bands.items())
     high = [(x[size], band.high) for size, band in bands.items() if band.high is not None]
     low = [(x[size], band.low) for size, band in bands.items() if band.low is not None]
@@ -107,9 +102,4 @@ def _ticks(floor: float) -> list[float]:
 
 
 def _grid(y: float, shown: str) -> str:
-    line = f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-    return line + _text(LEFT - 10, y + 5, shown, "end")
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return line("grid", (LEFT, WIDTH - RIGHT), (y, y)) + text(LEFT - 10, y + 5, shown, "end")

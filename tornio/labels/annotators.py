@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import combinations
 
 from tornio.labels.agreement import krippendorff_alpha
@@ -13,6 +14,7 @@ from tornio.labels.resolve import by_record, majority, standing
 
 Given = Mapping[str, tuple[str, ...]]
 """The labels that each annotator gave one record, sorted, by the annotator's id."""
+_GIVEN = (EventKind.ANSWER, EventKind.DISCARD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class AnnotatorWork:
     """One annotator's valid ``answers`` and ``discards``.
 
     ``compared``: answers for records on which a majority of the others agrees. ``agrees``: those that are equal to it.
+    ``times``: when each answer and discard was given, by the annotation tool's clock, as far as it is known.
     """
 
     annotator: str
@@ -27,6 +30,11 @@ class AnnotatorWork:
     discards: int
     compared: int
     agrees: int
+    times: tuple[datetime, ...] = ()
+
+    def since(self, moment: datetime) -> int:
+        """Return how many answers and discards were given after this moment."""
+        return sum(time > moment for time in self.times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +78,24 @@ def annotator_report(events: Iterable[LabelEvent], label_order: Sequence[str], m
     """
     given: list[Given] = []
     discards: Counter[str] = Counter()
+    times: dict[str, list[datetime]] = defaultdict(list)
     for of_record in by_record(events).values():
         valid = standing(of_record)
+        for who, event in valid.items():
+            if event.event in _GIVEN and event.response_updated_at is not None:
+                times[who].append(event.response_updated_at)
         discards.update(who for who, event in valid.items() if event.event is EventKind.DISCARD)
         answers = {who: event for who, event in valid.items() if event.event is EventKind.ANSWER}
         if answers:
             given.append({who: tuple(sorted(event.labels)) for who, event in answers.items()})
     return AnnotatorReport(
-        tuple(_work(given, discards, multi_label)), tuple(_pairs(given)), tuple(_labels(given, label_order))
+        tuple(_work(given, discards, times, multi_label)), tuple(_pairs(given)), tuple(_labels(given, label_order))
     )
 
 
-def _work(given: Sequence[Given], discards: Counter[str], multi_label: bool) -> Iterator[AnnotatorWork]:
+def _work(
+    given: Sequence[Given], discards: Counter[str], times: Mapping[str, Sequence[datetime]], multi_label: bool
+) -> Iterator[AnnotatorWork]:
     answers: Counter[str] = Counter()
     compared: Counter[str] = Counter()
     agrees: Counter[str] = Counter()
@@ -94,7 +108,9 @@ def _work(given: Sequence[Given], discards: Counter[str], multi_label: bool) -> 
                 compared[who] += 1
                 agrees[who] += sorted(consensus) == list(labels)
     for who in sorted(answers.keys() | discards.keys()):
-        yield AnnotatorWork(who, answers[who], discards[who], compared[who], agrees[who])
+        yield AnnotatorWork(
+            who, answers[who], discards[who], compared[who], agrees[who], tuple(sorted(times.get(who, ())))
+        )
 
 
 def _pairs(given: Sequence[Given]) -> Iterator[PairAgreement]:

@@ -12,7 +12,7 @@ from tornio.errors import NotFound
 from tornio.runs.record import RunRecord
 from tornio.schemas.base import Document
 from tornio.schemas.keys import RunKeys, TaskKeys, run_of, workspace_runs
-from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted
+from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted, job_of
 from tornio.storage import documents
 from tornio.storage.port import ObjectInfo, ObjectStore
 
@@ -61,10 +61,15 @@ class RunReader:
             progress=_or_none(documents.find(self.store, keys.progress(attempt), RunProgress)),
         )
 
-    def runs(self, most: int) -> list[RunRecord]:
-        """Return the ``most`` runs that changed last, newest first. Costs a listing of all and these documents."""
+    def runs(self, most: int, job: str | None = None) -> list[RunRecord]:
+        """Return the ``most`` runs that changed last, newest first. Costs a listing of all and these documents.
+
+        ``job``: only its runs.
+        """
         moved: dict[str, datetime] = {}
         for name, info in self._documents():
+            if job is not None and job_of(name) != job:
+                continue
             moved[name] = max(moved.get(name, _EVER), info.modified or _EVER)
         newest = sorted(moved, key=lambda name: (moved[name], name), reverse=True)[:most]
         with ThreadPoolExecutor(_PARALLEL) as pool:

@@ -38,6 +38,11 @@ class RunPlan(Document):
         return run_of(self.workspace, self.task, self.run)
 
 
+def job_of(run: str) -> str:
+    """Return the job of a run, by its id."""
+    return run.rpartition("-")[0]
+
+
 class RunStarted(Document):
     """``runs/{run}/attempts/{n}/started.json``: put if absent, before the work begins.
 

@@ -9,6 +9,7 @@ from html import escape
 from markupsafe import Markup
 
 from tornio.scoring.figures import Bin
+from tornio.svg import line, picture, text
 
 WIDTH, HEIGHT = 800, 300
 LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 56
@@ -28,8 +29,8 @@ def histogram(bins: Sequence[Bin]) -> Markup:
     parts = []
     for power in range(top + 1):
         y = floor - (floor - TOP) * power / top
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(_text(LEFT - 10, y + 5, f"{10**power:,}", "end"))
+        parts.append(line("grid", (LEFT, WIDTH - RIGHT), (y, y)))
+        parts.append(text(LEFT - 10, y + 5, f"{10**power:,}", "end"))
     for number, b in enumerate(bins):
         title = f"loss {b.low:.2f} to {b.high:.2f}: {b.rows:,} rows, {b.disagree:,} predicted otherwise"
         bars = "".join(
@@ -40,12 +41,9 @@ def histogram(bins: Sequence[Bin]) -> Markup:
     for number in range(0, len(bins) + 1, max(1, len(bins) // 5)):
         edge = bins[number].low if number < len(bins) else bins[-1].high
         shown = f"{edge:.1f}" if bins[-1].high > 2 else f"{edge:.2f}"
-        parts.append(_text(LEFT + number * width, floor + 22, shown, "middle"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "loss", "middle"))
-    title = f"Histogram of losses from 0 to {bins[-1].high:.1f}"
-    return Markup(  # every text in it was escaped
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
-    )
+        parts.append(text(LEFT + number * width, floor + 22, shown, "middle"))
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "loss", "middle"))
+    return picture(WIDTH, HEIGHT, f"Histogram of losses from 0 to {bins[-1].high:.1f}", parts)
 
 
 def interval(share: float, low: float, high: float) -> Markup:
@@ -55,15 +53,15 @@ def interval(share: float, low: float, high: float) -> Markup:
     def x(value: float) -> float:
         return left + (right - left) * value
 
-    parts = [f'<line class="grid" x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>']
+    parts = [line("grid", (left, right), (middle, middle))]
     parts += [
-        _text(x(tick / 4), 56, f"{25 * tick} %", "start" if not tick else "end" if tick == 4 else "middle")
+        text(x(tick / 4), 56, f"{25 * tick} %", "start" if not tick else "end" if tick == 4 else "middle")
         for tick in range(5)
     ]
     parts.append(f'<rect class="band" x="{x(low):.1f}" y="{middle - 8}" width="{x(high) - x(low):.1f}" height="16"/>')
     parts.append(f'<circle cx="{x(share):.1f}" cy="{middle}" r="7"/>')
     title = f"{100 * share:.0f} %, 95 %: {100 * low:.0f} % to {100 * high:.0f} %"
-    return Markup(f'<svg viewBox="0 0 {WIDTH} 64" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>')
+    return picture(WIDTH, 64, title, parts)
 
 
 def _bar(x: float, width: float, floor: float, height: float, count: int, top: int, style: str) -> str:
@@ -71,7 +69,3 @@ def _bar(x: float, width: float, floor: float, height: float, count: int, top: i
         return ""
     tall = max(LEAST_BAR, height * math.log10(count) / top)
     return f'<rect class="{style}" x="{x + 1:.1f}" y="{floor - tall:.1f}" width="{width - 2:.1f}" height="{tall:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from tornio.api import AgreementStatus, AnnotatorOut, Annotators, ConsensusOut, LabelAgreementOut, PairOut
 from tornio.labels.agreement import agreement
@@ -13,10 +14,11 @@ from tornio.tasks import Task
 from tornio.tasks.answers import ENOUGH, select_answered
 
 
-def read_annotators(task: Task, names: Mapping[str, str], controller_away: str | None) -> Annotators:
+def read_annotators(task: Task, names: Mapping[str, str], controller_away: str | None, now: datetime) -> Annotators:
     """Return how the annotators agree. Blocking; raises the errors of the store.
 
-    ``names``: of annotators by id, as far as they are known. ``controller_away``: why they are not known.
+    ``names``: of annotators by id, as far as they are known. ``controller_away``: why they are not known. ``now``: the
+    last hour and the last day end then.
     """
     events, spec = task.label_view().events, task.spec
     report, overall = annotator_report(events, spec.label_names, spec.multi_label), agreement(events)
@@ -28,7 +30,8 @@ def read_annotators(task: Task, names: Mapping[str, str], controller_away: str |
         annotators=[
             AnnotatorOut(
                 annotator=one.annotator, name=name(one.annotator), answers=one.answers, discards=one.discards,
-                compared=one.compared, agrees=one.agrees,
+                compared=one.compared, agrees=one.agrees, last_hour=one.since(now - timedelta(hours=1)),
+                last_day=one.since(now - timedelta(days=1)), last_at=one.times[-1] if one.times else None,
             )
             for one in report.annotators
         ],

@@ -55,6 +55,7 @@ def version_list(snapshot: Snapshot, trained: Trained, texts: Mapping[str, str])
                 thresholds=manifest.thresholds,
                 holdout_imported=manifest.counts.get("holdout_imported"),
                 holdout_annotators=manifest.counts.get("holdout_annotators"),
+                compared_with=judged.against.version if judged and judged.against else None,
                 changed=[_changed(answer, texts) for answer in judged.changed[:CHANGED]] if judged else [],
                 created_at=manifest.created_at,
                 **training_counts(iteration, multi_label),

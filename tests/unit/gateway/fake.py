@@ -88,6 +88,8 @@ class FakeTask:
     asks: AsksStatus = field(default_factory=AsksStatus)
     versions: list[VersionOut] = field(default_factory=list)
     annotators: Annotators = field(default_factory=lambda: Annotators(annotators=[]))
+    status: TaskStatus | None = None
+    """In place of the one that the fake makes up."""
 
 
 @dataclass
@@ -97,6 +99,7 @@ class FakeRuns:
     held: dict[str, list[RunOut]] = field(default_factory=dict)
     asked: list[RunRequest] = field(default_factory=list)
     rows_of: dict[str, list[list[str]]] = field(default_factory=dict)
+    columns: list[str] = field(default_factory=lambda: ["loss", "text"])
     files_of: dict[str, dict[str, bytes]] = field(default_factory=dict)
     """Files of a result, by run."""
     fetched: list[str] = field(default_factory=list)
@@ -112,8 +115,8 @@ class FakeRuns:
         self.held.setdefault(str(task), []).insert(0, run)
         return run
 
-    async def newest(self, task: TaskName, most: int) -> Sequence[RunOut]:
-        return self.held.get(str(task), [])[:most]
+    async def newest(self, task: TaskName, most: int, job: str | None = None) -> Sequence[RunOut]:
+        return [run for run in self.held.get(str(task), []) if job in (None, run.job)][:most]
 
     async def get(self, task: TaskName, run: str) -> RunOut:
         for held in self.held.get(str(task), []):
@@ -123,7 +126,7 @@ class FakeRuns:
 
     async def rows(self, task: TaskName, run: str, most: int) -> RunRows:
         await self._done(task, run)
-        return RunRows(columns=["loss", "text"], rows=self.rows_of.get(run, [])[:most])
+        return RunRows(columns=self.columns, rows=self.rows_of.get(run, [])[:most])
 
     async def files(self, task: TaskName, run: str, who: str) -> RunFiles:
         await self._done(task, run)
@@ -251,6 +254,8 @@ class FakeBackend:
 
     async def status(self, task: TaskName) -> TaskStatus:
         held = self._task(task)
+        if held.status is not None:
+            return held.status
         return TaskStatus(
             workspace=task.workspace,
             task=task.task,

@@ -65,6 +65,8 @@ def test_a_run_that_is_asked_for_is_written_down_and_the_controller_is_told(
     other = run(backend.runs.start(NAME, ASKED.model_copy(update={"folds": 5}), "ci"))
     assert {one.run for one in run(backend.runs.newest(NAME, 10))} == {first.run, other.run}
     assert len(run(backend.runs.newest(NAME, 1))) == 1
+    assert len(run(backend.runs.newest(NAME, 10, "score"))) == 2
+    assert run(backend.runs.newest(NAME, 10, "simulate")) == []
 
 
 def test_a_run_tells_how_far_it_is_and_what_it_came_to(backend: StoreBackend, store: MemoryStore) -> None:

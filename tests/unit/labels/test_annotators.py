@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -14,16 +15,16 @@ from tornio.labels.events import EventKind, LabelEvent
 
 pytestmark = pytest.mark.unit
 
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 NAMES = ("bug", "praise", "question")
 Rows = Sequence[tuple[str, str, tuple[str, ...]]]
 
 
 def events(rows: Rows, kind: EventKind = EventKind.ANSWER) -> list[LabelEvent]:
     """Return an event for each (record, annotator, labels)."""
-    moment = datetime(2026, 1, 1, tzinfo=UTC)
     return [
         LabelEvent(
-            kind, record, labels, 1, "argilla", annotator=who, response_id=f"{record}-{who}", response_updated_at=moment
+            kind, record, labels, 1, "argilla", annotator=who, response_id=f"{record}-{who}", response_updated_at=MOMENT
         )
         for record, who, labels in rows
     ]
@@ -40,12 +41,27 @@ def test_each_is_compared_with_the_majority_of_the_others() -> None:
     report = annotator_report([*log, *events([("4", "cas", ())], EventKind.DISCARD)], NAMES, multi_label=False)
     # In record 1 the two others of ada (and those of ben) disagree, so nothing can be compared.
     assert report.annotators == (
-        AnnotatorWork("ada", answers=3, discards=0, compared=1, agrees=0),
-        AnnotatorWork("ben", answers=2, discards=0, compared=1, agrees=0),
-        AnnotatorWork("cas", answers=1, discards=1, compared=1, agrees=0),
+        AnnotatorWork("ada", answers=3, discards=0, compared=1, agrees=0, times=(MOMENT,) * 3),
+        AnnotatorWork("ben", answers=2, discards=0, compared=1, agrees=0, times=(MOMENT,) * 2),
+        AnnotatorWork("cas", answers=1, discards=1, compared=1, agrees=0, times=(MOMENT,) * 2),
     )
     assert report.pairs[0] == PairAgreement("ada", "ben", records=2, agrees=1, kappa=0.0)
     assert [(pair.first, pair.second) for pair in report.pairs] == [("ada", "ben"), ("ada", "cas"), ("ben", "cas")]
+
+
+def test_the_pace_counts_what_still_stands_and_says_how_many_are_recent() -> None:
+    early, late = MOMENT, MOMENT + timedelta(hours=5)
+    first = [
+        replace(one, response_updated_at=early) for one in events([("1", "ada", ("bug",)), ("2", "ada", ("bug",))])
+    ]
+    again = [replace(one, response_updated_at=late) for one in events([("2", "ada", ("praise",))])]
+    discard = [replace(one, response_updated_at=late) for one in events([("3", "ada", ())], EventKind.DISCARD)]
+    withdrawn = [replace(one, response_updated_at=late) for one in events([("1", "ada", ())], EventKind.WITHDRAW)]
+    (ada,) = annotator_report([*first, *again, *discard], NAMES, multi_label=False).annotators
+    assert ada.times == (early, late, late)
+    assert (ada.since(early - timedelta(seconds=1)), ada.since(early)) == (3, 2)
+    (ada,) = annotator_report([*first, *again, *withdrawn], NAMES, multi_label=False).annotators
+    assert ada.times == (late,)
 
 
 def test_label_by_label_it_shows_which_label_is_unclear() -> None:

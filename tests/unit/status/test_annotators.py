@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,12 +16,15 @@ from tornio.tasks import Task, reserve
 
 pytestmark = pytest.mark.unit
 
+ANSWERED = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = ANSWERED + timedelta(hours=2)
+
 
 def answered(**annotation: Any) -> Task:
     """Return a task of which two annotators have answered twenty texts for training."""
     spec = {"workspace": "w", "name": "t", "labels": ["a", "b"], "annotation": {"min_submitted": 2, **annotation}}
     task = task_of(TaskSpec.model_validate(spec))
-    view, when = task.pool.read(), datetime(2026, 1, 1, tzinfo=UTC)
+    view = task.pool.read()
     held = reserve(task, view, ())
     asked = [name for name in view.record_ids if name not in held][:20]
     events = [
@@ -32,7 +35,7 @@ def answered(**annotation: Any) -> Task:
             1,
             "argilla",
             annotator=who,
-            response_updated_at=when,
+            response_updated_at=ANSWERED,
             purpose=Purpose.QUERY,
         )
         for name in asked
@@ -51,7 +54,8 @@ def test_what_decides_and_how_many_texts_have_several_answers(
 ) -> None:
     monkeypatch.setattr("tornio.tasks.answers.ENOUGH", enough)
     monkeypatch.setattr("tornio.status.annotators.ENOUGH", enough)
-    found = read_annotators(answered(consensus=wanted), {"u1": "ada"}, None)
+    found = read_annotators(answered(consensus=wanted), {"u1": "ada"}, None, NOW)
+    assert [(one.last_hour, one.last_day) for one in found.annotators] == [(0, 20), (0, 20)]
     assert [one.name for one in found.annotators] == ["ada", "u2"]
     assert found.consensus is not None
     assert (found.consensus.wanted, found.consensus.used) == (wanted, used)
