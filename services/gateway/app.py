@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from services.gateway import audit, health, lines, openapi, predicting, runs, tasks, uploads, webhooks
+from services.gateway import audit, health, lines, openapi, predicting, reports, runs, tasks, uploads, webhooks
 from services.gateway.answering import Answering
 from services.gateway.auth import KeyRing
 from services.gateway.guards import KeyGuard, open_to_all
@@ -60,6 +60,7 @@ PROTOCOLS = (
             predicting.router,
             lines.router,
             tasks.router,
+            reports.router,
             runs.router,
             audit.router,
             uploads.router,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from services.gateway.served import ServedModels
@@ -37,6 +38,8 @@ from tornio.api import (
     ZeroShotIn,
     ZeroShotOut,
 )
+from tornio.audit import Detail
+from tornio.schemas.audit import Act
 from tornio.spec import TaskSpec
 from tornio.status.asks import Ask
 from tornio.tasks import LabelsExport
@@ -69,6 +72,11 @@ class RunsBackend(Protocol):
 
 class AuditBackend(Protocol):
     """The audit log of workspaces."""
+
+    def act(
+        self, act: Act, who: str, task: TaskName, **detail: int | str | bool | None
+    ) -> AbstractAsyncContextManager[Detail]:
+        """Run the body as an act of ``who``, which the log has. Raises Unavailable where it cannot be written down."""
 
     async def newest(self, workspace: str, most: int, task: str | None = None, after: str | None = None) -> AuditPage:
         """Return who did what, newest first. ``after``: the id of an event; older ones follow. Raises Unavailable."""

@@ -14,6 +14,7 @@ from tornio.cli import annotators, audit, data, deploy, encoders, keys, predict,
 from tornio.cli.doctor import doctor
 from tornio.cli.init import init
 from tornio.cli.open_page import open_page
+from tornio.cli.report import report
 
 _CLUSTER_COMMANDS = ("up", "score", "compare", "simulate", "label", "job")
 """Modules with a function of the same name, which imports parts that a client does not have only when it is called."""
@@ -57,6 +58,7 @@ def _join_lines(commands: typer.Typer) -> None:
 app.command("init")(init)
 app.command("open")(open_page)
 app.command("doctor")(doctor)
+app.command("report")(report)
 for _module in (tasks, annotators, data, predict, review, runs, audit, uploading, encoders, keys, deploy):
     _module.register(app)
 for _name in _CLUSTER_COMMANDS:

@@ -105,6 +105,7 @@ class Client:
     download_version = blocking(Operations.download_version)
 
     # State
+    report = blocking(Operations.report)
     status = blocking(Operations.status)
     tasks = blocking(Operations.tasks)
     annotators = blocking(Operations.annotators)

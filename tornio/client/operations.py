@@ -226,6 +226,10 @@ class Operations(UploadMethods, ResultMethods):
 
     # State
 
+    async def report(self, task: str) -> str:
+        """Return the page of the task as one HTML file, which loads nothing and runs no script. It contains texts."""
+        return (await self._session.get_bytes(_path(task, "report"), {})).decode()
+
     async def status(self, task: str) -> api.TaskStatus:
         """Return the state of the task, and the reasons for it."""
         return await self._session.get(_path(task), api.TaskStatus)

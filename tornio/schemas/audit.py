@@ -27,6 +27,7 @@ class Act(StrEnum):
     START_RUN = "start-run"
     CANCEL_RUN = "cancel-run"
     EXPORT_RUN = "export-run"
+    EXPORT_REPORT = "export-report"
     UPLOAD = "upload"
     DELETE_UPLOAD = "delete-upload"
     LOAD = "load"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import APIRouter, Response
+from markupsafe import Markup
 
 from services.gateway.guards import open_to_all
 from services.gateway.paths import of_page
@@ -35,6 +36,11 @@ _ASSETS = {path.name: _read(path) for path in sorted((Path(__file__).parent / "s
 def address(name: str) -> str:
     """Return the address of a file. It changes with its content, so that browsers may keep the file."""
     return f"/static/{name}?v={_ASSETS[name].digest}"
+
+
+def content(name: str) -> Markup:
+    """Return a style sheet as it is, for a page that has it in itself."""
+    return Markup(_ASSETS[name].body.decode())  # shipped with the package
 
 
 @router.get("/static/{name}")

@@ -16,6 +16,7 @@ from starlette.types import Scope
 from services.gateway.callers import ANYBODY, Caller, Role
 from services.gateway.page.assets import address
 from services.gateway.page.messages import MESSAGES
+from services.gateway.page.words import FILTERS
 from services.gateway.paths import app_path
 from services.gateway.problems import Failure
 from services.gateway.sessions.port import form_token
@@ -93,6 +94,12 @@ def with_commands(text: str) -> Markup:
 _TEMPLATES = templates(Path(__file__).parent / "templates")
 _TEMPLATES.filters["with_commands"] = with_commands
 _TEMPLATES.globals |= {"asset": address, "release": __version__, "tone": lambda phase: TONES.get(phase, "busy")}
+_TEMPLATES.filters |= FILTERS
+
+
+def written(template: str, **values: object) -> str:
+    """Return a page that nobody in particular looks at."""
+    return _TEMPLATES.get_template(template).render(values)
 
 
 def page(scope: Scope, template: str, status: int = HTTPStatus.OK, **values: object) -> Response:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from itertools import groupby
-from typing import cast
+from typing import Annotated, cast
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.gateway.dependencies import AnyCaller, Reader, Task, TheBackend
 from services.gateway.page import acts, assets, login
-from services.gateway.page.gather import gather
+from services.gateway.page.gather import Choice, gather
 from services.gateway.page.live import Live, Watched, mark_of
 from services.gateway.page.rendering import HEADERS, page
+from services.gateway.page.sections import sections
 from services.gateway.paths import of_page
 from tornio.api import TaskSummary
 from tornio.loop.phase import Phase
@@ -21,6 +23,7 @@ from tornio.loop.phase import Phase
 router = APIRouter(include_in_schema=False)
 _UNBUFFERED = {"X-Accel-Buffering": "no"}
 """Asks nginx to pass each event on at once."""
+_Version = Annotated[str | None, Query(max_length=200)]
 
 
 @router.get("/")
@@ -33,11 +36,18 @@ async def tasks(request: Request, backend: TheBackend, caller: AnyCaller) -> Res
 
 @router.get("/tasks/{workspace}/{task}")
 @of_page
-async def one_task(request: Request, task: Task, backend: TheBackend, caller: Reader) -> Response:
-    """Show how a task stands, and why."""
-    found = await gather(backend, caller, task)
-    watched = Watched(f"/tasks/{task}/events", mark_of(found.status))
-    return page(request.scope, "task.html.j2", page=found, watched=watched)
+async def one_task(
+    request: Request, task: Task, backend: TheBackend, caller: Reader, before: _Version = None, after: _Version = None
+) -> Response:
+    """Show how a task stands, and why. ``before``, ``after``: two versions to compare."""
+    found = await gather(backend, caller, task, Choice(before, after))
+    watched = Watched(f"/tasks/{task}/events", mark_of(found.status) if found.status else "")
+
+    def written() -> Response:  # in a thread: some tasks have long pages, and predictions wait for the event loop
+        values = {"page": found, "sections": list(sections(found)), "report": False, "watched": watched}
+        return page(request.scope, "task.html.j2", **values)
+
+    return await asyncio.to_thread(written)
 
 
 @router.get("/tasks/{workspace}/{task}/events")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -56,10 +57,12 @@ from tornio.api import (
     ZeroShotOut,
     ZeroShotPrediction,
 )
+from tornio.audit import Detail
 from tornio.errors import Changed, ChangeRefused, Conflict, InvalidInput, NotFound, NotServable, Unavailable
 from tornio.exchange.bundle import Bundle
 from tornio.loop.first import no_version
 from tornio.records import default_record_id
+from tornio.schemas.audit import Act
 from tornio.settings import UploadSettings
 from tornio.spec import TaskSpec
 from tornio.status.asks import Ask
@@ -168,6 +171,12 @@ class FakeAudit:
     """``tests`` may put events in by hand, newest first. A page has two at most."""
 
     held: list[AuditEventOut] = field(default_factory=list)
+    acts: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def act(self, act: Act, who: str, task: TaskName, **detail: int | str | bool | None) -> AsyncIterator[Detail]:
+        self.acts.append(f"{act} of {task} by {who}")
+        yield {}
 
     async def newest(self, workspace: str, most: int, task: str | None = None, after: str | None = None) -> AuditPage:
         events = [one for one in self.held if one.workspace == workspace and task in (None, one.task)]

@@ -43,6 +43,7 @@ ROLES = {
     f"GET {TASK}/annotators": Role.ANNOTATE,
     f"GET {TASK}/versions": Role.OPERATE,
     f"GET {TASK}/model": Role.OPERATE,
+    f"GET {TASK}/report": Role.OPERATE,
     f"POST {TASK}/model": Role.OPERATE,
     f"POST {TASK}/rollback": Role.OPERATE,
     f"POST {TASK}/versions/{{version}}/promote": Role.OPERATE,

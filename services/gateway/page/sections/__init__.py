@@ -48,13 +48,13 @@ class _Entry:
 
 _TABLE = (
     _Entry("standing", "How it stands", standing.show),
-    _Entry("batches", "Annotation", batches.show),
     _Entry("curve", "Learning curve", curve.show),
+    _Entry("batches", "Annotation", batches.show),
     _Entry("savings", "Labels saved", savings.show),
+    _Entry("labels", "Labels", labels.show),
     _Entry("classes", "Scores by label", classes.show),
     _Entry("changes", "What changed between two versions", changes.show),
     _Entry("versions", "Versions", versions.show),
-    _Entry("labels", "Labels", labels.show),
     _Entry("automatic", "Automatic labels", automatic.show),
     _Entry("drift", "Live texts", drift.show),
     _Entry("suspicious", "Most suspicious labels", suspicious.show),

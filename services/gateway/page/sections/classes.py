@@ -42,17 +42,11 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """``style``: whether it is on the diagonal, and how dark it is, from 0 to 10."""
-
-    count: int
-    style: str
-
-
-@dataclass(frozen=True, slots=True)
 class MatrixRow:
+    """``cells``: of a table, as markup, because a template takes too long for 150 times 150 of them."""
+
     label: str
-    cells: Sequence[Cell]
+    cells: Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +102,11 @@ def _pairs(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterator[Pa
 def _matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterator[MatrixRow]:
     for i, row in enumerate(counts):
         whole = sum(row) or 1
-        yield MatrixRow(names[i], [Cell(count, _style(count / whole, i == j)) for j, count in enumerate(row)])
+        yield MatrixRow(names[i], Markup("".join(_cell(count, whole, i == j) for j, count in enumerate(row))))
 
 
-def _style(share: float, right: bool) -> str:
-    return f"{'right' if right else 'wrong'} h{round(_SHADES * share)}" if share else "none"
+def _cell(count: int, whole: int, right: bool) -> str:
+    """Return a cell that is the darker, the larger its share of the row is."""
+    if not count:
+        return '<td class="none"></td>'
+    return f'<td class="{"right" if right else "wrong"} h{round(_SHADES * count / whole)}">{count}</td>'
