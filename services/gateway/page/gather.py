@@ -59,17 +59,22 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """All that the page of a task shows. ``simulation``: the newest run of it that is done."""
+    """All that the page of a task shows. ``stands``: how it stands. ``simulation``: the newest that is done."""
 
     task: TaskName
     now: datetime
-    status: Part[TaskStatus]
+    stands: Part[TaskStatus]
     runs: Part[Sequence[RunOut]]
     simulation: Part[RunOut | None]
     annotators: Part[Annotators]
     versions: Part[Sequence[VersionOut]]
     suspicious: Part[Suspicious | None]
     choice: Choice = Choice()
+
+    @property
+    def status(self) -> TaskStatus | None:
+        """How the task stands, None if that could not be read."""
+        return self.stands.value
 
 
 async def gather(

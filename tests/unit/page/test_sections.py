@@ -177,7 +177,7 @@ def history(*steps: tuple[str, str | None, list[ChangedAnswer]]) -> TaskPage:
 
 def compare(page: TaskPage, before: str, after: str) -> dict[str, tuple[list[str], list[str], str]]:
     chosen = TaskPage(
-        page.task, NOW, page.status, page.runs, page.simulation, page.annotators, page.versions, page.suspicious,
+        page.task, NOW, page.stands, page.runs, page.simulation, page.annotators, page.versions, page.suspicious,
         Choice(before, after),
     )  # fmt: skip
     found = changes.show(chosen)
@@ -210,7 +210,7 @@ def test_two_versions_are_compared_through_those_in_between() -> None:
 def test_what_cannot_be_compared_says_why() -> None:
     page = history(("v1", None, []), ("x1", None, []), ("v2", "v1", [changed("r1", "b", "a")]))
     for before, after, why in (("x1", "v2", "never compared"), ("v2", "v2", "two different")):
-        chosen = TaskPage(page.task, NOW, page.status, page.runs, page.simulation, page.annotators, page.versions,
+        chosen = TaskPage(page.task, NOW, page.stands, page.runs, page.simulation, page.annotators, page.versions,
                           page.suspicious, Choice(before, after))  # fmt: skip
         found = changes.show(chosen)
         assert found is not None

@@ -24,7 +24,7 @@ class Automatic:
 
 def show(page: TaskPage) -> Automatic | None:
     """Return the automatic labels; None where the task wants none and never had any. Raises PartUnread."""
-    automatic = page.status.get().automatic
+    automatic = page.stands.get().automatic
     if automatic is None:
         return None
     passing = [one for one in automatic.measures if one.threshold is not None]

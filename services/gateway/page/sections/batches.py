@@ -27,7 +27,7 @@ def show(page: TaskPage) -> Batches:
     found = page.annotators
     people = found.value.annotators if found.value else []
     return Batches(
-        page.status.get(),
+        page.stands.get(),
         found.value,
         found.trouble,
         hour=sum(one.last_hour for one in people),

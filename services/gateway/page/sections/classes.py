@@ -68,7 +68,7 @@ class Classes:
 
 def show(page: TaskPage) -> Classes | None:
     """Return the figures of each label; None where the version was not judged. Raises PartUnread."""
-    metrics = page.status.get().metrics
+    metrics = page.stands.get().metrics
     if metrics is None or not (per_class := metrics.values.get("per_class")):
         return None
     names, counts = list(per_class), metrics.values.get("confusion") or []

@@ -33,7 +33,7 @@ class LearningCurve:
 
 def show(page: TaskPage) -> LearningCurve:
     """Return the curve of the task. Raises PartUnread."""
-    status = page.status.get()
+    status = page.stands.get()
     drawn = list(_scores(status.curve))
     return LearningCurve(
         points=status.curve,

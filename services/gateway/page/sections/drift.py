@@ -30,7 +30,7 @@ class Drift:
 
 def show(page: TaskPage) -> Drift | None:
     """Return the comparison; None while nothing is counted. Raises PartUnread."""
-    drift = page.status.get().drift
+    drift = page.stands.get().drift
     return None if drift is None else Drift(drift, [_window(one) for one in reversed(drift.windows)])
 
 

@@ -39,7 +39,7 @@ class LabelMix:
 
 def show(page: TaskPage) -> LabelMix:
     """Return the mix of labels. Raises PartUnread."""
-    status = page.status.get()
+    status = page.stands.get()
     counts = {name: status.training_labels.get(name, 0) for name in status.labels}
     most = max(counts.values(), default=0) or 1
     rows = [

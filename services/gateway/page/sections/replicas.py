@@ -25,7 +25,7 @@ class Replicas:
 
 def show(page: TaskPage) -> Replicas | None:
     """Return the replicas; None where none is known. Raises PartUnread."""
-    status = page.status.get()
+    status = page.stands.get()
     if not status.replicas and not status.controller_away:
         return None
     return Replicas(

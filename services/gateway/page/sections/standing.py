@@ -26,7 +26,7 @@ class Standing:
 
 def show(page: TaskPage) -> Standing:
     """Return how the task stands. Raises PartUnread."""
-    status = page.status.get()
+    status = page.stands.get()
     also = status.attention if status.attention and status.attention not in status.why else None
     return Standing(
         status,

@@ -22,5 +22,5 @@ class Swaps:
 
 def show(page: TaskPage) -> Swaps | None:
     """Return the swaps; None before the first. Raises PartUnread."""
-    swaps = page.status.get().swaps
+    swaps = page.stands.get().swaps
     return Swaps(swaps) if swaps else None

@@ -42,7 +42,7 @@ def show(page: TaskPage) -> History | None:
         return None
     found = page.versions.get()
     metric = shown(found[0].metric) if found else ""
-    return History([_row(one) for one in found], metric, page.status.value)
+    return History([_row(one) for one in found], metric, page.status)
 
 
 def _row(version: VersionOut) -> VersionRow:
