@@ -44,8 +44,8 @@ async def one_task(
     watched = Watched(f"/tasks/{task}/events", mark_of(found.status) if found.status else "")
 
     def written() -> Response:  # in a thread: some tasks have long pages, and predictions wait for the event loop
-        values = {"page": found, "sections": list(sections(found)), "report": False, "watched": watched}
-        return page(request.scope, "task.html.j2", **values)
+        shown = list(sections(found))
+        return page(request.scope, "task.html.j2", page=found, sections=shown, report=False, watched=watched)
 
     return await asyncio.to_thread(written)
 

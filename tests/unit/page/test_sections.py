@@ -64,14 +64,14 @@ def test_what_a_caller_may_not_see_is_absent() -> None:
     assert "charged me twice" not in html
 
 
-def test_a_part_that_cannot_be_read_says_so_and_the_others_are_shown() -> None:
+def test_a_part_that_cannot_be_read_says_so_and_the_others_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = backend_of(seeded.fifty())
 
     async def away(*_: Any) -> Any:
         raise Unavailable("the bucket does not answer")
 
-    backend.versions = away  # type: ignore[method-assign]
-    backend.annotators = away  # type: ignore[method-assign]
+    monkeypatch.setattr(backend, "versions", away)
+    monkeypatch.setattr(backend, "annotators", away)
     page = asyncio.run(gather(backend, ANYBODY, TaskName("acme", "support"), now=NOW))
     troubled = {one.name for one in sections(page) if one.trouble}
     assert troubled == {"changes", "versions"}
@@ -81,13 +81,13 @@ def test_a_part_that_cannot_be_read_says_so_and_the_others_are_shown() -> None:
     assert "Most suspicious labels" in html
 
 
-def test_without_the_status_the_runs_are_shown() -> None:
+def test_without_the_status_the_runs_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = backend_of(seeded.fifty())
 
     async def away(_: TaskName) -> Any:
         raise Unavailable("the bucket does not answer")
 
-    backend.status = away  # type: ignore[method-assign]
+    monkeypatch.setattr(backend, "status", away)
     page = asyncio.run(gather(backend, ANYBODY, TaskName("acme", "support"), now=NOW))
     shown = {one.name for one in sections(page) if one.trouble is None}
     assert shown == {"savings", "changes", "versions", "suspicious", "runs"}
