@@ -410,7 +410,7 @@ def test_errors_of_the_page_are_pages_and_those_of_the_api_are_problem_documents
     says(client.get("/tasks/ACME/x"), 422, "path.workspace")
     says(client.get(f"{PAGE}/pause"), 405, "knows no GET")
     fake.fails = Unavailable("The bucket is away. Try again.")
-    says(client.get("/"), 503, "The bucket is away")
+    says(client.get(f"{PAGE}/rollback"), 503, "The bucket is away")
     says(client.get(PAGE), 200, "This part cannot be read now: The bucket is away")
     bearer = {"Authorization": f"Bearer {OPERATOR}"}
     for path, status in ((f"/v1{PAGE}", 503), ("/v1/tasks/acme/support/nowhere", 404), ("/nowhere", 404)):
