@@ -51,11 +51,14 @@ class Live:
 
     def events(self, task: TaskName, caller: Caller) -> AsyncIterator[str]:
         """Return a stream that begins with the present mark, and has each new one. Raises Throttled."""
-        if self._open[caller.name] >= MOST_OF_KEY or self._open.total() >= MOST:
+        if self._is_full(caller.name):
             raise Throttled("Too many pages are open already. This one shows news when you load it again.", BEAT_S)
         return self._events(task, caller.name)
 
     async def _events(self, task: TaskName, key: str) -> AsyncIterator[str]:
+        if self._is_full(key):  # others have begun since this one was let in
+            yield f"retry: {BEAT_S * 1000:.0f}\n\n"
+            return
         begun, beat, shown = self.now(), self.now(), ""
         self._open[key] += 1
         try:
@@ -73,6 +76,9 @@ class Live:
             self._open[key] -= 1
             if not self._open[key]:
                 del self._open[key]
+
+    def _is_full(self, key: str) -> bool:
+        return self._open[key] >= MOST_OF_KEY or self._open.total() >= MOST
 
     async def _mark(self, task: TaskName) -> str | None:
         """Return the mark of a task as it was a moment ago, None if that is unknown. All streams share one look."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, cast
 
@@ -12,7 +12,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from services.gateway.auth import KeyRing, key_digest
 from services.gateway.dependencies import AnyCaller
 from services.gateway.guards import open_to_all
-from services.gateway.page.attempts import Attempts
 from services.gateway.page.forms import Sent, read_form
 from services.gateway.page.rendering import page, see
 from services.gateway.paths import of_page
@@ -33,7 +32,6 @@ class Login:
     keys: KeyRing
     sessions: Sessions
     hours: float = 12.0
-    attempts: Attempts = field(default_factory=Attempts)
 
 
 async def _login(request: Request) -> Login:
@@ -62,11 +60,8 @@ async def log_in(request: Request, login: TheLogin) -> Response:
     wanted = _safe(fields.get("next", _HOME))
     if login.keys.is_keyless:
         return see(wanted)
-    address = request.client.host if request.client else ""
-    login.attempts.check(address)
     digest = key_digest(fields.get("key", "").strip())
     if login.keys.holder(digest) is None:
-        login.attempts.failed(address)
         return page(request.scope, "login.html.j2", HTTPStatus.UNAUTHORIZED, wanted=wanted, fault=_UNKNOWN)
     token = await login.sessions.begin(digest)
     return _with_cookie(see(wanted), request, token, int(login.hours * 3600))

@@ -109,6 +109,17 @@ def test_a_key_has_so_many_streams_and_closing_one_makes_room() -> None:
     asyncio.run(story())
 
 
+def test_streams_that_were_let_in_at_once_do_not_pass_the_limit() -> None:
+    async def story() -> None:
+        live = Live(backend())
+        streams = [live.events(TASK, ANYBODY) for _ in range(MOST_OF_KEY + 1)]
+        assert [await anext(stream) for stream in streams] == ["retry: 1000\n\n"] * MOST_OF_KEY + ["retry: 10000\n\n"]
+        with pytest.raises(StopAsyncIteration):
+            await anext(streams[-1])
+
+    asyncio.run(story())
+
+
 def test_ages_are_no_news() -> None:
     async def story() -> None:
         status = await backend().status(TASK)
