@@ -71,7 +71,7 @@ def test_the_keyboard_alone_opens_a_table_scrolls_it_and_compares_two_versions(p
     summary = page.get_by_text("All iterations as a table")
     summary.focus()
     page.keyboard.press("Enter")
-    table = page.get_by_role("region", name="All iterations")
+    table = page.get_by_role("group", name="All iterations")
     expect(table).to_be_visible()
     page.keyboard.press("Tab")
     expect(table).to_be_focused()
@@ -94,7 +94,7 @@ def test_a_chart_has_its_numbers_in_words_and_in_a_table(page: Page, address: st
     expect(page.get_by_role("img", name="Accuracy over labels that train")).to_be_visible()
     expect(page.get_by_role("img", name="Signal of kappa-average")).to_be_visible()
     page.get_by_text("All iterations as a table").click()
-    expect(page.get_by_role("region", name="All iterations").get_by_role("row")).to_have_count(51)
+    expect(page.get_by_role("group", name="All iterations").get_by_role("row")).to_have_count(51)
 
 
 def test_arabic_runs_from_right_to_left(page: Page, address: str) -> None:
@@ -130,7 +130,7 @@ def test_a_report_is_one_file_that_asks_nobody_for_anything(
         assert asked == [file.as_uri()]
         assert said == []
         assert shown.locator("form, script, a").count() == 0
-        assert shown.evaluate("getComputedStyle(document.querySelector('.card')).borderTopWidth") == "1px"
+        assert shown.evaluate("getComputedStyle(document.querySelector('.section.curve')).borderTopWidth") == "1px"
         assert not barriers(shown)
         shown.set_viewport_size({"width": 360, "height": 740})
         assert shown.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
