@@ -248,7 +248,7 @@ def _annotation() -> Iterator[AnnotationTool]:
             raise InvalidInput(
                 "No Argilla is configured. Set TORNIO_ARGILLA_URL and TORNIO_ARGILLA_API_KEY (or "
                 "TORNIO_ARGILLA_API_KEY_FILE), or start `tornio up`. There is no "
-                f"{looked_in()}, and no other `tornio up` of yours runs on this machine."
+                f"{looked_in()}, and no other `tornio up` of yours can be used on this machine."
             )
         os.environ.update(variables)
     settings = ArgillaSettings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ STATE_FOLDER = Path(".tornio")
 """The state folder of ``tornio up``, in the folder that it was started in, if TORNIO_STATE names no other one."""
 SESSION_FILE = "session.json"
 """In the state folder while ``tornio up`` runs, with mode 0600. A JSON object with ``url`` and ``api_key``."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ def find(
     of the only one that runs. The key of a session is only sent to the session's own address.
 
     Raises NotFound if the address of the server is not known, Conflict if several are running and none is chosen,
-    InvalidInput for a key file or a session file that cannot be used.
+    InvalidInput for a key file that cannot be used, or for such a session file of TORNIO_STATE, of ``start`` or of a
+    folder above it. A ``tornio up`` elsewhere with such a file is left out, with a warning in the log.
     """
     url = url or environ.get(URL_VARIABLE) or None
     key = api_key or environ.get(KEY_VARIABLE) or _key_of_file(environ.get(KEY_FILE_VARIABLE))
@@ -89,7 +93,7 @@ def _nowhere(start: Path, environ: Mapping[str, str]) -> str:
         if environ.get(STATE_VARIABLE)
         else "start Tornio with `tornio up`"
     )
-    elsewhere = "" if environ.get(STATE_VARIABLE) else ", and no other `tornio up` of yours runs on this machine"
+    elsewhere = "" if environ.get(STATE_VARIABLE) else ", and no other `tornio up` of yours can be used on this machine"
     return (
         f"The address of the server is not known: {URL_VARIABLE} is not set, --url is not given, and there is no "
         f"{looked_in(start, environ)}{elsewhere}. Set {URL_VARIABLE}, or {advice}."
@@ -128,14 +132,23 @@ def _session(start: Path, environ: Mapping[str, str]) -> Address | None:
 
 
 def _sessions(start: Path, environ: Mapping[str, str]) -> dict[Path, Address]:
-    """The sessions that may be meant, by state folder: the one here, or else all that run."""
+    """The sessions that may be meant, by state folder: the one here, or else all that run and can be used."""
     session = _session(start, environ)
     if session is not None:
         return {state_folder(environ): session}
     if environ.get(STATE_VARIABLE):
         return {}
-    files = {state: state / SESSION_FILE for state in stacks.running(environ)}
-    return {state: _read_session(path) for state, path in files.items() if path.is_file()}  # others are still starting
+    found = {state: _session_elsewhere(state / SESSION_FILE) for state in stacks.running(environ)}
+    return {state: session for state, session in found.items() if session is not None}
+
+
+def _session_elsewhere(path: Path) -> Address | None:
+    """The session of a stack that nobody named; None if it is still starting, or if its file cannot be used."""
+    try:
+        return _read_session(path) if path.is_file() else None
+    except (InvalidInput, OSError) as error:  # it must not stop a command that is meant for another server
+        _log.warning("A `tornio up` is left out, because its file %s cannot be used: %s", path, error)
+        return None
 
 
 def _only(sessions: Mapping[Path, Address]) -> Address:

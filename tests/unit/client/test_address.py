@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tornio.client import stacks
 from tornio.client.address import Address, find, session_environment
 from tornio.errors import InvalidInput, NotFound
 
@@ -96,6 +97,29 @@ def test_a_session_that_is_none(folder: Path, body: str) -> None:
     (folder.parents[1] / ".tornio" / "session.json").write_text(body)
     with pytest.raises(InvalidInput):
         find(environ={}, start=folder)
+
+
+@pytest.mark.parametrize(("body", "mode"), [("{", 0o600), ('{"url": "http://127.0.0.1:2"}', 0o640)])
+def test_a_bad_session_elsewhere_is_left_out_and_named(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, body: str, mode: int
+) -> None:
+    bad, good, start = tmp_path / "bad", tmp_path / ".tornio", tmp_path.with_name(f"{tmp_path.name}-outside")
+    environ = {"XDG_STATE_HOME": str(tmp_path / "home")}
+    for new in (bad, start):
+        new.mkdir()
+    session = bad / "session.json"
+    session.write_text(body)
+    session.chmod(mode)
+    with stacks.registered(bad, pytest.fail, environ):
+        assert find("http://given", None, environ, start) == Address("http://given", None)
+        assert str(session) in caplog.text
+        with pytest.raises(NotFound, match="can be used"):
+            find(environ=environ, start=start)
+        with stacks.registered(good, pytest.fail, environ):
+            assert find(environ=environ, start=start) == SESSION
+            assert session_environment(start, environ, anywhere=True) == {}
+        with pytest.raises(InvalidInput, match=r"session\.json"):
+            find("http://given", None, environ | {"TORNIO_STATE": str(bad)}, start)
 
 
 def test_an_address_does_not_show_its_key() -> None:

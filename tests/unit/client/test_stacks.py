@@ -63,7 +63,7 @@ def test_the_only_one_that_runs_is_found_until_it_ends(
         assert session_environment(elsewhere, environ) is None
         assert session_environment(elsewhere, environ, anywhere=True) == {"A": "one"}
     assert stacks.running(environ) == []
-    with pytest.raises(NotFound, match=r"no other `tornio up` of yours runs on this machine"):
+    with pytest.raises(NotFound, match=r"no other `tornio up` of yours can be used on this machine"):
         find(environ=environ, start=elsewhere)
 
 
