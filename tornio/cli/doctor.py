@@ -47,7 +47,9 @@ def _findings(ctx: Context, url: str | None) -> Iterator[Finding]:
         session = session_environment(anywhere=True) or {}
     except (Conflict, InvalidInput):
         session = {}  # the check of the server has said so
-    yield from _outside({**session, **environment_of()})
+    given, wrong = environment_of()
+    yield from wrong
+    yield from _outside({**session, **given})
 
 
 def _server(ctx: Context, url: str | None) -> Server:

