@@ -16,6 +16,12 @@ pytestmark = pytest.mark.unit
 SESSION = Address("http://127.0.0.1:8000", "session-key")
 
 
+@pytest.fixture(autouse=True)
+def nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever runs on this machine is registered in another home."""
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder below one that `tornio up` was started in."""
