@@ -79,7 +79,9 @@ def kill_controller(ray_pid: int) -> None:
 def turn(folder: Path, kills: bool) -> Facts:
     """Run a task once, from its creation to its end."""
     spec = yaml.safe_load((SUPPORT / "task.yaml").read_text())
-    spec["loop"] |= {"batch_size": BATCH, "stop": {"criterion": "max-iterations", "max_iterations": ITERATIONS}}
+    stop = {"criterion": "max-iterations", "max_iterations": ITERATIONS}
+    spec["loop"] |= {"batch_size": BATCH, "bootstrap": "none", "stop": stop}
+    del spec["training"]  # iterations of the default method, and none before them
     path = folder / "task.yaml"
     path.write_text(yaml.safe_dump(spec, sort_keys=False))
     task = f"{spec['workspace']}/{spec['name']}"

@@ -17,12 +17,22 @@ APART = 48
 
 
 @dataclass(frozen=True, slots=True)
+class Dot:
+    """A measured version: its number of labels, its accuracy with an interval, and the text of the tooltip."""
+
+    x: float
+    y: float
+    interval: tuple[float, float]
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
-    """A named line; ``style`` is a class of the style sheet. Points are (labels, accuracy, text of the tooltip)."""
+    """A named line; ``style`` is a class of the style sheet."""
 
     name: str
     style: str
-    points: Sequence[tuple[float, float, str]]
+    dots: Sequence[Dot]
 
 
 def ticks(low: float, high: float, about: int) -> list[float]:
@@ -35,12 +45,15 @@ def ticks(low: float, high: float, about: int) -> list[float]:
 
 
 def learning_curve(lines: Sequence[Line], floor: tuple[str, float] | None = None) -> Markup:
-    """Draw accuracy over the number of labels. ``floor``: name and value of a horizontal line for comparison."""
-    lines = [line for line in lines if line.points]
-    values = [y for line in lines for _, y, _ in line.points] + ([floor[1]] if floor else [])
+    """Draw accuracy over the number of labels, with a band for the intervals.
+
+    ``floor``: name and value of a horizontal line for comparison.
+    """
+    lines = [line for line in lines if line.dots]
+    values = [dot.interval[0] for line in lines for dot in line.dots] + ([floor[1]] if floor else [])
     if not values:
         return Markup("<p>No version was served.</p>")
-    x_ticks = ticks(0, max(x for line in lines for x, _, _ in line.points), 6)
+    x_ticks = ticks(0, max(dot.x for line in lines for dot in line.dots), 6)
     y_ticks = ticks(min(values), 1.0, 5)
     y_ticks = [tick for tick in y_ticks if 0 <= tick <= 1]
     x_of = _Scale((x_ticks[0], x_ticks[-1]), (LEFT, WIDTH - RIGHT))
@@ -57,28 +70,33 @@ def learning_curve(lines: Sequence[Line], floor: tuple[str, float] | None = None
         name, y = floor[0], y_of(floor[1])
         parts.append(f'<line class="floor" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(_text(WIDTH - RIGHT - 6, y - 8, f"{name} {_percent(floor[1])}", "tick", "end"))
-    places = spread([y_of(line.points[-1][1]) for line in lines], APART, TOP + 12, HEIGHT - BOTTOM - 12)
+    places = spread([y_of(line.dots[-1].y) for line in lines], APART, TOP + 12, HEIGHT - BOTTOM - 12)
     for line, place in zip(lines, places, strict=True):
         parts += _curve(line, x_of, y_of, place)
-    title = "Learning curve: " + "; ".join(f"{line.name} ends at {_percent(line.points[-1][1])}" for line in lines)
+    title = "Learning curve: " + "; ".join(f"{line.name} ends at {_percent(line.dots[-1].y)}" for line in lines)
     return Markup(  # every text in it was escaped
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
     )
 
 
 def _curve(line: Line, x_of: _Scale, y_of: _Scale, name_y: float) -> list[str]:
-    path = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y, _ in line.points)
+    def place(points: Iterable[tuple[float, float]]) -> str:
+        return " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in points)
+
+    path = place((dot.x, dot.y) for dot in line.dots)
+    ends = [(dot.x, dot.interval[0]) for dot in line.dots] + [(dot.x, dot.interval[1]) for dot in reversed(line.dots)]
+    band = f'<polygon class="{escape(line.style)} band" points="{place(ends)}"/>'
     dots = [
-        f'<circle cx="{x_of(x):.1f}" cy="{y_of(y):.1f}" r="4"><title>{escape(what)}</title></circle>'
-        for x, y, what in line.points
+        f'<circle cx="{x_of(dot.x):.1f}" cy="{y_of(dot.y):.1f}" r="4"><title>{escape(dot.what)}</title></circle>'
+        for dot in line.dots
     ]
-    x, y, _ = line.points[-1]
+    x, y = line.dots[-1].x, line.dots[-1].y
     left = WIDTH - RIGHT + 16
     lead = f'<path class="lead" d="M{x_of(x) + 7:.1f},{y_of(y):.1f} L{left - 4:.1f},{name_y:.1f}"/>'
     name = _text(left, name_y + 1, line.name, "name", "start") + _text(
         left, name_y + 21, f"{_percent(y)} at {x:.0f}", "tick", "start"
     )
-    return [f'<g class="{escape(line.style)}">{lead}<polyline points="{path}"/>{"".join(dots)}{name}</g>']
+    return [f'{band}<g class="{escape(line.style)}">{lead}<polyline points="{path}"/>{"".join(dots)}{name}</g>']
 
 
 def intervals(rows: Iterable[tuple[str, str, float | None, tuple[float, float] | None]]) -> Markup:

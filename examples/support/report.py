@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from examples.support import chart, story
+from examples.support.saved import RESAMPLES, compare, sentences
 from examples.support.story import Point, Story
 from tornio import __version__
 from tornio.api import CurvePoint, Swap
@@ -25,12 +26,13 @@ def render(demo: Story, now: datetime | None = None) -> str:
     templates.filters |= {"percent": percent, "seconds": seconds}
     counts = story.confusion(demo)
     rows = [(label, row, max(sum(row), 1)) for label, row in zip(demo.status.labels, counts, strict=True)]
-    holdout = last_judged(demo)
+    holdout, saved = last_judged(demo), compare(demo.points, demo.random)
     return templates.get_template("report.html.j2").render(
         story=demo,
         status=demo.status,
         curve=_curve(demo),
-        beside=beside(demo),
+        sentences=sentences(saved, len(demo.answers)) if saved else [],
+        resamples=f"{RESAMPLES:,}",
         classes=story.per_class(demo),
         confusion=rows,
         swaps=list(_swap_rows(demo)),
@@ -54,16 +56,6 @@ def seconds(value: float | None) -> str:
     return f"{value:.0f} s" if value >= 100 else f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"
 
 
-def beside(demo: Story) -> tuple[int, float, float] | None:
-    """Return labels, accuracy of the strategy and of random sampling after the last iteration that both reached."""
-    if not (demo.points and demo.random):
-        return None
-    last = min(demo.points[-1].iteration, demo.random[-1].iteration)
-    chosen = [point for point in demo.points if point.iteration <= last]
-    random = [point for point in demo.random if point.iteration <= last]
-    return (chosen[-1].labels, chosen[-1].accuracy, random[-1].accuracy) if chosen and random else None
-
-
 def last_judged(demo: Story) -> CurvePoint | None:
     """Return what the gate measured of the last served version."""
     last = demo.points[-1].version if demo.points else None
@@ -71,19 +63,22 @@ def last_judged(demo: Story) -> CurvePoint | None:
 
 
 def _curve(demo: Story) -> Markup:
+    name = "with a teacher" if demo.taught else demo.strategy.replace("-", " ")
     lines = [
-        chart.Line(demo.strategy.replace("-", " "), "chosen", _dots(demo.points)),
-        chart.Line("random", "random", _dots(demo.random)),
+        chart.Line(name, "chosen", _dots(demo.points)),
+        chart.Line("at random", "random", _dots(demo.random)),
     ]
-    floor = None if demo.zero_shot is None else ("no labels: zero-shot", demo.zero_shot)
+    floor = None if demo.zero_shot is None else ("zero-shot teacher", demo.zero_shot)
     return chart.learning_curve(lines, floor)
 
 
-def _dots(points: Sequence[Point]) -> list[tuple[float, float, str]]:
-    return [
-        (point.labels, point.accuracy, f"{point.version}: {percent(point.accuracy)} with {point.labels} labels")
-        for point in points
-    ]
+def _dots(points: Sequence[Point]) -> list[chart.Dot]:
+    return [chart.Dot(point.labels, point.accuracy, point.interval, _what(point)) for point in points]
+
+
+def _what(point: Point) -> str:
+    low, high = (percent(end) for end in point.interval)
+    return f"{point.version}: {percent(point.accuracy)} (95 %: {low} to {high}) with {point.labels} labels"
 
 
 def _judged(demo: Story, holdout: CurvePoint | None) -> Markup:

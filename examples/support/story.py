@@ -6,26 +6,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from tornio.api import TaskStatus
+from tornio.evaluation.interval import wilson_interval
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """A served version, measured once on the test split.
 
-    ``labels``: number of answers by annotators until then, including hold-out. ``signal``: that of the stopping
-    criterion. ``swap_s``: seconds from the gate's decision until `current` moved.
+    ``iteration``: 0 for a version that the teacher taught before anybody had labelled. ``labels``: number of answers by
+    annotators until then, including hold-out. ``right``: for each test message, whether its class is right.
+    ``signal``: that of the stopping criterion. ``swap_s``: seconds from the gate's decision until `current` moved.
     """
 
     version: str
     iteration: int
     labels: int
-    accuracy: float
+    right: tuple[bool, ...]
     signal: float | None = None
     swap_s: float | None = None
+
+    @property
+    def accuracy(self) -> float:
+        return sum(self.right) / len(self.right)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the accuracy."""
+        return wilson_interval(sum(self.right), len(self.right))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One run of the demo. ``zero_shot``: test accuracy of the teacher, before any label was given."""
+    """One run of the demo: the watched task, and the random one beside it.
+
+    ``zero_shot``: test accuracy of the teacher itself. ``first_s``: seconds from adding the messages until the first
+    version served.
+    """
 
     status: TaskStatus
     points: Sequence[Point]
@@ -67,6 +81,7 @@ class Story:
     load: Load
     strategy: str = "breaking-ties"
     zero_shot: float | None = None
+    first_s: float | None = None
     annotator_errors: float = 0.0
     """Share of the simulated annotator's answers that are wrong on purpose."""
     seconds: float = 0.0
@@ -77,18 +92,18 @@ class Story:
         return self.points[-1].labels if self.points else 0
 
     @property
+    def taught(self) -> Point | None:
+        """The version that served before anybody had labelled."""
+        return next((point for point in self.points if not point.iteration), None)
+
+    @property
     def accuracy(self) -> float:
         return sum(answer.right for answer in self.answers) / len(self.answers) if self.answers else 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the accuracy on the test split."""
-        if not self.answers:
-            return (0.0, 1.0)
-        interval = binomtest(sum(answer.right for answer in self.answers), len(self.answers)).proportion_ci(
-            method="wilson"
-        )
-        return (float(interval.low), float(interval.high))
+        return wilson_interval(sum(answer.right for answer in self.answers), len(self.answers))
 
     @property
     def swap_median_s(self) -> float | None:

@@ -1,9 +1,10 @@
-"""Watch a task run: each served version is measured once on the test split, and shown."""
+"""Watch two tasks run at the same time: each served version is measured once on the test split, and shown."""
 
 from __future__ import annotations
 
 import csv
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -83,29 +84,31 @@ def point(status: TaskStatus, version: str, answers: list[Answer]) -> Point:
         version=version,
         iteration=trained.iteration,
         labels=trained.labels + (trained.holdout or 0),
-        accuracy=sum(one.right for one in answers) / len(answers),
+        right=tuple(one.right for one in answers),
         signal=trained.signal,
         swap_s=next((swap.seconds for swap in status.swaps if swap.version == version), None),
     )
 
 
-def follow(curve: Curve, annotator: Annotator, traffic: Traffic | None, console: Console) -> TaskStatus:
-    """Show the task until it has stopped by itself and its last version serves. Raises DemoFailed on time-out."""
+def follow(
+    chosen: Curve, random: Curve, annotators: Sequence[Annotator], traffic: Traffic, console: Console
+) -> TaskStatus:
+    """Show both tasks until each has stopped by itself and its last version serves.
+
+    Returns the last status of ``chosen``. Raises DemoFailed on time-out.
+    """
     deadline = time.monotonic() + LIMIT_S
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while True:
-            status = curve.client.status(curve.task)
-            new = curve.measure(status)
-            live.update(view(status, curve.points, traffic), refresh=console.is_terminal)
-            if new is not None and not console.is_terminal:
-                console.print(_line(new), highlight=False, soft_wrap=True)
-            if has_ended(status) and (status.serving is None or curve.has(status.serving.version)):
-                return status
-            annotator.check()
-            if traffic is not None:
-                traffic.check()
+            statuses = [_look(curve, name, console) for curve, name in ((chosen, ""), (random, "at random, "))]
+            live.update(view(statuses[0], chosen.points, random.points, traffic), refresh=console.is_terminal)
+            if all(_is_done(*one) for one in zip((chosen, random), statuses, strict=True)):
+                return statuses[0]
+            for thread in (*annotators, traffic):
+                thread.check()
             if time.monotonic() > deadline:
-                raise DemoFailed(f"{curve.task} did not stop in {LIMIT_S:.0f} s. It is {status.phase}: {status.why}")
+                late = next(one for one in statuses if not has_ended(one))
+                raise DemoFailed(f"{late.task} did not stop in {LIMIT_S:.0f} s. It is {late.phase}: {late.why}")
             time.sleep(LOOK_S)
 
 
@@ -114,13 +117,30 @@ def has_ended(status: TaskStatus) -> bool:
     return status.phase == "stopped" and status.candidate is None
 
 
-def view(status: TaskStatus, points: list[Point], traffic: Traffic | None) -> RenderableType:
-    """Return the live table."""
+def _look(curve: Curve, name: str, console: Console) -> TaskStatus:
+    """Return the task's status. A new version is measured, and written on a line where no table is shown."""
+    status = curve.client.status(curve.task)
+    new = curve.measure(status)
+    if new is not None and not console.is_terminal:
+        console.print(name + _line(new), highlight=False, soft_wrap=True)
+    return status
+
+
+def _is_done(curve: Curve, status: TaskStatus) -> bool:
+    return has_ended(status) and (status.serving is None or curve.has(status.serving.version))
+
+
+def view(
+    status: TaskStatus, chosen: Sequence[Point], random: Sequence[Point], traffic: Traffic | None
+) -> RenderableType:
+    """Return the live table: the watched task, and in the same row the random one after as many batches."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("iteration", "labels", "test accuracy", "stop signal", "version serving", "swap"):
+    for column in ("batch", "labels", "accuracy (95 %)", "random: labels", "accuracy (95 %)", "serving", "swap"):
         table.add_column(column, justify="right")
-    for one in points:
-        table.add_row(*_cells(one))
+    rows = [{point.iteration: point for point in points} for points in (chosen, random)]
+    for iteration in sorted(rows[0].keys() | rows[1].keys()):
+        ours, theirs = (one.get(iteration) for one in rows)
+        table.add_row(str(iteration), *_figures(ours), *_figures(theirs), ours.version if ours else "", _swap(ours))
     title = Text.assemble((f"{status.workspace}/{status.task}", "bold"), f"  {status.phase}: {status.why}")
     parts: list[RenderableType] = [title, table]
     if traffic is not None:
@@ -130,17 +150,18 @@ def view(status: TaskStatus, points: list[Point], traffic: Traffic | None) -> Re
     return Group(*parts)
 
 
-def _cells(one: Point) -> tuple[str, ...]:
-    return (
-        str(one.iteration),
-        str(one.labels),
-        f"{one.accuracy:.3f}",
-        "" if one.signal is None else f"{one.signal:.3f}",
-        one.version,
-        "" if one.swap_s is None else f"{one.swap_s:.2f} s",
-    )
+def _figures(one: Point | None) -> tuple[str, str]:
+    """Return the number of labels, and the accuracy with its interval."""
+    if one is None:
+        return "", ""
+    low, high = one.interval
+    return str(one.labels), f"{one.accuracy:.3f} ({low:.2f}-{high:.2f})"
+
+
+def _swap(one: Point | None) -> str:
+    return "" if one is None or one.swap_s is None else f"{one.swap_s:.2f} s"
 
 
 def _line(one: Point) -> str:
-    iteration, labels, accuracy, _, version, swap = _cells(one)
-    return f"iteration {iteration}: {labels} labels, test accuracy {accuracy}, {version} serves, swap {swap}"
+    labels, accuracy = _figures(one)
+    return f"batch {one.iteration}: {labels} labels, test accuracy {accuracy}, {one.version} serves, swap {_swap(one)}"

@@ -18,14 +18,15 @@ TEXTS = [
     "How do I change the language of the app?",
     "Honestly the best customer service I have had in years.",
 ]
+MESSAGES = 140
 START = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 
 
 def sample_story(iterations: int = 12, seed: int = 1) -> Story:
     dice = random.Random(seed)
     numbers = range(1, iterations + 1)
-    chosen = [_point(n, 0.87 - 0.5 * 0.75**n + dice.uniform(-0.01, 0.01)) for n in numbers]
-    other = [_point(n, 0.83 - 0.5 * 0.78**n + dice.uniform(-0.02, 0.02)) for n in numbers]
+    chosen = [_point(n, 0.9 - 0.1 * 0.75**n, dice) for n in (0, *numbers)]
+    other = [_point(n, 0.83 - 0.5 * 0.78**n, dice) for n in numbers]
     curve = [
         CurvePoint(
             iteration=n, labels=18 * n, version=f"v{n:04}", promoted=True, holdout=2 * n,
@@ -37,16 +38,18 @@ def sample_story(iterations: int = 12, seed: int = 1) -> Story:
         status=_status(iterations, curve),
         points=chosen,
         random=other,
-        answers=[_answer(n, dice) for n in range(140)],
+        answers=[_answer(n, dice) for n in range(MESSAGES)],
         load=Load(sent=512, seconds=tuple(dice.uniform(0.02, 0.08) for _ in range(512))),
         zero_shot=0.43,
+        first_s=24.0,
         annotator_errors=0.03,
         seconds=245.0,
     )
 
 
-def _point(n: int, accuracy: float) -> Point:
-    return Point(f"v{n:04}", n, 20 * n, accuracy, None if n < 2 else 0.7 + 0.02 * n, 0.8)
+def _point(n: int, accuracy: float, dice: random.Random) -> Point:
+    right = tuple(dice.random() < accuracy for _ in range(MESSAGES))
+    return Point(f"v{n:04}", n, 20 * n, right, None if n < 2 else 0.7 + 0.02 * n, 0.8)
 
 
 def _answer(n: int, dice: random.Random) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -14,15 +15,18 @@ from rich.console import Console
 
 from examples.support import demo
 from examples.support.annotator import Annotator, known_answers, response
+from examples.support.saved import ONE_RUN, compare, sentences
 from examples.support.server import DemoFailed
 from examples.support.story import Load
 from examples.support.traffic import Traffic
-from examples.support.watch import Curve, Split, has_ended
+from examples.support.watch import Curve, Split, has_ended, view
 from tests.unit.examples.sample import LABELS, sample_story
 from tornio.client import Client
 from tornio.errors import NotServable, Unavailable
 from tornio.records import Prediction
+from tornio.spec import NO_TEACHER
 from tornio.specfile import read_spec
+from tornio.training.methods import METHODS, check_training
 
 pytestmark = pytest.mark.unit
 
@@ -61,13 +65,25 @@ def test_pool_answers_and_test_split_do_not_overlap() -> None:
     assert not any(text in pool for text in test.texts)
 
 
-def test_the_example_reads_as_a_spec_and_can_be_changed() -> None:
-    template = read_spec((demo.HERE / "task.yaml").read_text())
-    assert set(known_answers(DATA / "answers.csv").values()) == set(template.label_names)
-    changed = demo._changed(template, "other", strategy="random", criterion="max-iterations", max_iterations=3)
-    assert (changed.name, changed.loop.strategy, changed.loop.stop.max_iterations) == ("other", "random", 3)
-    assert changed.labels == template.labels
-    assert changed.loop.stop.kappa == template.loop.stop.kappa
+def test_the_example_is_taught_before_anybody_has_labelled() -> None:
+    spec = read_spec((demo.HERE / "task.yaml").read_text())
+    assert set(known_answers(DATA / "answers.csv").values()) == set(spec.label_names)
+    assert spec.bootstrap_method is not None
+    assert METHODS.get(spec.training.method).asks_teacher
+    check_training(spec)
+
+
+def test_the_random_task_has_the_same_labels_and_nothing_of_a_teacher() -> None:
+    spec = read_spec((demo.HERE / "task.yaml").read_text())
+    random = demo.picked_at_random(spec, "other")
+    assert (random.name, random.labels, random.workspace) == ("other", spec.labels, spec.workspace)
+    assert (random.loop.strategy, random.loop.cold_start) == ("random", "random")
+    assert random.bootstrap_method is None
+    assert random.teacher.kind == NO_TEACHER
+    assert not METHODS.get(random.training.method).asks_teacher
+    assert random.loop.batch_size == spec.loop.batch_size
+    assert random.loop.stop.max_iterations == demo.RANDOM_LABELS // spec.loop.batch_size
+    assert (random.loop.holdout_share, random.classifier) == (spec.loop.holdout_share, spec.classifier)
 
 
 def test_a_version_is_measured_once_and_whole() -> None:
@@ -189,10 +205,38 @@ def test_the_annotator_answers_its_own_data_set_as_itself() -> None:
 def test_a_demo_that_shows_too_little_complains() -> None:
     story = sample_story(iterations=12)
     assert demo.complaints(story) == []
-    assert demo.complaints(sample_story(iterations=5)) == ["there were only 5 swaps, but at least 6 are expected"]
+    few = f"there were only 3 swaps, but at least {demo.LEAST_SWAPS} are expected"
+    assert demo.complaints(sample_story(iterations=3)) == [few]
     failed = replace(story, load=Load(sent=9, failed=("Unavailable: away",)))
     assert demo.complaints(failed) == ["1 predictions failed, the first: Unavailable: away"]
     assert demo.complaints(replace(story, load=Load(0))) == ["no prediction was sent"]
+    nothing = "no version served before the first label was given"
+    assert demo.complaints(replace(story, points=story.points[1:])) == [nothing]
+
+
+def test_the_last_lines_tell_what_was_saved_and_that_it_is_one_run() -> None:
+    story = sample_story(iterations=12)
+    saved = compare(story.points, story.random)
+    assert saved is not None
+    said = demo.closing(story, 171.4)
+    assert said[0].startswith("24 s after the messages were added, and before anybody had labelled one")
+    assert said[1:5] == sentences(saved, len(story.answers))
+    assert said[4] == ONE_RUN
+    assert said[5] == "12 swaps, 512 predictions, 0 failed, 171 s in all."
+    assert len(demo.closing(replace(story, points=[], random=[]), 1.0)) == 2
+
+
+def test_the_table_shows_the_random_arm_beside_the_watched_one() -> None:
+    story = sample_story(iterations=3)
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(view(story.status, story.points, story.random[:2], None))
+    rows = [line.split() for line in console.export_text().splitlines()[-4:]]
+    first, last = story.points[0], story.points[-1]
+    low, high = first.interval
+    assert rows[0][:4] == ["0", "0", f"{first.accuracy:.3f}", f"({low:.2f}-{high:.2f})"]
+    assert story.random[1].labels == 40 == int(rows[2][4])
+    assert f"{story.random[1].accuracy:.3f}" == rows[2][5]
+    assert rows[3] == ["3", "60", f"{last.accuracy:.3f}", rows[3][3], "v0003", "0.80", "s"]
 
 
 def test_an_up_that_does_not_start_fails_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from examples.support import chart
-from examples.support.report import beside, render, seconds
+from examples.support.report import render, seconds
+from examples.support.saved import compare, sentences
 from examples.support.story import Answer, Load, closest_calls, confusion, per_class, surest_errors
 from tests.unit.examples.sample import LABELS, sample_story
 
@@ -76,6 +77,13 @@ def test_tells_what_the_run_saw() -> None:
         assert label in said
     assert "v0012" in said
     assert "72 more labels would halve this interval" in said
+    assert "Before the first label" in said
+    assert "served after 24 s" in said
+    assert "with a teacher" in said
+    saved = compare(story.points, story.random)
+    assert saved is not None
+    for sentence in sentences(saved, len(story.answers)):
+        assert sentence in said
 
 
 def test_failures_are_not_hidden() -> None:
@@ -107,13 +115,6 @@ def test_a_run_without_anything_still_has_a_page() -> None:
         points=[], random=[], zero_shot=None, load=Load(0),
     )  # fmt: skip
     assert "No version was served." in Page(render(nothing)).text
-
-
-def test_lines_are_compared_after_the_last_iteration_that_both_reached() -> None:
-    story = sample_story(iterations=12)
-    shorter = replace(story, random=story.random[:5])
-    assert beside(shorter) == (100, story.points[4].accuracy, story.random[4].accuracy)
-    assert beside(replace(story, random=[])) is None
 
 
 def test_per_class_figures_and_confusion() -> None:
