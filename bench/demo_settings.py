@@ -42,7 +42,7 @@ from tornio.specfile import read_spec
 OUT = Path(tempfile.gettempdir()) / "tornio-demo-settings.jsonl"
 JUDGES = 0.25
 """Share of the demo's pool that judges, another one for each seed."""
-AT = (0, 20, 40, 60, 80, 100, 120, 160, 240)
+AT = (0, 20, 40, 60, 80, 100, 115, 160, 230)
 """Numbers of labels of the table. Between two batches the accuracy is read off a straight line."""
 RANDOM = "random"
 TAUGHT = {"method": "distillation"}

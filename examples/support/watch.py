@@ -135,7 +135,7 @@ def view(
 ) -> RenderableType:
     """Return the live table: the watched task, and in the same row the random one after as many batches."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("batch", "labels", "accuracy (95 %)", "random: labels", "accuracy (95 %)", "serving", "swap"):
+    for column in ("batch", "labels", "accuracy (95 %)", "random", "accuracy (95 %)", "serving", "swap"):
         table.add_column(column, justify="right")
     rows = [{point.iteration: point for point in points} for points in (chosen, random)]
     for iteration in sorted(rows[0].keys() | rows[1].keys()):
@@ -155,7 +155,12 @@ def _figures(one: Point | None) -> tuple[str, str]:
     if one is None:
         return "", ""
     low, high = one.interval
-    return str(one.labels), f"{one.accuracy:.3f} ({low:.2f}-{high:.2f})"
+    return str(one.labels), f"{_short(one.accuracy, 3)} ({_short(low, 2)}-{_short(high, 2)})"
+
+
+def _short(share: float, digits: int) -> str:
+    """Return a share without the 0 before its point, so that the table fits 80 columns."""
+    return f"{share:.{digits}f}".removeprefix("0")
 
 
 def _swap(one: Point | None) -> str:

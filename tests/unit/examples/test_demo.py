@@ -19,7 +19,7 @@ from examples.support.saved import ONE_RUN, compare, sentences
 from examples.support.server import DemoFailed
 from examples.support.story import Load
 from examples.support.traffic import Traffic
-from examples.support.watch import Curve, Split, has_ended, view
+from examples.support.watch import Curve, Split, _short, has_ended, view
 from tests.unit.examples.sample import LABELS, sample_story
 from tornio.client import Client
 from tornio.errors import NotServable, Unavailable
@@ -228,15 +228,15 @@ def test_the_last_lines_tell_what_was_saved_and_that_it_is_one_run() -> None:
 
 def test_the_table_shows_the_random_arm_beside_the_watched_one() -> None:
     story = sample_story(iterations=3)
-    console = Console(width=100, record=True, file=io.StringIO())
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(view(story.status, story.points, story.random[:2], None))
     rows = [line.split() for line in console.export_text().splitlines()[-4:]]
     first, last = story.points[0], story.points[-1]
     low, high = first.interval
-    assert rows[0][:4] == ["0", "0", f"{first.accuracy:.3f}", f"({low:.2f}-{high:.2f})"]
+    assert rows[0][:4] == ["0", "0", _short(first.accuracy, 3), f"({_short(low, 2)}-{_short(high, 2)})"]
     assert story.random[1].labels == 40 == int(rows[2][4])
-    assert f"{story.random[1].accuracy:.3f}" == rows[2][5]
-    assert rows[3] == ["3", "60", f"{last.accuracy:.3f}", rows[3][3], "v0003", "0.80", "s"]
+    assert _short(story.random[1].accuracy, 3) == rows[2][5]
+    assert rows[3] == ["3", "60", _short(last.accuracy, 3), rows[3][3], "v0003", "0.80", "s"]
 
 
 def test_an_up_that_does_not_start_fails_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
