@@ -63,9 +63,9 @@ class Demo:
             "labels them in Argilla. Beside it, a second task gets labels of messages picked at random:\n"
         )
         specs = spec, picked_at_random(spec, f"random-{self._suffix}")
+        self._create(specs[1])
         added = datetime.now(UTC)
-        for one in specs:
-            self._create(one)
+        self._create(specs[0])
         chosen, random = (Curve(self._client, one.full_name, self._test) for one in specs)
         with ExitStack() as stack:
             annotators = [stack.enter_context(self._annotator(one)) for one in specs]
