@@ -133,6 +133,7 @@ def test_files_of_other_variables_are_not_read(tmp_path: Path) -> None:
 def quiet_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No facts of the machine that runs the tests."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setattr(doctor, "look", lambda _: GOOD)
     for name in ("TORNIO_S3_BUCKET", "TORNIO_ARGILLA_URL", "TORNIO_URL"):

@@ -65,7 +65,7 @@ def test_a_key_may_stand_in_a_file(tmp_path: Path) -> None:
 
 def test_without_any_of_them_it_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="tornio up"):
-        find(environ={}, start=tmp_path)
+        find(environ={"XDG_STATE_HOME": str(tmp_path)}, start=tmp_path)
 
 
 @pytest.mark.parametrize(
