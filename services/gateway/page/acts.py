@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from services.gateway.dependencies import Operator, Reader, Task, TheAnswering, TheBackend
 from services.gateway.page.forms import Sent
 from services.gateway.page.rendering import page, see
 from services.gateway.paths import of_page
-from tornio.api import MAX_TEXT, Prediction, RollbackIn, TaskName
-from tornio.errors import Conflict, InvalidInput
+from tornio.api import MAX_TEXT, Prediction, PromoteIn, RollbackIn, TaskName
+from tornio.errors import Conflict, InvalidInput, NotFound
 from tornio.status.asks import Ask
 
 router = APIRouter(prefix="/tasks/{workspace}/{task}", include_in_schema=False)
@@ -61,6 +62,27 @@ async def rollback(task: Task, backend: TheBackend, caller: Operator, sent: Sent
     asked = RollbackIn(why=sent.get("why", "").strip()[:1000] or None, expected_revision=int(revision))
     await backend.rollback(task, asked, caller.name)
     return _back(task, "rolled-back")
+
+
+@router.get("/promote")
+@of_page
+async def ask_promotion(
+    request: Request, task: Task, backend: TheBackend, _: Operator, version: Annotated[str, Query(max_length=200)]
+) -> Response:
+    """Say what a promotion would do, and ask whether that is wanted."""
+    found = next((one for one in await backend.versions(task) if one.version == version), None)
+    if found is None:
+        raise NotFound(f"{task} has no version {version}.")
+    return page(request.scope, "promote.html.j2", task=task, version=found)
+
+
+@router.post("/promote")
+@of_page
+async def promote(task: Task, backend: TheBackend, caller: Operator, sent: Sent) -> Response:
+    """Let a version serve that a person chose."""
+    asked = PromoteIn(why=sent.get("why", "").strip()[:1000], force="force" in sent)
+    await backend.served.promote(task, caller.name, sent.get("version", ""), asked)
+    return _back(task, "promoted")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from services.gateway.sessions.port import Sessions
 from services.gateway.sessions.stored import StoreSessions
 from tests.unit.gateway.fake import KEYS, OPERATOR, PREDICTOR, AppTransport, FakeBackend, FakeTask, app_of
 from tests.unit.gateway.test_sessions import Clock
-from tornio.api import PROBLEM_JSON, TaskName
+from tornio.api import PROBLEM_JSON, TaskName, VersionOut, VersionState
 from tornio.errors import Unavailable
 from tornio.spec import TaskSpec
 from tornio.storage.memory import MemoryStore
@@ -243,6 +244,33 @@ def test_a_rollback_asks_first_and_moves_only_what_the_person_saw() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "fields", "call"),
+    [
+        ("served", {}, "promote v1 by operator: it is better"),
+        ("refused", {"force": "yes"}, "promote v1 by force by operator: it is better"),
+    ],
+)
+def test_a_promotion_asks_first(state: VersionState, fields: dict[str, str], call: str) -> None:
+    fake = backend()
+    fake.held[TASK].versions = [
+        VersionOut(version=name, iteration=at, state=found, training_labels=9, created_at=datetime.now(UTC))
+        for at, name, found in ((2, "v2", "serving"), (1, "v1", state))
+    ]
+    client = browser(fake)
+    log_in(client)
+    shown = client.get(PAGE).text
+    assert f"{PAGE}/promote?version=v1" in shown
+    assert f"{PAGE}/promote?version=v2" not in shown
+    asked = client.get(f"{PAGE}/promote?version=v1")
+    says(asked, 200, "Let v1 serve?")
+    assert ('name="force"' in asked.text) == ("force" in fields)
+    answer = send(client, "promote", version="v1", why=" it is better ", **fields)
+    says(client.get(answer.headers["location"]), 200, "as soon as replicas have loaded it")
+    assert fake.calls == [call]
+    says(client.get(f"{PAGE}/promote?version=v9"), 404, "no version v9")
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         {"Origin": "https://evil.example"},
@@ -313,8 +341,9 @@ def test_who_may_not_operate_sees_no_buttons_and_cannot_send_their_forms() -> No
     shown = client.get(PAGE).text
     assert "/pause" not in shown
     assert "/rollback" not in shown
+    assert "/promote" not in shown
     assert f"{PAGE}/try" in shown
-    for act in ("pause", "resume", "train-now", "rollback"):
+    for act in ("pause", "resume", "train-now", "rollback", "promote"):
         says(send(client, act), 403, "role 'operate'")
     assert fake.calls == []
 

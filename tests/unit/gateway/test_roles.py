@@ -90,6 +90,8 @@ ROLES = {
     f"POST {PAGE}/train-now": Role.OPERATE,
     f"GET {PAGE}/rollback": Role.OPERATE,
     f"POST {PAGE}/rollback": Role.OPERATE,
+    f"GET {PAGE}/promote": Role.OPERATE,
+    f"POST {PAGE}/promote": Role.OPERATE,
     f"GET {PAGE}/try": Role.PREDICT,
     f"POST {PAGE}/try": Role.PREDICT,
 }

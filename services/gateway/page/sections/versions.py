@@ -13,6 +13,8 @@ from services.gateway.page.words import Judged, judged
 from tornio.api import TaskStatus, VersionOut
 from tornio.metricnames import shown
 
+_CANNOT_SERVE = frozenset({"serving", "loading", "unjudged", "failed"})
+"""States of versions that nobody can promote, or that serve already."""
 SHOWN = 10
 """Most versions that are shown at once."""
 _TONES = {"serving": "good", "refused": "bad", "failed": "bad", "held": "warn", "on trial": "busy", "loading": "busy"}
@@ -24,6 +26,11 @@ class VersionRow:
     tone: str
     scores: Sequence[Judged]
     bar: Markup | None
+
+    @property
+    def may_serve(self) -> bool:
+        """Whether a person may promote it."""
+        return self.version.state not in _CANNOT_SERVE
 
 
 @dataclass(frozen=True, slots=True)
