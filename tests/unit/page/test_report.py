@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.unit.gateway.fake import OPERATOR, PREDICTOR, AppTransport, FakeBackend, app_of
 from tests.unit.page.seeded import backend_of, fifty
+from tornio.cli import main
 from tornio.client import Client
 from tornio.errors import NotFound
 
@@ -51,3 +53,15 @@ def test_the_client_gets_it() -> None:
         assert client.report("acme/support").startswith("<!doctype html>")
         with pytest.raises(NotFound):
             client.report("acme/none")
+
+
+def test_the_command_writes_one_file_or_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def open_client(_: str | None) -> Client:
+        return client_of(backend_of(fifty()))
+
+    output = tmp_path / "report.html"
+    assert main(["report", "acme/support", "-o", str(output)], open_client) == 0
+    assert output.read_text("utf-8").startswith("<!doctype html>")
+    assert "open it in a browser" in capsys.readouterr().out
+    assert main(["report", "acme/none", "-o", str(tmp_path / "none.html")], open_client) != 0
+    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
