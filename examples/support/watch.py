@@ -90,6 +90,16 @@ def point(status: TaskStatus, version: str, answers: list[Answer]) -> Point:
     )
 
 
+def await_first(curve: Curve, console: Console) -> None:
+    """Wait until a first version serves and is measured. Raises DemoFailed on time-out."""
+    deadline = time.monotonic() + LIMIT_S
+    while not curve.points:
+        status = _look(curve, "", console)
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"{curve.task} served nothing in {LIMIT_S:.0f} s. It is {status.phase}: {status.why}")
+        time.sleep(LOOK_S)
+
+
 def follow(
     chosen: Curve, random: Curve, annotators: Sequence[Annotator], traffic: Traffic, console: Console
 ) -> TaskStatus:

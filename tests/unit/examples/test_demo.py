@@ -19,7 +19,7 @@ from examples.support.saved import ONE_RUN, compare, sentences
 from examples.support.server import DemoFailed
 from examples.support.story import Load
 from examples.support.traffic import Traffic
-from examples.support.watch import Curve, Split, _short, has_ended, view
+from examples.support.watch import Curve, Split, _short, await_first, has_ended, view
 from tests.unit.examples.sample import LABELS, sample_story
 from tornio.client import Client
 from tornio.errors import NotServable, Unavailable
@@ -97,6 +97,17 @@ def test_a_version_is_measured_once_and_whole() -> None:
     assert [(one.predicted, one.confidence, one.margin) for one in curve.answers] == [("bug", 0.75, 0.5)] * 2
     assert curve.measure(status) is None
     assert len(client.asked) == 2
+
+
+def test_the_second_task_waits_until_a_version_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = sample_story(iterations=3).status
+    looks = [served.model_copy(update={"serving": None}), served]
+    client = FakeClient("v0003")
+    monkeypatch.setattr(client, "status", lambda _: looks.pop(0))
+    curve = Curve(client, "demo/support", Split(["a", "b"], ["bug", "login"]))
+    await_first(curve, Console(file=io.StringIO()))
+    assert [point.version for point in curve.points] == ["v0003"]
+    assert looks == []
 
 
 def test_the_system_sees_texts_of_the_test_split_and_never_labels() -> None:
@@ -205,8 +216,8 @@ def test_the_annotator_answers_its_own_data_set_as_itself() -> None:
 def test_a_demo_that_shows_too_little_complains() -> None:
     story = sample_story(iterations=12)
     assert demo.complaints(story) == []
-    few = f"there were only 3 swaps, but at least {demo.LEAST_SWAPS} are expected"
-    assert demo.complaints(sample_story(iterations=3)) == [few]
+    few = f"there were only 2 swaps, but at least {demo.LEAST_SWAPS} are expected"
+    assert demo.complaints(sample_story(iterations=2)) == [few]
     failed = replace(story, load=Load(sent=9, failed=("Unavailable: away",)))
     assert demo.complaints(failed) == ["1 predictions failed, the first: Unavailable: away"]
     assert demo.complaints(replace(story, load=Load(0))) == ["no prediction was sent"]
