@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -59,7 +60,7 @@ async def rollback(task: Task, backend: TheBackend, caller: Operator, sent: Sent
     revision = sent.get("expected_revision", "")
     if not revision.isdecimal() or len(revision) > 9:
         raise InvalidInput("The form does not say which version it is about. Open the page again.")
-    asked = RollbackIn(why=sent.get("why", "").strip()[:1000] or None, expected_revision=int(revision))
+    asked = RollbackIn(why=_why(sent) or None, expected_revision=int(revision))
     await backend.rollback(task, asked, caller.name)
     return _back(task, "rolled-back")
 
@@ -80,7 +81,7 @@ async def ask_promotion(
 @of_page
 async def promote(task: Task, backend: TheBackend, caller: Operator, sent: Sent) -> Response:
     """Let a version serve that a person chose."""
-    asked = PromoteIn(why=sent.get("why", "").strip()[:1000], force="force" in sent)
+    asked = PromoteIn(why=_why(sent), force="force" in sent)
     await backend.served.promote(task, caller.name, sent.get("version", ""), asked)
     return _back(task, "promoted")
 
@@ -123,6 +124,10 @@ async def try_text(request: Request, task: Task, answering: TheAnswering, caller
         except Conflict as error:  # nothing serves yet, and the message says why
             tried = Tried(text, fault=str(error))
     return page(request.scope, "try.html.j2", task=task, tried=tried)
+
+
+def _why(sent: Mapping[str, str]) -> str:
+    return sent.get("why", "").strip()[:1000]
 
 
 def _back(task: TaskName, done: str) -> Response:
