@@ -42,6 +42,8 @@ TEXTS = (
 
 START_S = 120.0
 """Time-out in seconds of calls to the controller. A controller restarted by Serve takes 50 s on two busy cores."""
+ONGOING = 256
+"""Most requests in a replica at once. A busy machine can stop a replica for seconds, and its requests pile up."""
 
 
 @contextmanager
@@ -149,7 +151,12 @@ class Rig:
 
     def deploy(self) -> None:
         """Start the application. Called again, Serve replaces every replica, one after the other."""
-        runtime = {"runtime_env": {"env_vars": {**self.environment, "TORNIO_INSECURE": "1"}}}
+        settings = {
+            "TORNIO_INSECURE": "1",
+            "TORNIO_CLASSIFIER_MAX_ONGOING_REQUESTS": str(ONGOING),
+            "TORNIO_CLASSIFIER_CLIENT_SHARE": "1",  # all traffic comes from one address
+        }
+        runtime = {"runtime_env": {"env_vars": {**self.environment, **settings}}}
         stand_in = serve.deployment(
             name="controller",
             max_ongoing_requests=1000,
@@ -159,8 +166,8 @@ class Rig:
         classifier = serve.deployment(
             name="classifier",
             num_replicas=self.replicas,
-            max_ongoing_requests=256,
-            max_queued_requests=256,
+            max_ongoing_requests=ONGOING,
+            max_queued_requests=ONGOING,
             health_check_period_s=2,
             graceful_shutdown_wait_loop_s=1,
             graceful_shutdown_timeout_s=20,

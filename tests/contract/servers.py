@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock, Thread
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
 
 from services.embedded import ports
 from services.embedded.objectstore import PORTS, ObjectStore
@@ -31,16 +34,30 @@ def settings(endpoint: str, prefix: str = "", bucket: str = BUCKET, retry_second
 
 @contextmanager
 def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    """moto's S3, one request at a time: it looks for a condition and writes in two steps, without a lock."""
+    app = _one_at_a_time(DomainDispatcherApplication(create_backend_app))
+    server = make_server(ports.HOST, 0, app, threaded=True, request_handler=MotoRequestHandler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
     try:
-        host, port = server.get_host_and_port()
-        endpoint = f"http://{host}:{port}"
+        endpoint = f"http://{ports.HOST}:{server.server_port}"
         client = boto3.session.Session(KEY, SECRET, region_name="us-east-1").client("s3", endpoint_url=endpoint)
         client.create_bucket(Bucket=BUCKET)
         yield endpoint
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _one_at_a_time(app: WSGIApplication) -> WSGIApplication:
+    lock = Lock()
+
+    def locked(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with lock:
+            return list(app(environ, start_response))
+
+    return locked
 
 
 @contextmanager
