@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.embedded.supervisor import Child, Program, Supervisor, tail
-from tornio.errors import Unavailable
+from tornio.errors import TornioError
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -57,7 +57,7 @@ class Revival:
     def _start(self, due: _Due, now: float) -> None:
         try:
             self._supervisor.start(due.prepare)
-        except (OSError, Unavailable) as error:  # OSError: no room on the disk, or no memory for a process
+        except (OSError, TornioError) as error:  # OSError: no room on the disk, or no memory for a process
             due.at = now + self._pause(due.name, 0.0)
             if not due.failed:
                 self._report(f"{due.name} cannot be started ({error}). This is tried again until it succeeds.")

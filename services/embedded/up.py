@@ -20,11 +20,17 @@ from services.embedded.credentials import write_private
 from services.embedded.ports import HOST
 from services.embedded.stack import Addresses, EmbeddedStack
 from services.embedded.supervisor import Program
+from services.gateway import key_file
+from services.gateway.auth import FILE_VARIABLE, Entry, key_digest
+from services.gateway.callers import EVERYWHERE, Role
+from tornio.client.address import KEYS_FILE
 from tornio.settings import LlmSettings
 
 SESSION_FILE = "session.json"
 API_PORT = "api"
 DASHBOARD_PORT = "dashboard"
+OWN_KEY = "tornio-up"
+"""Name of the key that this folder's command line and page use, in the file of API keys and in the audit log."""
 CODE = Path(__file__).parents[2]
 """The source tree of this module."""
 START_S = 1500.0
@@ -108,13 +114,12 @@ def application(
 ) -> Program:
     """Make a token and an empty folder for Ray; return the program that runs it and the application of ``code``.
 
-    ``code``: a source tree. ``state``: an existing folder for the token, Ray's session and the cache of models.
+    ``code``: a source tree. ``state``: an existing folder for the token, Ray's session, the file of API keys and the
+    cache of models. Raises InvalidInput or InvalidFile if there is such a file that cannot be used.
     """
     environment = {
         **addresses.environment(),
-        "TORNIO_API_KEYS": json.dumps(
-            [{"name": "tornio-up", "key": addresses.api_key, "workspaces": ["*"], "role": "admin"}]
-        ),
+        FILE_VARIABLE: str(_key_file(state, addresses.api_key)),
         "TORNIO_CACHE_DIR": str(state / "cache"),
         "TORNIO_JOB_WORKERS": "1",  # per large run: with logical processors, more would wait
         "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -135,6 +140,17 @@ def application(
     ports = ("--port", str(port), "--dashboard-port", str(dashboard_port))
     argv = (sys.executable, "-m", "services.embedded.serving", *ports)
     return Program(name, argv, environment, cwd=state, grace_s=30.0)
+
+
+def _key_file(state: Path, api_key: str) -> Path:
+    """Return the file of the keys that the application accepts. It has this key and those that the user added."""
+    path = state / KEYS_FILE
+    entry = Entry(name=OWN_KEY, sha256=key_digest(api_key), workspaces=[EVERYWHERE], role=Role.ADMIN)
+    own = entry.model_dump(mode="json", exclude_none=True)
+    if own not in key_file.read(path):  # a full disk must not keep the application from being started again
+        with key_file.changing(path) as entries:
+            entries[:] = [own, *(other for other in entries if other["name"] != OWN_KEY)]
+    return path
 
 
 def is_ready(url: str) -> bool:

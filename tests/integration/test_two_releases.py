@@ -65,8 +65,8 @@ class Sharing:
         chosen = ports.assign(state / "ports.json", ("api", "dashboard"))
         program = application(self.stack.addresses, state, chosen["api"], chosen["dashboard"], code=code, name=name)
         if code != CODE:  # release 0.2 knows no role beyond this one, which could do everything there
-            keys = program.env["TORNIO_API_KEYS"].replace(Role.ADMIN, Role.OPERATE)
-            program = replace(program, env={**program.env, "TORNIO_API_KEYS": keys})
+            keys = Path(program.env["TORNIO_API_KEYS_FILE"])
+            keys.write_text(keys.read_text().replace(Role.ADMIN, Role.OPERATE))
         if not (code / "services" / "proxy.py").exists():  # release 0.1 has nothing for Serve's proxy to import
             program = replace(program, env={k: v for k, v in program.env.items() if k not in proxy.ENVIRONMENT})
         url = f"http://{ports.HOST}:{chosen['api']}"

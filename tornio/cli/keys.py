@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +13,8 @@ import typer
 from tornio.api import TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Json
-from tornio.errors import InvalidFile, InvalidInput
-from tornio.storage.files import appearing
+from tornio.client import address
+from tornio.errors import InvalidInput
 
 FILE_VARIABLE = "TORNIO_API_KEYS_FILE"
 """As ``services.gateway.auth`` names it: the server and these commands use the same file."""
@@ -28,7 +24,11 @@ SECRET = ("key", "sha256")
 
 File = Annotated[
     Path | None,
-    typer.Option("--file", help="JSON file with the server's keys.", show_default=f"that of {FILE_VARIABLE}"),
+    typer.Option(
+        "--file",
+        help="JSON file with the server's keys.",
+        show_default=f"that of {FILE_VARIABLE}, or of the `tornio up` here",
+    ),
 ]
 Name = Annotated[str, typer.Argument(help="Name of the key, such as that of the client that uses it.")]
 
@@ -73,6 +73,8 @@ def new(
     as_json: Json = False,
 ) -> None:
     """Make a key. It is shown once: the file has only its digest. A server reads the file again when it changes."""
+    from services.gateway import key_file  # not at the top, because the client alone does not need it
+
     path, key = _path(file), secrets.token_urlsafe(32)
     limits = {
         "texts_per_second": texts_per_second,
@@ -81,7 +83,7 @@ def new(
     }
     given = {limit: value for limit, value in limits.items() if value is not None}
     rights = _places(workspace or [], task or []) | {"role": role} | given
-    with _changing(path) as entries:
+    with key_file.changing(path) as entries:
         if any(entry["name"] == name for entry in entries):
             raise InvalidInput(f"{path} has a key named {name!r}. Choose another name, or revoke that key first.")
         entries.append({"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest()} | rights)
@@ -104,9 +106,11 @@ def _places(workspaces: list[str], tasks: list[str]) -> dict[str, Any]:
 
 def list_keys(file: File = None, as_json: Json = False) -> None:
     """List the keys by name, with their workspaces and roles. Neither keys nor digests are shown."""
+    from services.gateway import key_file  # not at the top, because the client alone does not need it
+
     entries = [
         {field: value for field, value in entry.items() if field not in SECRET}
-        for entry in _read(_path(file), missing=False)
+        for entry in key_file.read(_path(file), missing=False)
     ]
     if as_json:
         screen.dump(entries)
@@ -119,8 +123,10 @@ def list_keys(file: File = None, as_json: Json = False) -> None:
 
 def revoke(name: Name, file: File = None) -> None:
     """Take a key back. Servers refuse it as soon as they have read the file again, which is at their next request."""
+    from services.gateway import key_file  # not at the top, because the client alone does not need it
+
     path = _path(file)
-    with _changing(path, missing=False) as entries:
+    with key_file.changing(path, missing=False) as entries:
         if not any(entry["name"] == name for entry in entries):
             known = ", ".join(str(entry["name"]) for entry in entries) or "none"
             raise InvalidInput(f"{path} has no key named {name!r}. It has: {known}.")
@@ -132,55 +138,12 @@ def revoke(name: Name, file: File = None) -> None:
 
 def _path(file: Path | None) -> Path:
     given = file or os.environ.get(FILE_VARIABLE)
-    if not given:
-        raise InvalidInput(f"Which file has the server's keys? Give --file, or set {FILE_VARIABLE}.")
-    return Path(given)
-
-
-def _read(path: Path, missing: bool = True) -> list[dict[str, Any]]:
-    """Return the entries. ``missing``: a file that does not exist has none. Raises InvalidFile, InvalidInput."""
-    from services.gateway.auth import read_keys  # not at the top, because the client alone does not need it
-
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        if missing:
-            return []
-        raise InvalidFile(f"{path} does not exist. `tornio keys new` makes it.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidFile(f"{path} cannot be read: {error}") from error
-    read_keys(text, str(path))
-    return list(json.loads(text))
-
-
-@contextmanager
-def _changing(path: Path, missing: bool = True) -> Iterator[list[dict[str, Any]]]:
-    """Yield the entries, and write them back whole if the caller raises nothing. One command at a time changes a file.
-
-    A server never reads half a file, because the new one takes the old one's place. Only its owner may read it.
-    """
-    from services.gateway.auth import read_keys
-
-    try:
-        lock = os.open(path.parent, os.O_RDONLY)
-    except OSError as error:
-        raise InvalidFile(f"The folder of {path} cannot be opened: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        entries = _read(path, missing)
-        yield entries
-        text = json.dumps(entries, ensure_ascii=False, indent=2) + "\n"
-        read_keys(text, str(path))
-        _replace(path, text)
-    finally:
-        os.close(lock)
-
-
-def _replace(path: Path, text: str) -> None:
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-    try:
-        with appearing(path) as part:
-            part.write_text(text, encoding="utf-8")
-            part.chmod(mode)
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be written: {error.strerror}") from error
+    if given:
+        return Path(given)
+    state = address.local_state()
+    if state is None:
+        raise InvalidInput(
+            f"Which file has the server's keys? Give --file, set {FILE_VARIABLE}, or run the command in the folder in "
+            "which `tornio up` was started."
+        )
+    return state / address.KEYS_FILE

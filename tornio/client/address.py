@@ -20,6 +20,8 @@ STATE_FOLDER = Path(".tornio")
 """The state folder of ``tornio up``, in the folder that it was started in, if TORNIO_STATE names no other one."""
 SESSION_FILE = "session.json"
 """In the state folder while ``tornio up`` runs, with mode 0600. A JSON object with ``url`` and ``api_key``."""
+KEYS_FILE = "keys.json"
+"""In the state folder: the keys that the application of ``tornio up`` accepts, as `tornio keys` writes them."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,8 +73,22 @@ def session_environment(
     if anywhere:
         sessions = _sessions(start or Path.cwd(), environ)
         return _only(sessions).environment if sessions else None
-    session = _session(start or Path.cwd(), environ)
-    return None if session is None else session.environment
+    here = _session(start or Path.cwd(), environ)
+    return None if here is None else here[1].environment
+
+
+def local_state(start: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the state folder of the ``tornio up`` that is meant here, None if there is none.
+
+    It is the one whose session `find` would use. If none runs, it is the folder that the next one here would use, if
+    it exists. Raises Conflict if several run and none is chosen.
+    """
+    start = start or Path.cwd()
+    sessions = _sessions(start, environ)
+    if sessions:
+        _only(sessions)
+        return next(iter(sessions))
+    return next((state for state in _states(start, environ) if state.is_dir()), None)
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -121,21 +137,25 @@ def _key_of_file(path: str | None) -> str | None:
         raise InvalidInput(f"Cannot read {KEY_FILE_VARIABLE}={path}: {type(error).__name__}") from error
 
 
-def _session(start: Path, environ: Mapping[str, str]) -> Address | None:
+def _states(start: Path, environ: Mapping[str, str]) -> list[Path]:
+    """The state folders that may be meant here, the nearest first."""
     named = environ.get(STATE_VARIABLE)
-    states = [Path(named)] if named else [folder / STATE_FOLDER for folder in (start, *start.parents)]
-    for state in states:
+    return [Path(named)] if named else [folder / STATE_FOLDER for folder in (start, *start.parents)]
+
+
+def _session(start: Path, environ: Mapping[str, str]) -> tuple[Path, Address] | None:
+    for state in _states(start, environ):
         path = state / SESSION_FILE
         if path.is_file():
-            return _read_session(path)
+            return state, _read_session(path)
     return None
 
 
 def _sessions(start: Path, environ: Mapping[str, str]) -> dict[Path, Address]:
     """The sessions that may be meant, by state folder: the one here, or else all that run and can be used."""
-    session = _session(start, environ)
-    if session is not None:
-        return {state_folder(environ): session}
+    here = _session(start, environ)
+    if here is not None:
+        return dict([here])
     if environ.get(STATE_VARIABLE):
         return {}
     found = {state: _session_elsewhere(state / SESSION_FILE) for state in stacks.running(environ)}

@@ -105,6 +105,10 @@ def test_without_a_file_it_says_what_to_give(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("TORNIO_API_KEYS_FILE", raising=False)
+    monkeypatch.delenv("TORNIO_STATE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
     assert main(["keys", "list"]) == 1
     assert "--file" in capsys.readouterr().err
     assert main(["keys", "list", "--file", str(tmp_path / "none.json")]) == 1

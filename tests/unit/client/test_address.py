@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tornio.client import stacks
-from tornio.client.address import Address, find, session_environment
+from tornio.client.address import Address, find, local_state, session_environment
 from tornio.errors import InvalidInput, NotFound
 
 pytestmark = pytest.mark.unit
@@ -53,6 +53,15 @@ def test_what_was_given_goes_before_the_environment_and_a_session_key_nowhere_el
 ) -> None:
     found = find(url, key, environ, folder)
     assert (found.url, found.api_key) == expected
+
+
+def test_the_state_folder_is_that_of_the_session_or_the_nearest_one(folder: Path, tmp_path: Path) -> None:
+    (folder / ".tornio").mkdir()
+    assert local_state(folder, {}) == tmp_path / ".tornio"
+    (tmp_path / ".tornio" / "session.json").unlink()
+    assert local_state(folder, {}) == folder / ".tornio"
+    assert local_state(folder, {"TORNIO_STATE": str(tmp_path / "a")}) == tmp_path / "a"
+    assert local_state(folder, {"TORNIO_STATE": str(tmp_path / "none")}) is None
 
 
 def test_a_key_may_stand_in_a_file(tmp_path: Path) -> None:
