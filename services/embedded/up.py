@@ -23,10 +23,11 @@ from services.embedded.supervisor import Program
 from services.gateway import key_file
 from services.gateway.auth import FILE_VARIABLE, Entry, key_digest
 from services.gateway.callers import EVERYWHERE, Role
-from tornio.client.address import KEYS_FILE
 from tornio.settings import LlmSettings
 
 SESSION_FILE = "session.json"
+KEYS_FILE = "keys.json"
+"""As `tornio.client.address` names it, where `tornio keys` looks for it."""
 API_PORT = "api"
 DASHBOARD_PORT = "dashboard"
 OWN_KEY = "tornio-up"
