@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,7 @@ for variable in ("FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"):
     os.environ.pop(variable, None)
 os.environ.setdefault("COLUMNS", "110")
 pd.set_option("display.max_colwidth", 100)
+warnings.filterwarnings("ignore", "IProgress not found")  # bars of libraries are text where ipywidgets is missing
 
 
 def labelled(where: str, rows: int | None = None) -> pd.DataFrame:

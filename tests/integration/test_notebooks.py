@@ -5,6 +5,11 @@ from pathlib import Path
 from tests import notebooks
 
 
+def test_wrong_labels_are_at_the_top(tmp_path: Path) -> None:
+    found = notebooks.run("label-cleaning", tmp_path, {"NOTEBOOK_ROWS": "400"})
+    assert found["wrong_at_the_top"] > 4 * found["share_wrong"]
+
+
 def test_without_labels_the_student_is_far_better_than_chance(tmp_path: Path) -> None:
     found = notebooks.run("no-labels", tmp_path, {"NOTEBOOK_ROWS": "400"})
     assert found["student"] > found["most_frequent"] + 0.2
