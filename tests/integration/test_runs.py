@@ -119,7 +119,7 @@ def test_a_run_outlives_its_job_and_its_controller_and_another_is_cancelled(
         client.cancel_run(TASK, run)
 
     # The same data is predicted by the same engine, and written again with all of its columns.
-    asked = request(tornio_up, job="predict", prefix="predicted_", part_rows=500)
+    asked = request(tornio_up, job="predict", prefix="predicted_", part_rows=500, format="parquet")
     predicting = client.start_run(TASK, asked).run
     ended = until(lambda: _done(client.run(TASK, predicting)), "it is predicted", PATIENCE_S)
     (key,) = PredictOutput.model_validate(ended.output).predicted

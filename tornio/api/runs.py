@@ -149,7 +149,9 @@ class PredictRequest(RunRequest):
     delimiter: str | None = Field(
         None, description="Delimiter of the columns of a CSV. Default: determined from the file."
     )
-    format: Literal["parquet", "csv", "tsv", "jsonl"] = Field("parquet", description="Format of what is written.")
+    format: Literal["parquet", "csv", "tsv", "jsonl"] | None = Field(
+        None, description="Format of what is written. Default: that of the data, and parquet for any other data."
+    )
     probabilities: bool = Field(False, description="Write the probability of every label.")
     top_k: int = Field(0, ge=0, le=1000, description="Write this many of the most probable labels.")
     sort: Literal["file", "least-certain"] = Field(

@@ -326,6 +326,8 @@ class VersionOut(Scores):
     """Why it is of this kind, if classifier.kind is auto."""
     taught_by: str | None = None
     """Name of the teacher whose labels it learned from."""
+    imported_by: str | None = None
+    """Who sent the version, which was trained elsewhere: ``why`` says where. None: it was trained here."""
     state: VersionState
     reasons: list[str] = []
     warnings: list[str] = []

@@ -271,6 +271,8 @@ def _thresholds(version: VersionOut) -> str:
 
 
 def _trained_on(version: VersionOut) -> str:
+    if version.imported_by is not None:
+        return "imported"
     texts, labels = version.training_texts, version.training_labels
     return f"{labels} labels" if texts is None or texts == labels else f"{texts} texts with {labels} labels"
 

@@ -45,6 +45,7 @@ def version_list(snapshot: Snapshot, trained: Trained, texts: Mapping[str, str])
                 kind=manifest.kind,
                 why=manifest.why,
                 taught_by=manifest.taught_by,
+                imported_by=manifest.imported.who if manifest.imported else None,
                 state=_state(snapshot, manifest.version, iteration),
                 reasons=list(_reasons(snapshot, manifest.version, iteration)),
                 warnings=[

@@ -178,6 +178,18 @@ def test_a_version_names_its_score_and_counts_texts_and_labels() -> None:
     assert "a text gets a label from probability 0.12 on (0.31 the strictest)" in text
 
 
+def test_a_version_that_was_imported_has_no_number_of_labels() -> None:
+    version = VersionOut(
+        version="v3", iteration=3, state="waiting", kind="fine-tuned", training_labels=0, imported_by="ops",
+        why="imported by ops, was v7 of staging/reviews", created_at=NOW,
+    )  # fmt: skip
+    console = screen.out()
+    with console.capture() as capture:
+        console.print(versions_view([version]))
+    assert "fine-tuned, iteration 3, imported\n" in capture.get()
+    assert "labels" not in capture.get()
+
+
 def test_a_task_in_trouble() -> None:
     text = shown(
         STATUS.model_copy(

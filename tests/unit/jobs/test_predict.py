@@ -37,7 +37,7 @@ from tornio.pool import Pool
 from tornio.records import Record
 from tornio.registry import CURRENT, NodeCache, Registry
 from tornio.runs import RunReader, files_of, first_rows, read_file
-from tornio.schemas.jobs import PredictOutput, PurgeArgs
+from tornio.schemas.jobs import PredictArgs, PredictOutput, PurgeArgs
 from tornio.schemas.registry import Manifest
 from tornio.schemas.runs import RunPlan
 from tornio.schemas.tables import REJECTED
@@ -168,7 +168,7 @@ def test_the_first_rows_are_shown_and_the_files_can_be_fetched(
     assert len(first_rows(store, record, 20).rows) == 4  # of the first part, where a row was put aside
     offered = JOBS["predict"].files
     files = files_of(store, record, offered).files
-    assert files[0].name == "predicted-000000-tickets.parquet"
+    assert files[0].name == "predicted-000000-tickets.csv"
     assert re.fullmatch(RUN_FILE_PATTERN, files[0].name)
     body = read_file(store, record, offered, files[0].name, files[0].etag)
     assert body == store.get(output.predicted[0]).body
@@ -210,6 +210,28 @@ def test_all_columns_are_kept_and_each_row_has_its_answer(
     assert output.mean_certainty == pytest.approx(np.mean([answer.certainty for answer in answers]))
 
 
+@pytest.mark.parametrize(
+    ("names", "format"),
+    [
+        (["a.csv", "b.csv"], "csv"),
+        (["a.tab", "b.tsv"], "tsv"),
+        (["a.ndjson"], "jsonl"),
+        (["a.PQ"], "parquet"),
+        (["a.arrow"], "parquet"),
+        (["a.csv", "b.tsv"], "parquet"),
+    ],
+)
+def test_what_is_written_has_the_format_of_the_data(
+    tmp_path: Path, context: JobContext, task: Task, names: list[str], format: str
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text("text\na\n")
+    found = [planned(context, data=str(folder)), planned(context, data=str(folder), format="jsonl")]
+    assert [PredictArgs.model_validate(plan.args).format for plan in found] == [format, "jsonl"]
+
+
 def test_each_file_of_a_folder_becomes_a_file_with_its_own_columns_and_types(
     tmp_path: Path, context: JobContext, task: Task
 ) -> None:
@@ -243,7 +265,7 @@ def test_the_least_certain_rows_may_come_first(tmp_path: Path, context: JobConte
 
 def test_several_labels_follow_the_thresholds_of_the_version(tmp_path: Path, context: JobContext, task: Task) -> None:
     serve(task, "v2", multi_label=True)
-    output = done(planned(context, data=str(write(tmp_path / "a.csv"))), context)
+    output = done(planned(context, data=str(write(tmp_path / "a.csv")), format="parquet"), context)
     rows = rows_of(output.predicted[0], context.store, tmp_path)
     chosen = decide_labels(_p(TEXTS), LABELS, True, Hashed.thresholds)
     assert [tuple(row["labels"]) for row in rows] == chosen

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
 from tornio.api import PredictRequest, TaskName
 from tornio.errors import InvalidInput, NotFound, NotServable
 from tornio.files.sources import find_files
+from tornio.files.tables import BY_SUFFIX, Format
 from tornio.models.folder import read_config
 from tornio.models.loading import Loader
 from tornio.models.outputs import read_outputs
 from tornio.models.sequence import check_classifier
 from tornio.registry import CURRENT, Registry
-from tornio.schemas.jobs import PredictArgs
+from tornio.schemas.jobs import InputFile, PredictArgs
 from tornio.schemas.keys import seq_of
 from tornio.schemas.runs import RunPlan
 from tornio.scoring.planning import DEFAULT_LENGTH, version_of
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks, last_deletion
+
+_WRITTEN = frozenset({Format.PARQUET, Format.CSV, Format.TSV, Format.JSONL})
+"""Formats that a run can write."""
 
 
 def plan_predict(
@@ -31,8 +38,9 @@ def plan_predict(
     """
     _check(request, name)
     task = None if name is None else Tasks(store).open(*name)
+    files = () if request.data is None else find_files(request.data)
     args = PredictArgs(
-        files=() if request.data is None else find_files(request.data),
+        files=files,
         text_column=request.text_column,
         encoding=request.encoding,
         delimiter=request.delimiter,
@@ -41,7 +49,7 @@ def plan_predict(
         top_k=request.top_k,
         least_certain_first=request.sort == "least-certain",
         prefix=request.prefix,
-        format=request.format,
+        format=request.format or _format_of(files),
         escape_formulas=not request.no_escape_formulas,
         part_rows=request.part_rows or PredictArgs.model_fields["part_rows"].default,
         strict=request.strict,
@@ -65,6 +73,13 @@ def _check(request: PredictRequest, task: TaskName | None) -> None:
         raise InvalidInput("--probabilities writes those of all labels. Leave it out, or --top-k")
     if task is None and (request.pool or not request.model):
         raise InvalidInput("without a task there is no pool and no version. Give --data and --model, or name a task")
+
+
+def _format_of(files: Sequence[InputFile]) -> str:
+    """Return the format of all these files if it can be written, and else Parquet."""
+    found = {BY_SUFFIX.get(PurePosixPath(file.uri).suffix.lower()) for file in files}
+    (only,) = found if len(found) == 1 else (None,)
+    return only if only in _WRITTEN else Format.PARQUET
 
 
 def _pool(task: Task) -> dict[str, int]:
