@@ -36,13 +36,13 @@ from tornio.spec import LabelSpec
 OPENSEARCH = os.environ.get("TORNIO_TEST_OPENSEARCH")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArgillaServerUnderTest]:
     with argilla(tmp_path_factory.mktemp("argilla")) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opensearch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArgillaServerUnderTest]:
     """A second Argilla, whose search engine is the OpenSearch that runs at TORNIO_TEST_OPENSEARCH."""
     if not OPENSEARCH:

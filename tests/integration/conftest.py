@@ -1,4 +1,4 @@
-"""Real servers, started once a run on free ports and ended with it."""
+"""Real servers on free ports. Each ends with the last test that needs it, because idle servers slow the others."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from tornio.cli import main
 
 @dataclass(frozen=True)
 class S3Access:
-    """A real object store; tests share its bucket, so each writes under a prefix of its own."""
+    """A real object store; the tests of a module share its bucket, so each writes under a prefix of its own."""
 
     endpoint: str
     bucket: str
@@ -22,26 +22,31 @@ class S3Access:
 
 @dataclass(frozen=True)
 class ArgillaAccess:
-    """A real Argilla and the key of its owner; tests share it, so each makes workspaces of its own."""
+    """A real Argilla and the key of its owner; the tests of a module share it, so each makes workspaces of its own."""
 
     url: str
     api_key: str = field(repr=False)
 
 
-@pytest.fixture(scope="session")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the whole Tornio come last, so that its processes do not run beside the others."""
+    items.sort(key=lambda item: "tornio_up" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="module")
 def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
     """Object store, Valkey and Argilla; about 6 s."""
     with EmbeddedStack(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def s3(embedded_stack: EmbeddedStack) -> S3Access:
     at = embedded_stack.addresses
     return S3Access(at.s3_endpoint, at.s3_bucket, at.s3_access_key, at.s3_secret_key)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def argilla(embedded_stack: EmbeddedStack) -> ArgillaAccess:
     return ArgillaAccess(embedded_stack.addresses.argilla_url, embedded_stack.addresses.argilla_api_key)
 

@@ -36,7 +36,7 @@ COMPARED = 60
 """Texts that a trial compares: four seconds of the traffic."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def serve_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of Ray Serve in this process."""
     with cluster(tmp_path_factory.mktemp("serve")) as url:
