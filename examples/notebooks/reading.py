@@ -31,14 +31,14 @@ pd.set_option("display.max_colwidth", 100)
 warnings.filterwarnings("ignore", "IProgress not found")  # bars of libraries are text where ipywidgets is missing
 
 
-def labelled(where: str, rows: int | None = None) -> pd.DataFrame:
+def labelled(where: str, rows: int | None = None, label_column: str | None = None) -> pd.DataFrame:
     """Return a table with the columns ``text`` and ``label``, at most ``rows`` rows of it, drawn with a fixed seed.
 
     ``where``: ``DEMO`` or ``DEMO_TEST``; a CSV, TSV, JSON lines, Parquet or Arrow file, whose columns are found by
-    their usual names; or ``hub:NAME[SPLIT]``. Raises InvalidFile for what cannot be read, and InvalidInput where no
-    row has a text and a label.
+    their usual names; or ``hub:NAME[SPLIT]``. ``label_column``: its name where it is not a usual one. Raises
+    InvalidFile for what cannot be read, and InvalidInput where no row has a text and a label.
     """
-    table = _demo(where) if where in (DEMO, DEMO_TEST) else _file(where)
+    table = _demo(where) if where in (DEMO, DEMO_TEST) else _file(where, label_column)
     if table.empty:
         raise InvalidInput(f"{where} has no row with a text and a label")
     if rows is not None and rows < len(table):
@@ -54,7 +54,7 @@ def _demo(where: str) -> pd.DataFrame:
     return table[["text", "label"]]
 
 
-def _file(where: str) -> pd.DataFrame:
-    items = LabelledFiles(None, None, False, SEPARATOR).labels(where, quiet=True)
+def _file(where: str, label_column: str | None) -> pd.DataFrame:
+    items = LabelledFiles(None, label_column, False, SEPARATOR).labels(where, quiet=True)
     rows = {item.text: item.labels[0] for item in items if item.labels}  # each text once
     return pd.DataFrame({"text": list(rows), "label": list(rows.values())})

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bench.swapping.workshop import tiny_encoder
 from tests import notebooks
 
 
@@ -14,3 +15,19 @@ def test_without_labels_the_student_is_far_better_than_chance(tmp_path: Path) ->
     found = notebooks.run("no-labels", tmp_path, {"NOTEBOOK_ROWS": "400"})
     assert found["student"] > found["most_frequent"] + 0.2
     assert found["student"] > found["teacher"] - 0.05
+
+
+def test_a_transformer_learns_from_what_it_asks_for(tmp_path: Path) -> None:
+    tiny = {"NOTEBOOK_ENCODER": str(tiny_encoder(tmp_path / "tiny")), "NOTEBOOK_LEARNING_RATE": "2e-3"}
+    small = {
+        "NOTEBOOK_ROWS": "400",
+        "NOTEBOOK_EPOCHS": "6",
+        "NOTEBOOK_BUDGET": "60",
+        "NOTEBOOK_SEEDS": "2",
+        "OMP_NUM_THREADS": "1",
+    }
+    found = notebooks.run("transformer-loop", tmp_path, tiny | small)
+    assert found["labels"] == 60
+    assert found["last"] > found["first"] + 0.03
+    assert found["interval"] > 0
+    assert 0 < found["kappa"] < 1

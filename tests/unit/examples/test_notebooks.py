@@ -69,6 +69,20 @@ def test_a_file_is_read_by_the_usual_names_of_its_columns(reading: Any, tmp_path
     assert reading.labelled(str(path)).to_dict("list") == {"text": ["Good", "Bad"], "label": ["praise", "complaint"]}
 
 
+def test_a_column_of_labels_without_a_usual_name_is_named(reading: Any, tmp_path: Path) -> None:
+    path = tmp_path / "questions.csv"
+    path.write_text("text,label,label_coarse\nWho is it?,HUM:ind,HUM\nWhere is it?,LOC:other,LOC\n")
+    assert reading.labelled(str(path), label_column="label_coarse").label.tolist() == ["HUM", "LOC"]
+
+
+def test_a_page_is_shown_in_a_frame_that_runs_no_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(notebooks.FOLDER))
+    shown = importlib.import_module("showing").page('<p class="x">5 < 6</p>', height=300).data
+    del sys.modules["showing"]
+    assert 'srcdoc="&lt;p class=&quot;x&quot;&gt;5 &lt; 6&lt;/p&gt;"' in shown
+    assert " sandbox" in shown
+
+
 def test_a_file_that_is_missing_is_said(reading: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidFile):
         reading.labelled(str(tmp_path / "no-such.csv"))
