@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import metadata
@@ -16,6 +17,8 @@ import numpy as np
 import tornio
 from jobs.parts import PartMapper
 from jobs.soft_labels import SoftLabels, label_pool
+from tornio.annotation.environment import annotation_from_environment
+from tornio.annotation.port import AnnotationTool
 from tornio.arrays import FloatMatrix, IntArray
 from tornio.errors import InvalidInput
 from tornio.models.loading import Loader
@@ -63,6 +66,8 @@ class JobContext:
     """Runs the parts of large work on several workers. None runs one part after the other in this process."""
     watch: Callable[[RunPlan, RunProgress], None] = lambda _plan, _progress: None
     """Called with the progress of a run."""
+    annotation: Callable[[], AbstractContextManager[AnnotationTool]] = annotation_from_environment
+    """Opens the annotation tool. Only the pods of the serving cluster have its key."""
     train_on_workers: Callable[[RunContext], None] | None = None
     """Lets several workers train and publish a run's version. None means that this process can only train alone."""
 

@@ -17,6 +17,8 @@ from tornio.api import (
     LabelRequest,
     PredictRequest,
     PurgeRequest,
+    ReviewSendRequest,
+    ReviewSyncRequest,
     RunRequest,
     ScoreRequest,
     SimulateRequest,
@@ -38,6 +40,7 @@ from tornio.schemas.jobs import (
     ScoreArgs,
     TrainArgs,
 )
+from tornio.schemas.review import ReviewSendArgs, ReviewSyncArgs
 from tornio.schemas.simulation import SimulateArgs
 
 if TYPE_CHECKING:
@@ -65,6 +68,8 @@ class Job:
     (``POST .../runs``), ``Client.start_run`` and the command ``tornio run NAME`` need.
     ``irreversible``: whether what it does cannot be undone, so that only keys with the role `admin` may ask for it.
 
+    ``annotates``: whether it uses the annotation tool. Only the serving cluster has its key, so such a run is small.
+
     ``forget(plan, store)``: writes again, or deletes, what a run of the job shows of the texts in its ``input/``. A
     purge calls it when one of them is to go.
 
@@ -81,6 +86,7 @@ class Job:
     request: type[RunRequest] | None = None
     plan: Callable[[Any, TaskName, JobContext], RunPlan] | None = None
     irreversible: bool = False
+    annotates: bool = False
     forget: Callable[[RunPlan, ObjectStore], None] | None = None
     files: tuple[str, ...] = ()
     write: Callable[[RunPlan, dict[str, Any], ObjectStore, Path, bool], None] | None = None
@@ -214,5 +220,19 @@ JOBS: dict[str, Job] = {
         plan=late("jobs.predict", "plan"),
         forget=late("jobs.predict", "forget"),
         files=("predicted/", "rejected/"),
+    ),
+    "review-send": Job(
+        ReviewSendArgs,
+        late("jobs.review", "send"),
+        request=ReviewSendRequest,
+        plan=late("jobs.review", "plan_send"),
+        annotates=True,
+    ),
+    "review-sync": Job(
+        ReviewSyncArgs,
+        late("jobs.review", "sync"),
+        request=ReviewSyncRequest,
+        plan=late("jobs.review", "plan_sync"),
+        annotates=True,
     ),
 }

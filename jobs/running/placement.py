@@ -36,6 +36,12 @@ def is_spread(plan: RunPlan) -> bool:
     return job is not None and job.spreads
 
 
+def annotates(plan: RunPlan) -> bool:
+    """Return whether the plan's job uses the annotation tool, whose key only the warm worker has."""
+    job = JOBS.get(plan.job)
+    return job is not None and job.annotates
+
+
 def is_large(texts: float, limit: Limit) -> bool:
     if isinstance(limit, str):
         return limit == "always"
@@ -81,7 +87,7 @@ class PlacedRunner:
         return (self._small,) if self._limit == "never" else (self._large, self._small)
 
     def _place(self, plan: RunPlan) -> JobRunner:
-        if self._limit == "never":
+        if self._limit == "never" or annotates(plan):
             return self._small
         texts = size(plan, None if is_spread(plan) else self._measure(plan))
         large = is_large(texts, self._limit)

@@ -24,13 +24,13 @@ from services.limits.book import LimitBook
 from services.limits.port import Ask, Grant
 from services.messages import Aliases, AliasUpdate, ControllerStatus, Heartbeat
 from services.metrics import RayMeter
-from tornio.annotation.argilla import ArgillaTool
+from tornio.annotation.environment import annotation_from_environment
 from tornio.api import Request
 from tornio.kube.client import connect
 from tornio.loop.first import waits_for
 from tornio.loop.phase import Phase, trial_progress
 from tornio.schemas.runs import RunPlan
-from tornio.settings import ArgillaSettings, JobSettings, KubeSettings, StorageSettings
+from tornio.settings import JobSettings, KubeSettings, StorageSettings
 from tornio.storage.s3 import open_store
 from tornio.tasks import Progress
 
@@ -63,7 +63,7 @@ class Controller:
         )
         self._keeper = Keeper(
             store=store,
-            annotation=_argilla(),
+            annotation=annotation_from_environment(),
             runner=PlacedRunner(self._warm, large, Measure(store), jobs.large_texts),
             fleet=self._fleet,
             holder=f"controller-{uuid.uuid4().hex[:8]}",
@@ -139,8 +139,3 @@ class Controller:
         """Raises RuntimeError when the keeper's thread has ended."""
         if not self._thread.is_alive():
             raise RuntimeError("The keeper's thread has ended.")
-
-
-def _argilla() -> ArgillaTool:
-    settings = ArgillaSettings()
-    return ArgillaTool(settings.url, settings.key(), public_url=settings.public_url)

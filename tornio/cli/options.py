@@ -39,7 +39,7 @@ def options_of(model: type[RunRequest]) -> Callable[[Callable[..., None]], Calla
         @wraps(command)
         def called(**values: Any) -> None:
             given = {name: values.pop(name) for name in fields}
-            command(request=_request(model, fields, given), **values)
+            command(request=request_of(model, given), **values)
 
         called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -77,10 +77,14 @@ def _bound(field: FieldInfo, kind: type[Ge] | type[Le]) -> int | None:
     return None
 
 
-def _request(model: type[R], fields: Mapping[str, FieldInfo], given: Mapping[str, Any]) -> R:
+def request_of(model: type[R], given: Mapping[str, Any]) -> R:
+    """Return the request that options result in. None is an option that was not given.
+
+    Raises InvalidInput for values that the model refuses.
+    """
     values = {name: value for name, value in given.items() if value is not None}
     for name, value in values.items():
-        if fields[name].annotation == tuple[str, ...]:
+        if model.model_fields[name].annotation == tuple[str, ...]:
             values[name] = [part.strip() for part in value.split(",") if part.strip()]
     try:
         return model(**values)

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tornio.api import REVIEW_TOP, ReviewSendRequest, ReviewSyncRequest, RunRequest
 from tornio.cli import screen
-from tornio.cli.connect import Json, NoEscapeFormulas
+from tornio.cli.connect import TASK_NAME, Context, Json, NoEscapeFormulas, Url, connect
+from tornio.cli.options import request_of
+from tornio.cli.results import waited_for
+from tornio.client import Client
 from tornio.client.address import looked_in, session_environment
 from tornio.errors import InvalidInput, TemporaryError
 from tornio.files.pushing import HUB, check_name
 from tornio.files.whole import writing
+from tornio.schemas.review import ReviewSendOutput, ReviewSyncOutput
 
 if TYPE_CHECKING:
     from tornio.annotation.port import AnnotationTool
-    from tornio.review.sync import ReviewSync
-    from tornio.scoring.ranking import Precision
     from tornio.scoring.scored_run import ScoredRun
-
-_DEFAULT_TOP = 100
 
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="Id of the run, as printed by `tornio score`.", show_default=False)
+]
+OfTask = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar=TASK_NAME,
+        help="Task of the run. Without it, the run is looked for in the store that `tornio score` uses here.",
+        show_default=False,
+    ),
 ]
 Workspace = Annotated[str, typer.Option(help="Workspace of a run without a task.")]
 
@@ -41,10 +51,12 @@ def register(app: typer.Typer) -> None:
 
 
 def send(
+    ctx: Context,
     run: Run,
+    task: OfTask = None,
     top: Annotated[
         int | None,
-        typer.Option(min=1, help="Send this many of the most suspicious rows.", show_default=str(_DEFAULT_TOP)),
+        typer.Option(min=1, help="Send this many of the most suspicious rows.", show_default=str(REVIEW_TOP)),
     ] = None,
     loss_quantile: Annotated[
         float | None,
@@ -57,57 +69,52 @@ def send(
         int, typer.Option(min=1, help="Number of answers after which Argilla counts a record as done.")
     ] = 1,
     workspace: Workspace = "default",
+    url: Url = None,
     as_json: Json = False,
 ) -> None:
     """Send the most suspicious rows of a run to Argilla, as a data set of their own. Repeating it adds missing rows.
 
-    Texts of the task's hold-out are not sent. Argilla is the server of TORNIO_ARGILLA_URL with TORNIO_ARGILLA_API_KEY
-    (or TORNIO_ARGILLA_API_KEY_FILE), or else that of the `tornio up` in this folder or above it.
+    The server does it for a run of a task, and leaves out the texts of the task's hold-out. A run without a task is
+    read from the store that `tornio score` uses here, and sent from this machine: to the Argilla of TORNIO_ARGILLA_URL
+    with TORNIO_ARGILLA_API_KEY (or TORNIO_ARGILLA_API_KEY_FILE), or else to that of the `tornio up` here.
     """
     if top is not None and loss_quantile is not None:
         raise typer.BadParameter("Give --top or --loss-quantile, not both.")
-    scored = _open(run, workspace)
-    from tornio.review.send import Wanted, send_review
+    found = _find(run, task, workspace)
+    if isinstance(found, str):
+        given = {"run": run, "top": top, "loss_quantile": loss_quantile, "name": name, "reviewers": reviewers}
+        with connect(ctx, url) as client:
+            sent = ReviewSendOutput.model_validate(_done(client, found, request_of(ReviewSendRequest, given)))
+    else:
+        from tornio.review.send import send_review, wanted
 
-    wanted = Wanted(top or (_DEFAULT_TOP if loss_quantile is None else None), loss_quantile)
-    with _annotation() as annotation:
-        sent = send_review(scored, annotation, wanted, name, reviewers)
+        with _annotation() as annotation:
+            sent = send_review(found, annotation, wanted(top, loss_quantile), name, reviewers)
     if as_json:
-        names = ("workspace", "dataset", "rows", "new", "left_out", "same_id", "page")
-        screen.dump({name: getattr(sent, name) for name in names})
-        return
-    out = f"; {sent.left_out:,} texts were left out (deleted, or in the hold-out)" if sent.left_out else ""
-    screen.say(f"{sent.dataset} in Argilla shows {sent.rows:,} rows, {sent.new:,} of them new{out}")
-    if sent.same_id:
-        screen.note(
-            f"{sent.same_id:,} rows have the id of another text and are not shown. Score again with --id-column and a "
-            "column of unique ids.",
-            style="yellow",
-        )
-    screen.say(f"most suspicious first: {sent.page}")
-    screen.note(f"next: tornio review sync {run} --watch")
+        screen.dump(sent)
+    else:
+        _show_sent(sent, run if not isinstance(found, str) else f"{run} --task {found}")
 
 
 def sync(
+    ctx: Context,
     run: Run,
+    task: OfTask = None,
     watch: Annotated[bool, typer.Option("--watch", help="Continue until Ctrl-C.")] = False,
     every: Annotated[float, typer.Option(min=0.5, help="With --watch: seconds between two queries.")] = 10.0,
     workspace: Workspace = "default",
+    url: Url = None,
     as_json: Json = False,
 ) -> None:
     """Fetch the reviewers' answers. They become labels of the task and count in its next training.
 
     For a run without a task, the answers are stored beside the run.
     """
-    scored = _open(run, workspace)
-    from tornio.review.sync import ReviewSync
-
-    with _annotation() as annotation:
-        syncing = ReviewSync(scored, annotation)
+    with _polling(ctx, run, task, workspace, url) as poll:
         if watch:
-            _watch(syncing, every, as_json)
+            _watch(poll, every, as_json)
         else:
-            _show(syncing.poll(), as_json, line=False)
+            _show(poll(), as_json, line=False)
 
 
 def report(
@@ -190,12 +197,57 @@ def _as_dataset(scored: ScoredRun, output: str, *, private: bool) -> tuple[str, 
     return hub.push(dataset, name, text, private=private), len(dataset)
 
 
-def _watch(syncing: ReviewSync, every: float, as_json: bool) -> None:
+def _find(run: str, task: str | None, workspace: str) -> str | ScoredRun:
+    """Return the full name of the run's task, or, for a run without a task, the run in the store that is used here."""
+    if task is not None:
+        return task
+    scored = _open(run, workspace)
+    return scored if scored.task is None else scored.task.full_name
+
+
+def _done(client: Client, task: str, request: RunRequest) -> dict[str, Any]:
+    """Ask for a run, and return its output when it is done."""
+    asked = client.start_run(task, request)
+    return waited_for(client, task, asked.run, quiet=True).output or {}
+
+
+@contextmanager
+def _polling(
+    ctx: Context, run: str, task: str | None, workspace: str, url: str | None
+) -> Iterator[Callable[[], ReviewSyncOutput]]:
+    """Yield a function that fetches the answers and returns the progress. It may be called again and again."""
+    found = _find(run, task, workspace)
+    if isinstance(found, str):
+        request = request_of(ReviewSyncRequest, {"run": run})
+        with connect(ctx, url) as client:
+            yield lambda: ReviewSyncOutput.model_validate(_done(client, found, request))
+        return
+    from tornio.review.sync import ReviewSync, progress
+
+    with _annotation() as annotation:
+        syncing = ReviewSync(found, annotation)
+        yield lambda: progress(syncing.poll())
+
+
+def _show_sent(sent: ReviewSendOutput, named: str) -> None:
+    out = f"; {sent.left_out:,} texts were left out (deleted, or in the hold-out)" if sent.left_out else ""
+    screen.say(f"{sent.dataset} in Argilla shows {sent.rows:,} rows, {sent.new:,} of them new{out}")
+    if sent.same_id:
+        screen.note(
+            f"{sent.same_id:,} rows have the id of another text and are not shown. Score again with --id-column and a "
+            "column of unique ids.",
+            style="yellow",
+        )
+    screen.say(f"most suspicious first: {sent.page}")
+    screen.note(f"next: tornio review sync {named} --watch")
+
+
+def _watch(poll: Callable[[], ReviewSyncOutput], every: float, as_json: bool) -> None:
     """Print the progress whenever it changes, until interrupted."""
     before = None
     while True:
         try:
-            now = syncing.poll()
+            now = poll()
         except TemporaryError as error:
             screen.note(f"{error} (checking again in {every:g} s)", style="yellow")
         else:
@@ -205,13 +257,11 @@ def _watch(syncing: ReviewSync, every: float, as_json: bool) -> None:
         time.sleep(every)
 
 
-def _show(now: Precision, as_json: bool, line: bool) -> None:
+def _show(now: ReviewSyncOutput, as_json: bool, line: bool) -> None:
     if as_json:
-        counts = {name: getattr(now, name) for name in ("shown", "reviewed", "changed", "discarded", "disputed")}
-        values = {**counts, "precision": now.share}
-        (screen.dump_line if line else screen.dump)(values)
+        (screen.dump_line if line else screen.dump)(now.model_dump())
         return
-    precision = f": precision {screen.percent(now.share)}" if now.share is not None else ""
+    precision = f": precision {screen.percent(now.precision)}" if now.precision is not None else ""
     others = [
         f"{count:,} {what}" for what, count in (("discarded", now.discarded), ("disputed", now.disputed)) if count
     ]
@@ -227,7 +277,7 @@ def _open(run: str, workspace: str) -> ScoredRun:
         from tornio.storage.environment import store_from_environment
     except ImportError as error:
         raise typer.BadParameter(
-            f"Reviews need an extra that is not installed ({error}). Run: pip install 'tornio[cluster]'"
+            f"Without --task, reviews need an extra that is not installed ({error}). Run: pip install 'tornio[cluster]'"
         ) from error
     from tornio.cli.stores import use_store
 
@@ -238,8 +288,7 @@ def _open(run: str, workspace: str) -> ScoredRun:
 @contextmanager
 def _annotation() -> Iterator[AnnotationTool]:
     """Yield Argilla: the configured one, or else that of ``tornio up``. Raises InvalidInput if neither exists."""
-    from tornio.annotation.argilla import ArgillaTool
-    from tornio.settings import ArgillaSettings
+    from tornio.annotation.environment import annotation_from_environment
 
     if not os.environ.get("TORNIO_ARGILLA_URL"):
         session = session_environment(anywhere=True) or {}
@@ -251,10 +300,5 @@ def _annotation() -> Iterator[AnnotationTool]:
                 f"{looked_in()}, and no other `tornio up` of yours can be used on this machine."
             )
         os.environ.update(variables)
-    settings = ArgillaSettings()
-    try:
-        key = settings.key()
-    except (ValueError, OSError) as error:
-        raise InvalidInput(f"The key for Argilla at {settings.url} cannot be read: {error}") from error
-    with ArgillaTool(settings.url, key, public_url=settings.public_url) as tool:
+    with annotation_from_environment() as tool:
         yield tool

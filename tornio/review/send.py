@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tornio.annotation.port import AnnotationTool
+from tornio.api import REVIEW_TOP
 from tornio.errors import Conflict, InvalidInput
 from tornio.review.choose import choose
 from tornio.review.present import dataset_spec, outgoing
-from tornio.schemas.review import Review
+from tornio.schemas.review import Review, ReviewSendOutput
 from tornio.scoring.scored_run import ScoredRun
 from tornio.storage import documents
 
@@ -24,27 +25,16 @@ class Wanted:
     loss_quantile: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The outcome of sending.
-
-    ``rows``: number of rows in the data set now; ``new``: how many of them were added. ``left_out``: number of rows
-    that belong to the hold-out or are deleted; ``same_id``: number of rows with the record id of another text.
-    ``page``: address of the annotation page, most suspicious rows first.
-    """
-
-    workspace: str
-    dataset: str
-    rows: int
-    new: int
-    left_out: int
-    same_id: int
-    page: str
+def wanted(top: int | None, loss_quantile: float | None) -> Wanted:
+    """Return which rows a user wants: at most one of the two is given. Raises InvalidInput."""
+    if top is not None and loss_quantile is not None:
+        raise InvalidInput("Rows are chosen by their number or by their loss. Give top or loss_quantile, not both.")
+    return Wanted(REVIEW_TOP if top is None and loss_quantile is None else top, loss_quantile)
 
 
 def send_review(
-    run: ScoredRun, annotation: AnnotationTool, wanted: Wanted, name: str | None = None, reviewers: int = 1
-) -> Sent:
+    run: ScoredRun, annotation: AnnotationTool, rows: Wanted, name: str | None = None, reviewers: int = 1
+) -> ReviewSendOutput:
     """Send rows of the run as a data set of their own. Sent again, missing rows are added and no answer is changed.
 
     Texts that the task holds out are left out, even without a suggestion. Rows are sent because a model doubts their
@@ -57,8 +47,8 @@ def send_review(
     """
     review = _document(run, name)
     shown = run.rows(review.rows)
-    above = None if wanted.loss_quantile is None else _quantile(run, wanted.loss_quantile)
-    chosen = choose(run.most_suspicious(above), wanted.top, run.barred(), shown)
+    above = None if rows.loss_quantile is None else _quantile(run, rows.loss_quantile)
+    chosen = choose(run.most_suspicious(above), rows.top, run.barred(), shown)
     if not chosen.rows:
         raise InvalidInput(
             f"No row of run {run.run} can be shown ({chosen.left_out} belong to the hold-out or are deleted). "
@@ -84,7 +74,15 @@ def send_review(
     annotation.delete(review.workspace, review.dataset, [row.record_id for row in chosen.gone])
     page = annotation.page(review.workspace, review.dataset, ranking)
     new = len(chosen.rows) - (len(shown) - len(chosen.gone))
-    return Sent(review.workspace, review.dataset, len(chosen.rows), new, chosen.left_out, chosen.same_id, page)
+    return ReviewSendOutput(
+        workspace=review.workspace,
+        dataset=review.dataset,
+        rows=len(chosen.rows),
+        new=new,
+        left_out=chosen.left_out,
+        same_id=chosen.same_id,
+        page=page,
+    )
 
 
 def _document(run: ScoredRun, name: str | None) -> Review:

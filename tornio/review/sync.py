@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from tornio.annotation.port import AnnotatedRecord, AnnotationTool, ResponseStatus
@@ -15,7 +16,7 @@ from tornio.labels.pull import list_answers, pull
 from tornio.pool.view import PoolView
 from tornio.records import Purpose, Record, default_record_id
 from tornio.review.verdicts import Verdict, precision, verdicts
-from tornio.schemas.review import Review
+from tornio.schemas.review import Review, ReviewSyncOutput
 from tornio.scoring.ranking import Precision
 from tornio.scoring.scored_run import ScoredRow, ScoredRun
 from tornio.storage import documents
@@ -36,27 +37,46 @@ class ReviewSync:
 
         Raises NotFound if nothing was sent yet or the data set was deleted, and what the annotation tool raises.
         """
-        review = find_review(self.run)
+        review, activity = find_review(self.run), self.activity()
         rows = self.run.rows(review.rows)
-        try:
-            activity = self.annotation.last_activity(review.workspace, review.dataset)
-            if activity is None or activity != self._activity:
-                self._accounts = self._accounts or Accounts(self.annotation, review.workspace)
+        if activity is None or activity != self._activity:
+            self._accounts = self._accounts or Accounts(self.annotation, review.workspace)
+            with _saying_how_to_go_on(self.run):
                 _pull_answers(self.run, review, rows, self._accounts)
-        except NotFound as error:
-            raise NotFound(
-                f"{error} Answers that were pulled before are kept. `tornio review send {self.run.run}` creates the "
-                "data set again."
-            ) from error
         self._activity = activity
         return run_precision(self.run)
+
+    def activity(self) -> datetime | None:
+        """Return when the data set last changed; None if the tool does not say. Raises as ``poll`` does."""
+        review = find_review(self.run)
+        with _saying_how_to_go_on(self.run):
+            return self.annotation.last_activity(review.workspace, review.dataset)
+
+
+@contextmanager
+def _saying_how_to_go_on(run: ScoredRun) -> Iterator[None]:
+    try:
+        yield
+    except NotFound as error:
+        raise NotFound(
+            f"{error} Answers that were pulled before are kept. `{_how_to_send(run)}` creates the data set again."
+        ) from error
+
+
+def _how_to_send(run: ScoredRun) -> str:
+    return f"tornio review send {run.run}" + ("" if run.task is None else f" --task {run.task.full_name}")
+
+
+def progress(now: Precision) -> ReviewSyncOutput:
+    """Return the progress of a review as it is stored and shown."""
+    return ReviewSyncOutput(**asdict(now), precision=now.share)
 
 
 def find_review(run: ScoredRun) -> Review:
     """Return the review of a run. Raises NotFound if nothing was sent."""
     stored = documents.find(run.store, run.keys.document, Review)
     if stored is None:
-        raise NotFound(f"Nothing of run {run.run} was sent to annotators yet. Run `tornio review send {run.run}`.")
+        raise NotFound(f"Nothing of run {run.run} was sent to annotators yet. Run `{_how_to_send(run)}`.")
     return stored[0]
 
 

@@ -1,10 +1,10 @@
-"""A review: the most suspicious rows of a score run, sent to annotators."""
+"""Reviews: the most suspicious rows of a score run, shown to annotators; and the runs that send and fetch them."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from tornio.schemas.base import Document, Timestamp
+from tornio.schemas.base import Document, Part, Timestamp
 
 
 class Review(Document):
@@ -23,3 +23,63 @@ class Review(Document):
     rows: tuple[int, ...] = ()
     """Positions in the run's input, in the order of the run's ranking at the time of sending. Only grows."""
     created_at: Timestamp
+
+
+class ReviewSendArgs(Part):
+    """Show the most suspicious rows of a score run to annotators. Each request is a run of its own: it acts again."""
+
+    run: str
+    """The score run."""
+    top: int | None
+    loss_quantile: float | None
+    name: str | None
+    """Name of the data set in the annotation tool. None: it is derived from the run."""
+    reviewers: int
+    asked_at: Timestamp
+    spec_rev: int
+    """Not used. Controllers of other releases measure the tasks of all runs by their spec."""
+
+
+class ReviewSendOutput(Part):
+    """The outcome of sending."""
+
+    workspace: str
+    dataset: str
+    """Name of the data set in the annotation tool."""
+    rows: int
+    """Number of rows in the data set now."""
+    new: int
+    """Number of rows that were added."""
+    left_out: int
+    """Number of rows that belong to the hold-out or are deleted."""
+    same_id: int
+    """Number of rows with the record id of another text."""
+    page: str
+    """Address of the annotation page, most suspicious rows first."""
+
+
+class ReviewSyncArgs(Part):
+    """Take up the answers of a review. While nothing changes in the data set, the same request is the same run."""
+
+    run: str
+    """The score run."""
+    rows: int
+    """Number of rows that had been sent."""
+    activity: Timestamp
+    """When the data set last changed, or, if the annotation tool does not say, when the run was asked for."""
+    accounts: str
+    """Digest of the accounts that may answer. The answers of one that is deleted vanish without any activity."""
+    spec_rev: int
+    """Not used. Controllers of other releases measure the tasks of all runs by their spec."""
+
+
+class ReviewSyncOutput(Part):
+    """How far the review is: see ``tornio.scoring.ranking.Precision``."""
+
+    shown: int
+    reviewed: int
+    changed: int
+    discarded: int
+    disputed: int
+    precision: float | None
+    """Share of the reviewed rows whose label was changed. None: no row was reviewed yet."""

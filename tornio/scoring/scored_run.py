@@ -115,12 +115,26 @@ class ScoredRun:
         """
         tasks = Tasks(store)
         plan = _find_plan(store, run, workspace, tasks)
+        task = None if plan.task is None else tasks.open(plan.workspace, plan.task)
+        return cls._ended(plan, store, task)
+
+    @classmethod
+    def of_task(cls, task: Task, run: str) -> Self:
+        """Return the run of this task with this id. Raises as ``open`` does."""
+        stored = documents.find(task.store, task.keys.run(run).plan, RunPlan)
+        if stored is None:
+            raise NotFound(f"{task.full_name} has no run {run!r}. `tornio runs {task.full_name}` lists them")
+        return cls._ended(stored[0], task.store, task)
+
+    @classmethod
+    def _ended(cls, plan: RunPlan, store: ObjectStore, task: Task | None) -> Self:
         if plan.job != "score":
-            raise InvalidInput(f"{run} is a run of {plan.job!r}. Only score runs can be reviewed: give the id of one")
+            raise InvalidInput(
+                f"{plan.run} is a run of {plan.job!r}. Only score runs can be reviewed: give the id of one"
+            )
         result = documents.find(store, plan.run_keys.result, RunResult)
         if result is None:
-            raise Conflict(f"run {run} has not ended. Wait for it, or start `tornio score` again to go on with it")
-        task = None if plan.task is None else tasks.open(plan.workspace, plan.task)
+            raise Conflict(f"run {plan.run} has not ended. Wait for it, or start `tornio score` again to go on with it")
         return cls(plan, ScoreOutput.model_validate(result[0].output), store, task)
 
     @property
@@ -245,5 +259,5 @@ def _find_plan(store: ObjectStore, run: str, workspace: str, tasks: Tasks) -> Ru
             return stored[0]
     raise NotFound(
         f"there is no run {run!r}, neither in workspace {workspace!r} nor of a task. `tornio score` prints the id of a "
-        "run. Name its workspace with --workspace, or change to the folder in which it ran"
+        "run. Name its task with --task or its workspace with --workspace, or change to the folder in which it ran"
     )

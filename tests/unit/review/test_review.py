@@ -15,8 +15,9 @@ from tornio.labels.events import EventKind, LabelEvent
 from tornio.labels.resolve import resolve
 from tornio.records import Purpose, Record, Suggestion, default_record_id, text_digest
 from tornio.review.corrected import corrected, schema
-from tornio.review.send import Sent, Wanted, send_review
+from tornio.review.send import Wanted, send_review
 from tornio.review.sync import ReviewSync, find_review, run_precision, run_verdicts
+from tornio.schemas.review import ReviewSendOutput
 from tornio.schemas.task import Batch, BatchItem
 from tornio.scoring.scored_run import ScoredRun
 from tornio.storage import documents
@@ -34,7 +35,7 @@ class Desk:
         self.run = run
         self.tool = FakeAnnotationTool()
 
-    def send(self, top: int | None = 3, **more: Any) -> Sent:
+    def send(self, top: int | None = 3, **more: Any) -> ReviewSendOutput:
         return send_review(self.run, self.tool, Wanted(top=top, **more.pop("wanted", {})), **more)
 
     @property

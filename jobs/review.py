@@ -1,0 +1,75 @@
+"""The jobs ``review-send`` and ``review-sync``: show rows of a score run to annotators, and take up their answers.
+
+Both use the annotation tool, whose key the user does not have. See ``tornio.review`` for the work itself.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from jobs.context import JobContext, RunContext
+from tornio.api import ReviewSendRequest, ReviewSyncRequest, TaskName
+from tornio.review.send import send_review, wanted
+from tornio.review.sync import ReviewSync, find_review, progress
+from tornio.schemas.review import ReviewSendArgs, ReviewSendOutput, ReviewSyncArgs, ReviewSyncOutput
+from tornio.schemas.runs import RunPlan
+from tornio.scoring.scored_run import ScoredRun
+
+__all__ = ["ReviewSendArgs", "ReviewSyncArgs", "plan_send", "plan_sync", "send", "sync"]
+
+
+def plan_send(request: ReviewSendRequest, task: TaskName, context: JobContext) -> RunPlan:
+    """Return the plan of a run that no other request has, because sending acts on the annotation tool each time.
+
+    Raises InvalidInput for fields that contradict each other, and what ``ScoredRun.of_task`` raises.
+    """
+    run = ScoredRun.of_task(context.tasks.open(*task), request.run)
+    chosen = wanted(request.top, request.loss_quantile)
+    args = ReviewSendArgs(
+        run=run.run,
+        top=chosen.top,
+        loss_quantile=chosen.loss_quantile,
+        name=request.name,
+        reviewers=request.reviewers,
+        asked_at=datetime.now(UTC),
+        spec_rev=_spec_rev(run),
+    )
+    return RunPlan.of(request.job, *task, args)
+
+
+def plan_sync(request: ReviewSyncRequest, task: TaskName, context: JobContext) -> RunPlan:
+    """Return the plan for the present answers. The same answers are the same run.
+
+    Raises NotFound if nothing was sent yet or the data set was deleted, and what ``ScoredRun.of_task`` and the
+    annotation tool raise.
+    """
+    run = ScoredRun.of_task(context.tasks.open(*task), request.run)
+    with context.annotation() as annotation:
+        activity = ReviewSync(run, annotation).activity()
+        accounts = sorted(annotation.accounts(task.workspace))
+    args = ReviewSyncArgs(
+        run=run.run,
+        rows=len(find_review(run).rows),
+        activity=activity or datetime.now(UTC),
+        accounts=sha256("\n".join(accounts).encode()).hexdigest(),
+        spec_rev=_spec_rev(run),
+    )
+    return RunPlan.of(request.job, *task, args)
+
+
+def send(args: ReviewSendArgs, context: RunContext) -> ReviewSendOutput:
+    """Send the rows. An attempt that follows on a failed one sends what is missing."""
+    run = ScoredRun.of_task(context.task, args.run)
+    with context.job.annotation() as annotation:
+        return send_review(run, annotation, wanted(args.top, args.loss_quantile), args.name, args.reviewers)
+
+
+def sync(args: ReviewSyncArgs, context: RunContext) -> ReviewSyncOutput:
+    """Append the answers that are there now to the task's label log."""
+    with context.job.annotation() as annotation:
+        return progress(ReviewSync(ScoredRun.of_task(context.task, args.run), annotation).poll())
+
+
+def _spec_rev(run: ScoredRun) -> int:
+    return 0 if run.task is None else run.task.document.spec_rev

@@ -1,0 +1,135 @@
+"""The jobs that show rows of a score run to annotators and take up their answers, on an annotation tool in memory."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.context import JobContext
+from jobs.requests import plan_request
+from jobs.running.execute import execute
+from jobs.running.placement import PlacedRunner
+from tests.unit.controller.turning import HashLoader
+from tests.unit.jobs.test_placement import Place
+from tests.unit.review.scored import make_task, mood, write_run
+from tornio.annotation.fake import FakeAnnotationTool
+from tornio.errors import InvalidInput, NotFound
+from tornio.registry import NodeCache
+from tornio.schemas.review import ReviewSendOutput, ReviewSyncOutput
+from tornio.schemas.runs import RunPlan
+from tornio.storage import documents
+from tornio.storage.memory import MemoryStore
+from tornio.tasks import Task, Tasks, training_set
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def tool() -> FakeAnnotationTool:
+    return FakeAnnotationTool()
+
+
+@pytest.fixture
+def context(tmp_path: Path, tool: FakeAnnotationTool) -> JobContext:
+    store = MemoryStore()
+    cache = NodeCache(tmp_path, store)
+    loader = HashLoader(store, cache, "float32")
+    return JobContext(store, cache, loader, Tasks(store), annotation=lambda: nullcontext(tool))
+
+
+@pytest.fixture
+def task(context: JobContext) -> Task:
+    return make_task(context.store, loop={"holdout_share": 0.01})
+
+
+@pytest.fixture
+def scored(task: Task) -> str:
+    return write_run(task.store, mood(5), workspace="shop", task="mood")
+
+
+def planned(context: JobContext, job: str, **asked: Any) -> RunPlan:
+    return plan_request(job, "shop", "mood", asked, context)
+
+
+def done(context: JobContext, plan: RunPlan) -> dict[str, Any]:
+    documents.create_or_get(context.store, plan.run_keys.plan, plan)
+    return execute(plan, 1, context).output
+
+
+def sent(context: JobContext, **asked: Any) -> ReviewSendOutput:
+    return ReviewSendOutput.model_validate(done(context, planned(context, "review-send", **asked)))
+
+
+def synced(context: JobContext, run: str) -> ReviewSyncOutput:
+    return ReviewSyncOutput.model_validate(done(context, planned(context, "review-sync", run=run)))
+
+
+def test_rows_are_shown_and_the_answers_become_labels_of_the_task(
+    context: JobContext, task: Task, scored: str, tool: FakeAnnotationTool
+) -> None:
+    first = sent(context, run=scored, top=2, name="mine")
+    assert (first.workspace, first.dataset, first.rows, first.new) == ("shop", "mine", 2, 2)
+    more = sent(context, run=scored, top=3)
+    assert (more.dataset, more.rows, more.new) == ("mine", 3, 1)
+    tool.answer("shop", "mine", "r4", "ann", ["good"])
+    tool.answer("shop", "mine", "r3", "ann", ["bad"])
+    now = synced(context, scored)
+    assert now == ReviewSyncOutput(shown=3, reviewed=2, changed=1, discarded=0, disputed=0, precision=0.5)
+    fresh = Tasks(context.store).open("shop", "mood")
+    said = training_set(fresh, fresh.labels.last_seq(), fresh.pool.last_seq())
+    assert dict(zip(said.record_ids, said.labels, strict=True)) == {"r4": ("good",), "r3": ("bad",)}
+
+
+def test_the_same_request_acts_again_and_brings_back_a_data_set_that_was_deleted(
+    context: JobContext, scored: str, tool: FakeAnnotationTool
+) -> None:
+    sent(context, run=scored, top=2, name="mine")
+    tool.delete_dataset("shop", "mine")
+    with pytest.raises(NotFound, match=f"tornio review send {scored} --task shop/mood. creates"):
+        planned(context, "review-sync", run=scored)
+    assert sent(context, run=scored, top=2).rows == 2
+    assert set(tool.records("shop", "mine")) == {"r3", "r4"}
+
+
+def test_while_nothing_changes_asking_for_the_answers_is_the_same_run(
+    context: JobContext, scored: str, tool: FakeAnnotationTool
+) -> None:
+    sent(context, run=scored, name="mine")
+    before = planned(context, "review-sync", run=scored)
+    assert planned(context, "review-sync", run=scored) == before
+    tool.answer("shop", "mine", "r4", "ann", ["good"])
+    answered = planned(context, "review-sync", run=scored)
+    assert answered != before
+    tool.delete_account("ann")
+    assert planned(context, "review-sync", run=scored) != answered
+
+
+def test_what_is_wrong_with_a_request_is_said_before_a_run_begins(context: JobContext, task: Task, scored: str) -> None:
+    with pytest.raises(InvalidInput, match="Give top or loss_quantile, not both"):
+        planned(context, "review-send", run=scored, top=3, loss_quantile=0.5)
+    with pytest.raises(NotFound, match=f"tornio review send {scored} --task shop/mood"):
+        planned(context, "review-sync", run=scored)
+    send = planned(context, "review-send", run=scored)
+    documents.create_or_get(context.store, send.run_keys.plan, send)
+    with pytest.raises(InvalidInput, match="Only score runs can be reviewed"):
+        planned(context, "review-send", run=send.run)
+
+
+@pytest.mark.parametrize("job", ["review-send", "review-sync"])
+def test_the_runs_of_other_tasks_are_out_of_reach(context: JobContext, task: Task, job: str) -> None:
+    make_task(context.store, name="other")
+    of_other = write_run(context.store, mood(3), workspace="shop", task="other")
+    of_nobody = write_run(context.store, mood(3), workspace="shop")
+    for run in (of_other, of_nobody):
+        with pytest.raises(NotFound, match="shop/mood has no run"):
+            planned(context, job, run=run)
+
+
+def test_only_the_warm_worker_has_the_key_of_the_annotation_tool(context: JobContext, scored: str) -> None:
+    warm, large = Place(), Place()
+    plan = planned(context, "review-send", run=scored)
+    PlacedRunner(warm, large, lambda _: None, "always").submit(plan, 1)
+    assert (list(warm.runs), large.runs) == ([plan.run], {})
