@@ -1,4 +1,4 @@
-"""A review on a real Argilla and a real store: send, answer as another user, sync, export."""
+"""A review on a running server: it sends, people answer in Argilla, it syncs, and a corrected set is exported."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import httpx
 import pytest
 
 from tests.contract.annotation_stages import ArgillaServerUnderTest, expect, rest
-from tests.integration.conftest import ArgillaAccess
-from tests.unit.review.scored import Row, make_task, write_run
+from tests.running import Running
+from tests.unit.review.scored import LABELS, Row, write_run
 from tornio.cli import main
 from tornio.records import Record
+from tornio.spec import TaskSpec
 from tornio.storage.environment import store_from_environment
-from tornio.tasks import Task, training_set
+from tornio.tasks import Task, Tasks, training_set
 
 
 class Reviewer:
@@ -45,15 +46,37 @@ class Reviewer:
 
 
 @pytest.fixture
-def task(stack_environment: dict[str, str]) -> Task:
-    """In a workspace of this test, on the store of the stack."""
-    return make_task(store_from_environment(), workspace=f"w-{uuid4().hex[:10]}")
+def task(tornio_up: Running, monkeypatch: pytest.MonkeyPatch) -> Task:
+    """In a workspace of this test, whose loop is paused."""
+    for name, value in tornio_up.addresses.environment().items():
+        monkeypatch.setenv(name, value)
+    spec = TaskSpec.model_validate({"workspace": f"w-{uuid4().hex[:10]}", "name": "mood", "labels": [*LABELS]})
+    tornio_up.client.apply(spec)
+    tornio_up.client.pause(spec.full_name)
+    return Tasks(store_from_environment()).open(spec.workspace, spec.name)
 
 
 @pytest.fixture
-def server(argilla: ArgillaAccess) -> Iterator[ArgillaServerUnderTest]:
-    with ArgillaServerUnderTest(argilla.url, argilla.api_key) as server:
+def server(tornio_up: Running) -> Iterator[ArgillaServerUnderTest]:
+    at = tornio_up.addresses
+    with ArgillaServerUnderTest(at.argilla_url, at.argilla_api_key) as server:
         yield server
+
+
+@pytest.fixture
+def review(
+    tornio_up: Running, task: Task, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Any]:
+    """The command line of somebody who has a key of the server, and none of the bucket or of Argilla."""
+
+    def run(what: str, run: str, *words: object) -> Any:
+        with monkeypatch.context() as there:
+            for name in tornio_up.addresses.environment():
+                there.delenv(name)
+            there.chdir(tmp_path)
+            return tornio(capsys, "review", what, run, "--task", task.full_name, "--url", tornio_up.url, *words)
+
+    return run
 
 
 @pytest.fixture
@@ -80,6 +103,7 @@ def test_suspicious_labels_are_corrected(
     task: Task,
     server: ArgillaServerUnderTest,
     reviewer: Callable[[str], Reviewer],
+    review: Callable[..., Any],
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
@@ -88,9 +112,9 @@ def test_suspicious_labels_are_corrected(
     rows = [Row(text, ("bad",), record_id=f"r{n}", loss=10.0 - n) for n, text in enumerate(texts)]
     run = write_run(task.store, rows, workspace=task.workspace, task=task.name)
 
-    for _ in range(2):
-        sent = tornio(capsys, "review", "send", run, "--top", 4)
-    assert (sent["rows"], sent["new"], sent["left_out"]) == (4, 0, 0)
+    for new in (4, 0):
+        sent = review("send", run, "--top", 4)
+        assert (sent["rows"], sent["new"], sent["left_out"]) == (4, new, 0)
     ann = reviewer(task.workspace)
     shown = ann.page(sent["page"])
     assert [record["external_id"] for record in shown] == ["r0", "r1", "r2", "r3"]
@@ -103,12 +127,13 @@ def test_suspicious_labels_are_corrected(
     ann.answer(shown[1], "bad")
     ann.answer(shown[2], None)
     taken_back = ann.answer(shown[3], "so-so")
-    first = tornio(capsys, "review", "sync", run)
+    first = review("sync", run)
     assert first == {"shown": 4, "reviewed": 3, "changed": 2, "discarded": 1, "disputed": 0, "precision": 2 / 3}
     expect(ann.http.delete(f"responses/{taken_back}"))
     for _ in range(2):
-        assert tornio(capsys, "review", "sync", run)["precision"] == 0.5
+        assert review("sync", run)["precision"] == 0.5
 
+    task = Tasks(task.store).open(task.workspace, task.name)  # the server has written labels
     trained = training_set(task, task.labels.last_seq(), task.pool.last_seq())
     said = dict(zip(trained.record_ids, trained.labels, strict=True))
     assert said == {"r0": ("good",), **{f"r{n}": ("bad",) for n in (1, 3, 4, 5, 6, 7)}}
