@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ENVIRONMENT = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "services.proxy:middlewares"}
+ENVIRONMENT = {
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "services.proxy:middlewares",
+    # Serve kills a proxy that is not ready after three times this long. Its 5 s are too short for a busy machine, where
+    # a new proxy would be killed while it still imports.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
+}
+"""Variables of the processes of Serve: its controller and its proxies."""
 HEALTH = "/-/healthz"
 """Serve's own path, which the readiness probe of a pod asks."""
 TRIES = 2

@@ -105,6 +105,7 @@ capabilities: {drop: [ALL]}
 - {name: RAYSERVICE, value: {{ include "tornio.fullname" . }}}
 - {name: TORNIO_LEAVING_FILE, value: /tmp/leaving}
 - {name: RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH, value: "services.proxy:middlewares"}
+- {name: RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S, value: "30"}
 {{- if .Values.ray.haproxy }}
 - {name: RAY_SERVE_ENABLE_HA_PROXY, value: "1"}
 - {name: RAY_SERVE_HAPROXY_MAXCONN, value: "4000"}
