@@ -31,3 +31,14 @@ def test_a_transformer_learns_from_what_it_asks_for(tmp_path: Path) -> None:
     assert found["last"] > found["first"] + 0.03
     assert found["interval"] > 0
     assert 0 < found["kappa"] < 1
+
+
+def test_all_ways_of_using_unlabelled_texts_learn(tmp_path: Path) -> None:
+    """The base model is tiny and random, so nothing is said about which way is better."""
+    few = {"NOTEBOOK_ROWS": "200", "NOTEBOOK_SIZES": "2,8", "NOTEBOOK_SEEDS": "1"}
+    short = {"NOTEBOOK_EPOCHS": "3", "NOTEBOOK_ADAPT_EPOCHS": "1", "NOTEBOOK_STEPS": "10", "NOTEBOOK_ROUNDS": "1"}
+    settings = {"NOTEBOOK_ENCODER": str(tiny_encoder(tmp_path / "tiny")), "NOTEBOOK_SAMPLE": "20", **few, **short}
+    found = notebooks.run("unlabelled-data", tmp_path, settings)
+    assert found["loss_after"] < found["loss_before"]
+    assert len(found["accuracy"]) == 5
+    assert min(found["accuracy"].values()) > found["most_frequent"] + 0.05
