@@ -198,13 +198,32 @@ def python_api(note: str) -> str:
 
 
 def _signature(name: str, one: Any) -> str:
-    text = f"{name}{inspect.signature(one)}".replace("'", "").replace("(self, ", "(").replace("(self)", "()")
+    text = f"{name}{_unquoted(inspect.signature(one))}".replace("(self, ", "(").replace("(self)", "()")
+    text = text.replace("'", '"')
     text = re.sub(r"<function (\w+) at \w+>", r"\1", text)
     if len(text) > 90:
         head, _, rest = text.partition("(")
         inside, close, result = rest.rpartition(")")
         text = f"{head}(\n    {_split(inside)},\n{close}{result}"
     return f"```python\n{text}\n```\n\n"
+
+
+class _Bare(str):
+    """An annotation as it stands in the code. Other texts of a signature, such as defaults, keep their quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _unquoted(signature: inspect.Signature) -> inspect.Signature:
+    parameters = [one.replace(annotation=_bare(one.annotation)) for one in signature.parameters.values()]
+    return signature.replace(parameters=parameters, return_annotation=_bare(signature.return_annotation))
+
+
+def _bare(annotation: Any) -> Any:
+    return _Bare(annotation) if isinstance(annotation, str) else annotation
 
 
 def _split(parameters: str) -> str:

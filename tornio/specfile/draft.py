@@ -50,7 +50,7 @@ def _lines(draft: Draft) -> Iterator[str]:
     yield "# Describe each label in one sentence: it improves the first suggestions and helps the annotators."
     yield "labels:"
     for label in draft.labels:
-        counted = f"  # {label.rows:,} rows of the file" if label.rows else ""
+        counted = f"  # {label.rows:,} {'row' if label.rows == 1 else 'rows'} of the file" if label.rows else ""
         yield f"  - {_field('name', label.name)}{counted}"
         yield f"    {_field('description', label.description)}" if label.description else "    # description:"
     if draft.multi_label:

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from services.gateway.dependencies import Operator, Reader, Task, TheAnswering, TheBackend
 from services.gateway.page.forms import Sent
-from services.gateway.page.rendering import page, see
+from services.gateway.page.messages import Done
+from services.gateway.page.rendering import page, see_done
 from services.gateway.paths import of_page
 from tornio.api import MAX_TEXT, Prediction, PromoteIn, RollbackIn, TaskName
 from tornio.errors import Conflict, InvalidInput, NotFound
@@ -21,26 +22,26 @@ router = APIRouter(prefix="/tasks/{workspace}/{task}", include_in_schema=False)
 
 @router.post("/pause")
 @of_page
-async def pause(task: Task, backend: TheBackend, caller: Operator, _: Sent) -> Response:
+async def pause(request: Request, task: Task, backend: TheBackend, caller: Operator, _: Sent) -> Response:
     """Start no more batches and trainings."""
     await backend.ask(task, Ask.PAUSE, caller.name)
-    return _back(task, "paused")
+    return _back(request, task, Done.PAUSED)
 
 
 @router.post("/resume")
 @of_page
-async def resume(task: Task, backend: TheBackend, caller: Operator, _: Sent) -> Response:
+async def resume(request: Request, task: Task, backend: TheBackend, caller: Operator, _: Sent) -> Response:
     """Go on after a pause or a rollback."""
     await backend.ask(task, Ask.RESUME, caller.name)
-    return _back(task, "resumed")
+    return _back(request, task, Done.RESUMED)
 
 
 @router.post("/train-now")
 @of_page
-async def train_now(task: Task, backend: TheBackend, caller: Operator, _: Sent) -> Response:
+async def train_now(request: Request, task: Task, backend: TheBackend, caller: Operator, _: Sent) -> Response:
     """Train with the present labels."""
     await backend.ask(task, Ask.TRAIN_NOW, caller.name)
-    return _back(task, "training")
+    return _back(request, task, Done.TRAINING)
 
 
 @router.get("/rollback")
@@ -55,14 +56,14 @@ async def ask_rollback(request: Request, task: Task, backend: TheBackend, _: Ope
 
 @router.post("/rollback")
 @of_page
-async def rollback(task: Task, backend: TheBackend, caller: Operator, sent: Sent) -> Response:
+async def rollback(request: Request, task: Task, backend: TheBackend, caller: Operator, sent: Sent) -> Response:
     """Serve the previous version again, if the one that the person saw still serves."""
     revision = sent.get("expected_revision", "")
     if not revision.isdecimal() or len(revision) > 9:
         raise InvalidInput("The form does not say which version it is about. Open the page again.")
     asked = RollbackIn(why=_why(sent) or None, expected_revision=int(revision))
     await backend.rollback(task, asked, caller.name)
-    return _back(task, "rolled-back")
+    return _back(request, task, Done.ROLLED_BACK)
 
 
 @router.get("/promote")
@@ -79,11 +80,11 @@ async def ask_promotion(
 
 @router.post("/promote")
 @of_page
-async def promote(task: Task, backend: TheBackend, caller: Operator, sent: Sent) -> Response:
+async def promote(request: Request, task: Task, backend: TheBackend, caller: Operator, sent: Sent) -> Response:
     """Let a version serve that a person chose."""
     asked = PromoteIn(why=_why(sent), force="force" in sent)
     await backend.served.promote(task, caller.name, sent.get("version", ""), asked)
-    return _back(task, "promoted")
+    return _back(request, task, Done.PROMOTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,5 +131,5 @@ def _why(sent: Mapping[str, str]) -> str:
     return sent.get("why", "").strip()[:1000]
 
 
-def _back(task: TaskName, done: str) -> Response:
-    return see(f"/tasks/{task}?done={done}")
+def _back(request: Request, task: TaskName, done: Done) -> Response:
+    return see_done(request.scope, f"/tasks/{task}", done)

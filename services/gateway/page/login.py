@@ -13,7 +13,8 @@ from services.gateway.auth import KeyRing, key_digest
 from services.gateway.dependencies import AnyCaller
 from services.gateway.guards import open_to_all
 from services.gateway.page.forms import Sent, read_form
-from services.gateway.page.rendering import page, see
+from services.gateway.page.messages import Done
+from services.gateway.page.rendering import page, see, see_done
 from services.gateway.paths import of_page
 from services.gateway.sessions import cookies
 from services.gateway.sessions.port import Sessions
@@ -74,11 +75,11 @@ async def log_out(request: Request, login: TheLogin, _: AnyCaller, _sent: Sent) 
     session = getattr(request.state, "session", None)
     if session is not None:
         await login.sessions.end(session)
-    return _with_cookie(see("/login?done=logged-out"), request, "", 0)
+    return _with_cookie(see_done(request.scope, "/login", Done.LOGGED_OUT), request, "", 0)
 
 
 def _with_cookie(response: Response, request: Request, token: str, seconds: int) -> Response:
-    response.headers["Set-Cookie"] = cookies.cookie(request.scope, token, seconds)
+    response.headers.append("Set-Cookie", cookies.cookie(request.scope, token, seconds))
     return response
 
 

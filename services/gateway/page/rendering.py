@@ -8,14 +8,15 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from markupsafe import Markup, escape
 from starlette.types import Scope
 
 from services.gateway.callers import ANYBODY, Caller, Role
+from services.gateway.page import messages
 from services.gateway.page.assets import address
-from services.gateway.page.messages import MESSAGES
+from services.gateway.page.messages import Done
 from services.gateway.page.words import FILTERS
 from services.gateway.paths import app_path
 from services.gateway.problems import Failure
@@ -107,14 +108,24 @@ def page(scope: Scope, template: str, status: int = HTTPStatus.OK, **values: obj
 
     ``watched``: a ``Watched``, for a page that keeps itself up to date.
     """
-    done = Request(scope).query_params.get("done", "")
-    shown = {"viewer": Viewer.of(scope), "message": MESSAGES.get(done, ""), "watched": None} | values
-    return HTMLResponse(_TEMPLATES.get_template(template).render(shown), status, HEADERS)
+    message = messages.said(scope)
+    shown = {"viewer": Viewer.of(scope), "message": message, "watched": None} | values
+    response = HTMLResponse(_TEMPLATES.get_template(template).render(shown), status, HEADERS)
+    if message:
+        response.headers.append("Set-Cookie", messages.forgotten(scope))
+    return response
 
 
 def see(address: str) -> Response:
     """Send the browser to another address of this server, which it gets with GET."""
     return RedirectResponse(address, HTTPStatus.SEE_OTHER, HEADERS)
+
+
+def see_done(scope: Scope, address: str, done: Done) -> Response:
+    """Send the browser to an address whose page says, once, what was done."""
+    response = see(address)
+    response.headers.append("Set-Cookie", messages.announced(scope, done, address))
+    return response
 
 
 def show_failure(scope: Scope, failure: Failure) -> Response:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import TypeVar
@@ -26,7 +26,7 @@ KEPT_S = 5.0
 MOST_KEPT = 1_000
 """Sessions that a replica keeps in memory."""
 MOST_SWEPT = 200
-"""Sessions that a login looks at, to delete those that have expired."""
+"""Sessions that the sweep after a login looks at, to delete those that have expired."""
 _THREADS = 4
 """Most calls to the store at once. Requests with made-up tokens wait for each other here, and for nothing else."""
 
@@ -47,13 +47,17 @@ class StoreSessions:
         self._now = now
         self._kept: dict[str, tuple[PageSession, float]] = {}
         self._threads = ThreadPoolExecutor(_THREADS, "sessions")
+        self._sweeper = ThreadPoolExecutor(1, "sessions-sweep")
+        self.sweeping: Future[None] | None = None
+        """The last sweep. No login waits for it."""
 
     async def begin(self, key: str) -> str:
         token, created_at = new_token(), self._clock()
         session = PageSession(key=key, created_at=created_at, expires_at=created_at + self._life)
         name = keys.session(digest_of(token))
         await self._blocking(lambda: documents.create(self._store, name, session))
-        await self._blocking(lambda: self._sweep(name))
+        if self.sweeping is None or self.sweeping.done():
+            self.sweeping = self._sweeper.submit(self._sweep, name)
         return token
 
     async def find(self, token: str) -> str | None:
@@ -91,8 +95,10 @@ class StoreSessions:
                 if found and found[0].expires_at <= self._clock():
                     expired.add(info.key)
             self._store.delete(sorted(expired))
-        except TornioError as error:  # the login has succeeded, and a later one sweeps
+        except TornioError as error:  # a later login sweeps
             log.warning("expired sessions were not deleted: %s", error)
+        except Exception:  # nobody waits for a sweep, so nobody else would tell
+            log.exception("expired sessions were not deleted")
 
     async def _blocking(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -260,6 +260,9 @@ def test_in_a_pod_it_looks_at_its_own_release_alone_and_reads_the_files_of_its_k
     (tmp_path / "key").write_text("the-key\n")
     monkeypatch.setenv("RAYSERVICE", "tornio")
     monkeypatch.setenv("TORNIO_ARGILLA_API_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("TORNIO_API_KEYS_FILE", str(tmp_path / "not mounted here"))
+    (tmp_path / "credentials").write_bytes(b"\xff")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))  # boto3 reads it, nobody else
     outside: dict[str, str] = {}
 
     def look(environment: dict[str, str], wants: Wants, inside: bool) -> list[Finding]:
@@ -276,6 +279,17 @@ def test_in_a_pod_it_looks_at_its_own_release_alone_and_reads_the_files_of_its_k
     assert "the account of a serving pod may not read them" in rest
     assert kube.calls == ["get rayservices"]
     assert (outside["TORNIO_S3_BUCKET"], outside["TORNIO_ARGILLA_API_KEY"]) == ("labels", "the-key")
+    assert "AWS_SHARED_CREDENTIALS" not in outside
+
+
+def test_a_key_file_of_this_shell_that_cannot_be_read_is_a_finding(
+    command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / "key").write_bytes(b"\xff")
+    monkeypatch.setenv("TORNIO_ARGILLA_API_KEY_FILE", str(tmp_path / "key"))
+    code, out = command()
+    assert code == 1
+    assert f"API key of Argilla: {tmp_path / 'key'} cannot be read (UnicodeDecodeError)" in out
 
 
 def test_an_account_that_may_not_see_the_release_is_told_so(

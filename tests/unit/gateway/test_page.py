@@ -137,7 +137,7 @@ def test_logging_out_ends_the_session_for_whoever_has_the_cookie() -> None:
     log_in(client)
     kept = dict(client.cookies)
     out = client.post("/logout", data={"form_token": form_token(client)})
-    assert (out.status_code, out.headers["location"]) == (303, "/login?done=logged-out")
+    assert (out.status_code, out.headers["location"]) == (303, "/login")
     assert "Max-Age=0" in out.headers["set-cookie"]
     says(client.get(out.headers["location"]), 200, "You are logged out.")
     cookie = "; ".join(f"{name}={value}" for name, value in kept.items())
@@ -224,7 +224,9 @@ def test_a_form_asks_the_backend_and_says_what_follows(act: str, said: str, call
     log_in(client)
     answer = send(client, act)
     assert answer.status_code == 303
+    assert said not in client.get("/").text
     says(client.get(answer.headers["location"]), 200, said)
+    assert said not in client.get(answer.headers["location"]).text
     assert fake.calls == [call]
 
 
@@ -452,13 +454,14 @@ def test_commands_in_messages_are_shown_as_code(text: str, shown: str) -> None:
     assert with_commands(text) == shown
 
 
-def test_a_message_comes_from_the_table_alone() -> None:
+def test_no_link_and_no_made_up_cookie_makes_a_message_appear() -> None:
     client = browser()
     log_in(client)
-    says(client.get(PAGE, params={"done": "paused"}), 200, "The task is paused.")
-    shown = client.get(PAGE, params={"done": "You have won"}).text
-    assert "You have won" not in shown
-    assert "notice" not in shown
+    for query in ("paused", "You have won"):
+        assert "notice" not in client.get(PAGE, params={"done": query}).text
+    for cookie in (f"You have won:{PAGE}", "paused:/", "paused", f"promoted:{PAGE}/promote"):
+        client.cookies.set("tornio-done", cookie)
+        assert "notice" not in client.get(PAGE).text
 
 
 def test_a_list_without_tasks_says_what_comes_next() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from services.gateway.sessions.port import Sessions, form_token, is_token
 from services.gateway.sessions.stored import KEPT_S, StoreSessions
 from tornio.schemas import keys
 from tornio.storage.memory import MemoryStore
+from tornio.storage.port import ObjectInfo
 
 pytestmark = pytest.mark.unit
 
@@ -126,13 +128,35 @@ def test_a_login_deletes_what_has_expired() -> None:
     async def story() -> None:
         store, clock = MemoryStore(), Clock()
         sessions = StoreSessions(store, 12, clock, clock.seconds)
-        for _ in range(3):
+        for hours in (0, 0, 0, 6, 6):
+            clock.pass_by(hours=hours)
             await sessions.begin(KEY)
-        clock.pass_by(hours=6)
-        await sessions.begin(KEY)
-        clock.pass_by(hours=6)
-        await sessions.begin(KEY)
+            assert sessions.sweeping is not None
+            sessions.sweeping.result()
         assert len(list(store.list(keys.SESSIONS))) == 2
+
+    asyncio.run(story())
+
+
+def test_a_login_does_not_wait_for_the_sweep() -> None:
+    class Stuck(MemoryStore):
+        """A store that lists nothing until it may."""
+
+        may = threading.Event()
+
+        def list(self, prefix: str, start_after: str | None = None) -> Iterator[ObjectInfo]:
+            self.may.wait()
+            return super().list(prefix, start_after)
+
+    async def story() -> None:
+        store = Stuck()
+        sessions = StoreSessions(store)
+        tokens = [await sessions.begin(KEY) for _ in range(10)]
+        assert [await sessions.find(token) for token in tokens] == [KEY] * 10
+        assert sessions.sweeping is not None
+        assert not sessions.sweeping.done()
+        store.may.set()
+        sessions.sweeping.result()
 
     asyncio.run(story())
 

@@ -42,10 +42,11 @@ def test_it_reads_back(names: list[str], description: str, source: str, several:
 
 
 def test_its_comments_say_how_to_go_on() -> None:
-    labels = [DraftLabel("good", "They like it.", 1_200), DraftLabel("bad")]
+    labels = [DraftLabel("good", "They like it.", 1_200), DraftLabel("bad"), DraftLabel("other", "", 1)]
     text = write_draft(Draft("acme", "reviews", labels, "a\nb.csv", notes=["Two rows are empty."]))
     assert "  - name: good  # 1,200 rows of the file\n    description: They like it.\n" in text
     assert "  - name: bad\n    # description:\n" in text
+    assert "  - name: other  # 1 row of the file\n" in text
     assert "# Two rows are empty.\n" in text
     assert "multi_label" not in text
 

@@ -97,10 +97,4 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
-// A message of what was done is said once, and not again when the page is loaded again.
-const here = new URL(location.href);
-if (here.searchParams.has("done")) {
-  here.searchParams.delete("done");
-  history.replaceState(null, "", here);
-}
 if (main.dataset.events) watch();
