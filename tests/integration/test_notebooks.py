@@ -4,6 +4,7 @@ from pathlib import Path
 
 from bench.swapping.workshop import tiny_encoder
 from tests import notebooks
+from tests.running import Running
 
 
 def test_wrong_labels_are_at_the_top(tmp_path: Path) -> None:
@@ -42,3 +43,15 @@ def test_all_ways_of_using_unlabelled_texts_learn(tmp_path: Path) -> None:
     assert found["loss_after"] < found["loss_before"]
     assert len(found["accuracy"]) == 5
     assert min(found["accuracy"].values()) > found["most_frequent"] + 0.05
+
+
+def test_a_loop_with_a_server_validates_its_versions(tornio_up: Running, tmp_path: Path) -> None:
+    state = str(tornio_up.everything.stack.state_dir)
+    small = {"TORNIO_STATE": state, "NOTEBOOK_ROWS": "300", "NOTEBOOK_BATCHES": "3"}
+    found = notebooks.run("few-shot-loop", tmp_path, small)
+    assert found["answers"] == 60
+    assert found["versions"] == 3
+    assert found["holdout_texts"] == 15
+    assert found["low"] < found["holdout"] <= found["high"]
+    assert found["test"] > 0.5
+    assert "3 iterations" in found["stopped"]
