@@ -23,6 +23,7 @@ def test_a_transformer_learns_from_what_it_asks_for(tmp_path: Path) -> None:
     small = {
         "NOTEBOOK_ROWS": "400",
         "NOTEBOOK_EPOCHS": "6",
+        "NOTEBOOK_BATCH": "30",
         "NOTEBOOK_BUDGET": "60",
         "NOTEBOOK_SEEDS": "2",
         "OMP_NUM_THREADS": "1",
@@ -47,11 +48,11 @@ def test_all_ways_of_using_unlabelled_texts_learn(tmp_path: Path) -> None:
 
 def test_a_loop_with_a_server_validates_its_versions(tornio_up: Running, tmp_path: Path) -> None:
     state = str(tornio_up.everything.stack.state_dir)
-    small = {"TORNIO_STATE": state, "NOTEBOOK_ROWS": "300", "NOTEBOOK_BATCHES": "3"}
+    small = {"TORNIO_STATE": state, "NOTEBOOK_ROWS": "300", "NOTEBOOK_BATCHES": "2"}
     found = notebooks.run("few-shot-loop", tmp_path, small)
-    assert found["answers"] == 60
-    assert found["versions"] == 3
-    assert found["holdout_texts"] == 15
+    assert found["answers"] == 40
+    assert found["versions"] == 2
+    assert found["holdout_texts"] == 10
     assert found["low"] < found["holdout"] <= found["high"]
     assert found["test"] > 0.5
-    assert "3 iterations" in found["stopped"]
+    assert "2 iterations" in found["stopped"]
