@@ -6,7 +6,6 @@ Both use the annotation tool, whose key the user does not have. See ``tornio.rev
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from hashlib import sha256
 
 from jobs.context import JobContext, RunContext
 from tornio.api import ReviewSendRequest, ReviewSyncRequest, TaskName
@@ -24,7 +23,8 @@ def plan_send(request: ReviewSendRequest, task: TaskName, context: JobContext) -
 
     Raises InvalidInput for fields that contradict each other, and what ``ScoredRun.of_task`` raises.
     """
-    run = ScoredRun.of_task(context.tasks.open(*task), request.run)
+    opened = context.tasks.open(*task)
+    run = ScoredRun.of_task(opened, request.run)
     chosen = wanted(request.top, request.loss_quantile)
     args = ReviewSendArgs(
         run=run.run,
@@ -33,7 +33,7 @@ def plan_send(request: ReviewSendRequest, task: TaskName, context: JobContext) -
         name=request.name,
         reviewers=request.reviewers,
         asked_at=datetime.now(UTC),
-        spec_rev=_spec_rev(run),
+        spec_rev=opened.document.spec_rev,
     )
     return RunPlan.of(request.job, *task, args)
 
@@ -44,16 +44,15 @@ def plan_sync(request: ReviewSyncRequest, task: TaskName, context: JobContext) -
     Raises NotFound if nothing was sent yet or the data set was deleted, and what ``ScoredRun.of_task`` and the
     annotation tool raise.
     """
-    run = ScoredRun.of_task(context.tasks.open(*task), request.run)
+    opened = context.tasks.open(*task)
+    run = ScoredRun.of_task(opened, request.run)
     with context.annotation() as annotation:
         activity = ReviewSync(run, annotation).activity()
-        accounts = sorted(annotation.accounts(task.workspace))
     args = ReviewSyncArgs(
         run=run.run,
         rows=len(find_review(run).rows),
         activity=activity or datetime.now(UTC),
-        accounts=sha256("\n".join(accounts).encode()).hexdigest(),
-        spec_rev=_spec_rev(run),
+        spec_rev=opened.document.spec_rev,
     )
     return RunPlan.of(request.job, *task, args)
 
@@ -69,7 +68,3 @@ def sync(args: ReviewSyncArgs, context: RunContext) -> ReviewSyncOutput:
     """Append the answers that are there now to the task's label log."""
     with context.job.annotation() as annotation:
         return progress(ReviewSync(ScoredRun.of_task(context.task, args.run), annotation).poll())
-
-
-def _spec_rev(run: ScoredRun) -> int:
-    return 0 if run.task is None else run.task.document.spec_rev

@@ -12,7 +12,17 @@ from services.gateway.auditing import Auditor
 from services.gateway.cluster import Cluster
 from tornio.api import RunFiles, RunOut, RunRequest, RunRows, TaskName
 from tornio.errors import TornioError
-from tornio.runs import RunReader, RunRecord, ask_for_run, cancel_run, files_of, first_rows, read_file, run_out
+from tornio.runs import (
+    RunReader,
+    RunRecord,
+    ask_for_run,
+    cancel_run,
+    files_of,
+    first_rows,
+    is_asked_for,
+    read_file,
+    run_out,
+)
 from tornio.schemas.audit import Act
 from tornio.schemas.keys import TaskKeys
 from tornio.storage.port import ObjectStore
@@ -31,12 +41,12 @@ class StoreRuns:
     audit: Auditor
 
     async def start(self, task: TaskName, request: RunRequest, who: str) -> RunOut:
-        async with self.audit.act(Act.START_RUN, who, task, job=request.job) as found:
-            await self.blocking(self._open, task)
-            plan = await self.cluster.plan(request.job, task, request)
-            found["run"] = plan.run
-            await self.blocking(ask_for_run, self.store, plan, who, self.clock())
-        self.nudge(task)
+        await self.blocking(self._open, task)
+        plan = await self.cluster.plan(request.job, task, request)
+        if not await self.blocking(is_asked_for, self.store, plan):
+            async with self.audit.act(Act.START_RUN, who, task, job=request.job, run=plan.run):
+                await self.blocking(ask_for_run, self.store, plan, who, self.clock())
+            self.nudge(task)
         return await self.get(task, plan.run)
 
     async def newest(self, task: TaskName, most: int, job: str | None = None) -> Sequence[RunOut]:

@@ -48,7 +48,7 @@ def check_same_question(dataset: str, present: Question, wanted: Question) -> No
     if differences:
         raise InvalidInput(
             f"A data set {dataset} already exists, but {'; '.join(differences)}. "
-            "Delete or rename it in the annotation tool, or change the task to match it."
+            "Use another name, or delete or rename it in the annotation tool if nobody needs it any more."
         )
 
 

@@ -22,6 +22,7 @@ MAX_TOP = 20
 MAX_RUNS = 500
 """Most runs in one answer."""
 REVIEW_TOP = 100
+REVIEW_MOST = 10_000
 """Rows that a review shows if nobody says how many."""
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -260,7 +261,10 @@ class ReviewSendRequest(RunRequest):
     job: Literal["review-send"] = "review-send"
     run: str = Field(pattern=f"^{RUN_PATTERN}$", description="Id of the score run.")
     top: int | None = Field(
-        None, ge=1, description=f"Send this many of the most suspicious rows. Default: {REVIEW_TOP}."
+        None,
+        ge=1,
+        le=REVIEW_MOST,
+        description=f"Send this many of the most suspicious rows. Default: {REVIEW_TOP}; at most {REVIEW_MOST:,}.",
     )
     loss_quantile: float | None = Field(
         None, ge=0, lt=1, description="Instead of top: all rows above this quantile of the loss; .99 is the top 1 %."

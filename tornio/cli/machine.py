@@ -163,12 +163,14 @@ def environment_of(
     wrong = []
     for variable, what in _FILES.items():
         path = given.get(variable)
-        if path is None or (optional and not Path(path).exists()):
+        if path is None:
             continue
         name = variable.removesuffix("_FILE")
         try:
             given[name] = Path(path).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
+            if optional and isinstance(error, FileNotFoundError):
+                continue
             given[name] = ""
             todo = f"correct {variable}: it must name a UTF-8 text file that you may read and that holds nothing else"
             wrong.append(missing(what, f"{path} cannot be read ({type(error).__name__})", todo))

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tornio.api import REVIEW_TOP, ReviewSendRequest, ReviewSyncRequest, RunRequest
+from tornio.api import REVIEW_MOST, REVIEW_TOP, ReviewSendRequest, ReviewSyncRequest, RunRequest
 from tornio.cli import screen
 from tornio.cli.connect import TASK_NAME, Context, Json, NoEscapeFormulas, Url, connect
 from tornio.cli.options import request_of
 from tornio.cli.results import waited_for
 from tornio.client import Client
 from tornio.client.address import looked_in, session_environment
-from tornio.errors import InvalidInput, TemporaryError
+from tornio.errors import InvalidInput, RunFailed, TemporaryError
 from tornio.files.pushing import HUB, check_name
 from tornio.files.whole import writing
 from tornio.schemas.review import ReviewSendOutput, ReviewSyncOutput
@@ -56,7 +56,9 @@ def send(
     task: OfTask = None,
     top: Annotated[
         int | None,
-        typer.Option(min=1, help="Send this many of the most suspicious rows.", show_default=str(REVIEW_TOP)),
+        typer.Option(
+            min=1, max=REVIEW_MOST, help="Send this many of the most suspicious rows.", show_default=str(REVIEW_TOP)
+        ),
     ] = None,
     loss_quantile: Annotated[
         float | None,
@@ -84,7 +86,8 @@ def send(
     if isinstance(found, str):
         given = {"run": run, "top": top, "loss_quantile": loss_quantile, "name": name, "reviewers": reviewers}
         with connect(ctx, url) as client:
-            sent = ReviewSendOutput.model_validate(_done(client, found, request_of(ReviewSendRequest, given)))
+            request = request_of(ReviewSendRequest, given)
+            sent = ReviewSendOutput.model_validate(_done(client, found, request, tell=not as_json))
     else:
         from tornio.review.send import send_review, wanted
 
@@ -205,9 +208,11 @@ def _find(run: str, task: str | None, workspace: str) -> str | ScoredRun:
     return scored if scored.task is None else scored.task.full_name
 
 
-def _done(client: Client, task: str, request: RunRequest) -> dict[str, Any]:
+def _done(client: Client, task: str, request: RunRequest, *, tell: bool = False) -> dict[str, Any]:
     """Ask for a run, and return its output when it is done."""
     asked = client.start_run(task, request)
+    if tell:
+        screen.note(f"The server sends them: run {asked.run}")
     return waited_for(client, task, asked.run, quiet=True).output or {}
 
 
@@ -248,7 +253,7 @@ def _watch(poll: Callable[[], ReviewSyncOutput], every: float, as_json: bool) ->
     while True:
         try:
             now = poll()
-        except TemporaryError as error:
+        except (TemporaryError, RunFailed) as error:
             screen.note(f"{error} (checking again in {every:g} s)", style="yellow")
         else:
             if now != before:

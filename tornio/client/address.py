@@ -20,6 +20,8 @@ STATE_FOLDER = Path(".tornio")
 """The state folder of ``tornio up``, in the folder that it was started in, if TORNIO_STATE names no other one."""
 SESSION_FILE = "session.json"
 """In the state folder while ``tornio up`` runs, with mode 0600. A JSON object with ``url`` and ``api_key``."""
+CREDENTIALS_FILE = "credentials.json"
+"""In the state folder since the first start of ``tornio up``."""
 KEYS_FILE = "keys.json"
 """In the state folder: the keys that the application of ``tornio up`` accepts, as `tornio keys` writes them."""
 
@@ -80,15 +82,20 @@ def session_environment(
 def local_state(start: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the state folder of the ``tornio up`` that is meant here, None if there is none.
 
-    It is the one whose session `find` would use. If none runs, it is the folder that the next one here would use, if
-    it exists. Raises Conflict if several run and none is chosen.
+    It is the one in this folder or in the nearest above it, whether it runs or not, or else the only one that runs.
+    Raises Conflict if several run elsewhere, and InvalidInput for a folder here that belongs to another user.
     """
     start = start or Path.cwd()
+    for state in _states(start, environ):
+        if (state / CREDENTIALS_FILE).is_file():
+            if state.stat().st_uid != os.getuid():
+                raise InvalidInput(f"{state} belongs to another user. Give --file, or run `tornio up` yourself.")
+            return state
     sessions = _sessions(start, environ)
-    if sessions:
-        _only(sessions)
-        return next(iter(sessions))
-    return next((state for state in _states(start, environ) if state.is_dir()), None)
+    if not sessions:
+        return None
+    _only(sessions)
+    return next(iter(sessions))
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tornio.annotation.port import AnnotationTool
-from tornio.api import REVIEW_TOP
+from tornio.api import REVIEW_MOST, REVIEW_TOP
 from tornio.errors import Conflict, InvalidInput
 from tornio.review.choose import choose
 from tornio.review.present import dataset_spec, outgoing
@@ -45,18 +45,15 @@ def send_review(
     counts as done in the tool; the first answer is already used. Raises Conflict for another name than the first time,
     InvalidInput if no row can be shown, and what the annotation tool raises.
     """
-    review = _document(run, name)
+    review = _named(run, name)
     shown = run.rows(review.rows)
-    above = None if rows.loss_quantile is None else _quantile(run, rows.loss_quantile)
+    above = None if rows.loss_quantile is None else _loss_at(run, rows.loss_quantile)
     chosen = choose(run.most_suspicious(above), rows.top, run.barred(), shown)
     if not chosen.rows:
         raise InvalidInput(
             f"No row of run {run.run} can be shown ({chosen.left_out} belong to the hold-out or are deleted). "
             "Request more rows."
         )
-    places = tuple(row.row for row in chosen.rows)
-    # The review is stored before its rows are sent, because answers are only pulled for rows in the review.
-    review = documents.update(run.store, run.keys.document, Review, lambda stored: _with_rows(stored, places))
     ranking = run.output.ranking
     annotation.ensure_dataset(
         dataset_spec(
@@ -69,6 +66,13 @@ def send_review(
             None if run.task is None else run.task.spec,
         )
     )
+    # The review is stored after its data set was accepted, because its name cannot be changed then. It is stored before
+    # its rows are sent, because answers are only pulled for rows in the review.
+    stored = documents.create_or_get(run.store, run.keys.document, review)
+    if stored.dataset != review.dataset:
+        raise Conflict(f"Another request has just named the review of run {run.run} {stored.dataset!r}. Ask again.")
+    places = tuple(row.row for row in chosen.rows)
+    documents.update(run.store, run.keys.document, Review, lambda stored: _with_rows(stored, places))
     records = [outgoing(row, run.labels, run.run, ranking) for row in chosen.rows]
     annotation.log(review.workspace, review.dataset, records)
     annotation.delete(review.workspace, review.dataset, [row.record_id for row in chosen.gone])
@@ -85,14 +89,13 @@ def send_review(
     )
 
 
-def _document(run: ScoredRun, name: str | None) -> Review:
-    first = Review(
-        run=run.run,
-        workspace=run.plan.workspace,
-        dataset=name or f"{run.plan.task or 'scores'}-review-{run.run[-8:]}",
-        created_at=datetime.now(UTC),
-    )
-    review = documents.create_or_get(run.store, run.keys.document, first)
+def _named(run: ScoredRun, name: str | None) -> Review:
+    """Return the stored review of the run, or a new one. Raises Conflict if it is stored under another name."""
+    stored = documents.find(run.store, run.keys.document, Review)
+    if stored is None:
+        dataset = name or f"{run.plan.task or 'scores'}-review-{run.run[-8:]}"
+        return Review(run=run.run, workspace=run.plan.workspace, dataset=dataset, created_at=datetime.now(UTC))
+    review = stored[0]
     if name is not None and name != review.dataset:
         raise Conflict(f"Run {run.run} is reviewed in data set {review.dataset!r}. Omit --name, or give that name.")
     return review
@@ -103,7 +106,14 @@ def _with_rows(review: Review, places: tuple[int, ...]) -> Review:
     return review.evolve(rows=tuple(dict.fromkeys((*review.rows, *places))))
 
 
-def _quantile(run: ScoredRun, quantile: float) -> float:
+def _loss_at(run: ScoredRun, quantile: float) -> float:
+    """Return the loss at a quantile. Raises InvalidInput if more rows lie above it than a review may have."""
     if not 0 <= quantile < 1:
         raise InvalidInput(f"The quantile is {quantile}, but must be at least 0 and below 1. Use .99 for the top 1 %.")
-    return float(np.quantile(run.ranked.loss, quantile))
+    loss = float(np.quantile(run.ranked.loss, quantile))
+    if (above := int((run.ranked.loss > loss).sum())) > REVIEW_MOST:
+        raise InvalidInput(
+            f"{above:,} rows have a loss above the quantile {quantile:g}, but a review shows at most {REVIEW_MOST:,}. "
+            "Use a higher quantile, or give top."
+        )
+    return loss

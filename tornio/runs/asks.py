@@ -12,6 +12,9 @@ from tornio.schemas.runs import RunAsk, RunPlan
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore
 
+_BEGIN_AGAIN = RunState.FAILED, RunState.CANCELLED
+"""States of runs that begin again when somebody asks for them once more."""
+
 
 def ask_for_run(store: ObjectStore, plan: RunPlan, who: str, now: datetime) -> None:
     """Store the plan and the request. A run that is done or under way stays as it is. A run that has failed or was
@@ -31,12 +34,21 @@ def ask_for_run(store: ObjectStore, plan: RunPlan, who: str, now: datetime) -> N
         _ask_again(store, plan, who, now)
 
 
+def is_asked_for(store: ObjectStore, plan: RunPlan) -> bool:
+    """Whether the run is done or under way because somebody asked for it, so that asking again would change nothing."""
+    try:
+        record = RunReader(store, plan.workspace, plan.task).run(plan.run)
+    except NotFound:
+        return False
+    return record.ask is not None and record.state not in _BEGIN_AGAIN
+
+
 def _ask_again(store: ObjectStore, plan: RunPlan, who: str, now: datetime) -> None:
     reader = RunReader(store, plan.workspace, plan.task)
 
     def begin_again(ask: RunAsk) -> RunAsk:
         record = reader.run(plan.run)
-        if record.state not in (RunState.FAILED, RunState.CANCELLED):
+        if record.state not in _BEGIN_AGAIN:
             return ask
         return ask.evolve(who=who, asked_at=now, after=record.attempt, cancelled_by=None, cancelled_at=None)
 

@@ -37,7 +37,7 @@ class ReviewSendArgs(Part):
     reviewers: int
     asked_at: Timestamp
     spec_rev: int
-    """Not used. Controllers of other releases measure the tasks of all runs by their spec."""
+    """Read only by controllers of other releases, which fail without it when they measure how large the run is."""
 
 
 class ReviewSendOutput(Part):
@@ -67,10 +67,8 @@ class ReviewSyncArgs(Part):
     """Number of rows that had been sent."""
     activity: Timestamp
     """When the data set last changed, or, if the annotation tool does not say, when the run was asked for."""
-    accounts: str
-    """Digest of the accounts that may answer. The answers of one that is deleted vanish without any activity."""
     spec_rev: int
-    """Not used. Controllers of other releases measure the tasks of all runs by their spec."""
+    """Read only by controllers of other releases, which fail without it when they measure how large the run is."""
 
 
 class ReviewSyncOutput(Part):

@@ -122,6 +122,16 @@ def test_variables_and_the_files_that_they_name(tmp_path: Path) -> None:
     assert "AWS_X" not in found
 
 
+def test_a_file_that_cannot_be_looked_at_is_a_finding_and_one_that_is_missing_may_be_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+    beyond = {"TORNIO_ARGILLA_API_KEY_FILE": str(tmp_path / "file" / "key")}
+    found, wrong = environment_of(beyond, optional=True)
+    assert (found["TORNIO_ARGILLA_API_KEY"], len(wrong)) == ("", 1)
+    away = {"TORNIO_ARGILLA_API_KEY_FILE": str(tmp_path / "key")}
+    assert environment_of(away, optional=True) == (away, [])
+    assert len(environment_of(away)[1]) == 1
+
+
 def test_files_of_other_variables_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content")
     names = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "TORNIO_S3_OTHER_FILE", "TORNIO_ARGILLA_OTHER_FILE")

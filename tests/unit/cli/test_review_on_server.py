@@ -60,6 +60,22 @@ def test_the_server_sends_and_syncs_a_run_of_a_task(task: Tornio, backend: FakeB
     assert "--loss-quantile: Input should be less than 1" in task(*words, "--loss-quantile", 1)[2]
 
 
+def test_watching_goes_on_when_the_server_could_not_reach_argilla(
+    task: Tornio, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.runs = DoneRuns("Argilla is away", PROGRESS)
+    looks = iter([None, KeyboardInterrupt])
+
+    def meanwhile(_: float) -> None:
+        if (ends := next(looks)) is not None:
+            raise ends
+
+    monkeypatch.setattr("tornio.cli.review.time.sleep", meanwhile)
+    code, out, err = task("review", "sync", "score-1", "--task", TASK, "--watch")
+    assert (code, out) == (130, "2 of 3 rows are reviewed, 1 labels were wrong: precision 50.0 %\n")
+    assert "Argilla is away (checking again in 10 s)" in " ".join(err.split())
+
+
 def test_a_run_of_a_task_that_is_found_here_is_sent_by_the_server(
     task: Tornio, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,13 +55,24 @@ def test_what_was_given_goes_before_the_environment_and_a_session_key_nowhere_el
     assert (found.url, found.api_key) == expected
 
 
-def test_the_state_folder_is_that_of_the_session_or_the_nearest_one(folder: Path, tmp_path: Path) -> None:
-    (folder / ".tornio").mkdir()
+def test_the_state_folder_is_the_nearest_of_a_tornio_whether_it_runs_or_not(folder: Path, tmp_path: Path) -> None:
+    (folder / ".tornio").mkdir()  # as `tornio score` makes one
     assert local_state(folder, {}) == tmp_path / ".tornio"
-    (tmp_path / ".tornio" / "session.json").unlink()
+    (folder / ".tornio" / "credentials.json").touch()
     assert local_state(folder, {}) == folder / ".tornio"
-    assert local_state(folder, {"TORNIO_STATE": str(tmp_path / "a")}) == tmp_path / "a"
+    assert local_state(folder, {"TORNIO_STATE": str(tmp_path / ".tornio")}) == tmp_path / ".tornio"
     assert local_state(folder, {"TORNIO_STATE": str(tmp_path / "none")}) is None
+
+
+def test_a_stopped_tornio_here_goes_before_one_that_runs_elsewhere(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stacks, "running", lambda _: [tmp_path / ".tornio"])
+    here = tmp_path.parent / f"{tmp_path.name}-here"
+    (here / ".tornio").mkdir(parents=True)
+    assert local_state(here, {}) == tmp_path / ".tornio"
+    (here / ".tornio" / "credentials.json").touch()
+    assert local_state(here, {}) == here / ".tornio"
 
 
 def test_a_key_may_stand_in_a_file(tmp_path: Path) -> None:

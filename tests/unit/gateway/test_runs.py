@@ -62,6 +62,8 @@ def test_a_run_that_is_asked_for_is_written_down_and_the_controller_is_told(
     assert plan.args["files"][0]["uri"] == ASKED.data
     again = run(backend.runs.start(NAME, ASKED, "somebody else"))
     assert again == first
+    acts = run(backend.audit.newest(NAME.workspace, 10)).events
+    assert [(act.who, act.outcome) for act in acts if act.act == "start-run"] == [("ci", "done")]
     other = run(backend.runs.start(NAME, ASKED.model_copy(update={"folds": 5}), "ci"))
     assert {one.run for one in run(backend.runs.newest(NAME, 10))} == {first.run, other.run}
     assert len(run(backend.runs.newest(NAME, 1))) == 1

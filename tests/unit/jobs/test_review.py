@@ -16,10 +16,12 @@ from tests.unit.controller.turning import HashLoader
 from tests.unit.jobs.test_placement import Place
 from tests.unit.review.scored import make_task, mood, write_run
 from tornio.annotation.fake import FakeAnnotationTool
+from tornio.annotation.port import DatasetSpec
 from tornio.errors import InvalidInput, NotFound
 from tornio.registry import NodeCache
 from tornio.schemas.review import ReviewSendOutput, ReviewSyncOutput
 from tornio.schemas.runs import RunPlan
+from tornio.spec import LabelSpec
 from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
 from tornio.tasks import Task, Tasks, training_set
@@ -101,10 +103,28 @@ def test_while_nothing_changes_asking_for_the_answers_is_the_same_run(
     before = planned(context, "review-sync", run=scored)
     assert planned(context, "review-sync", run=scored) == before
     tool.answer("shop", "mine", "r4", "ann", ["good"])
-    answered = planned(context, "review-sync", run=scored)
-    assert answered != before
-    tool.delete_account("ann")
-    assert planned(context, "review-sync", run=scored) != answered
+    assert planned(context, "review-sync", run=scored) != before
+
+
+def test_a_name_that_cannot_be_used_leaves_nothing_behind(
+    context: JobContext, task: Task, scored: str, tool: FakeAnnotationTool
+) -> None:
+    asked = DatasetSpec("shop", "reviews", (LabelSpec(name="good"), LabelSpec(name="bad")), False, "", 1)
+    tool.ensure_dataset(asked)  # as of a task in which people are labelling
+    with pytest.raises(InvalidInput, match="Use another name"):
+        sent(context, run=scored, top=2, name="reviews")
+    assert sent(context, run=scored, top=2, name="mine").dataset == "mine"
+
+
+def test_a_review_has_a_size_that_people_and_the_server_can_bear(
+    context: JobContext, scored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InvalidInput, match="10000"):
+        planned(context, "review-send", run=scored, top=10_001)
+    monkeypatch.setattr("tornio.review.send.REVIEW_MOST", 3)
+    with pytest.raises(InvalidInput, match="4 rows have a loss above the quantile 0, but a review shows at most 3"):
+        sent(context, run=scored, loss_quantile=0)
+    assert sent(context, run=scored, loss_quantile=0.5).rows == 2
 
 
 def test_what_is_wrong_with_a_request_is_said_before_a_run_begins(context: JobContext, task: Task, scored: str) -> None:
