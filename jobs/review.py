@@ -46,11 +46,12 @@ def plan_sync(request: ReviewSyncRequest, task: TaskName, context: JobContext) -
     """
     opened = context.tasks.open(*task)
     run = ScoredRun.of_task(opened, request.run)
+    review = find_review(run)
     with context.annotation() as annotation:
-        activity = ReviewSync(run, annotation).activity()
+        activity = ReviewSync(run, annotation).activity(review)
     args = ReviewSyncArgs(
         run=run.run,
-        rows=len(find_review(run).rows),
+        rows=len(review.rows),
         activity=activity or datetime.now(UTC),
         spec_rev=opened.document.spec_rev,
     )

@@ -51,15 +51,6 @@ def argilla(embedded_stack: EmbeddedStack) -> ArgillaAccess:
     return ArgillaAccess(embedded_stack.addresses.argilla_url, embedded_stack.addresses.argilla_api_key)
 
 
-@pytest.fixture
-def stack_environment(embedded_stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Sets the variables by which jobs and services find the stack, for one test."""
-    variables = embedded_stack.addresses.environment()
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    return variables
-
-
 @pytest.fixture(scope="session")
 def tornio_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """All of Tornio, as `tornio up` starts it; tests share it, so each makes tasks of its own."""

@@ -48,7 +48,8 @@ def check_same_question(dataset: str, present: Question, wanted: Question) -> No
     if differences:
         raise InvalidInput(
             f"A data set {dataset} already exists, but {'; '.join(differences)}. "
-            "Use another name, or delete or rename it in the annotation tool if nobody needs it any more."
+            "Use another name, change the task to match it, or, if nobody needs it, delete or rename it in the "
+            "annotation tool."
         )
 
 

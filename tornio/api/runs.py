@@ -22,8 +22,9 @@ MAX_TOP = 20
 MAX_RUNS = 500
 """Most runs in one answer."""
 REVIEW_TOP = 100
-REVIEW_MOST = 10_000
 """Rows that a review shows if nobody says how many."""
+REVIEW_MOST = 10_000
+"""Most rows that a review shows. The server holds them in memory, and hardly anybody reviews more."""
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 

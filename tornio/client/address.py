@@ -82,12 +82,14 @@ def session_environment(
 def local_state(start: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the state folder of the ``tornio up`` that is meant here, None if there is none.
 
-    It is the one in this folder or in the nearest above it, whether it runs or not, or else the only one that runs.
-    Raises Conflict if several run elsewhere, and InvalidInput for a folder here that belongs to another user.
+    It is the folder of TORNIO_STATE, if that is set and exists. Otherwise it is the one in this folder or in the
+    nearest above it that was ever started, whether it runs or not, or else the only one that runs. Raises Conflict if
+    several run elsewhere, and InvalidInput for a folder here that belongs to another user.
     """
     start = start or Path.cwd()
+    named = environ.get(STATE_VARIABLE)
     for state in _states(start, environ):
-        if (state / CREDENTIALS_FILE).is_file():
+        if state.is_dir() if named else (state / CREDENTIALS_FILE).is_file():
             if state.stat().st_uid != os.getuid():
                 raise InvalidInput(f"{state} belongs to another user. Give --file, or run `tornio up` yourself.")
             return state

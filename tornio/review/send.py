@@ -41,11 +41,11 @@ def send_review(
     label. So labels would be corrected only where that model errs, and such a hold-out would favour it. This also
     applies to texts that are not in the pool yet and that the task's keyed hash would hold out.
 
-    ``name``: name of the data set, fixed when it is first sent. ``reviewers``: number of answers after which a record
-    counts as done in the tool; the first answer is already used. Raises Conflict for another name than the first time,
-    InvalidInput if no row can be shown, and what the annotation tool raises.
+    ``name``: name of the data set, fixed when rows are first sent. ``reviewers``: number of answers after which a
+    record counts as done in the tool; the first answer is already used. Raises Conflict for another name than the one
+    that is fixed, InvalidInput if no row can be shown, and what the annotation tool raises.
     """
-    review = _named(run, name)
+    review = _document(run, name)
     shown = run.rows(review.rows)
     above = None if rows.loss_quantile is None else _loss_at(run, rows.loss_quantile)
     chosen = choose(run.most_suspicious(above), rows.top, run.barred(), shown)
@@ -66,13 +66,9 @@ def send_review(
             None if run.task is None else run.task.spec,
         )
     )
-    # The review is stored after its data set was accepted, because its name cannot be changed then. It is stored before
-    # its rows are sent, because answers are only pulled for rows in the review.
-    stored = documents.create_or_get(run.store, run.keys.document, review)
-    if stored.dataset != review.dataset:
-        raise Conflict(f"Another request has just named the review of run {run.run} {stored.dataset!r}. Ask again.")
     places = tuple(row.row for row in chosen.rows)
-    documents.update(run.store, run.keys.document, Review, lambda stored: _with_rows(stored, places))
+    # The rows are stored before they are sent, because answers are only pulled for rows in the review.
+    documents.update(run.store, run.keys.document, Review, lambda stored: _with_rows(stored, review.dataset, places))
     records = [outgoing(row, run.labels, run.run, ranking) for row in chosen.rows]
     annotation.log(review.workspace, review.dataset, records)
     annotation.delete(review.workspace, review.dataset, [row.record_id for row in chosen.gone])
@@ -89,20 +85,31 @@ def send_review(
     )
 
 
-def _named(run: ScoredRun, name: str | None) -> Review:
-    """Return the stored review of the run, or a new one. Raises Conflict if it is stored under another name."""
-    stored = documents.find(run.store, run.keys.document, Review)
-    if stored is None:
-        dataset = name or f"{run.plan.task or 'scores'}-review-{run.run[-8:]}"
-        return Review(run=run.run, workspace=run.plan.workspace, dataset=dataset, created_at=datetime.now(UTC))
-    review = stored[0]
-    if name is not None and name != review.dataset:
-        raise Conflict(f"Run {run.run} is reviewed in data set {review.dataset!r}. Omit --name, or give that name.")
-    return review
+def _document(run: ScoredRun, name: str | None) -> Review:
+    """Return the review of the run, stored under this name. Raises Conflict if it has rows under another one."""
+    first = Review(
+        run=run.run,
+        workspace=run.plan.workspace,
+        dataset=name or f"{run.plan.task or 'scores'}-review-{run.run[-8:]}",
+        created_at=datetime.now(UTC),
+    )
+    review = documents.create_or_get(run.store, run.keys.document, first)
+    if name is None or name == review.dataset:
+        return review
+    return documents.update(run.store, run.keys.document, Review, lambda stored: _renamed(stored, name))
 
 
-def _with_rows(review: Review, places: tuple[int, ...]) -> Review:
+def _renamed(review: Review, name: str) -> Review:
+    """Give a review without rows another name: the annotation tool may have refused the first one."""
+    if review.rows and name != review.dataset:
+        raise Conflict(f"Run {review.run} is reviewed in data set {review.dataset!r}. Omit --name, or give that name.")
+    return review.evolve(dataset=name)
+
+
+def _with_rows(review: Review, dataset: str, places: tuple[int, ...]) -> Review:
     """Add these rows to a review. Rows that another call has added meanwhile are kept."""
+    if review.dataset != dataset:
+        raise Conflict(f"Another request has just named the review of run {review.run} {review.dataset!r}. Ask again.")
     return review.evolve(rows=tuple(dict.fromkeys((*review.rows, *places))))
 
 

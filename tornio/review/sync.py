@@ -37,7 +37,8 @@ class ReviewSync:
 
         Raises NotFound if nothing was sent yet or the data set was deleted, and what the annotation tool raises.
         """
-        review, activity = find_review(self.run), self.activity()
+        review = find_review(self.run)
+        activity = self.activity(review)
         rows = self.run.rows(review.rows)
         if activity is None or activity != self._activity:
             self._accounts = self._accounts or Accounts(self.annotation, review.workspace)
@@ -46,9 +47,8 @@ class ReviewSync:
         self._activity = activity
         return run_precision(self.run)
 
-    def activity(self) -> datetime | None:
+    def activity(self, review: Review) -> datetime | None:
         """Return when the data set last changed; None if the tool does not say. Raises as ``poll`` does."""
-        review = find_review(self.run)
         with _saying_how_to_go_on(self.run):
             return self.annotation.last_activity(review.workspace, review.dataset)
 

@@ -61,6 +61,7 @@ def test_the_state_folder_is_the_nearest_of_a_tornio_whether_it_runs_or_not(fold
     (folder / ".tornio" / "credentials.json").touch()
     assert local_state(folder, {}) == folder / ".tornio"
     assert local_state(folder, {"TORNIO_STATE": str(tmp_path / ".tornio")}) == tmp_path / ".tornio"
+    assert local_state(folder, {"TORNIO_STATE": str(tmp_path / "a")}) == tmp_path / "a"
     assert local_state(folder, {"TORNIO_STATE": str(tmp_path / "none")}) is None
 
 
