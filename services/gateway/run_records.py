@@ -41,12 +41,17 @@ class StoreRuns:
     audit: Auditor
 
     async def start(self, task: TaskName, request: RunRequest, who: str) -> RunOut:
-        await self.blocking(self._open, task)
-        plan = await self.cluster.plan(request.job, task, request)
-        if not await self.blocking(is_asked_for, self.store, plan):
+        try:
+            await self.blocking(self._open, task)
+            plan = await self.cluster.plan(request.job, task, request)
+            known = await self.blocking(is_asked_for, self.store, plan)
+        except Exception:
+            async with self.audit.act(Act.START_RUN, who, task, job=request.job):
+                raise
+        if not known:  # else the request changes nothing, and is no act
             async with self.audit.act(Act.START_RUN, who, task, job=request.job, run=plan.run):
                 await self.blocking(ask_for_run, self.store, plan, who, self.clock())
-            self.nudge(task)
+        self.nudge(task)
         return await self.get(task, plan.run)
 
     async def newest(self, task: TaskName, most: int, job: str | None = None) -> Sequence[RunOut]:
