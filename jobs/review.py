@@ -1,6 +1,6 @@
-"""The jobs ``review-send`` and ``review-sync``: show rows of a score run to annotators, and take up their answers.
+"""The jobs of a review: show rows of a score run to annotators, take up their answers, and write the corrected set.
 
-Both use the annotation tool, whose key the user does not have. See ``tornio.review`` for the work itself.
+The first two use the annotation tool, whose key the user does not have. See ``tornio.review`` for the work itself.
 """
 
 from __future__ import annotations
@@ -8,14 +8,34 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from jobs.context import JobContext, RunContext
-from tornio.api import ReviewSendRequest, ReviewSyncRequest, TaskName
+from tornio.api import ReviewExportRequest, ReviewSendRequest, ReviewSyncRequest, TaskName
+from tornio.review.export import export as export_review
+from tornio.review.export import forget
 from tornio.review.send import send_review, wanted
 from tornio.review.sync import ReviewSync, find_review, progress
-from tornio.schemas.review import ReviewSendArgs, ReviewSendOutput, ReviewSyncArgs, ReviewSyncOutput
+from tornio.schemas.review import (
+    ReviewExportArgs,
+    ReviewExportOutput,
+    ReviewSendArgs,
+    ReviewSendOutput,
+    ReviewSyncArgs,
+    ReviewSyncOutput,
+)
 from tornio.schemas.runs import RunPlan
 from tornio.scoring.scored_run import ScoredRun
 
-__all__ = ["ReviewSendArgs", "ReviewSyncArgs", "plan_send", "plan_sync", "send", "sync"]
+__all__ = [
+    "ReviewExportArgs",
+    "ReviewSendArgs",
+    "ReviewSyncArgs",
+    "export",
+    "forget",
+    "plan_export",
+    "plan_send",
+    "plan_sync",
+    "send",
+    "sync",
+]
 
 
 def plan_send(request: ReviewSendRequest, task: TaskName, context: JobContext) -> RunPlan:
@@ -58,6 +78,15 @@ def plan_sync(request: ReviewSyncRequest, task: TaskName, context: JobContext) -
     return RunPlan.of(request.job, *task, args)
 
 
+def plan_export(request: ReviewExportRequest, task: TaskName, context: JobContext) -> RunPlan:
+    """Return the plan for the present answers. The same answers are the same run. Raises as ``ScoredRun.of_task``."""
+    opened = context.tasks.open(*task)
+    run = ScoredRun.of_task(opened, request.run)
+    seq = opened.labels.last_seq()
+    args = ReviewExportArgs(run=run.run, label_seq=seq, spec_rev=opened.document.spec_rev)
+    return RunPlan.of(request.job, *task, args)
+
+
 def send(args: ReviewSendArgs, context: RunContext) -> ReviewSendOutput:
     """Send the rows. An attempt that follows on a failed one sends what is missing."""
     run = ScoredRun.of_task(context.task, args.run)
@@ -69,3 +98,9 @@ def sync(args: ReviewSyncArgs, context: RunContext) -> ReviewSyncOutput:
     """Append the answers that are there now to the task's label log."""
     with context.job.annotation() as annotation:
         return progress(ReviewSync(ScoredRun.of_task(context.task, args.run), annotation).poll())
+
+
+def export(args: ReviewExportArgs, context: RunContext) -> ReviewExportOutput:
+    """Write the corrected set and the report, with the answers that the label log has now."""
+    run = ScoredRun.of_task(context.task, args.run)
+    return export_review(run, context.keys, lambda rows: context.progress("writing", rows, None, "rows"))

@@ -17,6 +17,7 @@ from tornio.api import (
     LabelRequest,
     PredictRequest,
     PurgeRequest,
+    ReviewExportRequest,
     ReviewSendRequest,
     ReviewSyncRequest,
     RunRequest,
@@ -40,7 +41,7 @@ from tornio.schemas.jobs import (
     ScoreArgs,
     TrainArgs,
 )
-from tornio.schemas.review import ReviewSendArgs, ReviewSyncArgs
+from tornio.schemas.review import ReviewExportArgs, ReviewSendArgs, ReviewSyncArgs
 from tornio.schemas.simulation import SimulateArgs
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Job:
 
     ``annotates``: whether it uses the annotation tool. Only the serving cluster has its key, so such a run is small.
 
-    ``forget(plan, store)``: writes again, or deletes, what a run of the job shows of the texts in its ``input/``. A
+    ``forget(plan, store)``: writes again, or deletes, what a run of the job shows of the texts that it has read. A
     purge calls it when one of them is to go.
 
     ``files``: what users may fetch of a finished run, relative to its folder; folders end with '/'.
@@ -234,5 +235,14 @@ JOBS: dict[str, Job] = {
         request=ReviewSyncRequest,
         plan=late("jobs.review", "plan_sync"),
         annotates=True,
+    ),
+    "review-export": Job(
+        ReviewExportArgs,
+        late("jobs.review", "export"),
+        request=ReviewExportRequest,
+        plan=late("jobs.review", "plan_export"),
+        forget=late("jobs.review", "forget"),
+        files=("report.html", "corrected/"),
+        write=late("tornio.review.export", "write_fetched"),
     ),
 }

@@ -69,12 +69,12 @@ def review(
 ) -> Callable[..., Any]:
     """The command line of somebody who has a key of the server, and none of the bucket or of Argilla."""
 
-    def run(what: str, run: str, *words: object) -> Any:
+    def run(what: str, run: str, *words: object, group: str = "review") -> Any:
         with monkeypatch.context() as there:
             for name in tornio_up.addresses.environment():
                 there.delenv(name)
             there.chdir(tmp_path)
-            return tornio(capsys, "review", what, run, "--task", task.full_name, "--url", tornio_up.url, *words)
+            return tornio(capsys, group, what, run, "--task", task.full_name, "--url", tornio_up.url, *words)
 
     return run
 
@@ -138,7 +138,7 @@ def test_suspicious_labels_are_corrected(
     said = dict(zip(trained.record_ids, trained.labels, strict=True))
     assert said == {"r0": ("good",), **{f"r{n}": ("bad",) for n in (1, 3, 4, 5, 6, 7)}}
     path = tmp_path / "corrected.jsonl"
-    tornio(capsys, "export", "corrected", run, "-o", path)
+    assert review("corrected", run, "-o", path, group="export") == {"path": str(path), "rows": 8}
     written = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["corrected_label"] for row in written] == ["good", *["bad"] * 7]
     assert [row["review"] for row in written] == ["changed", "confirmed", "discarded", *["unreviewed"] * 5]

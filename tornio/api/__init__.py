@@ -45,12 +45,11 @@ from tornio.api.data import (
 from tornio.api.deleting import MAX_DELETED, DeleteIn, LearnedOut, RecordsDeleted
 from tornio.api.drift import DriftStatus, DriftWindow, EffectOut
 from tornio.api.predictions import PredictIn, Prediction, Predictions, ZeroShotIn, ZeroShotOut, ZeroShotPrediction
+from tornio.api.reviews import REVIEW_MOST, REVIEW_TOP, ReviewExportRequest, ReviewSendRequest, ReviewSyncRequest
 from tornio.api.runs import (
     FILE_BYTES,
     MAX_RUNS,
     MAX_TOP,
-    REVIEW_MOST,
-    REVIEW_TOP,
     RUN_FILE_PATTERN,
     RUN_PATTERN,
     AdaptRequest,
@@ -58,8 +57,6 @@ from tornio.api.runs import (
     LabelRequest,
     PredictRequest,
     PurgeRequest,
-    ReviewSendRequest,
-    ReviewSyncRequest,
     RunFileOut,
     RunFiles,
     RunOut,
@@ -190,6 +187,7 @@ __all__ = [
     "RecordsIn",
     "ReplicaStatus",
     "Request",
+    "ReviewExportRequest",
     "ReviewSendRequest",
     "ReviewSyncRequest",
     "RollbackIn",

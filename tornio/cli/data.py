@@ -13,10 +13,10 @@ from tornio import files
 from tornio.api import LabelIn, LabelledRecord, LabelsImported
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, NoEscapeFormulas, Task, Url, connect
+from tornio.cli.corrected import export_corrected
 from tornio.cli.deleting import deleted_before, pool_delete, purge
 from tornio.cli.exporting import export_model
 from tornio.cli.relabel import labels_migrate
-from tornio.cli.review import export_corrected
 from tornio.errors import InvalidFile, InvalidInput
 from tornio.files import Columns, Format, Options, Read, Reader
 from tornio.files.cells import SEPARATOR

@@ -91,21 +91,25 @@ def fetch(
     """
     check_folder(output)
     with connect(ctx, url) as client:
-        document = client.run(task, run)
-        files = client.run_files(task, run)
-        job = JOBS.get(document.job)
-        if job is not None and _is_purged(job, files):
-            raise InvalidInput(
-                f"the files of {run} were deleted by a purge, because they held a deleted text. The same request is "
-                "the same run: ask for a run over data without that text"
-            )
-        if not files:
-            raise InvalidInput(f"a run of {document.job!r} has no files. See it with: tornio run show {task} {run}")
-        names = _fetch(client, task, document, files, output, escape=not no_escape_formulas, quiet=as_json)
+        names = fetch_result(client, task, client.run(task, run), output, escape=not no_escape_formulas, quiet=as_json)
     if as_json:
         screen.dump({"run": run, "path": str(output), "files": names})
     else:
         screen.say(f"wrote {output}" + (f": {len(names):,} files" if output.is_dir() else ""))
+
+
+def fetch_result(client: Client, task: str, run: RunOut, output: Path, *, escape: bool, quiet: bool) -> list[str]:
+    """Write what ``fetch`` writes, and return the names of the files that it was made of. Raises as it does."""
+    files = client.run_files(task, run.run)
+    job = JOBS.get(run.job)
+    if job is not None and _is_purged(job, files):
+        raise InvalidInput(
+            f"the files of {run.run} were deleted by a purge, because they held a deleted text. The same request is "
+            "the same run: ask for a run over data without that text"
+        )
+    if not files:
+        raise InvalidInput(f"a run of {run.job!r} has no files. See it with: tornio run show {task} {run.run}")
+    return _fetch(client, task, run, files, output, escape=escape, quiet=quiet)
 
 
 def _fetch(

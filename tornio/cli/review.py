@@ -1,4 +1,4 @@
-"""``tornio review`` and ``tornio export corrected``: review suspicious rows, and export the corrected set."""
+"""``tornio review``: show suspicious rows to people, and take up their answers."""
 
 from __future__ import annotations
 
@@ -6,40 +6,25 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tornio.api import REVIEW_MOST, REVIEW_TOP, ReviewSendRequest, ReviewSyncRequest, RunRequest
 from tornio.cli import screen
-from tornio.cli.connect import TASK_NAME, Context, Json, NoEscapeFormulas, Url, connect
+from tornio.cli.connect import Context, Json, Url, connect
+from tornio.cli.corrected import report
 from tornio.cli.options import request_of
 from tornio.cli.results import waited_for
+from tornio.cli.scored import OfTask, Run, Workspace, check_workspace, open_scored
 from tornio.client import Client
 from tornio.client.address import looked_in, session_environment
 from tornio.errors import InvalidInput, RunFailed, TemporaryError
-from tornio.files.pushing import HUB, check_name
-from tornio.files.whole import writing
 from tornio.schemas.review import ReviewSendOutput, ReviewSyncOutput
 
 if TYPE_CHECKING:
     from tornio.annotation.port import AnnotationTool
     from tornio.scoring.scored_run import ScoredRun
-
-Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="Id of the run, as printed by `tornio score`.", show_default=False)
-]
-OfTask = Annotated[
-    str | None,
-    typer.Option(
-        "--task",
-        metavar=TASK_NAME,
-        help="Task of the run. Without it, the run is looked for in the store that `tornio score` uses here.",
-        show_default=False,
-    ),
-]
-Workspace = Annotated[str, typer.Option(help="Workspace of a run without a task.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +47,9 @@ def send(
     ] = None,
     loss_quantile: Annotated[
         float | None,
-        typer.Option(help="Instead of --top: send all rows above this quantile of the loss; .99 is the top 1 %."),
+        typer.Option(
+            help="Instead of --top: send all rows above this quantile of the loss (below 1). .99 is the top 1 %."
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the data set in Argilla.", show_default="derived from the run")
@@ -70,7 +57,7 @@ def send(
     reviewers: Annotated[
         int, typer.Option(min=1, help="Number of answers after which Argilla counts a record as done.")
     ] = 1,
-    workspace: Workspace = "default",
+    workspace: Workspace = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -105,7 +92,7 @@ def sync(
     task: OfTask = None,
     watch: Annotated[bool, typer.Option("--watch", help="Continue until Ctrl-C.")] = False,
     every: Annotated[float, typer.Option(min=0.5, help="With --watch: seconds between two queries.")] = 10.0,
-    workspace: Workspace = "default",
+    workspace: Workspace = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -120,91 +107,12 @@ def sync(
             _show(poll(), as_json, line=False)
 
 
-def report(
-    run: Run,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Path of the HTML file.")] = Path("report.html"),
-    workspace: Workspace = "default",
-    as_json: Json = False,
-) -> None:
-    """Write the run's report, including the reviewers' answers so far: how many of the suspicious labels were wrong."""
-    scored = _open(run, workspace)
-    from tornio.review.report import run_report
-
-    with writing(output) as part:
-        part.write_text(run_report(scored), encoding="utf-8")
-    if as_json:
-        screen.dump({"path": str(output)})
-    else:
-        screen.say(f"wrote {output}")
-
-
-def export_corrected(
-    run: Run,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            help="A .parquet, .jsonl or .csv file; a name without extension is a folder for the `datasets` library; "
-            "hub:NAME is the Hugging Face hub, with the token of HF_TOKEN.",
-            show_default=False,
-        ),
-    ],
-    public: Annotated[
-        bool, typer.Option("--public", help="Make a new data set on the hub public. Default: private.")
-    ] = False,
-    no_escape_formulas: NoEscapeFormulas = False,
-    workspace: Workspace = "default",
-    as_json: Json = False,
-) -> None:
-    """Write all rows of a run with the labels that reviewers corrected: text, original, corrected, who, when."""
-    scored = _open(run, workspace)
-    from tornio.review.corrected import corrected, schema
-    from tornio.review.write import writer_for
-
-    suffix = Path(output).suffix
-    if not output.startswith(HUB) and suffix:
-        rows = writer_for(Path(output), escape=not no_escape_formulas)(corrected(scored), schema(scored.multi_label))
-    else:
-        output, rows = _as_dataset(scored, output, private=not public)
-    if as_json:
-        screen.dump({"path": output, "rows": rows})
-    else:
-        screen.say(f"wrote {rows:,} rows to {output}")
-
-
-def _as_dataset(scored: ScoredRun, output: str, *, private: bool) -> tuple[str, int]:
-    """Write a folder of `datasets`, or push to the hub. Returns where it is and its number of rows."""
-    from tornio.review import hub
-    from tornio.review.card import card
-    from tornio.review.corrected import corrected
-    from tornio.review.sync import run_precision
-
-    name = output.removeprefix(HUB)
-    if name != output:
-        check_name(name, "data set")
-    dataset = hub.as_dataset(corrected(scored), scored.labels, scored.multi_label)
-    if name == output:
-        hub.save(dataset, Path(output))
-        return output, len(dataset)
-    text = card(
-        title=name.rpartition("/")[2],
-        run=scored.run,
-        model=scored.output.model,
-        ranking=scored.output.suspicion,
-        labels=scored.labels,
-        multi_label=scored.multi_label,
-        rows=len(dataset),
-        so_far=run_precision(scored),
-    )
-    return hub.push(dataset, name, text, private=private), len(dataset)
-
-
-def _find(run: str, task: str | None, workspace: str) -> str | ScoredRun:
+def _find(run: str, task: str | None, workspace: str | None) -> str | ScoredRun:
     """Return the full name of the run's task, or, for a run without a task, the run in the store that is used here."""
+    check_workspace(task, workspace)
     if task is not None:
         return task
-    scored = _open(run, workspace)
+    scored = open_scored(run, workspace)
     return scored if scored.task is None else scored.task.full_name
 
 
@@ -218,7 +126,7 @@ def _done(client: Client, task: str, request: RunRequest, *, tell: bool = False)
 
 @contextmanager
 def _polling(
-    ctx: Context, run: str, task: str | None, workspace: str, url: str | None
+    ctx: Context, run: str, task: str | None, workspace: str | None, url: str | None
 ) -> Iterator[Callable[[], ReviewSyncOutput]]:
     """Yield a function that fetches the answers and returns the progress. It may be called again and again."""
     found = _find(run, task, workspace)
@@ -274,20 +182,6 @@ def _show(now: ReviewSyncOutput, as_json: bool, line: bool) -> None:
         f"{now.reviewed:,} of {now.shown:,} rows are reviewed, {now.changed:,} labels were wrong{precision}"
         + "".join(f"; {text}" for text in others)
     )
-
-
-def _open(run: str, workspace: str) -> ScoredRun:
-    try:
-        from tornio.scoring.scored_run import ScoredRun
-        from tornio.storage.environment import store_from_environment
-    except ImportError as error:
-        raise typer.BadParameter(
-            f"Without --task, reviews need an extra that is not installed ({error}). Run: pip install 'tornio[cluster]'"
-        ) from error
-    from tornio.cli.stores import use_store
-
-    use_store()
-    return ScoredRun.open(store_from_environment(), run, workspace)
 
 
 @contextmanager

@@ -32,8 +32,10 @@ from tornio.schemas.keys import LLM_ANSWERS, RunKeys, TaskKeys
 from tornio.schemas.tables import POOL
 from tornio.storage.port import ObjectStore
 
+READ_PARTS = ("input/", "corrected/")
+"""Folders of a run with the texts that it has read. They say which rows are meant, so they are changed last."""
 TEXT_PARTS = ("scores/", "unranked/")
-"""Folders of a score run with the texts of its rows, besides ``input``."""
+"""Folders of a score run with the texts of its rows, besides those that it has read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Purge:
         runs: dict[str, list[str]] = {}
         for info in self.store.list(self.keys.runs):
             run, _, name = info.key.removeprefix(self.keys.runs).partition("/")
-            if name.startswith(("input/", *TEXT_PARTS)):
+            if name.startswith((*READ_PARTS, *TEXT_PARTS)):
                 runs.setdefault(run, []).append(info.key)
         for number, (run, keys) in enumerate(runs.items(), 1):
             if any(rows_with(self._table(key), doomed.digests).any() for key in keys):
@@ -122,8 +124,7 @@ class Purge:
             self.step("score runs", number, len(runs))
 
     def _score_run(self, run: RunKeys, keys: Iterable[str], digests: Collection[str]) -> None:
-        """The input comes last: it says which rows are meant."""
-        inputs = [key for key in keys if key.startswith(run.folder("input"))]
+        inputs = [key for key in keys if key.removeprefix(run.root).startswith(READ_PARTS)]
         for key in inputs:
             rows = rows_with(self._table(key), digests)
             if rows.any():

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
 
 import pyarrow as pa
 
 from tornio.records import text_digest
-from tornio.review.sync import run_verdicts
+from tornio.review.sync import run_precision, run_verdicts
 from tornio.review.verdicts import Outcome, Verdict
+from tornio.scoring.ranking import Precision
 from tornio.scoring.scored_run import ScoredRun
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedSet:
+    """The corrected set of a run, and what its card says about it.
+
+    ``model``: the one that scored the rows. ``suspicion``: what they are ranked by. ``tables``: see ``corrected``.
+    """
+
+    run: str
+    model: str
+    suspicion: str
+    labels: tuple[str, ...]
+    multi_label: bool
+    so_far: Precision
+    tables: Callable[[], Iterator[pa.Table]]
+
+    @classmethod
+    def of(cls, run: ScoredRun) -> Self:
+        return cls(
+            run=run.run,
+            model=run.output.model,
+            suspicion=run.output.suspicion,
+            labels=run.labels,
+            multi_label=run.multi_label,
+            so_far=run_precision(run),
+            tables=lambda: corrected(run),
+        )
 
 
 def schema(multi_label: bool) -> pa.Schema:

@@ -1,4 +1,4 @@
-"""Reviews: the most suspicious rows of a score run, shown to annotators; and the runs that send and fetch them."""
+"""Reviews: the most suspicious rows of a score run, shown to annotators; and the runs that send, fetch and export."""
 
 from __future__ import annotations
 
@@ -81,3 +81,31 @@ class ReviewSyncOutput(Part):
     disputed: int
     precision: float | None
     """Share of the reviewed rows whose label was changed. None: no row was reviewed yet."""
+
+
+class ReviewExportArgs(Part):
+    """Write what reviewers made of a score run. While the label log does not grow, the same request is the same run."""
+
+    run: str
+    """The score run."""
+    label_seq: int
+    """Last part of the label log. Answers that come while the run works may count, too."""
+    spec_rev: int
+    """Read only by controllers of other releases, which fail without it when they measure how large the run is."""
+
+
+class ReviewExportOutput(Part):
+    """What was written beside the result: ``report.html``, and ``corrected/``, the corrected set in parts."""
+
+    run: str
+    """The score run."""
+    rows: int
+    """Number of rows of the corrected set."""
+    labels: tuple[str, ...]
+    """Labels of the score run, in its order."""
+    multi_label: bool
+    model: str
+    """The model that scored the rows."""
+    suspicion: str
+    """What the rows were ranked by."""
+    reviewed: ReviewSyncOutput

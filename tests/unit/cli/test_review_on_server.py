@@ -1,16 +1,20 @@
-"""``tornio review send`` and ``sync`` for runs of a task, which the server does. A backend in memory."""
+"""``tornio review`` and ``tornio export corrected`` for runs of a task, which the server does. A backend in memory."""
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.cli.test_commands import TASK, Tornio, backend, task, tornio
 from tests.unit.gateway.fake import FakeBackend, FakeRuns
 from tests.unit.review.scored import make_task, mood, write_run
-from tornio.api import ReviewSendRequest, ReviewSyncRequest, RunOut, RunRequest, TaskName
+from tornio.api import ReviewExportRequest, ReviewSendRequest, ReviewSyncRequest, RunOut, RunRequest, TaskName
+from tornio.review.corrected import schema
 from tornio.storage.local import LocalStore
 
 pytestmark = pytest.mark.unit
@@ -74,6 +78,69 @@ def test_watching_goes_on_when_the_server_could_not_reach_argilla(
     code, out, err = task("review", "sync", "score-1", "--task", TASK, "--watch")
     assert (code, out) == (130, "2 of 3 rows are reviewed, 1 labels were wrong: precision 50.0 %\n")
     assert "Argilla is away (checking again in 10 s)" in " ".join(err.split())
+
+
+EXPORTED: dict[str, object] = {
+    "run": "score-1", "rows": 2, "labels": ["bad", "good"], "multi_label": False, "model": "v1", "suspicion": "loss",
+    "reviewed": PROGRESS,
+}  # fmt: skip
+
+
+@pytest.fixture
+def exported(backend: FakeBackend) -> FakeBackend:
+    """The next run is one that has written a corrected set of two rows."""
+    row = {"row": 0, "record_id": "r0", "text": "=1+1", "original_label": "bad", "corrected_label": "good"}
+    rest = {"review": "changed", "who": ["ann"], "when": None}
+    tables = [pa.Table.from_pylist([{**row, **rest, "row": n, "record_id": f"r{n}"}], schema(False)) for n in range(2)]
+    files = {"report.html": b"<html>"} | {
+        f"corrected-00000{n}.parquet": parquet(table) for n, table in enumerate(tables)
+    }
+    backend.runs = DoneRuns(EXPORTED)
+    backend.runs.files_of["review-export-00000000000000000001"] = files
+    return backend
+
+
+def parquet(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(table, out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("suffix", "text"), [("csv", "'=1+1"), ("jsonl", '"text": "=1+1"'), ("parquet", "")])
+def test_the_corrected_set_of_a_task_s_run_comes_from_the_server(
+    task: Tornio, exported: FakeBackend, tmp_path: Path, suffix: str, text: str
+) -> None:
+    path = tmp_path / f"corrected.{suffix}"
+    code, out, err = task("export", "corrected", "score-1", "--task", TASK, "-o", path)
+    assert (code, out) == (0, f"wrote 2 rows to {path}\n"), err
+    assert exported.runs.asked == [ReviewExportRequest(run="score-1")]
+    if text:
+        assert path.read_text().count(text) == 2
+    else:
+        assert pq.read_table(path)["record_id"].to_pylist() == ["r0", "r1"]
+
+
+def test_the_corrected_set_of_a_task_s_run_becomes_a_folder_of_datasets(
+    task: Tornio, exported: FakeBackend, tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    folder = tmp_path / "corrected"
+    assert task("export", "corrected", "score-1", "--task", TASK, "-o", folder, "--json")[0] == 0
+    rows = datasets.load_from_disk(str(folder))
+    assert (rows["corrected_label"][:], rows.features["corrected_label"].names) == ([1, 1], ["bad", "good"])
+
+
+def test_the_report_of_a_task_s_run_comes_from_the_server(task: Tornio, exported: FakeBackend, tmp_path: Path) -> None:
+    words = ("review", "report", "score-1", "--task", TASK)
+    assert task(*words, "-o", tmp_path / "report.html")[0] == 0
+    assert (tmp_path / "report.html").read_bytes() == b"<html>"
+    assert "ends in .html" in task(*words, "-o", tmp_path / "report.txt")[2]
+
+
+def test_the_name_of_a_task_has_its_workspace(task: Tornio, backend: FakeBackend) -> None:
+    for words in (("review", "send"), ("review", "sync"), ("review", "report"), ("export", "corrected", "-o", "a.csv")):
+        code, _, err = task(*words, "score-1", "--task", TASK, "--workspace", "other")
+        assert (code, f"Omit it beside --task {TASK}" in " ".join(err.split())) == (2, True)
 
 
 def test_a_run_of_a_task_that_is_found_here_is_sent_by_the_server(

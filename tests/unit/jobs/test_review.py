@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ from tests.unit.review.scored import make_task, mood, write_run
 from tornio.annotation.fake import FakeAnnotationTool
 from tornio.annotation.port import DatasetSpec
 from tornio.errors import InvalidInput, NotFound
+from tornio.records import Record
 from tornio.registry import NodeCache
-from tornio.schemas.review import ReviewSendOutput, ReviewSyncOutput
+from tornio.review.export import write_fetched
+from tornio.schemas.review import ReviewExportOutput, ReviewSendOutput, ReviewSyncOutput
 from tornio.schemas.runs import RunPlan
 from tornio.spec import LabelSpec
 from tornio.storage import documents
 from tornio.storage.memory import MemoryStore
-from tornio.tasks import Task, Tasks, training_set
+from tornio.tasks import Task, Tasks, delete_records, training_set
 
 pytestmark = pytest.mark.unit
 
@@ -138,7 +141,40 @@ def test_what_is_wrong_with_a_request_is_said_before_a_run_begins(context: JobCo
         planned(context, "review-send", run=send.run)
 
 
-@pytest.mark.parametrize("job", ["review-send", "review-sync"])
+def test_the_corrected_set_and_the_report_are_written_for_the_present_answers(
+    context: JobContext, task: Task, scored: str, tool: FakeAnnotationTool, tmp_path: Path
+) -> None:
+    nobody = planned(context, "review-export", run=scored)
+    assert ReviewExportOutput.model_validate(done(context, nobody)).reviewed.shown == 0
+    sent(context, run=scored, top=2, name="mine")
+    tool.answer("shop", "mine", "r4", "ann", ["good"])
+    synced(context, scored)
+    plan = planned(context, "review-export", run=scored)
+    assert plan != nobody
+    output = ReviewExportOutput.model_validate(done(context, plan))
+    assert planned(context, "review-export", run=scored) == plan
+    assert (output.run, output.rows, output.multi_label, output.model) == (scored, 5, False, "v0001-ab")
+    assert (output.reviewed.shown, output.reviewed.reviewed, output.reviewed.changed) == (2, 1, 1)
+    assert b"text number 4" in context.store.get(plan.run_keys.root + "report.html").body
+    path = tmp_path / "corrected.jsonl"
+    write_fetched(plan, output.model_dump(), context.store, path, True)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [row["corrected_label"] for row in rows] == [*["bad"] * 4, "good"]
+    assert [row["review"] for row in rows] == [*["unreviewed"] * 4, "changed"]
+
+
+def test_a_purge_takes_the_text_out_of_what_was_exported(context: JobContext, task: Task, scored: str) -> None:
+    task.add_records([Record(f"r{n}", f"text number {n}") for n in range(5)])
+    before = planned(context, "review-export", run=scored)
+    done(context, before)
+    delete_records(task, ["r2"], "ops")
+    done(context, planned(context, "purge"))
+    left = [info.key.rpartition("/")[2] for info in context.store.list(before.run_keys.root)]
+    assert sorted(left) == ["plan.json", "result.json", "started.json"]
+    assert done(context, planned(context, "review-export", run=scored))["rows"] == 4
+
+
+@pytest.mark.parametrize("job", ["review-send", "review-sync", "review-export"])
 def test_the_runs_of_other_tasks_are_out_of_reach(context: JobContext, task: Task, job: str) -> None:
     make_task(context.store, name="other")
     of_other = write_run(context.store, mood(3), workspace="shop", task="other")
