@@ -20,7 +20,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 export HF_HUB_OFFLINE := 1
 BENCHES ?= few_shot_sets few_shot_trec retrain_cost hot_swap serving_speed noisy_neighbour whole_loop controller_kills packed_speed score_job predict_job label_errors train_step adapt_step fine_tune_trec adapted_base nli_teacher no_labels no_label_service gate_errors trial_errors multi_label calibration predict_file few_label_methods many_tasks drift idle
-export PIP_NO_WARN_SCRIPT_LOCATION := 1
+# pip reads 0 as "do not warn".
+export PIP_NO_WARN_SCRIPT_LOCATION := 0
 
 help:
 	@sed -n '2,8s/^#   //p' Makefile

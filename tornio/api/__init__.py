@@ -6,6 +6,7 @@ older client ignores.
 
 from __future__ import annotations
 
+from tornio.api.acts import ModelIn, PromoteIn, RollbackIn, TrainNowIn
 from tornio.api.annotators import AgreementStatus, AnnotatorOut, Annotators, ConsensusOut, LabelAgreementOut, PairOut
 from tornio.api.audit import AUDIT_ID, MAX_AUDIT, AuditEventOut, AuditPage
 from tornio.api.automatic import AutomaticStatus, AutoMeasureOut, OutlookOut
@@ -77,10 +78,7 @@ from tornio.api.status import (
     CurvePoint,
     HoldoutStatus,
     Metrics,
-    ModelIn,
-    PromoteIn,
     ReplicaStatus,
-    RollbackIn,
     Scores,
     Serving,
     SourceScore,
@@ -89,7 +87,6 @@ from tornio.api.status import (
     Tasks,
     TaskStatus,
     TaskSummary,
-    TrainNowIn,
     TrialStatus,
     UndecidedStatus,
     VersionOut,
