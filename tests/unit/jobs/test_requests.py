@@ -89,7 +89,7 @@ def plan(request: Mapping[str, object], job: str = "score") -> RunPlan:
 
 def test_only_jobs_that_have_a_request_can_be_asked_for() -> None:
     for job in ("train", "unheard-of"):
-        with pytest.raises(InvalidInput, match="of these jobs: adapt, compare, label, predict, purge, review-send"):
+        with pytest.raises(InvalidInput, match="of these jobs: adapt, compare, label, predict, purge, review-export"):
             plan({}, job)
 
 
