@@ -18,6 +18,8 @@ from tornio.evaluation.interval import CONFIDENCE
 from tornio.simulation.summary import isotonic, needed
 
 RESAMPLES = 1000
+AS_MANY = 0.9
+"""Share of the watched arm's labels that counts as as many, because annotators discard a few texts."""
 ONE_RUN = (
     "This is one run of each arm. The intervals are about the test messages: another run would ask for other labels."
 )
@@ -27,9 +29,10 @@ ONE_RUN = (
 class Saved:
     """How the last version of the watched arm compares with the random arm.
 
-    ``random``: its version with the nearest number of labels. ``points``: the difference of the two accuracies, with
-    its 95 % interval. ``asked``: labels of the random arm at its end. ``labels``: how many more labels than the watched
-    arm the random one needed for the same accuracy, with its 95 % interval; infinite where it never reached it.
+    ``random``: its first version with as many labels, or ``AS_MANY`` of them. ``points``: the difference of the two
+    accuracies, with its 95 % interval. ``asked``: labels of the random arm at its end. ``labels``: how many more labels
+    than the watched arm the random one needed for the same accuracy, with its 95 % interval; infinite where it never
+    reached it.
     """
 
     chosen: Point
@@ -56,7 +59,8 @@ def compare(chosen: Sequence[Point], random: Sequence[Point]) -> Saved | None:
     if not chosen or not random:
         return None
     last = chosen[-1]
-    beside = min(random, key=lambda point: abs(point.labels - last.labels))
+    # A version that was replaced before it was measured is missing. Then a later one, with more labels, stands for it.
+    beside = next((point for point in random if point.labels >= AS_MANY * last.labels), random[-1])
     low, high = _labels_interval(last, random)
     return Saved(
         chosen=last,

@@ -37,6 +37,14 @@ def test_the_last_version_is_compared_with_the_random_one_of_as_many_labels() ->
     assert saved.labels_interval[0] <= saved.labels <= saved.labels_interval[1]
 
 
+def test_a_random_version_with_far_fewer_labels_is_never_the_one_compared_with() -> None:
+    missed = [_point(19, 100), _point(59, 150), _point(79, 160)]  # the one with 39 was replaced before it was measured
+    for labels, beside in ((39, 59), (20, 19), (62, 59), (70, 79), (100, 79)):
+        saved = compare([_point(labels, 170)], missed)
+        assert saved is not None
+        assert saved.random.labels == beside
+
+
 def test_between_two_batches_a_straight_line_counts() -> None:
     saved = compare(_arm([170]), _arm([100, 160, 180]))
     assert saved is not None
