@@ -12,7 +12,7 @@ from tornio.api import ReviewExportRequest, ReviewSendRequest, ReviewSyncRequest
 from tornio.review.export import export as export_review
 from tornio.review.export import forget
 from tornio.review.send import send_review, wanted
-from tornio.review.sync import ReviewSync, find_review, progress
+from tornio.review.sync import ReviewSync, find_review, progress, rows_sent
 from tornio.schemas.review import (
     ReviewExportArgs,
     ReviewExportOutput,
@@ -79,11 +79,12 @@ def plan_sync(request: ReviewSyncRequest, task: TaskName, context: JobContext) -
 
 
 def plan_export(request: ReviewExportRequest, task: TaskName, context: JobContext) -> RunPlan:
-    """Return the plan for the present answers. The same answers are the same run. Raises as ``ScoredRun.of_task``."""
+    """Return the plan for the present rows and answers. The same ones are the same run. Raises as ``of_task``."""
     opened = context.tasks.open(*task)
     run = ScoredRun.of_task(opened, request.run)
-    seq = opened.labels.last_seq()
-    args = ReviewExportArgs(run=run.run, label_seq=seq, spec_rev=opened.document.spec_rev)
+    args = ReviewExportArgs(
+        run=run.run, rows=rows_sent(run), label_seq=opened.labels.last_seq(), spec_rev=opened.document.spec_rev
+    )
     return RunPlan.of(request.job, *task, args)
 
 

@@ -16,11 +16,13 @@ import typer
 from tornio.api import ReviewExportRequest, RunOut
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, NoEscapeFormulas, Url, connect
+from tornio.cli.options import request_of
 from tornio.cli.results import fetch_result, waited_for
 from tornio.cli.scored import OfTask, Run, Workspace, check_workspace, open_scored
 from tornio.client import Client
+from tornio.errors import InvalidFile
 from tornio.files.pushing import HUB, check_name
-from tornio.files.whole import check_folder, writing
+from tornio.files.whole import check_empty, check_folder, writing
 from tornio.storage.local import LocalStore
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def report(
         if output.suffix.lower() != ".html":
             raise typer.BadParameter(f"--output {output}: the report is HTML. Give a name that ends in .html.")
         with connect(ctx, url) as client:
-            done = _exported(client, task, run)
+            done = _exported(client, task, run, quiet=as_json)
             fetch_result(client, task, done, output, escape=True, quiet=as_json)
     else:
         scored = open_scored(run, workspace)
@@ -81,12 +83,7 @@ def export_corrected(
 ) -> None:
     """Write all rows of a run with the labels that reviewers corrected: text, original, corrected, who, when."""
     check_workspace(task, workspace)
-    name = output.removeprefix(HUB)
-    if name != output:
-        check_name(name, "data set")
-    is_file = name == output and bool(Path(output).suffix)
-    if is_file:
-        check_folder(Path(output))
+    is_file = _check_output(output)
     if task is None:
         from_here = open_scored(run, workspace)
         from tornio.review.corrected import CorrectedSet
@@ -99,6 +96,25 @@ def export_corrected(
         screen.dump({"path": output, "rows": rows})
     else:
         screen.say(f"wrote {rows:,} rows to {output}")
+
+
+def _check_output(output: str) -> bool:
+    """Return whether the output is one file. Raises InvalidFile and InvalidInput for one that cannot be written."""
+    name = output.removeprefix(HUB)
+    path = Path(output)
+    if name != output:
+        check_name(name, "data set")
+        return False
+    if not path.suffix:
+        check_empty(path)
+        return False
+    check_folder(path)
+    if path.suffix.lower() not in (".parquet", ".jsonl", ".csv"):
+        raise InvalidFile(
+            f"{output}: the extension {path.suffix!r} is not a known format. Use .parquet, .jsonl or .csv, a name "
+            "without extension for a folder of `datasets`, or hub:NAME."
+        )
+    return True
 
 
 def _written(made: CorrectedSet, output: str, is_file: bool, escape: bool, *, private: bool) -> tuple[str, int]:
@@ -129,18 +145,25 @@ def _written(made: CorrectedSet, output: str, is_file: bool, escape: bool, *, pr
     return hub.push(dataset, name, text, private=private), len(dataset)
 
 
-def _exported(client: Client, task: str, run: str) -> RunOut:
+def _exported(client: Client, task: str, run: str, *, quiet: bool) -> RunOut:
     """Let the server write the corrected set and the report, and return that run when it is done."""
-    asked = client.start_run(task, ReviewExportRequest(run=run))
-    return waited_for(client, task, asked.run, quiet=True)
+    asked = client.start_run(task, request_of(ReviewExportRequest, {"run": run}))
+    if not quiet:
+        screen.note(f"The server writes it: run {asked.run}")
+    return waited_for(client, task, asked.run, quiet=quiet)
 
 
 @contextmanager
 def _of_server(client: Client, task: str, run: str, *, quiet: bool) -> Iterator[CorrectedSet]:
     """Yield the corrected set that the server writes, as long as its parts are on this machine."""
-    from tornio.review.export import fetched
+    try:
+        from tornio.review.export import fetched
+    except ImportError as error:
+        raise typer.BadParameter(
+            f"This command needs an extra that is not installed ({error}). Run: pip install 'tornio[cluster]'"
+        ) from error
 
-    done = _exported(client, task, run)
+    done = _exported(client, task, run, quiet=quiet)
     with tempfile.TemporaryDirectory(prefix="tornio-") as scratch:
         folder = Path(scratch) / "result"
         fetch_result(client, task, done, folder, escape=True, quiet=quiet)

@@ -104,8 +104,8 @@ def fetch_result(client: Client, task: str, run: RunOut, output: Path, *, escape
     job = JOBS.get(run.job)
     if job is not None and _is_purged(job, files):
         raise InvalidInput(
-            f"the files of {run.run} were deleted by a purge, because they held a deleted text. The same request is "
-            "the same run: ask for a run over data without that text"
+            f"the files of {run.run} were deleted by a purge, because they held a deleted text. Ask for a run over "
+            "data without that text; a review can be exported again"
         )
     if not files:
         raise InvalidInput(f"a run of {run.job!r} has no files. See it with: tornio run show {task} {run.run}")

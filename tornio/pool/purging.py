@@ -32,10 +32,10 @@ from tornio.schemas.keys import LLM_ANSWERS, RunKeys, TaskKeys
 from tornio.schemas.tables import POOL
 from tornio.storage.port import ObjectStore
 
-READ_PARTS = ("input/", "corrected/")
-"""Folders of a run with the texts that it has read. They say which rows are meant, so they are changed last."""
+TELLING_PARTS = ("input/", "corrected/")
+"""Folders of a run whose texts tell that it has to be changed. So they are changed last."""
 TEXT_PARTS = ("scores/", "unranked/")
-"""Folders of a score run with the texts of its rows, besides those that it has read."""
+"""Folders of a score run with the texts of its rows, besides those that tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +115,23 @@ class Purge:
         runs: dict[str, list[str]] = {}
         for info in self.store.list(self.keys.runs):
             run, _, name = info.key.removeprefix(self.keys.runs).partition("/")
-            if name.startswith((*READ_PARTS, *TEXT_PARTS)):
+            if name.startswith((*TELLING_PARTS, *TEXT_PARTS)):
                 runs.setdefault(run, []).append(info.key)
         for number, (run, keys) in enumerate(runs.items(), 1):
-            if any(rows_with(self._table(key), doomed.digests).any() for key in keys):
+            if any(self._has(key, doomed.digests) for key in keys):
                 self._score_run(self.keys.run(run), keys, doomed.digests)
                 self.done["score_runs"] += 1
             self.step("score runs", number, len(runs))
 
+    def _has(self, key: str, digests: Collection[str]) -> bool:
+        """Whether a part has one of these texts. One that another purge has deleted has none."""
+        try:
+            return bool(rows_with(self._table(key), digests).any())
+        except NotFound:
+            return False
+
     def _score_run(self, run: RunKeys, keys: Iterable[str], digests: Collection[str]) -> None:
-        inputs = [key for key in keys if key.removeprefix(run.root).startswith(READ_PARTS)]
+        inputs = [key for key in keys if key.removeprefix(run.root).startswith(TELLING_PARTS)]
         for key in inputs:
             rows = rows_with(self._table(key), digests)
             if rows.any():

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tornio.errors import InvalidInput
 from tornio.review.corrected import CorrectedSet, schema
 from tornio.review.report import run_report
 from tornio.review.sync import progress
@@ -31,6 +32,8 @@ def export(run: ScoredRun, keys: RunKeys, step: Callable[[int], None]) -> Review
 
     ``step``: is told how many rows are written. One part is held in memory at a time.
     """
+    # A purge finds a text by the corrected set. So a report never has a text that the corrected set lacks.
+    run.store.delete([keys.root + REPORT])
     made, rows = CorrectedSet.of(run), 0
     for number, table in enumerate(made.tables()):
         run.store.put(keys.part(CORRECTED, number), _parquet(table))
@@ -56,8 +59,16 @@ def forget(plan: RunPlan, store: ObjectStore) -> None:
 
 
 def fetched(output: dict[str, Any], store: ObjectStore, folder: str = f"{CORRECTED}/") -> CorrectedSet:
-    """Return the corrected set of a run with this output, whose parts were fetched into a folder of this store."""
+    """Return the corrected set of a run with this output, whose parts were fetched into a folder of this store.
+
+    Raises InvalidInput if rows are missing: a purge deletes the parts one by one.
+    """
     said = ReviewExportOutput.model_validate(output)
+    if (rows := sum(len(table) for table in _tables(store, folder))) != said.rows:
+        raise InvalidInput(
+            f"{said.rows - rows:,} of the {said.rows:,} rows are missing, because a purge has deleted what held a "
+            "deleted text. Ask for the export again."
+        )
     return CorrectedSet(
         run=said.run,
         model=said.model,

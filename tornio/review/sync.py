@@ -80,6 +80,12 @@ def find_review(run: ScoredRun) -> Review:
     return stored[0]
 
 
+def rows_sent(run: ScoredRun) -> int:
+    """Return how many rows of a run were sent to annotators."""
+    stored = documents.find(run.store, run.keys.document, Review)
+    return 0 if stored is None else len(stored[0].rows)
+
+
 def review_datasets(task: Task) -> list[str]:
     """Return the data sets, in the task's workspace of the annotation tool, of all reviews of its runs."""
     keys = [info.key for info in task.store.list(task.keys.runs) if info.key.endswith("/review.json")]

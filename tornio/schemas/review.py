@@ -84,12 +84,15 @@ class ReviewSyncOutput(Part):
 
 
 class ReviewExportArgs(Part):
-    """Write what reviewers made of a score run. While the label log does not grow, the same request is the same run."""
+    """Write what reviewers made of a score run. While nothing is sent or answered, the same request is the same run."""
 
     run: str
     """The score run."""
+    rows: int
+    """Number of rows that had been sent."""
     label_seq: int
-    """Last part of the label log. Answers that come while the run works may count, too."""
+    """Last part of the label log. A purge waits for a run that was planned before the deletion. Answers that come while
+    the run works may count, too."""
     spec_rev: int
     """Read only by controllers of other releases, which fail without it when they measure how large the run is."""
 

@@ -130,6 +130,18 @@ def test_the_corrected_set_of_a_task_s_run_becomes_a_folder_of_datasets(
     assert (rows["corrected_label"][:], rows.features["corrected_label"].names) == ([1, 1], ["bad", "good"])
 
 
+def test_what_cannot_be_written_is_told_before_the_server_works(
+    task: Tornio, exported: FakeBackend, tmp_path: Path
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a").touch()
+    for output in ("corrected.tsv", tmp_path / "full", tmp_path / "nowhere" / "a.csv", "hub:a/b/c"):
+        assert task("export", "corrected", "score-1", "--task", TASK, "-o", output)[0] == 1
+    code, _, err = task("export", "corrected", "Score 1", "--task", TASK, "-o", tmp_path / "a.csv")
+    assert (code, "Traceback" in err, "run" in err) == (1, False, True)
+    assert exported.runs.asked == []
+
+
 def test_the_report_of_a_task_s_run_comes_from_the_server(task: Tornio, exported: FakeBackend, tmp_path: Path) -> None:
     words = ("review", "report", "score-1", "--task", TASK)
     assert task(*words, "-o", tmp_path / "report.html")[0] == 0

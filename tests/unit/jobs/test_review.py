@@ -147,10 +147,13 @@ def test_the_corrected_set_and_the_report_are_written_for_the_present_answers(
     nobody = planned(context, "review-export", run=scored)
     assert ReviewExportOutput.model_validate(done(context, nobody)).reviewed.shown == 0
     sent(context, run=scored, top=2, name="mine")
+    shown = planned(context, "review-export", run=scored)
+    assert shown != nobody
+    assert done(context, shown)["reviewed"]["shown"] == 2
     tool.answer("shop", "mine", "r4", "ann", ["good"])
     synced(context, scored)
     plan = planned(context, "review-export", run=scored)
-    assert plan != nobody
+    assert plan != shown
     output = ReviewExportOutput.model_validate(done(context, plan))
     assert planned(context, "review-export", run=scored) == plan
     assert (output.run, output.rows, output.multi_label, output.model) == (scored, 5, False, "v0001-ab")
@@ -161,6 +164,28 @@ def test_the_corrected_set_and_the_report_are_written_for_the_present_answers(
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["corrected_label"] for row in rows] == [*["bad"] * 4, "good"]
     assert [row["review"] for row in rows] == [*["unreviewed"] * 4, "changed"]
+    context.store.delete([plan.run_keys.part("corrected", 0)])  # as a purge that was killed
+    with pytest.raises(InvalidInput, match="3 of the 5 rows are missing"):
+        write_fetched(plan, output.model_dump(), context.store, path, True)
+
+
+def test_a_report_never_has_a_text_that_the_corrected_set_lacks(
+    context: JobContext, task: Task, scored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task.add_records([Record(f"r{n}", f"text number {n}") for n in range(5)])
+    plan = planned(context, "review-export", run=scored)
+    done(context, plan)
+    context.store.delete([plan.run_keys.result])
+    delete_records(task, ["r2"], "ops")
+
+    def killed(_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tornio.review.export.run_report", killed)
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan, 2, context)
+    kept = [context.store.get(info.key).body for info in context.store.list(plan.run_keys.root)]
+    assert not any(b"text number 2" in body for body in kept)
 
 
 def test_a_purge_takes_the_text_out_of_what_was_exported(context: JobContext, task: Task, scored: str) -> None:
