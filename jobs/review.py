@@ -12,7 +12,7 @@ from tornio.api import ReviewExportRequest, ReviewSendRequest, ReviewSyncRequest
 from tornio.review.export import export as export_review
 from tornio.review.export import forget
 from tornio.review.send import send_review, wanted
-from tornio.review.sync import ReviewSync, find_review, progress, rows_sent
+from tornio.review.sync import ReviewSync, find_review, progress, stored_review
 from tornio.schemas.review import (
     ReviewExportArgs,
     ReviewExportOutput,
@@ -82,8 +82,12 @@ def plan_export(request: ReviewExportRequest, task: TaskName, context: JobContex
     """Return the plan for the present rows and answers. The same ones are the same run. Raises as ``of_task``."""
     opened = context.tasks.open(*task)
     run = ScoredRun.of_task(opened, request.run)
+    review = stored_review(run)
     args = ReviewExportArgs(
-        run=run.run, rows=rows_sent(run), label_seq=opened.labels.last_seq(), spec_rev=opened.document.spec_rev
+        run=run.run,
+        rows=0 if review is None else len(review.rows),
+        label_seq=opened.labels.last_seq(),
+        spec_rev=opened.document.spec_rev,
     )
     return RunPlan.of(request.job, *task, args)
 

@@ -17,7 +17,7 @@ from tornio.api import ReviewExportRequest, RunOut
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, NoEscapeFormulas, Url, connect
 from tornio.cli.options import request_of
-from tornio.cli.results import fetch_result, waited_for
+from tornio.cli.results import TABLES, fetch_result, waited_for
 from tornio.cli.scored import OfTask, Run, Workspace, check_workspace, open_scored
 from tornio.client import Client
 from tornio.errors import InvalidFile
@@ -85,13 +85,23 @@ def export_corrected(
     check_workspace(task, workspace)
     is_file = _check_output(output)
     if task is None:
-        from_here = open_scored(run, workspace)
-        from tornio.review.corrected import CorrectedSet
+        scored = open_scored(run, workspace)
+        from tornio.review.corrected import CorrectedSet, corrected, schema
+        from tornio.review.write import writer_for
 
-        output, rows = _written(CorrectedSet.of(from_here), output, is_file, not no_escape_formulas, private=not public)
+        if is_file:
+            write = writer_for(Path(output), escape=not no_escape_formulas)
+            rows = write(corrected(scored), schema(scored.multi_label))
+        else:
+            output, rows = _as_dataset(CorrectedSet.of(scored), output, private=not public)
+    elif is_file:
+        with connect(ctx, url) as client:
+            done = _exported(client, task, run, quiet=as_json)
+            fetch_result(client, task, done, Path(output), escape=not no_escape_formulas, quiet=as_json)
+            rows = int((done.output or {})["rows"])
     else:
         with connect(ctx, url) as client, _of_server(client, task, run, quiet=as_json) as made:
-            output, rows = _written(made, output, is_file, not no_escape_formulas, private=not public)
+            output, rows = _as_dataset(made, output, private=not public)
     if as_json:
         screen.dump({"path": output, "rows": rows})
     else:
@@ -109,7 +119,7 @@ def _check_output(output: str) -> bool:
         check_empty(path)
         return False
     check_folder(path)
-    if path.suffix.lower() not in (".parquet", ".jsonl", ".csv"):
+    if path.suffix.lower() not in TABLES:
         raise InvalidFile(
             f"{output}: the extension {path.suffix!r} is not a known format. Use .parquet, .jsonl or .csv, a name "
             "without extension for a folder of `datasets`, or hub:NAME."
@@ -117,13 +127,8 @@ def _check_output(output: str) -> bool:
     return True
 
 
-def _written(made: CorrectedSet, output: str, is_file: bool, escape: bool, *, private: bool) -> tuple[str, int]:
-    """Write a file or a folder of `datasets`, or push to the hub. Returns where it is and its number of rows."""
-    if is_file:
-        from tornio.review.corrected import schema
-        from tornio.review.write import writer_for
-
-        return output, writer_for(Path(output), escape=escape)(made.tables(), schema(made.multi_label))
+def _as_dataset(made: CorrectedSet, output: str, *, private: bool) -> tuple[str, int]:
+    """Write a folder of `datasets`, or push to the hub. Returns where it is and its number of rows."""
     from tornio.review import hub
     from tornio.review.card import card
 

@@ -32,7 +32,8 @@ Top = Annotated[int, typer.Option(min=0, max=20, help="Show so many of the first
 _OVER = ("done", "failed", "cancelled")
 _LOOK_S = 1.0
 """Seconds between two looks at a run that is waited for."""
-_TABLES = (".parquet", ".csv", ".jsonl")
+TABLES = (".parquet", ".csv", ".jsonl")
+"""Endings of a file with all rows of a result."""
 
 
 def waited_for(client: Client, task: str, run: str, *, quiet: bool) -> RunOut:
@@ -122,7 +123,7 @@ def _fetch(
     same = [file for file in offered if Path(file.name).suffix == suffix]
     if not suffix:
         wanted, folder, inside = list(files), output, ""
-    elif job is not None and job.write is not None and suffix in _TABLES:
+    elif job is not None and job.write is not None and suffix in TABLES:
         wanted = [file for file in files if file.name.endswith(".parquet")]
         folder, inside = output.with_name(output.name + ".partial"), TaskKeys(*TaskName.parse(task)).run(run.run).root
     elif len(same) == 1:

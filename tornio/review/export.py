@@ -14,7 +14,7 @@ from tornio.errors import InvalidInput
 from tornio.review.corrected import CorrectedSet, schema
 from tornio.review.report import run_report
 from tornio.review.sync import progress
-from tornio.review.write import writer_for
+from tornio.review.write import write_parquet, writer_for
 from tornio.schemas.keys import RunKeys
 from tornio.schemas.review import ReviewExportOutput
 from tornio.schemas.runs import RunPlan
@@ -93,5 +93,5 @@ def _tables(store: ObjectStore, folder: str) -> Iterator[pa.Table]:
 
 def _parquet(table: pa.Table) -> bytes:
     out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd")
+    write_parquet([table], table.schema, out)
     return out.getvalue()

@@ -74,16 +74,16 @@ def progress(now: Precision) -> ReviewSyncOutput:
 
 def find_review(run: ScoredRun) -> Review:
     """Return the review of a run. Raises NotFound if nothing was sent."""
-    stored = documents.find(run.store, run.keys.document, Review)
-    if stored is None:
+    review = stored_review(run)
+    if review is None:
         raise NotFound(f"Nothing of run {run.run} was sent to annotators yet. Run `{_how_to_send(run)}`.")
-    return stored[0]
+    return review
 
 
-def rows_sent(run: ScoredRun) -> int:
-    """Return how many rows of a run were sent to annotators."""
+def stored_review(run: ScoredRun) -> Review | None:
+    """Return the review of a run. None: nothing was sent."""
     stored = documents.find(run.store, run.keys.document, Review)
-    return 0 if stored is None else len(stored[0].rows)
+    return None if stored is None else stored[0]
 
 
 def review_datasets(task: Task) -> list[str]:
@@ -94,12 +94,12 @@ def review_datasets(task: Task) -> list[str]:
 
 def run_verdicts(run: ScoredRun) -> dict[str, Verdict]:
     """Return the reviewers' verdicts on the run's texts, by digest, from the log; empty if nothing was sent."""
-    stored = documents.find(run.store, run.keys.document, Review)
-    if stored is None:
+    review = stored_review(run)
+    if review is None:
         return {}
-    events = [event for event in run.log.read() if event.dataset == stored[0].dataset]
-    digests = _digests(run, stored[0], events)
-    return verdicts(events, stored[0].dataset, digests, run.labels, run.multi_label)
+    events = [event for event in run.log.read() if event.dataset == review.dataset]
+    digests = _digests(run, review, events)
+    return verdicts(events, review.dataset, digests, run.labels, run.multi_label)
 
 
 def run_precision(run: ScoredRun, found: Mapping[str, Verdict] | None = None) -> Precision:
@@ -107,8 +107,8 @@ def run_precision(run: ScoredRun, found: Mapping[str, Verdict] | None = None) ->
 
     ``found``: the outcome of ``run_verdicts``, if the caller has it already.
     """
-    review = documents.find(run.store, run.keys.document, Review)
-    shown = run.rows(review[0].rows) if review else []
+    review = stored_review(run)
+    shown = run.rows(review.rows) if review else []
     return precision({row.digest: row.given for row in shown}, run_verdicts(run) if found is None else found)
 
 

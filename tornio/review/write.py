@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,7 +27,7 @@ def writer_for(path: Path, *, escape: bool = True) -> Write:
     def _csv(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
         return write_csv(path, schema.names, (list(row.values()) for row in _rows(tables)), escape=escape)
 
-    writers = {".parquet": _parquet, ".jsonl": _json_lines, ".csv": _csv}
+    writers = {".parquet": write_parquet, ".jsonl": _json_lines, ".csv": _csv}
     write = writers.get(path.suffix.lower())
     if write is None:
         raise InvalidFile(
@@ -42,7 +42,8 @@ def writer_for(path: Path, *, escape: bool = True) -> Write:
     return whole
 
 
-def _parquet(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
+def write_parquet(tables: Iterable[pa.Table], schema: pa.Schema, path: Path | BinaryIO) -> int:
+    """Write the tables, one row group each, and return their number of rows."""
     rows = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as out:
         for table in tables:
