@@ -26,9 +26,9 @@ import torch
 from bench.score_job import LABELS, PART_ROWS, Run, classifier, news, short_rows, tree_bytes
 from tornio.api import PredictRequest
 from tornio.models.sequence import SequenceClassifier
-from tornio.schemas.jobs import PredictOutput
 from tornio.schemas.keys import workspace_run
 from tornio.schemas.runs import RunResult
+from tornio.schemas.scoring import PredictOutput
 from tornio.storage import documents
 
 KILLS = 5

@@ -29,9 +29,9 @@ import torch
 
 from tornio.models.sequence import SequenceClassifier
 from tornio.models.sources import resolve_encoder
-from tornio.schemas.jobs import ScoreArgs, ScoreOutput
 from tornio.schemas.keys import workspace_run
 from tornio.schemas.runs import RunResult
+from tornio.schemas.scoring import ScoreArgs, ScoreOutput
 from tornio.storage import documents
 from tornio.storage.local import LocalStore
 

@@ -10,8 +10,8 @@ from jobs.context import JobContext, RunContext
 from jobs.parts import Stages
 from jobs.spread import check_precision, do_missing
 from tornio.api import PredictRequest, TaskName
-from tornio.schemas.jobs import PredictArgs, PredictOutput, ScoreInput
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import PredictArgs, PredictOutput, ScoreInput
 from tornio.scoring.finished import model_name
 from tornio.scoring.parts import Parts
 from tornio.scoring.predicting.planning import plan_predict

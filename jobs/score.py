@@ -11,8 +11,8 @@ from jobs.parts import Stages
 from jobs.spread import check_precision, do_missing
 from tornio.api import ScoreRequest, TaskName
 from tornio.review.report import write_shown
-from tornio.schemas.jobs import ScoreArgs, ScoreOutput
 from tornio.schemas.runs import RunPlan, RunResult
+from tornio.schemas.scoring import ScoreArgs, ScoreOutput
 from tornio.scoring.fitting import fit_scorer
 from tornio.scoring.parts import Parts, scored_as
 from tornio.scoring.planning import plan_score

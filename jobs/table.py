@@ -30,18 +30,9 @@ from tornio.plugins import late
 from tornio.schemas.automatic import AutoLabelArgs
 from tornio.schemas.base import Part
 from tornio.schemas.comparison import CompareArgs
-from tornio.schemas.jobs import (
-    AdaptArgs,
-    EvaluateArgs,
-    ImportArgs,
-    LabelArgs,
-    PredictArgs,
-    PurgeArgs,
-    QueryArgs,
-    ScoreArgs,
-    TrainArgs,
-)
+from tornio.schemas.jobs import AdaptArgs, EvaluateArgs, ImportArgs, LabelArgs, PurgeArgs, QueryArgs, TrainArgs
 from tornio.schemas.review import ReviewExportArgs, ReviewSendArgs, ReviewSyncArgs
+from tornio.schemas.scoring import PredictArgs, ScoreArgs
 from tornio.schemas.simulation import SimulateArgs
 
 if TYPE_CHECKING:

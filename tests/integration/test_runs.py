@@ -18,7 +18,7 @@ from tests.integration.conftest import Command
 from tests.running import LABELS, Running, labelled_csv, messages, spec, until
 from tornio.api import RunOut
 from tornio.errors import Conflict, Forbidden
-from tornio.schemas.jobs import PredictOutput, ScoreOutput
+from tornio.schemas.scoring import PredictOutput, ScoreOutput
 from tornio.schemas.tables import scores_table
 from tornio.settings import StorageSettings
 from tornio.storage.port import ObjectStore

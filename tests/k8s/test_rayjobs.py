@@ -23,8 +23,9 @@ from tests.running import LABELS, labelled_csv, messages, served_task, serving, 
 from tornio.api import AdaptRequest, CompareRequest, LabelIn, RecordIn, RunOut
 from tornio.errors import Unavailable
 from tornio.schemas.comparison import CompareOutput
-from tornio.schemas.jobs import AdaptOutput, ScoreOutput
+from tornio.schemas.jobs import AdaptOutput
 from tornio.schemas.keys import run_of
+from tornio.schemas.scoring import ScoreOutput
 from tornio.schemas.tables import scores_table
 from tornio.storage.port import ObjectStore
 

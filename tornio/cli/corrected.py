@@ -18,7 +18,7 @@ from tornio.cli import screen
 from tornio.cli.connect import Context, Json, NoEscapeFormulas, Url, connect
 from tornio.cli.options import request_of
 from tornio.cli.results import TABLES, fetch_result, waited_for
-from tornio.cli.scored import OfTask, Run, Workspace, check_workspace, open_scored
+from tornio.cli.scored import OfTask, Run, Workspace, check_url, check_workspace, open_scored
 from tornio.client import Client
 from tornio.errors import InvalidFile
 from tornio.files.pushing import HUB, check_name
@@ -48,6 +48,7 @@ def report(
             done = _exported(client, task, run, quiet=as_json)
             fetch_result(client, task, done, output, escape=True, quiet=as_json)
     else:
+        check_url(url)
         scored = open_scored(run, workspace)
         from tornio.review.report import run_report
 
@@ -85,6 +86,7 @@ def export_corrected(
     check_workspace(task, workspace)
     is_file = _check_output(output)
     if task is None:
+        check_url(url)
         scored = open_scored(run, workspace)
         from tornio.review.corrected import CorrectedSet, corrected, schema
         from tornio.review.write import writer_for

@@ -86,7 +86,7 @@ def _say_purged(done: PurgeOutput, task: str, before: bool) -> None:
         screen.say(
             f"took the texts of {done.records:,} records of {task} out of {done.parts:,} parts of the pool, and what "
             f"was made of them out of {done.caches:,} files of embeddings and soft labels, {done.views:,} of written "
-            f"views, {done.score_runs:,} score runs and {done.answers:,} answers of chat models"
+            f"views, {done.score_runs:,} runs and {done.answers:,} answers of chat models"
         )
     learned = learned_lines([LearnedOut(**one.model_dump()) for one in done.versions])
     learned += [f"base model {name} was adapted to some of them" for name in done.encoders]

@@ -16,7 +16,7 @@ from tornio.cli.connect import Context, Json, Url, connect
 from tornio.cli.corrected import report
 from tornio.cli.options import request_of
 from tornio.cli.results import waited_for
-from tornio.cli.scored import OfTask, Run, Workspace, check_workspace, open_scored
+from tornio.cli.scored import OfTask, Run, Workspace, check_url, check_workspace, open_scored
 from tornio.client import Client
 from tornio.client.address import looked_in, session_environment
 from tornio.errors import InvalidInput, RunFailed, TemporaryError
@@ -76,6 +76,7 @@ def send(
             request = request_of(ReviewSendRequest, given)
             sent = ReviewSendOutput.model_validate(_done(client, found, request, tell=not as_json))
     else:
+        check_url(url)
         from tornio.review.send import send_review, wanted
 
         with _annotation() as annotation:
@@ -135,6 +136,7 @@ def _polling(
         with connect(ctx, url) as client:
             yield lambda: ReviewSyncOutput.model_validate(_done(client, found, request))
         return
+    check_url(url)
     from tornio.review.sync import ReviewSync, progress
 
     with _annotation() as annotation:

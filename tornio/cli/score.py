@@ -23,8 +23,8 @@ from tornio.settings import KubeSettings, StorageSettings
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
-    from tornio.schemas.jobs import ScoreOutput
     from tornio.schemas.runs import RunPlan
+    from tornio.schemas.scoring import ScoreOutput
     from tornio.scoring.scored_run import ScoredRun
     from tornio.storage.port import ObjectStore
 

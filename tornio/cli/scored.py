@@ -32,6 +32,12 @@ def check_workspace(task: str | None, workspace: str | None) -> None:
         raise typer.BadParameter(f"--workspace is for a run without a task. Omit it beside --task {task}.")
 
 
+def check_url(url: str | None) -> None:
+    """Raises BadParameter for an address beside a run that no server is asked for."""
+    if url is not None:
+        raise typer.BadParameter("--url is for a run of a task. Name the task with --task, or omit --url.")
+
+
 def open_scored(run: str, workspace: str | None) -> ScoredRun:
     """Return the run of the store that `tornio score` uses here. Raises BadParameter where only the client is."""
     try:

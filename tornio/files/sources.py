@@ -13,7 +13,7 @@ from typing import Any
 from tornio.errors import Changed, InvalidFile, InvalidInput
 from tornio.files.content import content_of, is_blank
 from tornio.files.tables import BY_SUFFIX, Format
-from tornio.schemas.jobs import InputFile
+from tornio.schemas.scoring import InputFile
 from tornio.settings import NodeSettings, StorageSettings
 from tornio.storage.files import appearing
 from tornio.storage.port import ObjectInfo, ObjectStore

@@ -121,7 +121,7 @@ class Purge:
             if any(self._has(key, doomed.digests) for key in keys):
                 self._score_run(self.keys.run(run), keys, doomed.digests)
                 self.done["score_runs"] += 1
-            self.step("score runs", number, len(runs))
+            self.step("runs", number, len(runs))
 
     def _has(self, key: str, digests: Collection[str]) -> bool:
         """Whether a part has one of these texts. One that another purge has deleted has none."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tornio.review.sync import run_precision, run_verdicts
 from tornio.review.verdicts import Outcome, Verdict
-from tornio.schemas.jobs import ScoreArgs
+from tornio.schemas.scoring import ScoreArgs
 from tornio.schemas.tables import REJECTED
 from tornio.scoring import figures
 from tornio.scoring.measures import label_matrix

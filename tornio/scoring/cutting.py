@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from tornio.errors import InvalidFile
 from tornio.files.sources import check_unchanged
-from tornio.schemas.jobs import InputFile, PartCount, ScoreInput
 from tornio.schemas.keys import RunKeys
+from tornio.schemas.scoring import InputFile, PartCount, ScoreInput
 from tornio.schemas.tables import REJECTED, SCORE_INPUT
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore

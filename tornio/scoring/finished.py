@@ -13,9 +13,9 @@ from tornio.models.loading import Loader
 from tornio.models.port import Scores
 from tornio.models.sequence import SequenceClassifier
 from tornio.registry import Encoders, Registry
-from tornio.schemas.jobs import PredictArgs, ScoreArgs
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import PredictArgs, ScoreArgs
 from tornio.storage.port import ObjectStore
 
 

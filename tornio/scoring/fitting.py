@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tornio.arrays import BoolMatrix, FloatMatrix
-from tornio.schemas.jobs import ScoreArgs, ScoreInput
+from tornio.schemas.scoring import ScoreArgs, ScoreInput
 from tornio.scoring.folds import Keys, deal, sample, text_keys
 from tornio.scoring.measures import label_matrix
 from tornio.scoring.out_of_sample import ARRAYS_FILE, CONFIG_FILE, MOST_ROWS, OutOfSampleScorer

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from tornio.arrays import BoolVector, FloatMatrix
 from tornio.errors import AlreadyExists
-from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.keys import RunKeys
+from tornio.schemas.scoring import ScoreArgs
 from tornio.schemas.tables import EMBEDDINGS, SCORE_INPUT
 from tornio.scoring.ranking import RANKINGS
 from tornio.storage.port import ObjectStore

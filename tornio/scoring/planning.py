@@ -12,8 +12,8 @@ from tornio.models.loading import Loader
 from tornio.models.outputs import class_number, read_outputs
 from tornio.models.sequence import check_classifier, in_model_order
 from tornio.registry import Registry
-from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import ScoreArgs
 from tornio.scoring.ranking import RANKINGS, default_ranking
 from tornio.scoring.staging import label_cells
 from tornio.storage.port import ObjectStore

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from tornio.errors import InvalidFile
 from tornio.files.spreadsheets import write_csv
 from tornio.files.whole import check_folder, writing
-from tornio.schemas.jobs import ScoreOutput
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import ScoreOutput
 from tornio.scoring.scored_run import ScoredRun
 from tornio.storage.port import ObjectStore
 

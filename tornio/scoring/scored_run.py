@@ -16,9 +16,9 @@ from tornio.arrays import BoolVector
 from tornio.errors import Conflict, InvalidInput, NotFound
 from tornio.labels.log import LabelLog
 from tornio.records import Purpose, text_digest
-from tornio.schemas.jobs import ScoreArgs, ScoreOutput
 from tornio.schemas.keys import LabelLogKeys, RunKeys, TaskKeys, workspace_run
 from tornio.schemas.runs import RunPlan, RunResult
+from tornio.schemas.scoring import ScoreArgs, ScoreOutput
 from tornio.schemas.tables import scores_table
 from tornio.storage import documents
 from tornio.storage.port import ObjectStore

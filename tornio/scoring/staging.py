@@ -15,8 +15,8 @@ from tornio.files.rows import Columns, RowStream, stream_rows
 from tornio.files.sources import on_disk
 from tornio.files.tables import Options, Row
 from tornio.records import default_record_id, text_digest
-from tornio.schemas.jobs import InputFile, ScoreArgs, ScoreInput
 from tornio.schemas.keys import RunKeys
+from tornio.schemas.scoring import InputFile, ScoreArgs, ScoreInput
 from tornio.scoring.cutting import Cut, FoundRow, stage_rows, staged_once
 from tornio.storage.port import ObjectStore
 

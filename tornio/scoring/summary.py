@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from tornio.schemas.jobs import ScoreArgs, ScoreInput, ScoreOutput
+from tornio.schemas.scoring import ScoreArgs, ScoreInput, ScoreOutput
 from tornio.schemas.tables import scores_table
 from tornio.scoring.figures import only_in
 from tornio.scoring.measures import label_matrix

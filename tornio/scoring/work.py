@@ -13,8 +13,8 @@ from tornio.arrays import BoolMatrix, BoolVector, FloatMatrix
 from tornio.errors import InvalidInput
 from tornio.models.decide import decide_labels
 from tornio.models.loading import Loader
-from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import ScoreArgs
 from tornio.schemas.tables import EMBEDDINGS, list_column, scores_table
 from tornio.scoring.finished import FinishedModel, finished_model
 from tornio.scoring.fitting import load_scorer

@@ -119,6 +119,13 @@ def test_watching_goes_on_through_an_outage_and_tells_what_is_new(
     assert "Argilla does not answer (checking again in 3 s)" in err
 
 
+URL_FOR_NOTHING = (
+    *(("review", name) for name in ("send", "sync", "report")),
+    ("export", "corrected", "-o", "out.csv"),
+)
+"""Commands that ask no server for a run without a task."""
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -126,6 +133,7 @@ def test_watching_goes_on_through_an_outage_and_tells_what_is_new(
         (("review", "send", "RUN", "--top", 1, "--loss-quantile", 0.9), 2, "not both"),
         (("review", "send", "RUN", "--loss-quantile", 1), 1, "below 1"),
         (("review", "sync", "RUN"), 1, "tornio review send"),
+        *[((*words, "RUN", "--url", "http://a"), 2, "Name the task with --task") for words in URL_FOR_NOTHING],
         (("export", "corrected", "RUN", "-o", "out.xlsx"), 1, "hub:NAME"),
         (("export", "corrected", "RUN", "-o", "hub:a/b/c"), 1, "not a valid name of a data set"),
         (("export", "corrected", "RUN", "-o", "hub:mine"), 1, "HF_HUB_OFFLINE"),

@@ -20,8 +20,8 @@ from tornio.errors import InvalidFile
 from tornio.files import Columns, Options, Skipped, open_data, read_labels, read_records, read_texts
 from tornio.files.sources import find_files
 from tornio.records import default_record_id
-from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.keys import workspace_run
+from tornio.schemas.scoring import ScoreArgs
 from tornio.schemas.tables import REJECTED, SCORE_INPUT
 from tornio.scoring.staging import stage_input
 from tornio.storage.memory import MemoryStore

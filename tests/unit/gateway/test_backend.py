@@ -41,10 +41,10 @@ from tornio.labels.events import EventKind, LabelEvent
 from tornio.loop.phase import Phase
 from tornio.records import Purpose, Record
 from tornio.registry import CANDIDATE, CURRENT, Registry
-from tornio.schemas.jobs import InputFile, ScoreArgs
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.loop import LoopState, OpenBatch, SwapIntent
 from tornio.schemas.runs import RunPlan, RunResult
+from tornio.schemas.scoring import InputFile, ScoreArgs
 from tornio.schemas.task import Batch, BatchItem, GateVerdict, Iteration
 from tornio.spec import LabelSpec, TaskSpec
 from tornio.status.asks import Ask

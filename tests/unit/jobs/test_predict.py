@@ -37,9 +37,10 @@ from tornio.pool import Pool
 from tornio.records import Record
 from tornio.registry import CURRENT, NodeCache, Registry
 from tornio.runs import RunReader, files_of, first_rows, read_file
-from tornio.schemas.jobs import PredictArgs, PredictOutput, PurgeArgs
+from tornio.schemas.jobs import PurgeArgs
 from tornio.schemas.registry import Manifest
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import PredictArgs, PredictOutput
 from tornio.schemas.tables import REJECTED
 from tornio.scoring.predicting.planning import plan_predict
 from tornio.storage import documents

@@ -17,8 +17,8 @@ from jobs.predict import STAGES
 from jobs.running.execute import execute, next_attempt
 from tests.classifiers import tiny_classifier
 from tornio.api import PredictRequest
-from tornio.schemas.jobs import PredictOutput
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import PredictOutput
 from tornio.scoring.predicting.planning import plan_predict
 from tornio.storage.local import LocalStore
 

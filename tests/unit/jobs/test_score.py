@@ -28,8 +28,8 @@ from tornio.api import ScoreRequest, TaskName
 from tornio.errors import Changed, InvalidFile, InvalidInput
 from tornio.files.rows import stream_rows
 from tornio.runs import RunReader, files_of, first_rows, read_file, run_out
-from tornio.schemas.jobs import ScoreOutput
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import ScoreOutput
 from tornio.schemas.tables import REJECTED
 from tornio.scoring.measures import given_matrix
 from tornio.scoring.planning import plan_score

@@ -19,7 +19,7 @@ from jobs.context import JobContext
 from jobs.running.execute import execute
 from tests.classifiers import tiny_classifier
 from tornio.api import ScoreRequest
-from tornio.schemas.jobs import ScoreOutput
+from tornio.schemas.scoring import ScoreOutput
 from tornio.scoring.planning import plan_score
 from tornio.scoring.scored_run import ScoredRun
 from tornio.storage.local import LocalStore

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from tornio.records import default_record_id
-from tornio.schemas.jobs import InputFile, ScoreArgs, ScoreOutput
 from tornio.schemas.keys import run_of
 from tornio.schemas.runs import RunPlan, RunResult
+from tornio.schemas.scoring import InputFile, ScoreArgs, ScoreOutput
 from tornio.schemas.tables import scores_table
 from tornio.scoring.scored_run import ScoredRun
 from tornio.spec import TaskSpec

@@ -9,7 +9,7 @@ from tornio.schemas.audit import Act, AuditEvent, Outcome
 from tornio.schemas.automatic import AutoLabelOutput, AutoLabelRecord, AutoMeasure, Outlook
 from tornio.schemas.base import Document
 from tornio.schemas.comparison import Cell, CellResult, Contender
-from tornio.schemas.jobs import PartCount, ScoreInput, TrainArgs
+from tornio.schemas.jobs import TrainArgs
 from tornio.schemas.live import LiveWindow, TextCounts
 from tornio.schemas.llm import Answer, Spending
 from tornio.schemas.loop import (
@@ -26,6 +26,7 @@ from tornio.schemas.loop import (
 from tornio.schemas.registry import Alias, Blob, EncoderDocument, EncoderName, EncoderPin, EncoderUse, Manifest, Probes
 from tornio.schemas.review import Review
 from tornio.schemas.runs import RunAsk, RunFailure, RunPlan, RunProgress, RunResult, RunStarted, RunTop
+from tornio.schemas.scoring import PartCount, ScoreInput
 from tornio.schemas.sessions import PageSession
 from tornio.schemas.simulation import Arm, Point, ReplayResult
 from tornio.schemas.task import (

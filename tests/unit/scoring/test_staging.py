@@ -8,8 +8,8 @@ import pytest
 
 from tornio.errors import InvalidFile, InvalidInput
 from tornio.files.sources import find_files
-from tornio.schemas.jobs import ScoreArgs, ScoreInput
 from tornio.schemas.keys import workspace_run
+from tornio.schemas.scoring import ScoreArgs, ScoreInput
 from tornio.scoring.planning import labels_in
 from tornio.scoring.staging import stage_input
 from tornio.storage.memory import MemoryStore

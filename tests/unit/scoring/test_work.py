@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from tornio.arrays import BoolMatrix
-from tornio.schemas.jobs import ScoreArgs
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import ScoreArgs
 from tornio.schemas.tables import SCORE_INPUT, scores_table
 from tornio.scoring import work
 from tornio.scoring.work import PartScores, ScorePart

@@ -21,9 +21,9 @@ from tornio.api import ENDINGS, PART_BYTES, UPLOAD, LabelRequest, ScoreRequest, 
 from tornio.errors import Conflict, InvalidInput, NotFound, SchemaTooNew
 from tornio.files.tables import BY_SUFFIX
 from tornio.runs import ask_for_run, cancel_run
-from tornio.schemas.jobs import InputFile, ScoreArgs
 from tornio.schemas.keys import TaskKeys, UploadKeys
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import InputFile, ScoreArgs
 from tornio.schemas.uploads import Upload
 from tornio.settings import UploadSettings
 from tornio.spec import TaskSpec

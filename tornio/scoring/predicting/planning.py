@@ -14,9 +14,9 @@ from tornio.models.loading import Loader
 from tornio.models.outputs import read_outputs
 from tornio.models.sequence import check_classifier
 from tornio.registry import CURRENT, Registry
-from tornio.schemas.jobs import InputFile, PredictArgs
 from tornio.schemas.keys import seq_of
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import InputFile, PredictArgs
 from tornio.scoring.planning import DEFAULT_LENGTH, version_of
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Task, Tasks, last_deletion

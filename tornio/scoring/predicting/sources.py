@@ -17,9 +17,9 @@ from tornio.files.rows import Columns
 from tornio.files.sources import on_disk
 from tornio.files.tables import Options
 from tornio.records import default_record_id
-from tornio.schemas.jobs import PredictArgs
 from tornio.schemas.keys import TaskKeys
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import PredictArgs
 from tornio.schemas.tables import POOL
 from tornio.storage.port import ObjectStore
 from tornio.tasks import Tasks

@@ -13,8 +13,8 @@ from tornio.api import MAX_TOP
 from tornio.arrays import FloatMatrix
 from tornio.models.decide import decide_labels
 from tornio.models.loading import Loader
-from tornio.schemas.jobs import PredictArgs, PredictOutput, ScoreInput
 from tornio.schemas.runs import RunPlan, RunTop
+from tornio.schemas.scoring import PredictArgs, PredictOutput, ScoreInput
 from tornio.schemas.tables import predictions_table
 from tornio.scoring.cutting import Cut, FoundRow, stage_rows, staged_once
 from tornio.scoring.finished import finished_model

@@ -13,8 +13,8 @@ from tornio.files.kept import in_order_of
 from tornio.files.predicted import Answer, Layout, Shown, answer_of, write_predicted
 from tornio.files.sources import check_unchanged
 from tornio.models.loading import Loader
-from tornio.schemas.jobs import PredictArgs, ScoreInput
 from tornio.schemas.runs import RunPlan
+from tornio.schemas.scoring import PredictArgs, ScoreInput
 from tornio.schemas.tables import predictions_table
 from tornio.scoring.finished import model_name
 from tornio.scoring.predicting.sources import Source, files_of, opened, output_name
