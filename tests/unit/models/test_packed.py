@@ -22,7 +22,7 @@ from tornio.arrays import FloatMatrix
 from tornio.models.engine import _warn_once, classifier_for, engine_for
 from tornio.models.packed import attention, forward
 from tornio.models.packed.architectures import Linear, why_not
-from tornio.models.packed.dense import dense
+from tornio.models.packed.dense import dense, padding
 from tornio.models.packed.forward import PackedClassifier, PackedEngine
 from tornio.models.padded import PaddedClassifier, PaddedEngine
 from tornio.models.tokens import Tokens
@@ -187,13 +187,21 @@ def test_the_transformers_model_is_not_kept() -> None:
         assert made is not None
 
 
-def test_prepacked_weights_give_the_same_product() -> None:
+@pytest.mark.parametrize("rows", [1, 7, 64, 65, 200])
+def test_prepacked_weights_give_the_same_product(rows: int) -> None:
     """As they are used in bfloat16 on a processor that computes in it; here in float32."""
     torch.manual_seed(0)
     linear = Linear(torch.randn(48, 32), torch.randn(48))
-    x = torch.randn(7, 32)
+    x = torch.randn(rows, 32)
     with torch.inference_mode():
         torch.testing.assert_close(dense(linear, prepacked=True)(x), dense(linear, prepacked=False)(x))
+
+
+def test_few_numbers_of_rows_have_a_kernel() -> None:
+    padded = {rows: rows + padding(rows) for rows in range(1, 4097)}
+    assert len(set(padded.values())) == 8 + 63
+    assert all(rows <= more < rows + 64 for rows, more in padded.items())
+    assert max(more / rows for rows, more in padded.items() if rows > 8) < 2
 
 
 @pytest.mark.parametrize("first_only", [False, True])

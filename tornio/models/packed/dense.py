@@ -15,6 +15,9 @@ Dense = Callable[[Tensor], Tensor]
 """[T, in] -> [T, out]."""
 _ROWS = 4096
 """The number of rows for which oneDNN optimises the layout of weights; any number of rows gives correct results."""
+_FEW, _STEP_OF_FEW, _STEP = 64, 8, 64
+"""oneDNN compiles a kernel for each number of rows, and keeps up to 1,024 of them. So rows are padded: up to 64 rows to
+a multiple of 8, more rows to a multiple of 64. Otherwise, a process that scored 200,000 short texts grew by 0.5 GB."""
 
 
 def dense(linear: Linear, prepacked: bool | None = None) -> Dense:
@@ -36,5 +39,11 @@ def _is_faster_prepacked(weight: Tensor) -> bool:
 
 
 def _prepacked(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return product
+    padded = functional.pad(x, (0, 0, 0, more)) if (more := padding(len(x))) else x
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(padded, weight, bias, "none", [], "")
+    return product[: len(x)]
+
+
+def padding(rows: int) -> int:
+    """Return how many rows to add, so that there are few different numbers of rows."""
+    return -rows % (_STEP_OF_FEW if rows <= _FEW else _STEP)
