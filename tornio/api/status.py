@@ -167,12 +167,21 @@ class AsksStatus(Answer):
 
 
 class CriterionStatus(Answer):
-    """How far a stopping criterion is: it compares ``value`` with ``threshold``. None: nothing to compare (with)."""
+    """How far a stopping criterion is: it compares ``value`` with ``threshold``. None: nothing to compare (with).
+
+    ``measured``: number of its signals. A criterion that compares the mean of several has no value at first.
+    """
 
     criterion: str
     value: float | None = None
     threshold: float | None = None
     met: bool = False
+    measured: int = 0
+
+    @property
+    def without_value(self) -> str:
+        """What is said where there is no value."""
+        return f"{self.measured} measured, too few to compare" if self.measured else "nothing measured yet"
 
 
 class StopStatus(Answer):

@@ -214,25 +214,23 @@ def _stop(status: TaskStatus) -> Text:
     """The last signals, and how far the criterion is; of several criteria, how far each is."""
     stop = status.stop
     if [one.criterion for one in stop.criteria] in ([], [stop.criterion]):
-        now = stop.criteria[0].value if stop.criteria else None
+        one = stop.criteria[0] if stop.criteria else CriterionStatus(criterion=stop.criterion)
         signals = [f"{signal:.3f}" for signal in stop.signals[-6:]]
-        known = [] if now is None else [f"{_figure(now)} now"]
-        parts = ([" ".join(signals)] if signals else []) + known or [_NOTHING]
+        known = [] if one.value is None else [f"{_figure(one.value)} now"]
+        parts = ([" ".join(signals)] if signals else []) + known or [one.without_value]
         needs = [] if stop.threshold is None else [f"stops at {_figure(stop.threshold)}"]
-        line = ", ".join(parts + needs)
+        line = f"{stop.criterion}: {', '.join(parts + needs)}"
     else:
-        line = "; ".join(map(_criterion, stop.criteria))
-    text = Text(f"{stop.criterion}: {line}")
+        whole = "" if stop.criterion in [one.criterion for one in stop.criteria] else f"{stop.criterion}: "
+        line = whole + "; ".join(map(_criterion, stop.criteria))
+    text = Text(line)
     if stop.stopped:
         text.append(f"; stopped: {stop.stopped}", style="green")
     return text
 
 
-_NOTHING = "nothing measured yet"
-
-
 def _criterion(one: CriterionStatus) -> str:
-    value = _NOTHING if one.value is None else _figure(one.value)
+    value = one.without_value if one.value is None else _figure(one.value)
     needs = "" if one.threshold is None else f", stops at {_figure(one.threshold)}"
     return f"{one.criterion} {value}{needs}{' (met)' if one.met else ''}"
 

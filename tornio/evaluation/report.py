@@ -30,10 +30,10 @@ def holdout_report(
     float32 [n, labels], add the calibration error. ``imported``: for each record, whether its label was imported
     rather than given by annotators; it adds ``sources``.
 
-    Keys: n, discarded, interval (of the main metric), confidence, labels_to_halve_interval, per_class (by label);
-    confusion (rows: true labels, columns: predicted ones, in the task's order) only for single-label tasks; sources:
-    n, score (the main metric) and interval of the labels that were imported and of those by annotators; and the
-    metrics of ``tornio.metricnames``. With several labels per text, ``accuracy`` repeats ``exact_match``, because
+    Keys: n, discarded, interval (of the main metric), confidence, labels_to_halve_interval, labels, per_class (by
+    label); confusion (rows: true labels, columns: predicted ones, in the order of labels) only for single-label tasks;
+    sources: n, score (the main metric) and interval of the labels that were imported and of those by annotators; and
+    the metrics of ``tornio.metricnames``. With several labels per text, ``accuracy`` repeats ``exact_match``, because
     release 0.2 reads it.
     """
     if not truth:
@@ -52,6 +52,7 @@ def holdout_report(
         "labels_to_halve_interval": labels_to_halve(correct, n),
         "macro_f1": metrics.macro_f1(true, predicted),
         "micro_f1": metrics.micro_f1(true, predicted),
+        "labels": list(label_names),
         "per_class": figures,
     }
     if not multi_label:

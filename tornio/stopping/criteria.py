@@ -68,12 +68,15 @@ CRITERIA: Table[StoppingCriterion] = Table(
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How far a criterion is: ``value`` is compared with ``threshold``. None: nothing to compare (with)."""
+    """How far a criterion is: ``value`` is compared with ``threshold``. None: nothing to compare (with).
+
+    ``measured``: number of its signals. A criterion that compares the mean of several has no value at first."""
 
     criterion: str
     value: float | None
     threshold: float | None
     met: bool
+    measured: int
 
 
 def single_criteria(spec: StopSpec) -> tuple[StopSpec, ...]:
@@ -110,6 +113,7 @@ def levels(spec: StopSpec, facts: StopFacts) -> tuple[Level, ...]:
             value=_value(one, facts),
             threshold=stop_threshold(one),
             met=stop_state(one, facts).reason is not None,
+            measured=len(facts.signals.get(one.criterion, ())),
         )
         for one in single_criteria(spec)
     )

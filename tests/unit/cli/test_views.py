@@ -226,6 +226,19 @@ def test_how_far_each_of_several_criteria_is() -> None:
     ) in text
 
 
+def test_several_criteria_are_named_once() -> None:
+    criteria = [
+        CriterionStatus(criterion="kappa-average", threshold=0.99, measured=2),
+        CriterionStatus(criterion="max-iterations", value=2, threshold=2, met=True),
+    ]
+    text = " ".join(
+        shown(STATUS.model_copy(update={"stop": StopStatus(criterion="kappa-average", criteria=criteria)})).split()
+    )
+    assert (
+        "stop kappa-average 2 measured, too few to compare, stops at 0.99; max-iterations 2, stops at 2 (met)" in text
+    )
+
+
 def test_how_far_a_criterion_is_beside_its_signals() -> None:
     one = CriterionStatus(criterion="kappa-average", value=0.855, threshold=0.99)
     stop = StopStatus(criterion="kappa-average", threshold=0.99, signals=[0.8, 0.91], criteria=[one])

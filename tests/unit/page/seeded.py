@@ -109,7 +109,11 @@ def per_class(labels: Sequence[str], right: float, seed: int = 7, several: bool 
         precision, recall = hits / said if said else 0.0, hits / support if support else 0.0
         f1 = 2 * hits / (support + said) if support + said else 0.0
         figures[label] = {"precision": precision, "recall": recall, "f1": f1, "support": support}
-    found = {"per_class": figures, "macro_f1": sum(one["f1"] for one in figures.values()) / len(labels)}
+    found = {
+        "labels": list(labels),
+        "per_class": dict(sorted(figures.items())),  # as a stored document has it
+        "macro_f1": sum(one["f1"] for one in figures.values()) / len(labels),
+    }
     return found if several else found | {"confusion": counts}
 
 

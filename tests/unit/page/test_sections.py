@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -136,6 +139,28 @@ def test_the_worst_labels_and_the_most_confused_pairs_come_first() -> None:
     assert [pair.count for pair in found.pairs] == sorted((pair.count for pair in found.pairs), reverse=True)
     assert (len(found.matrix), found.small) == (150, False)
     assert all(row.cells.count("<td") == 150 for row in found.matrix)
+
+
+def test_the_rows_of_the_matrix_are_those_of_their_labels() -> None:
+    """Stored documents have the figures of the labels in alphabetical order, and the counts in that of the task."""
+    page = page_of(seeded.fifty())
+    found = classes.show(page)
+    assert found is not None
+    assert [row.label for row in found.matrix] == list(seeded.SUPPORT) != sorted(seeded.SUPPORT)
+    counted = {row.label: sum(map(int, re.findall(r">(\d+)<", row.cells))) for row in found.matrix}
+    assert counted == {row.label: row.support for row in found.rows}
+
+
+@pytest.mark.parametrize(("now", "shown"), [(seeded.SUPPORT, True), (seeded.SUPPORT[:-1], False)])
+def test_a_matrix_without_its_order_is_shown_while_the_labels_are_the_same(now: Sequence[str], shown: bool) -> None:
+    page = page_of(seeded.fifty())
+    status = page.stands.get()
+    assert status.metrics is not None
+    del status.metrics.values["labels"]
+    changed = status.model_copy(update={"labels": list(now)})
+    found = classes.show(dataclasses.replace(page, stands=Part(changed)))
+    assert found is not None
+    assert (bool(found.matrix), bool(found.pairs), len(found.rows)) == (shown, shown, len(seeded.SUPPORT))
 
 
 def test_several_labels_a_text_have_no_confusion_matrix() -> None:

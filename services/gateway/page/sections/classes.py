@@ -68,10 +68,11 @@ class Classes:
 
 def show(page: TaskPage) -> Classes | None:
     """Return the figures of each label; None where the version was not judged. Raises PartUnread."""
-    metrics = page.stands.get().metrics
+    status = page.stands.get()
+    metrics = status.metrics
     if metrics is None or not (per_class := metrics.values.get("per_class")):
         return None
-    names, counts = list(per_class), metrics.values.get("confusion") or []
+    names, counts = _confusion(metrics.values, status.labels)
     rows = sorted(_rows(per_class), key=lambda row: (not row.support, row.f1))
     pairs = sorted(_pairs(names, counts), key=lambda pair: (-pair.count, -pair.share))
     return Classes(
@@ -83,8 +84,17 @@ def show(page: TaskPage) -> Classes | None:
         matrix=list(_matrix(names, counts)),
         macro_f1=metrics.values.get("macro_f1"),
         calibration_error=metrics.calibration_error,
-        small=len(names) <= SMALL,
+        small=len(per_class) <= SMALL,
     )
+
+
+def _confusion(values: Mapping[str, Any], labels: Sequence[str]) -> tuple[Sequence[str], Sequence[Sequence[int]]]:
+    """Return the labels in the order of the confusion, and its counts, or none where the order is not known.
+
+    Release 0.2 did not store the order. It is that of the task, unless the ``labels`` have changed since.
+    """
+    names = values.get("labels", labels)
+    return (names, values.get("confusion") or []) if set(names) == set(values["per_class"]) else ([], [])
 
 
 def _rows(per_class: Mapping[str, Mapping[str, Any]]) -> Iterator[ClassRow]:
