@@ -25,7 +25,7 @@ from rich.logging import RichHandler
 
 from examples.support import report
 from examples.support.annotator import WRONG, Annotator, known_answers
-from examples.support.saved import compare, sentences
+from examples.support.saved import compare, learned_sentence, sentences
 from examples.support.server import Server, command, tornio_up
 from examples.support.story import Story
 from examples.support.traffic import Traffic
@@ -152,6 +152,8 @@ def closing(story: Story, seconds: float) -> list[str]:
     saved = compare(story.points, story.random)
     if saved is not None:
         lines += sentences(saved, len(story.answers))
+        if story.taught is not None:
+            lines.append(learned_sentence(story.taught, saved.chosen))
     return [
         *lines,
         f"{len(story.status.swaps)} swaps, {story.load.sent} predictions, {len(story.load.failed)} failed, "
@@ -175,9 +177,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
             console.print(f"[red]{problem}[/]")
         if options.keep:
             console.print(
-                f"\nEverything keeps running until Ctrl-C. Page: {server.url}/\n"
-                f"In another terminal: export TORNIO_URL={server.url}\n"
-                f"Argilla: {server.argilla_url} (user owner, password in {state}/credentials.json)",
+                f"\nEverything keeps running until Ctrl-C.\nPage: {server.url}/ (log in with the api_key)\n"
+                f"Argilla: {server.argilla_url} (user owner, with the argilla_password)\n"
+                f"Both are in {state}/credentials.json. In another terminal, in this folder:\n"
+                f"source .venv/bin/activate; export TORNIO_STATE={state.resolve()}",
                 highlight=False,
             )
             with suppress(KeyboardInterrupt):

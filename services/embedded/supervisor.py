@@ -25,6 +25,7 @@ import psutil
 
 from services.embedded import guard
 from services.embedded.interrupts import Interrupts
+from tornio.client.address import LOCK_FILE
 from tornio.errors import Conflict, Unavailable
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class Supervisor:
         self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._dir.chmod(0o700)  # also an existing one, as its databases hold users' keys
         self._logs.mkdir(exist_ok=True)
-        self._lock = _take_lock(self._dir / "lock")
+        self._lock = _take_lock(self._dir / LOCK_FILE)
         self._interrupts.catch()
         end_stale(self._record)
         self._guard = subprocess.Popen(
@@ -292,8 +293,8 @@ def _take_lock(path: Path) -> IO[str]:
         holder = lock.read().strip() or "unknown"
         lock.close()
         raise Conflict(
-            f"Another process (pid {holder}) already runs the embedded stack in {path.parent}. "
-            "Stop it first, or give this one a state directory of its own."
+            f"Tornio already runs with the state folder {path.parent} (process {holder}), and all commands can use it. "
+            "To start it anew, stop that process first. To run another one beside it, give `tornio up` another --state."
         ) from None
     lock.truncate(0)
     lock.write(str(os.getpid()))

@@ -59,7 +59,7 @@ def test_it_goes_on_where_it_stopped_and_leaves_no_process(tmp_path: Path) -> No
         assert owner["role"] == "owner"
         annotator = ensure_user(before.argilla_url, before.argilla_api_key, "ann", workspaces=("support",))
         assert len(of_this_stack(tmp_path)) >= 3
-        with pytest.raises(Conflict, match="already runs the embedded stack"):
+        with pytest.raises(Conflict, match="already runs with the state folder"):
             EmbeddedStack(tmp_path).start()
         # The last act before the end: what the store acknowledged it must give back, though it is killed.
         client = store(before).client()

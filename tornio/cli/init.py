@@ -82,7 +82,9 @@ def init(
     drafted = _labels(seen, several, given, questions)
     task = TaskName.parse(name or questions.ask("What is the name of the task", "--name", _default_name(file)))
     notes = notes_on(seen)
-    text = write_draft(Draft(task.workspace, task.task, drafted, file, several, notes))
+    labelled = seen.found.labelled(several) if seen.label else 0
+    taught = not labelled and not several  # a student needs one label per text, and imported labels need no teacher
+    text = write_draft(Draft(task.workspace, task.task, drafted, file, several, notes, taught))
     with writing(output) as part:
         part.write_text(text, "utf-8")
     situation = Situation(
@@ -91,7 +93,7 @@ def init(
         file,
         flags_of(seen, format, encoding, delimiter),
         seen.label,
-        seen.found.labelled(several) if seen.label else 0,
+        labelled,
         seen.found.texts,
         seen.found.example,
         _runs(),
@@ -142,6 +144,8 @@ def _labels(seen: Seen, several: bool, given: Mapping[str, str], questions: Ques
             f"The column {seen.label!r} has labels that are not named: {', '.join(map(repr, unknown[:10]))}. Name "
             "them, too, or rename them in the file, so that its labels can be imported."
         )
+    if len(names) < 2:
+        raise InvalidInput("A task needs at least two labels. Name each with --label, or all of them with --labels.")
     if faults := list(label_faults(names)):
         raise InvalidInput(f"These labels cannot be used: {faults[0]}")
     if one_by_one := questions.can_ask and len(names) <= MOST_DESCRIBED:

@@ -37,12 +37,14 @@ def open_page(
     """
     named = None if task is None else TaskName.parse(task)
     with connect(ctx, url) as client:
-        if not annotate:
-            address = client.url + ("/" if named is None else f"/tasks/{named.workspace}/{named.task}")
-        elif named is None:
+        if named is None and annotate:
             raise InvalidInput("--annotate opens the texts of one task. Give its name: tornio open WORKSPACE/TASK")
+        if named is None:
+            address = client.url + "/"
         else:
-            address = client.status(str(named)).annotate_url or ""
+            status = client.status(str(named))  # also for the page, so that an unknown task is said here
+            page = f"{client.url}/tasks/{named.workspace}/{named.task}"
+            address = (status.annotate_url or "") if annotate else page
     if not address:
         raise NotFound(f"{named} has nothing to annotate yet. `tornio status {named}` says what it waits for.")
     address = without_user(address)

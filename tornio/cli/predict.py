@@ -288,10 +288,19 @@ def _texts(texts: Sequence[str] | None, file: str | None, columns: Columns, opti
     if not found[skip:]:
         left_out = f", and --skip leaves out the first {skip:,}" if skip else ""
         raise InvalidInput(f"There is nothing to classify: found {len(found):,} texts{left_out}.")
+    if file is None and (names := [text for text in found if _is_file(text)]):
+        screen.note(f"{names[0]} is classified as a text. With --output, the file of that name is.", style="yellow")
     for number, text in enumerate(found, 1):
         if not has_visible(text):
             raise InvalidInput(f"Text {number:,} is empty or has no visible character. Nothing was classified.")
     return found[skip:]
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long, or with a character that no name has
+        return False
 
 
 def _texts_of(file: str, columns: Columns, options: Options) -> list[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
 from tornio.cli import screen
 from tornio.cli.data import split_names
 from tornio.cli.here import check_extra
 from tornio.cli.predict_file import Predictor
 from tornio.cli.stores import use_store
+from tornio.errors import InvalidInput
+from tornio.exchange.packing import ABOUT, read_about
 from tornio.records import Prediction
 
 _AT_ONCE = 1024
@@ -29,6 +32,7 @@ def predictor_of_model(model: str, labels: str | None, *, multi_label: bool, max
     from tornio.models.outputs import read_outputs
     from tornio.models.sequence import SequenceClassifier
 
+    _check_form(model)
     use_store()
     loader = job_context().loader
     document, layer = loader.base(model)
@@ -54,3 +58,14 @@ def predictor_of_model(model: str, labels: str | None, *, multi_label: bool, max
 
     name = f"{document.digest}, {use.max_length} tokens, {', '.join(names)}, several labels: {several}"
     return Predictor(name, tuple(names), several, predict)
+
+
+def _check_form(model: str) -> None:
+    """Raises InvalidInput for a folder of `tornio export model` that transformers does not load as a classifier."""
+    folder = Path(model)
+    if (folder / ABOUT).is_file() and (form := read_about(folder).form) != "transformers":
+        raise InvalidInput(
+            f"{model} is a version that was exported in the form {form}, which transformers does not load as a "
+            "classifier. Predict with a task that serves it (`tornio versions import` gives it to another task), or "
+            f"with the code in {folder / 'README.md'}."
+        )

@@ -20,6 +20,8 @@ STATE_FOLDER = Path(".tornio")
 """The state folder of ``tornio up``, in the folder that it was started in, if TORNIO_STATE names no other one."""
 SESSION_FILE = "session.json"
 """In the state folder while ``tornio up`` runs, with mode 0600. A JSON object with ``url`` and ``api_key``."""
+LOCK_FILE = "lock"
+"""In the state folder: the process id of the ``tornio up`` that runs, or of the last one."""
 CREDENTIALS_FILE = "credentials.json"
 """In the state folder since the first start of ``tornio up``."""
 KEYS_FILE = "keys.json"
@@ -113,16 +115,27 @@ def looked_in(start: Path | None = None, environ: Mapping[str, str] = os.environ
 
 
 def _nowhere(start: Path, environ: Mapping[str, str]) -> str:
-    advice = (
-        f"start `tornio up` with this {STATE_VARIABLE}"
-        if environ.get(STATE_VARIABLE)
-        else "start Tornio with `tornio up`"
-    )
-    elsewhere = "" if environ.get(STATE_VARIABLE) else ", and no other `tornio up` of yours can be used on this machine"
+    for state in _states(start, environ):
+        if (pid := _up_of(state)) is not None:
+            return (
+                f"The `tornio up` of {state} (process {pid}) starts or ends. Wait until it has printed its addresses."
+            )
+    chosen = f" with this {STATE_VARIABLE}" if environ.get(STATE_VARIABLE) else ""
+    elsewhere = "" if chosen else ", and no other `tornio up` of yours can be used on this machine"
     return (
-        f"The address of the server is not known: {URL_VARIABLE} is not set, --url is not given, and there is no "
-        f"{looked_in(start, environ)}{elsewhere}. Set {URL_VARIABLE}, or {advice}."
+        f"Tornio is not running here. Start it with `tornio up`{chosen}, or give the address of a server in "
+        f"{URL_VARIABLE} or --url. There is no {looked_in(start, environ)}{elsewhere}."
     )
+
+
+def _up_of(state: Path) -> int | None:
+    """The process id of the ``tornio up`` of a state folder that has no session yet, or none any more."""
+    try:
+        pid = int((state / LOCK_FILE).read_text("ascii"))
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if b"up" in words else None  # otherwise, another process has its number by now
 
 
 def _checked(url: str) -> str:

@@ -6,6 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -21,6 +22,8 @@ MAX_LABELS = 1_000
 _LABEL_NAMES = ("label_text", "label_name", *LABEL_NAMES, "target", "sentiment", "topic", "intent", "emotion")
 """Names of columns that hold labels. Names of labels come before their numbers."""
 _ID_ENDINGS = ("_id", "-id", " id", "uuid")
+_IDS_THAT_DIFFER = 0.9
+"""Share of different values from which on a column may hold the ids: exports have a few rows twice."""
 _CLEARLY_LONGER = 1.5
 """The longest column is the text without a question if its cells are so many times longer than any other's."""
 _LABEL_CHARACTERS = 60
@@ -31,13 +34,17 @@ _SENTENCE_WORDS = 4
 
 @dataclass(frozen=True, slots=True)
 class ColumnLook:
-    """What the first rows of a file have in one column. ``length``: mean characters of the cells that hold text."""
+    """What the first rows of a file have in one column. ``length``: mean characters of the cells that hold text.
+
+    ``strings``: cells that hold text and no number. ``dates``: those of them that are a date or a time.
+    """
 
     name: str
     filled: int = 0
     strings: int = 0
     length: float = 0.0
     distinct: int = 0
+    dates: int = 0
 
     @property
     def is_text(self) -> bool:
@@ -156,12 +163,21 @@ def _column(name: str, values: Sequence[Any]) -> ColumnLook:
     filled = [value for value in values if value is not None and value != ""]
     strings = [value for value in filled if isinstance(value, str) and not _is_number(value)]
     length = sum(map(len, strings)) / len(strings) if strings else 0.0
-    return ColumnLook(name, len(filled), len(strings), length, len(set(map(str, filled))))
+    dates = sum(map(_is_date, strings)) + sum(isinstance(value, datetime) for value in filled)
+    return ColumnLook(name, len(filled), len(strings), length, len(set(map(str, filled))), dates)
 
 
 def _is_number(text: str) -> bool:
     try:
         float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text.strip())
     except ValueError:
         return False
     return True
@@ -174,11 +190,13 @@ def _named(columns: Iterable[ColumnLook], names: Sequence[str]) -> str | None:
 
 def _is_id(column: ColumnLook, text: str | None) -> bool:
     ends = column.name.lower().endswith(_ID_ENDINGS) or column.name.endswith(("Id", "ID"))
-    return ends and column.name != text and 0 < column.filled == column.distinct
+    return ends and column.name != text and 0 < _IDS_THAT_DIFFER * column.filled <= column.distinct
 
 
 def _may_label(column: ColumnLook) -> bool:
-    """Whether its values are short and recur, as labels do."""
+    """Whether its values are short and recur, as labels do, and are not dates."""
+    if column.dates * 2 > column.filled:
+        return False
     few = 2 <= column.distinct <= MAX_LABELS and column.distinct * _ROWS_A_LABEL <= column.filled
     return few and column.length <= _LABEL_CHARACTERS
 

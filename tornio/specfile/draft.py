@@ -23,7 +23,10 @@ class DraftLabel:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A task to be written. ``source``: the file that it was made from. ``notes``: lines for the head of the file."""
+    """A task to be written. ``source``: the file that it was made from. ``notes``: lines for the head of the file.
+
+    ``taught``: whether a teacher trains the first version, before anybody has labelled.
+    """
 
     workspace: str
     name: str
@@ -31,6 +34,7 @@ class Draft:
     source: str
     multi_label: bool = False
     notes: Sequence[str] = field(default=())
+    taught: bool = False
 
 
 def write_draft(draft: Draft) -> str:
@@ -57,6 +61,14 @@ def _lines(draft: Draft) -> Iterator[str]:
         yield ""
         yield "# A text may have several of the labels, or none."
         yield "multi_label: true"
+    if draft.taught:
+        yield ""
+        yield "# Before people label, a teacher labels the texts by the descriptions, and a first version learns that."
+        yield "# Later versions learn from the teacher and from people, whose labels count more: docs/bootstrap.md."
+        yield "teacher:"
+        yield "  kind: embedding"
+        yield "training:"
+        yield "  method: distillation"
     yield ""
     yield "# What annotators should know beyond the descriptions, such as what to do with doubtful texts:"
     yield "# guidelines: Choose the label that fits best. Discard a text that does not belong here."

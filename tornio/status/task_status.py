@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from tornio.api import (
@@ -55,7 +55,7 @@ def task_status(
     """
     observation = observed(snapshot, now)
     away = controller if isinstance(controller, str) else None
-    reported = _from_store(snapshot, observation) if isinstance(controller, str) else controller
+    reported = _from_store(snapshot, observation) if isinstance(controller, str) else _up_to_date(controller, snapshot)
     current = snapshot.current[0] if snapshot.current else None
     candidate = snapshot.candidate[0].version if snapshot.candidate else None
     swap = snapshot.state.swap
@@ -129,6 +129,14 @@ def observed(snapshot: Snapshot, now: datetime) -> Observation:
             name: BatchProgress(progress.total, progress.answered, True) for name, progress in snapshot.batches.items()
         },
     )
+
+
+def _up_to_date(reported: ControllerStatus, snapshot: Snapshot) -> ControllerStatus:
+    """Return what the controller reports, without what the first texts of the pool have overtaken."""
+    if reported.pool_seq != 0 or not snapshot.pool_seq:
+        return reported
+    why = "the first texts have just been added, and are looked at within seconds"
+    return replace(reported, why=why, first_version=why)
 
 
 def _from_store(snapshot: Snapshot, observation: Observation) -> ControllerStatus:

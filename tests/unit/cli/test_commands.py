@@ -248,6 +248,13 @@ def test_export_to_standard_output_is_json_lines(task: Tornio) -> None:
     assert json.loads(out)["labels"] == ["billing"]
 
 
+def test_a_text_that_is_the_name_of_a_file_is_pointed_out(task: Tornio, backend: FakeBackend) -> None:
+    backend.serve(TASK, "v4", 9)
+    code, out, err = task("predict", TASK, put("more.csv", "text\na\n"), "no file", "x" * 5000)
+    assert (code, out.count("more.csv")) == (0, 1)
+    assert "more.csv is classified as a text. With --output, the file of that name is." in " ".join(err.split())
+
+
 def test_predict(task: Tornio, backend: FakeBackend) -> None:
     code, _, err = task("predict", TASK, "my bill is wrong")
     assert code == 1

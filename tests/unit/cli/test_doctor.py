@@ -176,7 +176,7 @@ def test_with_a_server(
 @pytest.mark.usefixtures("quiet_machine")
 def test_without_a_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def open_client(_: str | None) -> Client:
-        raise NotFound("The address of the server is not known.")
+        raise NotFound("Tornio is not running here.")
 
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert main(["doctor", "--json"], open_client) == 0
@@ -192,7 +192,7 @@ def test_a_key_file_that_cannot_be_read_is_a_finding(
     content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def open_client(_: str | None) -> Client:
-        raise NotFound("The address of the server is not known.")
+        raise NotFound("Tornio is not running here.")
 
     path = tmp_path / "key"
     if content is not None:

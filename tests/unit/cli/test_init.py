@@ -80,6 +80,7 @@ def test_it_writes_a_task_and_its_next_commands_work(tornio: Tornio, backend: Fa
     assert said["labels"] == {"praise": 30, "complaint": 30}
     assert (said["text_column"], said["id_column"], said["label_column"]) == ("opinion", "review_id", "label")
     assert drafted().full_name == "acme/reviews"
+    assert "teacher" not in drafted().model_fields_set  # the labels of the file train the first version
     steps = [shlex.split(line) for line in said["next"]]
     assert [step[1] for step in steps] == ["up", "apply", "labels", "open", "status", "predict"]
     for step in steps[1:3]:
@@ -97,6 +98,8 @@ def test_unlabelled_texts_and_labels_of_the_options(tornio: Tornio, backend: Fak
         ("good", "They are happy, a lot."),
         ("bad", None),
     ]
+    assert "teacher" in drafted().model_fields_set  # so that the server lets it train a first version
+    assert drafted().training.method == "distillation"
     (line,) = [line for line in out.splitlines() if line.startswith("tornio pool add")]
     assert line == "tornio pool add acme/b 'my texts.txt'"
     assert tornio("apply", "task.yaml")[0] == 0
@@ -127,6 +130,7 @@ def test_a_person_answers_what_is_unclear(tornio: Tornio, monkeypatch: pytest.Mo
         (REVIEWS, ["--yes", "--text-column", "body"], "has no column 'body'"),
         (REVIEWS, ["--yes", "--label-column", "label", "--labels", "praise"], "not named: 'complaint'"),
         (REVIEWS, ["--yes", "--name", "reviews"], "Write workspace/task"),
+        ("text\na b\n", ["--yes", "-l", "cards=Their card."], "needs at least two labels. Name each with --label"),
         ("text,label\na b,Good\nb c,good\n", ["--yes"], "look the same"),
         ("text\na b\n", ["--yes", "--labels", "a"], "labels"),
         ("", ["--yes"], "is empty"),

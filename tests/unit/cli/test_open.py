@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import webbrowser
 from typing import Protocol
@@ -14,6 +15,7 @@ from tornio.cli import main, open_page
 from tornio.cli.app import app
 from tornio.client import Client
 from tornio.errors import InvalidInput
+from tornio.spec import TaskSpec
 
 pytestmark = pytest.mark.unit
 
@@ -39,9 +41,13 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def tornio(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tornio:
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+@pytest.fixture
+def tornio(backend: FakeBackend, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tornio:
     monkeypatch.setenv("COLUMNS", "200")
-    backend = FakeBackend()
 
     def open_client(url: str | None) -> Client:
         return Client(url or "http://tornio", ADMIN, transport=AppTransport(app_of(backend)), retry_seconds=0)
@@ -53,7 +59,12 @@ def tornio(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     return run
 
 
-def test_the_page_of_the_server_and_of_a_task(tornio: Tornio, seen: list[str]) -> None:
+def test_the_page_of_the_server_and_of_a_task(tornio: Tornio, backend: FakeBackend, seen: list[str]) -> None:
+    code, _, err = tornio("open", "acme/support")
+    assert (code, "acme/support" in err, seen) == (1, True, [])
+    asyncio.run(
+        backend.apply(TaskSpec.model_validate({"workspace": "acme", "name": "support", "labels": ["yes", "no"]}), "ann")
+    )
     assert tornio("open") == (0, "http://tornio/\n", "")
     assert tornio("open", "acme/support") == (0, "http://tornio/tasks/acme/support\n", "")
     assert seen == ["http://tornio/", "http://tornio/tasks/acme/support"]

@@ -11,6 +11,7 @@ import transformers
 
 from tests.checkpoints import classifier
 from tornio.cli import main
+from tornio.exchange.packing import About
 
 pytestmark = pytest.mark.model
 
@@ -43,3 +44,29 @@ def test_a_local_model_predicts_a_file(
         assert row["score"] == row["probabilities"][row["label"]]
     assert main(["predict", "acme/reviews", "in.jsonl", "--model", str(folder), "-o", "o.jsonl"]) == 1
     assert "With --model, give one file and no task" in capsys.readouterr().err
+
+
+def test_an_export_that_is_no_classifier_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = classifier(tmp_path / "model", ("bad", "good"))
+    about = About(
+        task="acme/reviews",
+        version="v1",
+        form="encoder-and-head",
+        labels=("bad", "good"),
+        multi_label=False,
+        max_length=32,
+        pooling="mean",
+        normalise=True,
+        layers=(-1,),
+    )
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"problem_type": "single_label_classification"}))
+    (folder / "tornio.json").write_text(about.model_dump_json())
+    Path("in.jsonl").write_text('{"text": "hello"}\n')
+    assert main(["predict", "in.jsonl", "--model", str(folder), "-o", "out.jsonl"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{folder} is a version that was exported in the form encoder-and-head" in said
+    assert "tornio versions import" in said

@@ -177,7 +177,7 @@ def test_without_a_server_the_runs_of_this_folder_are_listed(
     for name in ("TORNIO_URL", "TORNIO_STORE_DIR", "TORNIO_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     assert nowhere("runs") == 1
-    assert "The address of the server is not known" in capsys.readouterr().err
+    assert "Tornio is not running here" in capsys.readouterr().err
     plan = RunPlan.of("score", "default", None, LabelArgs(pool_seq=1, spec_rev=1))
     played = Played(LocalStore(Path(".tornio") / "store"), plan, workspace_run("default", plan.run)).planned()
     played.start(1)
@@ -233,7 +233,7 @@ def test_without_a_server_a_task_that_the_folder_does_not_have_is_an_error(
     assert nowhere("runs", TASK) == 1
     said = capsys.readouterr().err
     assert f"There is no run of {TASK} in the store that is used here" in said
-    assert f"there is no .tornio/session.json in {tmp_path} and the folders above it" in said
+    assert f"There is no .tornio/session.json in {tmp_path} and the folders above it" in said
 
 
 @pytest.mark.parametrize("width", [40, 80])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,6 +98,18 @@ def test_without_any_of_them_it_says_what_to_do(tmp_path: Path) -> None:
 def test_addresses_and_keys_that_are_none(tmp_path: Path, url: str, key: str | None) -> None:
     with pytest.raises(InvalidInput):
         find(url, key, {}, tmp_path)
+
+
+def test_a_tornio_that_is_starting_is_waited_for(tmp_path: Path) -> None:
+    state = tmp_path / ".tornio"
+    state.mkdir()
+    (state / "lock").write_text(str(os.getpid()))  # no `tornio up`: another process has that number by now
+    with pytest.raises(NotFound, match="Tornio is not running here"):
+        find(environ={}, start=tmp_path)
+    with subprocess.Popen([sys.executable, "-c", "input()", "up"], stdin=subprocess.PIPE) as up:
+        (state / "lock").write_text(str(up.pid))
+        with pytest.raises(NotFound, match=rf"process {up.pid}\) starts or ends. Wait until"):
+            find(environ={}, start=tmp_path)
 
 
 def test_a_session_that_others_can_read_is_refused(folder: Path) -> None:

@@ -128,7 +128,7 @@ def test_children_do_not_see_the_secrets_of_the_parent(tmp_path: Path, monkeypat
 
 
 def test_two_supervisors_do_not_share_a_directory(tmp_path: Path) -> None:
-    with Supervisor(tmp_path), pytest.raises(Conflict, match=f"pid {os.getpid()}"):
+    with Supervisor(tmp_path), pytest.raises(Conflict, match=f"process {os.getpid()}\\)"):
         Supervisor(tmp_path).open()
     with Supervisor(tmp_path):  # free again
         pass

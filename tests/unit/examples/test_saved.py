@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples.support.saved import compare, difference_interval, sentences
+from examples.support.saved import compare, difference_interval, learned_sentence, sentences
 from examples.support.story import Point
 
 pytestmark = pytest.mark.unit
@@ -56,7 +56,7 @@ def test_an_arm_that_never_gets_there_saves_at_least_what_it_was_asked_more() ->
     assert saved is not None
     assert saved.labels == math.inf
     assert sentences(saved, TEXTS)[2] == (
-        "The random arm did not reach the same accuracy with its 100 labels, so at least 60 labels were saved "
+        "The random task did not reach the same accuracy with its 100 labels, so at least 60 labels were saved "
         "(95 %: at least 60)."
     )
 
@@ -75,7 +75,7 @@ def test_the_sentences_tell_both_arms_and_the_difference() -> None:
     assert "With 60 labels of messages picked at random and without a teacher, it is 75.0 %" in first
     assert points.startswith("That is 15.0 points more (95 %: ")
     assert "needed 100 labels for the same accuracy, so 40 labels were saved" in labels
-    assert "one run of each arm" in last
+    assert "one run of each task" in last
 
 
 def test_no_difference_is_said_where_the_interval_covers_0() -> None:
@@ -93,6 +93,13 @@ def test_a_worse_arm_is_told_as_worse() -> None:
     said = sentences(saved, TEXTS)
     assert said[1].startswith("That is 25.0 points fewer (95 %: 1")
     assert said[2].startswith("That labels were saved was not shown")
+
+
+def test_what_labels_have_added_to_the_first_version_is_said() -> None:
+    better = learned_sentence(_point(0, 150), _point(40, 180))
+    assert better == "Its 40 labels improved on the first version by 15.0 points (95 %: 9.8 to 19.9)."
+    same = learned_sentence(_point(0, 170), _point(40, 169))
+    assert same.startswith("That its 40 labels improved on the first version was not shown: -0.5 points (95 %: -2.")
 
 
 def test_without_a_version_nothing_is_compared() -> None:
@@ -117,7 +124,7 @@ def test_the_interval_turns_round_when_the_arms_change_places(pairs: list[tuple[
 
 
 def test_the_interval_of_the_labels_holds_what_other_messages_would_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The random arm needs 120 labels for what the other one reaches with 60."""
+    """The random task needs 120 labels for what the other one reaches with 60."""
     monkeypatch.setattr("examples.support.saved.RESAMPLES", 100)
     held = 0
     for seed in range(10):

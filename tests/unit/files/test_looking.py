@@ -52,6 +52,16 @@ def test_the_columns_of_a_table_are_found_by_name_and_by_what_they_hold(tmp_path
     assert "opinion" not in guessed.labels
 
 
+def test_ids_of_which_few_recur_are_ids_and_dates_are_no_labels(tmp_path: Path) -> None:
+    lines = [f"t-{min(n, 28)},2026-11-{1 + n % 3:02},Message number {n} of a customer,{n % 3}" for n in range(30)]
+    body = rows("ticket_id,created,message body,queue", *lines, times=1)
+    guessed = guess(look(open_data(written(tmp_path, "a.csv", body))))
+    assert (guessed.text, guessed.record_id, guessed.labels) == ("message body", "ticket_id", ("queue",))
+    lines = [f"u-{n % 5},Message number {n} of a customer" for n in range(30)]
+    guessed = guess(look(open_data(written(tmp_path, "b.csv", rows("user_id,message", *lines, times=1)))))
+    assert guessed.record_id is None
+
+
 def test_usual_names_go_first(tmp_path: Path) -> None:
     body = rows("id,notes,Text,label", "#1,a very long remark about nothing at all,short,x", "#2,another long one,b,y")
     guessed = guess(look(open_data(written(tmp_path, "a.csv", body))))

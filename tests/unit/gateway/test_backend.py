@@ -751,6 +751,14 @@ def test_predict_versions_and_status_say_in_the_same_words_what_the_first_versio
     assert str(told.value) == f"support/tickets has no version yet: {why}."
 
 
+def test_texts_that_the_controller_has_not_seen_are_no_empty_pool(backend: StoreBackend, cluster: FakeCluster) -> None:
+    cluster.controller = ControllerStatus(Phase.WAITING, "the pool is empty", pool_seq=0, first_version="add texts")
+    assert (status(backend).why, status(backend).first_version) == ("the pool is empty", "add texts")
+    run(lambda: backend.add_records(NAME, [RecordIn(record_id="r1", text="hello")], "ann"))
+    found = status(backend)
+    assert found.why == found.first_version == "the first texts have just been added, and are looked at within seconds"
+
+
 def test_a_served_model_is_described_with_the_versions_that_can_be_asked_for(
     backend: StoreBackend, store: MemoryStore
 ) -> None:
