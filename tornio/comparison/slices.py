@@ -56,13 +56,18 @@ def check_sizes(Y: IntArray, names: Sequence[str], sizes: Sequence[int], per_cla
         name = names[int(counts.argmin())]
         raise InvalidInput(
             f"{name!r} has {counts.min()} texts to learn from beside those that judge, and --sizes asks for {most} per "
-            f"class. Ask for at most {counts.min()}, or label more texts with {name!r}."
+            f"class. Ask for at most {counts.min()}{_such_as(counts.min())}, or label more texts with {name!r}."
         )
     if not per_class and len(Y) < most:
         raise InvalidInput(
             f"there are {len(Y)} labelled texts to learn from beside those that judge, and --sizes asks for {most}. "
-            f"Ask for at most {len(Y)}."
+            f"Ask for at most {len(Y)}{_such_as(len(Y))}."
         )
+
+
+def _such_as(most: int) -> str:
+    """Return an example of sizes up to this one; empty where there are too few texts for several."""
+    return f", such as --sizes {most // 4},{most // 2},{most}" if most >= 8 else ""
 
 
 def whole_numbers(given: Sequence[str], option: str, example: str, least: int) -> tuple[int, ...]:

@@ -62,6 +62,7 @@ def test_seeds_choose_other_texts_and_the_same_seed_the_same() -> None:
     [
         ([0, 0, 0, 1, 2, 3], [2, 4], True, False, "'b' has 1 texts .* asks for 4 per class"),
         ([0, 1, 2, 3], [2, 8], False, False, "4 labelled texts .* asks for 8"),
+        ([0, 1, 2, 3] * 3, [8, 16], False, False, "at most 12, such as --sizes 3,6,12"),
         ([0, 0, 0], [2], False, False, "one label only"),
         ([0, 1, 2, 3], [1], True, True, "--per-class needs one label per text"),
     ],
