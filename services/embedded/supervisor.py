@@ -25,12 +25,13 @@ import psutil
 
 from services.embedded import guard
 from services.embedded.interrupts import Interrupts
-from tornio.client.address import LOCK_FILE
 from tornio.errors import Conflict, Unavailable
 
 log = logging.getLogger(__name__)
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 _LOG_TAIL_LINES = 20
+LOCK_FILE = "lock"
+"""In the state folder. The client looks into it, too."""
 
 
 class ChildDied(Unavailable):

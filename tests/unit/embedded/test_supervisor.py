@@ -13,7 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.embedded.supervisor import ChildDied, Program, Supervisor, end_stale
+from services.embedded import stack, up
+from services.embedded.supervisor import LOCK_FILE, ChildDied, Program, Supervisor, end_stale
+from tornio.client import address
 from tornio.errors import Conflict, Unavailable
 
 pytestmark = pytest.mark.unit
@@ -125,6 +127,11 @@ def test_children_do_not_see_the_secrets_of_the_parent(tmp_path: Path, monkeypat
         child.process.wait()
         assert "PATH" in child.log_tail()
         assert "TORNIO_API_KEY" not in child.log_tail()
+
+
+def test_the_client_knows_the_files_of_a_state_folder() -> None:
+    ours = (LOCK_FILE, up.SESSION_FILE, stack.CREDENTIALS_FILE)
+    assert ours == (address.LOCK_FILE, address.SESSION_FILE, address.CREDENTIALS_FILE)
 
 
 def test_two_supervisors_do_not_share_a_directory(tmp_path: Path) -> None:
