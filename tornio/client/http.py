@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -21,10 +22,14 @@ from tornio.api import Problem, error_class
 from tornio.client.address import Address
 from tornio.client.wire import Request, Stream, Wire
 
+log = logging.getLogger(__name__)
+
 A = TypeVar("A", bound=BaseModel)
 
 UNREACHABLE_S = 10.0
 """Seconds after which a server that accepts no connection is given up, so that a wrong address is found out soon."""
+_QUIET_S = 2.0
+"""Seconds after which a request that is repeated says so in the log, which a command shows."""
 _BUSY = (429, 503)
 _KINDS: dict[int, type[errors.TornioError]] = {
     401: errors.Unauthorized,
@@ -58,6 +63,7 @@ class _Retry:
     seconds: float
     _failed: float | None = None
     _next: float = 0.1
+    _told: bool = False
 
     def pause(self, at_least: float = 0.0, within: float = inf) -> float | None:
         """Return the seconds to wait before the next attempt; None if it would begin too late."""
@@ -68,6 +74,14 @@ class _Retry:
         seconds = max(at_least, self._next * random.uniform(0.5, 1.0))
         self._next = min(self._next * 2, 2.0)
         return seconds
+
+    def tell(self, pause: float | None, what: str) -> None:
+        """Say once, before a pause after which the request has taken long, why that is."""
+        if self._told or pause is None or self._failed is None:
+            return
+        if time.monotonic() + pause >= self._failed + _QUIET_S:
+            self._told = True
+            log.warning("%s. Trying again ...", what)
 
 
 def http_options(where: Address, timeout: float) -> dict[str, Any]:
@@ -149,6 +163,7 @@ class Session:
                 unconnected = isinstance(error, _UNCONNECTED)
                 again = repeatable or unconnected
                 pause = retry.pause(within=within if unconnected else inf) if again else None
+                retry.tell(pause, f"{self._url} does not respond")
                 if pause is None or not await self.wire.sleep(pause, over):
                     raise self._unavailable(error) from error
             else:
@@ -157,6 +172,7 @@ class Session:
                 untouched = response.status_code == 429 and "Retry-After" in response.headers
                 again = busy and (repeatable or untouched)
                 pause = retry.pause(_retry_after(response)) if again else None
+                retry.tell(pause, f"{self._url} is busy")
                 if pause is None or not await self.wire.sleep(pause, over):
                     if response.status_code != also:
                         _raise(response)

@@ -179,6 +179,15 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return pauses
 
 
+def test_a_long_wait_is_explained_once(slept: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    short, long = (httpx.Response(503, headers={"Retry-After": seconds}) for seconds in ("1", "3"))
+    done = httpx.Response(200, json={"tasks": []})
+    Client("http://x", "key", transport=Answers(short, done)).tasks()
+    assert caplog.messages == []
+    Client("http://x", "key", transport=Answers(long, long, done)).tasks()
+    assert caplog.messages == ["http://x is busy. Trying again ..."]
+
+
 def test_the_pause_is_what_the_server_asks_for(slept: list[float]) -> None:
     for status in (429, 503):
         transport = Answers(
