@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -151,9 +152,10 @@ def closing(story: Story, seconds: float) -> list[str]:
         )
     saved = compare(story.points, story.random)
     if saved is not None:
-        lines += sentences(saved, len(story.answers))
+        said = sentences(saved, len(story.answers))
         if story.taught is not None:
-            lines.append(learned_sentence(story.taught, saved.chosen))
+            said.insert(1, learned_sentence(story.taught, saved.chosen))
+        lines += said
     return [
         *lines,
         f"{len(story.status.swaps)} swaps, {story.load.sent} predictions, {len(story.load.failed)} failed, "
@@ -180,7 +182,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 f"\nEverything keeps running until Ctrl-C.\nPage: {server.url}/ (log in with the api_key)\n"
                 f"Argilla: {server.argilla_url} (user owner, with the argilla_password)\n"
                 f"Both are in {state}/credentials.json. In another terminal, in this folder:\n"
-                f"source .venv/bin/activate; export TORNIO_STATE={state.resolve()}",
+                f"source .venv/bin/activate; export TORNIO_STATE={shlex.quote(str(state.resolve()))}",
                 highlight=False,
             )
             with suppress(KeyboardInterrupt):

@@ -104,12 +104,14 @@ def learned_sentence(first: Point, last: Point) -> str:
     """Return what people's labels have added to the ``first`` version, which a teacher taught."""
     low, high = (100 * end for end in difference_interval(last.right, first.right))
     points = 100 * (last.accuracy - first.accuracy)
+    task = f"{last.labels} labels, the watched task"
     if low > 0:
-        interval = f"95 %: {low:.1f} to {high:.1f}"
-        return f"Its {last.labels} labels improved on the first version by {points:.1f} points ({interval})."
+        return f"With {task} is {points:.1f} points above its first version (95 %: {low:.1f} to {high:.1f})."
+    if high < 0:
+        return f"With {task} is {-points:.1f} points below its first version (95 %: {-high:.1f} to {-low:.1f})."
     return (
-        f"That its {last.labels} labels improved on the first version was not shown: {points:+.1f} points (95 %: "
-        f"{low:+.1f} to {high:+.1f}). Over several runs, 40 labels bring half a point, and 60 bring two: docs/demo.md."
+        f"That, with {task} is above its first version was not shown: {points:+.1f} points (95 %: {low:+.1f} to "
+        f"{high:+.1f}). docs/demo.md says what labels bring on average."
     )
 
 

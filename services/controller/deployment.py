@@ -133,7 +133,6 @@ class Controller:
             runs=dict(watched.runs.troubles) if watched.runs else {},
             first_version=waits_for(look.state, look.seen) if look else None,
             trial=trial_progress(look.state, look.seen) if look else None,
-            pool_seq=look.seen.pool_seq if look else None,
         )
 
     def check_health(self) -> None:

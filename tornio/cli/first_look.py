@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tornio.cli import screen
 from tornio.cli.asking import Questions
 from tornio.cli.data import opened
 from tornio.errors import InvalidFile
 from tornio.files.looking import MAX_LABELS, ColumnLook, Found, Guess, guess, has_no_header, look, read_all
+from tornio.files.rows import ID_NAMES
 from tornio.files.tables import Format, Options, Reader
+
+TAUGHT_TEXTS = 100
+"""A student needs 20 texts at least, beside those that are held out, copies, and those that people label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the file holds, and the columns that were chosen. ``text``: empty for a file with a text per line."""
+    """What the file holds, and the columns that were chosen. ``text``: empty for a file with a text per line.
+
+    ``no_id``: a column that looked like the ids, and has the same value for different texts.
+    """
 
     what: str
     header: bool
@@ -23,6 +30,7 @@ class Seen:
     record_id: str | None
     label: str | None
     found: Found
+    no_id: str | None = None
 
 
 def look_at(
@@ -51,7 +59,10 @@ def look_at(
         raise InvalidFile(f"{file} has no row with a text in the column {text!r}. Name another with --text-column")
     if label is not None and not _has_labels(found, label, given=named[2] is not None, needed=not labels_given):
         label = None
-    return Seen(reader.what, header, text, record_id, label, found)
+    seen = Seen(reader.what, header, text, record_id, label, found)
+    # With such a column as the id, all texts but the first of each value would be left out.
+    is_guess = named[1] is None and record_id is not None and record_id.lower() not in ID_NAMES
+    return replace(seen, record_id=None, no_id=record_id) if is_guess and found.clashing_ids else seen
 
 
 def _is_delimited(reader: Reader) -> bool:
@@ -101,6 +112,11 @@ def _has_labels(found: Found, column: str, *, given: bool, needed: bool) -> bool
     return False
 
 
+def can_be_taught(found: Found, labels: int) -> bool:
+    """Whether a teacher that reads English may train a first version: there must be texts enough to learn from."""
+    return found.texts >= max(TAUGHT_TEXTS, 4 * labels) and found.script in (None, "LATIN")
+
+
 def notes_on(seen: Seen) -> list[str]:
     """What the user should know about the file."""
     found, notes = seen.found, list[str]()
@@ -108,7 +124,12 @@ def notes_on(seen: Seen) -> list[str]:
         notes.append("The first line of the file is taken for data, and the columns are named 1, 2, ...")
     if found.unusable:
         notes.append(f"{found.unusable:,} rows have no text that can be used, and are left out.")
-    if found.repeated_ids:
+    if seen.no_id:
+        notes.append(
+            f"The column {seen.no_id!r} is not used as the id, because different texts have the same value in it. With "
+            f"--id-column {seen.no_id}, only the first text of each value would count."
+        )
+    elif found.repeated_ids:
         notes.append(
             f"{found.repeated_ids:,} rows repeat an id of column {seen.record_id!r}: only the first is used. Make them "
             "unique, or rename the column."

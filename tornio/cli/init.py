@@ -16,10 +16,11 @@ from tornio.cli import screen
 from tornio.cli.asking import Questions
 from tornio.cli.connect import TASK_NAME, Json
 from tornio.cli.data import Delimiter, Encoding, FileFormat, NoHeader, split_names
-from tornio.cli.first_look import Seen, flags_of, look_at, notes_on
+from tornio.cli.first_look import Seen, can_be_taught, flags_of, look_at, notes_on
 from tornio.cli.next_steps import Situation, next_steps
 from tornio.client import address
 from tornio.errors import InvalidFile, InvalidInput, TornioError
+from tornio.files.looking import MAX_LABELS
 from tornio.files.tables import Options
 from tornio.files.whole import check_folder, writing
 from tornio.spec.labels import label_faults
@@ -83,7 +84,7 @@ def init(
     task = TaskName.parse(name or questions.ask("What is the name of the task", "--name", _default_name(file)))
     notes = notes_on(seen)
     labelled = seen.found.labelled(several) if seen.label else 0
-    taught = not labelled and not several  # a student needs one label per text, and imported labels need no teacher
+    taught = not labelled and not several and can_be_taught(seen.found, len(drafted))
     text = write_draft(Draft(task.workspace, task.task, drafted, file, several, notes, taught))
     with writing(output) as part:
         part.write_text(text, "utf-8")
@@ -144,8 +145,11 @@ def _labels(seen: Seen, several: bool, given: Mapping[str, str], questions: Ques
             f"The column {seen.label!r} has labels that are not named: {', '.join(map(repr, unknown[:10]))}. Name "
             "them, too, or rename them in the file, so that its labels can be imported."
         )
-    if len(names) < 2:
-        raise InvalidInput("A task needs at least two labels. Name each with --label, or all of them with --labels.")
+    if not 2 <= len(names) <= MAX_LABELS:
+        raise InvalidInput(
+            f"A task has 2 to {MAX_LABELS} labels, and these are {len(names):,}. Name each with --label, or all with "
+            "--labels."
+        )
     if faults := list(label_faults(names)):
         raise InvalidInput(f"These labels cannot be used: {faults[0]}")
     if one_by_one := questions.can_ask and len(names) <= MOST_DESCRIBED:

@@ -14,7 +14,8 @@ import typer
 from tornio.api import TaskName
 from tornio.cli import screen
 from tornio.cli.connect import Context, Json, MaybeTask, Url, connect
-from tornio.errors import InvalidInput, NotFound
+from tornio.client import Client
+from tornio.errors import InvalidInput, NotFound, TornioError
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 _REMOTE = ("SSH_CONNECTION", "SSH_TTY")
@@ -41,10 +42,11 @@ def open_page(
             raise InvalidInput("--annotate opens the texts of one task. Give its name: tornio open WORKSPACE/TASK")
         if named is None:
             address = client.url + "/"
+        elif annotate:
+            address = client.status(str(named)).annotate_url or ""
         else:
-            status = client.status(str(named))  # also for the page, so that an unknown task is said here
-            page = f"{client.url}/tasks/{named.workspace}/{named.task}"
-            address = (status.annotate_url or "") if annotate else page
+            _check_exists(client, str(named))
+            address = f"{client.url}/tasks/{named.workspace}/{named.task}"
     if not address:
         raise NotFound(f"{named} has nothing to annotate yet. `tornio status {named}` says what it waits for.")
     address = without_user(address)
@@ -53,6 +55,16 @@ def open_page(
         screen.dump({"url": address, "opened": opened})
     else:
         screen.say(address)
+
+
+def _check_exists(client: Client, task: str) -> None:
+    """Raises NotFound for a task that does not exist. Whoever may not ask, or cannot now, may still open the page."""
+    try:
+        client.status(task)
+    except NotFound:
+        raise
+    except TornioError as error:
+        screen.note(f"whether {task} exists is not known: {error}", style="yellow")
 
 
 def has_browser(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tornio.cli.here import check_extra
 from tornio.cli.predict_file import Predictor
 from tornio.cli.stores import use_store
 from tornio.errors import InvalidInput
-from tornio.exchange.packing import ABOUT, read_about
+from tornio.exchange.packing import ABOUT
+from tornio.models.folder import read_object
 from tornio.records import Prediction
 
 _AT_ONCE = 1024
@@ -62,8 +64,11 @@ def predictor_of_model(model: str, labels: str | None, *, multi_label: bool, max
 
 def _check_form(model: str) -> None:
     """Raises InvalidInput for a folder of `tornio export model` that transformers does not load as a classifier."""
-    folder = Path(model)
-    if (folder / ABOUT).is_file() and (form := read_about(folder).form) != "transformers":
+    folder, form = Path(model), None
+    if (folder / ABOUT).is_file():
+        with suppress(InvalidInput):  # of another program: transformers says whether it can read the folder
+            form = read_object(folder / ABOUT).get("form")
+    if form in ("sentence-transformers", "encoder-and-head"):
         raise InvalidInput(
             f"{model} is a version that was exported in the form {form}, which transformers does not load as a "
             "classifier. Predict with a task that serves it (`tornio versions import` gives it to another task), or "

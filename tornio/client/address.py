@@ -57,6 +57,8 @@ def find(
     key = api_key or environ.get(KEY_VARIABLE) or _key_of_file(environ.get(KEY_FILE_VARIABLE))
     if url and key:
         return Address(_checked(url), _plain(key))
+    if url is None:
+        _check_not_starting(start or Path.cwd(), environ)
     sessions = _sessions(start or Path.cwd(), environ)
     if url is None:
         if not sessions:
@@ -115,17 +117,21 @@ def looked_in(start: Path | None = None, environ: Mapping[str, str] = os.environ
 
 
 def _nowhere(start: Path, environ: Mapping[str, str]) -> str:
-    for state in _states(start, environ):
-        if (pid := _up_of(state)) is not None:
-            return (
-                f"The `tornio up` of {state} (process {pid}) starts or ends. Wait until it has printed its addresses."
-            )
     chosen = f" with this {STATE_VARIABLE}" if environ.get(STATE_VARIABLE) else ""
     elsewhere = "" if chosen else ", and no other `tornio up` of yours can be used on this machine"
     return (
         f"Tornio is not running here. Start it with `tornio up`{chosen}, or give the address of a server in "
         f"{URL_VARIABLE} or --url. There is no {looked_in(start, environ)}{elsewhere}."
     )
+
+
+def _check_not_starting(start: Path, environ: Mapping[str, str]) -> None:
+    """Raises NotFound if the ``tornio up`` here is starting, so that no other one is taken for it."""
+    if _session(start, environ) is not None:
+        return
+    for state in _states(start, environ):
+        if (pid := _up_of(state)) is not None:
+            raise NotFound(f"The `tornio up` of {state} (process {pid}) is starting or ending. Try again in a moment.")
 
 
 def _up_of(state: Path) -> int | None:
@@ -135,7 +141,8 @@ def _up_of(state: Path) -> int | None:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return None
-    return pid if b"up" in words else None  # otherwise, another process has its number by now
+    is_tornio = any(word.endswith(b"tornio") for word in words)
+    return pid if is_tornio and b"up" in words else None  # otherwise, another process has its number by now
 
 
 def _checked(url: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, time
 from itertools import islice
 from typing import Any
 
@@ -17,13 +18,14 @@ from tornio.records import default_record_id
 
 SAMPLED_ROWS = 2_000
 """Rows by which columns are guessed. Labels are counted in all rows."""
-MAX_LABELS = 1_000
-"""A column with more different labels than a task may have holds no labels."""
+MAX_LABELS = 500
+"""A column with more different labels than annotators can be offered holds no labels."""
 _LABEL_NAMES = ("label_text", "label_name", *LABEL_NAMES, "target", "sentiment", "topic", "intent", "emotion")
 """Names of columns that hold labels. Names of labels come before their numbers."""
 _ID_ENDINGS = ("_id", "-id", " id", "uuid")
 _IDS_THAT_DIFFER = 0.9
 """Share of different values from which on a column may hold the ids: exports have a few rows twice."""
+_DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}(?!\d)|\d{1,2}:\d\d(?!\d)")
 _CLEARLY_LONGER = 1.5
 """The longest column is the text without a question if its cells are so many times longer than any other's."""
 _LABEL_CHARACTERS = 60
@@ -70,6 +72,8 @@ class Guess:
 class Found:
     """What all rows of a file hold, in the chosen columns. ``unusable``: rows without a usable text.
 
+    ``repeated_ids``: rows whose id an earlier row has, too. ``clashing_ids``: those of them with another text.
+
     ``single``, ``several``: how often each label occurs if a text has one label, and if it may have several.
     ``lists``: rows whose cell lists several labels. ``unread``: why the first label that cannot be read cannot.
     """
@@ -77,6 +81,7 @@ class Found:
     texts: int = 0
     unusable: int = 0
     repeated_ids: int = 0
+    clashing_ids: int = 0
     single: Counter[str] = field(default_factory=Counter)
     several: Counter[str] = field(default_factory=Counter)
     labelled_singly: int = 0
@@ -123,7 +128,8 @@ def guess(columns: Sequence[ColumnLook]) -> Guess:
         clear = len(texts) == 1 or texts[0].length >= _CLEARLY_LONGER * texts[1].length
         text = names[0] if clear else None
     likely = text or (names[0] if names else None)
-    record_id = _named(columns, ID_NAMES) or next((one.name for one in columns if _is_id(one, likely)), None)
+    ids = sorted((one for one in columns if _is_id(one, likely)), key=lambda one: one.distinct / one.filled)
+    record_id = _named(columns, ID_NAMES) or (ids[-1].name if ids else None)
     others = [one for one in columns if one.name not in (likely, record_id)]
     label = _named([one for one in others if one.filled], _LABEL_NAMES)
     labels = tuple(one.name for one in others if one.name == label or _may_label(one))
@@ -135,7 +141,7 @@ def read_all(reader: Reader, text: str, record_id: str | None, label: str | None
 
     A file has few different labels. Beyond MAX_LABELS, further ones are not counted.
     """
-    found, seen, scripts = Found(), set[str](), Counter[str]()
+    found, seen, scripts = Found(), dict[str, int](), Counter[str]()
     classes = reader.class_names(label) if label else None
     for row in reader.read([name for name in (text, record_id, label) if name]):
         try:
@@ -147,8 +153,10 @@ def read_all(reader: Reader, text: str, record_id: str | None, label: str | None
             found.unusable += 1
             continue
         found.texts += 1
-        found.repeated_ids += own is not None and own in seen
-        seen.add(own or default_record_id(words))
+        if own is not None and own in seen:
+            found.repeated_ids += 1
+            found.clashing_ids += seen[own] != hash(words)
+        seen.setdefault(own or default_record_id(words), hash(words))
         if found.texts <= SAMPLED_ROWS:
             scripts.update(_scripts(words))
         if not found.example and _is_example(words):
@@ -163,7 +171,7 @@ def _column(name: str, values: Sequence[Any]) -> ColumnLook:
     filled = [value for value in values if value is not None and value != ""]
     strings = [value for value in filled if isinstance(value, str) and not _is_number(value)]
     length = sum(map(len, strings)) / len(strings) if strings else 0.0
-    dates = sum(map(_is_date, strings)) + sum(isinstance(value, datetime) for value in filled)
+    dates = sum(map(_is_date, strings)) + sum(isinstance(value, date | time) for value in filled)
     return ColumnLook(name, len(filled), len(strings), length, len(set(map(str, filled))), dates)
 
 
@@ -176,11 +184,8 @@ def _is_number(text: str) -> bool:
 
 
 def _is_date(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text.strip())
-    except ValueError:
-        return False
-    return True
+    """Whether it begins with a date of three numbers, or is a time."""
+    return _DATE.match(text.strip()) is not None
 
 
 def _named(columns: Iterable[ColumnLook], names: Sequence[str]) -> str | None:

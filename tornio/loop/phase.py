@@ -27,6 +27,10 @@ class Phase(StrEnum):
     WAITING = "waiting"
 
 
+EMPTY_POOL = "the pool is empty: add texts with `tornio pool add`"
+"""What a task waits for that has no text yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """The phase in one word, and why in one sentence."""
@@ -73,7 +77,7 @@ def _doing(state: LoopState, seen: Observation) -> Standing:
     if state.query_not_before is not None:
         return Standing(Phase.WAITING, f"picking the next batch failed; {_next_try(state.query_not_before)}")
     if not seen.pool_seq:
-        return Standing(Phase.WAITING, "the pool is empty: add texts with `tornio pool add`")
+        return Standing(Phase.WAITING, EMPTY_POOL)
     return Standing(Phase.WAITING, "the pool has no text left to ask about: add more with `tornio pool add`")
 
 

@@ -63,7 +63,7 @@ def _lines(draft: Draft) -> Iterator[str]:
         yield "multi_label: true"
     if draft.taught:
         yield ""
-        yield "# Before people label, a teacher labels the texts by the descriptions, and a first version learns that."
+        yield "# A teacher labels the texts by names and descriptions, and teaches a first version before people label."
         yield "# Later versions learn from the teacher and from people, whose labels count more: docs/bootstrap.md."
         yield "teacher:"
         yield "  kind: embedding"

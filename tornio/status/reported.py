@@ -44,7 +44,7 @@ class ControllerStatus:
     cannot go on. ``first_version``: what the first version waits for; None once a version serves.
     ``gone_accounts``: annotators with answers whose accounts were deleted in the annotation tool. ``accounts``: names
     of annotators by the tool's permanent ids, as far as the controller has seen them. ``trial``: how far the trial is
-    that runs on live traffic. ``pool_seq``: the last part of the pool that it has seen; None before its first look.
+    that runs on live traffic.
     """
 
     phase: Phase
@@ -57,4 +57,3 @@ class ControllerStatus:
     gone_accounts: tuple[str, ...] = ()
     accounts: Mapping[str, str] = field(default_factory=dict)
     trial: str | None = None
-    pool_seq: int | None = None

@@ -23,7 +23,7 @@ from tornio.api import (
 )
 from tornio.loop.first import waits_for
 from tornio.loop.observation import BatchProgress, Observation
-from tornio.loop.phase import standing, trial_progress
+from tornio.loop.phase import EMPTY_POOL, standing, trial_progress
 from tornio.loop.standstill import stop_facts, stopped
 from tornio.loop.trial import terms
 from tornio.schemas.loop import LoopState
@@ -133,7 +133,7 @@ def observed(snapshot: Snapshot, now: datetime) -> Observation:
 
 def _up_to_date(reported: ControllerStatus, snapshot: Snapshot) -> ControllerStatus:
     """Return what the controller reports, without what the first texts of the pool have overtaken."""
-    if reported.pool_seq != 0 or not snapshot.pool_seq:
+    if reported.why != EMPTY_POOL or not snapshot.pool_seq:
         return reported
     why = "the first texts have just been added, and are looked at within seconds"
     return replace(reported, why=why, first_version=why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -98,13 +99,44 @@ def test_unlabelled_texts_and_labels_of_the_options(tornio: Tornio, backend: Fak
         ("good", "They are happy, a lot."),
         ("bad", None),
     ]
-    assert "teacher" in drafted().model_fields_set  # so that the server lets it train a first version
-    assert drafted().training.method == "distillation"
+    assert "teacher" not in drafted().model_fields_set  # two texts teach nothing
     (line,) = [line for line in out.splitlines() if line.startswith("tornio pool add")]
     assert line == "tornio pool add acme/b 'my texts.txt'"
     assert tornio("apply", "task.yaml")[0] == 0
     assert tornio(*shlex.split(line)[1:])[0] == 0
     assert len(backend.held[TaskName("acme", "b")].records) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "labels", "taught"),
+    [("message number {}", 100, 2, True), ("message number {}", 100, 30, False), ("رسالة رقم {}", 100, 2, False)],
+)
+def test_a_teacher_trains_the_first_version_where_it_can(
+    tornio: Tornio, text: str, rows: int, labels: int, taught: bool
+) -> None:
+    file = put("texts.csv", "\n".join(["text", *(text.format(n) for n in range(rows))]))
+    code, _, err = tornio("init", file, "--yes", "--labels", ",".join(f"label {n}" for n in range(labels)))
+    assert code == 0, err
+    spec = drafted()
+    # Where the section is written, the server lets the teacher train a version before anybody has labelled.
+    assert ("teacher" in spec.model_fields_set, spec.training.method == "distillation") == (taught, taught)
+
+
+def test_ids_that_different_texts_share_are_not_used_and_no_text_is_lost(tornio: Tornio) -> None:
+    rows = [(f"t-{min(n, 28)}", f"m-{n}", f"Message number {n} of a customer") for n in range(30)]
+
+    def chosen(head: str, lines: Sequence[str]) -> tuple[object, str]:
+        file = put("texts.csv", "\n".join([head, *lines]))
+        code, out, err = tornio("init", file, "--yes", "-l", "a", "-l", "b", "--json", "--force")
+        assert code == 0, err
+        return json.loads(out)["id_column"], Path("task.yaml").read_text("utf-8")
+
+    assert chosen("thread_id,message_id,body", [",".join(row) for row in rows])[0] == "message_id"
+    alone = [f"{thread},{body}" for thread, _, body in rows]
+    column, drafted_ = chosen("thread_id,body", alone)
+    assert (column, "'thread_id' is not used as the id" in drafted_) == (None, True)
+    column, drafted_ = chosen("thread_id,body", [*alone[:29], alone[28]])  # the same row once more
+    assert (column, "1 rows repeat an id" in drafted_) == ("thread_id", True)
 
 
 def test_a_person_answers_what_is_unclear(tornio: Tornio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +162,11 @@ def test_a_person_answers_what_is_unclear(tornio: Tornio, monkeypatch: pytest.Mo
         (REVIEWS, ["--yes", "--text-column", "body"], "has no column 'body'"),
         (REVIEWS, ["--yes", "--label-column", "label", "--labels", "praise"], "not named: 'complaint'"),
         (REVIEWS, ["--yes", "--name", "reviews"], "Write workspace/task"),
-        ("text\na b\n", ["--yes", "-l", "cards=Their card."], "needs at least two labels. Name each with --label"),
+        (
+            "text\na b\n",
+            ["--yes", "-l", "cards=Their card."],
+            "A task has 2 to 500 labels, and these are 1",
+        ),
         ("text,label\na b,Good\nb c,good\n", ["--yes"], "look the same"),
         ("text\na b\n", ["--yes", "--labels", "a"], "labels"),
         ("", ["--yes"], "is empty"),

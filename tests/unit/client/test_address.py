@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -100,16 +99,20 @@ def test_addresses_and_keys_that_are_none(tmp_path: Path, url: str, key: str | N
         find(url, key, {}, tmp_path)
 
 
-def test_a_tornio_that_is_starting_is_waited_for(tmp_path: Path) -> None:
-    state = tmp_path / ".tornio"
-    state.mkdir()
-    (state / "lock").write_text(str(os.getpid()))  # no `tornio up`: another process has that number by now
-    with pytest.raises(NotFound, match="Tornio is not running here"):
-        find(environ={}, start=tmp_path)
-    with subprocess.Popen([sys.executable, "-c", "input()", "up"], stdin=subprocess.PIPE) as up:
-        (state / "lock").write_text(str(up.pid))
-        with pytest.raises(NotFound, match=rf"process {up.pid}\) starts or ends. Wait until"):
-            find(environ={}, start=tmp_path)
+def test_a_tornio_that_is_starting_here_goes_before_one_that_runs_elsewhere(folder: Path, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    (here / ".tornio").mkdir(parents=True)
+    lock, environ = here / ".tornio" / "lock", {"XDG_STATE_HOME": str(tmp_path / "home")}
+    (tmp_path / ".tornio").rename(tmp_path / "elsewhere")
+    with stacks.registered(tmp_path / "elsewhere", pytest.fail, environ):
+        for words in (["up"], ["tornio", "up"]):
+            with subprocess.Popen([sys.executable, "-c", "input()", *words], stdin=subprocess.PIPE) as process:
+                lock.write_text(str(process.pid))
+                if words == ["up"]:  # another program has the number of a `tornio up` that has ended
+                    assert find(environ=environ, start=here) == SESSION
+                else:
+                    with pytest.raises(NotFound, match=rf"process {process.pid}\) is starting or ending. Try again"):
+                        find(environ=environ, start=here)
 
 
 def test_a_session_that_others_can_read_is_refused(folder: Path) -> None:

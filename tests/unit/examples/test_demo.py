@@ -231,9 +231,9 @@ def test_the_last_lines_tell_what_was_saved_and_that_it_is_one_run() -> None:
     assert saved is not None
     said = demo.closing(story, 171.4)
     assert said[0].startswith("24 s after the messages were added, and before anybody had labelled one")
-    assert said[1:5] == sentences(saved, len(story.answers))
-    assert said[4] == ONE_RUN
-    assert said[5].startswith("That its 240 labels improved on the first version was not shown: +7.9 points")
+    assert [said[1], *said[3:6]] == sentences(saved, len(story.answers))
+    assert said[2].startswith("That, with 240 labels, the watched task is above its first version was not shown: +7.9")
+    assert said[5] == ONE_RUN
     assert said[6] == "12 swaps, 512 predictions, 0 failed, 171 s in all."
     assert len(demo.closing(replace(story, points=[], random=[]), 1.0)) == 2
 

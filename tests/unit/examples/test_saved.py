@@ -97,9 +97,13 @@ def test_a_worse_arm_is_told_as_worse() -> None:
 
 def test_what_labels_have_added_to_the_first_version_is_said() -> None:
     better = learned_sentence(_point(0, 150), _point(40, 180))
-    assert better == "Its 40 labels improved on the first version by 15.0 points (95 %: 9.8 to 19.9)."
+    assert better == "With 40 labels, the watched task is 15.0 points above its first version (95 %: 9.8 to 19.9)."
+    worse = learned_sentence(_point(0, 180), _point(40, 150))
+    assert worse == "With 40 labels, the watched task is 15.0 points below its first version (95 %: 9.8 to 19.9)."
     same = learned_sentence(_point(0, 170), _point(40, 169))
-    assert same.startswith("That its 40 labels improved on the first version was not shown: -0.5 points (95 %: -2.")
+    assert same.startswith(
+        "That, with 40 labels, the watched task is above its first version was not shown: -0.5 points"
+    )
 
 
 def test_without_a_version_nothing_is_compared() -> None:

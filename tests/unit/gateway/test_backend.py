@@ -38,7 +38,7 @@ from tornio.drift.counts import count
 from tornio.drift.windows import Window, write
 from tornio.errors import Changed, NotFound, NotServable, TornioError, Unavailable
 from tornio.labels.events import EventKind, LabelEvent
-from tornio.loop.phase import Phase
+from tornio.loop.phase import EMPTY_POOL, Phase
 from tornio.records import Purpose, Record
 from tornio.registry import CANDIDATE, CURRENT, Registry
 from tornio.schemas.keys import TaskKeys
@@ -752,11 +752,13 @@ def test_predict_versions_and_status_say_in_the_same_words_what_the_first_versio
 
 
 def test_texts_that_the_controller_has_not_seen_are_no_empty_pool(backend: StoreBackend, cluster: FakeCluster) -> None:
-    cluster.controller = ControllerStatus(Phase.WAITING, "the pool is empty", pool_seq=0, first_version="add texts")
-    assert (status(backend).why, status(backend).first_version) == ("the pool is empty", "add texts")
+    cluster.controller = ControllerStatus(Phase.WAITING, EMPTY_POOL, first_version="add texts")
+    assert (status(backend).why, status(backend).first_version) == (EMPTY_POOL, "add texts")
     run(lambda: backend.add_records(NAME, [RecordIn(record_id="r1", text="hello")], "ann"))
     found = status(backend)
     assert found.why == found.first_version == "the first texts have just been added, and are looked at within seconds"
+    cluster.controller = ControllerStatus(Phase.ATTENTION, "the annotation tool does not answer")
+    assert status(backend).why == "the annotation tool does not answer"
 
 
 def test_a_served_model_is_described_with_the_versions_that_can_be_asked_for(

@@ -119,6 +119,14 @@ def test_labels_of_people_are_learned_too(tmp_path: Path) -> None:
     assert model.head.metrics["rounds"] == 1
 
 
+@pytest.mark.parametrize(("size", "labelled"), [(120, 90), (120, 105), (60, 60)])
+def test_a_student_goes_on_learning_when_nearly_all_texts_have_a_label(
+    tmp_path: Path, size: int, labelled: int
+) -> None:
+    model = fit(Scene(tmp_path, size=size, labelled=labelled).inputs(), tmp_path / "out")
+    assert model.head.metrics["texts"] >= 20
+
+
 def test_a_pool_that_is_too_small_is_said(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="a teacher needs at least 20 texts"):
         fit(Scene(tmp_path, size=15).inputs(), tmp_path / "out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -15,9 +16,9 @@ Dense = Callable[[Tensor], Tensor]
 """[T, in] -> [T, out]."""
 _ROWS = 4096
 """The number of rows for which oneDNN optimises the layout of weights; any number of rows gives correct results."""
-_FEW, _STEP_OF_FEW, _STEP = 64, 8, 64
-"""oneDNN compiles a kernel for each number of rows, and keeps up to 1,024 of them. So rows are padded: up to 64 rows to
-a multiple of 8, more rows to a multiple of 64. Otherwise, a process that scored 200,000 short texts grew by 0.5 GB."""
+_STEPS = ((64, 8), (256, 16), (sys.maxsize, 64))
+"""oneDNN compiles a kernel for each number of rows, which costs time and memory. So rows are padded: up to 64 rows to a
+multiple of 8, up to 256 rows to one of 16, and more rows to one of 64."""
 
 
 def dense(linear: Linear, prepacked: bool | None = None) -> Dense:
@@ -46,4 +47,4 @@ def _prepacked(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def padding(rows: int) -> int:
     """Return how many rows to add, so that there are few different numbers of rows."""
-    return -rows % (_STEP_OF_FEW if rows <= _FEW else _STEP)
+    return -rows % next(step for most, step in _STEPS if rows <= most)

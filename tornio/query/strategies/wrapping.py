@@ -176,7 +176,7 @@ class MixedSettings(Spec):
 
 
 class Mixed(Wrapper):
-    """Lets several strategies pick, each its share, one after the other from what those before have left.
+    """Lets several strategies pick, each its share, in the order of their names, from what those before have left.
 
     Sure predictions and random texts show the errors that uncertain texts alone never show. The shares are made whole
     by the largest remainder, the first of equals.
@@ -200,7 +200,9 @@ class Mixed(Wrapper):
     def select(self, candidates: Candidates, n: int, seed: int) -> Selection:
         settings: MixedSettings = candidates.settings
         left, picked = np.arange(len(candidates)), np.zeros(0, dtype=np.int64)
-        for name, part in zip(settings.shares, parts_of(min(n, len(left)), [*settings.shares.values()]), strict=True):
+        names = sorted(settings.shares)  # a stored spec has lost the order in which they were written
+        parts = parts_of(min(n, len(left)), [settings.shares[name] for name in names])
+        for name, part in zip(names, parts, strict=True):
             if part:
                 new = self.pick(name, settings.settings.get(name, {}), candidates, left, part, seed)
                 left, picked = np.setdiff1d(left, new, assume_unique=True), np.concatenate([picked, new])

@@ -85,7 +85,8 @@ class Views:
         """
         which = random.integers(len(self.augments), size=len(texts))
         views = list(texts)
-        for number, (name, augment) in enumerate(self.augments.items()):
+        # A stored spec has lost the order in which they were written.
+        for number, (name, augment) in enumerate(sorted(self.augments.items())):
             rows = np.flatnonzero(which == number).tolist()
             for row, view in zip(rows, augment([texts[row] for row in rows], random) if rows else (), strict=True):
                 views[row] = self._checked(name, view)

@@ -92,11 +92,16 @@ class Distillation(TrainingMethod[DistillationSettings]):
 
 def _teachable(inputs: Inputs[DistillationSettings]) -> tuple[FloatMatrix, FloatMatrix]:
     """Return the vectors of the unlabelled texts that have a soft label, and these. Raises InvalidInput where they
-    teach nothing."""
-    from tornio.training.pseudo_labels import check_teachable
+    teach nothing.
 
-    free = inputs.unlabelled.record_ids
-    vectors, probabilities = inputs.layered.embeddings(free), inputs.soft_labels(free)
+    Where too few texts are unlabelled, those that people have labelled are among them: people's labels count more.
+    """
+    from tornio.training.pseudo_labels import check_teachable, least_texts
+
+    texts = inputs.unlabelled.record_ids
+    if len(texts) < least_texts(len(inputs.label_names)):  # near the end of a pool
+        texts = (*texts, *inputs.labelled.record_ids)
+    vectors, probabilities = inputs.layered.embeddings(texts), inputs.soft_labels(texts)
     taught = ~np.isnan(probabilities).any(axis=1)  # of the others the teacher said nothing usable
     vectors, probabilities = vectors[taught], probabilities[taught]
     check_teachable(vectors, probabilities, inputs.label_names)
@@ -133,7 +138,7 @@ def _fine_tuned(inputs: Inputs[DistillationSettings], taught: Taught, out: Path,
 
     free, data = inputs.unlabelled, inputs.labelled
     probabilities = taught.probabilities(inputs.layered.embeddings(free.record_ids))
-    rows = surest(probabilities, inputs.settings.shares[-1])
+    rows = surest(probabilities, inputs.settings.shares[-1]) if len(free.texts) else np.zeros(0, dtype=np.int64)
     weights = np.concatenate([np.ones(len(rows)), data.weights * inputs.settings.label_weight]).astype(np.float32)
     examples = Labelled(
         record_ids=(*(free.record_ids[row] for row in rows), *data.record_ids),

@@ -68,11 +68,12 @@ class Classes:
 
 def show(page: TaskPage) -> Classes | None:
     """Return the figures of each label; None where the version was not judged. Raises PartUnread."""
-    status = page.stands.get()
-    metrics = status.metrics
+    metrics = page.stands.get().metrics
     if metrics is None or not (per_class := metrics.values.get("per_class")):
         return None
-    names, counts = _confusion(metrics.values, status.labels)
+    # Release 0.2 did not store the order of the confusion, which is not that of ``per_class``.
+    names, counts = metrics.values.get("labels", ()), metrics.values.get("confusion") or ()
+    counts = counts if names else ()
     rows = sorted(_rows(per_class), key=lambda row: (not row.support, row.f1))
     pairs = sorted(_pairs(names, counts), key=lambda pair: (-pair.count, -pair.share))
     return Classes(
@@ -86,15 +87,6 @@ def show(page: TaskPage) -> Classes | None:
         calibration_error=metrics.calibration_error,
         small=len(per_class) <= SMALL,
     )
-
-
-def _confusion(values: Mapping[str, Any], labels: Sequence[str]) -> tuple[Sequence[str], Sequence[Sequence[int]]]:
-    """Return the labels in the order of the confusion, and its counts, or none where the order is not known.
-
-    Release 0.2 did not store the order. It is that of the task, unless the ``labels`` have changed since.
-    """
-    names = values.get("labels", labels)
-    return (names, values.get("confusion") or []) if set(names) == set(values["per_class"]) else ([], [])
 
 
 def _rows(per_class: Mapping[str, Mapping[str, Any]]) -> Iterator[ClassRow]:
