@@ -106,7 +106,10 @@ def test_a_tornio_that_is_starting_here_goes_before_one_that_runs_elsewhere(fold
     (tmp_path / ".tornio").rename(tmp_path / "elsewhere")
     with stacks.registered(tmp_path / "elsewhere", pytest.fail, environ):
         for words in (["up"], ["tornio", "up"]):
-            with subprocess.Popen([sys.executable, "-c", "input()", *words], stdin=subprocess.PIPE) as process:
+            command = [sys.executable, "-c", "print(flush=True); input()", *words]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None
+                process.stdout.readline()  # it is what its command line says, and not yet this process
                 lock.write_text(str(process.pid))
                 if words == ["up"]:  # another program has the number of a `tornio up` that has ended
                     assert find(environ=environ, start=here) == SESSION
