@@ -147,7 +147,7 @@ def _labels(seen: Seen, several: bool, given: Mapping[str, str], questions: Ques
         )
     if not 2 <= len(names) <= MAX_LABELS:
         raise InvalidInput(
-            f"A task has 2 to {MAX_LABELS} labels, and these are {len(names):,}. Name each with --label, or all with "
+            f"A task has 2 to {MAX_LABELS:,} labels, and these are {len(names):,}. Name each with --label, or all with "
             "--labels."
         )
     if faults := list(label_faults(names)):

@@ -18,8 +18,8 @@ from tornio.records import default_record_id
 
 SAMPLED_ROWS = 2_000
 """Rows by which columns are guessed. Labels are counted in all rows."""
-MAX_LABELS = 500
-"""A column with more different labels than annotators can be offered holds no labels."""
+MAX_LABELS = 1_000
+"""A column with more different labels than a task may have holds no labels."""
 _LABEL_NAMES = ("label_text", "label_name", *LABEL_NAMES, "target", "sentiment", "topic", "intent", "emotion")
 """Names of columns that hold labels. Names of labels come before their numbers."""
 _ID_ENDINGS = ("_id", "-id", " id", "uuid")

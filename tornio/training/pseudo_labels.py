@@ -171,7 +171,7 @@ def surest(probabilities: FloatMatrix, share: float) -> IntArray:
     Of each class that is given to any row there are at least ``LEAST_OF_A_CLASS``, or all.
     """
     said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    picked = []
+    picked = [np.zeros(0, dtype=np.int64)]
     for label in np.unique(said):
         rows = np.flatnonzero(said == label)
         count = max(LEAST_OF_A_CLASS, int(share * len(rows)))

@@ -165,7 +165,7 @@ def test_a_person_answers_what_is_unclear(tornio: Tornio, monkeypatch: pytest.Mo
         (
             "text\na b\n",
             ["--yes", "-l", "cards=Their card."],
-            "A task has 2 to 500 labels, and these are 1",
+            "A task has 2 to 1,000 labels, and these are 1",
         ),
         ("text,label\na b,Good\nb c,good\n", ["--yes"], "look the same"),
         ("text\na b\n", ["--yes", "--labels", "a"], "labels"),

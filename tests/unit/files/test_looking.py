@@ -142,7 +142,7 @@ def test_a_text_per_line(tmp_path: Path) -> None:
 
 def test_more_labels_than_a_task_may_have_are_not_all_kept(tmp_path: Path) -> None:
     body = "text,label\n" + "".join(f"t {n},l{n}\n" for n in range(3_000))
-    assert len(labels_in(written(tmp_path, "a.csv", body)).single) == 501
+    assert len(labels_in(written(tmp_path, "a.csv", body)).single) == 1_001
 
 
 def test_columns_without_a_header_are_numbers(tmp_path: Path) -> None:

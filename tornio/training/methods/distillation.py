@@ -138,7 +138,7 @@ def _fine_tuned(inputs: Inputs[DistillationSettings], taught: Taught, out: Path,
 
     free, data = inputs.unlabelled, inputs.labelled
     probabilities = taught.probabilities(inputs.layered.embeddings(free.record_ids))
-    rows = surest(probabilities, inputs.settings.shares[-1]) if len(free.texts) else np.zeros(0, dtype=np.int64)
+    rows = surest(probabilities, inputs.settings.shares[-1])
     weights = np.concatenate([np.ones(len(rows)), data.weights * inputs.settings.label_weight]).astype(np.float32)
     examples = Labelled(
         record_ids=(*(free.record_ids[row] for row in rows), *data.record_ids),

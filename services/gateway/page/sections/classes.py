@@ -72,8 +72,8 @@ def show(page: TaskPage) -> Classes | None:
     if metrics is None or not (per_class := metrics.values.get("per_class")):
         return None
     # Release 0.2 did not store the order of the confusion, which is not that of ``per_class``.
-    names, counts = metrics.values.get("labels", ()), metrics.values.get("confusion") or ()
-    counts = counts if names else ()
+    names = metrics.values.get("labels", ())
+    counts = metrics.values.get("confusion", ()) if names else ()
     rows = sorted(_rows(per_class), key=lambda row: (not row.support, row.f1))
     pairs = sorted(_pairs(names, counts), key=lambda pair: (-pair.count, -pair.share))
     return Classes(
